@@ -1,0 +1,1 @@
+"""Everything that becomes hardware: networks, plans, blocks, gateware."""

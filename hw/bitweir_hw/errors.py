@@ -1,0 +1,28 @@
+"""Mistakes that a user can make, each with one clear sentence."""
+
+__all__ = ["BitweirError", "NetworkError", "PlanError", "ToolError"]
+
+
+class BitweirError(Exception):
+    """A mistake of the user, told in one sentence: the thing, the rule, the value, the remedy."""
+
+    #: Exit code of the command line for this cause.
+    exit_code = 1
+
+
+class NetworkError(BitweirError):
+    """The integer network breaks a rule."""
+
+    exit_code = 4
+
+
+class PlanError(BitweirError):
+    """The plan does not fit the network."""
+
+    exit_code = 5
+
+
+class ToolError(BitweirError):
+    """A tool that the work needs is missing, or failed."""
+
+    exit_code = 6

@@ -1,0 +1,1 @@
+"""The blocks in Amaranth, one a file."""

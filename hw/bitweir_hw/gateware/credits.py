@@ -1,0 +1,72 @@
+"""Flow control for a datapath that never stops: a beat goes in only if its result has a place."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .fifo import Fifo
+
+__all__ = ["CreditedOutput"]
+
+
+class CreditedOutput(wiring.Component):
+    """The end of a pipeline without stalls: results wait in a FIFO whose places are lent before.
+
+    The head of the pipeline asks `free` before it starts a result and then sets `start`; the result
+    is written with `done` any fixed number of cycles later (in the same cycle at the earliest).
+
+    Parameters
+    ----------
+    width : int
+        Bits of a result.
+    depth : int
+        Results under way or waiting.
+
+    Members
+    -------
+    free : Out(1)
+        A place is free. From a register.
+    start : In(1)
+        Takes the place.
+    done : In(1)
+    result : In(width)
+        Written with `done`.
+    o : Out(stream.Signature(width))
+    """
+
+    o: stream.Interface
+    free: Signal
+    start: Signal
+    done: Signal
+    result: Signal
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        self.width, self.depth = width, depth
+        super().__init__(
+            {
+                "free": Out(1, init=1),
+                "start": In(1),
+                "done": In(1),
+                "result": In(width),
+                "o": Out(stream.Signature(width)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.fifo = fifo = Fifo(width=self.width, depth=self.depth)
+        wiring.connect(m, fifo.o, wiring.flipped(self.o))
+        lent = Signal(range(self.depth + 1))
+        back = Signal()
+        m.d.comb += [
+            back.eq(self.o.valid & self.o.ready),
+            fifo.i.valid.eq(self.done),
+            fifo.i.payload.eq(self.result),
+        ]
+        with m.If(self.start & ~back):
+            m.d.sync += [lent.eq(lent + 1), self.free.eq(lent != self.depth - 1)]
+        with m.Elif(back & ~self.start):
+            m.d.sync += [lent.eq(lent - 1), self.free.eq(1)]
+        return m

@@ -1,0 +1,85 @@
+"""A first-in-first-out buffer whose output is a register."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Fifo", "following"]
+
+
+def following(value: Signal, end: int) -> Mux:
+    """The number after `value`, counting from 0 to ``end - 1`` and round."""
+    if end & (end - 1) == 0 and len(value) == (end - 1).bit_length():
+        return (value + 1)[: len(value)]
+    return Mux(value == end - 1, 0, value + 1)
+
+
+class Fifo(wiring.Component):
+    """Holds up to `depth` beats.
+
+    A beat taken in one cycle is offered in the next. Moves a beat every cycle from depth 2 on.
+
+    Resources: an output register, and a LUT RAM of ``depth - 1`` words (a register for one word).
+
+    Parameters
+    ----------
+    width : int
+        Bits of the payload.
+    depth : int
+        At least 2.
+
+    Members
+    -------
+    i : In(stream.Signature(width))
+    o : Out(stream.Signature(width))
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        if depth < 2:
+            raise ValueError(f"depth must be at least 2, not {depth}")
+        self.width, self.depth = width, depth
+        super().__init__({"i": In(stream.Signature(width)), "o": Out(stream.Signature(width))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        waiting = self.depth - 1
+        m.submodules.memory = store = memory.Memory(shape=self.width, depth=waiting, init=[])
+        write, read = store.write_port(), store.read_port(domain="comb")
+        w_at = Signal(range(waiting))
+        r_at = Signal(range(waiting))
+        stored = Signal(range(waiting + 1))
+
+        take, give = Signal(), Signal()
+        store_it, fetch = Signal(), Signal()
+        m.d.comb += [
+            # Space in the memory also means that nothing waits for the output register alone.
+            self.i.ready.eq(stored != waiting),
+            take.eq(self.i.valid & self.i.ready),
+            give.eq(self.o.valid & self.o.ready),
+            fetch.eq((give | ~self.o.valid) & (stored != 0)),
+            store_it.eq(take & ((self.o.valid & ~give) | (stored != 0))),
+            write.en.eq(store_it),
+            write.addr.eq(w_at),
+            write.data.eq(self.i.payload),
+            read.addr.eq(r_at),
+        ]
+        m.d.sync += stored.eq(stored + store_it - fetch)
+        with m.If(store_it):
+            m.d.sync += w_at.eq(following(w_at, waiting))
+        with m.If(fetch):
+            m.d.sync += [
+                r_at.eq(following(r_at, waiting)),
+                self.o.payload.eq(read.data),
+            ]
+        with m.Elif(take & ~store_it):
+            m.d.sync += self.o.payload.eq(self.i.payload)
+        with m.If(fetch | take):
+            m.d.sync += self.o.valid.eq(1)
+        with m.Elif(give):
+            m.d.sync += self.o.valid.eq(0)
+        return m

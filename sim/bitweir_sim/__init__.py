@@ -1,0 +1,1 @@
+"""What the hardware must do: values, time, and simulators that compare it."""
