@@ -426,9 +426,7 @@ def lower(network: Network, plan: Plan) -> tuple[BlockSpec, ...]:
             )
             chain.lane_bits = bits
     chain.widen("argmax", _score_lanes(chain))
-    chain.blocks.append(
-        ArgmaxSpec(layer="argmax", classes=chain.length, lanes=chain.lanes, lane_bits=chain.lane_bits)
-    )
+    chain.blocks.append(ArgmaxSpec(layer="argmax", classes=chain.length, lanes=chain.lanes, lane_bits=chain.lane_bits))
     return tuple(chain.blocks)
 
 

@@ -129,7 +129,7 @@ def plan_for_fps(network: Network, fps: float, clock: float, *, popcount: Popcou
     """
     if not (0 < fps < inf and 0 < clock < inf):
         raise PlanError(f"Frame rate and clock must be positive, not {fps:g} and {clock:g} Hz.")
-    cycles = int(clock / fps)
+    cycles = int(clock / fps * (1 + 1e-12))  # a rate such as 1e8 / 49 must not fall to 48 by rounding
     if cycles < 1:
         raise PlanError(
             f"The accelerator gives at most one frame a cycle, so at {clock / 1e6:g} MHz the frame rate must be "

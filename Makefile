@@ -1,0 +1,50 @@
+# People and CI run the same tasks. PYTHON chooses the interpreter, 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo test test-long lint bench clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("bitweir needs Python 3.11 or newer, not %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	@echo "Installing bitweir and what it needs from PyPI ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing bitweir, its tests and what they need from PyPI ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/installed-dev  ## a virtual environment with everything for development
+
+demo: $(VENV)/installed  ## a trained network becomes a verified accelerator, with a report
+	@$(BIN)/bitweir demo
+
+test: $(VENV)/installed-dev lint  ## all tests but the longest
+	@$(BIN)/pytest --numprocesses=2
+
+test-long: $(VENV)/installed-dev  ## all tests, the longest too
+	@$(BIN)/pytest --numprocesses=2 --run-long
+
+lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -4
+
+bench: $(VENV)/installed-dev  ## every claim about speed and size, measured again
+	@$(PIP) --editable '.[pnr]'
+	@for file in benchmarks/*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:           ## remove what can be made again
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

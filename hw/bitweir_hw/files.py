@@ -1,0 +1,140 @@
+"""Networks and plans in files: JSON and arrays, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .compressor import Popcount
+from .errors import BitweirError, NetworkError, PlanError
+from .network import LAYERS, Format, Input, Network, check
+from .plan import Folding, Plan
+
+__all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", "save_network"]
+
+VERSION = 1
+#: A network file that claims to unpack to more is refused.
+LIMIT_BYTES = 1 << 31
+
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Network, Input, Format, *LAYERS, Plan, Folding, Popcount)}
+
+
+def network_bytes(network: Network) -> bytes:
+    """Content of a network's .npz file: arrays, and `network.json` as text in the array of that name.
+
+    The same network gives the same bytes.
+    """
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    tree = {"format": "bitweir network", "version": VERSION, "network": _tree(network, "", arrays)}
+    arrays["network.json"] = np.frombuffer(json.dumps(tree, indent=1).encode(), np.uint8)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def save_network(network: Network, path: Path) -> None:
+    """Write a network to one .npz file."""
+    path.write_bytes(network_bytes(network))
+
+
+def load_network(path: Path) -> Network:
+    """Read and check a network.
+
+    Raises
+    ------
+    NetworkError
+        The file is missing or damaged, or the network in it is not legal.
+    """
+    if not path.is_file():
+        raise NetworkError(f"There is no network file {str(path)!r}.")
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > LIMIT_BYTES:
+            raise NetworkError(f"Network file {path.name!r} must unpack to at most {LIMIT_BYTES} bytes, not {size}.")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        tree = json.loads(arrays["network.json"].tobytes())
+        if tree["format"] != "bitweir network" or tree["version"] != VERSION:
+            raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
+        network = _object(tree["network"], arrays)
+        if not isinstance(network, Network):
+            raise ValueError(f"a {type(network).__name__}")
+        return check(network)
+    except BitweirError:
+        raise
+    except Exception as error:  # a damaged or hostile file fails in many ways
+        raise NetworkError(f"File {path.name!r} is not a bitweir network of version {VERSION}: {error}.") from error
+
+
+def digest(network: Network) -> str:
+    """Identity of a network: a hash of all that is in it, 64 hexadecimal digits."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    total = hashlib.sha256(json.dumps(_tree(network, "", arrays)).encode())
+    for name, array in arrays.items():
+        total.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+def plan_text(plan: Plan) -> str:
+    """Content of a plan's JSON file."""
+    return json.dumps({"format": "bitweir plan", "version": VERSION, "plan": _tree(plan, "", {})}, indent=1) + "\n"
+
+
+def load_plan(path: Path) -> Plan:
+    """Read a plan; `plan.check_plan` says whether it fits a network.
+
+    Raises
+    ------
+    PlanError
+        The file is missing or damaged.
+    """
+    if not path.is_file():
+        raise PlanError(f"There is no plan file {str(path)!r}.")
+    try:
+        tree = json.loads(path.read_text())
+        if tree["format"] != "bitweir plan" or tree["version"] != VERSION:
+            raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
+        plan = _object(tree["plan"], {})
+        if not isinstance(plan, Plan):
+            raise ValueError(f"a {type(plan).__name__}")
+        return plan
+    except BitweirError:
+        raise
+    except Exception as error:  # as above
+        raise PlanError(f"File {path.name!r} is not a bitweir plan of version {VERSION}: {error}.") from error
+
+
+def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """Plain JSON for a dataclass; its arrays go to `arrays` under a name that tells where they belong."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"array": name}
+    if is_dataclass(value):
+        tree: dict[str, Any] = {"kind": type(value).__name__}
+        for entry in fields(value):
+            tree[entry.name] = _tree(getattr(value, entry.name), f"{name}.{entry.name}".strip("."), arrays)
+        return tree
+    if isinstance(value, tuple):
+        return [_tree(item, f"{name}{index}", arrays) for index, item in enumerate(value)]
+    return value
+
+
+def _object(tree: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """Undo `_tree`."""
+    if isinstance(tree, list):
+        return tuple(_object(item, arrays) for item in tree)
+    if not isinstance(tree, dict):
+        return tree
+    if "array" in tree:
+        return arrays[tree["array"]]
+    kind = _KINDS[tree["kind"]]
+    return kind(**{name: _object(item, arrays) for name, item in tree.items() if name != "kind"})

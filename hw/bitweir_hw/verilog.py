@@ -1,0 +1,55 @@
+"""An accelerator as RTLIL and as portable Verilog."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from amaranth.back import rtlil
+
+from .blocks import BlockSpec
+from .gateware.accelerator import Accelerator
+from .yosys import run_yosys
+
+__all__ = ["accelerator_rtlil", "rtlil_to_verilog"]
+
+
+def accelerator_rtlil(blocks: tuple[BlockSpec, ...], *, name: str, taps: bool = False) -> str:
+    """An accelerator in Yosys' intermediate language; the same input gives the same text.
+
+    Parameters
+    ----------
+    blocks : tuple of BlockSpec
+        As `blocks.lower` makes them.
+    name : str
+        Of the top module; other modules are called ``NAME__BLOCK__PART``.
+    taps : bool
+        See `gateware.accelerator.Accelerator`.
+    """
+    text = rtlil.convert(Accelerator(blocks, taps=taps), name=name, emit_src=False)
+    # Amaranth puts dots between the parts of a module's name, which Verilog would have to escape.
+    return re.sub(
+        rf"^(module|  cell) (\\{name}\.\S+)",
+        lambda match: f"{match[1]} {match[2].replace('.', '__')}",
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def rtlil_to_verilog(text: str) -> str:
+    """Verilog of a design in RTLIL, hierarchy and memories kept."""
+    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
+        (Path(folder) / "design.il").write_text(text)
+        run_yosys(
+            """
+            read_rtlil design.il
+            proc
+            opt_clean
+            memory_collect
+            setattr -mod -unset generator
+            write_verilog -norename design.v
+            """,
+            Path(folder),
+        )
+        return (Path(folder) / "design.v").read_text()

@@ -1,0 +1,91 @@
+"""Networks and plans survive a round through files; damaged files are told."""
+
+import json
+
+import numpy as np
+import pytest
+from bitweir_hw import files
+from bitweir_hw.errors import NetworkError, PlanError
+from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text, save_network
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import networks, plans
+
+
+def same(a, b):
+    """Equality of dataclasses that hold arrays."""
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if hasattr(a, "__dataclass_fields__"):
+        return type(a) is type(b) and all(same(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__)
+    return a == b
+
+
+@given(st.data())
+def test_round_trip(tmp_path_factory, data):
+    network = data.draw(networks())
+    plan = data.draw(plans(network))
+    folder = tmp_path_factory.mktemp("files")
+    save_network(network, folder / "net.npz")
+    (folder / "plan.json").write_text(plan_text(plan))
+    loaded = load_network(folder / "net.npz")
+    assert same(loaded, network)
+    assert digest(loaded) == digest(network)
+    assert network_bytes(loaded) == network_bytes(network)
+    assert load_plan(folder / "plan.json") == plan
+
+
+@given(st.data())
+def test_digest_tells_networks_apart(data):
+    network = data.draw(networks())
+    weights = network.layers[0].weights.copy()
+    before = digest(network)
+    weights_of = network.layers[0].weights
+    weights_of[0, 0] = ~weights_of[0, 0]
+    assert digest(network) != before
+    weights_of[:] = weights
+    assert digest(network) == before
+
+
+def test_missing(tmp_path):
+    with pytest.raises(NetworkError, match="There is no network file"):
+        load_network(tmp_path / "net.npz")
+    with pytest.raises(PlanError, match="There is no plan file"):
+        load_plan(tmp_path / "plan.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 cut"])
+def test_damaged(tmp_path, content):
+    path = tmp_path / "net.npz"
+    path.write_bytes(content)
+    with pytest.raises(NetworkError, match=r"File 'net.npz' is not a bitweir network of version 1: .*\."):
+        load_network(path)
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    with pytest.raises(PlanError, match=r"File 'plan.json' is not a bitweir plan of version 1: .*\."):
+        load_plan(path)
+
+
+def test_no_pickle(tmp_path):
+    path = tmp_path / "net.npz"
+    np.savez(path, allow_pickle=True, **{"network.json": np.array([print], object)})
+    with pytest.raises(NetworkError, match="allow_pickle=False"):
+        load_network(path)
+
+
+def test_absurd_size_is_refused_unread(tmp_path, monkeypatch):
+    path = tmp_path / "net.npz"
+    np.savez_compressed(path, x=np.zeros(1 << 20))
+    monkeypatch.setattr(files, "LIMIT_BYTES", 1 << 20)
+    with pytest.raises(NetworkError, match="must unpack to at most 1048576 bytes, not 83887"):
+        load_network(path)
+
+
+def test_other_kinds_are_refused(tmp_path):
+    path = tmp_path / "net.npz"
+    tree = {"format": "bitweir network", "version": 1, "network": {"kind": "Folding", "pe": 1, "simd": 1}}
+    np.savez(path, **{"network.json": np.frombuffer(json.dumps(tree).encode(), np.uint8)})
+    with pytest.raises(NetworkError, match="a Folding"):
+        load_network(path)
