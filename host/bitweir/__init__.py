@@ -1,0 +1,1 @@
+"""From a trained binary neural network to a verified streaming FPGA accelerator."""

@@ -1,0 +1,178 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.errors import BitweirError
+from bitweir_hw.network import Network
+from bitweir_hw.plan import Plan, plan_for_fps, plan_from_foldings
+
+from .build import Build, write_build
+from .console import Output
+from .demo import NETWORKS, run_demo
+from .importers import load_model
+from .report.collect import collect
+from .report.terminal import render
+from .simulate import ENGINES, print_simulation, simulate
+from .synthesis.measure import FAMILIES, synthesise
+
+__all__ = ["main"]
+
+#: Without a goal: fast enough for most uses, small enough for small parts.
+DEFAULT_FPS = 100_000.0
+
+
+class _Group(click.Group):
+    """Ends a mistake of the user in one sentence and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BitweirError as error:
+            if ctx.obj is not None and ctx.obj.as_json:
+                ctx.obj.result({"error": str(error), "exit_code": error.exit_code})
+            click.echo(f"bitweir: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+def _with_output(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--json`` to a command and give it an `Output` first."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output.")
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **options: Any) -> None:
+        output = Output(as_json=as_json)
+        ctx.find_root().obj = output
+        command(output, *args, **options)
+
+    return wrapped
+
+
+def _megahertz(_: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"must be a positive number of MHz, not {value:g}")
+    return value * 1e6
+
+
+_clock = click.option(
+    "--clock", default=100.0, show_default=True, metavar="MHZ", callback=_megahertz, help="Clock of the accelerator."
+)
+_folder = click.argument("folder", type=click.Path(path_type=Path))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bitweir")
+def main() -> None:
+    """From a trained binary neural network to a verified streaming FPGA accelerator."""
+
+
+@main.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--folding", metavar="SIMDxPE,...", help="Inputs and neurons computed at once, for each layer.")
+@click.option("--fps", type=float, help=f"Frames a second to reach with the fewest lanes.  [default: {DEFAULT_FPS:,.0f}]")
+@_clock
+@click.option("--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes.")
+@click.option("--name", help="Name of the Verilog module.  [default: from the file]")
+@click.option(
+    "--family",
+    type=click.Choice(sorted(STYLE)),
+    default="generic",
+    show_default=True,
+    help="Whose primitives to use in the popcounts; generic is portable Verilog.",
+)
+@click.option("--stage-levels", default=2, show_default=True, help="Adder levels between registers in a popcount; 0: none.")
+@_with_output
+def generate(
+    output: Output,
+    model: Path,
+    folder: Path,
+    folding: str | None,
+    fps: float | None,
+    clock: float,
+    input_scale: str | None,
+    name: str | None,
+    family: str,
+    stage_levels: int,
+) -> None:
+    """Turn MODEL (.onnx, or a network .npz) into Verilog in a folder."""
+    if folding and fps:
+        raise click.UsageError("--folding and --fps exclude each other: a folding says how fast it is.")
+    with output.working(f"Reading {model.name}"):
+        network = load_model(model, input_scale=input_scale, name=name)
+    popcount = Popcount(style=STYLE[family], levels_per_stage=stage_levels)
+    plan = _plan(network, folding, fps, clock, popcount)
+    with output.working("Generating Verilog"):
+        build = write_build(network, plan, folder)
+    report = collect(build, clock=clock)
+    output.show(*render(report), f"Written: {build.verilog}")
+    output.result({"folder": str(folder), "verilog": str(build.verilog), "report": report})
+
+
+def _plan(network: Network, folding: str | None, fps: float | None, clock: float, popcount: Popcount) -> Plan:
+    if folding:
+        return plan_from_foldings(network, folding, popcount=popcount)
+    return plan_for_fps(network, fps or DEFAULT_FPS, clock, popcount=popcount)
+
+
+@main.command("simulate")
+@_folder
+@click.option("--images", required=True, type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
+@click.option("--engine", type=click.Choice(ENGINES), default="compiled", show_default=True, help="What runs the design.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms: .vcd, or .fst with cocotb and Icarus.")
+@_clock
+@_with_output
+def simulate_command(
+    output: Output,
+    folder: Path,
+    images: Path,
+    engine: str,
+    limit: int | None,
+    save: Path | None,
+    waves: Path | None,
+    clock: float,
+) -> None:
+    """Run images through the design in FOLDER and compare it with the golden model."""
+    build = Build.open(folder)
+    result = simulate(build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock)
+    print_simulation(output, result)
+    output.result(result)
+
+
+@main.command()
+@_folder
+@click.option("--synth", "family", type=click.Choice(FAMILIES), help="Run Yosys for this family, and add what it measures.")
+@_clock
+@_with_output
+def report(output: Output, folder: Path, family: str | None, clock: float) -> None:
+    """Tell what the design in FOLDER costs and how fast it is."""
+    build = Build.open(folder)
+    if family:
+        with output.working(f"Synthesising for {family}"):
+            synthesise(build, family)
+    result = collect(build, clock=clock)
+    output.show(*render(result))
+    output.result(result)
+
+
+@main.command()
+@click.option("--network", type=click.Choice(sorted(NETWORKS)), default="digits", show_default=True)
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True,
+    help="Folder to write.",
+)
+@_clock
+@_with_output
+def demo(output: Output, network: str, folder: Path, clock: float) -> None:
+    """Generate, simulate and report a network that ships with the package."""
+    output.result(run_demo(output, network, folder, clock=clock))

@@ -1,0 +1,58 @@
+"""The whole way, on a network that ships with the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.plan import plan_for_fps
+
+from .build import write_build
+from .console import Output
+from .importers import load_model
+from .report.collect import collect
+from .report.terminal import render
+from .simulate import print_simulation, simulate
+from .synthesis.measure import synthesise
+
+__all__ = ["NETWORKS", "run_demo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shipped:
+    """A shipped network: its files, a goal that suits it, a family that it fits."""
+
+    model: str
+    images: str
+    input_scale: str
+    fps: float
+    family: str
+
+
+NETWORKS = {
+    "digits": _Shipped(model="digits.onnx", images="digits_test.npz", input_scale="1", fps=1e6, family="ecp5"),
+}
+
+
+def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[str, Any]:
+    """Import, generate, simulate, synthesise and report; the results of all steps."""
+    shipped = NETWORKS[name]
+    files = resources.files("bitweir.networks")
+    with resources.as_file(files / shipped.model) as model, resources.as_file(files / shipped.images) as images:
+        output.show(f"[bold]1. Import[/bold] {shipped.model}, trained on scikit-learn's handwritten digits")
+        network = load_model(model, input_scale=shipped.input_scale)
+        output.show(f"[bold]2. Generate[/bold] an accelerator for {shipped.fps:,.0f} frames/s")
+        with output.working("Generating Verilog"):
+            build = write_build(network, plan_for_fps(network, shipped.fps, clock), folder)
+        output.show("[bold]3. Simulate[/bold] it on the test images")
+        simulation = simulate(build, images, output, clock=clock)
+        print_simulation(output, simulation)
+    output.show(f"[bold]4. Synthesise[/bold] it for {shipped.family} with Yosys")
+    with output.working(f"Synthesising for {shipped.family}"):
+        synthesise(build, shipped.family)
+    report = collect(build, clock=clock)
+    output.show("[bold]5. Report[/bold]", *render(report))
+    output.show(f"Everything is in {folder}: the Verilog in {build.verilog.name}, its ports in README.md.")
+    return {"folder": str(folder), "simulation": simulation, "report": report}

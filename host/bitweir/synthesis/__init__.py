@@ -1,0 +1,1 @@
+"""Yosys runs that measure a design."""

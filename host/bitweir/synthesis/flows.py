@@ -1,0 +1,233 @@
+"""Yosys recipes for each FPGA family, and how their cells count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from bitweir_hw.errors import ToolError
+
+__all__ = ["CLASSES", "FAMILIES", "classify", "lone_carries", "script", "sites"]
+
+#: Families that have a recipe.
+FAMILIES = ("ecp5", "ice40", "gowin", "xilinx")
+
+#: Kinds of cells that a report tells apart.
+CLASSES = ("lut", "ff", "carry", "bram", "lutram", "dsp")
+
+_PREFIXES: dict[str, dict[str, tuple[str, ...]]] = {
+    "ecp5": {
+        "lut": ("LUT4", "PFUMX", "L6MUX21"),
+        "ff": ("TRELLIS_FF",),
+        "carry": ("CCU2C",),
+        "bram": ("DP16KD", "PDPW16KD"),
+        "lutram": ("TRELLIS_DPR16X4", "DPR16X4C"),
+        "dsp": ("MULT18X18D", "ALU54B"),
+    },
+    "ice40": {
+        "lut": ("SB_LUT4",),
+        "ff": ("SB_DFF",),
+        "carry": ("SB_CARRY",),
+        "bram": ("SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW", "SB_SPRAM256KA"),
+        "lutram": (),
+        "dsp": ("SB_MAC16",),
+    },
+    "gowin": {
+        "lut": ("LUT1", "LUT2", "LUT3", "LUT4", "MUX2_LUT"),
+        "ff": ("DFF",),
+        "carry": ("ALU",),
+        "bram": ("SP", "SDP", "DP", "pROM", "BSRAM"),
+        "lutram": ("RAM16SDP", "RAM16SP", "RAM16S"),
+        "dsp": ("MULT", "PADD"),
+    },
+    "xilinx": {
+        "lut": ("LUT", "INV", "MUXF"),
+        "ff": ("FDRE", "FDSE", "FDCE", "FDPE", "FD"),
+        "carry": ("CARRY4",),
+        "bram": ("RAMB18", "RAMB36"),
+        "lutram": ("RAM32", "RAM64", "RAM128", "RAM256", "SRL"),
+        "dsp": ("DSP48",),
+    },
+}
+
+
+def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
+    """Sum up the cells of a netlist by `CLASSES`; carry cells count as cells, wide multiplexers as LUTs.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+    cells : mapping
+        Number of cells by type, as ``stat -json`` has it (``num_cells_by_type``).
+    """
+    table = _PREFIXES[_known(family)]
+    sums = dict.fromkeys(CLASSES, 0)
+    for kind, count in cells.items():
+        fits = [(len(prefix), name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)]
+        if fits:
+            # The longest prefix: SP must not take SPX9 from a longer name, nor ALU an ALU54B.
+            sums[max(fits)[1]] += count
+    return sums
+
+
+def sites(family: str, cells: Mapping[str, int], *, lone: int = 0) -> int:
+    """LUT sites that a netlist occupies, as /hardware.md/ defines them.
+
+    | family | sites                                                                           |
+    |--------|---------------------------------------------------------------------------------|
+    | ecp5   | LUT4 + 2 * CCU2C                                                                |
+    | ice40  | SB_LUT4 + `lone` (SB_CARRY with no LUT that sits in the same cell)              |
+    | gowin  | LUTs + ALU                                                                      |
+    | xilinx | LUTs + `lone` (CARRY4 positions in use whose S is constant or not a LUT's)      |
+
+    Parameters
+    ----------
+    lone : int
+        From `lone_carries`; without it iCE40 and Xilinx are counted a little low.
+    """
+    _known(family)
+    # Wide multiplexers are part of a slice that the LUTs occupy already; an inverter is a LUT.
+    luts = sum(count for kind, count in cells.items() if kind.startswith(("LUT", "SB_LUT4", "INV")))
+    if family == "ecp5":
+        return luts + 2 * cells.get("CCU2C", 0)
+    if family == "gowin":
+        return luts + cells.get("ALU", 0)
+    return luts + lone
+
+
+def lone_carries(family: str, module: Mapping[str, Any]) -> int:
+    """Carry positions that take a LUT site although no LUT of the netlist sits there.
+
+    Parameters
+    ----------
+    module : mapping
+        One module of a ``write_json`` file.
+    """
+    cells = module["cells"].values()
+    if family == "ice40":
+        pairs = set()
+        for cell in cells:
+            if cell["type"] == "SB_LUT4":
+                pins = {name: bits[0] for name, bits in cell["connections"].items()}
+                pairs.add((pins.get("I1"), pins.get("I2"), pins.get("I3")))
+        lone = 0
+        for cell in cells:
+            if cell["type"] == "SB_CARRY":
+                pins = {name: bits[0] for name, bits in cell["connections"].items()}
+                lone += (pins["I0"], pins["I1"], pins["CI"]) not in pairs
+        return lone
+    if family == "xilinx":
+        from_lut = set()
+        used = set()
+        for cell in cells:
+            for name, bits in cell["connections"].items():
+                if cell["type"].startswith("LUT") and name in ("O", "O6"):
+                    from_lut.update(bits)
+                if cell["port_directions"][name] == "input":
+                    used.update(bits)
+        for port in module["ports"].values():
+            used.update(port["bits"])
+        lone = 0
+        for cell in cells:
+            if cell["type"] == "CARRY4":
+                pins = cell["connections"]
+                top = max((i for i in range(4) if pins["O"][i] in used or pins["CO"][i] in used), default=-1)
+                lone += sum(pins["S"][i] not in from_lut for i in range(top + 1))
+        return lone
+    return 0
+
+
+def script(
+    family: str,
+    *,
+    top: str,
+    source: str = "design.il",
+    netlist: str = "netlist.json",
+    stat: str = "stat.json",
+    keep: Iterable[str] = (),
+    collisions_matter: bool = False,
+) -> str:
+    """Yosys commands from RTLIL to a mapped netlist.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+    top : str
+        Top module.
+    source, netlist, stat : str
+        Names of files in the working folder: RTLIL in, mapped JSON and statistics out.
+    keep : iterable of str
+        Modules that stay whole, so that `stat` tells what each needs; the rest is flattened.
+    collisions_matter : bool
+        Whether a memory may be read and written at one address in one cycle, with a result that
+        matters. If not, block RAM needs no logic that takes care of it.
+    """
+    _known(family)
+    lines = [f"read_rtlil {source}", f"hierarchy -top {top}"]
+    lines += [f"setattr -mod -set keep_hierarchy 1 {name}" for name in keep]
+    if not collisions_matter:
+        # Amaranth sets the mask to 0, and emulating that costs 2 FF and 1.3 LUT for each data bit.
+        lines += ["proc", "select -set writable t:$memrd_v2 r:CLK_ENABLE=1'1 %i r:COLLISION_X_MASK=1'0 %i", "setparam -set COLLISION_X_MASK 1'1 @writable"]
+    lines += _SYNTHESIS[family](top)
+    # Synthesis leaves the cell library in the design; only the modules of ours matter.
+    lines += [f"tee -q -o {stat} stat -json", f"write_json {netlist}"]
+    return "\n".join(lines) + "\n"
+
+
+def _with_abc(command: str, top: str, mapping: list[str]) -> list[str]:
+    """A synthesis command with its step ``map_luts`` replaced.
+
+    abc9 of Yosys 0.70 now and then loses carry cells that were instantiated by hand; plain abc gave
+    the same counts, always right, and on Xilinx far fewer LUTs, because it does not duplicate shared
+    logic for the sake of depth.
+    """
+    return [
+        f"{command} -top {top} -run begin:map_luts",
+        *mapping,
+        f"{command} -top {top} -run {_AFTER_LUTS.get(command.split()[0], 'map_cells')}:",
+    ]
+
+
+_AFTER_LUTS = {"synth_xilinx": "finalize"}
+
+
+# Wide multiplexers double the cost of popcounts on ECP5 and Gowin: -nowidelut.
+def _ecp5(top: str) -> list[str]:
+    return _with_abc("synth_ecp5 -nowidelut", top, ["techmap -map +/lattice/latches_map.v", "abc -lut 4", "clean"])
+
+
+def _ice40(top: str) -> list[str]:
+    return [f"synth_ice40 -top {top}"]
+
+
+def _gowin(top: str) -> list[str]:
+    return _with_abc("synth_gowin -nowidelut -noiopads", top, ["abc -lut 4", "clean"])
+
+
+def _xilinx(top: str) -> list[str]:
+    mapping = [
+        "opt_expr -mux_undef -noclkinv",
+        "abc -luts 2:2,3,6:5",
+        "clean",
+        "xilinx_srl -fixed -minlen 3",
+        "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
+        "xilinx_dffopt",
+        "opt_lut_ins -tech xilinx",
+    ]
+    return _with_abc("synth_xilinx -flatten -noiopad -noclkbuf", top, mapping)
+
+
+_SYNTHESIS: dict[str, Callable[[str], list[str]]] = {
+    "ecp5": _ecp5,
+    "ice40": _ice40,
+    "gowin": _gowin,
+    "xilinx": _xilinx,
+}
+
+
+def _known(family: str) -> str:
+    if family not in FAMILIES:
+        raise ToolError(f"Synthesis family must be one of {', '.join(FAMILIES)}, not {family!r}.")
+    return family

@@ -1,0 +1,95 @@
+"""What a build costs in each block, as Yosys measures it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.blocks import MatVecSpec
+from bitweir_hw.compressor import STYLE
+from bitweir_hw.errors import PlanError
+from bitweir_hw.gateware.accelerator import block_names
+from bitweir_hw.verilog import accelerator_rtlil
+from bitweir_hw.yosys import run_yosys, yosys_version
+
+from ..build import Build
+from ..folders import whole_file
+from .flows import CLASSES, FAMILIES, classify, lone_carries, script, sites
+
+__all__ = ["FAMILIES", "synthesise"]
+
+
+def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dict[str, Any]:
+    """Map a build to a family and count what each block needs; the result is kept in the build folder.
+
+    Parameters
+    ----------
+    build : Build
+    family : str
+        One of `FAMILIES`.
+    netlist : Path, optional
+        Where to keep the mapped netlist, as Yosys writes it in Verilog.
+
+    Returns
+    -------
+    dict
+        As `report/schema.json` describes an entry of ``synthesis``.
+
+    Raises
+    ------
+    PlanError
+        The build uses primitives of another family.
+    ToolError
+        Yosys failed.
+    """
+    style = build.plan.popcount.style
+    portable = {STYLE["generic"], STYLE["ice40"], STYLE["gowin"]}
+    if style not in portable and style != STYLE[family]:
+        raise PlanError(
+            f"The popcounts of this build are of style {style!r}, made of primitives that {family} does not have: "
+            f"generate it again with --family {family} or generic."
+        )
+    top = build.network.name
+    names = block_names(build.blocks)
+    modules = {f"{top}__{name}": name for name in names}
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
+        folder = Path(work)
+        (folder / "design.il").write_text(accelerator_rtlil(build.blocks, name=top))
+        commands = script(family, top=top, keep=modules)
+        if netlist:
+            commands += "write_verilog -noattr -norename netlist.v\n"
+        run_yosys(commands, folder)
+        seconds = time.perf_counter() - started
+        stat = json.loads((folder / "stat.json").read_text())["modules"]
+        mapped = json.loads((folder / "netlist.json").read_text())["modules"]
+        if netlist:
+            whole_file(netlist, (folder / "netlist.v").read_bytes())
+    lanes = {
+        name: block.lanes if isinstance(block, MatVecSpec) else 0
+        for name, block in zip(names, build.blocks, strict=True)
+    }
+    blocks = {
+        name: _row(family, stat[f"\\{module}"]["num_cells_by_type"], mapped[module], lanes[name])
+        for module, name in modules.items()
+    }
+    result = {
+        "family": family,
+        "tool": f"Yosys {yosys_version()}",
+        "seconds": round(seconds, 3),
+        "blocks": blocks,
+        "total": {key: sum(row[key] for row in blocks.values()) for key in (*CLASSES, "sites", "lanes")},
+    }
+    whole_file(build.folder / f"synthesis-{family}.json", (json.dumps(result, indent=1) + "\n").encode())
+    return result
+
+
+def _row(family: str, cells: dict[str, int], module: dict[str, Any], lanes: int) -> dict[str, int]:
+    return {
+        **classify(family, cells),
+        "sites": sites(family, cells, lone=lone_carries(family, module)),
+        "lanes": lanes,
+    }
