@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run on all cores: one thread each for matrix products.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: help setup demo test test-long lint bench clean
@@ -31,10 +33,10 @@ demo: $(VENV)/installed  ## a trained network becomes a verified accelerator, wi
 	@$(BIN)/bitweir demo
 
 test: $(VENV)/installed-dev lint  ## all tests but the longest
-	@$(BIN)/pytest --numprocesses=2
+	@$(PYTEST)
 
 test-long: $(VENV)/installed-dev  ## all tests, the longest too
-	@$(BIN)/pytest --numprocesses=2 --run-long
+	@$(PYTEST) --run-long
 
 lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
 	@$(BIN)/ruff check .
