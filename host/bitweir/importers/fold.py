@@ -1,0 +1,301 @@
+"""Exact folding: a monotone chain of scalar operations per channel becomes integer thresholds.
+
+Between the sum of a layer and the next quantiser lie scalar operations only: scales, biases, batch
+norms, clips. Each is monotone, so each channel is one monotone function of an integer, and where it
+crosses a cut is found by bisection, in exact numbers (`surd`). Floats never decide.
+
+Parameters are arrays of fractions that broadcast against a frame (without batch), so that a
+parameter per tensor costs one number, whatever the size of the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .surd import Exact, approximate, root, sign
+
+__all__ = [
+    "MAX_PARAMETERS",
+    "Chain",
+    "Cut",
+    "Exacts",
+    "Quantiser",
+    "Step",
+    "clip",
+    "columns",
+    "exact",
+    "float_threshold",
+    "integer_thresholds",
+    "leaky",
+    "norm",
+    "scale",
+    "shift",
+    "tie_distance",
+]
+
+#: Exact numbers take memory and time: as many parameters as no trained dense layer has.
+MAX_PARAMETERS = 1 << 18
+#: Array of objects: fractions, or None for "no limit".
+Exacts = NDArray[Any]
+#: Where a quantiser changes its value: at ``y >= number``, or, if strict, at ``y > number``.
+Cut = tuple[Fraction, bool]
+
+
+def exact(values: ArrayLike) -> Exacts:
+    """Fractions that are exactly the given numbers; same shape.
+
+    Raises
+    ------
+    ValueError
+        A number is not finite, or there are too many.
+    """
+    array = np.asarray(values)
+    if array.size > MAX_PARAMETERS:
+        raise ValueError(f"at most {MAX_PARAMETERS} different parameters are supported, not {array.size}")
+    if array.dtype == object:
+        return array
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("parameters must be finite, but one is NaN or infinite")
+    result = np.empty(array.size, object)
+    result[:] = [Fraction(number) for number in array.ravel().tolist()]
+    return result.reshape(array.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One scalar operation, with its parameters for all channels.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    params : tuple of Exacts
+        Each broadcasts against the frame.
+    apply : callable
+        ``apply(y, *params)`` for one channel.
+    slope : callable
+        ``slope(*params)``: 1 rises, -1 falls, 0 is constant. None where it is not monotone.
+    """
+
+    name: str
+    params: tuple[Exacts, ...]
+    apply: Callable[..., Exact]
+    slope: Callable[..., int] | None
+
+    def reshaped(self, change: Callable[[Exacts], Exacts]) -> Step:
+        """The same step with each parameter array changed."""
+        return Step(self.name, tuple(map(change, self.params)), self.apply, self.slope)
+
+
+def scale(factor: ArrayLike) -> Step:
+    """``y * factor``."""
+    return Step("scale", (exact(factor),), lambda y, c: y * c, sign)
+
+
+def shift(offset: ArrayLike) -> Step:
+    """``y + offset``."""
+    return Step("shift", (exact(offset),), lambda y, c: y + c, lambda c: 1)
+
+
+def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
+    """``min(max(y, low), high)``; None is no limit."""
+
+    def apply(y: Exact, low: Fraction | None, high: Fraction | None) -> Exact:
+        if low is not None and sign(y - low) < 0:
+            y = low
+        return high if high is not None and sign(y - high) > 0 else y
+
+    limits = tuple(np.array(None, object) if limit is None else exact(limit) for limit in (low, high))
+    return Step("clip", limits, apply, lambda low, high: 1)
+
+
+def leaky(slope: ArrayLike) -> Step:
+    """``y`` if it is positive, else ``slope * y``."""
+
+    def apply(y: Exact, a: Fraction) -> Exact:
+        return y * a if sign(y) < 0 else y
+
+    return Step("leaky", (exact(slope),), apply, lambda a: 1)
+
+
+def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Step:
+    """``gamma * (y - mean) / sqrt(variance) + beta``; the variance is positive and holds epsilon already."""
+    gamma, beta, mean, variance = map(exact, (gamma, beta, mean, variance))
+    # 1 / sqrt(v) = sqrt(v) / v
+    factor = np.frompyfunc(lambda g, v: root(v) * (g / v), 2, 1)(gamma, variance)
+    slope = np.frompyfunc(sign, 1, 1)(gamma)
+    params = (np.asarray(factor, object), mean, beta, np.asarray(slope, object))
+    return Step("norm", params, lambda y, f, m, b, s: (y - m) * f + b, lambda f, m, b, s: s)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiser:
+    """A staircase: ``values[number of cuts that y has reached]``.
+
+    Parameters
+    ----------
+    cuts : tuple of (Exacts, bool)
+        Ascending; the bool says strict.
+    values : tuple of Exacts
+        One more than cuts.
+    """
+
+    cuts: tuple[tuple[Exacts, bool], ...]
+    values: tuple[Exacts, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The scalar function of one channel."""
+
+    parts: tuple[tuple[Step, tuple[Any, ...]], ...]
+
+    def __call__(self, y: Exact | int) -> Exact:
+        start: Exact = Fraction(y) if isinstance(y, int) else y
+        return reduce(lambda y, part: part[0].apply(y, *part[1]), self.parts, start)
+
+    @property
+    def slope(self) -> int:
+        """1 rises, -1 falls, 0 is constant (as a whole, however flat in places)."""
+        slopes = [step.slope(*params) for step, params in self.parts if step.slope]
+        return int(np.prod(slopes, dtype=int))
+
+    @property
+    def rounded_in_float(self) -> bool:
+        """Whether float arithmetic rounds somewhere, so that it may miss exact ties."""
+        return any(
+            step.name == "norm" or (step.name == "scale" and not _power_of_two(params[0]))
+            for step, params in self.parts
+        )
+
+
+def _power_of_two(x: Fraction) -> bool:
+    n, d = abs(x.numerator), x.denominator
+    return n & (n - 1) == 0 and d & (d - 1) == 0
+
+
+def columns(steps: Sequence[Step], *more: ArrayLike) -> tuple[tuple[int, ...], Iterator[tuple[Chain, tuple[Any, ...]]]]:
+    """The chain of each channel, with that channel's entries of further arrays.
+
+    Returns
+    -------
+    shape : tuple of int
+        What all parameters broadcast to.
+    channels : iterator
+        Row-major over `shape`.
+    """
+    arrays = [param for step in steps for param in step.params] + [np.asarray(array, object) for array in more]
+    shape = np.broadcast_shapes(*(array.shape for array in arrays)) if arrays else ()
+    rows = zip(*(np.broadcast_to(array, shape).ravel() for array in arrays), strict=True)
+
+    def channels() -> Iterator[tuple[Chain, tuple[Any, ...]]]:
+        for row in rows if arrays else [()]:
+            parts, start = [], 0
+            for step in steps:
+                end = start + len(step.params)
+                parts.append((step, row[start:end]))
+                start = end
+            yield Chain(tuple(parts)), row[start:]
+
+    return shape, channels()
+
+
+def _reaches(y: Exact, cut: Cut) -> bool:
+    order = sign(y - cut[0])
+    return order > 0 or (order == 0 and not cut[1])
+
+
+def _first(test: Callable[[int], bool], low: int, high: int) -> int:
+    """Lowest integer in low to high that passes a test which, once passed, stays passed; else high + 1."""
+    high += 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if test(middle) else (middle + 1, high)
+    return low
+
+
+def integer_thresholds(chain: Chain, cuts: Sequence[Cut], low: int, high: int) -> tuple[list[int], bool]:
+    """Integer thresholds of one channel.
+
+    Parameters
+    ----------
+    chain : Chain
+        From the accumulator to the quantiser.
+    cuts : sequence of Cut
+        Ascending.
+    low, high : int
+        Range of the accumulator.
+
+    Returns
+    -------
+    thresholds : list of int
+        One per cut: ``chain(acc)`` has reached the cut where ``acc >= threshold``. In low to high + 1,
+        or for an inverted row in -high to -low + 1; the ends mean always and never.
+    inverted : bool
+        The chain falls: the thresholds are for the accumulator of the inverted weight row, ``-acc``.
+    """
+    if chain.slope < 0:
+        return [_first(lambda a, c=cut: _reaches(chain(-a), c), -high, -low) for cut in cuts], True  # type: ignore[misc]
+    return [_first(lambda a, c=cut: _reaches(chain(a), c), low, high) for cut in cuts], False  # type: ignore[misc]
+
+
+def float_threshold(chain: Chain, cut: Cut) -> float:
+    """The smallest float32 x at which a rising `chain` has reached, or a falling one has left, a cut.
+
+    -inf where every finite x does, inf where none does.
+    """
+    falls = chain.slope < 0
+    top = _ordinal(np.finfo(np.float32).max)
+    found = _first(lambda n: _reaches(chain(Fraction(_from_ordinal(n))), cut) != falls, -top, top)
+    if found == -top:
+        return -np.inf
+    if found > top:
+        return np.inf
+    return _from_ordinal(found)
+
+
+def _ordinal(x: np.float32) -> int:
+    """Number of a float32 in ascending order, 0 for both zeros."""
+    bits = int(np.abs(x).view(np.uint32))
+    return -bits if x < 0 else bits
+
+
+def _from_ordinal(n: int) -> float:
+    return float(np.copysign(np.uint32(abs(n)).view(np.float32), n))
+
+
+def tie_distance(chain: Chain, cut: Cut, threshold: int, step: int, grid: tuple[int, int]) -> float:
+    """How far the real threshold is from the nearest accumulator that occurs, in accumulator units.
+
+    0 is an exact tie; infinite where the channel is constant.
+
+    Parameters
+    ----------
+    chain : Chain
+        Of the accumulator, not inverted.
+    cut : Cut
+        The threshold belongs to it.
+    threshold : int
+        In terms of the accumulator that `chain` takes: a cell boundary.
+    step : int
+        Distance of neighbouring accumulators that occur.
+    grid : (int, int)
+        Lowest and highest accumulator that occurs.
+    """
+    low, high = grid
+    above = low + -(-(threshold - low) // step) * step
+    below = above - step
+    if below < low or above > high:
+        return np.inf
+    gaps = [chain(below) - cut[0], chain(above) - cut[0]]
+    if not all(map(sign, gaps)):
+        return 0.0
+    rise = abs(approximate(gaps[1] - gaps[0]))
+    return min(abs(approximate(gap)) for gap in gaps) / rise * step if rise else np.inf

@@ -1,0 +1,154 @@
+"""ONNX files: from the graph to the integer network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bitweir_hw.errors import BitweirError
+from bitweir_hw.network import Network
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from .constants import CONSTANT_OPS, fold_constant
+from .errors import ModelError, shown
+from .graph import Graph, Node, load
+from .rules import NOT_YET, RULES
+from .symbols import Codes, Signal
+from .walk import Walk
+
+__all__ = ["import_onnx"]
+
+#: Elements of constants held at a time, and made in total: some times what the largest networks need.
+_MAX_ALIVE, _MAX_WORK = 1 << 29, 1 << 32
+
+#: Custom operators, and the domains in which the dialects of QONNX have them.
+_DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
+_CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
+#: What may follow a softmax or the choice of a class.
+_AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
+
+
+def import_onnx(path: Path, *, input_scale: str | None, name: str) -> Network:
+    """The integer network of an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+    input_scale : str or None
+        What a uint8 pixel is multiplied with, as a fraction; None leaves it to the graph.
+    name : str
+        Of the network.
+
+    Raises
+    ------
+    ModelError
+        Names the node that cannot become integers exactly, why, and what helps.
+    """
+    graph = load(path)
+    pixel_scale = input_scale or _declared_scale(graph)
+    walk = Walk(pixel_scale)
+    batch, *shape = graph.input.shape
+    pixels = None if pixel_scale is None else pixel_values(pixel_scale)
+    values = _Values(graph)
+    values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1, pixels))
+    for node in graph.nodes:
+        result = _run(walk, node, graph.opset, [values.get(operand) for operand in node.inputs])
+        # TopK has the chosen scores and the class: either names what the network finds.
+        for output in node.outputs[: 2 if node.op == "TopK" else 1]:
+            values.put(output, result)
+    return walk.finish(values.get(graph.output), name)
+
+
+class _Values:
+    """The tensors that nodes still wait for, in bounded memory."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._tensor = graph.tensor
+        self._readers = Counter(name for node in graph.nodes for name in node.inputs)
+        self._readers[graph.output] += 1
+        self._held: dict[str, Any] = {}
+        self._alive = self._work = 0
+
+    def put(self, name: str, value: Any) -> None:
+        """Hold a value until its last reader has it."""
+        if isinstance(value, np.ndarray):
+            self._alive += value.size
+            self._work += value.size
+            if self._alive > _MAX_ALIVE or self._work > _MAX_WORK:
+                raise ModelError("The constant parts of the graph must be of moderate size; they take too much memory.")
+        self._held[name] = value
+
+    def get(self, name: str) -> Any:
+        """The value of a tensor; None for an optional one that is left out."""
+        if not name:
+            return None
+        if name not in self._held:
+            self.put(name, self._tensor(name))
+        value = self._held[name]
+        self._readers[name] -= 1
+        if not self._readers[name]:
+            del self._held[name]
+            self._alive -= value.size if isinstance(value, np.ndarray) else 0
+        return value
+
+
+def pixel_values(scale: str) -> NDArray[np.float64]:
+    """What the model file takes for each uint8 pixel, computed in float32 as frameworks do."""
+    over, _, under = scale.partition("/")
+    pixels = np.arange(256, dtype=np.float32) * np.float32(over) / np.float32(under or 1)
+    return pixels.astype(np.float64)
+
+
+def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
+    """Apply the rule of a node; whatever goes wrong in it ends in a sentence with the node's name."""
+    _check_known(node)
+    moving = [x for x in operands if isinstance(x, (Signal, Codes))]
+    ended = next((x.ended for x in moving if isinstance(x, Signal) and x.ended), "")
+    if ended and node.op not in _AFTER_END:
+        raise ModelError(f"Node {node.label} must not follow {ended}, which ends a network: remove one of the two.")
+    try:
+        if not moving:
+            return fold_constant(node, opset, operands)
+        if ended and node.op not in ("ArgMax", "TopK"):
+            return moving[0]
+        return RULES[node.op](walk, node, *operands)
+    except BitweirError as error:
+        text = str(error)
+        # Rules that do not name the node themselves end a sentence that starts here.
+        raise error if text[:1].isupper() else ModelError(f"Node {node.label} cannot be folded: {text}.") from error
+    except Exception as error:  # a malformed node: wrong count, type or shape of its inputs, a missing attribute
+        raise ModelError(f"Node {node.label} is malformed: {_reason(error)}.") from error
+
+
+def _check_known(node: Node) -> None:
+    custom = node.op in _CUSTOM and node.domain in _DOMAINS
+    standard = not node.domain and node.op not in _CUSTOM
+    if standard and node.op in NOT_YET:
+        raise ModelError(
+            f"Node {node.label} needs {NOT_YET[node.op]}, which is not yet supported: only dense layers are."
+        )
+    if not node.outputs or not (custom or standard) or node.op not in {*RULES, *CONSTANT_OPS}:
+        where = f" of domain {shown(node.domain)}" if node.domain else ""
+        raise ModelError(f"Node {node.label}{where} has an operator that is not supported: replace it in the model.")
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__} {shown(text)}" if not isinstance(error, ValueError) else shown(text)[1:-1]
+
+
+def _declared_scale(graph: Graph) -> str | None:
+    """The scale 1 where the graph says that it takes raw uint8 pixels, else None."""
+    if graph.input.type == TensorProto.UINT8 or graph.input.annotation == "UINT8":
+        return "1"
+    first = [node for node in graph.nodes if graph.input.name in node.inputs]
+    by_255 = first and all(node.op == "Div" and node.inputs[:1] == (graph.input.name,) for node in first)
+    if by_255:
+        divisors = [graph.tensor(name) for node in first for name in node.inputs[1:]]
+        if all(array is not None and prod(array.shape) == 1 and array.item() == 255 for array in divisors):
+            return "1"
+    return None

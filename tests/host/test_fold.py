@@ -1,0 +1,204 @@
+"""Exact folding against brute force: every accumulator, with arithmetic that shares no code with the importer."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+
+import numpy as np
+import pytest
+from bitweir.importers import fold
+from bitweir.importers.fold import Chain, columns, float_threshold, integer_thresholds, tie_distance
+from bitweir.importers.scores import integer_scores, ranks
+from bitweir.importers.surd import Surd, approximate, nearly, root, sign
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# Small dyadic numbers make exact ties likely; float32 numbers make them realistic.
+SMALL = st.integers(-24, 24).map(lambda n: n / 4)
+FLOATS = st.floats(-100, 100, width=32, allow_subnormal=False)
+NUMBERS = st.one_of(SMALL, FLOATS)
+VARIANCES = st.one_of(st.integers(1, 36).map(lambda n: n / 4), st.floats(2**-20, 1000, width=32))
+
+
+def chain_of(*steps: fold.Step) -> Chain:
+    return next(columns(steps)[1])[0]
+
+
+def compare_norm(p: Fraction, q: Fraction, v: Fraction) -> int:
+    """Sign of p / sqrt(v) + q, by the case distinction of importing.md 3.1."""
+    if (p >= 0) == (q >= 0) or p == 0 or q == 0:
+        return (p + q > 0) - (p + q < 0) if p == 0 or q == 0 or (p > 0) == (q > 0) else 0
+    bigger = (p * p > q * q * v) - (p * p < q * q * v)
+    return bigger * (1 if p > 0 else -1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    gamma=NUMBERS,
+    beta=NUMBERS,
+    mean=NUMBERS,
+    var=VARIANCES,
+    alpha=NUMBERS,
+    bias=NUMBERS,
+    n=st.integers(1, 12),
+    strict=st.booleans(),
+)
+def test_batch_norm_after_scale_and_bias(gamma, beta, mean, var, alpha, bias, n, strict):
+    chain = chain_of(fold.scale(alpha), fold.shift(bias), fold.norm(gamma, beta, mean, var))
+    (threshold,), inverted = integer_thresholds(chain, [(Fraction(0), strict)], -n, n)
+    assert inverted == (gamma * alpha < 0)
+    for acc in range(-n, n + 1):
+        p = Fraction(gamma) * (Fraction(alpha) * acc + Fraction(bias) - Fraction(mean))
+        order = compare_norm(p, Fraction(beta), Fraction(var))
+        assert ((-acc if inverted else acc) >= threshold) == (order > 0 or (order == 0 and not strict))
+
+
+def decimal_root(v: Fraction, bits: int = 2000) -> Fraction:
+    return Fraction(isqrt((v.numerator << 2 * bits) // v.denominator), 1 << bits)
+
+
+STEP = st.one_of(
+    st.tuples(st.just("scale"), NUMBERS),
+    st.tuples(st.just("shift"), NUMBERS),
+    st.tuples(st.just("clip"), st.tuples(SMALL, SMALL).map(sorted)),
+    st.tuples(st.just("norm"), st.tuples(NUMBERS, NUMBERS, NUMBERS, VARIANCES)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(STEP, min_size=1, max_size=5).filter(lambda s: sum(kind == "norm" for kind, _ in s) < 3),
+    cuts=st.lists(st.tuples(SMALL.map(Fraction), st.booleans()), min_size=1, max_size=3, unique=True).map(sorted),
+    n=st.integers(1, 9),
+)
+def test_any_chain_at_any_cut(steps, cuts, n):
+    made = [getattr(fold, kind)(*(p if isinstance(p, (tuple, list)) else (p,))) for kind, p in steps]
+    chain = chain_of(*made)
+    thresholds, inverted = integer_thresholds(chain, cuts, -n, n)
+    assert thresholds == sorted(thresholds)
+    for acc in range(-n, n + 1):
+        y = Fraction(acc)
+        for kind, p in steps:
+            if kind == "scale":
+                y *= Fraction(p)
+            elif kind == "shift":
+                y += Fraction(p)
+            elif kind == "clip":
+                y = min(max(y, Fraction(p[0])), Fraction(p[1]))
+            else:
+                gamma, beta, mean, var = map(Fraction, p)
+                y = gamma * (y - mean) / decimal_root(var) + beta
+        for threshold, (number, strict) in zip(thresholds, cuts, strict=True):
+            gap = y - number
+            if abs(gap) < Fraction(1, 1 << 900):  # an exact tie, as far as 2,000 bits can tell
+                gap = Fraction(0)
+            assert ((-acc if inverted else acc) >= threshold) == (gap > 0 or (gap == 0 and not strict))
+
+
+@pytest.mark.parametrize(("gamma", "beta", "always"), [(0.0, 0.5, True), (0.0, -0.5, False), (0.0, -0.0, True)])
+def test_gamma_zero_is_a_constant_neuron(gamma, beta, always):
+    chain = chain_of(fold.norm(gamma, beta, 3.0, 2.0))
+    assert integer_thresholds(chain, [(Fraction(0), False)], -8, 8) == ([-8 if always else 9], False)
+
+
+def test_a_tie_belongs_to_the_one_side_that_the_cut_says():
+    chain = chain_of(fold.norm(1.5, 0.0, 4.0, 0.3))  # 0 exactly at 4, and an irrational slope
+    assert integer_thresholds(chain, [(Fraction(0), False), (Fraction(0), True)], -8, 8)[0] == [4, 5]
+
+
+@settings(max_examples=200, deadline=None)
+@given(a=NUMBERS, b=NUMBERS, c=NUMBERS, v=VARIANCES, w=VARIANCES)
+def test_signs_of_sums_of_two_roots(a, b, c, v, w):
+    x = root(Fraction(v)) * Fraction(a) + root(Fraction(w)) * Fraction(b) + Fraction(c)
+    value = Fraction(a) * decimal_root(Fraction(v)) + Fraction(b) * decimal_root(Fraction(w)) + Fraction(c)
+    expected = 0 if abs(value) < Fraction(1, 1 << 900) else (1 if value > 0 else -1)
+    assert sign(x) == expected == -sign(-x)
+    assert abs(nearly(x) - value) < Fraction(1, 1 << 200)
+
+
+def test_roots_that_are_equal_cancel():
+    one = root(Fraction(2)) * root(Fraction(3))
+    assert sign(one * one - 6) == 0
+    assert sign(root(Fraction(9, 4)) - Fraction(3, 2)) == 0  # a root that is a fraction
+    assert sign(root(Fraction(8)) - root(Fraction(2)) * 2) == 0  # dependent roots
+    assert sign(root(Fraction(8)) - root(Fraction(2)) * 2 - Fraction(1, 10**50)) == -1
+    assert isinstance(one, Surd) and approximate(one) == pytest.approx(6**0.5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(slope=NUMBERS, offset=NUMBERS, strict=st.booleans())
+def test_input_thresholds_are_the_smallest_float32(slope, offset, strict):
+    cut = (Fraction(0), strict)
+    found = float_threshold(chain_of(fold.scale(slope), fold.shift(offset)), cut)
+
+    def code(x: np.float32) -> bool:
+        y = Fraction(slope) * Fraction(float(x)) + Fraction(offset)
+        reached = y > 0 or (y == 0 and not strict)
+        return reached != (slope < 0)  # a falling chain is turned round
+
+    top = np.finfo(np.float32).max
+    if np.isinf(found):
+        assert code(-top) == code(top) == (found < 0)
+    else:
+        x = np.float32(found)
+        assert x == found and code(x)
+        assert not code(np.nextafter(x, np.float32(-np.inf)))
+
+
+def test_distance_of_a_threshold_to_the_nearest_sum():
+    cut = (Fraction(0), False)
+    chain = chain_of(fold.shift(-0.25))
+    assert tie_distance(chain, cut, 1, 2, (-4, 4)) == 0.25
+    assert tie_distance(chain, cut, 1, 2, (-3, 3)) == 0.75
+    assert tie_distance(chain_of(fold.shift(-2.0)), cut, 2, 2, (-4, 4)) == 0
+    assert tie_distance(chain_of(fold.shift(-9.0)), cut, 5, 2, (-4, 4)) == np.inf
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    classes=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, VARIANCES), min_size=1, max_size=4),
+    n=st.integers(1, 12),
+)
+def test_integer_scores_keep_the_exact_order_and_its_ties(classes, n):
+    chains = [chain_of(fold.norm(*params)) for params in classes]
+    try:
+        scores = integer_scores(chains, [-n] * len(classes), [n] * len(classes), 2)
+    except ValueError:
+        return  # too close for 40 bits: refused, not rounded
+    cells = []
+    for label, (gamma, beta, mean, var) in enumerate(classes):
+        for acc in range(-n, n + 1, 2):
+            exact = Fraction(gamma) * (acc - Fraction(mean)) / decimal_root(Fraction(var)) + Fraction(beta)
+            turned = -acc if scores.inverted[label] else acc
+            integer = turned if scores.scale is None else int(scores.scale[label]) * turned + int(scores.offset[label])
+            cells.append((exact, integer))
+    cells.sort()
+    for (x, i), (y, j) in zip(cells, cells[1:], strict=False):
+        assert (i == j) if y - x < Fraction(1, 1 << 900) else (i < j)
+
+
+def test_one_affine_map_for_all_classes_needs_no_scores():
+    chains = [chain_of(fold.norm(0.7, -1.1, 0.4, 318.2))] * 3
+    scores = integer_scores(chains, [-8] * 3, [8] * 3, 2)
+    assert scores.scale is None and not scores.inverted.any()
+    chains = [chain_of(fold.norm(-0.7, -1.1, 0.4, 318.2))] * 3
+    scores = integer_scores(chains, [-8] * 3, [8] * 3, 2)
+    assert scores.scale is None and scores.inverted.all()
+
+
+def test_thirds_become_whole():
+    chains = [chain_of(fold.scale([Fraction(1, 3)])), chain_of(fold.scale(np.array([Fraction(2, 3)], object)))]
+    scores = integer_scores(chains, [-4, -4], [4, 4], 2)
+    assert scores.scale.tolist() == [1, 2] and scores.offset.tolist() == [0, 0]
+
+
+def test_scores_that_need_too_many_bits_are_refused():
+    chains = [chain_of(fold.scale(1.0)), chain_of(fold.scale(1.0), fold.shift(2.0**-60))]
+    with pytest.raises(ValueError, match="more than 40 fraction bits"):
+        integer_scores(chains, [-4, -4], [4, 4], 2)
+
+
+def test_ranks_of_equal_scores_are_equal():
+    grid = [np.array([-2, 0, 2]), np.array([-2, 0, 2])]
+    assert ranks([Fraction(1), Fraction(2)], [Fraction(0), Fraction(0)], grid).tolist() == [1, 2, 3, 0, 2, 4]
