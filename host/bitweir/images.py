@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
-from bitweir_sim import golden
+from bitweir_sim.encoding import encode
 from numpy.typing import NDArray
 
 __all__ = ["ImageError", "Images", "load_images"]
@@ -44,7 +44,7 @@ class Images:
 
 
 def load_images(path: Path, network: Network, *, limit: int | None = None) -> Images:
-    """Read `x`, and `y` where it is there, and turn `x` into codes; see `golden.encode`.
+    """Read `x`, and `y` where it is there, and turn `x` into codes; see `encoding.encode`.
 
     Frames of another shape are taken if they have as many elements, in the same order.
 
@@ -69,7 +69,7 @@ def load_images(path: Path, network: Network, *, limit: int | None = None) -> Im
     count = int(np.prod(entry.shape))
     if int(np.prod(x.shape[1:])) == count:
         x = x.reshape(len(x), *entry.shape)
-    codes = golden.encode(entry, x)
+    codes = encode(entry, x)
     return Images(codes=codes, labels=None if y is None else y[:limit].astype(np.int64))
 
 

@@ -168,8 +168,8 @@ def schedule(
     blocks: Sequence[BlockSpec],
     frames: int,
     *,
-    i_offers: Pattern | None = None,
-    o_readies: Pattern | None = None,
+    i_stalls: Pattern | None = None,
+    o_stalls: Pattern | None = None,
     max_cycles: int = 10_000_000,
 ) -> list[NDArray[np.int64]]:
     """Cycle of every beat on every stream.
@@ -179,11 +179,11 @@ def schedule(
     blocks : sequence of BlockSpec
     frames : int
         Frames offered at the input, one right after the other.
-    i_offers : bool array, optional
-        Whether the source may offer a new beat in a cycle; once offered, it stays until it moves.
-        Cycles beyond the array are True, and all of them where it is left out.
-    o_readies : bool array, optional
-        Whether the sink takes a beat in a cycle; likewise.
+    i_stalls : bool array, optional
+        Whether the source holds back a new beat in a cycle; once offered, a beat stays until it
+        moves. After the end of the pattern nothing stalls.
+    o_stalls : bool array, optional
+        Whether the sink refuses a beat in a cycle; likewise.
     max_cycles : int
         Where to give up.
 
@@ -200,14 +200,14 @@ def schedule(
     chain = _Chain(blocks, frames * beats_per_frame(blocks)[0])
     total = frames * beats_per_frame(blocks)[-1]
     moved: list[list[int]] = [[] for _ in range(len(blocks) + 1)]
-    offers = () if i_offers is None else i_offers.tolist()
-    readies = () if o_readies is None else o_readies.tolist()
+    pauses = [] if i_stalls is None else i_stalls.tolist()
+    refusals = [] if o_stalls is None else o_stalls.tolist()
     cycle = 0
     while len(moved[-1]) < total:
         if cycle >= max_cycles:
             raise RuntimeError(f"{total - len(moved[-1])} of {total} output beats are missing after {cycle} cycles")
-        may_offer = offers[cycle] if cycle < len(offers) else True
-        takes = readies[cycle] if cycle < len(readies) else True
+        may_offer = not (cycle < len(pauses) and pauses[cycle])
+        takes = not (cycle < len(refusals) and refusals[cycle])
         for stream, moves in enumerate(chain.step(may_offer, takes)):
             if moves:
                 moved[stream].append(cycle)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from bitweir_hw.blocks import ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
+from bitweir_hw.blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
 from bitweir_hw.network import Integers, Network
 from numpy.typing import NDArray
 
@@ -31,13 +31,16 @@ class StreamShape:
     lanes : int
         Elements of a beat; the last beat of a vector is padded with zeros.
     lane_bits : int
-        Bits of an element; negative ones are in two's complement.
+        Bits of an element.
+    signed : bool
+        Whether elements are numbers in two's complement.
     """
 
     layer: str
     length: int
     lanes: int
     lane_bits: int
+    signed: bool
 
     @property
     def beats(self) -> int:
@@ -52,19 +55,23 @@ class StreamShape:
 
 def stream_shapes(blocks: Sequence[BlockSpec], network: Network) -> list[StreamShape]:
     """Shape of the input stream, then of each block's output; for the last one, of its scores alone."""
-    first = blocks[0]
     bits = network.input.format.bits
-    shapes = [StreamShape(layer="input", length=network.input.size, lanes=first.i_bits // bits, lane_bits=bits)]
+    lanes = blocks[0].i_bits // bits
+    shape = StreamShape(layer="input", length=network.input.size, lanes=lanes, lane_bits=bits, signed=False)
+    shapes = [shape]
     for block in blocks:
-        before = shapes[-1]
         if isinstance(block, MatVecSpec):
-            shape = StreamShape(layer=block.layer, length=block.rows, lanes=block.pe, lane_bits=block.o_lane_bits)
+            shape = StreamShape(
+                layer=block.layer,
+                length=block.rows,
+                lanes=block.pe,
+                lane_bits=block.o_lane_bits,
+                signed=not block.threshold,
+            )
         elif isinstance(block, WidthSpec):
-            shape = StreamShape(layer=before.layer, length=block.length, lanes=block.o_lanes, lane_bits=block.lane_bits)
-        elif isinstance(block, ArgmaxSpec):
-            shape = before
-        else:
-            shape = StreamShape(layer=block.layer, length=block.classes, lanes=block.lanes, lane_bits=block.o_lane_bits)
+            shape = replace(shape, lanes=block.o_lanes)
+        elif isinstance(block, AffineSpec):
+            shape = replace(shape, layer=block.layer, lane_bits=block.o_lane_bits)
         shapes.append(shape)
     return shapes
 
@@ -99,22 +106,24 @@ def _bits(words: Words) -> NDArray[np.uint8]:
     return np.unpackbits(np.ascontiguousarray(words).astype("<u8").view(np.uint8), axis=1, bitorder="little")
 
 
-def unpack(words: Words, shape: StreamShape, *, signed: bool) -> Integers:
+def unpack(words: Words, shape: StreamShape) -> Integers:
     """Undo `pack`: vectors (N, length) from beats; padding is dropped."""
     bits = _bits(words)[:, : shape.bits].reshape(-1, shape.lane_bits).astype(np.int64)
     weights = np.left_shift(1, np.arange(shape.lane_bits, dtype=np.int64))
-    if signed:
+    if shape.signed:
         weights[-1] = -weights[-1]
     return (bits @ weights).reshape(-1, shape.beats * shape.lanes)[:, : shape.length]
 
 
 def unpack_results(words: Words, block: ArgmaxSpec) -> golden.Result:
     """Scores and classes from the output beats of whole frames."""
-    shape = StreamShape(layer="scores", length=block.classes, lanes=block.lanes, lane_bits=block.lane_bits)
+    shape = StreamShape(
+        layer="scores", length=block.classes, lanes=block.lanes, lane_bits=block.lane_bits, signed=True
+    )
     lasts = _bits(words[shape.beats - 1 :: shape.beats])
     index = lasts[:, block.i_bits : block.i_bits + block.index_bits].astype(np.int64)
     classes = index @ np.left_shift(1, np.arange(block.index_bits, dtype=np.int64))
-    return golden.Result(scores=unpack(words, shape, signed=True), classes=classes)
+    return golden.Result(scores=unpack(words, shape), classes=classes)
 
 
 def expected_beats(network: Network, blocks: Sequence[BlockSpec], codes: NDArray[Any]) -> list[Words]:

@@ -11,7 +11,8 @@ import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
-from bitweir_sim.golden import encode, run
+from bitweir_sim.encoding import encode
+from bitweir_sim.fast import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -69,7 +70,7 @@ def test_garbage(tmp_path, content):
 
 def test_other_suffix(tmp_path):
     (tmp_path / "net.h5").touch()
-    with pytest.raises(ModelError, match=r"must be an \.onnx file; other formats are not yet supported\.$"):
+    with pytest.raises(ModelError, match=r"must end in \.onnx or \.npz; other formats are not yet supported\.$"):
         load_model(tmp_path / "net.h5")
 
 

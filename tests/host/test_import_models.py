@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir_hw.network import BIPOLAR, Affine, Network
-from bitweir_sim.golden import encode, run
+from bitweir_sim.encoding import encode
+from bitweir_sim.fast import run
 from shared_data import SHARED, mnist, needs_shared
 
 pytestmark = needs_shared

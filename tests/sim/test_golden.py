@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import BIPOLAR, LAYERS, Affine, Dense, Format, Input, Layer, Network, check
-from bitweir_sim import golden
-from bitweir_sim.golden import EXECUTORS, encode, pixel_values, prepare, run, run_slow, trace
+from bitweir_sim.encoding import batches, encode, pixel_values
+from bitweir_sim.fast import prepare, run
+from bitweir_sim.golden import EXECUTORS, run_slow, trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import SHARED, bnn_npz, mnist, needs_shared
@@ -210,7 +211,7 @@ def test_any_batch(frames: int) -> None:
 
 
 def test_memory_is_bounded_by_small_parts() -> None:
-    parts = list(golden._parts(100, 1 << 22))
+    parts = list(batches(100, 1 << 22))
     assert [(part.start, part.stop) for part in parts] == [(i, i + 1) for i in range(100)]
 
 
@@ -308,7 +309,7 @@ def test_pixel_values() -> None:
         "2/255": (pixels * np.float32(2)) / np.float32(255),
         "0.1": pixels * np.float32(0.1),
     }.items():
-        found = pixel_values(entry(pixel_scale=scale))
+        found = pixel_values(scale)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, values)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from bitweir_hw.network import Network
+from bitweir_hw.files import load_network
+from bitweir_hw.network import Network, check
 
 from .errors import ModelError, shown
 from .tensors import regular_file
@@ -20,7 +22,7 @@ def load_model(path: Path | str, *, input_scale: str | None = None, name: str | 
     Parameters
     ----------
     path : Path or str
-        An ``.onnx`` file. Its side files, if any, lie in its folder.
+        An ``.onnx`` file, whose side files, if any, lie in its folder; or a network that was saved as ``.npz``.
     input_scale : str or None
         What a uint8 pixel is multiplied with to become what the model takes: ``"1/255"``, ``"0.0625"``,
         ``"1"``. None leaves it to the graph, which mostly does not say.
@@ -40,8 +42,13 @@ def load_model(path: Path | str, *, input_scale: str | None = None, name: str | 
     path = Path(path)
     scale = None if input_scale is None else _scale(input_scale)
     regular_file(path, "Model file")
-    if path.suffix.lower() != ".onnx":
-        raise ModelError(f"Model file {shown(path)} must be an .onnx file; other formats are not yet supported.")
+    kind = path.suffix.lower()
+    if kind == ".npz":
+        network = load_network(path)
+        entry = network.input if scale is None else replace(network.input, pixel_scale=scale)
+        return check(replace(network, input=entry, name=name or network.name))
+    if kind != ".onnx":
+        raise ModelError(f"Model file {shown(path)} must end in .onnx or .npz; other formats are not yet supported.")
     # Protocol buffers take a moment to import, so nothing pays for them that reads no model.
     from .onnx import import_onnx
 

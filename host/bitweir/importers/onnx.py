@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
-from numpy.typing import NDArray
+from bitweir_sim.encoding import pixel_values
 from onnx import TensorProto
 
 from .constants import CONSTANT_OPS, fold_constant
@@ -52,7 +52,7 @@ def import_onnx(path: Path, *, input_scale: str | None, name: str) -> Network:
     pixel_scale = input_scale or _declared_scale(graph)
     walk = Walk(pixel_scale)
     batch, *shape = graph.input.shape
-    pixels = None if pixel_scale is None else pixel_values(pixel_scale)
+    pixels = None if pixel_scale is None else pixel_values(pixel_scale).astype(np.float64)
     values = _Values(graph)
     values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1, pixels))
     for node in graph.nodes:
@@ -94,13 +94,6 @@ class _Values:
             del self._held[name]
             self._alive -= value.size if isinstance(value, np.ndarray) else 0
         return value
-
-
-def pixel_values(scale: str) -> NDArray[np.float64]:
-    """What the model file takes for each uint8 pixel, computed in float32 as frameworks do."""
-    over, _, under = scale.partition("/")
-    pixels = np.arange(256, dtype=np.float32) * np.float32(over) / np.float32(under or 1)
-    return pixels.astype(np.float64)
 
 
 def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
