@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--family", choices=list(_NEXTPNR))
     options = parser.parse_args()
     seen = set()
-    print("family style  P x S   levels/stage seed  Fmax MHz  logic cells   FF    of elements: sites FF   seconds")
+    print("family style  P x S   levels/stage seed  Fmax MHz  logic cells     FF  seconds")
     for case in CASES:
         if options.family not in (None, case.family) or (options.quick and case.family in seen):
             continue

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 from .errors import PlanError
 
-__all__ = ["STYLE", "STYLES", "Add", "Costs", "Count", "Lanes", "Node", "Popcount", "best_count", "xc7_split"]
+__all__ = ["STYLE", "STYLES", "Add", "Costs", "Count", "Lanes", "Node", "Popcount", "best_count", "walk", "xc7_split"]
 
 #: The best measured style of each FPGA family.
 STYLE = {"generic": "fused", "ecp5": "ecp5", "ice40": "tree", "gowin": "fused", "xilinx": "xc7"}
@@ -102,7 +102,6 @@ class Add:
         return max(self.a.bits, self.b.bits)
 
 
-type_Node = "Lanes | Add"
 Node = Lanes | Add
 
 
@@ -135,3 +134,166 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(node.a)
         yield from walk(node.b)
     yield node
+
+
+def _splits(lanes: int) -> Iterator[int]:
+    """Sizes worth trying for the larger operand when `lanes` lanes are split in two."""
+    low = (lanes + 1) // 2
+    if lanes <= 128:
+        yield from range(low, lanes)
+        return
+    yield from range(low, low + 4)
+    # Sizes that fill their bits: 2**k - 1, and what doubles from leaves of two lanes, 3 * 2**k - 1.
+    for k in range(6, lanes.bit_length()):
+        yield from (size for size in ((1 << k) - 1, (1 << k), (3 << (k - 1)) - 1) if low <= size < lanes)
+
+
+@cache
+def _best_tree(style: str, levels_per_stage: int, lanes: int, height: int) -> tuple[int, Node] | None:
+    """Cheapest tree for `lanes` lanes of at most `height` levels, with its cost."""
+    costs = _COSTS[style]
+    if lanes == 1:
+        return costs.leaves[0], Lanes(1)
+    if height == 0 or lanes > (len(costs.leaves) + 1) << height:
+        return None
+    best = _best_tree(style, levels_per_stage, lanes, height - 1)
+    if lanes <= len(costs.leaves) and (best is None or costs.leaves[lanes - 1] < best[0]):
+        best = costs.leaves[lanes - 1], Lanes(lanes)
+    waits = costs.late if levels_per_stage and (height - 1) // levels_per_stage else 0
+    for carry in (False, True):
+        for size in _splits(lanes - carry):
+            a = _best_tree(style, levels_per_stage, size, height - 1)
+            b = _best_tree(style, levels_per_stage, lanes - carry - size, height - 1)
+            if a is None or b is None:
+                continue
+            cost = a[0] + b[0] + a[1].bits + 1 + carry * (costs.carry + waits)
+            cost += waits * ((a[1].size == 1) + (b[1].size == 1))
+            if best is None or cost < best[0]:
+                best = cost, Add(a[1], b[1], carry)
+    return best
+
+
+def _tree(style: str, levels_per_stage: int, lanes: int) -> tuple[int, Node | None]:
+    """Cheapest among the trees of least height."""
+    if lanes == 0:
+        return 0, None
+    height = 0
+    while (found := _best_tree(style, levels_per_stage, lanes, height)) is None:
+        height += 1
+    return found
+
+
+@cache
+def best_count(style: str, levels_per_stage: int, lanes: int) -> Count:
+    """Plan a popcount: fewest levels first, then fewest LUT sites."""
+    found = []
+    for carry in (False, True):
+        cost, tree = _tree(style, levels_per_stage, lanes - carry)
+        levels = tree.level if tree else 0
+        if carry:
+            costs = _COSTS[style]
+            cost += costs.leaves[0] + 1
+            cost += costs.late if levels_per_stage and levels // levels_per_stage else 0
+        found.append((levels, cost, Count(tree, carry, cost)))
+    return min(found, key=lambda entry: entry[:2])[2]
+
+
+@dataclass(frozen=True)
+class Xc7Count:
+    """A popcount whose first level is full adders of three lanes, two LUT6 each.
+
+    Their sum bits and their carry bits are counted apart, and one adder merges the counts:
+    ``sums + 2 * (carries + merge_carry)``, where the lowest bit of `sums` passes by.
+
+    Parameters
+    ----------
+    groups : int
+        Full adders, of three lanes; the last may have fewer.
+    sums : Count
+        Of the sum bits; one may be left to the accumulator.
+    carries : Node or None
+        Tree for the carry bits.
+    merge_carry : bool
+        Whether one carry bit is the merging adder's carry-in.
+    """
+
+    groups: int
+    sums: Count
+    carries: Node | None
+    merge_carry: bool
+
+    @property
+    def merges(self) -> bool:
+        """Whether there is a merging adder."""
+        return self.merge_carry or (self.sums.levels > 0 and self.carries is not None)
+
+    @property
+    def inner(self) -> int:
+        """Levels of the two trees."""
+        return max(self.sums.levels, self.carries.level if self.carries else 0)
+
+    @property
+    def levels(self) -> int:
+        return 1 + self.inner + self.merges
+
+
+@cache
+def xc7_split(lanes: int) -> Xc7Count:
+    """Plan the popcount of style ``"xc7"``: fewest levels first, then fewest LUT sites."""
+    groups, pairs = -(-lanes // 3), (lanes + 1) // 3
+    found = []
+    for own_carry in (False, True):
+        sums_cost, sums_tree = _tree("xc7", 0, groups - own_carry)
+        for merge_carry in (False, True) if pairs else (False,):
+            carries_cost, carries = _tree("xc7", 0, pairs - merge_carry)
+            plan = Xc7Count(groups, Count(sums_tree, own_carry, sums_cost), carries, merge_carry)
+            bits = max(sums_tree.bits - 1 if sums_tree else 0, carries.bits if carries else 0)
+            cost = sums_cost + carries_cost + own_carry + (bits + 1 if plan.merges else 0)
+            found.append((plan.levels, cost, plan))
+    return min(found, key=lambda entry: entry[:2])[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Popcount:
+    """The choice of a popcount.
+
+    Parameters
+    ----------
+    style : str
+        ``"tree"``: full adders of three lanes in LUTs, then a tree of adders with a carry chain
+        each. Portable; what routes best on iCE40.
+        ``"fused"``: the same, but all adders of a level share long carry chains. Portable.
+        ``"ecp5"``: CCU2C cells that compute XNOR, addition, accumulation and preset. ECP5 only;
+        the same cycles as ``"fused"``, which can stand in for it in a simulator.
+        ``"xc7"``: shaped for LUT6: full adders and 6:3 counters before the chains. Portable.
+    levels_per_stage : int
+        Levels of the tree between registers; 0 for none.
+
+    Raises
+    ------
+    PlanError
+        If there is no such style, or the number of levels is negative.
+    """
+
+    style: str = "fused"
+    levels_per_stage: int = 2
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            raise PlanError(f"Popcount style must be one of {', '.join(STYLES)}, not {self.style!r}.")
+        if self.levels_per_stage < 0:
+            raise PlanError(f"Levels per stage must be 0 (no registers) or more, not {self.levels_per_stage}.")
+
+    def levels(self, inputs: int) -> int:
+        """Levels of adders between the XNOR gates and the accumulator of a popcount of `inputs` bits."""
+        if self.style == "xc7":
+            return xc7_split(inputs).levels
+        return best_count(self.style, self.levels_per_stage, inputs).levels
+
+    def stages(self, inputs: int) -> int:
+        """Registers between the XNOR gates and the accumulator of a popcount of `inputs` bits."""
+        return self.levels(inputs) // self.levels_per_stage if self.levels_per_stage else 0
+
+    def portable(self) -> Popcount:
+        """A popcount without vendor cells that behaves the same in every cycle."""
+        return replace(self, style="fused") if self.style == "ecp5" else self

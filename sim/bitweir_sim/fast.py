@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from bitweir_hw.network import Dense, Format, Integers, Layer, Network
+from bitweir_hw.network import Dense, Format, Layer, Network
 from numpy.typing import ArrayLike, NDArray
 
 from .encoding import batches, checked_codes

@@ -82,8 +82,10 @@ def run_slow(network: Network, codes: ArrayLike) -> Result:
 
 
 def widest(network: Network) -> int:
+    """Most elements that a frame has on any stream."""
     return max(network.input.size, *(layer.outputs for layer in network.layers))
 
 
 def result(scores: Integers) -> Result:
+    """Classes of scores (N, M)."""
     return Result(scores=scores, classes=np.argmax(scores, axis=1).astype(np.int64))

@@ -26,7 +26,7 @@ def chain_of(*steps: fold.Step) -> Chain:
 
 
 def compare_norm(p: Fraction, q: Fraction, v: Fraction) -> int:
-    """Sign of p / sqrt(v) + q, by the case distinction of importing.md 3.1."""
+    """Sign of p / sqrt(v) + q, by case distinction and squaring."""
     if (p >= 0) == (q >= 0) or p == 0 or q == 0:
         return (p + q > 0) - (p + q < 0) if p == 0 or q == 0 or (p > 0) == (q > 0) else 0
     bigger = (p * p > q * q * v) - (p * p < q * q * v)

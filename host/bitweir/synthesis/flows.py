@@ -64,7 +64,9 @@ def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
     table = _PREFIXES[_known(family)]
     sums = dict.fromkeys(CLASSES, 0)
     for kind, count in cells.items():
-        fits = [(len(prefix), name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)]
+        fits = [
+            (len(prefix), name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)
+        ]
         if fits:
             # The longest prefix: SP must not take SPX9 from a longer name, nor ALU an ALU54B.
             sums[max(fits)[1]] += count
@@ -72,7 +74,7 @@ def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
 
 
 def sites(family: str, cells: Mapping[str, int], *, lone: int = 0) -> int:
-    """LUT sites that a netlist occupies, as /hardware.md/ defines them.
+    """LUT sites that a netlist occupies.
 
     | family | sites                                                                           |
     |--------|---------------------------------------------------------------------------------|
@@ -169,7 +171,10 @@ def script(
     lines += [f"setattr -mod -set keep_hierarchy 1 {name}" for name in keep]
     if not collisions_matter:
         # Amaranth sets the mask to 0, and emulating that costs 2 FF and 1.3 LUT for each data bit.
-        lines += ["proc", "select -set writable t:$memrd_v2 r:CLK_ENABLE=1'1 %i r:COLLISION_X_MASK=1'0 %i", "setparam -set COLLISION_X_MASK 1'1 @writable"]
+        # A ROM has no write port and so a mask of no bits; a port without a clock cannot collide.
+        # The literals are compared as Amaranth writes them.
+        ports = "t:$memrd_v2 r:CLK_ENABLE=1 %i r:COLLISION_X_MASK=1'0 %i"
+        lines += [f"setparam -set COLLISION_X_MASK 1'1 {ports}"]
     lines += _SYNTHESIS[family](top)
     # Synthesis leaves the cell library in the design; only the modules of ours matter.
     lines += [f"tee -q -o {stat} stat -json", f"write_json {netlist}"]

@@ -46,10 +46,9 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
         Yosys failed.
     """
     style = build.plan.popcount.style
-    portable = {STYLE["generic"], STYLE["ice40"], STYLE["gowin"]}
-    if style not in portable and style != STYLE[family]:
+    if style == STYLE["ecp5"] != STYLE[family]:
         raise PlanError(
-            f"The popcounts of this build are of style {style!r}, made of primitives that {family} does not have: "
+            f"The popcounts of this build are made of ECP5's carry cells, which {family} does not have: "
             f"generate it again with --family {family} or generic."
         )
     top = build.network.name

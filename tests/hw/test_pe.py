@@ -1,0 +1,216 @@
+"""Processing elements: values and timing of the portable styles, and the netlists of each family."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+from amaranth.sim import Simulator
+from bitweir.synthesis import flows
+from bitweir_hw.compressor import STYLE, Popcount, best_count
+from bitweir_hw.gateware.pe import ProcessingElements
+from bitweir_hw.yosys import run_yosys
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from netlist_eval import Netlist
+
+PORTABLE = ("tree", "fused", "xc7")
+
+
+def check_elements(*, pe: int, simd: int, width: int, popcount: Popcount, beats: int, seed: int) -> None:
+    """Drive random and extreme words with gaps; compare all accumulators in every cycle."""
+    rng = random.Random(seed)
+    dut = ProcessingElements(pe=pe, simd=simd, width=width, popcount=popcount)
+    stages = popcount.stages(simd)
+    ones = (1 << simd) - 1
+
+    def word() -> int:
+        return rng.choice((0, ones, rng.getrandbits(simd), rng.getrandbits(simd)))
+
+    xs = [word() for _ in range(beats)]
+    ws = [[x ^ rng.choice((0, ones, word())) for _ in range(pe)] for x in xs]
+    valid = [rng.random() < 0.7 for _ in xs]
+    first = [n == 0 or rng.random() < 0.4 for n in range(beats)]
+    preset = [[rng.randrange(1 << width) for _ in range(pe)] for _ in xs]
+    known = False
+    accs = [0] * pe
+
+    def join(values: list[int], bits: int) -> int:
+        return sum(value << (p * bits) for p, value in enumerate(values))
+
+    async def bench(ctx):  # type: ignore[no-untyped-def]
+        nonlocal known
+        for cycle in range(beats + stages + 1):
+            # x and w belong to a beat whose mark comes `stages` cycles later; noise after the last.
+            ctx.set(dut.x, xs[cycle] if cycle < beats else word())
+            ctx.set(dut.w, join(ws[cycle], simd) if cycle < beats else rng.getrandbits(pe * simd))
+            beat = cycle - stages
+            now = 0 <= beat < beats
+            ctx.set(dut.valid, now and valid[beat])
+            ctx.set(dut.first, first[beat] if now else rng.getrandbits(1))
+            ctx.set(dut.preset, join(preset[beat], width) if now else rng.getrandbits(pe * width))
+            await ctx.tick()
+            if now and valid[beat]:
+                known = known or first[beat]
+                for p in range(pe):
+                    count = (xs[beat] ^ ws[beat][p] ^ ones).bit_count()
+                    base = preset[beat][p] if first[beat] else accs[p]
+                    accs[p] = (base + count) % (1 << width)
+            if known:
+                assert ctx.get(dut.acc) == join(accs, width), f"after cycle {cycle}"
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    style=st.sampled_from(PORTABLE),
+    levels=st.integers(0, 3),
+    pe=st.integers(1, 5),
+    simd=st.integers(1, 70),
+    width=st.integers(1, 14),
+    seed=st.integers(0, 2**32),
+)
+def test_accumulators_hold_the_count_in_every_cycle(
+    style: str, levels: int, pe: int, simd: int, width: int, seed: int
+) -> None:
+    popcount = Popcount(style=style, levels_per_stage=levels)
+    check_elements(pe=pe, simd=simd, width=width, popcount=popcount, beats=25, seed=seed)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One array of elements in a test of netlists."""
+
+    pe: int
+    simd: int
+    width: int
+    popcount: Popcount
+
+
+class Many(wiring.Component):
+    """Arrays side by side, with ports of their own, so that one synthesis run serves many tests."""
+
+    def __init__(self, shapes: list[Shape]) -> None:
+        self.elements = [ProcessingElements(**vars(shape)) for shape in shapes]
+        members = {}
+        for n, element in enumerate(self.elements):
+            for name, member in element.signature.members.items():
+                members[f"{name}{n}"] = member
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for n, element in enumerate(self.elements):
+            m.submodules += element
+            for name, member in element.signature.members.items():
+                inner, outer = getattr(element, name), getattr(self, f"{name}{n}")
+                m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        return m
+
+
+def synthesise(family: str, shapes: list[Shape], folder: Path) -> None:
+    """Leave netlist.json of `Many` in the folder."""
+    (folder / "design.il").write_text(rtlil.convert(Many(shapes), name="top"))
+    run_yosys(flows.script(family, top="top"), folder)
+
+
+def mismatches(netlist: Netlist, shapes: list[Shape]) -> list[int]:
+    """For each array, vectors for which the netlist differs from Python, over three beats.
+
+    Inputs and marks are there in their one cycle only, noise before and after.
+    """
+    rng = random.Random(1)
+    vectors = netlist.vectors
+
+    def join(rows: list[list[int]], bits: int) -> list[int]:
+        return [sum(value << (p * bits) for p, value in enumerate(row)) for row in rows]
+
+    def word(simd: int) -> int:
+        return rng.choice((0, (1 << simd) - 1, 1 << rng.randrange(simd), rng.getrandbits(simd), rng.getrandbits(simd)))
+
+    accs = [[[0] * shape.pe for _ in range(vectors)] for shape in shapes]
+    for beat in range(3):
+        for cycle in range(1 + max(shape.popcount.stages(shape.simd) for shape in shapes)):
+            for n, shape in enumerate(shapes):
+                pe, simd, width = shape.pe, shape.simd, shape.width
+                xs = [word(simd) for _ in range(vectors)]
+                ws = [[x ^ word(simd) for _ in range(pe)] for x in xs]
+                presets = [[rng.getrandbits(width) for _ in range(pe)] for _ in range(vectors)]
+                now = cycle == shape.popcount.stages(simd)
+                if cycle == 0:
+                    for p, v in itertools.product(range(pe), range(vectors)):
+                        accs[n][v][p] += (~(xs[v] ^ ws[v][p]) & (1 << simd) - 1).bit_count()
+                if now and beat == 0:
+                    for p, v in itertools.product(range(pe), range(vectors)):
+                        accs[n][v][p] += presets[v][p]
+                inputs = {"x": xs, "w": join(ws, simd), "preset": join(presets, width)}
+                marks = {"valid": [now] * vectors, "first": [beat == 0 or not now] * vectors}
+                for name, values in {**inputs, **marks}.items():
+                    netlist.set(f"{name}{n}", values)
+            netlist.tick()
+    wrong = []
+    for n, shape in enumerate(shapes):
+        want = join([[acc % (1 << shape.width) for acc in row] for row in accs[n]], shape.width)
+        wrong.append(sum(a != b for a, b in zip(netlist.get(f"acc{n}"), want, strict=True)))
+    return wrong
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+def test_netlists_of_each_family_count_right(family: str, tmp_path: Path) -> None:
+    shapes = [Shape(1, simd, 11, Popcount(style=STYLE[family], levels_per_stage=0)) for simd in (8, 33, 64)]
+    shapes.append(Shape(2, 9, 7, Popcount(style=STYLE[family], levels_per_stage=1)))
+    synthesise(family, shapes, tmp_path)
+    netlist = Netlist(tmp_path / "netlist.json", "top", 256)
+    assert mismatches(netlist, shapes) == [0] * len(shapes)
+
+
+def test_ecp5_cells_count_right_for_many_shapes(tmp_path: Path) -> None:
+    shapes = [
+        Shape(1 + n % 4, simd, (11, 3, 7, 8)[n % 4], Popcount(style="ecp5", levels_per_stage=n % 3))
+        for n, simd in enumerate((*range(1, 11), 15, 16, 17, 31, 32, 47, 65))
+    ]
+    synthesise("ecp5", shapes, tmp_path)
+    netlist = Netlist(tmp_path / "netlist.json", "top", 64)
+    assert mismatches(netlist, shapes) == [0] * len(shapes)
+
+
+def test_a_lost_carry_cell_is_found(tmp_path: Path) -> None:
+    # What abc9 does now and then to chains like these: one cell gone, its outputs 0.
+    shape = Shape(1, 16, 8, Popcount(style="ecp5", levels_per_stage=0))
+    synthesise("ecp5", [shape], tmp_path)
+    text = (tmp_path / "netlist.json").read_text()
+    names = [name for name, cell in json.loads(text)["modules"]["top"]["cells"].items() if cell["type"] == "CCU2C"]
+    for name in names:
+        damaged = json.loads(text)
+        cells = damaged["modules"]["top"]["cells"]
+        lost = cells.pop(name)["connections"]
+        outputs = lost["S0"] + lost["S1"] + lost["COUT"]
+        for cell in cells.values():
+            for pin, bits in cell["connections"].items():
+                cell["connections"][pin] = ["0" if bit in outputs else bit for bit in bits]
+        (tmp_path / "damaged.json").write_text(json.dumps(damaged))
+        assert mismatches(Netlist(tmp_path / "damaged.json", "top", 256), [shape]) != [0], name
+
+
+def test_sites_are_what_the_plan_says(tmp_path: Path) -> None:
+    # Accumulator: width and a separator. Chains: at most two positions each beyond the plan.
+    shape = Shape(1, 64, 11, Popcount(style="ecp5", levels_per_stage=0))
+    synthesise("ecp5", [shape], tmp_path)
+    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    planned = best_count("ecp5", 0, 64).cost + 11
+    chains = 1 + 5  # the accumulator, and one for each level
+    assert planned <= flows.sites("ecp5", cells) <= planned + 2 * chains
+    classes = flows.classify("ecp5", cells)
+    assert classes == {"lut": 0, "ff": 11, "carry": cells["CCU2C"], "bram": 0, "lutram": 0, "dsp": 0}
