@@ -112,7 +112,8 @@ def main() -> None:
         os.environ["OPENBLAS_NUM_THREADS"] = str(options.threads)
     import numpy as np
     from bitweir_hw.network import Affine, Dense
-    from bitweir_sim.golden import encode, prepare
+    from bitweir_sim.encoding import encode
+    from bitweir_sim.fast import prepare
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
     from shared_data import SHARED, bnn_npz, mnist

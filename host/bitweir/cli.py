@@ -45,7 +45,9 @@ class _Group(click.Group):
 def _with_output(command: Callable[..., None]) -> Callable[..., None]:
     """Add ``--json`` to a command and give it an `Output` first."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output.")
+    @click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output."
+    )
     @click.pass_context
     @functools.wraps(command)
     def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **options: Any) -> None:
@@ -78,9 +80,13 @@ def main() -> None:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--folding", metavar="SIMDxPE,...", help="Inputs and neurons computed at once, for each layer.")
-@click.option("--fps", type=float, help=f"Frames a second to reach with the fewest lanes.  [default: {DEFAULT_FPS:,.0f}]")
+@click.option(
+    "--fps", type=float, help=f"Frames a second to reach with the fewest lanes.  [default: {DEFAULT_FPS:,.0f}]"
+)
 @_clock
-@click.option("--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes.")
+@click.option(
+    "--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes."
+)
 @click.option("--name", help="Name of the Verilog module.  [default: from the file]")
 @click.option(
     "--family",
@@ -89,7 +95,9 @@ def main() -> None:
     show_default=True,
     help="Whose primitives to use in the popcounts; generic is portable Verilog.",
 )
-@click.option("--stage-levels", default=2, show_default=True, help="Adder levels between registers in a popcount; 0: none.")
+@click.option(
+    "--stage-levels", default=2, show_default=True, help="Adder levels between registers in a popcount; 0: none."
+)
 @_with_output
 def generate(
     output: Output,
@@ -125,8 +133,12 @@ def _plan(network: Network, folding: str | None, fps: float | None, clock: float
 
 @main.command("simulate")
 @_folder
-@click.option("--images", required=True, type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
-@click.option("--engine", type=click.Choice(ENGINES), default="compiled", show_default=True, help="What runs the design.")
+@click.option(
+    "--images", required=True, type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y."
+)
+@click.option(
+    "--engine", type=click.Choice(ENGINES), default="compiled", show_default=True, help="What runs the design."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
 @click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms: .vcd, or .fst with cocotb and Icarus.")
@@ -151,7 +163,9 @@ def simulate_command(
 
 @main.command()
 @_folder
-@click.option("--synth", "family", type=click.Choice(FAMILIES), help="Run Yosys for this family, and add what it measures.")
+@click.option(
+    "--synth", "family", type=click.Choice(FAMILIES), help="Run Yosys for this family, and add what it measures."
+)
 @_clock
 @_with_output
 def report(output: Output, folder: Path, family: str | None, clock: float) -> None:
@@ -168,7 +182,12 @@ def report(output: Output, folder: Path, family: str | None, clock: float) -> No
 @main.command()
 @click.option("--network", type=click.Choice(sorted(NETWORKS)), default="digits", show_default=True)
 @click.option(
-    "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build/demo"), show_default=True,
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("build/demo"),
+    show_default=True,
     help="Folder to write.",
 )
 @_clock

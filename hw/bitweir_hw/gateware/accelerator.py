@@ -48,7 +48,7 @@ class Accelerator(wiring.Component):
         A frame is ``ceil(K / S)`` beats of S codes.
     o : Out(stream.Signature(blocks[-1].o_bits))
         See `argmax.result_layout`.
-    tap_NAME__payload, tap_NAME__valid, tap_NAME__ready : Out
+    tap_NAME : Out(payload, valid, ready)
         With `taps`: the output stream of the block NAME, for all but the last.
     """
 
@@ -64,9 +64,9 @@ class Accelerator(wiring.Component):
             "o": Out(stream.Signature(blocks[-1].o_bits)),
         }
         for name, block in zip(self.taps, blocks, strict=False):
-            ports[f"tap_{name}__payload"] = Out(block.o_bits)
-            ports[f"tap_{name}__valid"] = Out(1)
-            ports[f"tap_{name}__ready"] = Out(1)
+            ports[f"tap_{name}"] = Out(
+                wiring.Signature({"payload": Out(block.o_bits), "valid": Out(1), "ready": Out(1)})
+            )
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -78,7 +78,11 @@ class Accelerator(wiring.Component):
             wiring.connect(m, upstream, block.i)
             upstream = block.o
             if name in self.taps:
-                for member in ("payload", "valid", "ready"):
-                    m.d.comb += getattr(self, f"tap_{name}__{member}").eq(getattr(upstream, member))
+                tap = getattr(self, f"tap_{name}")
+                m.d.comb += [
+                    tap.payload.eq(upstream.payload),
+                    tap.valid.eq(upstream.valid),
+                    tap.ready.eq(upstream.ready),
+                ]
         wiring.connect(m, upstream, wiring.flipped(self.o))
         return m

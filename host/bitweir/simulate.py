@@ -1,0 +1,261 @@
+"""Images through a generated design, compared with the golden model."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.errors import ToolError
+from bitweir_hw.network import Integers
+from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_sim import fast
+from bitweir_sim.compiled import compile_design
+from bitweir_sim.cycles import beats_per_frame
+from bitweir_sim.frames import pack, stream_shapes, unpack_results
+from bitweir_sim.golden import Result
+from bitweir_sim.simulators import available, run_cocotb
+from bitweir_sim.simulators import build as build_simulator
+from bitweir_sim.trace import SimulationError, Trace
+from bitweir_sim.verify import expected_trace, explain
+from rich.table import Table
+
+from .build import Build
+from .console import Output
+from .folders import FileError, whole_file
+from .images import Images, load_images
+
+__all__ = ["ENGINES", "print_simulation", "simulate"]
+
+#: Cycles beyond what the cycle model tells, before a run is given up.
+_SPARE_CYCLES = 1000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Run:
+    """What an engine found.
+
+    Parameters
+    ----------
+    result : Result
+    seconds : float
+        Of the run alone, without building the simulator.
+    trace : Trace or None
+        When the beats moved.
+    simulator : str
+        What ran it.
+    """
+
+    result: Result
+    seconds: float
+    trace: Trace | None = None
+    simulator: str
+
+
+def simulate(
+    build: Build,
+    path: Path,
+    output: Output,
+    *,
+    engine: str = "compiled",
+    limit: int | None = None,
+    save: Path | None = None,
+    waves: Path | None = None,
+    clock: float = 100e6,
+) -> dict[str, Any]:
+    """Run images through a build and compare every score and class with the golden model.
+
+    Parameters
+    ----------
+    build : Build
+    path : Path
+        See `images.load_images`.
+    output : Output
+        Shows what is under way.
+    engine : str
+        One of `ENGINES`.
+    limit : int, optional
+        Use only so many images.
+    save : Path, optional
+        Where classes and scores go.
+    waves : Path, optional
+        Where waveforms go.
+    clock : float
+        Hz; turns cycles into times.
+
+    Returns
+    -------
+    dict
+        ``mismatches`` counts the images of which a score or the class differs from golden, or whose
+        result comes in another cycle than the cycle model says.
+    """
+    images = load_images(path, build.network, limit=limit)
+    expected = fast.run(build.network, images.codes)
+    run = _ENGINES[engine](build, images, output, waves)
+    if save:
+        file = io.BytesIO()
+        np.savez_compressed(file, classes=run.result.classes, scores=run.result.scores)
+        whole_file(save, file.getvalue())
+    wrong = (run.result.scores != expected.scores).any(axis=1) | (run.result.classes != expected.classes)
+    result: dict[str, Any] = {
+        "engine": engine,
+        "simulator": run.simulator,
+        "images": len(images),
+        "accuracy": None if images.labels is None else float((run.result.classes == images.labels).mean()),
+        "seconds": round(run.seconds, 6),
+        **_timing(build, run.trace, clock),
+    }
+    if run.trace is not None:
+        late = _finished(build, run.trace) != [build.timing.last_cycle(n + 1) for n in range(len(images))]
+        wrong |= late
+        result["simulated_cycles"] = run.trace.cycles_run
+        result["cycles_per_second"] = round(run.trace.cycles_run / run.seconds)
+    result["mismatches"] = int(wrong.sum())
+    result["first_mismatch"] = _describe(int(wrong.argmax()), run.result, expected) if wrong.any() else None
+    return result
+
+
+def _timing(build: Build, trace: Trace | None, clock: float) -> dict[str, Any]:
+    """Cycles as the run had them; those of the cycle model where the run was too short, or had none."""
+    timing = build.timing
+    interval, latency = float(timing.interval), timing.latency
+    source = "model"
+    if trace is not None:
+        finished = _finished(build, trace)
+        latency = int(finished[0] - trace.i.cycles[0])
+        settled = len(timing.finished) - 1 - timing.period
+        whole = (len(finished) - 1 - settled) // timing.period * timing.period
+        if whole > 0:
+            interval, source = float(finished[-1] - finished[-1 - whole]) / whole, "simulation"
+    return {
+        "cycles_per_frame": interval,
+        "cycles_per_frame_from": source,
+        "latency_cycles": latency,
+        "clock_mhz": clock / 1e6,
+        "frames_per_second": clock / interval,
+        "latency_us": latency / clock * 1e6,
+    }
+
+
+def _finished(build: Build, trace: Trace) -> Integers:
+    """Cycle of the last output beat of each frame."""
+    return trace.o.cycles[beats_per_frame(build.blocks)[-1] - 1 :: beats_per_frame(build.blocks)[-1]]
+
+
+def _describe(image: int, found: Result, expected: Result) -> str:
+    differs = np.flatnonzero(found.scores[image] != expected.scores[image])
+    if len(differs):
+        channel = int(differs[0])
+        want, have = expected.scores[image, channel], found.scores[image, channel]
+        return f"image {image}, score of class {channel}: expected {want}, found {have}"
+    if found.classes[image] != expected.classes[image]:
+        return f"image {image}, class: expected {expected.classes[image]}, found {found.classes[image]}"
+    return f"image {image}: its result comes in another cycle than expected"
+
+
+def _golden(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
+    if waves:
+        raise FileError("The golden engine has no waveforms: leave out --waves, or use another engine.")
+    started = time.perf_counter()
+    result = fast.run(build.network, images.codes)
+    return _Run(result=result, seconds=time.perf_counter() - started, simulator="NumPy")
+
+
+def _compiled(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
+    if waves and waves.suffix != ".vcd":
+        raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
+    with output.working("Compiling the design (kept for the next time)"):
+        design = compile_design(build.verilog, top=build.network.name, waves=waves is not None)
+    shapes = stream_shapes(build.blocks, build.network)
+    beats = pack(images.codes, shapes[0])
+    with output.working(f"Simulating {len(images):,} frames"):
+        started = time.perf_counter()
+        trace = design.run(
+            beats,
+            expected_outputs=len(images) * beats_per_frame(build.blocks)[-1],
+            max_cycles=build.timing.last_cycle(len(images)) + _SPARE_CYCLES,
+            waves=waves,
+        )
+        seconds = time.perf_counter() - started
+    return _Run(result=_result(build, trace), seconds=seconds, trace=trace, simulator="CXXRTL")
+
+
+def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
+    """The same design with its inner streams on ports, so that every stream is compared in every cycle."""
+    simulator = next((name for name in ("verilator", "icarus") if available(name) is None), "verilator")
+    if missing := available(simulator):
+        raise ToolError(missing)
+    kind = {"verilator": ".vcd", "icarus": ".fst"}[simulator]
+    if waves and waves.suffix != kind:
+        raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
+    top = build.network.name
+    with output.working("Telling what must move in every cycle"):
+        expected = expected_trace(build.network, build.blocks, images.codes)
+    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
+        source = Path(folder) / f"{top}.v"
+        with output.working(f"Building the design in {simulator} (kept for the next time)"):
+            source.write_text(rtlil_to_verilog(accelerator_rtlil(build.blocks, name=top, taps=True)))
+            build_simulator([source], top=top, simulator=simulator, waves=waves is not None)
+        with output.working(f"Simulating {len(images):,} frames in {simulator}"):
+            started = time.perf_counter()
+            try:
+                trace = run_cocotb(
+                    [source],
+                    top=top,
+                    simulator=simulator,
+                    beats=pack(images.codes, stream_shapes(build.blocks, build.network)[0]),
+                    i_bits=build.blocks[0].i_bits,
+                    expected=expected,
+                    waves=waves,
+                )
+            except SimulationError as error:
+                if error.difference:
+                    told = explain(error.difference, build.network, build.blocks)
+                    raise SimulationError(f"The simulation differs: {told}.", trace=error.trace) from error
+                raise
+            seconds = time.perf_counter() - started
+    return _Run(result=_result(build, trace), seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}")
+
+
+def _result(build: Build, trace: Trace) -> Result:
+    last = build.blocks[-1]
+    assert isinstance(last, ArgmaxSpec)
+    assert trace.o.payloads is not None
+    return unpack_results(trace.o.payloads, last)
+
+
+#: What runs a design.
+_ENGINES: dict[str, Callable[[Build, Images, Output, Path | None], _Run]] = {
+    "compiled": _compiled,
+    "cocotb": _cocotb,
+    "golden": _golden,
+}
+ENGINES = tuple(_ENGINES)
+
+
+def print_simulation(output: Output, result: dict[str, Any]) -> None:
+    """Show the result of `simulate` to a person."""
+    table = Table(show_header=False, title=f"Simulated by {result['simulator']}", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("images", f"{result['images']:,}")
+    if result["accuracy"] is not None:
+        table.add_row("accuracy", f"{result['accuracy']:.2%}")
+    wrong = result["mismatches"]
+    table.add_row("compared with golden", f"[red]{wrong:,} differ[/red]" if wrong else "[green]all equal[/green]")
+    if wrong:
+        table.add_row("first difference", result["first_mismatch"])
+    table.add_row("frame", f"every {result['cycles_per_frame']:g} cycles (from the {result['cycles_per_frame_from']})")
+    table.add_row("latency", f"{result['latency_cycles']} cycles, {result['latency_us']:.2f} us")
+    table.add_row("throughput", f"{result['frames_per_second']:,.0f} frames/s at {result['clock_mhz']:g} MHz")
+    speed = f"{result['seconds']:.3f} s"
+    if "cycles_per_second" in result:
+        speed += f", {result['simulated_cycles']:,} cycles at {result['cycles_per_second']:,} cycles/s"
+    table.add_row("run", speed)
+    output.show(table)

@@ -1,0 +1,182 @@
+"""Whole accelerators: every beat of every stream, in its cycle and with its value, under stalls on both sides."""
+
+import typing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
+from bitweir_hw.blocks import BlockSpec, lower
+from bitweir_hw.compressor import Popcount
+from bitweir_hw.gateware.accelerator import GATEWARE, Accelerator
+from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
+from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_sim.cycles import MODELS, beats_per_frame, schedule, steady_state
+from bitweir_sim.frames import pack, stream_shapes, unpack_results
+from bitweir_sim.golden import EXECUTORS, run_slow
+from bitweir_sim.simulators import available, run_amaranth, run_cocotb
+from bitweir_sim.trace import SimulationError
+from bitweir_sim.verify import expected_trace, explain
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from strategies import codes, identity_input, networks, plans, stalls
+
+
+def with_noise_in_padding(beats, network, blocks, seed):
+    """The same beats with anything in the lanes that pad the last beat of a frame."""
+    shape = stream_shapes(blocks, network)[0]
+    noise = np.random.default_rng(seed).integers(0, 2, (len(beats) // shape.beats, shape.beats * shape.lanes))
+    noise[:, : shape.length] = 0
+    return beats | pack(noise, replace(shape, length=noise.shape[1]))
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_every_beat(data):
+    network = data.draw(networks())
+    plan = data.draw(plans(network))
+    blocks = lower(network, plan)
+    frames = data.draw(codes(network, data.draw(st.integers(1, 3))))
+    i_stalls, o_stalls = data.draw(stalls()), data.draw(stalls())
+    beats = with_noise_in_padding(pack(frames, stream_shapes(blocks, network)[0]), network, blocks, seed=len(frames))
+    expected = expected_trace(network, blocks, frames, i_stalls=i_stalls, o_stalls=o_stalls)
+    # What the source carries in the padding is its own affair.
+    expected.streams["i"] = replace(expected.streams["i"], payloads=None)
+    try:
+        run_amaranth(
+            Accelerator(blocks, taps=True), beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=20
+        )
+    except SimulationError as error:
+        note(explain(error.difference, network, blocks) if error.difference else str(error))
+        raise
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_slowest_block_sets_the_pace(data):
+    network = data.draw(networks(max_size=60))
+    blocks = lower(network, data.draw(plans(network)))
+    timing = steady_state(blocks)
+    slowest = max(block.cycles for block in blocks)
+    assert timing.interval == slowest
+    frames = len(timing.finished) + 3
+    last_beats = schedule(blocks, frames)[-1][beats_per_frame(blocks)[-1] - 1 :: beats_per_frame(blocks)[-1]]
+    assert [timing.last_cycle(count + 1) for count in range(frames)] == last_beats.tolist()
+    assert timing.latency == last_beats[0] - schedule(blocks, 1)[0][0]
+
+
+def example(affine=True, seed=1):
+    """An odd network with an odd folding."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for index, (inputs, outputs) in enumerate(((45, 23), (23, 14), (14, 5))):
+        thresholds = rng.integers(-12, 12, (outputs, 1)) if index < 2 else None
+        weights = rng.random((outputs, inputs)) < 0.5
+        output = identity_input(1).format if index < 2 else None
+        layers.append(Dense(name=f"dense{index}", weights=weights, thresholds=thresholds, output=output))
+    if affine:
+        layers.append(Affine(name="scores", scale=rng.integers(-9, 9, 5), offset=rng.integers(-99, 99, 5)))
+    network = check(Network(name="odd", input=identity_input(45), layers=tuple(layers)))
+    foldings = (Folding(pe=4, simd=8), Folding(pe=5, simd=3), Folding(pe=2, simd=14))
+    return network, lower(network, Plan(foldings=foldings, popcount=Popcount(style="fused")))
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "raw"])
+def test_cocotb(tmp_path, simulator, affine):
+    if missing := available(simulator):
+        pytest.skip(missing)
+    network, blocks = example(affine)
+    rng = np.random.default_rng(2)
+    frames = rng.integers(0, 2, (12, 45))
+    i_stalls, o_stalls = rng.random(400) < 0.3, rng.random(400) < 0.6
+    source = tmp_path / "odd.v"
+    source.write_text(rtlil_to_verilog(accelerator_rtlil(blocks, name="odd", taps=True)))
+    expected = expected_trace(network, blocks, frames, i_stalls=i_stalls, o_stalls=o_stalls)
+    found = run_cocotb(
+        [source],
+        top="odd",
+        simulator=simulator,
+        beats=pack(frames, stream_shapes(blocks, network)[0]),
+        i_bits=blocks[0].i_bits,
+        expected=expected,
+        i_stalls=i_stalls,
+        o_stalls=o_stalls,
+    )
+    result, golden = unpack_results(found.o.payloads, blocks[-1]), run_slow(network, frames)
+    assert np.array_equal(result.scores, golden.scores)
+    assert np.array_equal(result.classes, golden.classes)
+
+
+def test_a_wrong_threshold_is_told():
+    network, blocks = example()
+    frames = np.random.default_rng(3).integers(0, 2, (2, 45))
+    layer = network.layers[1]
+    thresholds = layer.thresholds.copy()
+    thresholds[7] = 99
+    other = replace(network, layers=(network.layers[0], replace(layer, thresholds=thresholds), *network.layers[2:]))
+    expected = expected_trace(other, blocks, frames)
+    with pytest.raises(SimulationError) as error:
+        run_amaranth(
+            Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected
+        )
+    told = explain(error.value.difference, network, blocks)
+    assert told.startswith("layer dense1, frame ")
+    assert told.endswith(", channel 7: expected 0, found 1")
+
+
+def test_a_beat_in_another_cycle_is_told():
+    network, blocks = example()
+    frames = np.random.default_rng(3).integers(0, 2, (2, 45))
+    expected = expected_trace(network, blocks, frames, o_stalls=np.ones(99, bool))
+    with pytest.raises(SimulationError) as error:
+        run_amaranth(
+            Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected
+        )
+    assert "cycle" in explain(error.value.difference, network, blocks)
+    assert "no beat before cycle" in str(error.value)
+
+
+def test_reset_forgets_all():
+    network, blocks = example()
+    rng = np.random.default_rng(4)
+    frames = rng.integers(0, 2, (3, 45))
+    beats = [int(word) for word in pack(frames, stream_shapes(blocks, network)[0])[:, 0]]
+    dut, reset = Accelerator(blocks), Signal()
+    simulator = Simulator(ResetInserter(reset)(dut))
+    simulator.add_clock(1e-6)
+    runs = []
+
+    async def bench(ctx):
+        for stop in (37, 90, 1000):  # in the middle of a frame, of a result, and long after all
+            cycles, at = [], 0
+            for cycle in range(stop):
+                ctx.set(dut.i.valid, at < len(beats))
+                ctx.set(dut.i.payload, beats[min(at, len(beats) - 1)])
+                ctx.set(dut.o.ready, 1)
+                at += ctx.get(dut.i.ready)
+                if ctx.get(dut.o.valid):
+                    cycles.append((cycle, ctx.get(dut.o.payload)))
+                await ctx.tick()
+            runs.append(cycles)
+            ctx.set(dut.i.valid, 0)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            assert not ctx.get(dut.o.valid)
+
+    simulator.add_testbench(bench)
+    simulator.run()
+    expected = expected_trace(network, blocks, frames).o
+    whole = list(zip(expected.cycles.tolist(), expected.integers(), strict=True))
+    assert runs[2] == whole
+    assert runs[0] == [beat for beat in whole if beat[0] < 37]
+    assert runs[1] == [beat for beat in whole if beat[0] < 90]
+
+
+def test_every_kind_has_all_its_entries():
+    assert set(EXECUTORS) == set(LAYERS)
+    kinds = set(typing.get_args(BlockSpec))
+    assert set(GATEWARE) == set(MODELS) == kinds
