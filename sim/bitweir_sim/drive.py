@@ -1,0 +1,174 @@
+"""The two ends of the streams, a cycle at a time, for simulators that are driven from Python.
+
+`shim.cpp` is the same for compiled simulation; every engine gives the same trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .trace import Beats, SimulationError, Trace, Words, describe
+
+__all__ = ["Monitor", "Run", "changed", "dropped", "limits", "missing_outputs"]
+
+
+def dropped(stream: str, beat: int, cycle: int) -> str:
+    """Sentence for a broken stream rule 2."""
+    return f"Stream {stream}, beat {beat}, cycle {cycle}: valid must stay until the beat moves, but fell."
+
+
+def changed(stream: str, beat: int, cycle: int) -> str:
+    """Sentence for a broken stream rule 2."""
+    return f"Stream {stream}, beat {beat}, cycle {cycle}: the payload must stay until the beat moves, but changed."
+
+
+def missing_outputs(cycles: int, found: int, expected: int, taken: int, offered: int) -> str:
+    """Sentence for a run that reached its limit."""
+    return (
+        f"After {cycles} cycles {expected - found} of {expected} output beats are missing "
+        f"({taken} of {offered} input beats were taken)."
+    )
+
+
+def limits(expected: Trace | None, outputs: int | None, max_cycles: int | None, drain: int) -> tuple[int | None, int]:
+    """Output beats to wait for and limit of a run, from what is expected where they are not given."""
+    if expected is not None:
+        outputs = len(expected.o) if outputs is None else outputs
+        # Enough to tell late from never.
+        max_cycles = expected.cycles_run + drain + 1000 if max_cycles is None else max_cycles
+    if max_cycles is None:
+        raise ValueError("max_cycles must be given where no trace is expected.")
+    return outputs, max_cycles
+
+
+@dataclass
+class Monitor:
+    """Watches one stream: records what moves, checks rule 2, and compares with what is expected."""
+
+    name: str
+    expected: Beats | None = None
+    cycles: list[int] = field(default_factory=list)
+    payloads: list[int] = field(default_factory=list)
+    held: int | None = None
+
+    def observe(self, cycle: int, valid: bool, ready: bool, payload: int) -> None:
+        """Look at the stream in one cycle; the payload matters only if `valid`."""
+        beat = len(self.cycles)
+        if self.held is not None:
+            if not valid:
+                raise SimulationError(dropped(self.name, beat, cycle))
+            if payload != self.held:
+                raise SimulationError(changed(self.name, beat, cycle))
+        self.held = payload if valid and not ready else None
+        moves = valid and ready
+        if moves:
+            self.cycles.append(cycle)
+            self.payloads.append(payload)
+        if self.expected is not None:
+            self._compare(beat, cycle, payload if moves else None)
+
+    def _compare(self, beat: int, cycle: int, found: int | None) -> None:
+        assert self.expected is not None
+        due = beat < len(self.expected) and int(self.expected.cycles[beat]) == cycle
+        if found is None and not due:
+            return
+        wanted = self.expected.payload(beat) if beat < len(self.expected) else None
+        if found is not None and due and (wanted is None or wanted == found):
+            return
+        difference = describe(
+            self.name,
+            beat,
+            expected=(int(self.expected.cycles[beat]), wanted) if beat < len(self.expected) else None,
+            found=None if found is None else (cycle, found),
+        )
+        raise SimulationError(f"The simulation differs: {difference}", difference=difference)
+
+    def beats(self, words: int) -> Beats:
+        """What was recorded."""
+        data = b"".join(payload.to_bytes(words * 8, "little") for payload in self.payloads)
+        payloads = np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(-1, words)
+        return Beats(np.array(self.cycles, dtype=np.int64), payloads)
+
+
+class Run:
+    """One run: says what to apply in each cycle, takes what is seen, and knows when it ends.
+
+    Parameters
+    ----------
+    beats : uint64 array (beats, words)
+    i_stalls, o_stalls : uint8 array
+        See `stall_pattern`.
+    expected_outputs : int or None
+        End this many output beats and `drain` cycles later; None: at `max_cycles`.
+    max_cycles : int
+    drain : int
+    taps : dict of str to int
+        Number of words of the payload of each tap that is recorded.
+    o_words : int
+    expected : Trace or None
+        Compared in every cycle.
+    """
+
+    def __init__(
+        self,
+        beats: Words,
+        *,
+        i_stalls: NDArray[np.uint8],
+        o_stalls: NDArray[np.uint8],
+        expected_outputs: int | None,
+        max_cycles: int,
+        drain: int,
+        o_words: int,
+        taps: dict[str, int],
+        expected: Trace | None = None,
+    ) -> None:
+        self._count = len(beats)
+        self._beats = iter(Beats(np.zeros(len(beats), np.int64), beats).integers())
+        self._words = {"i": beats.shape[1], "o": o_words, **taps}
+        self._i_stalls, self._o_stalls = i_stalls.tobytes(), o_stalls.tobytes()
+        self._expected_outputs, self._max_cycles, self._drain = expected_outputs, max_cycles, drain
+        wanted = expected.streams if expected else {}
+        self.monitors = {name: Monitor(name, wanted.get(name)) for name in self._words}
+        self.cycle = 0
+        self._offered: int | None = None
+        self._after = 0
+
+    def running(self) -> bool:
+        """Whether one more cycle is due.
+
+        Raises
+        ------
+        SimulationError
+            If the limit is reached with output beats missing.
+        """
+        outputs = len(self.monitors["o"].cycles)
+        if self._expected_outputs is not None and outputs >= self._expected_outputs:
+            self._after += 1
+            if self._after > self._drain:
+                return False
+        if self.cycle < self._max_cycles:
+            return True
+        if self._expected_outputs is not None and outputs < self._expected_outputs:
+            taken = len(self.monitors["i"].cycles)
+            raise SimulationError(missing_outputs(self.cycle, outputs, self._expected_outputs, taken, self._count))
+        return False
+
+    def drive(self) -> tuple[int | None, bool]:
+        """What to apply in this cycle: the input beat if one is offered, and whether the sink is ready."""
+        if self._offered is None and not (self.cycle < len(self._i_stalls) and self._i_stalls[self.cycle]):
+            self._offered = next(self._beats, None)
+        return self._offered, not (self.cycle < len(self._o_stalls) and self._o_stalls[self.cycle])
+
+    def observe(self, name: str, valid: bool, ready: bool, payload: int) -> None:
+        """What was seen on a stream in this cycle."""
+        self.monitors[name].observe(self.cycle, valid, ready, payload)
+        if name == "i" and valid and ready:
+            self._offered = None
+
+    def trace(self) -> Trace:
+        """What has moved until now."""
+        streams = {name: monitor.beats(self._words[name]) for name, monitor in self.monitors.items()}
+        return Trace(streams, self.cycle)

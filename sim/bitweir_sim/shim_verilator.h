@@ -1,0 +1,67 @@
+// Access to a Verilator design for shim.cpp; TOP is the class of the top module.
+
+#include <type_traits>
+
+#include "verilated.h"
+#ifdef WAVES
+#include "verilated_vcd_c.h"
+#endif
+
+inline bool bit(CData port) { return port & 1; }
+
+// Up to 64 bits are one integer, more are 32-bit words.
+template <size_t BITS, class P> inline void get(const P &port, uint64_t *to) {
+    if constexpr (std::is_integral<P>::value) {
+        *to = port;
+    } else {
+        constexpr size_t words = (BITS + 31) / 32;
+        for (size_t n = 0; n < words; n += 2)
+            *to++ = port[n] | (n + 1 < words ? uint64_t(port[n + 1]) << 32 : 0);
+    }
+}
+
+template <size_t BITS, class P> inline void put(P &port, const uint64_t *from) {
+    if constexpr (std::is_integral<P>::value) {
+        port = P(BITS < 64 ? *from & ((uint64_t(1) << BITS % 64) - 1) : *from);
+    } else {
+        constexpr size_t words = (BITS + 31) / 32;
+        for (size_t n = 0; n < words; n++) port[n] = uint32_t(from[n / 2] >> (n % 2 * 32));
+        if (BITS % 32) port[words - 1] &= (uint32_t(1) << BITS % 32) - 1;
+    }
+}
+
+struct Design {
+    VerilatedContext context;
+    TOP top{&context, "top"};
+
+    void reset(bool on) { set_reset(top, on); }
+
+#ifdef WAVES
+    VerilatedVcdC vcd;
+    ~Design() { vcd.close(); }
+    void open_waves(const char *path) {
+        context.traceEverOn(true);
+        top.trace(&vcd, 99);
+        vcd.open(path);
+    }
+    void flush_waves() { vcd.flush(); }
+    void dump() {
+        vcd.dump(context.time());
+        context.timeInc(5);
+    }
+#else
+    void open_waves(const char *) {}
+    void flush_waves() {}
+    void dump() {}
+#endif
+    void settle() {
+        top.clk = 0;
+        top.eval();
+        dump();
+    }
+    void edge() {
+        top.clk = 1;
+        top.eval();
+        dump();
+    }
+};

