@@ -55,7 +55,13 @@ class Build:
                 raise FileError(
                     f"{str(folder)!r} is no build folder, as it has no {name}: make it with bitweir generate."
                 )
-        return cls(folder=folder, network=load_network(folder / _NETWORK), plan=load_plan(folder / _PLAN))
+        build = cls(folder=folder, network=load_network(folder / _NETWORK), plan=load_plan(folder / _PLAN))
+        if not build.verilog.is_file():
+            raise FileError(
+                f"Build folder {str(folder)!r} is incomplete, as it has no {build.verilog.name}: "
+                "make it again with bitweir generate."
+            )
+        return build
 
     @cached_property
     def blocks(self) -> tuple[BlockSpec, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan, plan_for_fps, plan_from_foldings
+from bitweir_sim.trace import SimulationError
 
 from .build import Build, write_build
 from .console import Output
 from .demo import NETWORKS, run_demo
+from .folders import FileError
 from .importers import load_model
 from .report.collect import collect
 from .report.terminal import render
@@ -36,10 +39,18 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except BitweirError as error:
-            if ctx.obj is not None and ctx.obj.as_json:
-                ctx.obj.result({"error": str(error), "exit_code": error.exit_code})
-            click.echo(f"bitweir: {error}", err=True)
-            ctx.exit(error.exit_code)
+            self._end(ctx, str(error), error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            # A file that nobody looks after: a cache or a temporary folder, a full disk.
+            self._end(ctx, f"Cannot use {str(error.filename)!r}: {error.strerror}.", FileError.exit_code)
+
+    def _end(self, ctx: click.Context, told: str, exit_code: int) -> None:
+        if ctx.obj is not None and ctx.obj.as_json:
+            ctx.obj.result({"error": told, "exit_code": exit_code})
+        click.echo(f"bitweir: {told}", err=True)
+        ctx.exit(exit_code)
 
 
 def _with_output(command: Callable[..., None]) -> Callable[..., None]:
@@ -112,7 +123,7 @@ def generate(
     stage_levels: int,
 ) -> None:
     """Turn MODEL (.onnx, or a network .npz) into Verilog in a folder."""
-    if folding and fps:
+    if folding is not None and fps is not None:
         raise click.UsageError("--folding and --fps exclude each other: a folding says how fast it is.")
     with output.working(f"Reading {model.name}"):
         network = load_model(model, input_scale=input_scale, name=name)
@@ -126,9 +137,9 @@ def generate(
 
 
 def _plan(network: Network, folding: str | None, fps: float | None, clock: float, popcount: Popcount) -> Plan:
-    if folding:
+    if folding is not None:
         return plan_from_foldings(network, folding, popcount=popcount)
-    return plan_for_fps(network, fps or DEFAULT_FPS, clock, popcount=popcount)
+    return plan_for_fps(network, DEFAULT_FPS if fps is None else fps, clock, popcount=popcount)
 
 
 @main.command("simulate")
@@ -159,6 +170,7 @@ def simulate_command(
     result = simulate(build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock)
     print_simulation(output, result)
     output.result(result)
+    _end(result)
 
 
 @main.command()
@@ -194,4 +206,17 @@ def report(output: Output, folder: Path, family: str | None, clock: float) -> No
 @_with_output
 def demo(output: Output, network: str, folder: Path, clock: float) -> None:
     """Generate, simulate and report a network that ships with the package."""
-    output.result(run_demo(output, network, folder, clock=clock))
+    result = run_demo(output, network, folder, clock=clock)
+    output.result(result)
+    _end(result["simulation"])
+
+
+def _end(simulation: dict[str, Any]) -> None:
+    """A design that differs from the golden model is a failure, although the command did its work."""
+    if wrong := simulation["mismatches"]:
+        click.echo(
+            f"bitweir: The design must do what the golden model does; {wrong:,} of {simulation['images']:,} images "
+            f"differ, the first: {simulation['first_mismatch']}.",
+            err=True,
+        )
+        click.get_current_context().exit(SimulationError.exit_code)

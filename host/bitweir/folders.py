@@ -70,11 +70,24 @@ def whole_folder(path: Path, *, mark: str) -> Iterator[Path]:
         new, old = work / "new", work / "old"
         new.mkdir()
         yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
+        _take_place(new, path, old)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _take_place(new: Path, path: Path, old: Path) -> None:
+    """Put `new` at `path`, and what was there at `old`; after a failure everything is where it was."""
+    try:
+        if path.exists():
+            path.rename(old)
+        try:
+            new.rename(path)
+        except BaseException:
+            if old.exists():
+                old.rename(path)
+            raise
+    except OSError as error:
+        raise FileError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
 
 
 def _umask() -> int:

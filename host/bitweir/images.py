@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bitweir_hw.errors import BitweirError
+from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.network import Network
 from bitweir_sim.encoding import encode
 from numpy.typing import NDArray
+
+from .importers.errors import shown
 
 __all__ = ["ImageError", "Images", "load_images"]
 
@@ -54,8 +56,6 @@ def load_images(path: Path, network: Network, *, limit: int | None = None) -> Im
         The file is missing or damaged, or holds no frames that the network takes.
     """
     arrays = _load(path)
-    if "x" not in arrays:
-        raise ImageError(f"Image file {path.name!r} must have an array x; it has {', '.join(arrays) or 'none'}.")
     x, y = arrays["x"], arrays.get("y")
     if x.ndim < 2 or len(x) == 0:
         raise ImageError(f"Image file {path.name!r} must have x of shape (images, ...), not {x.shape}.")
@@ -69,7 +69,12 @@ def load_images(path: Path, network: Network, *, limit: int | None = None) -> Im
     count = int(np.prod(entry.shape))
     if int(np.prod(x.shape[1:])) == count:
         x = x.reshape(len(x), *entry.shape)
-    codes = encode(entry, x)
+    try:
+        codes = encode(entry, x)
+    except NetworkError as error:
+        # The network is fine: what does not fit it are the frames.
+        told = str(error)
+        raise ImageError(f"In image file {path.name!r}, {told[0].lower()}{told[1:]}") from error
     return Images(codes=codes, labels=None if y is None else y[:limit].astype(np.int64))
 
 
@@ -82,6 +87,9 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         if size > _LIMIT_BYTES:
             raise ImageError(f"Image file {path.name!r} must unpack to at most {_LIMIT_BYTES} bytes, not {size}.")
         with np.load(path, allow_pickle=False) as file:
+            if "x" not in file.files:
+                names = ", ".join(shown(name) for name in file.files[:5])
+                raise ImageError(f"Image file {path.name!r} must have an array x; it has {names or 'none'}.")
             return {name: file[name] for name in file.files if name in ("x", "y")}
     except BitweirError:
         raise

@@ -96,6 +96,9 @@ def simulate(
         result comes in another cycle than the cycle model says.
     """
     images = load_images(path, build.network, limit=limit)
+    if waves and not waves.parent.is_dir():
+        # Simulators go on without a word when they cannot write.
+        raise FileError(f"Cannot write {str(waves)!r}: there is no folder {str(waves.parent)!r}.")
     expected = fast.run(build.network, images.codes)
     run = _ENGINES[engine](build, images, output, waves)
     if save:

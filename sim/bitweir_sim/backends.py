@@ -14,6 +14,7 @@ from bitweir_hw.errors import ToolError
 from bitweir_hw.yosys import run_yosys
 
 from .cache import cached, content_key
+from .cxxrtl import adapt
 from .verilator import verilator_environment, verilator_root
 
 __all__ = ["BACKENDS", "tap_widths"]
@@ -90,55 +91,6 @@ def _check_ports(ports: dict[str, int], top: str) -> None:
         raise ToolError(f"Module {top} must have streams i and o and a clock, but has no port {missing[0]}.")
 
 
-# In the C++ that Yosys writes, joined bits are a template nested as deep as there are bits: most of
-# the compile time of a popcount. The same as a flat list of moves compiles many times as fast.
-# What stands left of an assignment must stay as it is: a copy would take the value in its place.
-_NAME = r"[A-Za-z_]\w*(?:\.curr)?"
-_SLICE = rf"({_NAME})\.slice<(\d+)(?:,(\d+))?>\(\)"
-_CONSTANT = r"value<(\d+)>\{[0-9a-fxu,]+\}"
-_PART = "|".join(part.replace("(\\d+)", "\\d+") for part in (_CONSTANT, _SLICE.replace(f"({_NAME})", _NAME), _NAME))
-_JOINED = re.compile(rf"(?<![\w.>])((?:{_PART})(?:\.concat\((?:{_PART})\)){{2,}})(?:\.val\(\))?(?![.\w]| = )")
-_MOVE_BITS = """
-static inline __attribute__((always_inline)) void move_bits(uint32_t *to, unsigned at, const uint32_t *from,
-                                                            unsigned low, unsigned count) {
-    while (count) {
-        unsigned n = 32 - at % 32 < 32 - low % 32 ? 32 - at % 32 : 32 - low % 32;
-        if (count < n) n = count;
-        to[at / 32] |= (from[low / 32] >> low % 32 & (0xffffffffu >> (32 - n))) << at % 32;
-        at += n, low += n, count -= n;
-    }
-}
-"""
-
-
-def _part(text: str) -> tuple[str, str, str]:
-    """A part of joined bits: what it is taken from, its lowest bit there, and how many bits."""
-    if match := re.fullmatch(_SLICE, text):
-        name, high, low = match.groups()
-        return name, low or high, str(int(high) - int(low or high) + 1)
-    if match := re.fullmatch(_CONSTANT, text):
-        return text, "0", match[1]
-    return text, "0", f"decltype({text})::bits"
-
-
-def _adapt(code: str) -> str:
-    """Make the C++ from Yosys quicker to compile, and safe where it is not."""
-
-    def flat(match: re.Match[str]) -> str:
-        first, *others = match[1].split(".concat(")
-        at, moves = "0", []
-        for part in reversed([first, *(other.removesuffix(")") for other in others)]):
-            source, low, count = _part(part)
-            moves.append(f"move_bits(joined.data, {at}, {source}.data, {low}, {count});")
-            at += f"+{count}"
-        return f"([&] {{ value<{at}> joined{{}}; {' '.join(moves)} return joined; }}())"
-
-    # The address of a memory of one word has no bits, and the runtime would read its first chunk all the same.
-    code = code.replace("memory_index(value<0>(),", "memory_index(value<1>(),")
-    start = "namespace cxxrtl_design {\n"
-    return _JOINED.sub(flat, code).replace(start, start + _MOVE_BITS, 1)
-
-
 def build_cxxrtl(
     folder: Path, names: Sequence[str], *, top: str, flags: Sequence[str], compiler: Sequence[str], waves: bool
 ) -> None:
@@ -150,7 +102,7 @@ def build_cxxrtl(
     header = (folder / "design.h").read_text()
     (folder / "design.h").rename(folder / "cxxrtl_design.h")
     code = (folder / "design.cc").read_text().replace('#include "design.h"', '#include "cxxrtl_design.h"')
-    (folder / "design.cc").write_text(_adapt(code))
+    (folder / "design.cc").write_text(adapt(code, header))
     found = re.findall(r"/\*(?:in|out)put\*/ (?:value|wire)<(\d+)> p_(\w+);", header)
     ports = {name.replace("__", "_"): int(bits) for bits, name in found}
     _check_ports(ports, top)

@@ -262,7 +262,7 @@ def compile_design(
     # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
     # cache may be shared between machines.
     flags = ["-O1" if fast_build else "-O2", *(["-DWAVES"] if waves else [])]
-    shims = [(_HERE / name).read_bytes() for name in ("shim.cpp", f"shim_{backend}.h", "backends.py")]
+    shims = [(_HERE / name).read_bytes() for name in ("shim.cpp", f"shim_{backend}.h", "backends.py", "cxxrtl.py")]
     settings = json.dumps([top, flags, _compiler(), _compiler_version(*_compiler()), yosys_version()])
     key = content_key(backend, *shims, settings, *(part for source in sources for part in source))
 

@@ -117,9 +117,7 @@ def unpack(words: Words, shape: StreamShape) -> Integers:
 
 def unpack_results(words: Words, block: ArgmaxSpec) -> golden.Result:
     """Scores and classes from the output beats of whole frames."""
-    shape = StreamShape(
-        layer="scores", length=block.classes, lanes=block.lanes, lane_bits=block.lane_bits, signed=True
-    )
+    shape = StreamShape(layer="scores", length=block.classes, lanes=block.lanes, lane_bits=block.lane_bits, signed=True)
     lasts = _bits(words[shape.beats - 1 :: shape.beats])
     index = lasts[:, block.i_bits : block.i_bits + block.index_bits].astype(np.int64)
     classes = index @ np.left_shift(1, np.arange(block.index_bits, dtype=np.int64))

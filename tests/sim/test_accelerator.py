@@ -119,9 +119,7 @@ def test_a_wrong_threshold_is_told():
     other = replace(network, layers=(network.layers[0], replace(layer, thresholds=thresholds), *network.layers[2:]))
     expected = expected_trace(other, blocks, frames)
     with pytest.raises(SimulationError) as error:
-        run_amaranth(
-            Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected
-        )
+        run_amaranth(Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected)
     told = explain(error.value.difference, network, blocks)
     assert told.startswith("layer dense1, frame ")
     assert told.endswith(", channel 7: expected 0, found 1")
@@ -132,9 +130,7 @@ def test_a_beat_in_another_cycle_is_told():
     frames = np.random.default_rng(3).integers(0, 2, (2, 45))
     expected = expected_trace(network, blocks, frames, o_stalls=np.ones(99, bool))
     with pytest.raises(SimulationError) as error:
-        run_amaranth(
-            Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected
-        )
+        run_amaranth(Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected)
     assert "cycle" in explain(error.value.difference, network, blocks)
     assert "no beat before cycle" in str(error.value)
 

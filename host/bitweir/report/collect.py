@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import metadata, resources
+from pathlib import Path
 from typing import Any
 
 from bitweir_hw.blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
@@ -12,6 +13,9 @@ from bitweir_hw.gateware.accelerator import block_names
 from bitweir_sim.cycles import beats_per_frame
 
 from ..build import Build
+from ..folders import FileError
+from ..synthesis.flows import FAMILIES
+from ..synthesis.measure import RESOURCES
 
 __all__ = ["SCHEMA_VERSION", "collect", "schema"]
 
@@ -131,7 +135,17 @@ def _block(name: str, block: BlockSpec, interval: float) -> dict[str, Any]:
 
 def _measured(build: Build) -> dict[str, Any]:
     """Results of synthesis that lie in the build folder, by family."""
-    return {
-        path.stem.removeprefix("synthesis-"): json.loads(path.read_text())
-        for path in sorted(build.folder.glob("synthesis-*.json"))
-    }
+    paths = {family: build.folder / f"synthesis-{family}.json" for family in FAMILIES}
+    return {family: _read(path) for family, path in paths.items() if path.is_file()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        measured: dict[str, Any] = json.loads(path.read_text())
+        # All that a reader of the report looks up.
+        rows = [measured["total"], *measured["blocks"].values()]
+        if isinstance(measured["tool"], str) and all(type(row[key]) is int for row in rows for key in RESOURCES):
+            return measured | {"seconds": float(measured["seconds"])}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    raise FileError(f"{str(path)!r} is damaged: remove it, or measure again with bitweir report --synth.")

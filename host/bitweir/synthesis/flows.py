@@ -134,7 +134,10 @@ def lone_carries(family: str, module: Mapping[str, Any]) -> int:
         for cell in cells:
             if cell["type"] == "CARRY4":
                 pins = cell["connections"]
-                top = max((i for i in range(4) if pins["O"][i] in used or pins["CO"][i] in used), default=-1)
+                # Outputs that nothing reads may be missing.
+                top = max(
+                    (i for name in ("O", "CO") for i, bit in enumerate(pins.get(name, ())) if bit in used), default=-1
+                )
                 lone += sum(pins["S"][i] not in from_lut for i in range(top + 1))
         return lone
     return 0

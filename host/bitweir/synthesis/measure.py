@@ -19,7 +19,10 @@ from ..build import Build
 from ..folders import whole_file
 from .flows import CLASSES, FAMILIES, classify, lone_carries, script, sites
 
-__all__ = ["FAMILIES", "synthesise"]
+__all__ = ["FAMILIES", "RESOURCES", "synthesise"]
+
+#: What is counted in each block, and in total.
+RESOURCES = (*CLASSES, "sites", "lanes")
 
 
 def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
         "tool": f"Yosys {yosys_version()}",
         "seconds": round(seconds, 3),
         "blocks": blocks,
-        "total": {key: sum(row[key] for row in blocks.values()) for key in (*CLASSES, "sites", "lanes")},
+        "total": {key: sum(row[key] for row in blocks.values()) for key in RESOURCES},
     }
     whole_file(build.folder / f"synthesis-{family}.json", (json.dumps(result, indent=1) + "\n").encode())
     return result

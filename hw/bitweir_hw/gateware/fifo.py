@@ -48,10 +48,6 @@ class Fifo(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         waiting = self.depth - 1
-        m.submodules.memory = store = memory.Memory(shape=self.width, depth=waiting, init=[])
-        write, read = store.write_port(), store.read_port(domain="comb")
-        w_at = Signal(range(waiting))
-        r_at = Signal(range(waiting))
         stored = Signal(range(waiting + 1))
 
         take, give = Signal(), Signal()
@@ -63,19 +59,11 @@ class Fifo(wiring.Component):
             give.eq(self.o.valid & self.o.ready),
             fetch.eq((give | ~self.o.valid) & (stored != 0)),
             store_it.eq(take & ((self.o.valid & ~give) | (stored != 0))),
-            write.en.eq(store_it),
-            write.addr.eq(w_at),
-            write.data.eq(self.i.payload),
-            read.addr.eq(r_at),
         ]
         m.d.sync += stored.eq(stored + store_it - fetch)
-        with m.If(store_it):
-            m.d.sync += w_at.eq(following(w_at, waiting))
+        oldest = self._store(m, waiting, store_it, fetch)
         with m.If(fetch):
-            m.d.sync += [
-                r_at.eq(following(r_at, waiting)),
-                self.o.payload.eq(read.data),
-            ]
+            m.d.sync += self.o.payload.eq(oldest)
         with m.Elif(take & ~store_it):
             m.d.sync += self.o.payload.eq(self.i.payload)
         with m.If(fetch | take):
@@ -83,3 +71,26 @@ class Fifo(wiring.Component):
         with m.Elif(give):
             m.d.sync += self.o.valid.eq(0)
         return m
+
+    def _store(self, m: Module, words: int, put: Signal, fetch: Signal) -> Signal:
+        """Where beats wait for the output register; the oldest one of them."""
+        if words == 1:
+            # A memory of one word has an address of no bits, which not all tools take well.
+            word = Signal(self.width, reset_less=True)
+            with m.If(put):
+                m.d.sync += word.eq(self.i.payload)
+            return word
+        m.submodules.memory = store = memory.Memory(shape=self.width, depth=words, init=[])
+        write, read = store.write_port(), store.read_port(domain="comb")
+        w_at, r_at = Signal(range(words)), Signal(range(words))
+        m.d.comb += [
+            write.en.eq(put),
+            write.addr.eq(w_at),
+            write.data.eq(self.i.payload),
+            read.addr.eq(r_at),
+        ]
+        with m.If(put):
+            m.d.sync += w_at.eq(following(w_at, words))
+        with m.If(fetch):
+            m.d.sync += r_at.eq(following(r_at, words))
+        return read.data

@@ -135,8 +135,8 @@ class Chains:
         """Emit the chain."""
         if not self.users:
             return
-        start = self.positions[0]
-        carry = start.carry
+        head = self.positions[0]
+        carry = head.carry
         if carry is not None:
             # A plain wire can enter a chain without a separator: nextpnr has a cell for it anyway.
             del self.positions[0]
@@ -204,7 +204,7 @@ def _register(m: Module, trees: list[Tree], name: str) -> None:
             continue
         stage = Signal(len(values), name=f"{tree.name}_{name}", reset_less=True)
         m.d.sync += stage.eq(Cat(*(~(bit.x ^ bit.w) if isinstance(bit, Lane) else bit.wire for bit in values)))
-        rest = iter(stage)  # type: ignore[call-overload]
+        rest = iter(stage)
         tree.values = {
             key: [Bit(next(rest), isinstance(bit, Bit) and bit.inverted) for bit in value]
             for key, value in tree.values.items()

@@ -112,7 +112,7 @@ def register(m: Module, trees: list[Tree], name: str) -> None:
         if bits:
             stage = Signal(len(bits), name=f"{tree.name}_{name}", reset_less=True)
             m.d.sync += stage.eq(Cat(*bits))
-            rest = iter(stage)  # type: ignore[call-overload]
+            rest = iter(stage)
             tree.values = {key: [next(rest) for _ in value] for key, value in tree.values.items()}
 
 
@@ -161,7 +161,7 @@ def _add_apart(m: Module, trees: list[Tree], level: int) -> None:
         if sums:
             word = Signal(sum(op.node.bits for op, _ in sums), name=f"{tree.name}_level{level}")
             m.d.comb += word.eq(Cat(*(total[: op.node.bits] for op, total in sums)))
-            rest = iter(word)  # type: ignore[call-overload]
+            rest = iter(word)
             for operation, _ in sums:
                 tree.values[operation] = [next(rest) for _ in range(operation.node.bits)]
 
