@@ -24,6 +24,7 @@ from bitweir_sim.simulators import available, run_cocotb
 from bitweir_sim.simulators import build as build_simulator
 from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.verify import expected_trace, explain
+from rich.box import SIMPLE
 from rich.table import Table
 
 from .build import Build
@@ -244,7 +245,7 @@ ENGINES = tuple(_ENGINES)
 
 def print_simulation(output: Output, result: dict[str, Any]) -> None:
     """Show the result of `simulate` to a person."""
-    table = Table(show_header=False, title=f"Simulated by {result['simulator']}", title_justify="left")
+    table = Table(show_header=False, title=f"Simulated by {result['simulator']}", title_justify="left", box=SIMPLE)
     table.add_column(style="bold")
     table.add_column()
     table.add_row("images", f"{result['images']:,}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +27,7 @@ def render(report: dict[str, Any]) -> Iterator[RenderableType]:
 
 def _summary(report: dict[str, Any]) -> Table:
     timing, total = report["timing"], report["total"]
-    table = Table(title=f"Accelerator {report['network']['name']}", show_header=False, title_justify="left")
+    table = Table(title=f"Accelerator {report['network']['name']}", show_header=False, title_justify="left", box=SIMPLE)
     table.add_column(style="bold")
     table.add_column()
     rows = (
@@ -34,7 +35,7 @@ def _summary(report: dict[str, Any]) -> Table:
         ("frame", f"every {timing['cycles_per_frame']:g} cycles in steady state"),
         ("latency", f"{timing['latency_cycles']} cycles, {timing['latency_us']:.2f} us"),
         ("operations", f"{total['operations']:,} a frame, {timing['giga_operations_per_second']:,.1f} GOPS"),
-        ("lanes", f"{total['lanes']:,}, used {total['utilisation']:.1%}"),
+        ("lanes", f"{total['lanes']:,} (one is 2 operations a cycle), used {total['utilisation']:.1%}"),
         ("weights", f"{total['weight_bits']:,} bits on chip, padding included"),
     )
     for row in rows:
@@ -43,18 +44,27 @@ def _summary(report: dict[str, Any]) -> Table:
 
 
 def _blocks(report: dict[str, Any]) -> Table:
-    table = Table(title="Blocks", title_justify="left", caption="a lane is two binary operations a cycle")
-    table.add_column("block")
-    for name in ("neurons", "inputs", "PE", "SIMD", "operations", "lanes", "cycles", "used", "weights", "buffers"):
+    table = Table(
+        title="Blocks",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        caption="memories in bits",
+    )
+    table.add_column("block", no_wrap=True)
+    for name in ("neurons", "inputs", "SIMDxPE", "lanes", "cycles", "used", "weights", "buffers"):
         table.add_column(name, justify="right")
     slowest = max(block["cycles"] for block in report["blocks"])
     for block in report["blocks"]:
-        used = block["utilisation"]
+        weighted = block["lanes"] > 0
         table.add_row(
             block["name"],
-            *(_number(block.get(key)) for key in ("outputs", "inputs", "pe", "simd", "operations", "lanes")),
+            *(_number(block.get(key)) for key in ("outputs", "inputs")),
+            f"{block['simd']}x{block['pe']}" if weighted else "",
+            _number(block["lanes"]),
             Text(_number(block["cycles"]), style="bold" if block["cycles"] == slowest else ""),
-            "" if used is None else f"{used:.1%}",
+            f"{block['utilisation']:.1%}" if weighted else "",
             *(_number(block[key]) for key in ("weight_bits", "buffer_bits")),
         )
     return table
@@ -64,8 +74,9 @@ def _synthesis(family: str, measured: dict[str, Any]) -> Table:
     table = Table(
         title=f"Measured by {measured['tool']} for {family}, in {measured['seconds']:.0f} s",
         title_justify="left",
+        box=SIMPLE_HEAD,
     )
-    table.add_column("block")
+    table.add_column("block", no_wrap=True)
     for name in _RESOURCES:
         table.add_column(name.upper(), justify="right")
     table.add_column("LUT sites a lane", justify="right")
