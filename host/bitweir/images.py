@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import BitweirError, NetworkError
+from bitweir_hw.files import read_arrays
 from bitweir_hw.network import Network
 from bitweir_sim.encoding import encode
 from numpy.typing import NDArray
@@ -56,6 +56,9 @@ def load_images(path: Path, network: Network, *, limit: int | None = None) -> Im
         The file is missing or damaged, or holds no frames that the network takes.
     """
     arrays = _load(path)
+    if "x" not in arrays:
+        names = ", ".join(shown(name) for name in list(arrays)[:5])
+        raise ImageError(f"Image file {path.name!r} must have an array x; it has {names or 'none'}.")
     x, y = arrays["x"], arrays.get("y")
     if x.ndim < 2 or len(x) == 0:
         raise ImageError(f"Image file {path.name!r} must have x of shape (images, ...), not {x.shape}.")
@@ -82,16 +85,6 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise ImageError(f"There is no image file {str(path)!r}.")
     try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        if size > _LIMIT_BYTES:
-            raise ImageError(f"Image file {path.name!r} must unpack to at most {_LIMIT_BYTES} bytes, not {size}.")
-        with np.load(path, allow_pickle=False) as file:
-            if "x" not in file.files:
-                names = ", ".join(shown(name) for name in file.files[:5])
-                raise ImageError(f"Image file {path.name!r} must have an array x; it has {names or 'none'}.")
-            return {name: file[name] for name in file.files if name in ("x", "y")}
-    except BitweirError:
-        raise
+        return read_arrays(path, limit=_LIMIT_BYTES)
     except Exception as error:  # a damaged file fails in many ways
         raise ImageError(f"{path.name!r} is not an .npz file of plain arrays: {error}.") from error

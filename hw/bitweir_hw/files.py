@@ -17,7 +17,7 @@ from .errors import BitweirError, NetworkError, PlanError
 from .network import LAYERS, Format, Input, Network, check
 from .plan import Folding, Plan
 
-__all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", "save_network"]
+__all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", "read_arrays", "save_network"]
 
 VERSION = 1
 #: A network file that claims to unpack to more is refused.
@@ -55,12 +55,7 @@ def load_network(path: Path) -> Network:
     if not path.is_file():
         raise NetworkError(f"There is no network file {str(path)!r}.")
     try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        if size > LIMIT_BYTES:
-            raise NetworkError(f"Network file {path.name!r} must unpack to at most {LIMIT_BYTES} bytes, not {size}.")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path, limit=LIMIT_BYTES)
         tree = json.loads(arrays["network.json"].tobytes())
         if tree["format"] != "bitweir network" or tree["version"] != VERSION:
             raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
@@ -72,6 +67,22 @@ def load_network(path: Path) -> Network:
         raise
     except Exception as error:  # a damaged or hostile file fails in many ways
         raise NetworkError(f"File {path.name!r} is not a bitweir network of version {VERSION}: {error}.") from error
+
+
+def read_arrays(path: Path, *, limit: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Arrays of an .npz file, without pickle.
+
+    Raises
+    ------
+    ValueError
+        The file would unpack to more than `limit` bytes. A damaged file raises many other kinds.
+    """
+    with zipfile.ZipFile(path) as packed:
+        size = sum(entry.file_size for entry in packed.infolist())
+    if size > limit:
+        raise ValueError(f"it must unpack to at most {limit} bytes, not {size}")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def digest(network: Network) -> str:

@@ -79,7 +79,7 @@ def test_absurd_size_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "net.npz"
     np.savez_compressed(path, x=np.zeros(1 << 20))
     monkeypatch.setattr(files, "LIMIT_BYTES", 1 << 20)
-    with pytest.raises(NetworkError, match="must unpack to at most 1048576 bytes, not 83887"):
+    with pytest.raises(NetworkError, match="it must unpack to at most 1048576 bytes, not 83887"):
         load_network(path)
 
 
