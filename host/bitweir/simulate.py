@@ -7,11 +7,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import ToolError
 from bitweir_hw.network import Integers
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
@@ -175,7 +177,9 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
     if waves and waves.suffix != ".vcd":
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
     with output.working("Compiling the design (kept for the next time)"):
-        design = compile_design(build.verilog, top=build.network.name, waves=waves is not None)
+        design = compile_design(
+            build.verilog, top=build.network.name, verilog=_cell_models(build), waves=waves is not None
+        )
     shapes = stream_shapes(build.blocks, build.network)
     beats = pack(images.codes, shapes[0])
     with output.working(f"Simulating {len(images):,} frames"):
@@ -205,12 +209,13 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
         source = Path(folder) / f"{top}.v"
         with output.working(f"Building the design in {simulator} (kept for the next time)"):
             source.write_text(rtlil_to_verilog(accelerator_rtlil(build.blocks, name=top, taps=True)))
-            build_simulator([source], top=top, simulator=simulator, waves=waves is not None)
+            sources = [source, *_cell_models(build)]
+            build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
         with output.working(f"Simulating {len(images):,} frames in {simulator}"):
             started = time.perf_counter()
             try:
                 trace = run_cocotb(
-                    [source],
+                    sources,
                     top=top,
                     simulator=simulator,
                     beats=pack(images.codes, stream_shapes(build.blocks, build.network)[0]),
@@ -225,6 +230,14 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
                 raise
             seconds = time.perf_counter() - started
     return _Run(result=_result(build, trace), seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}")
+
+
+def _cell_models(build: Build) -> list[Path]:
+    """Verilog of the primitives that the design has, if any."""
+    if build.plan.popcount.style != STYLE["ecp5"]:
+        return []
+    # The package is installed as files, as a compiler must read them.
+    return [Path(str(resources.files("bitweir_sim") / "ccu2c.v"))]
 
 
 def _result(build: Build, trace: Trace) -> Result:
