@@ -1,0 +1,72 @@
+"""Trained networks with the foldings of published overlays: every score, every class, and the promised cycles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bitweir.build import Build, write_build
+from bitweir.console import Output
+from bitweir.importers import load_model
+from bitweir.simulate import simulate
+from bitweir_hw.network import Affine, Network
+from bitweir_hw.plan import plan_from_foldings
+from bitweir_sim import fast
+from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.cycles import steady_state
+from bitweir_sim.encoding import encode
+from shared_data import SHARED, bnn_npz, mnist, needs_shared
+
+pytestmark = needs_shared
+
+#: SIMD x PE of BNN-PYNQ's overlay for all three networks.
+FOLDING = "64x32,32x64,64x32,8x16"
+MODELS = SHARED / "data" / "models"
+
+
+def tfc() -> Network:
+    return load_model(MODELS / "TFC_1W1A.onnx", input_scale="1/255")
+
+
+def sfc() -> Network:
+    return load_model(MODELS / "SFC_1W1A_zybo.onnx", input_scale="1/255")
+
+
+def lfc() -> Network:
+    return bnn_npz(MODELS / "lfcW1A1_mnist.npz")
+
+
+@pytest.mark.parametrize(
+    ("network", "golden", "images", "cycles"),
+    [
+        pytest.param(tfc, "tfcW1A1", 1000, 26, id="TFC"),
+        pytest.param(sfc, "sfcW1A1", 200, 104, id="SFC"),
+        pytest.param(lfc, "lfcW1A1", 20, 512, id="LFC"),
+    ],
+)
+def test_scores_classes_and_cycles(network, golden, images, cycles, tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    net = network()
+    build: Build = write_build(net, plan_from_foldings(net, FOLDING), tmp_path / "build")
+    x, y = (array[:images] for array in mnist())
+    np.savez(tmp_path / "images.npz", x=x, y=y)
+    saved = tmp_path / "found.npz"
+    result = simulate(build, tmp_path / "images.npz", Output(as_json=True), save=saved)
+
+    assert (result["images"], result["mismatches"], result["first_mismatch"]) == (images, 0, None)
+    with np.load(saved) as found, np.load(SHARED / "data" / "golden" / f"{golden}_mnist.npz") as expected:
+        # The accumulators of the file are those before an offset for each class.
+        last = net.layers[-1]
+        offset = last.offset if isinstance(last, Affine) and golden == "lfcW1A1" else 0
+        np.testing.assert_array_equal(found["scores"] - offset, expected["acc"][:images])
+        np.testing.assert_array_equal(found["classes"], expected["pred"][:images])
+        assert result["accuracy"] == (expected["pred"][:images] == y).mean()
+        golden_result = fast.run(net, encode(net.input, x.reshape(images, *net.input.shape)))
+        np.testing.assert_array_equal(found["scores"], golden_result.scores)
+
+    timing = steady_state(build.blocks)
+    assert result["cycles_per_frame_from"] == "simulation"
+    assert result["cycles_per_frame"] == timing.interval == cycles <= 512
+    assert result["latency_cycles"] == timing.latency

