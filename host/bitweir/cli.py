@@ -165,7 +165,7 @@ def simulate_command(
     waves: Path | None,
     clock: float,
 ) -> None:
-    """Run images through the design in FOLDER and compare it with the golden model."""
+    """Run images through the design in FOLDER."""
     build = Build.open(folder)
     result = simulate(build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock)
     print_simulation(output, result)
@@ -205,7 +205,7 @@ def report(output: Output, folder: Path, family: str | None, clock: float) -> No
 @_clock
 @_with_output
 def demo(output: Output, network: str, folder: Path, clock: float) -> None:
-    """Generate, simulate and report a network that ships with the package."""
+    """Do all of it for a network that ships."""
     result = run_demo(output, network, folder, clock=clock)
     output.result(result)
     _end(result["simulation"])
