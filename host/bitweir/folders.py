@@ -62,15 +62,17 @@ def whole_folder(path: Path, *, mark: str) -> Iterator[Path]:
     if path.exists() and not (path.is_dir() and ((path / mark).is_file() or not any(path.iterdir()))):
         raise FileError(f"{str(path)!r} exists and was not made by bitweir: name another folder, or remove it.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent.resolve()))
+        place = path.resolve()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     except OSError as error:
         raise FileError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
     try:
         new, old = work / "new", work / "old"
         new.mkdir()
         yield new
-        _take_place(new, path, old)
+        # The working folder may be the one that moves, so nothing may be relative to it.
+        _take_place(new, place, old)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

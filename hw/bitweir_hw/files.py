@@ -117,11 +117,20 @@ def load_plan(path: Path) -> Plan:
         plan = _object(tree["plan"], {})
         if not isinstance(plan, Plan):
             raise ValueError(f"a {type(plan).__name__}")
+        _check_types(plan)
         return plan
     except BitweirError:
         raise
     except Exception as error:  # as above
         raise PlanError(f"File {path.name!r} is not a bitweir plan of version {VERSION}: {error}.") from error
+
+
+def _check_types(plan: Plan) -> None:
+    if not isinstance(plan.popcount, Popcount) or not isinstance(plan.foldings, tuple):
+        raise ValueError("a part is of another kind")
+    for folding in plan.foldings:
+        if not isinstance(folding, Folding) or not type(folding.pe) is type(folding.simd) is int:
+            raise ValueError("a folding is not of two integers")
 
 
 def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

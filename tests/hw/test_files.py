@@ -7,6 +7,7 @@ import pytest
 from bitweir_hw import files
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text, save_network
+from bitweir_hw.plan import Folding, Plan
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import networks, plans
@@ -89,3 +90,22 @@ def test_other_kinds_are_refused(tmp_path):
     np.savez(path, **{"network.json": np.frombuffer(json.dumps(tree).encode(), np.uint8)})
     with pytest.raises(NetworkError, match="a Folding"):
         load_network(path)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"foldings": 5},
+        {"foldings": [{"kind": "Folding", "pe": "a", "simd": 1}]},
+        {"foldings": [{"kind": "Folding", "pe": 1, "simd": 3.5}]},
+        {"foldings": [{"kind": "Network"}]},
+        {"popcount": {"kind": "Folding", "pe": 1, "simd": 1}},
+        {"popcount": {"kind": "Popcount", "style": 3, "levels_per_stage": 1}},
+    ],
+)
+def test_plan_of_wrong_types(tmp_path, broken):
+    tree = json.loads(plan_text(Plan(foldings=(Folding(pe=1, simd=1),))))
+    tree["plan"] |= broken
+    (tmp_path / "plan.json").write_text(json.dumps(tree))
+    with pytest.raises(PlanError):
+        load_plan(tmp_path / "plan.json")

@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto
 
-from .errors import ModelError, shown
+from .errors import ModelError, shown, shown_path
 from .tensors import read_tensor, regular_file
 
 __all__ = ["Graph", "GraphInput", "Node", "load"]
@@ -85,14 +85,16 @@ def load(path: Path) -> Graph:
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
-        raise ModelError(f"Model file {shown(path)} cannot be read: {error.strerror}.") from error
+        raise ModelError(f"Model file {shown_path(path)} cannot be read: {error.strerror}.") from error
     except Exception as error:  # whatever protobuf says about hostile bytes
         raise ModelError(
-            f"Model file {shown(path)} is no ONNX file, or it is damaged: export the model again."
+            f"Model file {shown_path(path)} is no ONNX file, or it is damaged: export the model again."
         ) from error
     proto = model.graph
     if not proto.node or not proto.output:
-        raise ModelError(f"Model file {shown(path)} is no ONNX file, or its graph is empty: export the model again.")
+        raise ModelError(
+            f"Model file {shown_path(path)} is no ONNX file, or its graph is empty: export the model again."
+        )
     if len(proto.output) != 1:
         names = ", ".join(shown(value.name) for value in proto.output[:4])
         raise ModelError(f"The model must have one output, not {len(proto.output)} ({names}): export the scores alone.")

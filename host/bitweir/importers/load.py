@@ -10,7 +10,7 @@ from pathlib import Path
 from bitweir_hw.files import load_network
 from bitweir_hw.network import Network, check
 
-from .errors import ModelError, shown
+from .errors import ModelError, shown, shown_path
 from .tensors import regular_file
 
 __all__ = ["load_model"]
@@ -48,7 +48,9 @@ def load_model(path: Path | str, *, input_scale: str | None = None, name: str | 
         entry = network.input if scale is None else replace(network.input, pixel_scale=scale)
         return check(replace(network, input=entry, name=name or network.name))
     if kind != ".onnx":
-        raise ModelError(f"Model file {shown(path)} must end in .onnx or .npz; other formats are not yet supported.")
+        raise ModelError(
+            f"Model file {shown_path(path)} must end in .onnx or .npz; other formats are not yet supported."
+        )
     # Protocol buffers take a moment to import, so nothing pays for them that reads no model.
     from .onnx import import_onnx
 

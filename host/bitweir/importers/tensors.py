@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from .errors import ModelError, shown
+from .errors import ModelError, shown, shown_path
 
 __all__ = ["MAX_ELEMENTS", "MAX_FILE", "read_tensor", "regular_file"]
 
@@ -37,14 +37,14 @@ def regular_file(path: Path, what: str) -> int:
     """
     try:
         if not path.exists():
-            raise ModelError(f"{what} {shown(path)} does not exist: check the path.")
+            raise ModelError(f"{what} {shown_path(path)} does not exist: check the path.")
         if not path.is_file():
-            raise ModelError(f"{what} {shown(path)} must be a file; it is a directory or a device.")
+            raise ModelError(f"{what} {shown_path(path)} must be a file; it is a directory or a device.")
         size = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise ModelError(f"{what} {shown(path)} cannot be read: {error}.") from error
+        raise ModelError(f"{what} {shown_path(path)} cannot be read: {error}.") from error
     if size > MAX_FILE:
-        raise ModelError(f"{what} {shown(path)} must be at most 2 GiB, not {size / (1 << 30):.1f} GiB.")
+        raise ModelError(f"{what} {shown_path(path)} must be at most 2 GiB, not {size / (1 << 30):.1f} GiB.")
     return size
 
 
