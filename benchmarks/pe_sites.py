@@ -39,7 +39,7 @@ from netlist_eval import Netlist
 WIDTH = 11
 _SIMDS = (8, 16, 32, 64, 128, 256)
 # Best, portable, naive; the naive Gowin numbers there are with -nowidelut.
-CITED: dict[str, tuple[tuple[int | None, ...], ...]] = {
+PROTOTYPE: dict[str, tuple[tuple[int | None, ...], ...]] = {
     "ecp5": ((26, 40, 66, 116, 214, 410), (40, 61, 99, 173, 319, 609), (69, 96, 225, 392, 657, 1379)),
     "ice40": ((None,) * 6, (36, 54, 90, 162, 306, 594), (57, 79, 125, 218, 401, 754)),
     "gowin": ((39, 58, 95, 168, 313, 603), (39, 58, 95, 168, 313, 603), (47, 69, 114, 208, 386, 743)),
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--family", choices=flows.FAMILIES, nargs="*", default=flows.FAMILIES)
     parser.add_argument("--simd", type=int, nargs="*", default=_SIMDS)
     options = parser.parse_args()
-    print("family  SIMD   best        portable    naive       mismatches  cited best/portable/naive  seconds")
+    print("family  SIMD   best        portable    naive       mismatches  prototype best/portable/naive  seconds")
     for family in options.family:
         for simd in (8, 64) if options.quick else options.simd:
             start = time.monotonic()
@@ -138,7 +138,9 @@ def main() -> None:
                     sites = synthesise(component, family, commands, Path(name))
                     wrong.append(mismatches(Path(name), simd, naive=style is None))
                 columns.append(f"{sites:4} ({sites / simd:.2f}) ")
-            cited = "/".join(str(row[_SIMDS.index(simd)] or "-") if simd in _SIMDS else "-" for row in CITED[family])
+            cited = "/".join(
+                str(row[_SIMDS.index(simd)] or "-") if simd in _SIMDS else "-" for row in PROTOTYPE[family]
+            )
             print(
                 f"{family:7} {simd:4}   {' '.join(columns)} {'+'.join(map(str, wrong)):10}  {cited:25} "
                 f"{time.monotonic() - start:7.0f}",
