@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,13 @@ class Output:
             sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Show that something takes its time, and how long it took."""
-        with self.progress.status(f"{what} ..."):
-            yield
+    def working(self, what: str) -> Iterator[Callable[[float], None]]:
+        """Show that something takes its time.
+
+        Yields
+        ------
+        callable
+            Takes the share that is done, 0 to 1, where it is known.
+        """
+        with self.progress.status(f"{what} ...") as status:
+            yield lambda share: status.update(f"{what}: {share:.0%} ...")

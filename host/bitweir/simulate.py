@@ -182,11 +182,13 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
         )
     shapes = stream_shapes(build.blocks, build.network)
     beats = pack(images.codes, shapes[0])
-    with output.working(f"Simulating {len(images):,} frames"):
+    results = len(images) * beats_per_frame(build.blocks)[-1]
+    with output.working(f"Simulating {len(images):,} frames") as done:
         started = time.perf_counter()
         trace = design.run(
             beats,
-            expected_outputs=len(images) * beats_per_frame(build.blocks)[-1],
+            expected_outputs=results,
+            progress=lambda _, found: done(found / results),
             max_cycles=build.timing.last_cycle(len(images)) + _SPARE_CYCLES,
             waves=waves,
         )
