@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long lint bench clean
+.PHONY: help setup demo test lint bench clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -32,11 +32,8 @@ setup: $(VENV)/installed-dev  ## a virtual environment with everything for devel
 demo: $(VENV)/installed  ## a trained network becomes a verified accelerator, with a report
 	@$(BIN)/bitweir demo
 
-test: $(VENV)/installed-dev lint  ## all tests but the longest
+test: $(VENV)/installed-dev lint  ## style, types and all tests
 	@$(PYTEST)
-
-test-long: $(VENV)/installed-dev  ## all tests, the longest too
-	@$(PYTEST) --run-long
 
 lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
 	@$(BIN)/ruff check .

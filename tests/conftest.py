@@ -1,6 +1,5 @@
 """Settings of all tests."""
 
-import pytest
 from hypothesis import HealthCheck, settings
 
 # Shared machines are slow at times: a deadline would test the machine. Derandomised, a failure in CI
@@ -10,14 +9,3 @@ settings.register_profile(
 )
 settings.register_profile("search", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--run-long", action="store_true", help="also run the tests that take minutes each")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--run-long"):
-        for item in items:
-            if "long" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="takes minutes; make test-long runs it"))

@@ -13,7 +13,7 @@ from bitweir_hw.files import digest, load_network, load_plan, network_bytes, pla
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim.cycles import Timing, beats_per_frame, steady_state
+from bitweir_sim.cycles import Timing, steady_state
 
 from .folders import FileError, whole_folder
 
@@ -107,7 +107,6 @@ def _readme(network: Network, plan: Plan, blocks: tuple[BlockSpec, ...], identit
     first, last = blocks[0], blocks[-1]
     assert isinstance(last, ArgmaxSpec)
     timing = steady_state(blocks)
-    beats = beats_per_frame(blocks)
     template = Template((resources.files(__package__) / "build_readme.md").read_text())
     return template.substitute(
         name=network.name,
@@ -119,8 +118,8 @@ def _readme(network: Network, plan: Plan, blocks: tuple[BlockSpec, ...], identit
         elements=network.input.size,
         lanes=first.i_bits // network.input.format.bits,
         code_bits=network.input.format.bits,
-        i_beats=beats[0],
-        o_beats=beats[-1],
+        i_beats=first.i_beats,
+        o_beats=last.o_beats,
         score_lanes=last.lanes,
         score_bits=last.lane_bits,
         best_low=last.i_bits,

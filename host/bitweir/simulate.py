@@ -19,7 +19,6 @@ from bitweir_hw.network import Integers
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim import fast
 from bitweir_sim.compiled import compile_design
-from bitweir_sim.cycles import beats_per_frame
 from bitweir_sim.frames import pack, stream_shapes, unpack_results
 from bitweir_sim.golden import Result
 from bitweir_sim.simulators import available, run_cocotb
@@ -151,7 +150,7 @@ def _timing(build: Build, trace: Trace | None, clock: float) -> dict[str, Any]:
 
 def _finished(build: Build, trace: Trace) -> Integers:
     """Cycle of the last output beat of each frame."""
-    return trace.o.cycles[beats_per_frame(build.blocks)[-1] - 1 :: beats_per_frame(build.blocks)[-1]]
+    return trace.o.cycles[build.blocks[-1].o_beats - 1 :: build.blocks[-1].o_beats]
 
 
 def _describe(image: int, found: Result, expected: Result) -> str:
@@ -182,7 +181,7 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
         )
     shapes = stream_shapes(build.blocks, build.network)
     beats = pack(images.codes, shapes[0])
-    results = len(images) * beats_per_frame(build.blocks)[-1]
+    results = len(images) * build.blocks[-1].o_beats
     with output.working(f"Simulating {len(images):,} frames") as done:
         started = time.perf_counter()
         trace = design.run(

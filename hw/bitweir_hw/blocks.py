@@ -76,18 +76,28 @@ class MatVecSpec:
 
     @property
     def neuron_folds(self) -> int:
-        """Groups of P neurons, ``ceil(M / P)``; also output beats a vector."""
+        """Groups of P neurons, ``ceil(M / P)``."""
         return ceil_div(self.rows, self.pe)
 
     @property
     def synapse_folds(self) -> int:
-        """Words of S inputs, ``ceil(K / S)``; also input beats a vector."""
+        """Words of S inputs, ``ceil(K / S)``."""
         return ceil_div(self.columns, self.simd)
 
     @property
     def cycles(self) -> int:
         """Cycles a vector: the product of both folds, the interval between vectors."""
         return self.neuron_folds * self.synapse_folds
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a vector."""
+        return self.synapse_folds
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a vector."""
+        return self.neuron_folds
 
     @property
     def lanes(self) -> int:
@@ -262,8 +272,18 @@ class AffineSpec:
 
     @property
     def cycles(self) -> int:
-        """Beats a frame."""
+        """Cycles a frame, one for each beat."""
         return ceil_div(self.classes, self.lanes)
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.cycles
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.cycles
 
     @property
     def fifo_depth(self) -> int:
@@ -308,8 +328,18 @@ class ArgmaxSpec:
 
     @property
     def cycles(self) -> int:
-        """Beats a frame."""
+        """Cycles a frame, one for each beat."""
         return ceil_div(self.classes, self.lanes)
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.cycles
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.cycles
 
     @property
     def index_bits(self) -> int:

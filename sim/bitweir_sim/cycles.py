@@ -18,7 +18,7 @@ import numpy as np
 from bitweir_hw.blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
 from numpy.typing import NDArray
 
-__all__ = ["MODELS", "BlockModel", "Timing", "beats_per_frame", "schedule", "steady_state"]
+__all__ = ["MODELS", "BlockModel", "Timing", "schedule", "steady_state"]
 
 Pattern = NDArray[np.bool_]
 
@@ -146,24 +146,6 @@ MODELS: dict[type, Callable[[Any], BlockModel]] = {
 }
 
 
-def beats_per_frame(blocks: Sequence[BlockSpec]) -> list[int]:
-    """Beats a frame on each stream: the input, then the output of each block."""
-    first = blocks[0]
-    result = [first.i_beats if isinstance(first, WidthSpec) else _input_beats(first)]
-    for block in blocks:
-        if isinstance(block, MatVecSpec):
-            result.append(block.neuron_folds)
-        elif isinstance(block, WidthSpec):
-            result.append(block.o_beats)
-        else:
-            result.append(block.cycles)
-    return result
-
-
-def _input_beats(block: BlockSpec) -> int:
-    return block.synapse_folds if isinstance(block, MatVecSpec) else block.cycles
-
-
 def schedule(
     blocks: Sequence[BlockSpec],
     frames: int,
@@ -197,8 +179,8 @@ def schedule(
     RuntimeError
         Beats are left after `max_cycles`.
     """
-    chain = _Chain(blocks, frames * beats_per_frame(blocks)[0])
-    total = frames * beats_per_frame(blocks)[-1]
+    chain = _Chain(blocks, frames * blocks[0].i_beats)
+    total = frames * blocks[-1].o_beats
     moved: list[list[int]] = [[] for _ in range(len(blocks) + 1)]
     pauses = [] if i_stalls is None else i_stalls.tolist()
     refusals = [] if o_stalls is None else o_stalls.tolist()
@@ -283,7 +265,7 @@ def steady_state(blocks: Sequence[BlockSpec]) -> Timing:
     there on the rest is arithmetic.
     """
     chain = _Chain(blocks, None)
-    beats = beats_per_frame(blocks)
+    i_beats, o_beats = blocks[0].i_beats, blocks[-1].o_beats
     counts = [0, 0]
     finished: list[int] = []
     seen: dict[tuple[object, ...], int] = {}
@@ -292,9 +274,9 @@ def steady_state(blocks: Sequence[BlockSpec]) -> Timing:
         moves = chain.step(True, True)
         counts[0] += moves[0]
         counts[1] += moves[-1]
-        if moves[-1] and counts[1] % beats[-1] == 0:
+        if moves[-1] and counts[1] % o_beats == 0:
             finished.append(cycle)
-            key = (chain.state(), counts[0] % beats[0])
+            key = (chain.state(), counts[0] % i_beats)
             if key in seen:
                 # The source offers its first beat in cycle 0, and an empty block takes it.
                 return Timing(latency=finished[0], finished=tuple(finished), period=len(finished) - 1 - seen[key])

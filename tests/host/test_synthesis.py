@@ -212,3 +212,10 @@ def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Pa
     other = Network(name="net", input=network.input, layers=(network.layers[0], Dense(name=last.name, weights=weights)))
     with pytest.raises(SimulationError):
         design.run(beats, expected=outside(expected_trace(other, blocks, frames)))
+
+
+def test_a_cell_that_nobody_counts_is_told() -> None:
+    assert sum(flows.classify("gowin", {"GND": 1, "$scopeinfo": 9, "LUT4": 2}).values()) == 2
+    with pytest.raises(ToolError) as error:
+        flows.classify("ecp5", {"LUT4": 1, "EHXPLLL": 1})
+    assert str(error.value) == "Yosys mapped ecp5 to a cell that no report counts: EHXPLLL."

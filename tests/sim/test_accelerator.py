@@ -13,7 +13,7 @@ from bitweir_hw.gateware.accelerator import GATEWARE, Accelerator
 from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim.cycles import MODELS, beats_per_frame, schedule, steady_state
+from bitweir_sim.cycles import MODELS, schedule, steady_state
 from bitweir_sim.frames import pack, stream_shapes, unpack_results
 from bitweir_sim.golden import EXECUTORS, run_slow
 from bitweir_sim.simulators import available, run_amaranth, run_cocotb
@@ -62,7 +62,7 @@ def test_slowest_block_sets_the_pace(data):
     slowest = max(block.cycles for block in blocks)
     assert timing.interval == slowest
     frames = len(timing.finished) + 3
-    last_beats = schedule(blocks, frames)[-1][beats_per_frame(blocks)[-1] - 1 :: beats_per_frame(blocks)[-1]]
+    last_beats = schedule(blocks, frames)[-1][blocks[-1].o_beats - 1 :: blocks[-1].o_beats]
     assert [timing.last_cycle(count + 1) for count in range(frames)] == last_beats.tolist()
     assert timing.latency == last_beats[0] - schedule(blocks, 1)[0][0]
 

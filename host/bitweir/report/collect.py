@@ -10,7 +10,6 @@ from typing import Any
 from bitweir_hw.blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
 from bitweir_hw.files import digest
 from bitweir_hw.gateware.accelerator import block_names
-from bitweir_sim.cycles import beats_per_frame
 
 from ..build import Build
 from ..folders import FileError
@@ -77,8 +76,8 @@ def collect(build: Build, *, clock: float) -> dict[str, Any]:
             "frames_per_second": per_second,
             "latency_us": timing.latency / clock * 1e6,
             "giga_operations_per_second": operations * per_second / 1e9,
-            "input_beats": beats_per_frame(build.blocks)[0],
-            "output_beats": beats_per_frame(build.blocks)[-1],
+            "input_beats": build.blocks[0].i_beats,
+            "output_beats": build.blocks[-1].o_beats,
         },
         "blocks": blocks,
         "total": {

@@ -51,6 +51,10 @@ _PREFIXES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+#: Cells that occupy nothing: constants, and marks that Yosys leaves of modules it flattened.
+_FREE = ("$scopeinfo", "GND", "VCC")
+
+
 def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
     """Sum up the cells of a netlist by `CLASSES`; carry cells count as cells, wide multiplexers as LUTs.
 
@@ -67,6 +71,8 @@ def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
         fits = [
             (len(prefix), name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)
         ]
+        if not fits and kind not in _FREE:
+            raise ToolError(f"Yosys mapped {family} to a cell that no report counts: {kind}.")
         if fits:
             # The longest prefix: SP must not take SPX9 from a longer name, nor ALU an ALU54B.
             sums[max(fits)[1]] += count

@@ -27,9 +27,8 @@ GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
 
 
 def block_names(blocks: tuple[BlockSpec, ...]) -> list[str]:
-    """Name of each block's instance: its kind and the layer that it belongs to."""
-    kinds = {MatVecSpec: "", WidthSpec: "_width", AffineSpec: "", ArgmaxSpec: ""}
-    return [f"{block.layer}{kinds[type(block)]}" for block in blocks]
+    """Name of each block's instance: the layer that it computes, or that it feeds as a width converter."""
+    return [f"{block.layer}_width" if isinstance(block, WidthSpec) else block.layer for block in blocks]
 
 
 class Accelerator(wiring.Component):

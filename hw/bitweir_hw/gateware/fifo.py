@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 __all__ = ["Fifo", "following"]
 
 
-def following(value: Signal, end: int) -> Mux:
+def following(value: Signal, end: int) -> Value:
     """The number after `value`, counting from 0 to ``end - 1`` and round."""
     if end & (end - 1) == 0 and len(value) == (end - 1).bit_length():
         return (value + 1)[: len(value)]
