@@ -1,9 +1,26 @@
 """What Hypothesis draws: small networks, plans that fit them, stalls, codes."""
 
+from dataclasses import replace
+from math import prod
+
 import numpy as np
 from bitweir_hw.compressor import Popcount
-from bitweir_hw.network import BIPOLAR, Affine, Dense, Input, Network, check
-from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.network import (
+    BIPOLAR,
+    Affine,
+    Conv,
+    Dense,
+    Format,
+    Input,
+    Network,
+    Parallel,
+    Pool,
+    Threshold,
+    Vote,
+    check,
+    in_series,
+)
+from bitweir_hw.plan import Folding, Plan, weighted
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -26,7 +43,7 @@ def dense_layers(draw, name, inputs, outputs, *, last):
 
 
 @st.composite
-def networks(draw, *, max_size=17, max_layers=3):
+def dense_networks(draw, *, max_size=17, max_layers=3):
     """Dense networks with one-bit inputs and activations."""
     sizes = draw(st.lists(st.integers(1, max_size), min_size=2, max_size=max_layers + 1))
     layers = [
@@ -39,16 +56,294 @@ def networks(draw, *, max_size=17, max_layers=3):
     return check(Network(name="net", input=identity_input(sizes[0]), layers=tuple(layers)))
 
 
+#: Formats of inputs: bipolar, unsigned, signed, {-1, 0, 1}, odd steps.
+INPUT_FORMATS = [
+    BIPOLAR,
+    Format(bits=1),
+    Format(bits=2, offset=-1),
+    Format(bits=2, offset=-3, step=2),
+    Format(bits=8),
+    Format(bits=8, offset=-128),
+    Format(bits=2),
+    Format(bits=3, offset=-4),
+    Format(bits=8, offset=-255, step=2),
+    Format(bits=2, offset=5, step=-3),
+]
+
+
 @st.composite
-def plans(draw, network):
+def networks(draw, *, max_size=12, max_layers=4):
+    """Small networks of all kinds of layers, in series and parallel, from vectors or maps to scores."""
+    form = draw(st.sampled_from(INPUT_FORMATS))
+    shape = (1, 1, draw(st.integers(1, max_size)))
+    if draw(st.sampled_from([False, True, True])):
+        shape = (draw(st.integers(1, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 6)))
+    size = prod(shape)
+    order = np.arange(size)
+    if draw(st.booleans()):  # frames (C, H, W), as most frameworks have them
+        order = order.reshape(shape[2], *shape[:2]).transpose(1, 2, 0).ravel()
+    entry = Input(
+        shape=(size,),
+        format=form,
+        thresholds=np.arange(1, form.codes, dtype=np.float64)[None] - 0.5,
+        source=order,
+        map_shape=shape,
+    )
+    layers = _Layers(draw, max_size)
+    body, source = layers.some(draw(st.integers(0, max_layers - 1)), entry.map, depth=2)
+    return check(Network(name="net", input=entry, layers=body + layers.scores(source)))
+
+
+def _large(source):
+    """Whether products with weights and their sums would come near the limits of numbers."""
+    return max(abs(source.low), abs(source.high)) >= 1 << 24
+
+
+def _falling(source):
+    """Whether higher codes mean lower values, which all layers that compare refuse."""
+    return source.format is not None and source.format.step < 0
+
+
+class _Layers:
+    """Draws layers, each legal after the map that it follows.
+
+    Hypothesis draws the structure. Weights, thresholds and the like come from a generator with a drawn seed:
+    as draws of their own they would be most of the work.
+    """
+
+    def __init__(self, draw, max_size):
+        self._draw, self._max_size = draw, max_size
+        self._rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self._count = 0
+
+    def some(self, count, source, depth):
+        """So many layers of any kind, and the map that they hand on; `depth` is how deep branches may nest."""
+        layers = ()
+        for _ in range(count):
+            layer = self._any(source, depth)
+            layers, source = (*layers, layer), in_series((layer,), source)
+            if _large(source):
+                layer = self.threshold(source)
+                layers, source = (*layers, layer), in_series((layer,), source)
+        return layers, source
+
+    def scores(self, source):
+        """The last layers, which hand on a vector of accumulators."""
+        kinds = ["dense", "dense", "sum", "filters", "ensemble"]
+        if source.pixels == 1 and source.format is None:
+            kinds.append("nothing")
+        if not self._sums_fit(source):
+            kinds = [kind for kind in kinds if kind not in ("dense", "filters")]
+        kind = self._pick(kinds)
+        layers = ()
+        if kind == "dense":
+            layers = (self.dense(source, self._size(self._max_size), plain=True),)
+        elif kind == "filters":
+            layers = (self.conv(source, self._size(6), (source.shape[:2], (1, 1), (0, 0, 0, 0)), plain=True),)
+        elif kind == "sum":
+            layers = (Pool(name=self._name("pool"), kind="sum", kernel=source.shape[:2], stride=(1, 1)),)
+        elif kind == "ensemble":
+            layers = (self.parallel(source, depth=1, to="vector"),)
+        end = in_series(layers, source)
+        return (*layers, self.affine(end)) if self._draw(st.booleans()) else layers
+
+    def _any(self, source, depth):
+        kinds = ["conv", "dense", "pool", "threshold", "affine", "parallel", "vote"]
+        if depth == 0:
+            kinds.remove("parallel")
+        if source.pixels > 1:
+            # A dense layer ends all maps.
+            kinds = ["conv", "conv", *(kind for kind in kinds if kind not in ("dense", "vote"))]
+        if _falling(source):
+            kinds = [kind for kind in kinds if kind not in ("threshold", "vote")]
+        kind = self._pick(kinds)
+        if kind == "conv":
+            return self.conv(source, None, self._window(source))
+        if kind == "dense":
+            return self.dense(source, self._size(self._max_size))
+        if kind == "pool":
+            return self.pool(source, self._window(source))
+        if kind == "threshold":
+            return self.threshold(source)
+        if kind == "affine":
+            return self.affine(source)
+        if kind == "vote":
+            return Vote(name=self._name("vote"))
+        return self.parallel(source, depth)
+
+    # ---- layers
+
+    def dense(self, source, outputs, *, plain=False):
+        layer = Dense(name=self._name("dense"), weights=self._weights((outputs, source.size)))
+        return self._finish(layer, source, plain)
+
+    def conv(self, source, outputs, geometry, *, plain=False):
+        """With any number of filters where `outputs` is None."""
+        kernel, stride, pads = geometry
+        channels = source.channels
+        groups = self._pick([g for g in (1, 2, 3, channels) if channels % g == 0 and (outputs or g) % g == 0])
+        outputs = outputs or groups * self._size(max(1, 6 // groups))
+        layer = Conv(
+            name=self._name("conv"),
+            weights=self._weights((outputs, *kernel, channels // groups)),
+            stride=stride,
+            pads=pads,
+            pad_value=self._pick([0, -1, 1, 3]),
+            groups=groups,
+        )
+        return self._finish(layer, source, plain)
+
+    def pool(self, source, geometry):
+        kernel, stride, pads = geometry
+        name = self._name("pool")
+        if _falling(source) or self._draw(st.booleans()):
+            kernel = tuple(min(pair) for pair in zip(kernel, source.shape, strict=False))
+            return Pool(name=name, kind="sum", kernel=kernel, stride=stride)
+        least = self._rng.random(source.channels) < 0.5 if self._draw(st.booleans()) else None
+        return Pool(name=name, kind="max", kernel=kernel, stride=stride, pads=pads, least=least)
+
+    def threshold(self, source):
+        output = self._output()
+        ends = np.full((source.channels, 2), [source.low, source.high], np.int64)
+        thresholds = self._thresholds(ends, ends.mean(axis=1), np.ptp(ends, axis=1) / 4, output)
+        return Threshold(name=self._name("threshold"), thresholds=thresholds, output=output)
+
+    def affine(self, source):
+        scale, offset = self._rng.integers(-5, 6, (2, source.channels))
+        if self._draw(st.booleans()):
+            scale = self._rng.integers(-100, 101, source.channels)
+        return Affine(name=self._name("affine"), scale=scale, offset=offset)
+
+    def parallel(self, source, depth, to=None):
+        """Branches that keep the shape of the map, that all take the same windows, or that end in a vector."""
+        to = to or self._pick(["shape", "windows", "vector"])
+        if to == "windows":
+            geometry = self._window(source)
+            options = ["conv", "conv"] if _falling(source) else ["conv", "pool"]
+        outputs = self._size(6)
+        vote = to == "vector" and self._draw(st.booleans())
+        branches = []
+        for _ in range(self._draw(st.integers(2, 3))):
+            if to == "shape":
+                branches.append(self._same(source, depth - 1))
+            elif to == "windows" and self._pick(options) == "conv":
+                branches.append((self.conv(source, outputs, geometry),))
+            elif to == "windows":
+                name = self._name("pool")
+                kernel, stride, pads = geometry
+                pool = Pool(name=name, kind="max", kernel=kernel, stride=stride, pads=pads)
+                one = ((1, 1), (1, 1), (0, 0, 0, 0))
+                branches.append((pool, self.conv(in_series((pool,), source), outputs, one)))
+            else:
+                body, end = self.some(self._draw(st.integers(0, 1)), source, depth - 1)
+                body += (self.dense(end, outputs),)
+                if vote and not _falling(in_series(body[-1:], end)):
+                    body += (Vote(name=self._name("vote")),)
+                branches.append(body)
+        weights = tuple(self._pick([1, -1, 2, 3, 0]) for _ in branches) if self._draw(st.booleans()) else None
+        return Parallel(name=self._name("sum"), branches=tuple(branches), weights=weights)
+
+    def _same(self, source, depth):
+        """A branch that keeps the shape of the map; maybe an empty one."""
+        branch = ()
+        end = source
+        for _ in range(self._draw(st.integers(0, 2))):
+            kinds = ["conv", "affine", *(["parallel"] if depth else [])]
+            if not _falling(end):
+                kinds += ["threshold", "pool"]
+            kind = "threshold" if _large(end) else self._pick(kinds)
+            size = self._pick([1, 3])
+            geometry = ((size, size), (1, 1), (size // 2,) * 4)
+            if kind == "conv":
+                layer = self.conv(end, source.channels, geometry)
+            elif kind == "pool":
+                name = self._name("pool")
+                layer = Pool(name=name, kind="max", kernel=(3, 3), stride=(1, 1), pads=(1, 1, 1, 1))
+            elif kind == "parallel":
+                layer = self.parallel(end, depth, to="shape")
+            else:
+                layer = getattr(self, kind)(end)
+            branch += (layer,)
+            end = in_series((layer,), end)
+        return branch
+
+    # ---- parts of layers
+
+    def _pick(self, items):
+        return self._draw(st.sampled_from(items))
+
+    def _size(self, largest):
+        return self._draw(st.integers(1, largest))
+
+    def _name(self, kind):
+        self._count += 1
+        return f"{kind}{self._count}"
+
+    def _window(self, source):
+        """Kernel, stride and pads of which a window fits."""
+        sides = []
+        for size in source.shape[:2]:
+            kernel = self._size(3)
+            before, after = self._draw(st.integers(0, kernel - 1)), self._draw(st.integers(0, kernel - 1))
+            if size + before + after < kernel:
+                before = kernel - 1
+            sides.append((kernel, self._size(3), before, after))
+        kernel, stride, before, after = zip(*sides, strict=True)
+        return kernel, stride, before + after
+
+    def _weights(self, shape):
+        kind = self._pick(["bool", "ternary", "int"])
+        if kind == "bool":
+            return self._rng.random(shape) < self._rng.random()
+        largest = 1 if kind == "ternary" else 1 << (self._size(8) - 1)
+        return self._rng.integers(-largest, max(largest, 2), shape)
+
+    def _sums_fit(self, source):
+        """Whether accumulators of this map may be handed on: the hardware wants steps of 1 or 2 for them."""
+        return source.format is None or source.format.step in (1, 2)
+
+    def _finish(self, layer, source, plain):
+        """The layer with thresholds, where it is not plain by choice."""
+        if plain or (self._sums_fit(source) and self._pick([False, False, True])):
+            return layer
+        output = self._output()
+        rows = layer.weights.reshape(layer.outputs, -1)
+        rows = np.where(rows, 1, -1) if rows.dtype == bool else rows
+        # Most sums lie around the mean of evenly drawn inputs; the ends are those of this neuron.
+        most = max(abs(source.low), abs(source.high)) * np.abs(rows).sum(axis=1)
+        spread = (source.high - source.low) / 3.5 * np.sqrt((rows**2).sum(axis=1))
+        mean = (source.low + source.high) / 2 * rows.sum(axis=1)
+        thresholds = self._thresholds(np.stack((-most, most), axis=1), mean, spread, output)
+        return replace(layer, thresholds=thresholds, output=output)
+
+    def _output(self):
+        if self._draw(st.booleans()):
+            return BIPOLAR
+        return Format(bits=self._size(3), offset=self._draw(st.integers(-4, 4)), step=self._pick([1, 2, 3, -1, -2]))
+
+    def _thresholds(self, ends, mean, spread, output):
+        """Most of them amid the values of a row, some at their ends or out of reach."""
+        count = self._size(output.codes - 1)
+        shape = (len(ends), count)
+        drawn = np.rint(mean[:, None] + spread[:, None] * self._rng.normal(0, 0.8, shape)).astype(np.int64)
+        kind = self._rng.random(shape)
+        edge = np.where(self._rng.random(shape) < 0.5, ends[:, :1], ends[:, 1:]) + self._rng.integers(-1, 2, shape)
+        drawn = np.where(kind < 0.1, edge, drawn)
+        # Constant neurons, as trained networks have them.
+        constant = self._rng.random((len(ends), 1))
+        drawn = np.where(constant < 0.05, -(2**61), np.where(constant > 0.95, 2**61, drawn))
+        return np.sort(drawn, axis=1)
+
+
+@st.composite
+def plans(draw, network, *, max_streams=2):
     """Foldings that fit, dividing or not."""
     foldings = []
-    for layer in network.layers:
-        if isinstance(layer, Dense):
-            limits = [1 << (size - 1).bit_length() for size in (layer.outputs, layer.inputs)]
-            foldings.append(Folding(pe=draw(st.integers(1, limits[0])), simd=draw(st.integers(1, limits[1]))))
+    for layer, _ in weighted(network):
+        limits = [1 << (size - 1).bit_length() for size in (layer.outputs // layer.groups, layer.inputs)]
+        foldings.append(Folding(pe=draw(st.integers(1, limits[0])), simd=draw(st.integers(1, limits[1]))))
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
-    return Plan(foldings=tuple(foldings), popcount=popcount)
+    return Plan(foldings=tuple(foldings), popcount=popcount, streams=draw(st.integers(1, max_streams)))
 
 
 def stalls():

@@ -1,256 +1,24 @@
-"""How a popcount is built and pipelined: pure planning, no hardware.
+"""How the sum of a processing element is built and pipelined: pure planning, no hardware.
 
-A popcount is a tree of small adders over the XNOR bits (*lanes*). A node of the tree counts `size`
-lanes; an `Add` takes two counts of at most k bits and one lane as carry-in, so that
-``size = a.size + b.size + 1`` lanes cost k adder positions and one more that hands out the carry.
-In a fused chain that last position also takes the carry-in of the next adder: both operands carry
-the same bit c there, so the carry leaving it is c whatever came in, and the sum bit is what came in.
-With n = 2**k - 1 lanes split as 1 + 2 * (2**(k-1) - 1), this tends to 1.5 positions a lane.
-Dynamic programming finds the cheapest tree of least height for any other number.
+A plain one is a popcount, see `trees`. A `DotProduct` of more bits is several counts, one for each
+weight of a bit, and a tree that adds them shifted; or trees of whole words. `DotPlan` tells which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
 from .errors import PlanError
+from .trees import COSTS, Add, Count, Node, Word, Xc7Count, adder_sites, best_count, best_tree, word_tree, xc7_split
 
-__all__ = ["STYLE", "STYLES", "Add", "Costs", "Count", "Lanes", "Node", "Popcount", "best_count", "walk", "xc7_split"]
+__all__ = ["STYLE", "STYLES", "DotPlan", "DotProduct", "Part", "Plane", "Popcount"]
 
 #: The best measured style of each FPGA family.
 STYLE = {"generic": "fused", "ecp5": "ecp5", "ice40": "tree", "gowin": "fused", "xilinx": "xc7"}
 
-
-@dataclass(frozen=True, kw_only=True)
-class Costs:
-    """What the parts of a tree cost, in LUT sites.
-
-    Parameters
-    ----------
-    leaves : tuple of int
-        Cost of counting 1, 2, ... lanes in LUTs, without an adder.
-    carry : int
-        A lane as carry-in of an adder.
-    late : int
-        Added for each single lane that waits for a register stage: what used to be absorbed by the
-        adder must be computed before it can wait.
-    """
-
-    leaves: tuple[int, ...]
-    carry: int
-    late: int = 0
-
-
-_COSTS = {
-    # XNOR in a LUT4; two lanes are two functions of four bits; three lanes a full adder in four LUTs.
-    # A carry-in costs an XNOR and one more position, which starts a chain of its own.
-    "tree": Costs(leaves=(1, 2, 4), carry=2),
-    "fused": Costs(leaves=(1, 2, 4), carry=1),
-    # CCU2C computes XNOR and addition in one site, so a lane costs nothing until it must wait.
-    "ecp5": Costs(leaves=(0,), carry=0, late=1),
-    # Counts bits that exist already (see `xc7_split`): up to three in 2, up to six in 3 LUT6.
-    "xc7": Costs(leaves=(0, 2, 2, 3, 3, 3), carry=0),
-}
-
 #: All styles.
-STYLES = tuple(_COSTS)
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """Counts `size` lanes in LUTs; one lane is the XNOR bit itself.
-
-    `level` is 1, or 0 for one lane.
-    """
-
-    size: int
-
-    @property
-    def level(self) -> int:
-        return 1 if self.size > 1 else 0
-
-    @property
-    def bits(self) -> int:
-        return self.size.bit_length()
-
-
-@dataclass(frozen=True)
-class Add:
-    """Adds two counts, and one lane if `carry`; `level` is one more than that of the higher operand."""
-
-    a: Node
-    b: Node
-    carry: bool
-
-    @property
-    def size(self) -> int:
-        return self.a.size + self.b.size + self.carry
-
-    @property
-    def level(self) -> int:
-        return 1 + max(self.a.level, self.b.level)
-
-    @property
-    def bits(self) -> int:
-        return self.size.bit_length()
-
-    @property
-    def positions(self) -> int:
-        """Bits of the longer operand: adder positions without the one that hands out the carry."""
-        return max(self.a.bits, self.b.bits)
-
-
-Node = Lanes | Add
-
-
-@dataclass(frozen=True)
-class Count:
-    """A popcount: a tree, and perhaps one lane more that the accumulator takes as its carry-in.
-
-    Parameters
-    ----------
-    tree : Node or None
-        None if the lane at the accumulator is all there is.
-    carry : bool
-        Whether there is that lane.
-    cost : int
-        LUT sites without the accumulator, as planned.
-    """
-
-    tree: Node | None
-    carry: bool
-    cost: int
-
-    @property
-    def levels(self) -> int:
-        return self.tree.level if self.tree else 0
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """Nodes of a tree, operands before sums."""
-    if isinstance(node, Add):
-        yield from walk(node.a)
-        yield from walk(node.b)
-    yield node
-
-
-def _splits(lanes: int) -> Iterator[int]:
-    """Sizes worth trying for the larger operand when `lanes` lanes are split in two."""
-    low = (lanes + 1) // 2
-    if lanes <= 128:
-        yield from range(low, lanes)
-        return
-    yield from range(low, low + 4)
-    # Sizes that fill their bits: 2**k - 1, and what doubles from leaves of two lanes, 3 * 2**k - 1.
-    for k in range(6, lanes.bit_length()):
-        yield from (size for size in ((1 << k) - 1, (1 << k), (3 << (k - 1)) - 1) if low <= size < lanes)
-
-
-@cache
-def _best_tree(style: str, levels_per_stage: int, lanes: int, height: int) -> tuple[int, Node] | None:
-    """Cheapest tree for `lanes` lanes of at most `height` levels, with its cost."""
-    costs = _COSTS[style]
-    if lanes == 1:
-        return costs.leaves[0], Lanes(1)
-    if height == 0 or lanes > (len(costs.leaves) + 1) << height:
-        return None
-    best = _best_tree(style, levels_per_stage, lanes, height - 1)
-    if lanes <= len(costs.leaves) and (best is None or costs.leaves[lanes - 1] < best[0]):
-        best = costs.leaves[lanes - 1], Lanes(lanes)
-    waits = costs.late if levels_per_stage and (height - 1) // levels_per_stage else 0
-    for carry in (False, True):
-        for size in _splits(lanes - carry):
-            a = _best_tree(style, levels_per_stage, size, height - 1)
-            b = _best_tree(style, levels_per_stage, lanes - carry - size, height - 1)
-            if a is None or b is None:
-                continue
-            cost = a[0] + b[0] + a[1].bits + 1 + carry * (costs.carry + waits)
-            cost += waits * ((a[1].size == 1) + (b[1].size == 1))
-            if best is None or cost < best[0]:
-                best = cost, Add(a[1], b[1], carry)
-    return best
-
-
-def _tree(style: str, levels_per_stage: int, lanes: int) -> tuple[int, Node | None]:
-    """Cheapest among the trees of least height."""
-    if lanes == 0:
-        return 0, None
-    height = 0
-    while (found := _best_tree(style, levels_per_stage, lanes, height)) is None:
-        height += 1
-    return found
-
-
-@cache
-def best_count(style: str, levels_per_stage: int, lanes: int) -> Count:
-    """Plan a popcount: fewest levels first, then fewest LUT sites."""
-    found = []
-    for carry in (False, True):
-        cost, tree = _tree(style, levels_per_stage, lanes - carry)
-        levels = tree.level if tree else 0
-        if carry:
-            costs = _COSTS[style]
-            cost += costs.leaves[0] + 1
-            cost += costs.late if levels_per_stage and levels // levels_per_stage else 0
-        found.append((levels, cost, Count(tree, carry, cost)))
-    return min(found, key=lambda entry: entry[:2])[2]
-
-
-@dataclass(frozen=True)
-class Xc7Count:
-    """A popcount whose first level is full adders of three lanes, two LUT6 each.
-
-    Their sum bits and their carry bits are counted apart, and one adder merges the counts:
-    ``sums + 2 * (carries + merge_carry)``, where the lowest bit of `sums` passes by.
-
-    Parameters
-    ----------
-    groups : int
-        Full adders, of three lanes; the last may have fewer.
-    sums : Count
-        Of the sum bits; one may be left to the accumulator.
-    carries : Node or None
-        Tree for the carry bits.
-    merge_carry : bool
-        Whether one carry bit is the merging adder's carry-in.
-    """
-
-    groups: int
-    sums: Count
-    carries: Node | None
-    merge_carry: bool
-
-    @property
-    def merges(self) -> bool:
-        """Whether there is a merging adder."""
-        return self.merge_carry or (self.sums.levels > 0 and self.carries is not None)
-
-    @property
-    def inner(self) -> int:
-        """Levels of the two trees."""
-        return max(self.sums.levels, self.carries.level if self.carries else 0)
-
-    @property
-    def levels(self) -> int:
-        return 1 + self.inner + self.merges
-
-
-@cache
-def xc7_split(lanes: int) -> Xc7Count:
-    """Plan the popcount of style ``"xc7"``: fewest levels first, then fewest LUT sites."""
-    groups, pairs = -(-lanes // 3), (lanes + 1) // 3
-    found = []
-    for own_carry in (False, True):
-        sums_cost, sums_tree = _tree("xc7", 0, groups - own_carry)
-        for merge_carry in (False, True) if pairs else (False,):
-            carries_cost, carries = _tree("xc7", 0, pairs - merge_carry)
-            plan = Xc7Count(groups, Count(sums_tree, own_carry, sums_cost), carries, merge_carry)
-            bits = max(sums_tree.bits - 1 if sums_tree else 0, carries.bits if carries else 0)
-            cost = sums_cost + carries_cost + own_carry + (bits + 1 if plan.merges else 0)
-            found.append((plan.levels, cost, plan))
-    return min(found, key=lambda entry: entry[:2])[2]
+STYLES = tuple(COSTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,3 +65,212 @@ class Popcount:
     def portable(self) -> Popcount:
         """A popcount without vendor cells that behaves the same in every cycle."""
         return replace(self, style="fused") if self.style == "ecp5" else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """One bit of every weight: what it does to an input, and how much that counts.
+
+    Parameters
+    ----------
+    exponent : int
+        The plane counts ``2**exponent`` times.
+    xnor : bool
+        Combine each bit of the input with the weight bit by XNOR, not by AND.
+    negative : bool
+        With AND: invert the result (NAND), which counts what the weights leave out.
+    """
+
+    exponent: int = 0
+    xnor: bool = False
+    negative: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotProduct:
+    """The sum that a processing element makes each cycle.
+
+    ``sum over planes p of 2**p.exponent * sum over lanes s of word(p, s)``, where the word has the
+    bits of input s, each combined with bit s of the plane, and counts as an unsigned number.
+
+    Parameters
+    ----------
+    simd : int
+        Lanes, S.
+    bits : int
+        Bits of an input, B.
+    planes : tuple of Plane
+    """
+
+    simd: int
+    bits: int = 1
+    planes: tuple[Plane, ...] = (Plane(xnor=True),)
+
+    def __post_init__(self) -> None:
+        if self.simd < 1 or self.bits < 1:
+            raise PlanError(f"A dot product must have lanes and bits, not {self.simd} lanes of {self.bits} bits.")
+        if not self.planes or min(plane.exponent for plane in self.planes) < 0:
+            raise PlanError(f"A dot product must have planes of exponents from 0 on, not {self.planes}.")
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is one popcount of XNOR bits."""
+        return self.bits == 1 and self.planes == (Plane(xnor=True),)
+
+    @property
+    def most(self) -> int:
+        """Highest sum."""
+        return sum((self.simd * ((1 << self.bits) - 1)) << plane.exponent for plane in self.planes)
+
+    def plan(self, popcount: Popcount) -> DotPlan:
+        """How it is built."""
+        return _dot_plan(self, popcount.style, popcount.levels_per_stage)
+
+    def stages(self, popcount: Popcount) -> int:
+        """Registers between the gates and the accumulator."""
+        each = popcount.levels_per_stage
+        return self.plan(popcount).levels // each if each else 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """What counts ``2**exponent`` times: one popcount, or one tree of words.
+
+    Parameters
+    ----------
+    exponent : int
+    sources : tuple of (int, int)
+        Plane and lowest bit of the input; each gives S lanes, in this order.
+    count : Count or Xc7Count
+    most : int
+        Highest result, without the lane that `count` leaves over.
+    """
+
+    exponent: int
+    sources: tuple[tuple[int, int], ...]
+    count: Count | Xc7Count
+    most: int
+
+
+@dataclass(frozen=True)
+class DotPlan:
+    """How a dot product is built: parts side by side, then a tree that adds them.
+
+    Bits are counted by weight, or whole words added: what the plan says is cheaper. LUT sites for each
+    lane of 32, XNOR weights, without the accumulator, measured (benchmarks/pe_sites.py) and planned:
+
+    | style, family    | B = 2: bits, words     | B = 4: bits, words     | B = 8: bits, words      |
+    |------------------|------------------------|------------------------|-------------------------|
+    | ecp5             | 3.1 (2.8), 3.8 (3.7)   | 6.1 (5.9), 5.7 (5.7)   | 12.2 (12.1), 9.6 (9.5)  |
+    | xc7 on Xilinx    | 3.1 (3.1), 4.7 (4.7)   | 6.3 (6.4), 7.7 (7.7)   | 12.9 (13.1), 13.5 (13.5)|
+    | tree on iCE40    | 4.0 (4.8), 5.7 (6.7)   | 8.1 (9.8), 11.3 (11.7) | 16.3 (19.8), 21.5 (21.5)|
+    | fused on Gowin   | 4.7 (4.3), 6.0 (5.7)   | 9.3 (8.9), 10.0 (9.7)  | 18.5 (18.1), 18.0 (17.5)|
+
+    More planes cost so much each.
+
+    Parameters
+    ----------
+    words : bool
+        Whether the lanes are whole inputs, each combined with a bit of its weight, or their bits.
+    parts : tuple of Part
+        By exponent. A lane that the first leaves over is left to the accumulator; those of the
+        others are the carry-in of an adder of the tree.
+    operands : tuple of tuple of int
+        Parts side by side in one word of the tree: their bits do not meet.
+    tree : Node
+        Over the operands.
+    order : tuple of (bool, int)
+        The leaves of the tree from left to right, a carry-in after both operands of its adder:
+        ``(False, operand)``, or ``(True, operand)`` for the lane that its first part leaves over.
+    cost : float
+        LUT sites without the accumulator, as planned.
+    """
+
+    words: bool
+    parts: tuple[Part, ...]
+    operands: tuple[tuple[int, ...], ...]
+    tree: Node
+    order: tuple[tuple[bool, int], ...]
+    cost: float
+
+    @property
+    def exponent(self) -> int:
+        """How often the sum counts, as a power of two."""
+        return self.parts[0].exponent
+
+    @property
+    def inner(self) -> int:
+        """Levels of the parts."""
+        return max(part.count.levels for part in self.parts)
+
+    @property
+    def levels(self) -> int:
+        """All levels between the gates and the accumulator."""
+        return self.inner + self.tree.level
+
+
+@cache
+def _dot_plan(dot: DotProduct, style: str, each: int) -> DotPlan:
+    # ecp5 and fused stand in for each other, so they need the same registers: one decides for both.
+    # On Gowin that costs 8 % with four bits.
+    twin = "ecp5" if style == "fused" else style
+    choices = (False, True) if dot.bits > 1 else (False,)
+    words = min(choices, key=lambda words: _plan_as(dot, twin, each, words).cost)
+    return _plan_as(dot, style, each, words)
+
+
+def _plan_as(dot: DotProduct, style: str, each: int, words: bool) -> DotPlan:
+    sources: dict[int, list[tuple[int, int]]] = {}
+    for n, plane in enumerate(dot.planes):
+        for bit in range(1 if words else dot.bits):
+            sources.setdefault(plane.exponent + bit, []).append((n, bit))
+    parts = []
+    for exponent, group in sorted(sources.items()):
+        lanes = dot.simd * len(group)
+        count = _part_count(style, each, lanes, dot.bits if words else 0, several=len(sources) > 1)
+        most = lanes * ((1 << dot.bits) - 1) if words else lanes - count.carry
+        parts.append(Part(exponent, tuple(group), count, most))
+    operands: list[list[int]] = []
+    for n, part in enumerate(parts):
+        for operand in operands:
+            last = parts[operand[-1]]
+            # What leaves a lane over needs an adder that begins there.
+            if not part.count.carry and last.exponent + last.most.bit_length() <= part.exponent:
+                operand.append(n)
+                break
+        else:
+            operands.append([n])
+    tree, order = _merge(parts, operands, 0, len(operands))
+    cost = sum(part.count.cost for part in parts) + adder_sites(tree)
+    return DotPlan(words, tuple(parts), tuple(map(tuple, operands)), tree, order, cost)
+
+
+def _part_count(style: str, each: int, lanes: int, word: int, *, several: bool) -> Count | Xc7Count:
+    """Plan one part: of words of so many bits, or of single bits."""
+    if word:
+        tree = word_tree((1 << word) - 1, lanes)
+        return Count(tree, False, lanes * word * COSTS[style].gate + adder_sites(tree))
+    if style == "xc7":
+        return xc7_split(lanes)
+    if style == "fused" and several:
+        # Whether a lane is left over decides about adders, so it must be as with style ecp5.
+        carry = best_count("ecp5", each, lanes).carry
+        cost, node = best_tree(style, each, lanes - carry)
+        return Count(node, carry, cost + 2 * carry)
+    return best_count(style, each, lanes)
+
+
+def _merge(
+    parts: list[Part], operands: list[list[int]], start: int, end: int
+) -> tuple[Node, tuple[tuple[bool, int], ...]]:
+    """A balanced tree over some operands, and its leaves in order."""
+    base = parts[operands[start][0]].exponent
+    if end - start == 1:
+        most = sum(parts[n].most << (parts[n].exponent - base) for n in operands[start])
+        return Word(most), ((False, start),)
+    middle = (start + end + 1) // 2
+    (a, first), (b, second) = _merge(parts, operands, start, middle), _merge(parts, operands, middle, end)
+    part = parts[operands[middle][0]]
+    carry = part.count.carry
+    tree = Add(a, b, carry, shift=part.exponent - base)
+    return tree, first + second + (((True, middle),) if carry else ())

@@ -8,9 +8,15 @@ from math import inf
 
 from .compressor import Popcount
 from .errors import PlanError
-from .network import Dense, Network
+from .layers import Conv, Dense, Map
+from .network import Network
 
-__all__ = ["Folding", "Plan", "check_plan", "plan_for_fps", "plan_from_foldings"]
+__all__ = ["MAX_STREAMS", "Folding", "Plan", "check_plan", "plan_for_fps", "plan_from_foldings", "weighted"]
+
+#: Frames side by side: more would be wider than any part.
+MAX_STREAMS = 64
+#: Beats that a FIFO may hold.
+MAX_DEPTH = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +45,24 @@ class Plan:
     Parameters
     ----------
     foldings : tuple of Folding
-        One for each layer with weights, in order.
+        One for each layer with weights, in the order of `Network.placed`.
     popcount : Popcount
         How popcounts are built and pipelined.
+    streams : int
+        V, the frames that go side by side and share each weight word.
+    depths : tuple of (str, int)
+        Beats that FIFOs hold, by the name of their block; others get room for two frames.
     """
 
     foldings: tuple[Folding, ...]
     popcount: Popcount = field(default_factory=Popcount)
+    streams: int = 1
+    depths: tuple[tuple[str, int], ...] = ()
 
 
-def _weighted(network: Network) -> list[Dense]:
-    return [layer for layer in network.layers if isinstance(layer, Dense)]
+def weighted(network: Network) -> list[tuple[Dense | Conv, Map]]:
+    """The layers that have a folding, each with the map that it makes."""
+    return [(layer, result) for layer, _, result in network.placed() if isinstance(layer, Dense | Conv)]
 
 
 def check_plan(network: Network, plan: Plan) -> Plan:
@@ -62,15 +75,19 @@ def check_plan(network: Network, plan: Plan) -> Plan:
     PlanError
         Names the layer, the rule, the value and the nearest legal value.
     """
-    layers = _weighted(network)
+    layers = weighted(network)
     if len(plan.foldings) != len(layers):
         raise PlanError(
             f"The folding must give SIMDxPE for each of the {len(layers)} layers with weights, "
             f"not for {len(plan.foldings)}."
         )
-    for layer, folding in zip(layers, plan.foldings, strict=True):
+    if not 1 <= plan.streams <= MAX_STREAMS:
+        raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {plan.streams}.")
+    for (layer, _), folding in zip(layers, plan.foldings, strict=True):
+        neurons = layer.outputs // layer.groups
+        of_group = " of a group" if layer.groups > 1 else ""
         for label, value, size, what in (
-            ("PE", folding.pe, layer.outputs, "neurons"),
+            ("PE", folding.pe, neurons, f"neurons{of_group}"),
             ("SIMD", folding.simd, layer.inputs, "inputs"),
         ):
             limit = 1 << (size - 1).bit_length()
@@ -79,10 +96,13 @@ def check_plan(network: Network, plan: Plan) -> Plan:
                     f"{label} of layer {layer.name!r} must be 1 to {limit} for its {size} {what}, not {value}; "
                     f"the nearest is {min(max(value, 1), limit)}."
                 )
+    for name, depth in plan.depths:
+        if not 2 <= depth <= MAX_DEPTH:
+            raise PlanError(f"The FIFO {name!r} must hold 2 to {MAX_DEPTH} beats, not {depth}.")
     return plan
 
 
-def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None = None) -> Plan:
+def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None = None, streams: int = 1) -> Plan:
     """A plan from foldings as a user writes them.
 
     Parameters
@@ -91,6 +111,7 @@ def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None
     text : str
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64"``.
     popcount : Popcount, optional
+    streams : int
 
     Raises
     ------
@@ -103,14 +124,16 @@ def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None
         if not match:
             raise PlanError(f"A folding must be SIMDxPE, like 64x32, not {part.strip()!r}.")
         foldings.append(Folding(simd=int(match[1]), pe=int(match[2])))
-    return check_plan(network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount()))
+    return check_plan(network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), streams=streams))
 
 
-def plan_for_fps(network: Network, fps: float, clock: float, *, popcount: Popcount | None = None) -> Plan:
+def plan_for_fps(
+    network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, streams: int = 1
+) -> Plan:
     """The plan with the fewest lanes that reaches a frame rate.
 
-    A frame may take ``clock / fps`` cycles. Layers work at the same time, so each gets, by itself,
-    the smallest folding that keeps within them; of equals, the one with the most SIMD, as a long
+    A frame may take ``streams * clock / fps`` cycles. Layers work at the same time, so each gets, by
+    itself, the smallest folding that keeps within them; of equals, the one with the most SIMD, as a long
     popcount costs less for each lane than several short ones.
 
     Parameters
@@ -121,6 +144,7 @@ def plan_for_fps(network: Network, fps: float, clock: float, *, popcount: Popcou
     clock : float
         Hz.
     popcount : Popcount, optional
+    streams : int
 
     Raises
     ------
@@ -129,21 +153,39 @@ def plan_for_fps(network: Network, fps: float, clock: float, *, popcount: Popcou
     """
     if not (0 < fps < inf and 0 < clock < inf):
         raise PlanError(f"Frame rate and clock must be positive, not {fps:,.10g} frames/s and {clock / 1e6:,.10g} MHz.")
-    cycles = int(clock / fps * (1 + 1e-12))  # a rate such as 1e8 / 49 must not fall to 48 by rounding
-    if cycles < 1:
+    # A rate such as 1e8 / 49 must not fall to 48 by rounding.
+    cycles = int(streams * clock / fps * (1 + 1e-12))
+    layers = weighted(network)
+    if not layers:
+        return check_plan(network, Plan(foldings=(), popcount=popcount or Popcount(), streams=streams))
+    least = _least_cycles(network)
+    if cycles < least:
+        most = streams * clock / least
+        why = "gives at most one frame a cycle" if least == 1 else f"needs at least {least} cycles a frame"
         raise PlanError(
-            f"The accelerator gives at most one frame a cycle, so at {clock / 1e6:,.10g} MHz the frame rate must be "
-            f"{clock:,.10g} or less, not {fps:,.10g}."
+            f"The accelerator {why}, so at {clock / 1e6:,.10g} MHz the frame rate must be "
+            f"{most:,.10g} or less, not {fps:,.10g}."
         )
-    foldings = tuple(_smallest(layer, cycles) for layer in _weighted(network))
-    return check_plan(network, Plan(foldings=foldings, popcount=popcount or Popcount()))
+    foldings = tuple(_smallest(layer, cycles // (result.pixels * layer.groups)) for layer, result in layers)
+    return check_plan(network, Plan(foldings=foldings, popcount=popcount or Popcount(), streams=streams))
 
 
-def _smallest(layer: Dense, cycles: int) -> Folding:
+def _least_cycles(network: Network) -> int:
+    """Cycles that a frame takes at least: a pixel of any map, and a vector of any layer, moves in one of them."""
+    placed = network.placed()
+    vectors = [result.pixels * layer.groups for layer, _, result in placed if isinstance(layer, Dense | Conv)]
+    first = placed[0][0]
+    # A dense layer takes the input in words of its own, whatever its pixels are.
+    pixels = [source.pixels for layer, source, _ in placed if layer is not first or not isinstance(first, Dense)]
+    return max(1, *vectors, *pixels)
+
+
+def _smallest(layer: Dense | Conv, cycles: int) -> Folding:
     """Fewest lanes with ``ceil(M / PE) * ceil(K / SIMD) <= cycles``."""
     best: tuple[int, int, Folding] | None = None
-    for folds in range(1, min(layer.outputs, cycles) + 1):
-        pe = -(-layer.outputs // folds)
+    neurons = layer.outputs // layer.groups
+    for folds in range(1, min(neurons, cycles) + 1):
+        pe = -(-neurons // folds)
         simd = -(-layer.inputs // min(cycles // folds, layer.inputs))
         rank = (pe * simd, -simd, Folding(pe=pe, simd=simd))
         if best is None or rank[:2] < best[:2]:

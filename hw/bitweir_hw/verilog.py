@@ -8,26 +8,26 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
-from .blocks import BlockSpec
+from .pipeline import Pipeline
 from .gateware.accelerator import Accelerator
 from .yosys import run_yosys
 
 __all__ = ["accelerator_rtlil", "rtlil_to_verilog"]
 
 
-def accelerator_rtlil(blocks: tuple[BlockSpec, ...], *, name: str, taps: bool = False) -> str:
+def accelerator_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> str:
     """An accelerator in Yosys' intermediate language; the same input gives the same text.
 
     Parameters
     ----------
-    blocks : tuple of BlockSpec
-        As `blocks.lower` makes them.
+    pipeline : Pipeline
+        As `lower.lower` makes it.
     name : str
         Of the top module; other modules are called ``NAME__BLOCK__PART``.
     taps : bool
         See `gateware.accelerator.Accelerator`.
     """
-    text = rtlil.convert(Accelerator(blocks, taps=taps), name=name, emit_src=False)
+    text = rtlil.convert(Accelerator(pipeline, taps=taps), name=name, emit_src=False)
     # Amaranth puts dots between the parts of a module's name, which Verilog would have to escape.
     return re.sub(
         rf"^(module|  cell) (\\{name}\.\S+)",

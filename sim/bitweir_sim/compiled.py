@@ -9,9 +9,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shlex
-import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +22,7 @@ from numpy.typing import NDArray
 
 from . import backends
 from .cache import cached, content_key
+from .compiler import compiler_command, compiler_missing, compiler_version
 from .drive import changed, dropped, limits, missing_outputs
 from .trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
 
@@ -205,21 +203,6 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def compiler_missing() -> str | None:
-    """Why nothing can be compiled here; None if it can."""
-    command = _compiler()
-    if shutil.which(command[0]):
-        return None
-    return (
-        f"Compiled simulation needs a C++ compiler, and {command[0]} was not found: "
-        "install g++ (Debian, Ubuntu: apt install g++), or name another compiler in CXX."
-    )
-
-
-def _compiler() -> list[str]:
-    return shlex.split(os.environ.get("CXX") or "g++")
-
-
 def compile_design(
     design: str | Path,
     *,
@@ -263,14 +246,14 @@ def compile_design(
     # cache may be shared between machines.
     flags = ["-O1" if fast_build else "-O2", *(["-DWAVES"] if waves else [])]
     shims = [(_HERE / name).read_bytes() for name in ("shim.cpp", f"shim_{backend}.h", "backends.py", "cxxrtl.py")]
-    settings = json.dumps([top, flags, _compiler(), _compiler_version(*_compiler()), yosys_version()])
+    settings = json.dumps([top, flags, compiler_command(), compiler_version(*compiler_command()), yosys_version()])
     key = content_key(backend, *shims, settings, *(part for source in sources for part in source))
 
     def build(folder: Path) -> None:
         for name, text in sources:
             (folder / name).write_text(text)
         names = [name for name, _ in sources]
-        backends.BACKENDS[backend](folder, names, top=top, flags=flags, compiler=_compiler(), waves=waves)
+        backends.BACKENDS[backend](folder, names, top=top, flags=flags, compiler=compiler_command(), waves=waves)
 
     folder = cached(key, build)
     ports = json.loads((folder / "ports.json").read_text())
@@ -284,8 +267,3 @@ def _sources(design: str | Path, verilog: Sequence[Path]) -> list[tuple[str, str
     else:
         first = ("design.il", design)
     return [first, *((f"extra{number}.v", path.read_text()) for number, path in enumerate(verilog))]
-
-
-@cache
-def _compiler_version(*command: str) -> str:
-    return subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout

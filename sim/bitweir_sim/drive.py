@@ -76,6 +76,8 @@ class Monitor:
         if found is None and not due:
             return
         wanted = self.expected.payload(beat) if beat < len(self.expected) else None
+        if found is not None and wanted is not None:
+            found &= self.expected.mask(beat)
         if found is not None and due and (wanted is None or wanted == found):
             return
         difference = describe(

@@ -1,23 +1,27 @@
-"""The golden model's integers, faster: float32 matrix products in which nothing is ever rounded."""
+"""The golden model's integers, faster: floating point matrix products in which nothing is ever rounded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from bitweir_hw.network import Dense, Format, Layer, Network
+from bitweir_hw.network import Conv, Dense, Format, Layer, Map, Network, Parallel
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from .encoding import batches, checked_codes
-from .golden import EXECUTORS, Result, result, widest
+from .golden import EXECUTORS, Result, result, values, weight_values, widest
 
 __all__ = ["FastModel", "prepare", "run"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
+#: From what layers take, (n, K) in the order of the stream, to what they hand on, (n, M).
+Stage = Callable[[Array], Array]
 
 
 def run(network: Network, codes: ArrayLike) -> Result:
@@ -42,7 +46,9 @@ class FastModel:
     codes a and b of the frames, ``a + 2**11 * b`` goes in, and the accumulators of both come out in
     the same form, at half the multiplications. A layer is computed so only if it is proved here that
     every sum, in whatever order the BLAS adds, is an integer below 2**24, which float32 holds exactly;
-    one frame a float is tried next. All other layers run by their entry in `EXECUTORS`: exact, but slow.
+    one frame a float is tried next. Convolutions, and dense layers that take accumulators or large
+    codes, become plain products in float32, or in float64 below 2**53. All other layers run by their
+    entry in `EXECUTORS`.
 
     Parameters
     ----------
@@ -52,7 +58,7 @@ class FastModel:
     Attributes
     ----------
     frames_a_float : dict of str to int
-        For each layer by its name 2 or 1, or 0 where it runs by `EXECUTORS`.
+        For each layer by its name 2 or 1, or 0 where it runs in integers.
     """
 
     def __init__(self, network: Network) -> None:
@@ -60,37 +66,145 @@ class FastModel:
         self._width = widest(network)
         self._outputs = network.classes
         self.frames_a_float: dict[str, int] = {}
-        self._stages: list[Callable[[Array], Array]] = []
-        chain: _Chain | None = None
-        for layer, source in zip(network.layers, network.formats()[:-1], strict=True):
-            # Two frames a float pay for a change of packing on the way.
-            choices = [_Chain(source, packing) for packing in _PACKINGS]
-            if chain is not None:
-                choices.insert(0 if chain.packing.frames == 2 else 1, chain)
-            before, chain = chain, next((choice for choice in choices if choice.add(layer)), None)
-            if chain is None:
-                self._stages.append(_slow_stage(layer, source))
-            elif chain is not before:
-                self._stages.append(chain.run)
-            self.frames_a_float[layer.name] = chain.packing.frames if chain is not None else 0
+        self._stages, _ = self._prepare(network.layers, network.input.map)
 
     def run(self, codes: ArrayLike) -> Result:
         """Scores and classes of codes (N, K)."""
         array = checked_codes(self._input, np.asarray(codes))
         scores = np.empty((len(array), self._outputs), np.int64)
         for part in batches(len(array), self._width):
-            stream: Array = array[part]
-            for stage in self._stages:
-                stream = stage(stream)
-            scores[part] = stream
+            scores[part] = _through(self._stages, array[part])
         return result(scores)
+
+    def _prepare(self, layers: tuple[Layer, ...], source: Map) -> tuple[list[Stage], Map]:
+        """What computes layers in a row, and the map that they hand on."""
+        stages: list[Stage] = []
+        chain: _Chain | None = None
+        for layer in layers:
+            # Two frames a float pay for a change of packing on the way.
+            choices = [_Chain(source.format, packing) for packing in _PACKINGS]
+            if chain is not None:
+                choices.insert(0 if chain.packing.frames == 2 else 1, chain)
+            before, chain = chain, next((choice for choice in choices if choice.add(layer)), None)
+            if chain is None:
+                stages.append(self._stage(layer, source))
+            else:
+                if chain is not before:
+                    stages.append(chain.run)
+                self.frames_a_float[layer.name] = chain.packing.frames
+            source = layer.hand_on(source)
+        return stages, source
+
+    def _stage(self, layer: Layer, source: Map) -> Stage:
+        """What computes one layer alone."""
+        if isinstance(layer, Dense | Conv):
+            for kind, limit in _EXACT.items():
+                if _largest(layer, source) < limit:
+                    self.frames_a_float[layer.name] = 1
+                    return _Product(layer, source, kind).run
+        self.frames_a_float[layer.name] = 0
+        if isinstance(layer, Parallel):
+            return _meeting(layer.factors, [self._prepare(branch, source) for branch in layer.branches])
+        return lambda stream: _flat(
+            EXECUTORS[type(layer)](layer, stream.astype(np.int64).reshape(len(stream), *source.shape), source)
+        )
 
 
 _prepared: WeakKeyDictionary[Network, FastModel] = WeakKeyDictionary()
+#: Below these numbers each type holds all integers.
+_EXACT: dict[type[np.floating[Any]], int] = {np.float32: 1 << 24, np.float64: 1 << 53}
 
 
-def _slow_stage(layer: Layer, source: Format | None) -> Callable[[Array], Array]:
-    return lambda stream: EXECUTORS[type(layer)](layer, stream.astype(np.int64), source)
+def _through(stages: list[Stage], stream: Array) -> Array:
+    for stage in stages:
+        stream = stage(stream)
+    return stream
+
+
+def _meeting(factors: tuple[int, ...], branches: list[tuple[list[Stage], Map]]) -> Stage:
+    """The sum of what branches hand on, each times its factor."""
+
+    def meet(stream: Array) -> Array:
+        ends = [values(_through(stages, stream).astype(np.int64), end) for stages, end in branches]
+        parts: list[Array] = [factor * end for factor, end in zip(factors, ends, strict=True)]
+        return reduce(np.add, parts)
+
+    return meet
+
+
+def _flat(maps: Array) -> Array:
+    return maps.reshape(len(maps), int(np.prod(maps.shape[1:])))
+
+
+def _largest(layer: Dense | Conv, source: Map) -> int:
+    """A number that no value and no sum of some of a neuron's products exceeds, positive or negative."""
+    ends = [source.low, source.high]
+    if isinstance(layer, Conv):
+        ends.append(layer.pad_value)
+    weights = np.abs(weight_values(layer)).reshape(layer.outputs, -1).sum(axis=1)
+    return max(1, int(weights.max())) * max(map(abs, ends))
+
+
+class _Product:
+    """A convolution as a product of two matrices: the windows of the map, and the weights.
+
+    A dense layer is one whose window is the whole map, seen as a single pixel.
+
+    Parameters
+    ----------
+    layer : Dense or Conv
+    source : Map
+    kind : type
+        Of the floats; `_largest` must lie below its number in `_EXACT`.
+    """
+
+    def __init__(self, layer: Dense | Conv, source: Map, kind: type[np.floating[Any]]) -> None:
+        self._source, self._kind = source, kind
+        if isinstance(layer, Conv):
+            self._layer, self._shape = layer, source.shape
+        else:
+            self._layer, self._shape = Conv(name=layer.name, weights=layer.weights[:, None, None]), (1, 1, source.size)
+        self._weights = (
+            weight_values(layer).reshape(layer.groups, -1, layer.inputs).transpose(0, 2, 1).astype(kind)
+        )  # (groups, K, M / groups)
+        self._thresholds: Array | None = None
+        if layer.thresholds is not None:
+            # Into reach, where floats hold them.
+            largest = _largest(layer, source)
+            self._thresholds = np.clip(layer.thresholds, -largest, largest + 1).T.astype(kind)
+        rows, columns, _ = self._layer.hand_on(Map(shape=self._shape, low=0, high=0)).shape
+        self._pixels = rows * columns
+
+    def run(self, stream: Array) -> Array:
+        """Codes or accumulators (n, K) to codes int32 or accumulators int64, (n, M)."""
+        handed = np.empty(
+            (len(stream), self._pixels * self._layer.outputs), np.int64 if self._thresholds is None else np.int32
+        )
+        for part in batches(len(stream), max(self._pixels * self._layer.inputs * self._layer.groups, handed.shape[1])):
+            handed[part] = self._reached(self._windows(stream[part]) @ self._weights).reshape(-1, handed.shape[1])
+        return handed
+
+    def _windows(self, stream: Array) -> Array:
+        """What the neurons of each group see, (groups, n * pixels, K)."""
+        layer = self._layer
+        above, left, below, right = layer.pads
+        maps = values(stream.astype(np.int64), self._source).astype(self._kind).reshape(-1, *self._shape)
+        padded = np.pad(maps, ((0, 0), (above, below), (left, right), (0, 0)), constant_values=layer.pad_value)
+        grouped = padded.reshape(*padded.shape[:3], layer.groups, -1)
+        windows = sliding_window_view(grouped, layer.kernel, (1, 2))[:, :: layer.stride[0], :: layer.stride[1]]
+        rows: Array = windows.transpose(3, 0, 1, 2, 5, 6, 4).reshape(layer.groups, -1, layer.inputs)
+        return rows
+
+    def _reached(self, sums: Array) -> Array:
+        """Accumulators (groups, n * pixels, M / groups) to what is handed on, (n * pixels, M)."""
+        acc = sums.transpose(1, 0, 2).reshape(sums.shape[1], self._layer.outputs)
+        if self._thresholds is None:
+            return acc
+        first, *others = self._thresholds
+        count: Array = acc >= first
+        for threshold in others:
+            count = np.add(count, acc >= threshold, dtype=np.int32)
+        return count
 
 
 @dataclass(frozen=True)
@@ -131,7 +245,6 @@ class _Packing:
 
 
 _PACKINGS = (_Packing(2, 11), _Packing(1, 23))
-_EXACT = 1 << 24
 
 
 class _Chain:
@@ -165,7 +278,7 @@ class _Chain:
         if source is None or type(layer) is not Dense:
             return False
         # In terms of codes: acc = shift + step * sum_k w[k] * code[k], with step > 0.
-        weights = 2 * layer.weights.astype(np.int64) - 1
+        weights = weight_values(layer)
         shift = source.offset * weights.sum(axis=1)
         weights *= np.sign(source.step)
         step = abs(source.step)
@@ -181,12 +294,12 @@ class _Chain:
             limits[idle] = limits[idle] > low[idle, None]
             weights[idle] = low[idle] = high[idle] = 0
         bias = packing.base + packing.ones * (packing.sign - limits) - (self._added * weights.sum(axis=1))[:, None]
-        largest = layer.inputs * (self._added + packing.ones * self._top)
+        largest = max(1, int(np.abs(weights).sum(axis=1).max())) * (self._added + packing.ones * self._top)
         after = limits.shape[1] * (packing.base // packing.sign + packing.ones)
         if (
             (low - limits.max(axis=1)).min() < -packing.sign
             or (high - limits.min(axis=1)).max() >= packing.sign
-            or max(largest, abs(bias).max(), after) > _EXACT
+            or max(largest, abs(bias).max(), after) > _EXACT[np.float32]
         ):
             return False
         unit = packing.unit

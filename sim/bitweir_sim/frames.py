@@ -2,97 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from bitweir_hw.blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
-from bitweir_hw.network import Integers, Network
+from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.layers import Conv, Dense, Integers, Layer, Parallel, Threshold
+from bitweir_hw.network import Network
+from bitweir_hw.pipeline import Pipeline, Stream
 from numpy.typing import NDArray
 
 from . import golden
 
-__all__ = ["StreamShape", "expected_beats", "pack", "stream_shapes", "unpack", "unpack_results"]
+__all__ = ["element_masks", "expected_beats", "pack", "stream_values", "unpack", "unpack_results"]
 
 Words = NDArray[np.uint64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreamShape:
-    """What the beats of a stream carry.
+def _in_frames(values: NDArray[Any], frames: int) -> NDArray[Any]:
+    """(N, ...) as (groups, frames, ...); the last group is filled up with zeros."""
+    groups = -(-len(values) // frames)
+    padded = np.zeros((groups * frames, *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    return padded.reshape(groups, frames, *values.shape[1:])
+
+
+def pack(values: NDArray[Any], stream: Stream) -> Words:
+    """Beats of frames.
 
     Parameters
     ----------
-    layer : str
-        The layer whose output it is; ``"input"`` for the codes of the frame.
-    length : int
-        Elements of a vector.
-    lanes : int
-        Elements of a beat; the last beat of a vector is padded with zeros.
-    lane_bits : int
-        Bits of an element.
-    signed : bool
-        Whether elements are numbers in two's complement.
-    """
-
-    layer: str
-    length: int
-    lanes: int
-    lane_bits: int
-    signed: bool
-
-    @property
-    def beats(self) -> int:
-        """Beats a vector."""
-        return -(-self.length // self.lanes)
-
-    @property
-    def bits(self) -> int:
-        """Bits of a beat."""
-        return self.lanes * self.lane_bits
-
-
-def stream_shapes(blocks: Sequence[BlockSpec], network: Network) -> list[StreamShape]:
-    """Shape of the input stream, then of each block's output; for the last one, of its scores alone."""
-    bits = network.input.format.bits
-    lanes = blocks[0].i_bits // bits
-    shape = StreamShape(layer="input", length=network.input.size, lanes=lanes, lane_bits=bits, signed=False)
-    shapes = [shape]
-    for block in blocks:
-        if isinstance(block, MatVecSpec):
-            shape = StreamShape(
-                layer=block.layer,
-                length=block.rows,
-                lanes=block.pe,
-                lane_bits=block.o_lane_bits,
-                signed=not block.threshold,
-            )
-        elif isinstance(block, WidthSpec):
-            shape = replace(shape, lanes=block.o_lanes)
-        elif isinstance(block, AffineSpec):
-            shape = replace(shape, layer=block.layer, lane_bits=block.o_lane_bits)
-        shapes.append(shape)
-    return shapes
-
-
-def pack(values: NDArray[Any], shape: StreamShape) -> Words:
-    """Beats of vectors.
-
-    Parameters
-    ----------
-    values : array of integers, (N, length)
-    shape : StreamShape
+    values : array of integers, (N, vectors * length)
+        As `stream_values` gives them. The frames side by side in the last beats are filled up with zeros.
+    stream : Stream
 
     Returns
     -------
-    uint64 array, (N * beats, words)
+    uint64 array, (ceil(N / V) * beats, words)
         Element 0 in the lowest bits of the first word.
     """
-    padded = np.zeros((len(values), shape.beats * shape.lanes), np.int64)
-    padded[:, : shape.length] = values
-    bits = (padded.reshape(-1, shape.lanes, 1) >> np.arange(shape.lane_bits)) & 1
-    return _words(bits.astype(np.uint8).reshape(len(bits), shape.bits))
+    side_by_side = _in_frames(np.asarray(values), stream.frames)
+    vectors = side_by_side.reshape(-1, stream.frames, stream.vectors, stream.length).transpose(0, 2, 3, 1)
+    lanes = stream.vector_beats * stream.lanes
+    padded = np.zeros((len(vectors) * stream.vectors, lanes, stream.frames), np.int64)
+    padded[:, : stream.length] = vectors.reshape(-1, stream.length, stream.frames)
+    bits = (padded.reshape(-1, stream.lanes * stream.frames, 1) >> np.arange(stream.lane_bits)) & 1
+    return _words(bits.astype(np.uint8).reshape(len(bits), stream.bits))
 
 
 def _words(bits: NDArray[np.uint8]) -> Words:
@@ -106,48 +61,104 @@ def _bits(words: Words) -> NDArray[np.uint8]:
     return np.unpackbits(np.ascontiguousarray(words).astype("<u8").view(np.uint8), axis=1, bitorder="little")
 
 
-def unpack(words: Words, shape: StreamShape) -> Integers:
-    """Undo `pack`: vectors (N, length) from beats; padding is dropped."""
-    bits = _bits(words)[:, : shape.bits].reshape(-1, shape.lane_bits).astype(np.int64)
-    weights = np.left_shift(1, np.arange(shape.lane_bits, dtype=np.int64))
-    if shape.signed:
+def unpack(words: Words, stream: Stream) -> Integers:
+    """Undo `pack`: values (N, vectors * length) from beats; what pads vectors is dropped, frames that fill up are not."""
+    bits = _bits(words)[:, : stream.bits].reshape(-1, stream.lane_bits).astype(np.int64)
+    weights = np.left_shift(1, np.arange(stream.lane_bits, dtype=np.int64))
+    if stream.signed:
         weights[-1] = -weights[-1]
-    return (bits @ weights).reshape(-1, shape.beats * shape.lanes)[:, : shape.length]
+    elements = (bits @ weights).reshape(-1, stream.vectors, stream.vector_beats * stream.lanes, stream.frames)
+    kept = elements[:, :, : stream.length].transpose(0, 3, 1, 2)
+    return kept.reshape(-1, stream.vectors * stream.length)
 
 
-def unpack_results(words: Words, block: ArgmaxSpec) -> golden.Result:
-    """Scores and classes from the output beats of whole frames."""
-    shape = StreamShape(layer="scores", length=block.classes, lanes=block.lanes, lane_bits=block.lane_bits, signed=True)
-    lasts = _bits(words[shape.beats - 1 :: shape.beats])
-    index = lasts[:, block.i_bits : block.i_bits + block.index_bits].astype(np.int64)
-    classes = index @ np.left_shift(1, np.arange(block.index_bits, dtype=np.int64))
-    return golden.Result(scores=unpack(words, shape), classes=classes)
+def unpack_results(words: Words, pipeline: Pipeline, frames: int) -> golden.Result:
+    """Scores and classes of so many frames from output beats."""
+    stream, block = pipeline.output, pipeline.nodes[-1].block
+    assert isinstance(block, ArgmaxSpec)
+    lasts = _bits(words[stream.beats - 1 :: stream.beats])
+    index = lasts[:, block.i_bits : block.i_bits + block.index_bits * block.streams].astype(np.int64)
+    classes = index.reshape(-1, block.index_bits) @ np.left_shift(1, np.arange(block.index_bits, dtype=np.int64))
+    return golden.Result(scores=unpack(words, stream)[:frames], classes=classes[:frames])
 
 
-def expected_beats(network: Network, blocks: Sequence[BlockSpec], codes: NDArray[Any]) -> list[Words]:
-    """What every beat of every stream carries: the input, then the output of each block.
+def stream_values(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> list[NDArray[Any]]:
+    """What every stream carries of each frame: arrays (N, vectors * length), for `pack`.
 
     Parameters
     ----------
     network : Network
-    blocks : sequence of BlockSpec
+    pipeline : Pipeline
         Of that network.
     codes : array of integers, (N, K)
     """
-    values = {"input": codes, **golden.trace(network, codes)}
-    shapes = stream_shapes(blocks, network)
-    beats = [pack(values[shape.layer], shape) for shape in shapes]
-    last = blocks[-1]
+    shown = replace(network, layers=_with_sums(network.layers))
+    values = {"input": np.asarray(codes), **golden.trace(shown, codes)}
+    return [_elements(values[stream.layer], stream) for stream in pipeline.streams]
+
+
+def _with_sums(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """The same layers, with those sums as layers of their own that are handed on within one."""
+    result: list[Layer] = []
+    for layer in layers:
+        if isinstance(layer, Parallel):
+            result.append(replace(layer, branches=tuple(map(_with_sums, layer.branches))))
+        elif isinstance(layer, Dense | Conv) and layer.thresholds is not None and layer.output is not None:
+            result.append(replace(layer, name=f"{layer.name}.sums", thresholds=None, output=None))
+            result.append(Threshold(name=layer.name, thresholds=layer.thresholds, output=layer.output))
+        else:
+            result.append(layer)
+    return tuple(result)
+
+
+def _elements(values: NDArray[Any], stream: Stream) -> NDArray[Any]:
+    """A map's elements as the stream has them: as they are, or window by window."""
+    if stream.window is None:
+        return values
+    place = stream.window.gather().ravel()
+    codes = _pads(stream)
+    return np.where(place >= 0, values[:, np.maximum(place, 0)], codes[np.where(place < 0, -1 - place, 0)])
+
+
+def _pads(stream: Stream) -> Integers:
+    """What stands for each channel outside the map, as a number."""
+    assert stream.window is not None
+    codes = np.array(stream.window.pad_elements(), object) & ((1 << stream.lane_bits) - 1)
+    if stream.signed:
+        codes = np.where(codes >> (stream.lane_bits - 1), codes - (1 << stream.lane_bits), codes)
+    return codes.astype(np.int64)
+
+
+def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> list[Words]:
+    """What every beat of every stream carries.
+
+    Parameters
+    ----------
+    network : Network
+    pipeline : Pipeline
+        Of that network.
+    codes : array of integers, (N, K)
+    """
+    values = stream_values(network, pipeline, _in_frames(codes, pipeline.frames).reshape(-1, codes.shape[1]))
+    beats = [pack(array, stream) for array, stream in zip(values, pipeline.streams, strict=True)]
+    last = pipeline.nodes[-1].block
     assert isinstance(last, ArgmaxSpec)
-    beats[-1] = _result_beats(values[shapes[-1].layer], shapes[-1], last)
+    beats[-1] = _result_beats(values[-1], pipeline.output, last)
     return beats
 
 
-def _result_beats(scores: Integers, shape: StreamShape, block: ArgmaxSpec) -> Words:
+def element_masks(stream: Stream, groups: int) -> Words:
+    """The bits of each beat of so many groups of V frames that carry an element, (beats, words); the others pad."""
+    return np.tile(pack(np.full((stream.frames, stream.vectors * stream.length), -1), stream), (groups, 1))
+
+
+def _result_beats(scores: Integers, stream: Stream, block: ArgmaxSpec) -> Words:
     """Scores with the lowest index of the highest one so far, and the mark of the last beat."""
-    score_bits = _bits(pack(scores, shape))[:, : shape.bits]
-    ends = np.minimum(np.arange(1, shape.beats + 1) * shape.lanes, shape.length)
-    best = np.stack([scores[:, :end].argmax(axis=1) for end in ends], axis=1).reshape(-1, 1)
-    best_bits = (best >> np.arange(block.index_bits) & 1).astype(np.uint8)
-    last = np.tile(np.arange(1, shape.beats + 1) == shape.beats, len(scores)).astype(np.uint8)
+    score_bits = _bits(pack(scores, stream))[:, : stream.bits]
+    ends = np.minimum(np.arange(1, stream.beats + 1) * stream.lanes, stream.length)
+    best = np.stack([scores[:, :end].argmax(axis=1) for end in ends], axis=1)
+    # From (frames, beats) to (groups, beats, frames side by side).
+    best = best.reshape(-1, stream.frames, stream.beats).transpose(0, 2, 1)
+    best_bits = (best[..., None] >> np.arange(block.index_bits) & 1).astype(np.uint8).reshape(len(score_bits), -1)
+    last = np.tile(np.arange(1, stream.beats + 1) == stream.beats, len(best)).astype(np.uint8)
     return _words(np.concatenate([score_bits, best_bits, last[:, None]], axis=1))

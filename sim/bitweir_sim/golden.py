@@ -1,22 +1,35 @@
 """Values: the network in NumPy integers, the definition of right.
 
-`trace` and `run_slow` follow the words of `bitweir_hw.network` literally, in int64. `fast.run` gives the
+`trace` and `run_slow` follow the words of `bitweir_hw.layers` literally, in int64. `fast.run` gives the
 same integers faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
-from bitweir_hw.network import Affine, Dense, Format, Integers, Network
+from bitweir_hw.network import (
+    Affine,
+    Conv,
+    Dense,
+    Integers,
+    Layer,
+    Map,
+    Network,
+    Parallel,
+    Pool,
+    Threshold,
+    Vote,
+)
 from numpy.typing import ArrayLike
 
 from .encoding import batches, checked_codes
 
-__all__ = ["EXECUTORS", "Result", "result", "run_slow", "trace", "widest"]
+__all__ = ["EXECUTORS", "Result", "result", "run_slow", "trace", "values", "weight_values", "widest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,28 +48,132 @@ class Result:
     classes: Integers
 
 
-def _dense(layer: Dense, codes: Integers, source: Format | None) -> Integers:
-    assert source is not None
-    acc = source.values(codes) @ (2 * layer.weights.T.astype(np.int64) - 1)
-    if layer.thresholds is None:
+def values(stream: Integers, source: Map) -> Integers:
+    """What a stream means: the values of codes, or the accumulators that it carries; same shape."""
+    return stream if source.format is None else source.format.values(stream)
+
+
+def weight_values(layer: Dense | Conv) -> Integers:
+    """Weights as the integers that inputs are multiplied with; the shape of ``layer.weights``."""
+    return np.where(layer.weights, 1, -1) if layer.weights.dtype == np.bool_ else layer.weights.astype(np.int64)
+
+
+def _reached(thresholds: Integers | None, acc: Integers) -> Integers:
+    """For each element of acc (N, H, W, C) the number of thresholds of its channel that it reaches, or itself."""
+    if thresholds is None:
         return acc
-    reached = np.zeros(acc.shape, np.int64)
-    for threshold in layer.thresholds.T:
-        reached += acc >= threshold
-    return reached
+    count = np.zeros(acc.shape, np.int64)
+    for threshold in thresholds.T:
+        count += acc >= threshold
+    return count
 
 
-def _affine(layer: Affine, acc: Integers, source: Format | None) -> Integers:
-    return layer.scale * acc + layer.offset
+def _taps(layer: Conv | Pool, stream: Integers, outside: int) -> Iterator[tuple[int, int, Integers]]:
+    """For each row and column of a window, what all windows see there: (N, H', W', C).
+
+    Parameters
+    ----------
+    layer : Conv or Pool
+        Tells kernel, stride and pads.
+    stream : int64 array, (N, H, W, C)
+    outside : int
+        What windows see outside the map.
+    """
+    above, left, below, right = layer.pads
+    padded = np.pad(stream, ((0, 0), (above, below), (left, right), (0, 0)), constant_values=outside)
+    last_row, last_column = padded.shape[1] - layer.kernel[0], padded.shape[2] - layer.kernel[1]
+    for row, column in np.ndindex(layer.kernel):
+        yield (
+            row,
+            column,
+            padded[:, row : row + last_row + 1 : layer.stride[0], column : column + last_column + 1 : layer.stride[1]],
+        )
 
 
-#: The definition of each kind of layer: from the layer, its input (n, K) as codes or accumulators, and
-#: the format of that input (None for accumulators), to its output (n, M).
-EXECUTORS: dict[type, Callable[[Any, Integers, Format | None], Integers]] = {Dense: _dense, Affine: _affine}
+def _dense(layer: Dense, stream: Integers, source: Map) -> Integers:
+    vectors = values(stream, source).reshape(len(stream), 1, 1, layer.inputs)
+    return _reached(layer.thresholds, vectors @ weight_values(layer).T)
+
+
+def _conv(layer: Conv, stream: Integers, source: Map) -> Integers:
+    # Filters, and the channels that each of them sees, by their group.
+    seen = layer.weights.shape[3]
+    weights = weight_values(layer).reshape(layer.groups, -1, *layer.kernel, seen)
+    acc = reduce(
+        np.add,
+        (
+            np.einsum("nhwgc,gmc->nhwgm", tap.reshape(*tap.shape[:3], layer.groups, seen), weights[:, :, row, column])
+            for row, column, tap in _taps(layer, values(stream, source), outside=layer.pad_value)
+        ),
+    )
+    return _reached(layer.thresholds, acc.reshape(*acc.shape[:3], layer.outputs))
+
+
+def _pool(layer: Pool, stream: Integers, source: Map) -> Integers:
+    if layer.kind == "sum":
+        return reduce(np.add, (tap for _, _, tap in _taps(layer, values(stream, source), outside=0)))
+    # Codes rise with their values, so they may be compared in place of those.
+    ends = np.iinfo(np.int64)
+    largest = reduce(np.maximum, (tap for _, _, tap in _taps(layer, stream, outside=ends.min)))
+    if layer.least is None:
+        return largest
+    smallest = reduce(np.minimum, (tap for _, _, tap in _taps(layer, stream, outside=ends.max)))
+    return np.where(layer.least, smallest, largest)
+
+
+def _threshold(layer: Threshold, stream: Integers, source: Map) -> Integers:
+    return _reached(layer.thresholds, values(stream, source))
+
+
+def _affine(layer: Affine, stream: Integers, source: Map) -> Integers:
+    scores: Integers = layer.scale * values(stream, source) + layer.offset
+    return scores
+
+
+def _vote(layer: Vote, stream: Integers, source: Map) -> Integers:
+    best = np.argmax(values(stream, source), axis=3)  # the lowest index, where some are equal
+    votes: Integers = (np.arange(source.channels) == best[..., None]).astype(np.int64)
+    return votes
+
+
+def _parallel(layer: Parallel, stream: Integers, source: Map, outputs: dict[str, Integers] | None = None) -> Integers:
+    outputs = {} if outputs is None else outputs
+    ends = [_in_series(branch, stream, source, outputs) for branch in layer.branches]
+    parts: list[Integers] = [factor * values(*end) for factor, end in zip(layer.factors, ends, strict=True)]
+    return reduce(np.add, parts)
+
+
+#: The definition of each kind of layer: from the layer, its input (N, H, W, C) as codes or, where
+#: ``source.format`` is None, as accumulators, and the map of that input, to its output (N, H', W', C').
+EXECUTORS: dict[type, Callable[[Any, Integers, Map], Integers]] = {
+    Dense: _dense,
+    Conv: _conv,
+    Pool: _pool,
+    Threshold: _threshold,
+    Affine: _affine,
+    Vote: _vote,
+    Parallel: _parallel,
+}
+
+
+def _in_series(
+    layers: tuple[Layer, ...], stream: Integers, source: Map, outputs: dict[str, Integers]
+) -> tuple[Integers, Map]:
+    """What leaves the last of some layers in a row, and its map; what each hands on goes into `outputs`."""
+    for layer in layers:
+        if isinstance(layer, Parallel):
+            stream = _parallel(layer, stream, source, outputs)
+        else:
+            stream = EXECUTORS[type(layer)](layer, stream, source)
+        outputs[layer.name] = stream
+        source = layer.hand_on(source)
+    return stream, source
 
 
 def trace(network: Network, codes: ArrayLike) -> dict[str, Integers]:
-    """What each layer hands on, by its name: int64 codes or accumulators, (N, M).
+    """What each layer hands on, by its name: int64 codes or accumulators, (N, H * W * C) in the order of the stream.
+
+    The layers in the branches of a `Parallel` are among them.
 
     Parameters
     ----------
@@ -65,11 +182,10 @@ def trace(network: Network, codes: ArrayLike) -> dict[str, Integers]:
     codes : array of integers, (N, K)
         Such as `encode` gives.
     """
-    stream = checked_codes(network.input, np.asarray(codes)).astype(np.int64)
-    outputs = {}
-    for layer, source in zip(network.layers, network.formats()[:-1], strict=True):
-        stream = outputs[layer.name] = EXECUTORS[type(layer)](layer, stream, source)
-    return outputs
+    array = checked_codes(network.input, np.asarray(codes)).astype(np.int64)
+    outputs: dict[str, Integers] = {}
+    _in_series(network.layers, array.reshape(len(array), *network.input.map.shape), network.input.map, outputs)
+    return {name: stream.reshape(len(array), int(np.prod(stream.shape[1:]))) for name, stream in outputs.items()}
 
 
 def run_slow(network: Network, codes: ArrayLike) -> Result:
@@ -83,7 +199,7 @@ def run_slow(network: Network, codes: ArrayLike) -> Result:
 
 def widest(network: Network) -> int:
     """Most elements that a frame has on any stream."""
-    return max(network.input.size, *(layer.outputs for layer in network.layers))
+    return max(network.input.size, *(result.size for _, _, result in network.placed()))
 
 
 def result(scores: Integers) -> Result:

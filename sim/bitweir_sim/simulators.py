@@ -133,8 +133,9 @@ def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
     arrays: dict[str, NDArray[Any]] = {"cycles_run": np.array(trace.cycles_run), **more}
     for name, beats in trace.streams.items():
         arrays[f"cycles_{name}"] = beats.cycles
-        if beats.payloads is not None:
-            arrays[f"payloads_{name}"] = beats.payloads
+        for kind in ("payloads", "masks"):
+            if (words := getattr(beats, kind)) is not None:
+                arrays[f"{kind}_{name}"] = words
     with path.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
@@ -142,7 +143,10 @@ def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
 def load_trace(arrays: Mapping[str, NDArray[Any]]) -> Trace:
     """The trace in an npz file."""
     names = [name.removeprefix("cycles_") for name in arrays if name.startswith("cycles_") and name != "cycles_run"]
-    streams = {name: Beats(arrays[f"cycles_{name}"], arrays.get(f"payloads_{name}")) for name in names}
+    streams = {
+        name: Beats(arrays[f"cycles_{name}"], arrays.get(f"payloads_{name}"), arrays.get(f"masks_{name}"))
+        for name in names
+    }
     return Trace(streams, int(arrays["cycles_run"]))
 
 

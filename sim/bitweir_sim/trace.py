@@ -86,19 +86,24 @@ class Beats:
         The clock cycle in which each beat moved.
     payloads : uint64 array (beats, words), or None
         What each carried; None where only the time is known.
+    masks : uint64 array (beats, words), or None
+        In what is expected: which bits matter; None for all. The others of `payloads` are 0.
     """
 
     cycles: Integers
     payloads: Words | None = None
+    masks: Words | None = None
 
     def __len__(self) -> int:
         return len(self.cycles)
 
     def payload(self, beat: int) -> int | None:
         """One payload as an integer; None if it is not known."""
-        if self.payloads is None:
-            return None
-        return int.from_bytes(self.payloads[beat].astype("<u8").tobytes(), "little")
+        return None if self.payloads is None else _integer(self.payloads[beat])
+
+    def mask(self, beat: int) -> int:
+        """The bits of one payload that matter."""
+        return -1 if self.masks is None else _integer(self.masks[beat])
 
     def integers(self) -> list[int]:
         """All payloads as integers."""
@@ -107,6 +112,10 @@ class Beats:
         data = self.payloads.astype("<u8").tobytes()
         size = self.payloads.shape[1] * 8
         return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
+
+
+def _integer(words: Words) -> int:
+    return int.from_bytes(words.astype("<u8").tobytes(), "little")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +138,8 @@ class Trace:
 
         def cut(beats: Beats) -> Beats:
             count = int(np.searchsorted(beats.cycles, cycle))
-            return Beats(beats.cycles[:count], None if beats.payloads is None else beats.payloads[:count])
+            rest = (None if words is None else words[:count] for words in (beats.payloads, beats.masks))
+            return Beats(beats.cycles[:count], *rest)
 
         return Trace({name: cut(beats) for name, beats in self.streams.items()}, min(cycle, self.cycles_run))
 
@@ -208,18 +218,25 @@ def _first_in_stream(name: str, expected: Beats, found: Beats) -> Difference | N
     common = min(len(expected), len(found))
     differs = expected.cycles[:common] != found.cycles[:common]
     if expected.payloads is not None and found.payloads is not None:
-        differs = differs | (expected.payloads[:common] != found.payloads[:common]).any(axis=1)
+        wrong = expected.payloads[:common] ^ found.payloads[:common]
+        if expected.masks is not None:
+            wrong &= expected.masks[:common]
+        differs = differs | wrong.any(axis=1)
     if differs.any():
         beat = int(differs.argmax())
     elif len(expected) != len(found):
         beat = common
     else:
         return None
-    return describe(name, beat, expected=_beat(expected, beat), found=_beat(found, beat))
+    mask = expected.mask(beat) if beat < len(expected) else -1
+    return describe(name, beat, expected=_beat(expected, beat, -1), found=_beat(found, beat, mask))
 
 
-def _beat(beats: Beats, beat: int) -> tuple[int, int | None] | None:
-    return (int(beats.cycles[beat]), beats.payload(beat)) if beat < len(beats) else None
+def _beat(beats: Beats, beat: int, mask: int) -> tuple[int, int | None] | None:
+    if beat >= len(beats):
+        return None
+    payload = beats.payload(beat)
+    return int(beats.cycles[beat]), None if payload is None else payload & mask
 
 
 def check_trace(expected: Trace, found: Trace) -> None:

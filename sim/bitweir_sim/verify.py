@@ -2,77 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from bitweir_hw.blocks import BlockSpec
-from bitweir_hw.gateware.accelerator import block_names
 from bitweir_hw.network import Network
+from bitweir_hw.pipeline import Pipeline, Stream
 from numpy.typing import NDArray
 
 from .cycles import schedule
-from .frames import StreamShape, expected_beats, stream_shapes, unpack
+from .frames import element_masks, expected_beats, unpack
 from .trace import Beats, Difference, Trace, as_words
 
-__all__ = ["expected_trace", "explain", "stream_names"]
-
-
-def stream_names(blocks: Sequence[BlockSpec]) -> list[str]:
-    """Name of the input, of each tap, and of the output, in order of the stream."""
-    return ["i", *block_names(tuple(blocks))[:-1], "o"]
+__all__ = ["expected_trace", "explain"]
 
 
 def expected_trace(
     network: Network,
-    blocks: Sequence[BlockSpec],
+    pipeline: Pipeline,
     codes: NDArray[Any],
     *,
     i_stalls: NDArray[np.bool_] | None = None,
     o_stalls: NDArray[np.bool_] | None = None,
+    drain: int = 0,
 ) -> Trace:
     """When every beat of every stream moves, from `cycles`, and what it carries, from `golden`.
 
     Parameters
     ----------
     network : Network
-    blocks : sequence of BlockSpec
+    pipeline : Pipeline
         Of that network.
     codes : array of integers, (N, K)
     i_stalls, o_stalls : bool array, optional
+    drain : int
         See `cycles.schedule`.
     """
-    times = schedule(blocks, len(codes), i_stalls=i_stalls, o_stalls=o_stalls)
-    payloads = expected_beats(network, blocks, codes)
-    names = stream_names(blocks)
-    streams = {name: Beats(cycles, words) for name, cycles, words in zip(names, times, payloads, strict=True)}
+    groups = -(-len(codes) // pipeline.frames)
+    times = schedule(pipeline, groups, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
+    payloads = expected_beats(network, pipeline, codes)
+    # What pads vectors has no meaning between blocks. Blocks may run ahead of the last result with what no
+    # result needs: all that they move is expected.
+    streams = {}
+    for stream, cycles, words in zip(pipeline.streams, times, payloads, strict=True):
+        masks = None if stream is pipeline.output else element_masks(stream, groups)[: len(cycles)]
+        streams[stream.name] = Beats(cycles, words[: len(cycles)], masks)
     return Trace(streams, int(times[-1][-1]) + 1)
 
 
-def explain(difference: Difference, network: Network, blocks: Sequence[BlockSpec]) -> str:
-    """A difference as layer, channel, frame, cycle, expected, found."""
-    names = stream_names(blocks)
-    shape = stream_shapes(blocks, network)[names.index(difference.stream)]
-    frame, beat = divmod(difference.beat, shape.beats)
-    place = f"layer {shape.layer}, frame {frame}, cycle {difference.cycle}"
-    channel = _channel(difference, shape)
-    if channel is None:
-        first = beat * shape.lanes
-        last = min(first + shape.lanes, shape.length) - 1
-        return f"{place}, channels {first} to {last}: expected {difference.expected}, found {difference.found}"
-    index, expected, found = channel
-    return f"{place}, channel {beat * shape.lanes + index}: expected {expected}, found {found}"
+def explain(difference: Difference, pipeline: Pipeline) -> str:
+    """A difference as layer, frame, pixel, channel, cycle, expected, found."""
+    stream = next(stream for stream in pipeline.streams if stream.name == difference.stream)
+    group, beat = divmod(difference.beat, stream.beats)
+    vector, beat = divmod(beat, stream.vector_beats)
+    frame = group * stream.frames
+    found = _element(difference, stream)
+    if found is None:
+        first = beat * stream.lanes
+        last = min(first + stream.lanes, stream.length) - 1
+        what, told = f"channels {first} to {last}", (difference.expected, difference.found)
+    else:
+        lane, side, *values = found
+        frame += side
+        what, told = f"channel {beat * stream.lanes + lane}", tuple(map(str, values))
+    place = f"layer {stream.layer}, frame {frame}"
+    if stream.vectors > 1:
+        place += f", {'window' if stream.window else 'pixel'} {vector}"
+    return f"{place}, cycle {difference.cycle}, {what}: expected {told[0]}, found {told[1]}"
 
 
-def _channel(difference: Difference, shape: StreamShape) -> tuple[int, int, int] | None:
-    """The first lane whose value differs, with both values; None if the times differ."""
+def _element(difference: Difference, stream: Stream) -> tuple[int, int, int, int] | None:
+    """The first lane and frame whose value differs, with both values; None if the times differ."""
     try:
         sides = [int(text, 16) for text in (difference.expected, difference.found)]
     except ValueError:
         return None
     # The last stream carries more than its scores, above them.
-    words = [as_words([side & ((1 << shape.bits) - 1)], shape.bits) for side in sides]
-    expected, found = (unpack(word, replace(shape, length=shape.lanes))[0] for word in words)
-    differs = np.flatnonzero(expected != found)
-    return (int(differs[0]), int(expected[differs[0]]), int(found[differs[0]])) if len(differs) else None
+    words = [as_words([side & ((1 << stream.bits) - 1)], stream.bits) for side in sides]
+    beat = replace(stream, length=stream.lanes, vectors=1)
+    expected, found = (unpack(word, beat).T for word in words)
+    differs = np.argwhere(expected != found)
+    if not len(differs):
+        return None
+    lane, side = map(int, differs[0])
+    return lane, side, int(expected[lane, side]), int(found[lane, side])

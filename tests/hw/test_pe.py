@@ -15,33 +15,61 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import STYLE, Popcount, best_count
+from bitweir_hw.compressor import STYLE, DotProduct, Plane, Popcount
 from bitweir_hw.gateware.pe import ProcessingElements
+from bitweir_hw.trees import best_count
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from netlist_eval import Netlist
 
 PORTABLE = ("tree", "fused", "xc7")
+TERNARY = (Plane(), Plane(negative=True))
+BYTES = (*(Plane(exponent=n) for n in range(7)), Plane(exponent=7, negative=True))
 
 
-def check_elements(*, pe: int, simd: int, width: int, popcount: Popcount, beats: int, seed: int) -> None:
+def dot_value(dot: DotProduct, x: int, w: int) -> int:
+    """The sum, lane by lane, of inputs and one element's weights as they stand on the ports."""
+    total = 0
+    full = (1 << dot.bits) - 1
+    for n, plane in enumerate(dot.planes):
+        for s in range(dot.simd):
+            code = x >> s * dot.bits & full
+            mask = full * (w >> (n * dot.simd + s) & 1)
+            word = ~(code ^ mask) & full if plane.xnor else code & mask ^ full * plane.negative
+            total += word << plane.exponent
+    return total
+
+
+def stream_of(dot: DotProduct, x: int, streams: int, v: int) -> int:
+    """The inputs of one stream of many."""
+    full = (1 << dot.bits) - 1
+    return sum((x >> (s * streams + v) * dot.bits & full) << s * dot.bits for s in range(dot.simd))
+
+
+def check_elements(
+    *, pe: int, dot: DotProduct, width: int, popcount: Popcount, streams: int, beats: int, seed: int
+) -> None:
     """Drive random and extreme words with gaps; compare all accumulators in every cycle."""
     rng = random.Random(seed)
-    dut = ProcessingElements(pe=pe, simd=simd, width=width, popcount=popcount)
-    stages = popcount.stages(simd)
-    ones = (1 << simd) - 1
+    dut = ProcessingElements(pe=pe, dot=dot, width=width, popcount=popcount, streams=streams)
+    stages = dot.stages(popcount)
+    simd, size = dot.simd * dot.bits * streams, dot.simd * len(dot.planes)
 
-    def word() -> int:
-        return rng.choice((0, ones, rng.getrandbits(simd), rng.getrandbits(simd)))
+    def word(bits: int) -> int:
+        return rng.choice((0, (1 << bits) - 1, rng.getrandbits(bits), rng.getrandbits(bits)))
 
-    xs = [word() for _ in range(beats)]
-    ws = [[x ^ rng.choice((0, ones, word())) for _ in range(pe)] for x in xs]
+    def weights(x: int) -> int:
+        # With single bits, all products alike are the extremes.
+        return x ^ word(simd) if dot.plain and streams == 1 else word(size)
+
+    xs = [word(simd) for _ in range(beats)]
+    ws = [[weights(x) for _ in range(pe)] for x in xs]
     valid = [rng.random() < 0.7 for _ in xs]
     first = [n == 0 or rng.random() < 0.4 for n in range(beats)]
     preset = [[rng.randrange(1 << width) for _ in range(pe)] for _ in xs]
     known = False
-    accs = [0] * pe
+    accs = [0] * (pe * streams)
 
     def join(values: list[int], bits: int) -> int:
         return sum(value << (p * bits) for p, value in enumerate(values))
@@ -50,8 +78,8 @@ def check_elements(*, pe: int, simd: int, width: int, popcount: Popcount, beats:
         nonlocal known
         for cycle in range(beats + stages + 1):
             # x and w belong to a beat whose mark comes `stages` cycles later; noise after the last.
-            ctx.set(dut.x, xs[cycle] if cycle < beats else word())
-            ctx.set(dut.w, join(ws[cycle], simd) if cycle < beats else rng.getrandbits(pe * simd))
+            ctx.set(dut.x, xs[cycle] if cycle < beats else word(simd))
+            ctx.set(dut.w, join(ws[cycle], size) if cycle < beats else rng.getrandbits(pe * size))
             beat = cycle - stages
             now = 0 <= beat < beats
             ctx.set(dut.valid, now and valid[beat])
@@ -60,10 +88,10 @@ def check_elements(*, pe: int, simd: int, width: int, popcount: Popcount, beats:
             await ctx.tick()
             if now and valid[beat]:
                 known = known or first[beat]
-                for p in range(pe):
-                    count = (xs[beat] ^ ws[beat][p] ^ ones).bit_count()
-                    base = preset[beat][p] if first[beat] else accs[p]
-                    accs[p] = (base + count) % (1 << width)
+                for p, v in itertools.product(range(pe), range(streams)):
+                    total = dot_value(dot, stream_of(dot, xs[beat], streams, v), ws[beat][p])
+                    at = p * streams + v
+                    accs[at] = ((preset[beat][p] if first[beat] else accs[at]) + total) % (1 << width)
             if known:
                 assert ctx.get(dut.acc) == join(accs, width), f"after cycle {cycle}"
 
@@ -86,7 +114,36 @@ def test_accumulators_hold_the_count_in_every_cycle(
     style: str, levels: int, pe: int, simd: int, width: int, seed: int
 ) -> None:
     popcount = Popcount(style=style, levels_per_stage=levels)
-    check_elements(pe=pe, simd=simd, width=width, popcount=popcount, beats=25, seed=seed)
+    dot = DotProduct(simd=simd)
+    check_elements(pe=pe, dot=dot, width=width, popcount=popcount, streams=1, beats=25, seed=seed)
+
+
+@st.composite
+def dot_products(draw: st.DrawFn) -> DotProduct:
+    """Any planes in any order, mostly those of weights."""
+    plane = st.builds(Plane, exponent=st.integers(0, 9), xnor=st.booleans()) | st.builds(
+        Plane, exponent=st.integers(0, 9), negative=st.booleans()
+    )
+    anything = st.lists(plane, min_size=1, max_size=4).map(tuple)
+    planes = draw(st.sampled_from([(Plane(xnor=True),), TERNARY, BYTES, BYTES[:3]]) | anything)
+    return DotProduct(simd=draw(st.integers(1, 20)), bits=draw(st.integers(1, 8)), planes=planes)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    style=st.sampled_from(PORTABLE),
+    levels=st.integers(0, 3),
+    pe=st.integers(1, 3),
+    dot=dot_products(),
+    width=st.integers(1, 24),
+    streams=st.integers(1, 3),
+    seed=st.integers(0, 2**32),
+)
+def test_accumulators_hold_any_dot_product_in_every_cycle(
+    style: str, levels: int, pe: int, dot: DotProduct, width: int, streams: int, seed: int
+) -> None:
+    popcount = Popcount(style=style, levels_per_stage=levels)
+    check_elements(pe=pe, dot=dot, width=width, popcount=popcount, streams=streams, beats=12, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -94,9 +151,13 @@ class Shape:
     """One array of elements in a test of netlists."""
 
     pe: int
-    simd: int
+    dot: DotProduct
     width: int
     popcount: Popcount
+
+    @property
+    def stages(self) -> int:
+        return self.dot.stages(self.popcount)
 
 
 class Many(wiring.Component):
@@ -137,25 +198,26 @@ def mismatches(netlist: Netlist, shapes: list[Shape]) -> list[int]:
     def join(rows: list[list[int]], bits: int) -> list[int]:
         return [sum(value << (p * bits) for p, value in enumerate(row)) for row in rows]
 
-    def word(simd: int) -> int:
-        return rng.choice((0, (1 << simd) - 1, 1 << rng.randrange(simd), rng.getrandbits(simd), rng.getrandbits(simd)))
+    def word(bits: int) -> int:
+        return rng.choice((0, (1 << bits) - 1, 1 << rng.randrange(bits), rng.getrandbits(bits), rng.getrandbits(bits)))
 
     accs = [[[0] * shape.pe for _ in range(vectors)] for shape in shapes]
     for beat in range(3):
-        for cycle in range(1 + max(shape.popcount.stages(shape.simd) for shape in shapes)):
+        for cycle in range(1 + max(shape.stages for shape in shapes)):
             for n, shape in enumerate(shapes):
-                pe, simd, width = shape.pe, shape.simd, shape.width
-                xs = [word(simd) for _ in range(vectors)]
-                ws = [[x ^ word(simd) for _ in range(pe)] for x in xs]
+                pe, dot, width = shape.pe, shape.dot, shape.width
+                xs = [word(dot.simd * dot.bits) for _ in range(vectors)]
+                size = dot.simd * len(dot.planes)
+                ws = [[x % (1 << size) ^ word(size) for _ in range(pe)] for x in xs]
                 presets = [[rng.getrandbits(width) for _ in range(pe)] for _ in range(vectors)]
-                now = cycle == shape.popcount.stages(simd)
+                now = cycle == shape.stages
                 if cycle == 0:
                     for p, v in itertools.product(range(pe), range(vectors)):
-                        accs[n][v][p] += (~(xs[v] ^ ws[v][p]) & (1 << simd) - 1).bit_count()
+                        accs[n][v][p] += dot_value(dot, xs[v], ws[v][p])
                 if now and beat == 0:
                     for p, v in itertools.product(range(pe), range(vectors)):
                         accs[n][v][p] += presets[v][p]
-                inputs = {"x": xs, "w": join(ws, simd), "preset": join(presets, width)}
+                inputs = {"x": xs, "w": join(ws, size), "preset": join(presets, width)}
                 marks = {"valid": [now] * vectors, "first": [beat == 0 or not now] * vectors}
                 for name, values in {**inputs, **marks}.items():
                     netlist.set(f"{name}{n}", values)
@@ -169,8 +231,13 @@ def mismatches(netlist: Netlist, shapes: list[Shape]) -> list[int]:
 
 @pytest.mark.parametrize("family", flows.FAMILIES)
 def test_netlists_of_each_family_count_right(family: str, tmp_path: Path) -> None:
-    shapes = [Shape(1, simd, 11, Popcount(style=STYLE[family], levels_per_stage=0)) for simd in (8, 33, 64)]
-    shapes.append(Shape(2, 9, 7, Popcount(style=STYLE[family], levels_per_stage=1)))
+    # Bits that wait for three stages would become shift registers on Xilinx.
+    at_once, every, second = (Popcount(style=STYLE[family], levels_per_stage=each) for each in (0, 1, 2))
+    shapes = [Shape(1, DotProduct(simd=simd), 11, at_once) for simd in (8, 33, 64)]
+    shapes.append(Shape(2, DotProduct(simd=9), 7, every))
+    # Bits and words.
+    shapes.append(Shape(1, DotProduct(simd=6, bits=2, planes=TERNARY), 9, at_once))
+    shapes.append(Shape(2, DotProduct(simd=3, bits=8, planes=BYTES[5:]), 15, second))
     synthesise(family, shapes, tmp_path)
     netlist = Netlist(tmp_path / "netlist.json", "top", 256)
     assert mismatches(netlist, shapes) == [0] * len(shapes)
@@ -178,8 +245,32 @@ def test_netlists_of_each_family_count_right(family: str, tmp_path: Path) -> Non
 
 def test_ecp5_cells_count_right_for_many_shapes(tmp_path: Path) -> None:
     shapes = [
-        Shape(1 + n % 4, simd, (11, 3, 7, 8)[n % 4], Popcount(style="ecp5", levels_per_stage=n % 3))
+        Shape(1 + n % 4, DotProduct(simd=simd), (11, 3, 7, 8)[n % 4], Popcount(style="ecp5", levels_per_stage=n % 3))
         for n, simd in enumerate((*range(1, 11), 15, 16, 17, 31, 32, 47, 65))
+    ]
+    synthesise("ecp5", shapes, tmp_path)
+    netlist = Netlist(tmp_path / "netlist.json", "top", 64)
+    assert mismatches(netlist, shapes) == [0] * len(shapes)
+
+
+def test_ecp5_cells_add_right_for_many_dot_products(tmp_path: Path) -> None:
+    kinds = [
+        (Plane(xnor=True),),
+        TERNARY,
+        (Plane(),),
+        (Plane(xnor=True), *TERNARY),
+        BYTES[1:3],
+        BYTES[6:7] + (Plane(),),
+    ]
+    shapes = [
+        Shape(
+            1 + n % 2,
+            DotProduct(simd=simd, bits=bits, planes=planes),
+            12,
+            Popcount(style="ecp5", levels_per_stage=each),
+        )
+        for n, (bits, planes) in enumerate(itertools.product((1, 2, 3, 4), kinds))
+        for simd, each in (((1, 0), (7, 1)) if n % 2 else ((5, 0), (2, 2)))
     ]
     synthesise("ecp5", shapes, tmp_path)
     netlist = Netlist(tmp_path / "netlist.json", "top", 64)
@@ -188,7 +279,7 @@ def test_ecp5_cells_count_right_for_many_shapes(tmp_path: Path) -> None:
 
 def test_a_lost_carry_cell_is_found(tmp_path: Path) -> None:
     # What abc9 does now and then to chains like these: one cell gone, its outputs 0.
-    shape = Shape(1, 16, 8, Popcount(style="ecp5", levels_per_stage=0))
+    shape = Shape(1, DotProduct(simd=16), 8, Popcount(style="ecp5", levels_per_stage=0))
     synthesise("ecp5", [shape], tmp_path)
     text = (tmp_path / "netlist.json").read_text()
     names = [name for name, cell in json.loads(text)["modules"]["top"]["cells"].items() if cell["type"] == "CCU2C"]
@@ -206,7 +297,7 @@ def test_a_lost_carry_cell_is_found(tmp_path: Path) -> None:
 
 def test_sites_are_what_the_plan_says(tmp_path: Path) -> None:
     # Accumulator: width and a separator. Chains: at most two positions each beyond the plan.
-    shape = Shape(1, 64, 11, Popcount(style="ecp5", levels_per_stage=0))
+    shape = Shape(1, DotProduct(simd=64), 11, Popcount(style="ecp5", levels_per_stage=0))
     synthesise("ecp5", [shape], tmp_path)
     cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
     planned = best_count("ecp5", 0, 64).cost + 11

@@ -7,29 +7,51 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
-from bitweir_hw.blocks import BlockSpec, lower
+from bitweir_hw.blocks import BlockSpec
 from bitweir_hw.compressor import Popcount
 from bitweir_hw.gateware.accelerator import GATEWARE, Accelerator
+from bitweir_hw.lower import LOWERINGS, lower
 from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim.cycles import MODELS, schedule, steady_state
-from bitweir_sim.frames import pack, stream_shapes, unpack_results
+from bitweir_sim.frames import pack, unpack_results
 from bitweir_sim.golden import EXECUTORS, run_slow
 from bitweir_sim.simulators import available, run_amaranth, run_cocotb
+from bitweir_sim.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.verify import expected_trace, explain
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from strategies import codes, identity_input, networks, plans, stalls
+from strategies import codes, dense_networks, identity_input, networks, plans, stalls
 
 
-def with_noise_in_padding(beats, network, blocks, seed):
-    """The same beats with anything in the lanes that pad the last beat of a frame."""
-    shape = stream_shapes(blocks, network)[0]
-    noise = np.random.default_rng(seed).integers(0, 2, (len(beats) // shape.beats, shape.beats * shape.lanes))
-    noise[:, : shape.length] = 0
-    return beats | pack(noise, replace(shape, length=noise.shape[1]))
+def with_noise_in_padding(beats, pipeline, seed):
+    """The same beats with anything in the lanes that pad the last beat of a vector."""
+    stream = pipeline.input
+    lanes = stream.vector_beats * stream.lanes
+    groups = len(beats) // stream.beats
+    noise = np.random.default_rng(seed).integers(
+        0, 1 << stream.lane_bits, (groups * stream.frames, stream.vectors, lanes)
+    )
+    noise[:, :, : stream.length] = 0
+    whole = replace(stream, length=lanes)
+    return beats | pack(noise.reshape(len(noise), -1), whole)
+
+
+def check_every_beat(network, plan, frames, i_stalls, o_stalls, drain=40):
+    pipeline = lower(network, plan)
+    beats = with_noise_in_padding(pack(frames, pipeline.input), pipeline, seed=len(frames))
+    expected = expected_trace(network, pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
+    # What the source carries in the padding is its own affair.
+    expected.streams["i"] = replace(expected.streams["i"], payloads=None)
+    try:
+        run_amaranth(
+            Accelerator(pipeline, taps=True), beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain
+        )
+    except SimulationError as error:
+        note(explain(error.difference, pipeline) if error.difference else str(error))
+        raise
 
 
 @settings(max_examples=150)
@@ -37,34 +59,48 @@ def with_noise_in_padding(beats, network, blocks, seed):
 def test_every_beat(data):
     network = data.draw(networks())
     plan = data.draw(plans(network))
-    blocks = lower(network, plan)
     frames = data.draw(codes(network, data.draw(st.integers(1, 3))))
-    i_stalls, o_stalls = data.draw(stalls()), data.draw(stalls())
-    beats = with_noise_in_padding(pack(frames, stream_shapes(blocks, network)[0]), network, blocks, seed=len(frames))
-    expected = expected_trace(network, blocks, frames, i_stalls=i_stalls, o_stalls=o_stalls)
-    # What the source carries in the padding is its own affair.
-    expected.streams["i"] = replace(expected.streams["i"], payloads=None)
-    try:
-        run_amaranth(
-            Accelerator(blocks, taps=True), beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=20
-        )
-    except SimulationError as error:
-        note(explain(error.difference, network, blocks) if error.difference else str(error))
-        raise
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_every_beat_of_dense_networks(data):
+    network = data.draw(dense_networks())
+    plan = data.draw(plans(network))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 3))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
 @settings(max_examples=400)
 @given(st.data())
 def test_slowest_block_sets_the_pace(data):
-    network = data.draw(networks(max_size=60))
-    blocks = lower(network, data.draw(plans(network)))
-    timing = steady_state(blocks)
-    slowest = max(block.cycles for block in blocks)
-    assert timing.interval == slowest
+    network = data.draw(st.one_of(dense_networks(max_size=60), networks()))
+    pipeline = lower(network, data.draw(plans(network)))
+    timing = steady_state(pipeline)
+    assert timing.interval == max(block.cycles for block in pipeline.blocks)
     frames = len(timing.finished) + 3
-    last_beats = schedule(blocks, frames)[-1][blocks[-1].o_beats - 1 :: blocks[-1].o_beats]
+    times = schedule(pipeline, frames)
+    last_beats = times[-1][pipeline.output.beats - 1 :: pipeline.output.beats]
     assert [timing.last_cycle(count + 1) for count in range(frames)] == last_beats.tolist()
-    assert timing.latency == last_beats[0] - schedule(blocks, 1)[0][0]
+    assert timing.latency == last_beats[0] - schedule(pipeline, 1)[0][0]
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_compiled_and_python_models_agree(data):
+    network = data.draw(networks())
+    pipeline = lower(network, data.draw(plans(network)))
+    pauses, refusals = (data.draw(stalls()).astype(np.uint8) for _ in range(2))
+    python, compiled = PythonStepper(pipeline), CompiledStepper(pipeline)
+    for frames in (1, 3):
+        limits = {"outputs": frames * pipeline.output.beats, "inputs": 3 * pipeline.input.beats, "drain": 5}
+        ends = [run.run(**limits, pauses=pauses, refusals=refusals, record=True) for run in (python, compiled)]
+        assert ends[0] == ends[1]
+        assert python.counts() == compiled.counts()
+        assert python.state() == compiled.state()
+    for stream in range(len(pipeline.streams)):
+        assert np.array_equal(python.recorded(stream), compiled.recorded(stream))
 
 
 def example(affine=True, seed=1):
@@ -88,59 +124,59 @@ def example(affine=True, seed=1):
 def test_cocotb(tmp_path, simulator, affine):
     if missing := available(simulator):
         pytest.skip(missing)
-    network, blocks = example(affine)
+    network, pipeline = example(affine)
     rng = np.random.default_rng(2)
     frames = rng.integers(0, 2, (12, 45))
     i_stalls, o_stalls = rng.random(400) < 0.3, rng.random(400) < 0.6
     source = tmp_path / "odd.v"
-    source.write_text(rtlil_to_verilog(accelerator_rtlil(blocks, name="odd", taps=True)))
-    expected = expected_trace(network, blocks, frames, i_stalls=i_stalls, o_stalls=o_stalls)
+    source.write_text(rtlil_to_verilog(accelerator_rtlil(pipeline, name="odd", taps=True)))
+    expected = expected_trace(network, pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls)
     found = run_cocotb(
         [source],
         top="odd",
         simulator=simulator,
-        beats=pack(frames, stream_shapes(blocks, network)[0]),
-        i_bits=blocks[0].i_bits,
+        beats=pack(frames, pipeline.input),
+        i_bits=pipeline.input.bits,
         expected=expected,
         i_stalls=i_stalls,
         o_stalls=o_stalls,
     )
-    result, golden = unpack_results(found.o.payloads, blocks[-1]), run_slow(network, frames)
+    result, golden = unpack_results(found.o.payloads, pipeline, len(frames)), run_slow(network, frames)
     assert np.array_equal(result.scores, golden.scores)
     assert np.array_equal(result.classes, golden.classes)
 
 
 def test_a_wrong_threshold_is_told():
-    network, blocks = example()
+    network, pipeline = example()
     frames = np.random.default_rng(3).integers(0, 2, (2, 45))
     layer = network.layers[1]
     thresholds = layer.thresholds.copy()
     thresholds[7] = 99
     other = replace(network, layers=(network.layers[0], replace(layer, thresholds=thresholds), *network.layers[2:]))
-    expected = expected_trace(other, blocks, frames)
+    expected = expected_trace(other, pipeline, frames)
     with pytest.raises(SimulationError) as error:
-        run_amaranth(Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected)
-    told = explain(error.value.difference, network, blocks)
+        run_amaranth(Accelerator(pipeline, taps=True), pack(frames, pipeline.input), expected=expected)
+    told = explain(error.value.difference, pipeline)
     assert told.startswith("layer dense1, frame ")
     assert told.endswith(", channel 7: expected 0, found 1")
 
 
 def test_a_beat_in_another_cycle_is_told():
-    network, blocks = example()
+    network, pipeline = example()
     frames = np.random.default_rng(3).integers(0, 2, (2, 45))
-    expected = expected_trace(network, blocks, frames, o_stalls=np.ones(99, bool))
+    expected = expected_trace(network, pipeline, frames, o_stalls=np.ones(99, bool))
     with pytest.raises(SimulationError) as error:
-        run_amaranth(Accelerator(blocks, taps=True), pack(frames, stream_shapes(blocks, network)[0]), expected=expected)
-    assert "cycle" in explain(error.value.difference, network, blocks)
+        run_amaranth(Accelerator(pipeline, taps=True), pack(frames, pipeline.input), expected=expected)
+    assert "cycle" in explain(error.value.difference, pipeline)
     assert "no beat before cycle" in str(error.value)
 
 
 def test_reset_forgets_all():
-    network, blocks = example()
+    network, pipeline = example()
     rng = np.random.default_rng(4)
     frames = rng.integers(0, 2, (3, 45))
-    beats = [int(word) for word in pack(frames, stream_shapes(blocks, network)[0])[:, 0]]
-    dut, reset = Accelerator(blocks), Signal()
+    beats = [int(word) for word in pack(frames, pipeline.input)[:, 0]]
+    dut, reset = Accelerator(pipeline), Signal()
     simulator = Simulator(ResetInserter(reset)(dut))
     simulator.add_clock(1e-6)
     runs = []
@@ -165,7 +201,7 @@ def test_reset_forgets_all():
 
     simulator.add_testbench(bench)
     simulator.run()
-    expected = expected_trace(network, blocks, frames).o
+    expected = expected_trace(network, pipeline, frames).o
     whole = list(zip(expected.cycles.tolist(), expected.integers(), strict=True))
     assert runs[2] == whole
     assert runs[0] == [beat for beat in whole if beat[0] < 37]
@@ -173,6 +209,6 @@ def test_reset_forgets_all():
 
 
 def test_every_kind_has_all_its_entries():
-    assert set(EXECUTORS) == set(LAYERS)
+    assert set(EXECUTORS) == set(LOWERINGS) == set(LAYERS)
     kinds = set(typing.get_args(BlockSpec))
     assert set(GATEWARE) == set(MODELS) == kinds

@@ -9,79 +9,101 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
+from ..blocks import (
+    AffineSpec,
+    ArgmaxSpec,
+    FifoSpec,
+    ForkSpec,
+    JoinSpec,
+    MatVecSpec,
+    PoolSpec,
+    ThresholdSpec,
+    VoteSpec,
+    WidthSpec,
+    WindowSpec,
+)
+from ..pipeline import Pipeline
 from .affine import Affine
 from .argmax import Argmax
+from .fifo import Buffer
+from .fork import Fork
+from .join import Join
 from .matvec import MatVec
+from .pool import Pool
+from .threshold import Threshold
+from .vote import Vote
 from .width import WidthConverter
+from .window import Window
 
-__all__ = ["GATEWARE", "Accelerator", "block_names"]
+__all__ = ["GATEWARE", "Accelerator"]
 
-#: The component of each kind of block.
+#: The component of each kind of block. One input is called `i`, several `i0`, `i1` ...; outputs likewise.
 GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
     MatVecSpec: MatVec,
+    WindowSpec: Window,
     WidthSpec: WidthConverter,
+    ForkSpec: Fork,
+    FifoSpec: Buffer,
+    JoinSpec: Join,
+    PoolSpec: Pool,
+    ThresholdSpec: Threshold,
     AffineSpec: Affine,
+    VoteSpec: Vote,
     ArgmaxSpec: Argmax,
 }
 
 
-def block_names(blocks: tuple[BlockSpec, ...]) -> list[str]:
-    """Name of each block's instance: the layer that it computes, or that it feeds as a width converter."""
-    return [f"{block.layer}_width" if isinstance(block, WidthSpec) else block.layer for block in blocks]
-
-
 class Accelerator(wiring.Component):
-    """Blocks in a row.
+    """Blocks and the streams between them.
 
     Parameters
     ----------
-    blocks : tuple of BlockSpec
-        As `blocks.lower` makes them.
+    pipeline : Pipeline
+        As `lower.lower` makes it.
     taps : bool
         Whether to show the streams between the blocks on ports of their own, for testbenches.
 
     Members
     -------
-    i : In(stream.Signature(blocks[0].i_bits))
-        A frame is ``ceil(K / S)`` beats of S codes.
-    o : Out(stream.Signature(blocks[-1].o_bits))
+    i : In(stream.Signature(input.bits))
+        A frame is ``input.beats`` beats of codes.
+    o : Out(stream.Signature(o_bits of the last block))
         See `argmax.result_layout`.
     tap_NAME : Out(payload, valid, ready)
-        With `taps`: the output stream of the block NAME, for all but the last.
+        With `taps`: the stream NAME, for all between two blocks.
     """
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, blocks: tuple[BlockSpec, ...], *, taps: bool = False) -> None:
-        self.blocks = blocks
-        self.names = block_names(blocks)
-        self.taps = self.names[:-1] if taps else []
+    def __init__(self, pipeline: Pipeline, *, taps: bool = False) -> None:
+        self.pipeline = pipeline
+        self.taps = taps
         ports: dict[str, wiring.Member] = {
-            "i": In(stream.Signature(blocks[0].i_bits)),
-            "o": Out(stream.Signature(blocks[-1].o_bits)),
+            "i": In(stream.Signature(pipeline.input.bits)),
+            "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
         }
-        for name, block in zip(self.taps, blocks, strict=False):
-            ports[f"tap_{name}"] = Out(
-                wiring.Signature({"payload": Out(block.o_bits), "valid": Out(1), "ready": Out(1)})
+        for inner in pipeline.inner if taps else ():
+            ports[f"tap_{inner.name}"] = Out(
+                wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})
             )
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        upstream = wiring.flipped(self.i)
-        for name, spec in zip(self.names, self.blocks, strict=True):
-            block = GATEWARE[type(spec)](spec)
-            m.submodules[name] = block
-            wiring.connect(m, upstream, block.i)
-            upstream = block.o
-            if name in self.taps:
-                tap = getattr(self, f"tap_{name}")
+        sources: dict[int, Any] = {0: wiring.flipped(self.i)}
+        for node in self.pipeline.nodes:
+            block: Any = GATEWARE[type(node.block)](node.block)
+            m.submodules[node.block.name] = block
+            for number, source in enumerate(node.inputs):
+                wiring.connect(m, sources[source], getattr(block, "i" if len(node.inputs) == 1 else f"i{number}"))
+            for number, output in enumerate(node.outputs):
+                sources[output] = getattr(block, "o" if len(node.outputs) == 1 else f"o{number}")
+        for index, inner in enumerate(self.pipeline.streams[1:-1], 1):
+            if self.taps:
+                tap = getattr(self, f"tap_{inner.name}")
                 m.d.comb += [
-                    tap.payload.eq(upstream.payload),
-                    tap.valid.eq(upstream.valid),
-                    tap.ready.eq(upstream.ready),
+                    getattr(tap, part).eq(getattr(sources[index], part)) for part in ("payload", "valid", "ready")
                 ]
-        wiring.connect(m, upstream, wiring.flipped(self.o))
+        wiring.connect(m, sources[len(self.pipeline.streams) - 1], wiring.flipped(self.o))
         return m

@@ -6,7 +6,10 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Fifo", "following"]
+from ..blocks import FifoSpec
+from ..blocks.memories import is_block
+
+__all__ = ["Buffer", "Fifo", "following"]
 
 
 def following(value: Signal, end: int) -> Value:
@@ -21,7 +24,11 @@ class Fifo(wiring.Component):
 
     A beat taken in one cycle is offered in the next. Moves a beat every cycle from depth 2 on.
 
-    Resources: an output register, and a LUT RAM of ``depth - 1`` words (a register for one word).
+    | depth                               | resources, in words of `width` bits                       |
+    |-------------------------------------|-----------------------------------------------------------|
+    | 2                                   | 2 registers                                               |
+    | more                                | 1 register, a LUT RAM of ``depth - 1``                    |
+    | where block RAM pays (`is_block`)   | 2 registers, 2 LUTs a bit, a block RAM of ``depth - 2``   |
 
     Parameters
     ----------
@@ -61,7 +68,7 @@ class Fifo(wiring.Component):
             store_it.eq(take & ((self.o.valid & ~give) | (stored != 0))),
         ]
         m.d.sync += stored.eq(stored + store_it - fetch)
-        oldest = self._store(m, waiting, store_it, fetch)
+        oldest = self._store(m, stored, store_it, fetch)
         with m.If(fetch):
             m.d.sync += self.o.payload.eq(oldest)
         with m.Elif(take & ~store_it):
@@ -72,17 +79,24 @@ class Fifo(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         return m
 
-    def _store(self, m: Module, words: int, put: Signal, fetch: Signal) -> Signal:
+    def _store(self, m: Module, stored: Signal, put: Signal, fetch: Signal) -> Value:
         """Where beats wait for the output register; the oldest one of them."""
+        words = self.depth - 1
+        block = is_block(self.depth, self.width)
         if words == 1:
             # A memory of one word has an address of no bits, which not all tools take well.
             word = Signal(self.width, reset_less=True)
             with m.If(put):
                 m.d.sync += word.eq(self.i.payload)
             return word
-        m.submodules.memory = store = memory.Memory(shape=self.width, depth=words, init=[])
-        write, read = store.write_port(), store.read_port(domain="comb")
-        w_at, r_at = Signal(range(words)), Signal(range(words))
+        if block:
+            # The oldest one that waits is outside, at the output of the memory or in a register.
+            words -= 1
+        m.submodules.memory = store = memory.Memory(
+            shape=self.width, depth=words, init=[], attrs={"ram_style": "block"} if block else {}
+        )
+        write, read = store.write_port(), store.read_port(domain="sync" if block else "comb")
+        w_at, r_at = Signal(range(words)), Signal(range(words), init=int(block))
         m.d.comb += [
             write.en.eq(put),
             write.addr.eq(w_at),
@@ -93,4 +107,30 @@ class Fifo(wiring.Component):
             m.d.sync += w_at.eq(following(w_at, words))
         with m.If(fetch):
             m.d.sync += r_at.eq(following(r_at, words))
-        return read.data
+        if not block:
+            return read.data
+
+        # With each beat that goes on, the memory reads the one behind the next. That comes too early
+        # for a beat which is not there yet when it would be read: it waits in the register.
+        late = Signal(self.width, reset_less=True)
+        is_late = Signal()
+        m.d.comb += read.en.eq(fetch)
+        with m.If(put & (stored == fetch)):
+            m.d.sync += [late.eq(self.i.payload), is_late.eq(1)]
+        with m.Elif(fetch):
+            m.d.sync += is_late.eq(0)
+        return Mux(is_late, late, read.data)
+
+
+class Buffer(Fifo):
+    """A FIFO as a block of its own, see `Fifo`.
+
+    Members
+    -------
+    i : In(stream.Signature(spec.bits))
+    o : Out(stream.Signature(spec.bits))
+    """
+
+    def __init__(self, spec: FifoSpec) -> None:
+        self.spec = spec
+        super().__init__(width=spec.bits, depth=spec.depth)

@@ -7,10 +7,11 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks import MatVecSpec
+from ..blocks.memories import is_block
 from .credits import CreditedOutput
 from .fifo import following
 from .pe import ProcessingElements
-from .rom import Rom
+from .rom import ClassRom, Rom
 
 __all__ = ["MatVec"]
 
@@ -18,25 +19,29 @@ __all__ = ["MatVec"]
 class MatVec(wiring.Component):
     """Multiplies each vector with the weights; hands on thresholded bits or accumulators.
 
-    Input beats are words of S bits, output beats P neurons. A vector is kept in a buffer and
+    Input beats are words of S elements, output beats P neurons. A vector is kept in a buffer and
     replayed for each group of P neurons, while the next one loads beside it. The datapath never
     stalls: the last word of a group is issued only when the output has a place for the result.
+    The G vectors of a pixel differ in nothing but their weights and presets, which follow each other
+    in their memories. V frames go side by side through V copies of the datapath.
 
     | property          | formula                                                                |
     |-------------------|------------------------------------------------------------------------|
-    | cycles a vector   | ``neuron_folds * synapse_folds`` = ceil(M/P) * ceil(K/S)               |
+    | cycles a vector   | ``fold`` = ``neuron_folds * synapse_folds`` = ceil(M/P) * ceil(K/S)    |
     | latency           | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output   |
-    | weight memory     | ``cycles`` words of P*S bits                                           |
-    | input buffer      | ``buffer_words`` words of S bits                                       |
-    | popcount          | P times S lanes, see `pe`                                              |
+    | weight memory     | ``G * fold`` words of P*S times the planes of a weight                 |
+    | preset memory     | ``classes * G * neuron_folds`` words of P accumulators                 |
+    | input buffer      | ``buffer_words`` words of S*B*V bits                                   |
+    | sums              | P*V dot products of S lanes, see `pe`                                  |
 
     The input may carry anything in the lanes that pad the last word of a vector.
 
     Members
     -------
-    i : In(stream.Signature(S))
-    o : Out(stream.Signature(P * o_lane_bits))
-        The last beat of a vector is padded with zeros.
+    i : In(stream.Signature(S * V * B))
+        Lane s of frame v has the bits from ``(s * V + v) * B`` on.
+    o : Out(stream.Signature(P * V * o_lane_bits))
+        Element p of frame v likewise; the last beat of a vector is padded with zeros.
     """
 
     i: stream.Interface
@@ -49,9 +54,8 @@ class MatVec(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
-        stages = spec.popcount.stages(spec.simd)
         m.submodules.elements = elements = ProcessingElements(
-            pe=spec.pe, simd=spec.simd, width=spec.acc_bits, popcount=spec.popcount
+            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.popcount, streams=spec.streams
         )
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
@@ -76,16 +80,16 @@ class MatVec(wiring.Component):
             with m.If(last):
                 m.d.sync += group.eq(following(group, spec.neuron_folds))
 
-        m.submodules.weights = weights = Rom(words=spec.weight_words(), width=spec.lanes)
+        m.submodules.weights = weights = Rom(words=spec.weight_words(), width=spec.weight_width)
         m.d.comb += [weights.step.eq(issue), elements.w.eq(weights.data)]
 
-        # What is known of a word at its issue travels beside its popcount.
+        # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group)]
-        for stage in range(1 + stages):
+        for stage in range(1 + spec.dot.stages(spec.popcount)):
             marks.append(Signal(4, name=f"marks_{stage}"))
             m.d.sync += marks[-1].eq(marks[-2])
         valid, first, last, last_group = marks[-1]
-        m.submodules.presets = presets = Rom(words=spec.preset_words(), width=spec.pe * spec.acc_bits)
+        m.submodules.presets = presets = self._presets()
         m.d.comb += [
             # One cycle ahead: the memory answers in the next.
             presets.step.eq(marks[-2][0] & marks[-2][1]),
@@ -99,15 +103,23 @@ class MatVec(wiring.Component):
         m.d.comb += [output.done.eq(done), output.result.eq(self._result(elements.acc, ends))]
         return m
 
+    def _presets(self) -> Rom:
+        spec = self.spec
+        words, width = spec.preset_words(), spec.pe * spec.acc_bits
+        if len(spec.presets) == 1:
+            return Rom(words=words, width=width)
+        return ClassRom(words=words, width=width, rows=spec.row_classes, columns=spec.column_classes)
+
     def _result(self, acc: Signal, ends: Signal) -> Value:
         """The output beat; `ends` marks the last one of a vector."""
         spec = self.spec
-        accumulators = [acc.word_select(p, spec.acc_bits) for p in range(spec.pe)]
-        if spec.threshold:
-            return Cat(~value[-1] for value in accumulators)
-        values = [Cat(Const(int(spec.odd), 1), value) for value in accumulators]
-        for p in range(spec.rows - (spec.neuron_folds - 1) * spec.pe, spec.pe):
-            values[p] = Mux(ends, 0, values[p])
+        values: list[Value] = []
+        for n in range(spec.pe * spec.streams):
+            value = acc.word_select(n, spec.acc_bits)
+            value = ~value[-1] if spec.threshold else Cat(Const(spec.low, spec.shift), value)
+            if n // spec.streams >= spec.rows - (spec.neuron_folds - 1) * spec.pe:
+                value = Mux(ends, 0, value)
+            values.append(value)
         return Cat(*values)
 
     def _buffer(
@@ -122,13 +134,18 @@ class MatVec(wiring.Component):
         """
         spec = self.spec
         words, length = spec.buffer_words, spec.synapse_folds
-        m.submodules.buffer = store = memory.Memory(shape=spec.simd, depth=words, init=[])
+        # Left to itself, a small one becomes LUT RAM, and block RAM where a family has no LUT RAM.
+        attrs = {"ram_style": "block"} if is_block(words, spec.i_bits) else {}
+        m.submodules.buffer = store = memory.Memory(shape=spec.i_bits, depth=words, init=[], attrs=attrs)
         write, read = store.write_port(), store.read_port()
         held, unread = Signal(range(words + 1)), Signal(range(words + 1))
         w_at, r_at, base = Signal(range(words)), Signal(range(words)), Signal(range(words))
         w_word = Signal(range(length))
         take, arrived = Signal(), Signal()
-        kept = spec.columns - (length - 1) * spec.simd
+        kept = (spec.columns - (length - 1) * spec.simd) * spec.streams * spec.lane_bits
+        # Numbers in two's complement, counted from the lowest one up.
+        flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
+        arriving = self.i.payload ^ flips if spec.flip else self.i.payload
         m.d.comb += [
             arrived.eq(unread != 0),
             self.i.ready.eq(held != words),
@@ -136,7 +153,7 @@ class MatVec(wiring.Component):
             write.en.eq(take),
             write.addr.eq(w_at),
             # Padding must not count, whatever the stream carries there.
-            write.data.eq(Mux(w_word == length - 1, self.i.payload[:kept], self.i.payload)),
+            write.data.eq(Mux(w_word == length - 1, arriving[:kept], arriving)),
             read.en.eq(1),
             read.addr.eq(r_at),
             x.eq(read.data),

@@ -1,4 +1,4 @@
-"""Processing elements from ECP5 carry cells (CCU2C): XNOR, popcount, accumulate and preset absorbed.
+"""Processing elements from ECP5 carry cells (CCU2C): gates, sum, accumulation and preset absorbed.
 
 Half a CCU2C is a LUT4 ``p`` of (A, B, C, D), a LUT2 ``g`` of (A, B) that is the same truth table at
 C = D = 0, and a carry: ``sum = p ^ cin``, ``cout = cin if p else g``. So it adds two bits u and v if
@@ -6,7 +6,8 @@ C = D = 0, and a carry: ``sum = p ^ cin``, ``cout = cin if p else g``. So it add
 
 - Two lanes: ``p = x0 ^ w0 ^ x1 ^ w1`` has ``g = x0 ^ w0``. That counts mismatches, where XNOR would
   need the inverted g. Full adders are self-dual, though: three mismatches counted, every bit
-  inverted, are three matches counted. The next level inverts for nothing.
+  inverted, are three matches counted. The next level inverts for nothing. AND fits as it is, and
+  NAND like XNOR.
 - The accumulator: ``p = count ^ (preset if first else acc)`` has ``g = count``.
 - A separator between two adders: ``p = 0, g = c``; its sum is the carry of the adder before, its
   carry out is c, which may be an XNOR as well.
@@ -17,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 
-from ..compressor import Add, Popcount, best_count
-from .popcount import Operation, Tree
+from ..compressor import DotProduct, Part, Plane, Popcount
+from ..trees import Add
+from .popcount import Operation, Tree, part_trees, sum_parts
 
 __all__ = ["ecp5_sums"]
 
@@ -43,10 +45,30 @@ class Bit:
 
 @dataclass(frozen=True)
 class Lane:
-    """One input and its weight: 1 where they match."""
+    """One bit of an input and of its weight, combined as the plane says."""
 
     x: Value
     w: Value
+    plane: Plane = field(default_factory=lambda: Plane(xnor=True))
+
+    @property
+    def inverted(self) -> bool:
+        """Whether it is the inverse of what cells compute, see `raw`."""
+        return self.plane.xnor or self.plane.negative
+
+    def raw(self, a: int, b: int) -> int:
+        """XOR or AND."""
+        return a ^ b if self.plane.xnor else a & b
+
+    def table(self, a: int, b: int) -> int:
+        """The lane itself."""
+        return self.raw(a, b) ^ self.inverted
+
+    @property
+    def value(self) -> Value:
+        """The lane, from a LUT."""
+        raw = self.x ^ self.w if self.plane.xnor else self.x & self.w
+        return ~raw if self.inverted else raw
 
 
 @dataclass(frozen=True)
@@ -70,34 +92,35 @@ def _table(p: Callable[[int, int, int, int], int], g: Callable[[int, int], int] 
     return init
 
 
-def separator(carry: Bit | Lane | None, *, mismatch: bool = False) -> Position:
-    """Ends an adder and starts the next with `carry`, or with that lane's mismatch."""
+def separator(carry: Bit | Lane | None, *, inverted: bool = False) -> Position:
+    """Ends an adder and starts the next with `carry`, or with its inverse."""
 
     def nothing(a: int, b: int, c: int, d: int) -> int:
         return 0
 
     if carry is None:
-        # A lane that is not there matches nothing.
-        constant = ONE if mismatch else ZERO
-        return Position((ZERO, ZERO, ONE, ONE), _table(nothing, lambda a, b: int(mismatch)), constant)
+        # Nothing, inverted, is a one.
+        constant = ONE if inverted else ZERO
+        return Position((ZERO, ZERO, ONE, ONE), _table(nothing, lambda a, b: int(inverted)), constant)
     if isinstance(carry, Lane):
-        return Position((carry.x, carry.w, ONE, ONE), _table(nothing, lambda a, b: a ^ b ^ (not mismatch)))
-    wire = None if carry.inverted else carry.wire
-    return Position((carry.wire, ZERO, ONE, ONE), _table(nothing, lambda a, b: a ^ carry.inverted), wire)
+        table = carry.table
+        return Position((carry.x, carry.w, ONE, ONE), _table(nothing, lambda a, b: table(a, b) ^ inverted))
+    flip = carry.inverted ^ inverted
+    return Position((carry.wire, ZERO, ONE, ONE), _table(nothing, lambda a, b: a ^ flip), None if flip else carry.wire)
 
 
 def adder(u: Bit | Lane, v: Bit | Lane) -> Position:
-    """Adds two bits. Two lanes give the sum of their mismatches, anything else that of matches."""
+    """Adds two bits; of two lanes, which must be inverted both or neither, what they are without that."""
     if isinstance(u, Bit) and isinstance(v, Lane):
         u, v = v, u
     if isinstance(u, Lane) and isinstance(v, Lane):
-        return Position((u.x, u.w, v.x, v.w), _table(lambda a, b, c, d: a ^ b ^ c ^ d))
+        one, two = u.raw, v.raw
+        return Position((u.x, u.w, v.x, v.w), _table(lambda a, b, c, d: one(a, b) ^ two(c, d)))
     assert isinstance(v, Bit)
     other = v.inverted
     if isinstance(u, Lane):
-        return Position(
-            (u.x, u.w, v.wire, ONE), _table(lambda a, b, c, d: a ^ b ^ 1 ^ c ^ other, lambda a, b: a ^ b ^ 1)
-        )
+        table = u.table
+        return Position((u.x, u.w, v.wire, ONE), _table(lambda a, b, c, d: table(a, b) ^ c ^ other, table))
     flip = u.inverted
     return Position((u.wire, v.wire, ONE, ONE), _table(lambda a, b, c, d: a ^ flip ^ b ^ other, lambda a, b: a ^ flip))
 
@@ -172,38 +195,59 @@ class Chains:
         self.positions, self.users, self.count = [], [], self.count + 1
 
 
-def _add_level(m: Module, trees: list[Tree], level: int, limit: int) -> None:
+def _wire(m: Module, lane: Bit | Lane, name: str) -> Bit:
+    """A value on a wire."""
+    if isinstance(lane, Bit):
+        return lane
+    wire = Signal(name=name)
+    m.d.comb += wire.eq(lane.value)
+    return Bit(wire)
+
+
+def _add_level(m: Module, trees: list[Tree], level: int, name: str, limit: int) -> None:
     """The adders of a level, of all elements."""
-    chains = Chains(m, f"chain{level}", limit)
+    chains = Chains(m, name, limit)
     for tree in trees:
         for operation in tree.adders(level):
             node = operation.node
             assert isinstance(node, Add)
-            bits = [
-                tree.values[key] + [Bit(ZERO)] * (node.positions - len(tree.values[key])) for key in operation.operands
-            ]
+            first, second = (tree.values[key] for key in operation.operands)
+            low, first = _filled(first[: node.shift], node.shift), first[node.shift :]
+            columns = list(zip(_filled(first, node.positions), _filled(second, node.positions), strict=True))
             carry = None if operation.carry is None else tree.values[operation.carry][0]
-            lanes = all(isinstance(bit, Lane) for column in bits for bit in column)
+            # Two lanes in each position may be counted inverted, but then it must be all of them.
+            kinds = {bit.inverted if isinstance(bit, Lane) else None for column in columns for bit in column}
+            inverted = kinds == {True}
+            if len(kinds) > 1:
+                columns = [(u, _wire(m, v, f"{tree.name}_lane") if isinstance(u, Lane) else v) for u, v in columns]
 
             def done(
-                sums: list[Value], tree: Tree = tree, operation: Operation = operation, lanes: bool = lanes
+                sums: list[Value],
+                tree: Tree = tree,
+                operation: Operation = operation,
+                low: list[Bit | Lane] = low,
+                inverted: bool = inverted,
             ) -> None:
-                tree.values[operation] = [Bit(wire, lanes) for wire in sums]
+                tree.values[operation] = low + [Bit(wire, inverted) for wire in sums]
 
             chains.add(
-                separator(carry, mismatch=lanes), [adder(u, v) for u, v in zip(*bits, strict=True)], node.bits, done
+                separator(carry, inverted=inverted), [adder(u, v) for u, v in columns], node.bits - node.shift, done
             )
     chains.close()
 
 
+def _filled(bits: list[Bit | Lane], length: int) -> list[Bit | Lane]:
+    return bits + [Bit(ZERO)] * (length - len(bits))
+
+
 def _register(m: Module, trees: list[Tree], name: str) -> None:
-    """Put a register behind every value; lanes that wait become XNOR bits."""
+    """Put a register behind every value; lanes that wait become single bits."""
     for tree in trees:
         values = [bit for value in tree.values.values() for bit in value]
         if not values:
             continue
         stage = Signal(len(values), name=f"{tree.name}_{name}", reset_less=True)
-        m.d.sync += stage.eq(Cat(*(~(bit.x ^ bit.w) if isinstance(bit, Lane) else bit.wire for bit in values)))
+        m.d.sync += stage.eq(Cat(*(bit.value if isinstance(bit, Lane) else bit.wire for bit in values)))
         rest = iter(stage)
         tree.values = {
             key: [Bit(next(rest), isinstance(bit, Bit) and bit.inverted) for bit in value]
@@ -212,50 +256,64 @@ def _register(m: Module, trees: list[Tree], name: str) -> None:
 
 
 def ecp5_sums(
-    m: Module, x: Value, w: Value, first: Value, preset: Value, accs: list[Signal], popcount: Popcount
+    m: Module,
+    pairs: Callable[[int, int, int], tuple[Value, Value]],
+    first: Value,
+    presets: list[Value],
+    accs: list[Signal],
+    dot: DotProduct,
+    popcount: Popcount,
 ) -> list[Value]:
-    """What each accumulator takes next, ``popcount.stages`` cycles after its x and w.
+    """What each accumulator takes next, ``dot.stages(popcount)`` cycles after its x and w.
 
     | part                    | LUT sites (without what nextpnr adds at the ends of chains)              |
     |-------------------------|--------------------------------------------------------------------------|
-    | popcount                | ``best_count("ecp5", ...).cost``, tending to 1.5 a lane                 |
+    | sum                     | ``dot.plan(popcount).cost``; of XNOR bits 1.5 a lane                     |
     | accumulator of T bits   | T + 1                                                                    |
     | each chain              | at most 2: its first and, to make it even, its last position             |
+
+    Parameters
+    ----------
+    pairs : callable
+        One bit of all inputs, and the weights that go with it, of an element, a plane and a bit.
+    presets : list of Value
+        For each accumulator.
     """
-    size, width = len(x), len(accs[0])
+    width = len(accs[0])
     each = popcount.levels_per_stage
     limit = CHAIN if each else CHAIN_UNREGISTERED
-    plan = best_count("ecp5", each, size)
-    trees = []
-    for p in range(len(accs)):
-        lanes = [Lane(x[s], w[p * size + s]) for s in range(size)]
-        tree = Tree(plan.tree, f"pe{p}", lanes)
-        if plan.carry:
-            tree.keep(lanes[-1])
-        trees.append(tree)
-    for level in range(1, plan.levels + 1):
-        _add_level(m, trees, level, limit)
-        for tree in trees:
-            tree.forget(level)
-        if each and level % each == 0:
-            _register(m, trees, f"stage{level}")
+    plan = dot.plan(popcount)
 
+    def lanes(element: int, part: Part) -> list[Lane] | list[list[Lane]]:
+        found = []
+        for n, low in part.sources:
+            bits = [pairs(element, n, bit) for bit in (range(dot.bits) if plan.words else (low,))]
+            found += [[Lane(x[s], w[s], dot.planes[n]) for x, w in bits] for s in range(dot.simd)]
+        return found if plan.words else [lane for word in found for lane in word]
+
+    def levels(trees: list[Tree], done: int, count: int) -> None:
+        for level in range(1, count + 1):
+            _add_level(m, trees, level, f"chain{done + level}", limit)
+            for tree in trees:
+                tree.forget(level)
+            if each and (done + level) % each == 0:
+                _register(m, trees, f"stage{done + level}")
+
+    trees = sum_parts(plan, part_trees(plan, len(accs), lanes), levels, Bit(ZERO))
     chains = Chains(m, "total", limit)
-    totals: list[Value] = [ZERO] * len(accs)
+    low = min(plan.exponent, width)
+    # The lowest bits of an accumulator only change when it starts.
+    totals = [Mux(first, start, acc)[:low] if low else Const(0, 0) for start, acc in zip(presets, accs, strict=True)]
     for p, (tree, acc) in enumerate(zip(trees, accs, strict=True)):
-        start = [preset[p * width + i] for i in range(width)]
-        count = tree.total
-        if count and isinstance(count[0], Lane):
-            # One lane is all there is: it goes through the carry, too.
-            match = Signal(name=f"pe{p}_match")
-            m.d.comb += match.eq(~(count[0].x ^ count[0].w))
-            count = [Bit(match)]
+        # A lane that is there as it came goes through the carry, too.
+        count = [_wire(m, bit, f"pe{p}_match") for bit in tree.total]
         count = (count + [Bit(ZERO)] * width)[:width]
-        positions = [accumulator(count[i], first, acc[i], start[i]) for i in range(width)]
+        positions = [accumulator(count[i - low], first, acc[i], presets[p][i]) for i in range(low, width)]
 
         def done(sums: list[Value], p: int = p) -> None:
-            totals[p] = Cat(*sums)
+            totals[p] = Cat(totals[p], *sums)
 
-        chains.add(separator(tree.kept_bit), positions, width, done)
+        if positions:
+            chains.add(separator(tree.kept_bit), positions, len(positions), done)
     chains.close()
     return totals

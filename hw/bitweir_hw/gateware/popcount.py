@@ -1,4 +1,4 @@
-"""Popcounts of many elements at once, level by level, from portable operators."""
+"""Dot products of many elements at once, level by level, from portable operators."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
-from ..compressor import Add, Lanes, Node, Popcount, best_count, walk, xc7_split
+from ..compressor import DotPlan, Part, Popcount
+from ..trees import Add, Count, Lanes, Node, Word, walk, xc7_split
 
-__all__ = ["Operation", "Tree", "count_bits", "register"]
+__all__ = ["Levels", "Operation", "Tree", "add_parts", "count_bits", "part_trees", "register", "sum_parts"]
 
 #: Longest fused chain, in adder positions. Timing analysis sees a chain as one path from end to
 #: end, and compiled simulators are fastest with words of up to 64 bits.
@@ -39,7 +40,7 @@ class Tree:
     name : str
         Prefix of the names of signals.
     lanes : sequence
-        One value for each lane, of any kind that the caller understands.
+        One value for each lane, of any kind that the caller understands, or a list of them for each word.
     """
 
     def __init__(self, node: Node | None, name: str, lanes: Any) -> None:
@@ -64,7 +65,7 @@ class Tree:
             if isinstance(node, Add):
                 a, b = place(node.a), place(node.b)
                 operation = Operation(node, (a, b), next(single) if node.carry else None)
-            elif node.size == 1:
+            elif isinstance(node, Word) or node.size == 1:
                 return next(single)
             else:
                 operation = Operation(node, tuple(next(numbers[node.size])))
@@ -73,7 +74,9 @@ class Tree:
             return operation
 
         self.result = place(node)
-        self.values = {number: [lanes[number]] for number in range(first, node.size)}
+        for number in range(first, node.size):
+            lane = lanes[number]
+            self.values[number] = lane if isinstance(lane, list) else [lane]
 
     def adders(self, level: int) -> Iterator[Operation]:
         """Operations of a level (from 1), without those on lanes only."""
@@ -103,6 +106,10 @@ class Tree:
     def total(self) -> list[Any]:
         """Bits of the count, after the last level."""
         return [] if self.result is None else self.values[self.result]
+
+
+#: Computes levels of trees: so many were done before, so many are to be done.
+Levels = Callable[[list[Tree], int, int], None]
 
 
 def register(m: Module, trees: list[Tree], name: str) -> None:
@@ -146,18 +153,27 @@ def _padded(bits: list[Any], length: int) -> list[Any]:
     return bits + [Const(0, 1)] * (length - len(bits))
 
 
+def _operands(tree: Tree, operation: Operation) -> tuple[list[Any], list[Any], list[Any]]:
+    """The bits that pass an adder by, and its two operands."""
+    assert isinstance(operation.node, Add)
+    a, b = (tree.values[key] for key in operation.operands)
+    shift = operation.node.shift
+    return _padded(a[:shift], shift), a[shift:], b
+
+
 def _add_apart(m: Module, trees: list[Tree], level: int) -> None:
     """The adders of a level, each with its own carry chain."""
     for tree in trees:
         sums = []
         for operation in tree.adders(level):
-            a, b = (Cat(*tree.values[key]) for key in operation.operands)
+            low, *addends = _operands(tree, operation)
+            a, b = (Cat(*bits) for bits in addends)
             if operation.carry is None:
                 total = a + b
             else:
                 # 1 + c in the lowest position makes c the carry into the next.
                 total = (Cat(Const(1, 1), a) + Cat(tree.values[operation.carry][0], b))[1:]
-            sums.append((operation, total))
+            sums.append((operation, Cat(*low, total) if low else total))
         if sums:
             word = Signal(sum(op.node.bits for op, _ in sums), name=f"{tree.name}_level{level}")
             m.d.comb += word.eq(Cat(*(total[: op.node.bits] for op, total in sums)))
@@ -171,7 +187,7 @@ def _add_fused(m: Module, trees: list[Tree], level: int) -> None:
     zero = Const(0, 1)
     a_word: list[Any] = []
     b_word: list[Any] = []
-    waiting: list[tuple[Tree, Operation, int]] = []
+    waiting: list[tuple[Tree, Operation, list[Any], int]] = []
     chains = 0
 
     def emit() -> None:
@@ -181,8 +197,9 @@ def _add_fused(m: Module, trees: list[Tree], level: int) -> None:
         chain = Signal(len(a_word) + 1, name=f"chain{level}_{chains}")
         chains += 1
         m.d.comb += chain.eq(Cat(*a_word) + Cat(*b_word))
-        for tree, operation, start in waiting:
-            tree.values[operation] = [chain[start + i] for i in range(operation.node.bits)]
+        for tree, operation, low, start in waiting:
+            high = [chain[start + i] for i in range(operation.node.bits - len(low))]
+            tree.values[operation] = low + high
         a_word.clear()
         b_word.clear()
         waiting.clear()
@@ -198,9 +215,10 @@ def _add_fused(m: Module, trees: list[Tree], level: int) -> None:
                 # The separator: hands out the carry of the adder before, and takes this one's.
                 a_word.append(carry)
                 b_word.append(carry)
-            waiting.append((tree, operation, len(a_word)))
-            for word, key in zip((a_word, b_word), operation.operands, strict=True):
-                word.extend(_padded(tree.values[key], positions))
+            low, *addends = _operands(tree, operation)
+            waiting.append((tree, operation, low, len(a_word)))
+            for word, bits in zip((a_word, b_word), addends, strict=True):
+                word.extend(_padded(bits, positions))
     emit()
 
 
@@ -224,57 +242,129 @@ def _count(
             register(m, trees, f"stage{done + level}")
 
 
-def count_bits(m: Module, lanes: list[Signal], popcount: Popcount) -> list[tuple[Value, Value | None]]:
-    """Count the ones of each word of `lanes`.
+def part_trees(plan: DotPlan, elements: int, lanes: Callable[[int, Part], Any]) -> list[list[Tree]]:
+    """The tree of each part of each element.
+
+    Parameters
+    ----------
+    lanes : callable
+        The lanes of a part of an element, as `Tree` takes them.
+    """
+    rows = []
+    for p in range(elements):
+        row = []
+        for part in plan.parts:
+            assert isinstance(part.count, Count)
+            given = lanes(p, part)
+            row.append(Tree(part.count.tree, _name(plan, p, part), given))
+            if part.count.carry:
+                row[-1].keep(given[-1])
+        rows.append(row)
+    return rows
+
+
+def _name(plan: DotPlan, element: int, part: Part) -> str:
+    return f"pe{element}" + (f"_weight{part.exponent}" if len(plan.parts) > 1 else "")
+
+
+def sum_parts(plan: DotPlan, rows: list[list[Tree]], levels: Levels, zero: Any) -> list[Tree]:
+    """Compute the parts of all elements, and add those of each; `zero` is a bit that is 0."""
+    levels([tree for row in rows for tree in row], 0, plan.inner)
+    return add_parts(plan, rows, levels, zero)
+
+
+def add_parts(plan: DotPlan, rows: list[list[Tree]], levels: Levels, zero: Any) -> list[Tree]:
+    """Add the parts of each element, which are there already."""
+    if len(plan.parts) == 1:
+        return [row[0] for row in rows]
+    sums = []
+    for p, row in enumerate(rows):
+        lanes: list[list[Any]] = []
+        for carry, n in plan.order:
+            first, *rest = plan.operands[n]
+            if carry:
+                lanes.append([row[first].kept_bit])
+                continue
+            bits = list(row[first].total)
+            for part in rest:
+                bits += [zero] * (plan.parts[part].exponent - plan.parts[first].exponent - len(bits))
+                bits += row[part].total
+            lanes.append(bits)
+        total = Tree(plan.tree, f"pe{p}_sum", lanes)
+        if plan.parts[0].count.carry:
+            total.keep(row[0].kept_bit)
+        sums.append(total)
+    levels(sums, plan.inner, plan.tree.level)
+    return sums
+
+
+def count_bits(
+    m: Module, plan: DotPlan, popcount: Popcount, elements: int, lanes: Callable[[int, Part], Any]
+) -> list[tuple[Value, Value | None]]:
+    """The dot product of each element.
+
+    Parameters
+    ----------
+    plan : DotPlan
+        Of `popcount`.
+    lanes : callable
+        See `part_trees`; all lanes of a part as one value that can be sliced, but a list of words.
 
     Returns
     -------
     list of (Value, Value or None)
-        For each word, ``popcount.stages`` cycles later: the count, and perhaps one bit that is to be
-        added to it.
+        For each element, ``stages`` cycles later: the sum, and perhaps one bit that is to be added to it.
     """
-    size = len(lanes[0])
     each = popcount.levels_per_stage
 
     def staged(level: int) -> bool:
         return bool(each) and level % each == 0
 
-    if popcount.style == "xc7":
-        return _count_xc7(m, lanes, staged)
-    plan = best_count(popcount.style, each, size)
-    trees = [Tree(plan.tree, f"pe{p}", word) for p, word in enumerate(lanes)]
-    if plan.carry:
-        for tree, word in zip(trees, lanes, strict=True):
-            tree.keep(word[-1])
-    _count(m, trees, fused=popcount.style != "tree", staged=staged)
-    return [(Cat(*tree.total), tree.kept_bit) for tree in trees]
+    def levels(trees: list[Tree], done: int, count: int) -> None:
+        _count(m, trees, fused=popcount.style != "tree", staged=staged, done=done, levels=count)
+
+    if popcount.style == "xc7" and not plan.words:
+        rows: list[list[Tree]] = [[] for _ in range(elements)]
+        for part in plan.parts:
+            names = [_name(plan, p, part) for p in range(elements)]
+            trees = _count_xc7(m, [lanes(p, part) for p in range(elements)], staged, names)
+            for level in range(part.count.levels + 1, plan.inner + 1):
+                if staged(level):
+                    register(m, trees, f"stage{level}")
+            for row, tree in zip(rows, trees, strict=True):
+                row.append(tree)
+        sums = add_parts(plan, rows, levels, Const(0, 1))
+    else:
+        sums = sum_parts(plan, part_trees(plan, elements, lanes), levels, Const(0, 1))
+    return [(Cat(*tree.total), tree.kept_bit) for tree in sums]
 
 
-def _count_xc7(m: Module, lanes: list[Signal], staged: Callable[[int], bool]) -> list[tuple[Value, Value | None]]:
+def _count_xc7(m: Module, lanes: list[Value], staged: Callable[[int], bool], names: list[str]) -> list[Tree]:
+    """The popcount of each word of `lanes`, as a tree that is done."""
     size = len(lanes[0])
     plan = xc7_split(size)
     groups, pairs = plan.groups, (size + 1) // 3
     sums, carries = [], []
-    for p, word in enumerate(lanes):
+    for name, word in zip(names, lanes, strict=True):
         # Full adders on whole words: bit i of each belongs to group i.
         a, b, c = word[:groups], word[groups : groups + pairs], word[groups + pairs :]
-        total = Signal(groups, name=f"pe{p}_sums", reset_less=True)
-        carry = Signal(pairs, name=f"pe{p}_carries", reset_less=True)
+        total = Signal(groups, name=f"{name}_sums", reset_less=True)
+        carry = Signal(pairs, name=f"{name}_carries", reset_less=True)
         domain = m.d.sync if staged(1) else m.d.comb
         domain += [total.eq(a ^ b ^ c), carry.eq((a & b) | (c & (a ^ b)))]
-        sums.append(Tree(plan.sums.tree, f"pe{p}_sum", total))
-        carries.append(Tree(plan.carries, f"pe{p}_carry", carry))
+        sums.append(Tree(plan.sums.tree, f"{name}_sum", total))
+        carries.append(Tree(plan.carries, f"{name}_carry", carry))
         if plan.sums.carry:
             sums[-1].keep(total[-1])
         if plan.merge_carry:
             carries[-1].keep(carry[-1])
     _count(m, sums + carries, fused=True, staged=staged, done=1, levels=plan.inner)
     merged = []
-    for p, (ones, twos) in enumerate(zip(sums, carries, strict=True)):
+    for name, ones, twos in zip(names, sums, carries, strict=True):
         bits = ones.total or [Const(0, 1)]
         if plan.merges:
             high, other = Cat(*bits[1:]), Cat(*twos.total)
-            total = Signal(max(len(high), len(other)) + 1, name=f"pe{p}_merged")
+            total = Signal(max(len(high), len(other)) + 1, name=f"{name}_merged")
             if plan.merge_carry:
                 m.d.comb += total.eq((Cat(Const(1, 1), high) + Cat(twos.kept_bit, other))[1:])
             else:
@@ -282,7 +372,7 @@ def _count_xc7(m: Module, lanes: list[Signal], staged: Callable[[int], bool]) ->
             bits = [bits[0], *total]
         else:
             bits = [bits[0], *twos.total] if ones.levels == [] else bits
-        result = Tree(None, f"pe{p}", [])
+        result = Tree(None, name, [])
         result.values = {0: bits[: size.bit_length()]}
         result.result = 0
         if plan.sums.carry:
@@ -290,4 +380,4 @@ def _count_xc7(m: Module, lanes: list[Signal], staged: Callable[[int], bool]) ->
         merged.append(result)
     if plan.merges and staged(plan.levels):
         register(m, merged, f"stage{plan.levels}")
-    return [(Cat(*result.total), result.kept_bit) for result in merged]
+    return merged

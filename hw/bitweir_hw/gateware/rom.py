@@ -1,24 +1,24 @@
-"""A read-only memory that is read from its first word to its last, and round again."""
+"""Read-only memories whose words come in a fixed order."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..blocks.memories import is_block
 from .fifo import following
 
-__all__ = ["Rom"]
-
-#: Up to this depth LUTs serve better: a block RAM is 256 to 1024 words deep on all families.
-LUT_DEPTH = 32
+__all__ = ["ClassRom", "Rom"]
 
 
 class Rom(wiring.Component):
-    """Gives its words in order.
+    """Gives its words in order, and round again.
 
-    Resources: ``ceil(width / W) * ceil(depth / D)`` block RAMs of D words of W bits above
-    `LUT_DEPTH` words, LUTs below; one word is wires.
+    Resources: ``ceil(width / W) * ceil(depth / D)`` block RAMs of D words of W bits where
+    `blocks.memories.is_block` says so, LUTs elsewhere; one word is wires.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class Rom(wiring.Component):
         if depth == 1:
             m.d.comb += self.data.eq(self.words[0])
             return m
-        style = "block" if depth > LUT_DEPTH else "logic"
+        # "distributed" would be an error: no family has a LUT RAM that is read-only.
+        style = "block" if is_block(depth, self.width) else "logic"
         m.submodules.memory = store = memory.Memory(
             shape=self.width, depth=depth, init=self.words, attrs={"rom_style": style}
         )
@@ -54,5 +55,65 @@ class Rom(wiring.Component):
         at = Signal(range(depth))
         m.d.comb += [read.addr.eq(at), read.en.eq(1), self.data.eq(read.data)]
         with m.If(self.step):
-            m.d.sync += at.eq(following(at, depth))
+            m.d.sync += at.eq(self._following(m, at))
         return m
+
+    def _following(self, m: Module, at: Signal) -> Value:
+        """The address after this one."""
+        return following(at, len(self.words))
+
+
+class ClassRom(Rom):
+    """Gives the words of each pixel of a map, those of the class that the pixel has.
+
+    Resources: as `Rom`, and counters of columns and rows with a few comparators.
+
+    Parameters
+    ----------
+    words : list of int
+        For each class of rows, for each class of columns, the same number of words.
+    width : int
+        Bits of a word.
+    rows, columns : sequence of int
+        A class from 0 on for each row and column of pixels, rising by at most 1.
+    """
+
+    def __init__(self, *, words: list[int], width: int, rows: Sequence[int], columns: Sequence[int]) -> None:
+        super().__init__(words=words, width=width)
+        self.rows, self.columns = rows, columns
+
+    def _following(self, m: Module, at: Signal) -> Value:
+        # From a word to the one after it in the memory, which also is the first one of the next class;
+        # or back, to the first word of the same class or of the same row of classes, or of all.
+        band = len(self.words) // (max(self.rows) + 1)
+        each = band // (max(self.columns) + 1)
+        (last,) = _count(m, "word", self.step, each, ({each - 1},))
+        ends, more = _count(m, "column", self.step & last, len(self.columns), _marks(self.columns))
+        bottom, lower = _count(m, "row", self.step & last & ends, len(self.rows), _marks(self.rows))
+        back = Signal(range(len(self.words) + 1))
+        with m.If(~last):
+            m.d.comb += back.eq(0)
+        with m.Elif(~ends):
+            m.d.comb += back.eq(Mux(more, 0, each))
+        with m.Elif(~bottom):
+            m.d.comb += back.eq(Mux(lower, 0, band))
+        with m.Else():
+            m.d.comb += back.eq(len(self.words))
+        return at + 1 - back
+
+
+def _marks(classes: Sequence[int]) -> tuple[set[int], set[int]]:
+    """The last number, and those after which the class rises."""
+    return {len(classes) - 1}, {n for n in range(len(classes) - 1) if classes[n] != classes[n + 1]}
+
+
+def _count(m: Module, name: str, step: Value, end: int, marks: tuple[set[int], ...]) -> list[Signal]:
+    """Count from 0 to ``end - 1`` and round; whether the number is among each of the marks, from registers."""
+    at = Signal(range(end), name=name)
+    flags = [Signal(init=0 in numbers, name=f"{name}_is{n}") for n, numbers in enumerate(marks)]
+    with m.If(step):
+        m.d.sync += at.eq(following(at, end))
+        for flag, numbers in zip(flags, marks, strict=True):
+            before = [at == (number - 1) % end for number in sorted(numbers)]
+            m.d.sync += flag.eq(Cat(*before).any() if before else 0)
+    return flags

@@ -1,0 +1,20 @@
+"""Small sums that all specifications need."""
+
+from __future__ import annotations
+
+__all__ = ["ceil_div", "divisors", "signed_bits"]
+
+
+def ceil_div(a: int, b: int) -> int:
+    """The quotient, rounded up."""
+    return -(-a // b)
+
+
+def signed_bits(low: int, high: int) -> int:
+    """Bits of the two's complement number that holds `low` to `high`."""
+    return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
+
+
+def divisors(number: int) -> list[int]:
+    """All divisors, ascending."""
+    return [d for d in range(1, number + 1) if number % d == 0]

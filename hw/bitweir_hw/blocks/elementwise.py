@@ -1,0 +1,374 @@
+"""Blocks that work on each element by itself, or on those that meet: thresholds, affine maps, pools, sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..layers import Format, Integers
+from .arithmetic import ceil_div
+from .memories import Memory
+
+__all__ = ["AffineSpec", "JoinSpec", "PoolSpec", "ThresholdSpec"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ThresholdSpec:
+    """Codes from numbers: how many thresholds each reaches, see `gateware.threshold`.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it computes.
+    thresholds : int64 array, (C, T)
+        Ascending in each row, in terms of the element as a number.
+    lanes : int
+        Elements of a beat.
+    i_lane_bits : int
+        Bits of an element.
+    signed : bool
+        Whether elements are in two's complement.
+    o_lane_bits : int
+        Bits of a code.
+    pixels : int
+        Vectors of C elements in a frame.
+    streams : int
+        V, the frames side by side.
+    """
+
+    name: str
+    layer: str
+    thresholds: Integers
+    lanes: int
+    i_lane_bits: int
+    signed: bool
+    o_lane_bits: int
+    pixels: int = 1
+    streams: int = 1
+
+    #: Cycles from taking a beat to the write of its result: constants, comparison.
+    latency = 2
+
+    @property
+    def channels(self) -> int:
+        """C, the elements of a vector."""
+        return len(self.thresholds)
+
+    @property
+    def vector_beats(self) -> int:
+        """Beats of a vector."""
+        return ceil_div(self.channels, self.lanes)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each beat."""
+        return self.pixels * self.vector_beats
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.cycles
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.cycles
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results under way or waiting, so that a beat moves every cycle."""
+        return self.latency + 2
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.lanes * self.i_lane_bits * self.streams
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.lanes * self.o_lane_bits * self.streams
+
+    @property
+    def constant_bits(self) -> int:
+        """Bits of a threshold: one more than an element, so that it can be out of reach on both sides."""
+        return self.i_lane_bits + (1 if self.signed else 2)
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (
+            Memory(
+                role="thresholds",
+                depth=self.vector_beats,
+                width=self.lanes * self.thresholds.shape[1] * self.constant_bits,
+            ),
+            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AffineSpec:
+    """A scale and an offset for each channel, see `gateware.affine`.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it computes.
+    lanes : int
+        Elements of a beat.
+    i_lane_bits, o_lane_bits : int
+        Bits of an element before and after; after, signed.
+    format : Format or None
+        Of codes that arrive; None for signed numbers.
+    scale, offset : int64 array, (C,)
+    pixels : int
+        Vectors of C elements in a frame.
+    streams : int
+        V, the frames side by side.
+    """
+
+    name: str
+    layer: str
+    lanes: int
+    i_lane_bits: int
+    o_lane_bits: int
+    format: Format | None = None
+    scale: Integers
+    offset: Integers
+    pixels: int = 1
+    streams: int = 1
+
+    #: Cycles from taking a beat to the write of its result: constants, product.
+    latency = 2
+
+    @property
+    def channels(self) -> int:
+        """C, the elements of a vector."""
+        return len(self.scale)
+
+    @property
+    def vector_beats(self) -> int:
+        """Beats of a vector."""
+        return ceil_div(self.channels, self.lanes)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each beat."""
+        return self.pixels * self.vector_beats
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.cycles
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.cycles
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results under way or waiting, so that a beat moves every cycle."""
+        return self.latency + 2
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.lanes * self.i_lane_bits * self.streams
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.lanes * self.o_lane_bits * self.streams
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores: scales and offsets are counted with the results' width."""
+        return (
+            Memory(role="weights", depth=self.vector_beats, width=2 * self.lanes * self.o_lane_bits),
+            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolSpec:
+    """The largest or the sum of the elements in each window, for windows that do not overlap; see `gateware.pool`.
+
+    Beats arrive in the order of `shape`: row, column, word, tap. A window is `kernel` rows and columns
+    and all taps; rows and columns between windows, or after the last, are dropped.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it computes.
+    kind : str
+        ``"max"`` or ``"sum"``.
+    shape : (int, int, int, int)
+        Rows, columns, words of a pixel, beats of a word.
+    kernel, stride : (int, int)
+        Rows and columns; the stride is not less than the kernel.
+    taps : int
+        Elements of one channel that arrive in one beat: all lanes of the first tap, then of the next.
+    lanes : int
+        Channels of a word.
+    i_lane_bits, o_lane_bits : int
+        Bits of an element before and after.
+    format : Format or None
+        Of codes that arrive; None for signed numbers. With ``"max"``, the format of what leaves, too.
+    least : bool array, (words, lanes), or None
+        With ``"max"``: of which channels the smallest is wanted.
+    streams : int
+        V, the frames side by side.
+    """
+
+    name: str
+    layer: str
+    kind: str
+    shape: tuple[int, int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    taps: int = 1
+    lanes: int
+    i_lane_bits: int
+    o_lane_bits: int
+    format: Format | None = None
+    least: NDArray[np.bool_] | None = None
+    streams: int = 1
+
+    #: A result is written in the cycle in which its last beat is taken.
+    latency = 0
+    #: One place to fill while the other empties.
+    fifo_depth = 2
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """Rows and columns of windows."""
+        rows, columns = (
+            (size - kernel) // stride + 1
+            for size, kernel, stride in zip(self.shape[:2], self.kernel, self.stride, strict=True)
+        )
+        return rows, columns
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return prod(self.shape)
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return prod(self.positions) * self.shape[2]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each input beat."""
+        return self.i_beats
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.taps * self.lanes * self.i_lane_bits * self.streams
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.lanes * self.o_lane_bits * self.streams
+
+    @property
+    def partial_words(self) -> int:
+        """Words of unfinished windows: a row of them, or just one where all beats of a window follow each other."""
+        return self.positions[1] * self.shape[2] if self.kernel != (1, 1) else 1
+
+    def completes(self) -> NDArray[np.bool_]:
+        """Whether each input beat of a frame ends a window, (i_beats,)."""
+        rows, columns, words, beats = self.shape
+        ends = []
+        for size, kernel, stride, count in zip((rows, columns), self.kernel, self.stride, self.positions, strict=True):
+            at = np.arange(size)
+            ends.append((at % stride == kernel - 1) & (at // stride < count))
+        last = np.arange(beats) == beats - 1
+        shape = (rows, columns, words, beats)
+        return np.broadcast_to(ends[0][:, None, None, None] & ends[1][:, None, None] & last, shape).reshape(-1)
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (
+            Memory(role="buffer", depth=self.partial_words, width=self.o_bits, writable=True),
+            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinSpec:
+    """The weighted sum of several streams, beat by beat, see `gateware.join`.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the `layers.Parallel` that it ends.
+    lanes : int
+        Elements of a beat.
+    i_lane_bits : tuple of int
+        Bits of an element of each input.
+    formats : tuple of Format or None
+        Of the codes of each input; None for signed numbers.
+    factors : tuple of int
+        The weight of each input.
+    o_lane_bits : int
+        Bits of a sum, signed.
+    beats : int
+        Of a frame.
+    streams : int
+        V, the frames side by side.
+    """
+
+    name: str
+    layer: str
+    lanes: int
+    i_lane_bits: tuple[int, ...]
+    formats: tuple[Format | None, ...]
+    factors: tuple[int, ...]
+    o_lane_bits: int
+    beats: int
+    streams: int = 1
+
+    #: Cycles from taking the beats to the write of their sum.
+    latency = 1
+    #: Results under way or waiting, so that a beat moves every cycle.
+    fifo_depth = 3
+
+    @property
+    def inputs(self) -> int:
+        """How many streams meet."""
+        return len(self.factors)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each beat."""
+        return self.beats
+
+    @property
+    def i_beats(self) -> int:
+        """Beats a frame of each input."""
+        return self.beats
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.beats
+
+    @property
+    def i_bits(self) -> tuple[int, ...]:
+        """Payload bits of each input."""
+        return tuple(self.lanes * bits * self.streams for bits in self.i_lane_bits)
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.lanes * self.o_lane_bits * self.streams
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),)

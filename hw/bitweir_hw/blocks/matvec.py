@@ -1,0 +1,243 @@
+"""The matrix-vector-threshold unit (MVTU), see `gateware.matvec`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compressor import DotProduct, Plane, Popcount
+from ..layers import Integers
+from .arithmetic import ceil_div
+from .memories import Memory
+
+__all__ = ["MatVecSpec", "weight_planes"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatVecSpec:
+    """Sums of products of a vector with M rows of weights, for each vector of a frame.
+
+    A frame is ``positions[0] * positions[1]`` pixels of G vectors each; vector g of a pixel meets
+    weights ``[g]``. An accumulator ends with ``presets[class, g, m] + T``, where T is the sum of
+    `gateware.pe`, and class is that of the pixel: ``row_classes[y] * (columns of classes) + column_classes[x]``.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it computes.
+    weights : bool or int64 array, (G, M, K)
+        As in `layers.Dense`.
+    presets : int64 array, (classes, G, M)
+        Start values of accumulators, in terms of the accumulator.
+    positions : (int, int)
+        Rows and columns of the map that it makes.
+    row_classes, column_classes : tuple of int
+        A class from 0 on for each row and each column, rising by at most 1.
+    threshold : bool
+        Whether the output is the sign (1 for ``acc >= 0``) or ``(acc << shift) + low``.
+    pe, simd : int
+        The folding, P and S.
+    lane_bits : int
+        Bits of an input element, B.
+    flip : bool
+        Whether input elements are numbers in two's complement: their highest bit is inverted, so
+        that they count from the lowest number up.
+    acc_bits : int
+        Bits of an accumulator, signed.
+    shift, low : int
+        See `threshold`.
+    popcount : Popcount
+    streams : int
+        V, the frames that share each weight word.
+    """
+
+    name: str
+    layer: str
+    weights: NDArray[np.bool_] | Integers
+    presets: Integers
+    positions: tuple[int, int] = (1, 1)
+    row_classes: tuple[int, ...] = (0,)
+    column_classes: tuple[int, ...] = (0,)
+    threshold: bool
+    pe: int
+    simd: int
+    lane_bits: int = 1
+    flip: bool = False
+    acc_bits: int
+    shift: int = 0
+    low: int = 0
+    popcount: Popcount
+    streams: int = 1
+
+    @property
+    def groups(self) -> int:
+        """G, the vectors of a pixel."""
+        return int(self.weights.shape[0])
+
+    @property
+    def rows(self) -> int:
+        """M, the neurons that see one vector."""
+        return int(self.weights.shape[1])
+
+    @property
+    def columns(self) -> int:
+        """K, the inputs."""
+        return int(self.weights.shape[2])
+
+    @property
+    def neuron_folds(self) -> int:
+        """Groups of P neurons, ``ceil(M / P)``."""
+        return ceil_div(self.rows, self.pe)
+
+    @property
+    def synapse_folds(self) -> int:
+        """Words of S inputs, ``ceil(K / S)``."""
+        return ceil_div(self.columns, self.simd)
+
+    @property
+    def fold(self) -> int:
+        """Cycles a vector: the product of both folds, the interval between vectors."""
+        return self.neuron_folds * self.synapse_folds
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a frame."""
+        return self.positions[0] * self.positions[1] * self.groups
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame."""
+        return self.vectors * self.fold
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.vectors * self.synapse_folds
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.vectors * self.neuron_folds
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """What a weight is made of; see `weight_planes`."""
+        return weight_planes(self.weights)[0]
+
+    @property
+    def dot(self) -> DotProduct:
+        """The sum that an element makes each cycle."""
+        return DotProduct(simd=self.simd, bits=self.lane_bits, planes=self.planes)
+
+    @property
+    def lanes(self) -> int:
+        """Products of an input and a weight each cycle, for each of the V frames."""
+        return self.pe * self.simd
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.simd * self.lane_bits * self.streams
+
+    @property
+    def o_lane_bits(self) -> int:
+        """Bits of one output element."""
+        return 1 if self.threshold else self.acc_bits + self.shift
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.pe * self.o_lane_bits * self.streams
+
+    @property
+    def buffer_words(self) -> int:
+        """Words of the input buffer: two vectors, or two words where nothing is replayed."""
+        return 2 * self.synapse_folds if self.neuron_folds > 1 else 2
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the issue of a group's last word to the write of its result.
+
+        One for the memories, the registers of the sum, one for the accumulator.
+        """
+        return 2 + self.dot.stages(self.popcount)
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results that may be under way or waiting.
+
+        A place is taken at issue and free again two cycles after the write, if nobody waits: so
+        many keep one group every `synapse_folds` cycles going. One more evens out a follower that
+        keeps up but takes its beats at uneven times, as a width converter does.
+        """
+        return ceil_div(self.latency + 2, self.synapse_folds) + 1
+
+    @property
+    def weight_width(self) -> int:
+        """Bits of a word of the weight memory."""
+        return self.lanes * len(self.planes)
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (
+            Memory(role="weights", depth=self.groups * self.fold, width=self.weight_width),
+            Memory(role="thresholds", depth=self.presets.size // self.rows * self.neuron_folds, width=self.pe * self.acc_bits),
+            Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
+            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+        )
+
+    def weight_words(self) -> list[int]:
+        """Content of the weight memory: a word for each cycle of the vectors of a pixel.
+
+        Element p has the bits from ``p * planes * S`` on, plane by plane. Padding is 1; padded
+        inputs are 0, so that they never count.
+        """
+        planes, bits = weight_planes(self.weights)
+        shape = (len(planes), self.groups, self.neuron_folds * self.pe, self.synapse_folds * self.simd)
+        padded = np.ones(shape, bool)
+        padded[:, :, : self.rows, : self.columns] = bits
+        # (plane, g, group, element, word, lane) -> one row of bits for each (g, group, word)
+        split = padded.reshape(
+            len(planes), self.groups, self.neuron_folds, self.pe, self.synapse_folds, self.simd
+        ).transpose(1, 2, 4, 3, 0, 5)
+        packed = np.packbits(split.reshape(self.groups * self.fold, self.weight_width), axis=1, bitorder="little")
+        return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+    def preset_words(self) -> list[int]:
+        """Content of the preset memory: a word of P accumulators for each group of neurons.
+
+        In the order (class, g, group). Padded neurons start so low that their bit stays 0.
+        """
+        lowest = -(1 << (self.acc_bits - 1))
+        shape = (len(self.presets), self.groups, self.neuron_folds * self.pe)
+        presets = np.full(shape, lowest if self.threshold else 0, np.int64)
+        presets[:, :, : self.rows] = self.presets
+        mask = (1 << self.acc_bits) - 1
+        return [
+            sum((int(value) & mask) << (p * self.acc_bits) for p, value in enumerate(group))
+            for group in presets.reshape(-1, self.pe)
+        ]
+
+
+def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, ...], NDArray[np.bool_]]:
+    """Weights as bits: the planes, and the bits of each, (planes, *shape of the weights).
+
+    Weights of -1 and +1 are one plane of XNOR. Other integers are the bits of their two's
+    complement, planes of AND; ``-pc(a) = pc(~a) - n`` makes the sign a NAND and a constant.
+    """
+    if weights.dtype == np.bool_:
+        return (Plane(xnor=True),), weights[None]
+    low, high = int(weights.min()), int(weights.max())
+    # -1, 0, +1 need no carry between planes: one says +1, the other -1.
+    if -1 <= low and high <= 1:
+        planes: tuple[Plane, ...] = (Plane(), Plane(negative=True))
+        bits = [weights == 1, weights == -1]
+    else:
+        size = max((~low if low < 0 else low).bit_length(), high.bit_length() if high > 0 else 0)
+        planes = (*(Plane(exponent=e) for e in range(size)), Plane(exponent=size, negative=True))
+        bits = [(weights >> plane.exponent & 1).astype(bool) for plane in planes]
+    # Exponents count from 0, so that plane stays although it may be empty.
+    used = [plane for plane in range(len(planes)) if bits[plane].any() or not planes[plane].negative and plane == 0]
+    return tuple(planes[plane] for plane in used), np.stack([bits[plane] for plane in used])

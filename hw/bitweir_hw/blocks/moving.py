@@ -1,0 +1,221 @@
+"""Blocks that move elements without looking at them: width converters, forks, FIFOs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+from .arithmetic import ceil_div
+from .memories import Memory
+
+__all__ = ["FifoSpec", "ForkSpec", "WidthSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WidthSpec:
+    """A width converter, see `gateware.width`.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it feeds.
+    i_length, o_length : int
+        Elements of a vector before and after; the second is a multiple of the first. The last beat of
+        a vector is padded.
+    i_lanes, o_lanes : int
+        Elements of a beat before and after.
+    lane_bits : int
+        Bits of an element, of all frames that go side by side.
+    vectors : int
+        Output vectors of a frame.
+    """
+
+    name: str
+    layer: str
+    i_length: int
+    o_length: int
+    i_lanes: int
+    o_lanes: int
+    lane_bits: int
+    vectors: int = 1
+
+    @property
+    def parts(self) -> int:
+        """Input vectors of an output vector."""
+        return self.o_length // self.i_length
+
+    @property
+    def part_beats(self) -> int:
+        """Beats of an input vector."""
+        return ceil_div(self.i_length, self.i_lanes)
+
+    @property
+    def vector_beats(self) -> int:
+        """Beats of an output vector."""
+        return ceil_div(self.o_length, self.o_lanes)
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.vectors * self.parts * self.part_beats
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.vectors * self.vector_beats
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, if nobody waits."""
+        return max(self.i_beats, self.o_beats)
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.i_lanes * self.lane_bits
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.o_lanes * self.lane_bits
+
+    @property
+    def tail(self) -> int:
+        """Elements in the last beat of an input vector."""
+        return self.i_length - (self.part_beats - 1) * self.i_lanes
+
+    @property
+    def last(self) -> int:
+        """Elements that the last input beat of an output vector adds, padding of the output included."""
+        return self.tail + self.vector_beats * self.o_lanes - self.o_length
+
+    @property
+    def step(self) -> int:
+        """Elements that all fill levels are multiples of."""
+        return gcd(self.i_lanes, self.o_lanes, *([self.tail] if self.parts > 1 else []))
+
+    @property
+    def room(self) -> int:
+        """Highest fill level at which a beat is taken.
+
+        Two output beats: less would cost cycles where both sides have as many beats a vector, as
+        the input then runs up to two output beats ahead.
+        """
+        return 2 * self.o_lanes
+
+    @property
+    def capacity(self) -> int:
+        """Elements that the buffer holds."""
+        return self.room + max(self.i_lanes, self.last)
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores: registers, a word deep."""
+        return (Memory(role="buffer", depth=1, width=self.capacity * self.lane_bits, writable=True),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForkSpec:
+    """One stream to several that carry the same, see `gateware.fork`.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the `layers.Parallel` whose branches it feeds.
+    outputs : int
+    bits : int
+        Of a payload.
+    beats : int
+        Of a frame.
+    """
+
+    name: str
+    layer: str
+    outputs: int
+    bits: int
+    beats: int
+
+    #: Places for each output: one to fill while the other empties.
+    fifo_depth = 2
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.bits
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at each output."""
+        return self.bits
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.beats
+
+    @property
+    def o_beats(self) -> int:
+        """Beats a frame of each output."""
+        return self.beats
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each beat."""
+        return self.beats
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (
+            Memory(role="buffer", depth=self.fifo_depth, width=self.bits, copies=self.outputs, writable=True),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FifoSpec:
+    """A buffer between two blocks, see `gateware.fifo`.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it feeds.
+    depth : int
+        Beats, at least 2.
+    bits : int
+        Of a payload.
+    beats : int
+        Of a frame.
+    """
+
+    name: str
+    layer: str
+    depth: int
+    bits: int
+    beats: int
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.bits
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.bits
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.beats
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.beats
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each beat."""
+        return self.beats
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (Memory(role="buffer", depth=self.depth, width=self.bits, writable=True),)

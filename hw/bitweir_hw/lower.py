@@ -1,0 +1,530 @@
+"""From a network and a plan to blocks and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .blocks import (
+    AffineSpec,
+    ArgmaxSpec,
+    BlockSpec,
+    FifoSpec,
+    ForkSpec,
+    JoinSpec,
+    PoolSpec,
+    ThresholdSpec,
+    VoteSpec,
+    WidthSpec,
+    WindowSpec,
+)
+from .blocks.arithmetic import ceil_div, divisors, signed_bits
+from .layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Threshold, Vote
+from .network import Network
+from .pipeline import Node, Pipeline, Stream
+from .plan import Folding, Plan, check_plan, weighted
+from .sums import matvec, pad_code, sign_only
+
+__all__ = ["LOWERINGS", "lower"]
+
+#: Beats that the registers of a branch without windows may hold.
+UNDER_WAY = 64
+
+
+def lower(network: Network, plan: Plan) -> Pipeline:
+    """The blocks of an accelerator and the streams between them.
+
+    Parameters
+    ----------
+    network : Network
+        As `network.check` lets it pass.
+    plan : Plan
+
+    Raises
+    ------
+    PlanError
+        The plan does not fit.
+    """
+    check_plan(network, plan)
+    builder = _Builder(network, plan)
+    end = builder.series(network.layers, builder.start())
+    lanes = builder.lanes_needed(end.map)
+    end = builder.widened(end, "argmax", lanes, length=end.map.channels)
+    spec = ArgmaxSpec(
+        name=builder.name("argmax"),
+        layer="argmax",
+        classes=end.map.channels,
+        lanes=end.lanes,
+        lane_bits=end.lane_bits,
+        streams=plan.streams,
+    )
+    builder.put(spec, end, replace(end, stream=None))
+    return builder.pipeline()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tip:
+    """Where the next block connects.
+
+    Parameters
+    ----------
+    stream : int or None
+        Number of the stream; None for the input, whose lanes are still free.
+    layer : str
+        Whose elements it carries.
+    map : Map
+        Of which it carries a frame.
+    length, vectors : int
+        Elements of a vector, and vectors of a frame.
+    lanes : int
+        Elements of a beat; 0 while free.
+    lane_bits : int
+        Bits of an element.
+    window : WindowSpec or None
+    """
+
+    stream: int | None
+    layer: str
+    map: Map
+    length: int
+    vectors: int
+    lanes: int
+    lane_bits: int
+    window: WindowSpec | None = None
+
+
+class _Builder:
+    def __init__(self, network: Network, plan: Plan) -> None:
+        self.network, self.plan = network, plan
+        self._foldings = {
+            layer.name: folding for (layer, _), folding in zip(weighted(network), plan.foldings, strict=True)
+        }
+        # Cycles of the slowest layer with weights: what all other blocks need not exceed.
+        self.pace = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
+        self._nodes: list[Node] = []
+        self._streams: list[Stream] = []
+        self._names: set[str] = {"i", "o"}
+
+    def _cycles(self, layer: Dense | Conv, result: Map) -> int:
+        folding = self.folding(layer)
+        folds = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
+        return result.pixels * layer.groups * folds
+
+    def folding(self, layer: Dense | Conv) -> Folding:
+        return self._foldings[layer.name]
+
+    def start(self) -> _Tip:
+        source = self.network.input.map
+        return _Tip(
+            stream=None, layer="input", map=source, length=source.channels, vectors=source.pixels, lanes=0,
+            lane_bits=self.network.input.format.bits,
+        )  # fmt: skip
+
+    def pipeline(self) -> Pipeline:
+        streams = self._streams[:-1] + [replace(self._streams[-1], name="o")]
+        return Pipeline(nodes=tuple(self._nodes), streams=tuple(streams))
+
+    def name(self, wanted: str) -> str:
+        """A name that no other block has."""
+        found, number = wanted, 0
+        while found in self._names:
+            number += 1
+            found = f"{wanted}_{number}"
+        self._names.add(found)
+        return found
+
+    def lanes_needed(self, result: Map) -> int:
+        """Fewest elements a beat that keep up with the slowest layer."""
+        return ceil_div(result.channels, max(1, self.pace // result.pixels))
+
+    # ---- putting blocks
+
+    def _stream(self, name: str, tip: _Tip) -> int:
+        self._streams.append(
+            Stream(
+                name=name,
+                layer=tip.layer,
+                length=tip.length,
+                vectors=tip.vectors,
+                lanes=tip.lanes,
+                lane_bits=tip.lane_bits,
+                signed=tip.map.format is None,
+                frames=self.plan.streams,
+                window=tip.window,
+            )
+        )
+        return len(self._streams) - 1
+
+    def put(self, block: BlockSpec, *tips: _Tip) -> _Tip:
+        """Add a block that takes all but the last of `tips` and makes the last."""
+        *sources, result = tips
+        number = self._stream(block.name, result)
+        inputs = [tip.stream for tip in sources]
+        assert None not in inputs
+        self._nodes.append(Node(block=block, inputs=tuple(inputs), outputs=(number,)))  # type: ignore[arg-type]
+        return replace(result, stream=number)
+
+    def put_fork(self, block: ForkSpec, tip: _Tip) -> list[_Tip]:
+        """Add a fork; a tip for each output."""
+        assert tip.stream is not None
+        tips = [replace(tip, stream=self._stream(f"{block.name}_{n}", tip)) for n in range(block.outputs)]
+        outputs = tuple(tip.stream for tip in tips if tip.stream is not None)
+        self._nodes.append(Node(block=block, inputs=(tip.stream,), outputs=outputs))
+        return tips
+
+    def buffered(self, tip: _Tip, layer: str, name: str, depth: int) -> _Tip:
+        """The stream behind a FIFO, of the plan's depth or else of this one."""
+        name = self.name(name)
+        spec = FifoSpec(
+            name=name,
+            layer=layer,
+            depth=dict(self.plan.depths).get(name, max(2, depth)),
+            bits=tip.lanes * tip.lane_bits * self.plan.streams,
+            beats=tip.vectors * ceil_div(tip.length, tip.lanes),
+        )
+        return self.put(spec, tip, tip)
+
+    def widened(self, tip: _Tip, layer: str, lanes: int, length: int = 0) -> _Tip:
+        """The same elements in beats of so many lanes, and vectors of so many elements (or as they are)."""
+        length = length or tip.length
+        vectors = tip.length * tip.vectors // length
+        result = replace(tip, length=length, vectors=vectors, lanes=lanes)
+        if tip.stream is None:
+            return replace(result, stream=self._stream("i", result))
+        aligned = lanes == tip.lanes and (length == tip.length or min(length, tip.length) % lanes == 0)
+        if aligned:
+            return result
+        if length < tip.length:
+            # Beats must not hold elements of two vectors, so words that divide both come between.
+            common = max(d for d in divisors(length) if d <= max(lanes, 1))
+            tip = self.widened(tip, layer, common)
+            return self.widened(replace(tip, length=length, vectors=vectors), layer, lanes)
+        block = WidthSpec(
+            name=self.name(f"{layer}_width"), layer=layer, i_length=tip.length, o_length=length, i_lanes=tip.lanes,
+            o_lanes=lanes, lane_bits=tip.lane_bits * self.plan.streams, vectors=vectors,
+        )  # fmt: skip
+        return self.put(block, tip, result)
+
+    def lanes_for(self, tip: _Tip) -> int:
+        """Lanes for a block that works on each element: as they come if that keeps up, else as many as needed."""
+        needed = self.lanes_needed(tip.map)
+        return tip.lanes if tip.length == tip.map.channels and tip.lanes >= needed else needed
+
+    def series(self, layers: tuple[Layer, ...], tip: _Tip) -> _Tip:
+        for layer in layers:
+            tip = LOWERINGS[type(layer)](self, layer, tip)
+        return tip
+
+
+# ---- layers with weights
+
+
+def _dense(builder: _Builder, layer: Dense, tip: _Tip) -> _Tip:
+    source = tip.map
+    tip = builder.widened(tip, layer.name, builder.folding(layer).simd, length=layer.inputs)
+    return _matvec(builder, layer, source, tip)
+
+
+def _conv(builder: _Builder, layer: Conv, tip: _Tip) -> _Tip:
+    source, simd = tip.map, builder.folding(layer).simd
+    if layer.kernel == (1, 1) and layer.stride == (1, 1):
+        tip = builder.widened(tip, layer.name, simd, length=layer.inputs)
+        return _matvec(builder, layer, source, tip)
+    lanes, taps = _window_lanes(builder, layer, source)
+    tip = builder.widened(tip, layer.name, lanes, length=source.channels)
+    code = pad_code(layer, source, tip.lane_bits)
+    tip = _window(builder, layer, tip, groups=layer.groups, taps=taps, pads=[code] * source.channels)
+    return _matvec(builder, layer, source, builder.widened(tip, layer.name, simd))
+
+
+def _window_lanes(builder: _Builder, layer: Conv, source: Map) -> tuple[int, int]:
+    """Channels of a word and taps of a beat with which windows keep up: those that the unit takes, or the fewest."""
+    folding, share = builder.folding(layer), source.channels // layer.groups
+    fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
+    cycles = layer.hand_on(source).pixels * layer.groups * fold
+    choices = _word_choices(share, layer.kernel)
+
+    def rank(choice: tuple[int, int]) -> tuple[bool, bool, bool, int]:
+        lanes, taps = choice
+        late_out = layer.inputs // (lanes * taps) > fold
+        late_in = source.size // lanes > max(cycles, builder.pace)
+        return late_out, late_in, lanes * taps != folding.simd, lanes * taps
+
+    return min(choices, key=rank)
+
+
+def _word_choices(channels: int, kernel: tuple[int, int]) -> list[tuple[int, int]]:
+    """(lanes, taps) that a window unit can make of so many channels."""
+    rows, columns = kernel
+    several = [d for d in divisors(columns) if d > 1] + [columns * d for d in divisors(rows) if d > 1]
+    return [(d, 1) for d in divisors(channels)] + [(channels, taps) for taps in several]
+
+
+def _window(
+    builder: _Builder, layer: Conv | Pool, tip: _Tip, *, groups: int, taps: int, pads: list[int]
+) -> _Tip:
+    """The windows of a map; `pads` has the code outside it for each channel."""
+    streams, bits = builder.plan.streams, tip.lane_bits
+    lanes = tip.lanes
+    words = []
+    for first in range(0, len(pads), lanes):
+        elements = [code for code in pads[first : first + lanes] for _ in range(streams)]
+        words.append(sum(code << at * bits for at, code in enumerate(elements)))
+    spec = WindowSpec(
+        name=builder.name(f"{layer.name}_window"),
+        layer=layer.name,
+        shape=tip.map.shape,
+        kernel=layer.kernel,
+        stride=layer.stride,
+        pads=layer.pads,
+        groups=groups,
+        lanes=lanes,
+        taps=taps,
+        lane_bits=bits * streams,
+        pad_words=tuple(words) if len(set(words)) > 1 else (words[0],),
+    )
+    result = replace(tip, length=spec.length, vectors=spec.vectors, lanes=lanes * taps, window=spec)
+    return builder.put(spec, tip, result)
+
+
+def _matvec(builder: _Builder, layer: Dense | Conv, source: Map, tip: _Tip) -> _Tip:
+    result = layer.hand_on(source)
+    spec = matvec(
+        layer, source, result, lane_bits=tip.lane_bits, folding=builder.folding(layer), plan=builder.plan
+    )
+    spec = replace(spec, name=builder.name(layer.name))
+    sums = replace(layer, thresholds=None, output=None).hand_on(source)
+    done = sign_only(layer) or layer.thresholds is None
+    end = _Tip(
+        stream=None,
+        layer=layer.name if done else f"{layer.name}.sums",
+        map=result if done else sums,
+        length=spec.rows,
+        vectors=spec.vectors,
+        lanes=spec.pe,
+        lane_bits=spec.o_lane_bits,
+    )
+    tip = builder.put(spec, tip, end)
+    if layer.thresholds is None or sign_only(layer):
+        return tip
+    assert layer.output is not None
+    own = Threshold(name=layer.name, thresholds=layer.thresholds, output=layer.output)
+    return _threshold(builder, own, tip, name=f"{layer.name}_levels")
+
+
+# ---- layers without
+
+
+def _pool(builder: _Builder, layer: Pool, tip: _Tip) -> _Tip:
+    source = tip.map
+    apart = not any(layer.pads) and all(s >= k for s, k in zip(layer.stride, layer.kernel, strict=True))
+    least = np.zeros(source.channels, bool) if layer.least is None else layer.least
+    if apart:
+        tip = builder.widened(tip, layer.name, builder.lanes_for(tip), length=source.channels)
+        shape, kernel, stride, taps = (*source.shape[:2], ceil_div(source.channels, tip.lanes), 1), layer.kernel, layer.stride, 1
+        lanes = tip.lanes
+    else:
+        lanes, taps = _pool_lanes(builder, layer, source)
+        tip = builder.widened(tip, layer.name, lanes, length=source.channels)
+        pads = [_never_wins(source, tip.lane_bits, bool(flag)) for flag in least]
+        tip = _window(builder, layer, tip, groups=source.channels // lanes, taps=taps, pads=pads)
+        window = tip.window
+        assert window is not None
+        shape, kernel, stride = (*window.positions, window.groups, window.vector_beats), (1, 1), (1, 1)
+    result = layer.hand_on(source)
+    masks = np.zeros(shape[2] * lanes, bool)
+    masks[: source.channels] = least
+    bits = tip.lane_bits if layer.kind == "max" else signed_bits(result.low, result.high)
+    spec = PoolSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        kind=layer.kind,
+        shape=shape,
+        kernel=kernel,
+        stride=stride,
+        taps=taps,
+        lanes=lanes,
+        i_lane_bits=tip.lane_bits,
+        o_lane_bits=bits,
+        format=source.format,
+        least=masks.reshape(shape[2], lanes) if least.any() else None,
+        streams=builder.plan.streams,
+    )
+    end = _Tip(
+        stream=None, layer=layer.name, map=result, length=source.channels, vectors=result.pixels, lanes=lanes,
+        lane_bits=bits,
+    )  # fmt: skip
+    end = builder.put(spec, tip, end)
+    row = result.shape[1] * shape[2]
+    if apart and layer.stride[0] > 1 and result.pixels > 1:
+        # A row of results leaves while one row of pixels arrives, then none for a while: spread them evenly.
+        return builder.buffered(end, layer.name, f"{layer.name}_fifo", row + 1)
+    return end
+
+
+def _pool_lanes(builder: _Builder, layer: Pool, source: Map) -> tuple[int, int]:
+    """Fewest elements a beat with which overlapping windows keep up."""
+    result = layer.hand_on(source)
+
+    def rank(choice: tuple[int, int]) -> tuple[bool, bool, int, int]:
+        lanes, taps = choice
+        late_out = result.size // lanes * prod(layer.kernel) // taps > builder.pace
+        return late_out, source.size // lanes > builder.pace, lanes * taps, taps
+
+    return min(_word_choices(source.channels, layer.kernel), key=rank)
+
+
+def _never_wins(source: Map, lane_bits: int, least: bool) -> int:
+    """The element, as bits, that is never larger than another; with `least`, never smaller."""
+    if source.format is None:
+        lowest = 1 << (lane_bits - 1)
+        return lowest - 1 if least else lowest
+    return source.format.codes - 1 if least else 0
+
+
+def _threshold(builder: _Builder, layer: Threshold, tip: _Tip, *, name: str = "") -> _Tip:
+    source, count = tip.map, layer.thresholds.shape[1]
+    needed = builder.lanes_needed(source)
+    lanes = builder.lanes_for(tip)
+    # Fewer lanes share the comparators, if these cost more than the registers on the way to fewer lanes.
+    if lanes > needed and (lanes - needed) * count > lanes + 2 * needed:
+        lanes = needed
+    tip = builder.widened(tip, layer.name, lanes, length=source.channels)
+    thresholds = layer.thresholds
+    if source.format is not None:
+        thresholds = -((source.format.offset - np.clip(thresholds, source.low, source.high + 1)) // source.format.step)
+    spec = ThresholdSpec(
+        name=builder.name(name or layer.name),
+        layer=layer.name,
+        thresholds=thresholds,
+        lanes=lanes,
+        i_lane_bits=tip.lane_bits,
+        signed=source.format is None,
+        o_lane_bits=layer.output.bits,
+        pixels=source.pixels,
+        streams=builder.plan.streams,
+    )
+    return _elementwise(builder, layer, spec, tip, layer.output.bits)
+
+
+def _affine(builder: _Builder, layer: Affine, tip: _Tip) -> _Tip:
+    source = tip.map
+    result = layer.hand_on(source)
+    tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
+    bits = signed_bits(result.low, result.high)
+    spec = AffineSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        lanes=tip.lanes,
+        i_lane_bits=tip.lane_bits,
+        o_lane_bits=bits,
+        format=source.format,
+        scale=layer.scale,
+        offset=layer.offset,
+        pixels=source.pixels,
+        streams=builder.plan.streams,
+    )
+    return _elementwise(builder, layer, spec, tip, bits)
+
+
+def _elementwise(
+    builder: _Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, tip: _Tip, bits: int
+) -> _Tip:
+    end = replace(tip, layer=layer.name, map=layer.hand_on(tip.map), lane_bits=bits, window=None)
+    return builder.put(spec, tip, end)
+
+
+def _vote(builder: _Builder, layer: Vote, tip: _Tip) -> _Tip:
+    source = tip.map
+    tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
+    spec = VoteSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        classes=source.channels,
+        lanes=tip.lanes,
+        i_lane_bits=tip.lane_bits,
+        signed=source.format is None,
+        streams=builder.plan.streams,
+    )
+    end = replace(tip, layer=layer.name, map=layer.hand_on(source), lanes=source.channels, lane_bits=1)
+    return builder.put(spec, tip, end)
+
+
+# ---- branches
+
+
+def _parallel(builder: _Builder, layer: Parallel, tip: _Tip) -> _Tip:
+    source, count = tip.map, len(layer.branches)
+    if tip.stream is None:
+        tip = builder.widened(tip, layer.name, builder.lanes_needed(source))
+    tips = _fork(builder, layer, tip, count)
+    delays = [_delay(branch, source) for branch in layer.branches]
+    slowest = delays.index(max(delays))
+    ends = []
+    for index, (branch, start) in enumerate(zip(layer.branches, tips, strict=True)):
+        # What a branch takes later than another one waits here, and would else make that one wait. The
+        # slowest waits only for what others have under way.
+        frames = 2 * start.vectors * ceil_div(start.length, start.lanes)
+        depth = min(frames, UNDER_WAY) if index == slowest else frames
+        start = builder.buffered(start, layer.name, f"{layer.name}_fifo{index}", depth)
+        ends.append(builder.series(branch, start))
+    result = layer.hand_on(source)
+    lanes = builder.lanes_needed(result)
+    ends = [builder.widened(end, layer.name, lanes, length=result.channels) for end in ends]
+    bits = signed_bits(result.low, result.high)
+    spec = JoinSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        lanes=lanes,
+        i_lane_bits=tuple(end.lane_bits for end in ends),
+        formats=tuple(end.map.format for end in ends),
+        factors=layer.factors,
+        o_lane_bits=bits,
+        beats=result.pixels * ceil_div(result.channels, lanes),
+        streams=builder.plan.streams,
+    )
+    end = _Tip(
+        stream=None, layer=layer.name, map=result, length=result.channels, vectors=result.pixels, lanes=lanes,
+        lane_bits=bits,
+    )  # fmt: skip
+    return builder.put(spec, *ends, end)
+
+
+def _fork(builder: _Builder, layer: Parallel, tip: _Tip, count: int) -> list[_Tip]:
+    beats = tip.vectors * ceil_div(tip.length, tip.lanes)
+    spec = ForkSpec(
+        name=builder.name(f"{layer.name}_fork"), layer=layer.name, outputs=count,
+        bits=tip.lanes * tip.lane_bits * builder.plan.streams, beats=beats,
+    )  # fmt: skip
+    return builder.put_fork(spec, tip)
+
+
+def _delay(layers: tuple[Layer, ...], source: Map) -> float:
+    """How much of a frame a branch takes before its first result, as a share."""
+    delay = 0.0
+    for layer in layers:
+        if isinstance(layer, Conv | Pool):
+            rows = layer.kernel[0] - layer.pads[0] - 1
+            delay += (rows * source.shape[1] + layer.kernel[1] - layer.pads[1]) / source.pixels
+        elif isinstance(layer, Dense | Vote):
+            delay += 1.0
+        elif isinstance(layer, Parallel):
+            delay += max(_delay(branch, source) for branch in layer.branches)
+        source = layer.hand_on(source)
+    return delay
+
+
+#: How each kind of layer becomes blocks.
+LOWERINGS: dict[type, Callable[[_Builder, Any, _Tip], _Tip]] = {
+    Dense: _dense,
+    Conv: _conv,
+    Pool: _pool,
+    Threshold: _threshold,
+    Affine: _affine,
+    Vote: _vote,
+    Parallel: _parallel,
+}

@@ -1,0 +1,251 @@
+// The models of cycles.py, compiled: the same state machines, a thousand times as fast.
+//
+// A program is a row of integers: the number of streams, the number of blocks, then for each block
+// its kind, the number of its inputs and their streams, the number of its outputs and theirs, the
+// number of its parameters and these. cycles.py writes it; each constructor below reads its parameters in
+// the order in which the model of the same name gives them.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace {
+
+using Numbers = std::vector<int64_t>;
+
+struct Credits {
+    int64_t latency, depth, lent = 0, waiting = 0;
+    uint64_t moving = 0;
+
+    Credits(int64_t latency, int64_t depth) : latency(latency), depth(depth) {}
+    bool available() const { return lent < depth; }
+    bool valid() const { return waiting > 0; }
+    void step(bool start, bool give) {
+        moving = moving << 1 | start;
+        bool done = moving >> latency & 1;
+        moving &= (uint64_t(1) << latency) - 1;
+        lent += start - give;
+        waiting += done - give;
+    }
+    void state(Numbers &to) const { to.insert(to.end(), {lent, waiting, int64_t(moving)}); }
+};
+
+struct Block {
+    std::vector<int> inputs, outputs;
+    virtual ~Block() = default;
+    virtual bool ready() const = 0;
+    virtual bool valid(int output) const = 0;
+    virtual void step(bool take, const uint8_t *moves) = 0;
+    virtual void state(Numbers &to) const = 0;
+    bool gives(const uint8_t *moves) const { return moves[outputs[0]]; }
+};
+
+struct MatVec : Block {
+    int64_t groups, words, room, group = 0, word = 0, held = 0, unread = 0;
+    Credits credits;
+
+    explicit MatVec(const int64_t *p) : groups(p[0]), words(p[1]), room(p[2]), credits(p[3], p[4]) {}
+    bool ready() const override { return held < room; }
+    bool valid(int) const override { return credits.valid(); }
+    void step(bool take, const uint8_t *moves) override {
+        bool last = word == words - 1, first_group = group == 0, last_group = group == groups - 1;
+        bool issue = (unread > 0 || !first_group) && (credits.available() || !last);
+        credits.step(issue && last, gives(moves));
+        held += take - (issue && last_group);
+        unread += take - (issue && first_group);
+        if (issue) {
+            word = last ? 0 : word + 1;
+            if (last) group = last_group ? 0 : group + 1;
+        }
+    }
+    void state(Numbers &to) const override {
+        to.insert(to.end(), {group, word, held, unread});
+        credits.state(to);
+    }
+};
+
+struct Window : Block {
+    int64_t room, beats, held = 0, ahead, position = 0, beat = 0;
+    Credits credits;
+    Numbers arrivals, departures;
+
+    explicit Window(const int64_t *p) : room(p[0]), beats(p[1]), ahead(p[2]), credits(p[3], p[4]) {
+        arrivals.assign(p + 6, p + 6 + p[5]);
+        departures.assign(p + 6 + p[5], p + 6 + 2 * p[5]);
+    }
+    bool ready() const override { return held < room; }
+    bool valid(int) const override { return credits.valid(); }
+    void step(bool take, const uint8_t *moves) override {
+        bool issue = ahead >= 0 && credits.available();
+        credits.step(issue, gives(moves));
+        held += take;
+        ahead += take;
+        if (issue && ++beat == beats) {
+            beat = 0;
+            held -= departures[position];
+            ahead -= arrivals[position];
+            if (++position == int64_t(arrivals.size())) position = 0;
+        }
+    }
+    void state(Numbers &to) const override {
+        to.insert(to.end(), {held, ahead, position, beat});
+        credits.state(to);
+    }
+};
+
+struct Width : Block {
+    int64_t room, leave, level = 0, beat = 0;
+    Numbers amounts;
+
+    explicit Width(const int64_t *p) : room(p[0]), leave(p[1]), amounts(p + 3, p + 3 + p[2]) {}
+    bool ready() const override { return level <= room; }
+    bool valid(int) const override { return level >= leave; }
+    void step(bool take, const uint8_t *moves) override {
+        if (gives(moves)) level -= leave;
+        if (take) {
+            level += amounts[beat];
+            if (++beat == int64_t(amounts.size())) beat = 0;
+        }
+    }
+    void state(Numbers &to) const override { to.insert(to.end(), {level, beat}); }
+};
+
+struct Pipe : Block {
+    Credits credits;
+
+    explicit Pipe(const int64_t *p) : credits(p[0], p[1]) {}
+    bool ready() const override { return credits.available(); }
+    bool valid(int) const override { return credits.valid(); }
+    void step(bool take, const uint8_t *moves) override { credits.step(take, gives(moves)); }
+    void state(Numbers &to) const override { credits.state(to); }
+};
+
+struct Collect : Block {
+    Credits credits;
+    Numbers completes;
+    int64_t beat = 0;
+
+    explicit Collect(const int64_t *p) : credits(p[0], p[1]), completes(p + 3, p + 3 + p[2]) {}
+    bool ready() const override { return credits.available() || !completes[beat]; }
+    bool valid(int) const override { return credits.valid(); }
+    void step(bool take, const uint8_t *moves) override {
+        credits.step(take && completes[beat], gives(moves));
+        if (take && ++beat == int64_t(completes.size())) beat = 0;
+    }
+    void state(Numbers &to) const override {
+        to.push_back(beat);
+        credits.state(to);
+    }
+};
+
+struct Fifo : Block {
+    int64_t depth;
+    Numbers levels;
+
+    explicit Fifo(const int64_t *p) : depth(p[0]), levels(p[1]) {}
+    bool ready() const override {
+        for (int64_t level : levels)
+            if (level >= depth) return false;
+        return true;
+    }
+    bool valid(int output) const override { return levels[output] > 0; }
+    void step(bool take, const uint8_t *moves) override {
+        for (size_t n = 0; n < levels.size(); n++) levels[n] += take - moves[outputs[n]];
+    }
+    void state(Numbers &to) const override { to.insert(to.end(), levels.begin(), levels.end()); }
+};
+
+std::unique_ptr<Block> make(int64_t kind, const int64_t *parameters) {
+    switch (kind) {
+    case 0: return std::make_unique<MatVec>(parameters);
+    case 1: return std::make_unique<Window>(parameters);
+    case 2: return std::make_unique<Width>(parameters);
+    case 3: return std::make_unique<Pipe>(parameters);
+    case 4: return std::make_unique<Collect>(parameters);
+    default: return std::make_unique<Fifo>(parameters);
+    }
+}
+
+struct Run {
+    std::vector<std::unique_ptr<Block>> blocks;
+    std::vector<uint8_t> moves, took;
+    Numbers counts;
+    std::vector<Numbers> recorded;
+    bool offering = false;
+    int64_t cycle = 0;
+
+    explicit Run(const int64_t *p) {
+        int64_t streams = *p++, count = *p++;
+        moves.resize(streams), counts.resize(streams), recorded.resize(streams), took.resize(count);
+        for (; count; count--) {
+            int64_t kind = *p++;
+            std::vector<int> inputs, outputs;
+            for (int64_t n = *p++; n; n--) inputs.push_back(int(*p++));
+            for (int64_t n = *p++; n; n--) outputs.push_back(int(*p++));
+            int64_t size = *p++;
+            blocks.push_back(make(kind, p));
+            blocks.back()->inputs = inputs, blocks.back()->outputs = outputs;
+            p += size;
+        }
+    }
+
+    void step(bool may_offer, bool takes) {
+        offering = offering || may_offer;
+        moves[0] = offering;
+        for (auto &block : blocks)
+            for (size_t n = 0; n < block->outputs.size(); n++) moves[block->outputs[n]] = block->valid(int(n));
+        moves.back() = moves.back() && takes;
+        for (size_t b = 0; b < blocks.size(); b++) {
+            bool take = blocks[b]->ready();
+            for (int stream : blocks[b]->inputs) take = take && moves[stream];
+            for (int stream : blocks[b]->inputs) moves[stream] = take;
+            took[b] = take;
+        }
+        for (size_t b = 0; b < blocks.size(); b++) blocks[b]->step(took[b], moves.data());
+        if (moves[0]) offering = false;
+    }
+};
+
+} // namespace
+
+extern "C" {
+
+void *cycles_new(const int64_t *program) { return new Run(program); }
+
+void cycles_free(void *handle) { delete static_cast<Run *>(handle); }
+
+// Steps until `outputs` output beats have moved in all and `drain` cycles more are over, or `until` is reached.
+// The source has `inputs` beats in all (negative: no end). Returns the cycle.
+int64_t cycles_run(void *handle, int64_t inputs, int64_t outputs, int64_t drain, int64_t until, const uint8_t *pauses,
+                   int64_t pause_count, const uint8_t *refusals, int64_t refusal_count, int64_t record) {
+    Run &run = *static_cast<Run *>(handle);
+    int64_t after = 0;
+    for (; run.cycle < until; run.cycle++) {
+        if (run.counts.back() >= outputs && after++ >= drain) break;
+        bool may = (inputs < 0 || run.counts[0] < inputs) && !(run.cycle < pause_count && pauses[run.cycle]);
+        run.step(may, !(run.cycle < refusal_count && refusals[run.cycle]));
+        for (size_t s = 0; s < run.moves.size(); s++) {
+            run.counts[s] += run.moves[s];
+            if (record && run.moves[s]) run.recorded[s].push_back(run.cycle);
+        }
+    }
+    return run.cycle;
+}
+
+const int64_t *cycles_counts(void *handle) { return static_cast<Run *>(handle)->counts.data(); }
+
+int64_t cycles_state(void *handle, int64_t *to) {
+    Numbers state;
+    for (auto &block : static_cast<Run *>(handle)->blocks) block->state(state);
+    if (to)
+        for (size_t n = 0; n < state.size(); n++) to[n] = state[n];
+    return int64_t(state.size());
+}
+
+int64_t cycles_recorded(void *handle, int64_t stream, const int64_t **cycles) {
+    Numbers &found = static_cast<Run *>(handle)->recorded[stream];
+    *cycles = found.data();
+    return int64_t(found.size());
+}
+
+} // extern "C"

@@ -1,0 +1,212 @@
+"""All blocks of a pipeline at work, cycle by cycle: in Python, or compiled.
+
+Both step the same state machines (`models`). All blocks end in registers, so a cycle has two halves: every
+block tells from its state whether it takes and offers a beat; then every stream on which both sides agree
+moves one, and all blocks step. The Python form says what is meant; the compiled one is used where there is a
+C++ compiler.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from bitweir_hw.pipeline import Pipeline
+from numpy.typing import NDArray
+
+from .cache import cached, content_key
+from .compiler import compile_library, compiler_command, compiler_missing
+from .models import MODELS
+
+__all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]
+
+Stalls = NDArray[np.uint8]
+
+
+class Stepper(Protocol):
+    """A run from reset."""
+
+    def run(
+        self,
+        *,
+        outputs: int,
+        inputs: int | None = None,
+        drain: int = 0,
+        until: int = 1 << 62,
+        pauses: Stalls,
+        refusals: Stalls,
+        record: bool = False,
+    ) -> int:
+        """Go on until so many output beats have moved in all, and `drain` cycles more, or before cycle `until`.
+
+        Parameters
+        ----------
+        outputs, inputs : int
+            Beats in all; None for inputs without an end.
+        pauses, refusals : uint8 array
+            1 in cycles in which the source holds back a new beat, and in which the sink refuses one.
+        record : bool
+            Remember the cycle of each beat.
+
+        Returns
+        -------
+        int
+            The cycle that comes next.
+        """
+
+    def counts(self) -> list[int]:
+        """Beats that have moved on each stream."""
+
+    def state(self) -> bytes:
+        """All that decides what happens from here on, except what the source has left."""
+
+    def recorded(self, stream: int) -> NDArray[np.int64]:
+        """Cycle of each beat of a stream."""
+
+
+def stepper(pipeline: Pipeline) -> Stepper:
+    """The fastest one that works here."""
+    return PythonStepper(pipeline) if compiler_missing() else CompiledStepper(pipeline)
+
+
+class PythonStepper:
+    """The definition."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._parts = [(MODELS[type(node.block)](node.block), node.inputs, node.outputs) for node in pipeline.nodes]
+        self._counts = [0] * len(pipeline.streams)
+        self._recorded: list[list[int]] = [[] for _ in pipeline.streams]
+        self._offering = False
+        self._cycle = 0
+
+    def run(
+        self,
+        *,
+        outputs: int,
+        inputs: int | None = None,
+        drain: int = 0,
+        until: int = 1 << 62,
+        pauses: Stalls,
+        refusals: Stalls,
+        record: bool = False,
+    ) -> int:
+        after = 0
+        while self._cycle < until:
+            if self._counts[-1] >= outputs:
+                if after == drain:
+                    break
+                after += 1
+            cycle = self._cycle
+            may_offer = (inputs is None or self._counts[0] < inputs) and not (cycle < len(pauses) and pauses[cycle])
+            moves = self._step(may_offer, not (cycle < len(refusals) and refusals[cycle]))
+            for stream, moved in enumerate(moves):
+                self._counts[stream] += moved
+                if moved and record:
+                    self._recorded[stream].append(cycle)
+            self._cycle += 1
+        return self._cycle
+
+    def _step(self, may_offer: bool, takes: bool) -> list[bool]:
+        """One cycle; whether a beat moved, for each stream."""
+        self._offering = self._offering or may_offer
+        # First who offers, then who takes: a block takes from all its inputs or from none.
+        moves = [False] * len(self._counts)
+        moves[0] = self._offering
+        for model, _, outputs in self._parts:
+            for number, stream in enumerate(outputs):
+                moves[stream] = model.valid(number)
+        moves[-1] = moves[-1] and takes
+        took = []
+        for model, inputs, _ in self._parts:
+            take = model.ready() and all(moves[stream] for stream in inputs)
+            for stream in inputs:
+                moves[stream] = take
+            took.append(take)
+        for take, (model, _, outputs) in zip(took, self._parts, strict=True):
+            model.step(take, [moves[stream] for stream in outputs])
+        if moves[0]:
+            self._offering = False
+        return moves
+
+    def counts(self) -> list[int]:
+        return list(self._counts)
+
+    def state(self) -> bytes:
+        numbers = [number for model, _, _ in self._parts for number in model.state()]
+        return np.array(numbers, np.int64).tobytes()
+
+    def recorded(self, stream: int) -> NDArray[np.int64]:
+        return np.array(self._recorded[stream], np.int64)
+
+
+class CompiledStepper:
+    """The same through `cycles.cpp`, which is compiled at its first use."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        program = [len(pipeline.streams), len(pipeline.nodes)]
+        for node in pipeline.nodes:
+            model = MODELS[type(node.block)](node.block)
+            program += [model.kind, len(node.inputs), *node.inputs, len(node.outputs), *node.outputs]
+            program += [len(model.parameters), *model.parameters]
+        self._streams = len(pipeline.streams)
+        self._library = _library()
+        numbers = np.array(program, np.int64)  # must live as long as it is read
+        self._handle = self._library.cycles_new(numbers.ctypes.data)
+
+    def __del__(self) -> None:
+        if handle := getattr(self, "_handle", None):
+            self._library.cycles_free(handle)
+
+    def run(
+        self,
+        *,
+        outputs: int,
+        inputs: int | None = None,
+        drain: int = 0,
+        until: int = 1 << 62,
+        pauses: Stalls,
+        refusals: Stalls,
+        record: bool = False,
+    ) -> int:
+        end = -1 if inputs is None else inputs
+        stalls = (pauses.ctypes.data, len(pauses), refusals.ctypes.data, len(refusals))
+        cycle: int = self._library.cycles_run(self._handle, end, outputs, drain, until, *stalls, record)
+        return cycle
+
+    def counts(self) -> list[int]:
+        counts = self._library.cycles_counts(self._handle)
+        return [int(counts[stream]) for stream in range(self._streams)]
+
+    def state(self) -> bytes:
+        numbers = np.empty(self._library.cycles_state(self._handle, None), np.int64)
+        self._library.cycles_state(self._handle, numbers.ctypes.data)
+        return numbers.tobytes()
+
+    def recorded(self, stream: int) -> NDArray[np.int64]:
+        cycles = ctypes.POINTER(ctypes.c_int64)()
+        count = self._library.cycles_recorded(self._handle, stream, ctypes.byref(cycles))
+        return np.ctypeslib.as_array(cycles, (count,)).copy() if count else np.zeros(0, np.int64)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    source = Path(__file__).with_name("cycles.cpp")
+    flags = ["-std=c++17", "-O2", "-shared", "-fPIC"]
+
+    def build(folder: Path) -> None:
+        compile_library([*flags, "-o", "cycles.so", source], folder)
+
+    folder = cached(content_key("cycles", source.read_bytes(), *flags, *compiler_command()), build)
+    library = ctypes.CDLL(str(folder / "cycles.so"))
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    library.cycles_new.restype, library.cycles_new.argtypes = pointer, [pointer]
+    library.cycles_free.restype, library.cycles_free.argtypes = None, [pointer]
+    library.cycles_run.restype = number
+    library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, number, number]
+    library.cycles_counts.restype, library.cycles_counts.argtypes = ctypes.POINTER(number), [pointer]
+    library.cycles_state.restype, library.cycles_state.argtypes = number, [pointer, pointer]
+    library.cycles_recorded.restype, library.cycles_recorded.argtypes = number, [pointer, number, pointer]
+    return library

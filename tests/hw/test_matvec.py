@@ -1,0 +1,246 @@
+"""The matrix-vector-threshold unit: every value and every cycle, for all that a specification can say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from bitweir_hw.blocks import MatVecSpec
+from bitweir_hw.blocks.arithmetic import ceil_div, signed_bits
+from bitweir_hw.compressor import Popcount
+from bitweir_hw.gateware.matvec import MatVec
+from bitweir_hw.gateware.rom import ClassRom
+from bitweir_sim.cycles import MODELS
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+FRAMES = 2
+QUIET = 12  # cycles after the last beat in which nothing may move
+
+
+@dataclass(frozen=True)
+class Case:
+    """A unit, what arrives at it, and what must leave it.
+
+    `elements` are (V, frames * vectors, K), unsigned; `results` (V, frames * vectors, M).
+    """
+
+    spec: MatVecSpec
+    elements: np.ndarray
+    results: np.ndarray
+
+
+def sums(weights: np.ndarray, codes: np.ndarray, bits: int, lanes: int) -> np.ndarray:
+    """T of each neuron, (V, pixels, G, M), from codes (V, pixels, G, K), by arithmetic on whole weights.
+
+    The XNOR with -1 turns a code round. Where there are negative weights, the plane of the sign counts
+    its ``2**B - 1`` times too much in each lane.
+    """
+    top = (1 << bits) - 1
+    if weights.dtype == np.bool_:
+        values = np.where(weights, codes[..., None, :], top - codes[..., None, :])
+        return values.sum(axis=-1)
+    products = (weights * codes[..., None, :]).sum(axis=-1)
+    low, high = int(weights.min()), int(weights.max())
+    exponent = 0 if low >= -1 and high <= 1 else signed_bits(low, high) - 1
+    return products + (lanes * top << exponent if low < 0 else 0)
+
+
+def make_case(rng: np.random.Generator, *, weights: np.ndarray, presets: np.ndarray, **fields: Any) -> Case:
+    """Draw what arrives; the accumulators are as narrow as their last values allow."""
+    spec = MatVecSpec(name="unit", layer="layer", weights=weights, presets=presets, acc_bits=1, **fields)
+    bits, (rows, columns) = spec.lane_bits, spec.positions
+    shape = (spec.streams, FRAMES * rows * columns, spec.groups, spec.columns)
+    elements = rng.integers(0, 1 << bits, shape)
+    # All alike are the extremes.
+    elements[rng.random(shape[:3]) < 0.2] = rng.choice([0, (1 << bits) - 1])
+    codes = elements ^ (1 << bits - 1) if spec.flip else elements
+    totals = sums(weights, codes, bits, ceil_div(spec.columns, spec.simd) * spec.simd)
+    count = max(spec.column_classes) + 1
+    classes = np.add.outer(np.array(spec.row_classes) * count, np.array(spec.column_classes)).ravel()
+    accs = presets[np.tile(classes, FRAMES)] + totals
+    spec = replace(spec, acc_bits=signed_bits(int(accs.min()), int(accs.max())))
+    results = accs >= 0 if spec.threshold else (accs << spec.shift) + spec.low
+    flat = (spec.streams, -1)
+    return Case(spec, elements.reshape(*flat, spec.columns), results.astype(np.int64).reshape(*flat, spec.rows))
+
+
+def beats(values: np.ndarray, lanes: int, bits: int, fill: np.ndarray | None = None) -> list[int]:
+    """Payloads for elements (V, vectors, length): lanes, and in each the frames; `fill` pads vectors."""
+    streams, vectors, length = values.shape
+    words = ceil_div(length, lanes)
+    padded = np.zeros((streams, vectors, words * lanes), np.int64) if fill is None else fill
+    padded[..., :length] = values
+    rows = padded.reshape(streams, vectors * words, lanes).transpose(1, 2, 0).reshape(vectors * words, -1)
+    return [sum((int(value) & (1 << bits) - 1) << n * bits for n, value in enumerate(row)) for row in rows]
+
+
+def run(case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.Generator) -> list[int]:
+    """Drive the unit; compare each cycle with the model and each value; the cycles of the output beats."""
+    spec = case.spec
+    noise = rng.integers(0, 1 << spec.lane_bits, (*case.elements.shape[:2], spec.synapse_folds * spec.simd))
+    sent = beats(case.elements, spec.simd, spec.lane_bits, noise)
+    wanted = beats(case.results, spec.pe, spec.o_lane_bits)
+    assert (len(sent), len(wanted)) == (FRAMES * spec.i_beats, FRAMES * spec.o_beats)
+    dut, model = MatVec(spec), MODELS[MatVecSpec](spec)
+    start = model.state()
+    moved: list[int] = []
+
+    async def bench(ctx: Any) -> None:
+        offering, taken, cycle, left = False, 0, 0, QUIET
+        while left:
+            assert cycle < 20000, f"{len(wanted) - len(moved)} of {len(wanted)} beats are missing"
+            stalls = [cycle < len(pattern) and bool(pattern[cycle]) for pattern in (pauses, refusals)]
+            offering = offering or (taken < len(sent) and not stalls[0])
+            ctx.set(dut.i.valid, offering)
+            ctx.set(dut.i.payload, sent[taken] if offering else int(rng.integers(0, 2)))
+            ctx.set(dut.o.ready, not stalls[1])
+            assert (ctx.get(dut.i.ready), ctx.get(dut.o.valid)) == (model.ready(), model.valid(0)), f"cycle {cycle}"
+            take, give = offering and model.ready(), model.valid(0) and not stalls[1]
+            if give:
+                assert ctx.get(dut.o.payload) == wanted[len(moved)], f"output beat {len(moved)}"
+                moved.append(cycle)
+            taken += take
+            offering = offering and not take
+            model.step(take, [give])
+            await ctx.tick()
+            cycle += 1
+            left -= len(moved) == len(wanted)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert model.state() == start
+    return moved
+
+
+@st.composite
+def classes(draw: st.DrawFn, size: int) -> tuple[int, ...]:
+    """A class for each row or column."""
+    rises = draw(st.lists(st.booleans(), min_size=size - 1, max_size=size - 1))
+    return tuple(int(number) for number in np.cumsum([0, *rises]))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    groups, rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 12))
+    positions = draw(st.sampled_from([(1, 1), (1, 1), (1, 4), (3, 1), (2, 3), (3, 4)]))
+    row_classes, column_classes = (draw(classes(size)) for size in positions)
+    shape = (groups, rows, columns)
+    kind = draw(st.sampled_from(["bool", "bool", "ternary", "signed", "unsigned"]))
+    size = draw(st.integers(3, 8))
+    low, high = {"ternary": (-1, 2), "signed": (-(1 << size - 1), 1 << size - 1), "unsigned": (0, 1 << size)}.get(
+        kind, (0, 2)
+    )
+    weights = rng.integers(low, high, shape)
+    bits = draw(st.integers(1, 8))
+    reach = draw(st.sampled_from([1, 20, 1000]))
+    threshold = draw(st.booleans())
+    shift = 0 if threshold else draw(st.integers(0, 1))
+    style = draw(st.sampled_from(["tree", "fused", "xc7"]))
+    return make_case(
+        rng,
+        weights=weights.astype(bool) if kind == "bool" else weights,
+        presets=rng.integers(-reach, reach, ((row_classes[-1] + 1) * (column_classes[-1] + 1), *shape[:2])),
+        positions=positions,
+        row_classes=row_classes,
+        column_classes=column_classes,
+        threshold=threshold,
+        pe=draw(st.integers(1, 1 << (rows - 1).bit_length())),
+        simd=draw(st.integers(1, 1 << (columns - 1).bit_length())),
+        lane_bits=bits,
+        flip=draw(st.booleans()),
+        shift=shift,
+        low=draw(st.integers(0, (1 << shift) - 1)),
+        popcount=Popcount(style=style, levels_per_stage=draw(st.integers(0, 3))),
+        streams=draw(st.integers(1, 3)),
+    )
+
+
+@settings(max_examples=60)
+@given(case=cases(), stalls=st.tuples(*[st.sampled_from([0, 0, 0.3, 0.8])] * 2), seed=st.integers(0, 2**32))
+def test_every_value_in_its_cycle(case: Case, stalls: tuple[float, float], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pauses, refusals = (rng.random(3 * FRAMES * case.spec.cycles) < share for share in stalls)
+    run(case, pauses=pauses, refusals=refusals, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("shape", "pe", "simd"),
+    [((1, 4, 6), 4, 6), ((2, 4, 6), 4, 6), ((1, 5, 7), 2, 7), ((2, 4, 6), 4, 2), ((1, 5, 7), 2, 3)],
+)
+@pytest.mark.parametrize("row_classes", [(0, 0, 0), (0, 1, 2), (0, 0, 1)])
+def test_a_vector_leaves_every_fold_cycles(
+    shape: tuple[int, int, int], pe: int, simd: int, row_classes: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(1)
+    column_classes = (0, 1, 1, 2)
+    case = make_case(
+        rng,
+        weights=rng.random(shape) < 0.5,
+        presets=rng.integers(-4, 4, ((row_classes[-1] + 1) * 3, *shape[:2])),
+        positions=(3, 4),
+        row_classes=row_classes,
+        column_classes=column_classes,
+        threshold=False,
+        pe=pe,
+        simd=simd,
+        popcount=Popcount(levels_per_stage=1),
+    )
+    none = np.zeros(0, bool)
+    spec = case.spec
+    moved = run(case, pauses=none, refusals=none, rng=rng)
+    ends = moved[spec.neuron_folds - 1 :: spec.neuron_folds]
+    assert set(np.diff(ends)) == {spec.fold}
+    # The first beat arrives in cycle 0; the last word of the first group is issued when it is there.
+    assert moved[0] == 1 + (spec.synapse_folds - 1) + spec.latency + 1
+
+
+def test_padding_never_counts_in_accumulators_that_are_as_narrow_as_can_be() -> None:
+    # The padded neurons have all their weights set: their sums reach far beyond the accumulator.
+    rng = np.random.default_rng(2)
+    case = make_case(
+        rng,
+        weights=rng.integers(-1, 1, (1, 3, 5)),
+        presets=rng.integers(-160, -140, (1, 1, 3)),
+        threshold=True,
+        pe=8,
+        simd=4,
+        lane_bits=4,
+        popcount=Popcount(levels_per_stage=0),
+    )
+    none = np.zeros(0, bool)
+    run(case, pauses=none, refusals=none, rng=rng)
+
+
+@given(data=st.data(), each=st.integers(1, 4), seed=st.integers(0, 2**32))
+def test_words_of_each_class_come_in_turn(data: st.DataObject, each: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = (data.draw(classes(data.draw(st.integers(1, 6)))) for _ in range(2))
+    count = (rows[-1] + 1) * (columns[-1] + 1)
+    assume(count * each > 1)  # one word is wires, without a clock
+    words = rng.permutation(256)[: count * each].tolist()
+    order = [
+        words[(row * (columns[-1] + 1) + column) * each + n] for row in rows for column in columns for n in range(each)
+    ]
+    dut = ClassRom(words=words, width=8, rows=rows, columns=columns)
+
+    async def bench(ctx: Any) -> None:
+        at = 0
+        while at < 2 * len(order) + 1:
+            step = rng.random() < 0.7
+            ctx.set(dut.step, step)
+            await ctx.tick()
+            if step:
+                assert ctx.get(dut.data) == order[at % len(order)]
+                at += 1
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()

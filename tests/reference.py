@@ -1,0 +1,161 @@
+"""What a network computes, in plain Python: cells of maps and loops over them, for small networks only.
+
+Nothing here is shared with the golden model, and shapes follow from the loops, not from `hand_on`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bitweir_hw.network import Affine, Conv, Dense, Layer, Network, Parallel, Pool, Threshold, Vote
+
+__all__ = ["reference"]
+
+Cell = tuple[int, int, int]  # row, column, channel
+
+
+@dataclass
+class Stream:
+    """Numbers on a stream by their place, and what they mean: ``offset + step * number``."""
+
+    cells: dict[Cell, int]
+    offset: int = 0
+    step: int = 1
+
+    def values(self) -> dict[Cell, int]:
+        return {cell: self.offset + self.step * number for cell, number in self.cells.items()}
+
+    @property
+    def channels(self) -> int:
+        return 1 + max(channel for _, _, channel in self.cells)
+
+
+def reference(network: Network, frame: list[int]) -> dict[str, list[int]]:
+    """What each layer hands on for the codes of one frame, by its name, in the order of the stream."""
+    shape, form = network.input.map_shape, network.input.format
+    _, columns, channels = (1, 1, len(frame)) if shape is None else shape
+    cells = {(i // channels // columns, i // channels % columns, i % channels): code for i, code in enumerate(frame)}
+    found: dict[str, list[int]] = {}
+    series(network.layers, Stream(cells, form.offset, form.step), found)
+    return found
+
+
+def series(layers: tuple[Layer, ...], stream: Stream, found: dict[str, list[int]]) -> Stream:
+    for layer in layers:
+        stream = after(layer, stream, found)
+        found[layer.name] = [stream.cells[cell] for cell in sorted(stream.cells)]
+    return stream
+
+
+def after(layer: Layer, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    values = stream.values()
+    if isinstance(layer, Dense):
+        line = [values[cell] for cell in sorted(values)]
+        sums = {
+            (0, 0, m): sum(signed(w) * v for w, v in zip(row, line, strict=True))
+            for m, row in enumerate(layer.weights.tolist())
+        }
+        return compared(layer, sums)
+    if isinstance(layer, Conv):
+        return compared(layer, correlate(layer, values, stream.channels))
+    if isinstance(layer, Pool):
+        # Sums are of values, and mean themselves.
+        if layer.kind == "sum":
+            return Stream({place: sum(seen) for place, seen in windows(layer, values).items()})
+        least = [False] * stream.channels if layer.least is None else layer.least.tolist()
+        extremes = {
+            place: min(seen) if least[place[2]] else max(seen) for place, seen in windows(layer, values).items()
+        }
+        return Stream(
+            {place: (value - stream.offset) // stream.step for place, value in extremes.items()},
+            stream.offset,
+            stream.step,
+        )
+    if isinstance(layer, Threshold):
+        return compared(layer, values)
+    if isinstance(layer, Affine):
+        scale, offset = layer.scale.tolist(), layer.offset.tolist()
+        return Stream({cell: scale[cell[2]] * value + offset[cell[2]] for cell, value in values.items()})
+    if isinstance(layer, Vote):
+        winner = (0, 0, 0)
+        for cell in sorted(values):
+            if values[cell] > values[winner]:
+                winner = cell
+        return Stream({cell: int(cell == winner) for cell in values})
+    if isinstance(layer, Parallel):
+        total = dict.fromkeys(series(layer.branches[0], stream, {}).cells, 0)
+        for index, branch in enumerate(layer.branches):
+            factor = 1 if layer.weights is None else layer.weights[index]
+            for cell, value in series(branch, stream, found).values().items():
+                total[cell] += factor * value
+        return Stream(total)
+    raise AssertionError(layer)
+
+
+def signed(weight: bool | int) -> int:
+    if isinstance(weight, bool):
+        return 1 if weight else -1
+    return weight
+
+
+def compared(layer: Dense | Conv | Threshold, sums: dict[Cell, int]) -> Stream:
+    if layer.thresholds is None:
+        return Stream(sums)
+    thresholds = layer.thresholds.tolist()
+    codes = dict.fromkeys(sums, 0)
+    for cell, value in sums.items():
+        for threshold in thresholds[cell[2]]:
+            if value >= threshold:
+                codes[cell] += 1
+    return Stream(codes, layer.output.offset, layer.output.step)
+
+
+def starts(size: int, before: int, after: int, kernel: int, stride: int) -> list[int]:
+    """Where windows begin, from those in the padding on."""
+    found = []
+    start = -before
+    while start + kernel <= size + after:
+        found.append(start)
+        start += stride
+    return found
+
+
+def places(layer: Conv | Pool, cells: dict[Cell, int]) -> list[tuple[int, int, int, int]]:
+    """Row and column of each window, and the row and column of the map where it begins."""
+    rows, columns = 1 + max(row for row, _, _ in cells), 1 + max(column for _, column, _ in cells)
+    above, left, below, right = layer.pads
+    tops = starts(rows, above, below, layer.kernel[0], layer.stride[0])
+    lefts = starts(columns, left, right, layer.kernel[1], layer.stride[1])
+    return [(y, x, top, start) for y, top in enumerate(tops) for x, start in enumerate(lefts)]
+
+
+def correlate(layer: Conv, values: dict[Cell, int], channels: int) -> dict[Cell, int]:
+    weights = layer.weights.tolist()
+    filters, seen = len(weights) // layer.groups, channels // layer.groups
+    sums = {}
+    for y, x, top, left in places(layer, values):
+        for m, taps in enumerate(weights):
+            first = m // filters * seen
+            acc = 0
+            for row, line in enumerate(taps):
+                for column, pixel in enumerate(line):
+                    for channel, weight in enumerate(pixel):
+                        value = values.get((top + row, left + column, first + channel), layer.pad_value)
+                        acc += signed(weight) * value
+            sums[y, x, m] = acc
+    return sums
+
+
+def windows(layer: Pool, values: dict[Cell, int]) -> dict[Cell, list[int]]:
+    """The values inside the map that each window sees, channel by channel."""
+    seen: dict[Cell, list[int]] = {}
+    channels = 1 + max(channel for _, _, channel in values)
+    for y, x, top, left in places(layer, values):
+        for channel in range(channels):
+            cells = [
+                (top + row, left + column, channel)
+                for row in range(layer.kernel[0])
+                for column in range(layer.kernel[1])
+            ]
+            seen[y, x, channel] = [values[cell] for cell in cells if cell in values]
+    return seen
