@@ -22,7 +22,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import Popcount
+from bitweir_hw.compressor import DotProduct, Popcount
 from bitweir_hw.gateware.pe import ProcessingElements
 from bitweir_hw.yosys import run_yosys
 
@@ -115,7 +115,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=".") as name:
             folder = Path(name)
             popcount = Popcount(style=case.style, levels_per_stage=case.levels_per_stage)
-            elements = ProcessingElements(pe=case.pe, simd=case.simd, width=case.width, popcount=popcount)
+            dot = DotProduct(simd=case.simd)
+            elements = ProcessingElements(pe=case.pe, dot=dot, width=case.width, popcount=popcount)
             (folder / "design.il").write_text(rtlil.convert(Harness(elements), name="top"))
             run_yosys(flows.script(case.family, top="top"), folder)
             for seed in options.seeds:

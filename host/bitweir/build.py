@@ -8,9 +8,11 @@ from importlib import metadata, resources
 from pathlib import Path
 from string import Template
 
-from bitweir_hw.blocks import ArgmaxSpec, BlockSpec, lower
+from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
+from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
+from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim.cycles import Timing, steady_state
@@ -64,14 +66,14 @@ class Build:
         return build
 
     @cached_property
-    def blocks(self) -> tuple[BlockSpec, ...]:
+    def pipeline(self) -> Pipeline:
         """What the accelerator is made of."""
         return lower(self.network, self.plan)
 
     @cached_property
     def timing(self) -> Timing:
         """Cycles, from the cycle model."""
-        return steady_state(self.blocks)
+        return steady_state(self.pipeline)
 
     @property
     def verilog(self) -> Path:
@@ -87,8 +89,8 @@ def write_build(network: Network, plan: Plan, folder: Path) -> Build:
     BitweirError
         The plan does not fit, a layer cannot be built, or the folder cannot be written.
     """
-    blocks = lower(network, plan)
-    verilog = rtlil_to_verilog(accelerator_rtlil(blocks, name=network.name))
+    pipeline = lower(network, plan)
+    verilog = rtlil_to_verilog(accelerator_rtlil(pipeline, name=network.name))
     identity = digest(network)
     header = (
         f"// {network.name}: binary neural network accelerator, by bitweir {metadata.version('bitweir')}\n"
@@ -98,32 +100,55 @@ def write_build(network: Network, plan: Plan, folder: Path) -> Build:
         (new / f"{network.name}.v").write_text(header + verilog)
         (new / _NETWORK).write_bytes(network_bytes(network))
         (new / _PLAN).write_text(plan_text(plan))
-        (new / _README).write_text(_readme(network, plan, blocks, identity))
+        (new / _README).write_text(_readme(network, plan, pipeline, identity))
     return Build(folder=folder, network=network, plan=plan)
 
 
-def _readme(network: Network, plan: Plan, blocks: tuple[BlockSpec, ...], identity: str) -> str:
+def _order(pipeline: Pipeline) -> str:
+    """How the elements of a frame follow each other on the input."""
+    stream = pipeline.input
+    if stream.vectors == 1:
+        return f"in {stream.beats} beats of {stream.lanes} elements"
+    return (
+        f"pixel by pixel, row by row, the {stream.length} channels of each in {stream.vector_beats} beats of "
+        f"{stream.lanes}: {stream.beats} beats"
+    )
+
+
+def _side_by_side(frames: int) -> str:
+    """The layout of beats that carry several frames."""
+    if frames == 1:
+        return ""
+    return (
+        f"\n**Side by side.** {frames} frames go through together. Wherever a beat carries an element, a score or a "
+        f"class of one frame, it carries those of all {frames}, the first frame in the lowest bits.\n"
+    )
+
+
+def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str) -> str:
     """The ports, for the person who instantiates the accelerator."""
-    first, last = blocks[0], blocks[-1]
+    first, last = pipeline.input, pipeline.nodes[-1].block
     assert isinstance(last, ArgmaxSpec)
-    timing = steady_state(blocks)
+    timing = steady_state(pipeline)
     template = Template((resources.files(__package__) / "build_readme.md").read_text())
     return template.substitute(
         name=network.name,
         identity=identity,
-        i_bits=first.i_bits,
-        i_top=first.i_bits - 1,
+        i_bits=first.bits,
+        i_top=first.bits - 1,
         o_bits=last.o_bits,
         o_top=last.o_bits - 1,
         elements=network.input.size,
-        lanes=first.i_bits // network.input.format.bits,
-        code_bits=network.input.format.bits,
-        i_beats=first.i_beats,
+        order=_order(pipeline),
+        lanes=first.lanes,
+        code_bits=first.lane_bits,
+        i_beats=first.beats,
         o_beats=last.o_beats,
         score_lanes=last.lanes,
         score_bits=last.lane_bits,
         best_low=last.i_bits,
-        best_high=last.i_bits + last.index_bits - 1,
+        best_high=last.i_bits + last.index_bits * last.streams - 1,
+        frames=_side_by_side(pipeline.frames),
         classes=network.classes,
         interval=timing.interval,
         latency=timing.latency,

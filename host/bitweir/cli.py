@@ -13,7 +13,8 @@ import click
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
-from bitweir_hw.plan import Plan, plan_for_fps, plan_from_foldings
+from bitweir_hw.plan import MODERATE_LANES, Plan, plan_for_fps, plan_from_foldings, plan_of_moderate_size
+from bitweir_sim.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 
 from .build import Build, write_build
@@ -92,7 +93,10 @@ def main() -> None:
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--folding", metavar="SIMDxPE,...", help="Inputs and neurons computed at once, for each layer.")
 @click.option(
-    "--fps", type=float, help=f"Frames a second to reach with the fewest lanes.  [default: {DEFAULT_FPS:,.0f}]"
+    "--fps",
+    type=float,
+    help="Frames a second to reach with the fewest lanes.  "
+    f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
 @_clock
 @click.option(
@@ -109,6 +113,9 @@ def main() -> None:
 @click.option(
     "--stage-levels", default=2, show_default=True, help="Adder levels between registers in a popcount; 0: none."
 )
+@click.option(
+    "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."
+)
 @_with_output
 def generate(
     output: Output,
@@ -121,6 +128,7 @@ def generate(
     name: str | None,
     family: str,
     stage_levels: int,
+    streams: int,
 ) -> None:
     """Turn MODEL (.onnx, or a network .npz) into Verilog in a folder."""
     if folding is not None and fps is not None:
@@ -128,7 +136,9 @@ def generate(
     with output.working(f"Reading {model.name}"):
         network = load_model(model, input_scale=input_scale, name=name)
     popcount = Popcount(style=STYLE[family], levels_per_stage=stage_levels)
-    plan = _plan(network, folding, fps, clock, popcount)
+    plan = _plan(network, folding, fps, clock, popcount, streams)
+    with output.working("Fitting FIFOs"):
+        plan = fit_depths(network, plan)
     with output.working("Generating Verilog"):
         build = write_build(network, plan, folder)
     report = collect(build, clock=clock)
@@ -136,10 +146,14 @@ def generate(
     output.result({"folder": str(folder), "verilog": str(build.verilog), "report": report})
 
 
-def _plan(network: Network, folding: str | None, fps: float | None, clock: float, popcount: Popcount) -> Plan:
+def _plan(
+    network: Network, folding: str | None, fps: float | None, clock: float, popcount: Popcount, streams: int
+) -> Plan:
     if folding is not None:
-        return plan_from_foldings(network, folding, popcount=popcount)
-    return plan_for_fps(network, DEFAULT_FPS if fps is None else fps, clock, popcount=popcount)
+        return plan_from_foldings(network, folding, popcount=popcount, streams=streams)
+    if fps is not None:
+        return plan_for_fps(network, fps, clock, popcount=popcount, streams=streams)
+    return plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams)
 
 
 @main.command("simulate")

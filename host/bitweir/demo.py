@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.plan import plan_for_fps
+from bitweir_sim.sizing import fit_depths
 
 from .build import write_build
 from .console import Output
@@ -29,10 +30,21 @@ class _Shipped:
     input_scale: str
     fps: float
     family: str
+    about: str
 
 
 NETWORKS = {
-    "digits": _Shipped(model="digits.onnx", images="digits_test.npz", input_scale="1", fps=1e6, family="ecp5"),
+    "digits": _Shipped(
+        model="digits.onnx", images="digits_test.npz", input_scale="1", fps=1e6, family="ecp5", about="a dense network"
+    ),
+    "cnn": _Shipped(
+        model="cnn.onnx",
+        images="digits_test.npz",
+        input_scale="1",
+        fps=100e3,
+        family="ecp5",
+        about="a convolutional network",
+    ),
 }
 
 
@@ -41,11 +53,13 @@ def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[s
     shipped = NETWORKS[name]
     files = resources.files("bitweir.networks")
     with resources.as_file(files / shipped.model) as model, resources.as_file(files / shipped.images) as images:
-        output.show(f"[bold]1. Import[/bold] {shipped.model}, trained on scikit-learn's handwritten digits")
+        output.show(
+            f"[bold]1. Import[/bold] {shipped.model}, {shipped.about} trained on scikit-learn's handwritten digits"
+        )
         network = load_model(model, input_scale=shipped.input_scale)
         output.show(f"[bold]2. Generate[/bold] an accelerator for {shipped.fps:,.0f} frames/s")
         with output.working("Generating Verilog"):
-            build = write_build(network, plan_for_fps(network, shipped.fps, clock), folder)
+            build = write_build(network, fit_depths(network, plan_for_fps(network, shipped.fps, clock)), folder)
         output.show("[bold]3. Simulate[/bold] it on the test images")
         simulation = simulate(build, images, output, clock=clock)
         print_simulation(output, simulation)

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import ToolError
 from bitweir_hw.network import Integers
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim import fast
 from bitweir_sim.compiled import compile_design
-from bitweir_sim.frames import pack, stream_shapes, unpack_results
+from bitweir_sim.frames import pack, unpack_results
 from bitweir_sim.golden import Result
 from bitweir_sim.simulators import available, run_cocotb
 from bitweir_sim.simulators import build as build_simulator
@@ -37,6 +36,8 @@ __all__ = ["ENGINES", "print_simulation", "simulate"]
 
 #: Cycles beyond what the cycle model tells, before a run is given up.
 _SPARE_CYCLES = 1000
+#: Cycles after the last result in which cocotb still looks at every stream.
+COCOTB_DRAIN = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,8 +118,9 @@ def simulate(
         **_timing(build, run.trace, clock),
     }
     if run.trace is not None:
-        late = _finished(build, run.trace) != [build.timing.last_cycle(n + 1) for n in range(len(images))]
-        wrong |= late
+        finished = _finished(build, run.trace)
+        late = finished != [build.timing.last_cycle(n + 1) for n in range(len(finished))]
+        wrong |= np.repeat(late, build.pipeline.frames)[: len(images)]
         result["simulated_cycles"] = run.trace.cycles_run
         result["cycles_per_second"] = round(run.trace.cycles_run / run.seconds)
     result["mismatches"] = int(wrong.sum())
@@ -128,7 +130,7 @@ def simulate(
 
 def _timing(build: Build, trace: Trace | None, clock: float) -> dict[str, Any]:
     """Cycles as the run had them; those of the cycle model where the run was too short, or had none."""
-    timing = build.timing
+    timing, frames = build.timing, build.pipeline.frames
     interval, latency = float(timing.interval), timing.latency
     source = "model"
     if trace is not None:
@@ -139,18 +141,19 @@ def _timing(build: Build, trace: Trace | None, clock: float) -> dict[str, Any]:
         if whole > 0:
             interval, source = float(finished[-1] - finished[-1 - whole]) / whole, "simulation"
     return {
-        "cycles_per_frame": interval,
+        "cycles_per_frame": interval / frames,
         "cycles_per_frame_from": source,
         "latency_cycles": latency,
         "clock_mhz": clock / 1e6,
-        "frames_per_second": clock / interval,
+        "frames_per_second": frames * clock / interval,
         "latency_us": latency / clock * 1e6,
     }
 
 
 def _finished(build: Build, trace: Trace) -> Integers:
-    """Cycle of the last output beat of each frame."""
-    return trace.o.cycles[build.blocks[-1].o_beats - 1 :: build.blocks[-1].o_beats]
+    """Cycle of the last output beat of each frame, or of the frames that go side by side."""
+    beats = build.pipeline.output.beats
+    return trace.o.cycles[beats - 1 :: beats]
 
 
 def _describe(image: int, found: Result, expected: Result) -> str:
@@ -179,20 +182,20 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
         design = compile_design(
             build.verilog, top=build.network.name, verilog=_cell_models(build), waves=waves is not None
         )
-    shapes = stream_shapes(build.blocks, build.network)
-    beats = pack(images.codes, shapes[0])
-    results = len(images) * build.blocks[-1].o_beats
+    beats = pack(images.codes, build.pipeline.input)
+    groups = -(-len(images) // build.pipeline.frames)
+    results = groups * build.pipeline.output.beats
     with output.working(f"Simulating {len(images):,} frames") as done:
         started = time.perf_counter()
         trace = design.run(
             beats,
             expected_outputs=results,
             progress=lambda _, found: done(found / results),
-            max_cycles=build.timing.last_cycle(len(images)) + _SPARE_CYCLES,
+            max_cycles=build.timing.last_cycle(groups) + _SPARE_CYCLES,
             waves=waves,
         )
         seconds = time.perf_counter() - started
-    return _Run(result=_result(build, trace), seconds=seconds, trace=trace, simulator="CXXRTL")
+    return _Run(result=_result(build, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL")
 
 
 def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
@@ -205,11 +208,11 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
         raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
     top = build.network.name
     with output.working("Telling what must move in every cycle"):
-        expected = expected_trace(build.network, build.blocks, images.codes)
+        expected = expected_trace(build.network, build.pipeline, images.codes, drain=COCOTB_DRAIN)
     with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
         source = Path(folder) / f"{top}.v"
         with output.working(f"Building the design in {simulator} (kept for the next time)"):
-            source.write_text(rtlil_to_verilog(accelerator_rtlil(build.blocks, name=top, taps=True)))
+            source.write_text(rtlil_to_verilog(accelerator_rtlil(build.pipeline, name=top, taps=True)))
             sources = [source, *_cell_models(build)]
             build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
         with output.working(f"Simulating {len(images):,} frames in {simulator}"):
@@ -219,18 +222,21 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
                     sources,
                     top=top,
                     simulator=simulator,
-                    beats=pack(images.codes, stream_shapes(build.blocks, build.network)[0]),
-                    i_bits=build.blocks[0].i_bits,
+                    beats=pack(images.codes, build.pipeline.input),
+                    i_bits=build.pipeline.input.bits,
                     expected=expected,
+                    drain=COCOTB_DRAIN,
                     waves=waves,
                 )
             except SimulationError as error:
                 if error.difference:
-                    told = explain(error.difference, build.network, build.blocks)
+                    told = explain(error.difference, build.pipeline)
                     raise SimulationError(f"The simulation differs: {told}.", trace=error.trace) from error
                 raise
             seconds = time.perf_counter() - started
-    return _Run(result=_result(build, trace), seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}")
+    return _Run(
+        result=_result(build, trace, len(images)), seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}"
+    )
 
 
 def _cell_models(build: Build) -> list[Path]:
@@ -241,11 +247,9 @@ def _cell_models(build: Build) -> list[Path]:
     return [Path(str(resources.files("bitweir_sim") / "ccu2c.v"))]
 
 
-def _result(build: Build, trace: Trace) -> Result:
-    last = build.blocks[-1]
-    assert isinstance(last, ArgmaxSpec)
+def _result(build: Build, trace: Trace, frames: int) -> Result:
     assert trace.o.payloads is not None
-    return unpack_results(trace.o.payloads, last)
+    return unpack_results(trace.o.payloads, build.pipeline, frames)
 
 
 #: What runs a design.

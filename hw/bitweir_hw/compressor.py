@@ -12,7 +12,7 @@ from functools import cache
 from .errors import PlanError
 from .trees import COSTS, Add, Count, Node, Word, Xc7Count, adder_sites, best_count, best_tree, word_tree, xc7_split
 
-__all__ = ["STYLE", "STYLES", "DotPlan", "DotProduct", "Part", "Plane", "Popcount"]
+__all__ = ["STYLE", "STYLES", "DotPlan", "DotProduct", "Part", "Plane", "Popcount", "plan_as"]
 
 #: The best measured style of each FPGA family.
 STYLE = {"generic": "fused", "ecp5": "ecp5", "ice40": "tree", "gowin": "fused", "xilinx": "xc7"}
@@ -215,11 +215,12 @@ def _dot_plan(dot: DotProduct, style: str, each: int) -> DotPlan:
     # On Gowin that costs 8 % with four bits.
     twin = "ecp5" if style == "fused" else style
     choices = (False, True) if dot.bits > 1 else (False,)
-    words = min(choices, key=lambda words: _plan_as(dot, twin, each, words).cost)
-    return _plan_as(dot, style, each, words)
+    words = min(choices, key=lambda words: plan_as(dot, twin, each, words).cost)
+    return plan_as(dot, style, each, words)
 
 
-def _plan_as(dot: DotProduct, style: str, each: int, words: bool) -> DotPlan:
+def plan_as(dot: DotProduct, style: str, each: int, words: bool) -> DotPlan:
+    """Plan a dot product from words, or from bits, for a style with so many levels per stage."""
     sources: dict[int, list[tuple[int, int]]] = {}
     for n, plane in enumerate(dot.planes):
         for bit in range(1 if words else dot.bits):

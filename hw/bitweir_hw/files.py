@@ -19,7 +19,7 @@ from .plan import Folding, Plan
 
 __all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", "read_arrays", "save_network"]
 
-VERSION = 1
+VERSION = 2
 #: A network file that claims to unpack to more is refused.
 LIMIT_BYTES = 1 << 31
 
@@ -128,6 +128,11 @@ def load_plan(path: Path) -> Plan:
 def _check_types(plan: Plan) -> None:
     if not isinstance(plan.popcount, Popcount) or not isinstance(plan.foldings, tuple):
         raise ValueError("a part is of another kind")
+    if type(plan.streams) is not int or not isinstance(plan.depths, tuple):
+        raise ValueError("a part is of another kind")
+    for entry in plan.depths:
+        if not isinstance(entry, tuple) or len(entry) != 2 or type(entry[0]) is not str or type(entry[1]) is not int:
+            raise ValueError("a depth is not a name and an integer")
     for folding in plan.foldings:
         if not isinstance(folding, Folding) or not type(folding.pe) is type(folding.simd) is int:
             raise ValueError("a folding is not of two integers")

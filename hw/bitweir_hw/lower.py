@@ -264,9 +264,7 @@ def _word_choices(channels: int, kernel: tuple[int, int]) -> list[tuple[int, int
     return [(d, 1) for d in divisors(channels)] + [(channels, taps) for taps in several]
 
 
-def _window(
-    builder: _Builder, layer: Conv | Pool, tip: _Tip, *, groups: int, taps: int, pads: list[int]
-) -> _Tip:
+def _window(builder: _Builder, layer: Conv | Pool, tip: _Tip, *, groups: int, taps: int, pads: list[int]) -> _Tip:
     """The windows of a map; `pads` has the code outside it for each channel."""
     streams, bits = builder.plan.streams, tip.lane_bits
     lanes = tip.lanes
@@ -293,9 +291,7 @@ def _window(
 
 def _matvec(builder: _Builder, layer: Dense | Conv, source: Map, tip: _Tip) -> _Tip:
     result = layer.hand_on(source)
-    spec = matvec(
-        layer, source, result, lane_bits=tip.lane_bits, folding=builder.folding(layer), plan=builder.plan
-    )
+    spec = matvec(layer, source, result, lane_bits=tip.lane_bits, folding=builder.folding(layer), plan=builder.plan)
     spec = replace(spec, name=builder.name(layer.name))
     sums = replace(layer, thresholds=None, output=None).hand_on(source)
     done = sign_only(layer) or layer.thresholds is None
@@ -325,7 +321,12 @@ def _pool(builder: _Builder, layer: Pool, tip: _Tip) -> _Tip:
     least = np.zeros(source.channels, bool) if layer.least is None else layer.least
     if apart:
         tip = builder.widened(tip, layer.name, builder.lanes_for(tip), length=source.channels)
-        shape, kernel, stride, taps = (*source.shape[:2], ceil_div(source.channels, tip.lanes), 1), layer.kernel, layer.stride, 1
+        shape, kernel, stride, taps = (
+            (*source.shape[:2], ceil_div(source.channels, tip.lanes), 1),
+            layer.kernel,
+            layer.stride,
+            1,
+        )
         lanes = tip.lanes
     else:
         lanes, taps = _pool_lanes(builder, layer, source)

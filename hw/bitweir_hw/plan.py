@@ -11,10 +11,22 @@ from .errors import PlanError
 from .layers import Conv, Dense, Map
 from .network import Network
 
-__all__ = ["MAX_STREAMS", "Folding", "Plan", "check_plan", "plan_for_fps", "plan_from_foldings", "weighted"]
+__all__ = [
+    "MAX_STREAMS",
+    "MODERATE_LANES",
+    "Folding",
+    "Plan",
+    "check_plan",
+    "plan_for_fps",
+    "plan_from_foldings",
+    "plan_of_moderate_size",
+    "weighted",
+]
 
 #: Frames side by side: more would be wider than any part.
 MAX_STREAMS = 64
+#: Lanes that a small part has room for.
+MODERATE_LANES = 2048
 #: Beats that a FIFO may hold.
 MAX_DEPTH = 1 << 20
 
@@ -168,6 +180,20 @@ def plan_for_fps(
         )
     foldings = tuple(_smallest(layer, cycles // (result.pixels * layer.groups)) for layer, result in layers)
     return check_plan(network, Plan(foldings=foldings, popcount=popcount or Popcount(), streams=streams))
+
+
+def plan_of_moderate_size(
+    network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, streams: int = 1
+) -> Plan:
+    """The plan for a frame rate, or for a half, a quarter ... of it that needs no more than `MODERATE_LANES`."""
+    layers = weighted(network)
+    fps = min(fps, streams * clock / _least_cycles(network))
+    while True:
+        plan = plan_for_fps(network, fps, clock, popcount=popcount, streams=streams)
+        lanes = sum(folding.pe * folding.simd for folding in plan.foldings)
+        if lanes * streams <= max(MODERATE_LANES, len(layers) * streams):
+            return plan
+        fps /= 2
 
 
 def _least_cycles(network: Network) -> int:

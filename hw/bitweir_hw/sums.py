@@ -36,7 +36,9 @@ def sign_only(layer: Dense | Conv) -> bool:
     return layer.output is not None and layer.output.bits == 1
 
 
-def matvec(layer: Dense | Conv, source: Map, result: Map, *, lane_bits: int, folding: Folding, plan: Plan) -> MatVecSpec:
+def matvec(
+    layer: Dense | Conv, source: Map, result: Map, *, lane_bits: int, folding: Folding, plan: Plan
+) -> MatVecSpec:
     """The unit that computes a layer.
 
     Parameters
@@ -154,7 +156,9 @@ class _Padding:
         missing = layer.pad_value - (form.offset + form.step * code)
         if not any(layer.pads) or missing == 0:
             size = layer.kernel
-            return cls(0, (0,) * positions[0], (0,) * positions[1], np.zeros((1, size[0]), bool), np.zeros((1, size[1]), bool))
+            return cls(
+                0, (0,) * positions[0], (0,) * positions[1], np.zeros((1, size[0]), bool), np.zeros((1, size[1]), bool)
+            )
         masks, classes = [], []
         for axis in (0, 1):
             at = np.arange(positions[axis])[:, None] * layer.stride[axis] - layer.pads[axis]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
-from .pipeline import Pipeline
 from .gateware.accelerator import Accelerator
+from .pipeline import Pipeline
 from .yosys import run_yosys
 
 __all__ = ["accelerator_rtlil", "rtlil_to_verilog"]
@@ -52,4 +52,21 @@ def rtlil_to_verilog(text: str) -> str:
             """,
             Path(folder),
         )
-        return (Path(folder) / "design.v").read_text()
+        return _single_statements((Path(folder) / "design.v").read_text())
+
+
+def _single_statements(text: str) -> str:
+    """The same Verilog, with an `initial` for each word of a memory instead of one block for all.
+
+    Yosys reads such a block in a time that grows with the square of its length: minutes for a memory of
+    20,000 words, which now takes seconds.
+    """
+    lines, inside = [], False
+    for line in text.splitlines():
+        if line == "  initial begin":
+            inside = True
+        elif inside and line == "  end":
+            inside = False
+        else:
+            lines.append(f"  initial {line.lstrip()}" if inside else line)
+    return "\n".join(lines) + "\n"

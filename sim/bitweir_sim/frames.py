@@ -62,7 +62,7 @@ def _bits(words: Words) -> NDArray[np.uint8]:
 
 
 def unpack(words: Words, stream: Stream) -> Integers:
-    """Undo `pack`: values (N, vectors * length) from beats; what pads vectors is dropped, frames that fill up are not."""
+    """Undo `pack`: values (N, vectors * length); what pads vectors is dropped, frames that fill up are not."""
     bits = _bits(words)[:, : stream.bits].reshape(-1, stream.lane_bits).astype(np.int64)
     weights = np.left_shift(1, np.arange(stream.lane_bits, dtype=np.int64))
     if stream.signed:

@@ -24,6 +24,7 @@ from bitweir_hw.blocks import (
 
 __all__ = ["MODELS", "BlockModel"]
 
+
 class BlockModel(Protocol):
     """When a block moves beats, on each of its streams.
 

@@ -194,9 +194,38 @@ def test_thirds_become_whole():
 
 
 def test_scores_that_need_too_many_bits_are_refused():
-    chains = [chain_of(fold.scale(1.0)), chain_of(fold.scale(1.0), fold.shift(2.0**-60))]
+    chains = [chain_of(fold.scale(1.0)), chain_of(fold.scale(1.5), fold.shift(2.0**-60))]
     with pytest.raises(ValueError, match="more than 40 fraction bits"):
         integer_scores(chains, [-4, -4], [4, 4], 2)
+    apart = [chain_of(fold.scale(2.0**-40)), chain_of(fold.scale(2.0**-40), fold.shift(2.0**40))]
+    with pytest.raises(ValueError, match="lie more than 60 bits apart"):
+        integer_scores(apart, [-4, -4], [4, 4], 2)
+
+
+@pytest.mark.parametrize("root_of", [None, 3.0])
+def test_scores_too_many_to_compare(root_of):
+    """Whole multiples of one number stay exact; all else is rounded to 60 bits, and says so."""
+    chains = [chain_of(fold.scale(x), fold.shift(y)) for x, y in ((0.75, 1.0), (0.5, 0.25), (0.75, 0.0))]
+    if root_of:
+        chains[1] = chain_of(fold.norm(1.0, 0.5, 0.0, root_of))
+    reach = 1 << 30
+    scores = integer_scores(chains, [-reach] * 3, [reach] * 3, 1)
+    assert scores.exact == (root_of is None)
+    if scores.exact:
+        assert scores.scale.tolist() == [3, 2, 3] and scores.offset.tolist() == [4, 1, 0]
+    else:
+        top = int(abs(scores.scale).max()) * reach + int(abs(scores.offset).max())
+        assert top.bit_length() == 60
+        ratio = Fraction(int(scores.scale[1]), int(scores.scale[0])) * Fraction(3, 4)
+        assert abs(ratio * ratio * 3 - 1) < Fraction(1, 1 << 28)
+
+
+def test_classes_of_one_slope_keep_their_order_at_any_width():
+    """Offsets 0, 1/3 and 2/3 + 5 of a step: three ranks a step."""
+    shifts = [Fraction(0), Fraction(1, 3), Fraction(17, 3), Fraction(1, 3)]
+    chains = [chain_of(fold.scale(0.75), fold.shift(np.array(x * Fraction(3, 4), object))) for x in shifts]
+    scores = integer_scores(chains, [-(1 << 40)] * 4, [1 << 40] * 4, 1)
+    assert scores.scale.tolist() == [3] * 4 and scores.offset.tolist() == [0, 1, 17, 1]
 
 
 def test_ranks_of_equal_scores_are_equal():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
-from bitweir_hw.network import BIPOLAR, Affine, Network
+from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Network
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
+from bitweir_sim.golden import trace, weight_values
+from onnx import numpy_helper
 from shared_data import SHARED, mnist, needs_shared
 
 pytestmark = needs_shared
@@ -38,45 +41,101 @@ def test_mnist_networks(file, golden, scale, accuracy):
         assert {net.input.format, *(layer.output for layer in net.layers[:-1])} == {BIPOLAR}
 
 
-def without_scores(net: Network) -> Network:
-    return replace(net, layers=net.layers[:-1]) if isinstance(net.layers[-1], Affine) else net
+def digits_files() -> list[str]:
+    folder = DATA / "digits"
+    return sorted(path.name for path in folder.glob("*.onnx")) if folder.is_dir() else []
 
 
-DENSE = [
-    f"{net}.{form}.onnx"
-    for net, forms in (
-        ("a2_mlp_w1a1_in8", ("qonnx", "dynamo.qonnx", "clean")),
-        ("c2_mlp_w1a2_relu2u", ("qonnx", "dynamo.qonnx", "clean")),
-        *((plain, ("ts", "dyn")) for plain in ("t1_signfunc", "t2b_clampdetach", "t5_bireal_approxsign")),
-        ("t7_irnet_weightnorm", ("ts", "dyn")),
-    )
-    for form in forms
-]
-
-
-@pytest.mark.parametrize("file", DENSE)
-def test_dense_digits_networks_of_8_bit_inputs(file):
-    """Both exporters, batch norms fused or not. The importer knows more than the first hardware takes."""
+@pytest.mark.parametrize("file", digits_files())
+def test_digits_networks(file):
+    """Each exporter's form of each network; classes, accumulators and thresholds of all of them."""
     base = DATA / "digits" / file.split(".")[0]
-    net = load_model(DATA / "digits" / file, input_scale="1/16")
-    with np.load(f"{base}.npz") as data, np.load(f"{base}.exact.npz") as exact:
-        images = data["x_u8"].reshape(-1, *net.input.shape)
-        codes = encode(net.input, images)
-        assert (encode(net.input, data["x_f32"].reshape(images.shape)) == codes).all()
-        assert (run(without_scores(net), codes).scores == exact["acc_int"]).all()
-        result = run(net, codes)
-        assert (result.classes == exact["exact_argmax"]).all()
-        assert (result.classes == data["ref_argmax"]).all()
-        order = np.argsort(-exact["exact_scores"], axis=1, kind="stable")
-        assert (np.argsort(-result.scores, axis=1, kind="stable") == order).all()
+    larq = file.startswith("l")
+    net = load_model(DATA / "digits" / file, input_scale="int8" if larq else "1/16")
+    with np.load(f"{base}.npz") as data:
+        images, pixels = data["x_f32"].reshape(-1, *net.input.shape), data["x_u8"].reshape(-1, *net.input.shape)
+        expected, accumulators = data["ref_argmax"], data.get("ref_acc_int")
+    codes = encode(net.input, images)
+    assert larq or (encode(net.input, pixels) == codes).all()
+    result, outputs = run(net, codes), trace(net, codes)
+    assert (result.classes == expected).all()
+    assert (outputs[net.layers[-1].name].reshape(result.scores.shape) == result.scores).all()
+    approximate = [note for note in net.notes if note.startswith("Approximate")]
+    assert len(approximate) == file.startswith("d_bireal")
+    if approximate:
+        return
+    path = Path(f"{base}.exact.npz")
+    if path.is_file():
+        with np.load(path) as exact:
+            accumulators = exact["acc_int"]
+            assert (result.classes == exact["exact_argmax"]).all()
+            order = np.argsort(-exact["exact_scores"], axis=1, kind="stable")
+            assert (np.argsort(-result.scores, axis=1, kind="stable") == order).all()
+            check_thresholds(net, [exact[f"thr{k}"] for k in range(sum(name[:3] == "thr" for name in exact))])
+    last = net.layers[-2] if isinstance(net.layers[-1], Affine) else net.layers[-1]
+    sums = outputs[last.name].reshape(accumulators.shape)
+    # Rows of a negative slope are inverted, and so are their sums.
+    signs = np.where((sums == accumulators).all(axis=0), 1, -1)
+    assert (signs * sums == accumulators).all()
+    assert "neggamma" in file or (signs == 1).all()
 
 
-@pytest.mark.parametrize("net", ["b1_cnn_w1a1_pad0_poolfirst", "d_bireal", "e_mixed_w8first_w8last"])
-def test_convolutions_are_refused_with_the_node(net):
-    with pytest.raises(
-        ModelError, match=r"^Node Conv 'Conv_0' needs convolution, which is not yet supported: only dense"
+def check_thresholds(net: Network, tables: list[np.ndarray]) -> None:
+    """Thresholds equal those of another importer: rows of a slope and of T, for ``slope * acc >= slope * T``."""
+    layers = [
+        (layer, source)
+        for layer, source, _ in net.placed()
+        if isinstance(layer, (Dense, Conv)) and layer.thresholds is not None
+    ]
+    each = len(tables) // len(layers)
+    for place, (layer, source) in enumerate(layers):
+        weights = weight_values(layer).reshape(layer.outputs, -1)
+        positive, negative = (np.maximum(w, 0).sum(axis=1) for w in (weights, -weights))
+        low, high = positive * source.low - negative * source.high, positive * source.high - negative * source.low
+        levels = layer.thresholds.shape[1]  # a Sign that never sees 0 has one, the table two
+        for ours, table in zip(layer.thresholds.T, tables[place * each :][:levels], strict=True):
+            slope, cut = table.T
+            assert (np.clip(ours, low, high + 1) == np.clip(slope * cut, low, high + 1)).all()
+
+
+def test_sums_in_fixed_point_have_the_signs_of_real_numbers():
+    """Bi-Real Net: signs of the first sum against float64, for all images and pixels."""
+    path = DATA / "digits" / "d_bireal.qonnx.onnx"
+    net = load_model(path, input_scale="1/16")
+    with np.load(DATA / "digits" / "d_bireal.npz") as data:
+        outputs = trace(net, encode(net.input, data["x_f32"]))
+    tensors = {
+        tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in onnx.load(path).graph.initializer
+    }
+    total = 0
+    for name, norm, unit in (("conv0", "b0", 2**-7), ("conv1", "b.0", 1)):
+        gamma, beta, mean, var = (tensors[f"{norm}.{p}"] for p in ("weight", "bias", "running_mean", "running_var"))
+        sums = outputs[name].reshape(-1, 16) * unit
+        total = total + gamma * (sums - mean) / np.sqrt(var + float(np.float32(1e-5))) + beta
+    codes = outputs["threshold1"].reshape(-1, 16)
+    assert codes.size == 360 * 64 * 16 and (codes == (total >= 0)).all()
+    fixed = outputs["sum0"].reshape(-1, 16) / 2**24
+    assert abs(fixed - total).max() < 2e-4
+    (note,) = (note for note in net.notes if note.startswith("Approximate"))
+    assert note == (
+        "Approximate: sum0, sum1 add real numbers in fixed point of 24 fraction bits. "
+        "A value nearer to a threshold than the rounding may fall on its other side."
+    )
+
+
+def test_cifar10_convolutions():
+    net = load_model(DATA / "models" / "cnvW1A1_cifar10_multithreshold.onnx", input_scale="int8")
+    with (
+        np.load(DATA / "sets" / "cifar10_test300.npz") as images,
+        np.load(DATA / "models" / "cnvW1A1_cifar10.npz") as table,
     ):
-        load_model(DATA / "digits" / f"{net}.clean.onnx")
+        frames = table["input_lut"][images["x"]].astype(np.float32)
+    result = run(net, encode(net.input, frames))
+    with np.load(DATA / "golden" / "cnvW1A1_cifar10.npz") as expected:
+        assert (result.scores == expected["acc"]).all() and (result.classes == expected["pred"]).all()
+    assert net.input.map_shape == (32, 32, 3) and net.notes == ()
+    kinds = "conv0 conv1 pool0 conv2 conv3 pool1 conv4 conv5 dense0 dense1 dense2"
+    assert [layer.name for layer in net.layers] == kinds.split()
 
 
 def test_a_first_layer_of_many_bits_asks_what_a_pixel_is():

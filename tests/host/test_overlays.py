@@ -66,7 +66,7 @@ def test_scores_classes_and_cycles(network, golden, images, cycles, tmp_path: Pa
         golden_result = fast.run(net, encode(net.input, x.reshape(images, *net.input.shape)))
         np.testing.assert_array_equal(found["scores"], golden_result.scores)
 
-    timing = steady_state(build.blocks)
+    timing = steady_state(build.pipeline)
     assert result["cycles_per_frame_from"] == "simulation"
     assert result["cycles_per_frame"] == timing.interval == cycles <= 512
     assert result["latency_cycles"] == timing.latency

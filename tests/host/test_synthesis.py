@@ -23,7 +23,7 @@ from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiled import compile_design, compiler_missing
-from bitweir_sim.frames import pack, stream_shapes
+from bitweir_sim.frames import pack
 from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.verify import expected_trace
 from strategies import identity_input
@@ -197,13 +197,13 @@ def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Pa
     models = tmp_path / "models.v"
     models.write_text(cell_models(mapped.family, mapped.netlist.read_text()))
     design = compile_design(mapped.netlist, top="net", verilog=[models], fast_build=True)
-    network, blocks = mapped.build.network, mapped.build.blocks
+    network, pipeline = mapped.build.network, mapped.build.pipeline
     rng = np.random.default_rng(5)
     frames = rng.integers(0, 2, (50, network.input.size))
-    beats = pack(frames, stream_shapes(blocks, network)[0])
+    beats = pack(frames, pipeline.input)
     for i_rate, o_rate in ((0, 0), (0.3, 0.6), (0.7, 0.2)):
         i_stalls, o_stalls = rng.random(2000) < i_rate, rng.random(2000) < o_rate
-        expected = outside(expected_trace(network, blocks, frames, i_stalls=i_stalls, o_stalls=o_stalls))
+        expected = outside(expected_trace(network, pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=20))
         design.run(beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=20)
     # The comparison does see the values: one other weight in the last layer, and it fails.
     last = network.layers[-1]
@@ -211,7 +211,7 @@ def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Pa
     weights[2, 3] ^= True
     other = Network(name="net", input=network.input, layers=(network.layers[0], Dense(name=last.name, weights=weights)))
     with pytest.raises(SimulationError):
-        design.run(beats, expected=outside(expected_trace(other, blocks, frames)))
+        design.run(beats, expected=outside(expected_trace(other, pipeline, frames)))
 
 
 def test_a_cell_that_nobody_counts_is_told() -> None:

@@ -95,6 +95,7 @@ def test_numbers_of_sixty_bits():
 def test_constants_that_are_one_for_all_cost_no_memory_and_no_multiplier(form):
     same = affine(scale=np.full(7, 4), offset=np.full(7, -3), form=form, bits=form.bits if form else 8, lanes=2)
     text = rtlil.convert(Affine(same), name="top")
-    assert "rom_style" not in text
+    assert "rom_style" not in text and "$mul" not in text
     mixed = affine(scale=np.arange(7), offset=np.full(7, -3), form=form, bits=form.bits if form else 8, lanes=2)
-    assert "rom_style" in rtlil.convert(Affine(mixed), name="top")
+    text = rtlil.convert(Affine(mixed), name="top")
+    assert "rom_style" in text and "$mul" in text

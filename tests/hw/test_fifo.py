@@ -7,7 +7,7 @@ import pytest
 from amaranth.back import rtlil
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import FifoSpec
-from bitweir_hw.gateware.fifo import Buffer, Fifo
+from bitweir_hw.gateware.fifo import Buffer
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,11 +60,6 @@ def test_all_fill_levels(depth, offered, taken):
 def test_a_beat_every_cycle_through_a_full_memory():
     # Full at first; then a beat comes and one goes in every cycle.
     assert check(100, BLOCK[100], 300, 2, [], [True] * 100) == 100 + 300 - 1
-
-
-def test_depths_below_two_are_refused():
-    with pytest.raises(ValueError, match="depth must be at least 2, not 1"):
-        Fifo(width=1, depth=1)
 
 
 def test_deep_ones_become_block_memory(tmp_path):

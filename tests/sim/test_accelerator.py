@@ -45,10 +45,9 @@ def check_every_beat(network, plan, frames, i_stalls, o_stalls, drain=40):
     expected = expected_trace(network, pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
     # What the source carries in the padding is its own affair.
     expected.streams["i"] = replace(expected.streams["i"], payloads=None)
+    dut = Accelerator(pipeline, taps=True)
     try:
-        run_amaranth(
-            Accelerator(pipeline, taps=True), beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain
-        )
+        run_amaranth(dut, beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
     except SimulationError as error:
         note(explain(error.difference, pipeline) if error.difference else str(error))
         raise

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .surd import Exact, approximate, root, sign
+from .surd import Exact, Surd, approximate, root, sign
 
 __all__ = [
     "MAX_PARAMETERS",
@@ -176,7 +176,9 @@ class Chain:
         )
 
 
-def _power_of_two(x: Fraction) -> bool:
+def _power_of_two(x: Exact) -> bool:
+    if isinstance(x, Surd):
+        return False
     n, d = abs(x.numerator), x.denominator
     return n & (n - 1) == 0 and d & (d - 1) == 0
 

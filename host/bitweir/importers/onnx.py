@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -10,20 +11,23 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import pixel_values
 from onnx import TensorProto
 
 from .constants import CONSTANT_OPS, fold_constant
 from .errors import ModelError, shown
 from .graph import Graph, Node, load
+from .inputs import InputRange, input_range
+from .maps import PADDED_OPS
 from .rules import NOT_YET, RULES
-from .symbols import Codes, Signal
-from .walk import Walk
+from .symbols import Codes, Padded, Signal
+from .walk import TooWide, Walk
 
 __all__ = ["import_onnx"]
 
 #: Elements of constants held at a time, and made in total: some times what the largest networks need.
 _MAX_ALIVE, _MAX_WORK = 1 << 29, 1 << 32
+#: Fraction bits of sums in fixed point: as many as fit, from the first number down to the second.
+_FRACTION_BITS, _LEAST_BITS = 24, 8
 
 #: Custom operators, and the domains in which the dialects of QONNX have them.
 _DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
@@ -32,14 +36,14 @@ _CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
 _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
 
 
-def import_onnx(path: Path, *, input_scale: str | None, name: str) -> Network:
+def import_onnx(path: Path, *, numbers: InputRange | None, name: str) -> Network:
     """The integer network of an ONNX file.
 
     Parameters
     ----------
     path : Path
-    input_scale : str or None
-        What a uint8 pixel is multiplied with, as a fraction; None leaves it to the graph.
+    numbers : InputRange or None
+        What the input holds; None leaves it to the graph.
     name : str
         Of the network.
 
@@ -49,12 +53,23 @@ def import_onnx(path: Path, *, input_scale: str | None, name: str) -> Network:
         Names the node that cannot become integers exactly, why, and what helps.
     """
     graph = load(path)
-    pixel_scale = input_scale or _declared_scale(graph)
-    walk = Walk(pixel_scale)
+    fraction_bits = _FRACTION_BITS
+    while fraction_bits >= _LEAST_BITS:
+        try:
+            return _import(graph, numbers or _declared(graph), name, fraction_bits)
+        except TooWide as error:
+            fraction_bits -= error.excess
+    raise ModelError(
+        f"The shortcuts of the model must fit 32 bits with {_LEAST_BITS} fraction bits, but their values are too "
+        "large: scale them down by a batch norm."
+    )
+
+
+def _import(graph: Graph, numbers: InputRange | None, name: str, fraction_bits: int) -> Network:
+    walk = Walk(numbers, fraction_bits)
     batch, *shape = graph.input.shape
-    pixels = None if pixel_scale is None else pixel_values(pixel_scale).astype(np.float64)
     values = _Values(graph)
-    values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1, pixels))
+    values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1))
     for node in graph.nodes:
         result = _run(walk, node, graph.opset, [values.get(operand) for operand in node.inputs])
         # TopK has the chosen scores and the class: either names what the network finds.
@@ -99,7 +114,11 @@ class _Values:
 def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
     """Apply the rule of a node; whatever goes wrong in it ends in a sentence with the node's name."""
     _check_known(node)
-    moving = [x for x in operands if isinstance(x, (Signal, Codes))]
+    moving = [x for x in operands if isinstance(x, (Signal, Codes, Padded))]
+    if node.op not in PADDED_OPS and any(isinstance(x, Padded) for x in moving):
+        raise ModelError(
+            f"Node {node.label} must not take a padded map: only convolutions and max pools may follow a Pad."
+        )
     ended = next((x.ended for x in moving if isinstance(x, Signal) and x.ended), "")
     if ended and node.op not in _AFTER_END:
         raise ModelError(f"Node {node.label} must not follow {ended}, which ends a network: remove one of the two.")
@@ -113,6 +132,8 @@ def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
         text = str(error)
         # Rules that do not name the node themselves end a sentence that starts here.
         raise error if text[:1].isupper() else ModelError(f"Node {node.label} cannot be folded: {text}.") from error
+    except TooWide:
+        raise
     except Exception as error:  # a malformed node: wrong count, type or shape of its inputs, a missing attribute
         raise ModelError(f"Node {node.label} is malformed: {_reason(error)}.") from error
 
@@ -121,9 +142,7 @@ def _check_known(node: Node) -> None:
     custom = node.op in _CUSTOM and node.domain in _DOMAINS
     standard = not node.domain and node.op not in _CUSTOM
     if standard and node.op in NOT_YET:
-        raise ModelError(
-            f"Node {node.label} needs {NOT_YET[node.op]}, which is not yet supported: only dense layers are."
-        )
+        raise ModelError(f"Node {node.label} needs {NOT_YET[node.op]}, which is not yet supported.")
     if not node.outputs or not (custom or standard) or node.op not in {*RULES, *CONSTANT_OPS}:
         where = f" of domain {shown(node.domain)}" if node.domain else ""
         raise ModelError(f"Node {node.label}{where} has an operator that is not supported: replace it in the model.")
@@ -134,14 +153,16 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__} {shown(text)}" if not isinstance(error, ValueError) else shown(text)[1:-1]
 
 
-def _declared_scale(graph: Graph) -> str | None:
-    """The scale 1 where the graph says that it takes raw uint8 pixels, else None."""
+def _declared(graph: Graph) -> InputRange | None:
+    """What the graph itself says about its input: raw uint8 pixels, or signed whole numbers; else None."""
     if graph.input.type == TensorProto.UINT8 or graph.input.annotation == "UINT8":
-        return "1"
+        return input_range("1")
+    if re.fullmatch("INT[2-8]", graph.input.annotation):
+        return input_range(graph.input.annotation)
     first = [node for node in graph.nodes if graph.input.name in node.inputs]
     by_255 = first and all(node.op == "Div" and node.inputs[:1] == (graph.input.name,) for node in first)
     if by_255:
         divisors = [graph.tensor(name) for node in first for name in node.inputs[1:]]
         if all(array is not None and prod(array.shape) == 1 and array.item() == 255 for array in divisors):
-            return "1"
+            return input_range("1")
     return None

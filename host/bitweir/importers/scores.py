@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cmp_to_key
-from math import inf, lcm
+from math import ceil, gcd, inf, lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,12 @@ from .surd import Exact, approximate, coefficients, nearly, sign
 
 __all__ = ["FRACTION_BITS", "IntegerScores", "integer_scores", "ranks"]
 
+#: As many scores as may be compared, one with another.
+_MAX_CELLS = 1 << 22
+#: Magnitude bits of scores.
+_SCORE_BITS = 60
+#: Bits of an offset between classes; the layers before it are far narrower.
+_OFFSET_BITS = 60
 #: More fraction bits than this are refused: scores would be wider than any trained network needs.
 FRACTION_BITS = 40
 
@@ -25,11 +31,13 @@ class IntegerScores:
     """Per class: whether to invert the weight row, then ``scale * acc + offset``.
 
     `scale` and `offset` are None where one rising map is common to all classes: accumulators serve as scores.
+    `exact` is False where two scores that nearly tie may come out in the other order.
     """
 
     inverted: NDArray[np.bool_]
     scale: NDArray[np.int64] | None
     offset: NDArray[np.int64] | None
+    exact: bool = True
 
 
 def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[int], step: int) -> IntegerScores:
@@ -54,6 +62,11 @@ def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[i
     slopes = [chain(-1 if flip else 1) - offset for chain, flip, offset in zip(chains, inverted, offsets, strict=True)]
     if sign(slopes[0]) > 0 and _all_equal(slopes) and _all_equal(offsets):
         return IntegerScores(inverted, None, None)
+    if sign(slopes[0]) and _all_equal(slopes):
+        return _of_one_slope(inverted, slopes[0], offsets)
+    count = sum((end - start) // step + 1 for start, end in zip(low, high, strict=True))
+    if count > _MAX_CELLS:
+        return _of_many_cells(inverted, slopes, offsets, max(map(abs, (*low, *high))))
     grid = [np.arange(start, end + 1, step) for start, end in zip(low, high, strict=True)]
     grid = [-cells[::-1] if flip else cells for cells, flip in zip(grid, inverted, strict=True)]
     order = ranks(slopes, offsets, grid)
@@ -74,6 +87,58 @@ def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[i
         if np.where(tied, rises == 0, rises > 0).all():
             return IntegerScores(inverted, np.array(scale, np.int64), np.array(offset, np.int64))
     raise ValueError(f"integer scores that keep the exact order would need more than {FRACTION_BITS} fraction bits")
+
+
+def _of_one_slope(inverted: NDArray[np.bool_], slope: Exact, offsets: list[Exact]) -> IntegerScores:
+    """Scores ``acc + offset / slope``: whole parts as they are, and the ranks of the fractional parts below them."""
+    lowest: Exact = offsets[0]
+    for offset in offsets:
+        lowest = offset if sign(offset - lowest) < 0 else lowest
+    whole = [_floor(offset - lowest, slope) for offset in offsets]
+    rest = [offset - lowest - slope * number for offset, number in zip(offsets, whole, strict=True)]
+    order = ranks([Fraction(0)] * len(rest), rest, [np.zeros(1, np.int64)] * len(rest))
+    parts = int(order.max()) + 1
+    if max(whole) * parts >> _OFFSET_BITS:
+        raise ValueError(f"the scores of two classes lie more than {_OFFSET_BITS} bits apart")
+    return IntegerScores(inverted, np.full(len(whole), parts, np.int64), np.array(whole, np.int64) * parts + order)
+
+
+def _of_many_cells(
+    inverted: NDArray[np.bool_], slopes: Sequence[Exact], offsets: Sequence[Exact], reach: int
+) -> IntegerScores:
+    """Scores that are too many to compare one by one: exact where all numbers are multiples of one, else rounded."""
+    numbers = [*slopes, *offsets]
+    fractions = [number for number in numbers if isinstance(number, Fraction)]
+    under = lcm(*(number.denominator for number in fractions))
+    exact = len(fractions) == len(numbers)
+    if exact:
+        unit = Fraction(gcd(*(int(number * under) for number in fractions)), under)
+        exact = _width(slopes, offsets, unit, reach) <= _SCORE_BITS
+    if not exact:
+        unit = Fraction(1)
+        while (spare := _SCORE_BITS - _width(slopes, offsets, unit, reach)) > 0:
+            unit /= 1 << spare
+        while _width(slopes, offsets, unit, reach) > _SCORE_BITS:
+            unit *= 2
+    scale, offset = ([round(nearly(x * (1 / unit))) for x in part] for part in (slopes, offsets))
+    return IntegerScores(inverted, np.array(scale, np.int64), np.array(offset, np.int64), exact)
+
+
+def _width(slopes: Sequence[Exact], offsets: Sequence[Exact], unit: Fraction, reach: int) -> int:
+    """Magnitude bits of the widest score in a unit."""
+    most = max(abs(nearly(x)) for x in slopes) * reach + max(abs(nearly(x)) for x in offsets)
+    return ceil(most / unit).bit_length()
+
+
+def _floor(over: Exact, under: Exact) -> int:
+    """The whole number of times that a positive number goes into one that is not negative."""
+    low, high = 0, 1
+    while sign(over - under * high) >= 0 and high >> _OFFSET_BITS == 0:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if sign(over - under * middle) >= 0 else (low, middle)
+    return low
 
 
 def ranks(slopes: Sequence[Exact], offsets: Sequence[Exact], grid: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -1,9 +1,10 @@
 """What a value of the graph is, while the importer walks over it.
 
-A constant is a NumPy array. All else depends on the frame, and is one of two:
+A constant is a NumPy array. All else depends on the frame, and is one of three:
 
-- `Signal`: a chain of scalar operations on the frame, or on the sums of the last layer;
-- `Codes`: what a quantiser makes of a signal: thresholds, and the value between each two.
+- `Signal`: a chain of scalar operations on the frame, or on what a layer hands on;
+- `Codes`: what a quantiser makes of a signal: thresholds, and the value between each two;
+- `Padded`: one of these with a constant border, which the next layer takes up.
 
 Shapes are those of one frame, without the batch. Parameters broadcast against the frame.
 """
@@ -13,29 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from bitweir_hw.network import BIPOLAR, Format
+from bitweir_hw.network import Layer, Map
 from numpy.typing import NDArray
 
 from .errors import ModelError
-from .fold import (
-    Exacts,
-    Quantiser,
-    Step,
-    columns,
-    float_threshold,
-    integer_thresholds,
-    tie_distance,
-)
-from .surd import Surd, coefficients, sign
+from .fold import Exacts, Quantiser, Step
+from .surd import coefficients, sign
 
-__all__ = ["Codes", "Coding", "Frame", "Signal", "Sums", "Ternary", "bounded", "coding", "quantise"]
+__all__ = ["Codes", "Frame", "Moving", "Padded", "Point", "Signal", "Stream", "Ternary", "by_channel", "narrowed"]
 
+Array = NDArray[Any]
+Move = Callable[[Array], Array]
 
 #: More than any trained network has; hostile files would take memory and time.
-_MAX_STEPS, _MAX_BITS, _MAX_VALUES = 64, 1 << 14, 1 << 22
+_MAX_STEPS, _MAX_BITS = 64, 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,36 +41,63 @@ class Frame:
     ----------
     shape : tuple of int
         Of one frame.
-    pixels : float64 array, (256,), or None
-        What a uint8 pixel becomes, rounded as float32, where the user or the file says so.
-    step : Fraction or None
-        The same without rounding: pixel p is ``p * step``.
+    levels : float64 array, (L,), or None
+        Which numbers occur, ascending and as float32 has them, where the user or the file says so.
+    exact : tuple of Fraction
+        The same without rounding.
     """
 
     shape: tuple[int, ...]
-    pixels: NDArray[np.float64] | None
-    step: Fraction | None
+    levels: NDArray[np.float64] | None = None
+    exact: tuple[Fraction, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
-    """Accumulators of a layer.
+class Point:
+    """A place in the network: behind `layer`, which follows `before`. The first point is the input stream."""
+
+    map: Map
+    layer: Layer | None = None
+    before: Point | None = None
+
+    @property
+    def path(self) -> list[Point]:
+        """All points from the first one to this one."""
+        path: list[Point] = []
+        point: Point | None = self
+        while point is not None:
+            path.append(point)
+            point = point.before
+        return path[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """The integers that arrive at a point: accumulators, or the values of codes.
 
     Parameters
     ----------
     name : str
-        Of the layer.
-    weights : bool array, (M, K)
-    low, high : int64 array, (M,)
-        What occurs is ``low, low + step, ..., high``.
+        Of the layer that makes them.
+    point : Point
+    low, high : int64 array, (C,)
+        What occurs in a channel is among ``low, low + step, ..., high``.
     step : int
+    exact : bool
+        False behind a sum in fixed point.
     """
 
     name: str
-    weights: NDArray[np.bool_]
+    point: Point
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     step: int
+    exact: bool = True
+
+    @property
+    def map(self) -> Map:
+        """What is there."""
+        return self.point.map
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +106,12 @@ class Signal:
 
     Parameters
     ----------
-    origin : Frame or Sums
+    origin : Frame or Stream
     shape : tuple of int
         Of one frame.
     index : int64 array
-        Row-major: which element of the origin each element is made from.
+        Row-major: which element of the origin each element is made from; those of a stream count
+        pixel by pixel, channels innermost.
     steps : tuple of Step
         In the order of computation.
     batch : int
@@ -97,7 +120,7 @@ class Signal:
         What came that nothing may follow, such as a softmax; else empty.
     """
 
-    origin: Frame | Sums
+    origin: Frame | Stream
     shape: tuple[int, ...]
     index: NDArray[np.int64]
     steps: tuple[Step, ...] = ()
@@ -112,10 +135,9 @@ class Signal:
             raise ModelError(f"more than {_MAX_STEPS} operations in a row do not fold: merge them")
         return replace(self, steps=(*self.steps, step))
 
-    def moved(self, shape: tuple[int, ...], move: Callable[[NDArray[Any]], NDArray[Any]]) -> Signal:
+    def moved(self, shape: tuple[int, ...], move: Move) -> Signal:
         """The elements in another order or shape, as `move` does it to an array of the frame."""
-        change = _mover(self.shape, shape, move)
-        steps = tuple(step.reshaped(change) for step in self.steps)
+        steps = tuple(step.reshaped(lambda array: _moved(array, self.shape, move)) for step in self.steps)
         index = move(self.index.reshape(self.shape)).reshape(-1)
         return replace(self, shape=shape, index=index, steps=steps)
 
@@ -142,17 +164,17 @@ class Codes:
     values : tuple of Exacts
         T + 1 arrays that broadcast against shape.
     inverted : bool array
-        Broadcasts against shape: the thresholds are for inverted weight rows.
+        Broadcasts against shape: the thresholds are for the negated elements of the origin.
     ternary : Ternary or None
         The quantiser was Sign, and 0 may arrive.
     distance : (float, bool)
         Least distance of a real threshold to an accumulator that occurs, and whether floats are rounded there.
     """
 
-    origin: Frame | Sums
+    origin: Frame | Stream
     shape: tuple[int, ...]
     index: NDArray[np.int64]
-    thresholds: NDArray[Any]
+    thresholds: Array
     values: tuple[Exacts, ...]
     inverted: NDArray[np.bool_]
     batch: int = 1
@@ -181,15 +203,14 @@ class Codes:
         apply = np.frompyfunc(pick, 1 + len(numbers), 1)
         return self._simplified(tuple(np.asarray(apply(value, *numbers), object) for value in self.values))
 
-    def moved(self, shape: tuple[int, ...], move: Callable[[NDArray[Any]], NDArray[Any]]) -> Codes:
+    def moved(self, shape: tuple[int, ...], move: Move) -> Codes:
         """The elements in another order or shape, as `move` does it to an array of the frame."""
-        change = _mover(self.shape, shape, move)
-        rows = [change(row) for row in self.thresholds]
-        index = move(self.index.reshape(self.shape)).reshape(-1)
-        values = tuple(map(change, self.values))
+        rows = np.broadcast_arrays(*(_moved(row, self.shape, move) for row in self.thresholds))
         return replace(
-            self, shape=shape, index=index, thresholds=np.stack(rows), values=values, inverted=change(self.inverted)
-        )
+            self, shape=shape, index=move(self.index.reshape(self.shape)).reshape(-1), thresholds=np.stack(rows),
+            values=tuple(_moved(value, self.shape, move) for value in self.values),
+            inverted=_moved(self.inverted, self.shape, move),
+        )  # fmt: skip
 
     def _simplified(self, values: tuple[Exacts, ...]) -> Codes:
         """Without the thresholds at which no value changes (except a last one)."""
@@ -200,193 +221,79 @@ class Codes:
         return replace(self, thresholds=self.thresholds[np.array(keep)], values=(values[0], *kept))
 
 
+@dataclass(frozen=True, eq=False)
+class Padded:
+    """A map with a border of one constant.
+
+    Parameters
+    ----------
+    inside : Signal or Codes
+    pads : tuple of (int, int)
+        For each axis of the frame, how much lies before and after it.
+    value : Fraction
+    """
+
+    inside: Signal | Codes
+    pads: tuple[tuple[int, int], ...]
+    value: Fraction
+
+    @property
+    def batch(self) -> int:
+        """As in `Signal`."""
+        return self.inside.batch
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one frame, with the border."""
+        return tuple(before + size + after for size, (before, after) in zip(self.inside.shape, self.pads, strict=True))
+
+
+Moving = Signal | Codes
+AnyMoving = TypeVar("AnyMoving", Signal, Codes)
+
+
 def _bits(x: Fraction) -> int:
     return max(x.numerator.bit_length(), x.denominator.bit_length())
 
 
-def _mover(
-    before: tuple[int, ...], after: tuple[int, ...], move: Callable[[NDArray[Any]], NDArray[Any]]
-) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """How parameters that broadcast against a frame follow its elements."""
-
-    def change(array: NDArray[Any]) -> NDArray[Any]:
-        if array.size == 1:
-            return array.reshape((1,) * len(after))
-        return move(np.broadcast_to(array, before))
-
-    return change
+def _moved(array: Array, shape: tuple[int, ...], move: Move) -> Array:
+    """A parameter that broadcasts against a frame, as it follows the elements; still as small as may be."""
+    if array.size == 1:
+        return array.reshape((1,) * move(np.empty(shape, np.bool_)).ndim)
+    which = np.arange(array.size).reshape(array.shape)
+    return array.reshape(-1)[narrowed(move(np.broadcast_to(which, shape)))]
 
 
-# ---- closing a signal
+def narrowed(array: Array) -> Array:
+    """An array of numbers without repetition: size 1 along each axis along which it does not change."""
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        if (array == first).all():
+            array = first
+    return array
 
 
-def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Codes:
-    """Fold the chain of a signal into thresholds, exactly.
-
-    Parameters
-    ----------
-    signal : Signal
-    quantiser : Quantiser
-        Its arrays broadcast against the frame.
-    sign_node : str
-        Label of the Sign node that this is; its middle value goes away where it proves out of reach.
-    """
-    origin, cuts = signal.origin, quantiser.cuts
-    arrays = [array for array, _ in cuts]
-    if isinstance(origin, Sums):
-        arrays += [_narrowed(ends[signal.index].reshape(signal.shape)) for ends in (origin.low, origin.high)]
-    shape, channels = columns(signal.steps, *arrays)
-    shape = (1,) * (len(signal.shape) - len(shape)) + shape
-    bounded(shape, len(cuts))
-    known: dict[Any, _Closed] = {}
-    rows = []
-    for chain, extra in channels:
-        key = (*(tuple(params) for _, params in chain.parts), extra)
-        if key not in known:
-            numbers = [(number, strict) for number, (_, strict) in zip(extra, cuts, strict=False)]
-            known[key] = (
-                _close_sums(origin, chain, numbers, *extra[-2:])
-                if isinstance(origin, Sums)
-                else _close_frame(origin, chain, numbers)
-            )
-        rows.append(known[key])
-    thresholds = np.array([row.thresholds for row in rows]).T.reshape(-1, *shape)
-    inverted = np.array([row.inverted for row in rows]).reshape(shape)
-    values = quantiser.values
-    if isinstance(origin, Frame) and inverted.any():
-        # Falling chains meet the cuts from the other end.
-        values = tuple(np.where(inverted, b, a) for a, b in zip(values, reversed(values), strict=True))
-        inverted = np.zeros_like(inverted)
-    ternary = None
-    if sign_node:
-        occurs = [row.zero for row in rows if row.zero is not None]
-        if occurs:
-            ternary = Ternary(sign_node, f"{occurs[0]} brings a 0", _REMEDY[type(origin)])
-        else:
-            thresholds, values = thresholds[:1], (values[0], values[2])
-    distance = min((row.distance for row in known.values()), default=(np.inf, False))
-    return Codes(origin, signal.shape, signal.index, thresholds, values, inverted, signal.batch, ternary, distance)
-
-
-def bounded(shape: tuple[int, ...], levels: int) -> None:
-    """Refuse thresholds that would take absurd memory.
+def by_channel(x: Moving, array: Array) -> Array:
+    """What an array that broadcasts against a frame holds for each channel of the stream behind it: (C,).
 
     Raises
     ------
     ModelError
-        The text is the end of a sentence.
+        Pixels of a channel differ; the text is the end of a sentence.
     """
-    if int(np.prod(shape, dtype=object)) * levels > _MAX_VALUES:
-        raise ModelError(f"it needs more than {_MAX_VALUES} thresholds: use one scale for the whole tensor")
-
-
-def _narrowed(array: NDArray[Any]) -> Exacts:
-    """Integers as objects; a single one if they are all alike, so that one fold serves all."""
-    if (array == array.flat[0]).all():
-        array = array.reshape(-1)[:1].reshape((1,) * array.ndim)
-    return array.astype(object)
-
-
-_REMEDY: dict[type, str] = {
-    Frame: "say what pixels bring with --input-scale if they never bring this value, or use x >= 0",
-    Sums: "use x >= 0, or train with a batch norm before it",
-}
-
-
-@dataclass(frozen=True)
-class _Closed:
-    thresholds: list[Any]
-    inverted: bool
-    distance: tuple[float, bool]
-    zero: str | None  # something at which the chain lies between the first two cuts
-
-
-def _close_sums(origin: Sums, chain: Any, cuts: list[Any], low: int, high: int) -> _Closed:
-    thresholds, inverted = integer_thresholds(chain, cuts, low, high)
-    start = -high if inverted else low
-    end = start + high - low
-    # In terms of the accumulator that the chain takes, the boundary of an inverted row lies at 1 - threshold.
-    bounds = [1 - t if inverted else t for t in thresholds]
-    distance = min(tie_distance(chain, c, t, origin.step, (low, high)) for c, t in zip(cuts, bounds, strict=True))
-    zero = None
-    if len(cuts) > 1:
-        inside = start + -(-(thresholds[0] - start) // origin.step) * origin.step
-        if inside < thresholds[1] and inside <= end:
-            zero = f"the sum {-inside if inverted else inside} in {origin.name}"
-    return _Closed(thresholds, inverted, (distance, chain.rounded_in_float), zero)
-
-
-def _close_frame(origin: Frame, chain: Any, cuts: list[Any]) -> _Closed:
-    found = [float_threshold(chain, cut) for cut in cuts]
-    inverted = chain.slope < 0
-    if inverted:
-        found.reverse()
-    zero = None
-    if len(cuts) > 1:
-        if origin.pixels is None:
-            zero = f"the input {found[0]:g}" if found[0] < found[1] else None
-        else:
-            inside = np.flatnonzero((origin.pixels >= found[0]) & (origin.pixels < found[1]))
-            zero = f"the pixel {inside[0]}" if len(inside) else None
-    return _Closed(found, inverted, (np.inf, False), zero)
-
-
-# ---- from values to a number format
-
-
-@dataclass(frozen=True, eq=False)
-class Coding:
-    """Codes as a stream carries them: ``value = scale * sign * format.values(code) + shift`` for each element.
-
-    Parameters
-    ----------
-    format : Format
-    scale : Fraction
-        Positive.
-    signs : int64 array
-        -1 or 1; broadcasts against the frame.
-    shift : Exacts
-        Broadcasts against the frame.
-    """
-
-    format: Format
-    scale: Fraction
-    signs: NDArray[np.int64]
-    shift: Exacts
-
-
-def coding(codes: Codes) -> Coding:
-    """The number format of codes.
-
-    Raises
-    ------
-    ModelError
-        The values are not evenly spaced, or not alike for all elements; the text is the end of a sentence.
-    """
-    if codes.ternary and len(codes.values) > 2:
-        t = codes.ternary
+    assert isinstance(x.origin, Stream)
+    channels = x.origin.map.channels
+    if array.size == 1:
+        return np.broadcast_to(array.reshape(1), (channels,))
+    place = np.broadcast_to(np.arange(array.size).reshape(array.shape), x.shape).reshape(-1)
+    owner = x.index % channels
+    chosen = np.zeros(channels, np.int64)
+    chosen[owner] = place
+    flat = array.reshape(-1)
+    other = np.flatnonzero(place != chosen[owner])
+    if len(other) and np.any(flat[place[other]] != flat[chosen[owner[other]]]):
         raise ModelError(
-            f"Node {t.node} must not see 0, because sign(0) is 0 and one bit holds only -1 and +1, "
-            f"but {t.where}: {t.remedy}."
+            f"all pixels of a channel must be treated alike, but its parameters differ from pixel to pixel of the map "
+            f"that {x.origin.name} hands on: use one parameter a channel"
         )
-    if any(isinstance(x, Surd) for value in codes.values for x in value.flat):
-        raise ModelError("a batch norm follows a quantiser: move it before the quantiser")
-    steps = [np.asarray(b - a, object) for a, b in zip(codes.values, codes.values[1:], strict=False)]
-    size = abs(steps[0].flat[0])
-    if size == 0:
-        raise ModelError("the activation has one value only: train it again")
-    if any((np.abs(step) != size).any() or (step != steps[0]).any() for step in steps):
-        raise ModelError(
-            "activations must have one even spacing for all levels and channels, and these differ: "
-            "use one scale for the whole tensor"
-        )
-    signs = np.where(np.asarray(steps[0] > 0, bool), 1, -1)
-    first = codes.values[0]
-    if len(codes.values) == 2:
-        return Coding(BIPOLAR, size / 2, signs, first + steps[0] / 2)
-    bits = (len(codes.values) - 1).bit_length()
-    offset = first.flat[0] / size
-    if (signs == 1).all() and (first == first.flat[0]).all() and (2 * offset).denominator == 1:
-        step = offset.denominator
-        return Coding(Format(bits=bits, offset=int(offset * step), step=step), size / step, signs, first * 0)
-    return Coding(Format(bits=bits), size, signs, first)
+    return flat[chosen]

@@ -1,24 +1,81 @@
-"""The network as it grows while the importer walks over a graph: closes layers, and ends with scores."""
+"""The network as it grows while the importer walks over a graph: layers, the input, and the scores at the end.
+
+A graph may branch. So there is no last layer, but a tree of points: each value knows the point that
+it is read at, and a layer is appended behind the point of what it takes.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
-from bitweir_hw.network import Affine, Dense, Input, Layer, Network, check
+from bitweir_hw.errors import NetworkError
+from bitweir_hw.network import Affine, Dense, Input, Layer, Map, Network, Parallel, Pool, Threshold, check
 from numpy.typing import NDArray
 
+from .closing import AFFINE, Coding, affine, bounded, coding
 from .errors import ModelError
-from .fold import columns, exact, scale, shift
-from .graph import Node
+from .fold import Exacts, columns, scale, shift
+from .inputs import InputRange
 from .scores import integer_scores
-from .symbols import Codes, Coding, Frame, Signal, Sums, bounded, coding
+from .surd import Surd
+from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel
+from .tidy import repeated, tidied
 
-__all__ = ["Walk"]
+__all__ = ["Operand", "TooWide", "Walk"]
 
 #: A threshold nearer to an accumulator that occurs than this is worth a note.
 _NEAR = 1e-6
+#: Elements of a map: what the largest images have, times some channels.
+_MAX_ELEMENTS = 1 << 24
+#: Magnitude bits of what fixed-point sums may reach: 32 bits with the sign.
+_FIXED_BITS = 31
+
+
+class TooWide(Exception):  # noqa: N818 - it is no error yet: fewer fraction bits help
+    """A sum in fixed point does not fit.
+
+    Parameters
+    ----------
+    excess : int
+        Bits above what fits.
+    """
+
+    def __init__(self, excess: int) -> None:
+        super().__init__(excess)
+        self.excess = excess
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """What a linear layer takes: ``value = scale * sign * integer + shift`` of the integers of a stream.
+
+    Parameters
+    ----------
+    signal : Signal
+        Whose origin is the stream.
+    scale : Fraction
+        Positive.
+    signs : int64 array
+        -1 or 1; broadcasts against the frame.
+    shift : Exacts
+        Broadcasts against the frame.
+    """
+
+    signal: Signal
+    scale: Fraction
+    signs: NDArray[np.int64]
+    shift: Exacts
+
+    @property
+    def stream(self) -> Stream:
+        """Origin of the signal."""
+        assert isinstance(self.signal.origin, Stream)
+        return self.signal.origin
 
 
 class Walk:
@@ -26,210 +83,339 @@ class Walk:
 
     Parameters
     ----------
-    pixel_scale : str or None
-        As in `bitweir_hw.network.Input`.
+    numbers : InputRange or None
+        What the input holds.
+    fraction_bits : int
+        Of sums in fixed point.
 
     Attributes
     ----------
     notes : list of str
         What the user should know.
+    rounded : list of str
+        Names of the sums that are not exact.
     """
 
-    def __init__(self, pixel_scale: str | None) -> None:
+    def __init__(self, numbers: InputRange | None, fraction_bits: int) -> None:
         self.notes: list[str] = []
-        self._pixel_scale = pixel_scale
+        self.rounded: list[str] = []
+        self.fraction_bits = fraction_bits
+        self._numbers = numbers
+        self._root: Point | None = None
         self._input: Input | None = None
-        self._layers: list[Layer] = []
-        self._open: Frame | Sums | None = None
+        self._counts: Counter[str] = Counter()
+        self._points: dict[Any, Point] = {}
 
-    def start(self, shape: tuple[int, ...], batch: int, pixels: NDArray[np.float64] | None) -> Signal:
+    def start(self, shape: tuple[int, ...], batch: int) -> Signal:
         """The signal that is the input of the model file."""
-        step = None if self._pixel_scale is None else Fraction(self._pixel_scale)
-        self._open = Frame(shape, pixels, step)
-        return Signal(self._open, shape, np.arange(int(np.prod(shape)), dtype=np.int64), (), batch)
+        frame = Frame(shape) if self._numbers is None else Frame(shape, self._numbers.levels, self._numbers.exact)
+        return Signal(frame, shape, np.arange(prod(shape), dtype=np.int64), (), batch)
 
     # ---- layers
 
-    def dense(self, x: Signal | Codes, weights: NDArray[Any], node: Node) -> Signal:
-        """The sums of a dense layer with `weights` (K, M)."""
-        codes = self._codes(x, node)
-        inputs = int(np.prod(codes.shape))
-        if weights.ndim != 2 or codes.shape[-1] != inputs or weights.shape[0] != inputs:
-            raise ModelError(
-                f"Node {node.label} must multiply frames of shape ({weights.shape[0]},), not {codes.shape}, "
-                f"with its weights of shape {weights.shape}: flatten before it."
-            )
-        positive, alpha = _binary(np.ascontiguousarray(weights.T), node)
-        code = coding(codes)
-        self._close(codes, code, node)
-        rows = positive ^ (np.broadcast_to(code.signs, codes.shape).ravel() < 0)
-        in_order = np.empty_like(rows)
-        in_order[:, _stream_order(codes)] = rows
-        sums = self._sums(in_order, code, len(codes.values))
-        y = Signal(sums, (*codes.shape[:-1], len(rows)), np.arange(len(rows)), (), codes.batch)
-        lead = (1,) * (len(y.shape) - 1)
-        if (alpha * code.scale != 1).any():
-            y = y.then(scale((alpha * code.scale).reshape(*lead, -1)))
-        if (code.shift != 0).any():
-            y = y.then(shift((alpha * _signed_sum(positive, code.shift, codes.shape)).reshape(*lead, -1)))
-        return y
+    def name(self, kind: str) -> str:
+        """A new name for a layer of a kind."""
+        self._counts[kind] += 1
+        return f"{kind}{self._counts[kind] - 1}"
 
-    def _codes(self, x: Signal | Codes, node: Node) -> Codes:
-        if isinstance(x, Codes):
+    def append(
+        self, point: Point, layer: Layer, low: NDArray[np.int64], high: NDArray[np.int64], step: int, label: str,
+        *, exact: bool,
+    ) -> Stream:  # fmt: skip
+        """The stream behind a new layer; `low`, `high`, `step` and `exact` as in `Stream`.
+
+        Raises
+        ------
+        ModelError
+            The layer breaks a rule of the integer network.
+        TooWide
+            It is a sum in fixed point, and has too many bits.
+        """
+        try:
+            handed = layer.hand_on(point.map)
+        except NetworkError as error:
+            raise ModelError(f"Node {label} makes a layer that cannot be built: {error}") from error
+        if handed.size > _MAX_ELEMENTS:
+            raise ModelError(f"Node {label} must make maps of at most {_MAX_ELEMENTS} elements, not {handed.size}.")
+        stream = Stream(layer.name, Point(handed, layer, point), low, high, step, exact)
+        if isinstance(layer, Parallel):
+            _check_width(stream)
+        return stream
+
+    def map_signal(self, stream: Stream, batch: int, order: NDArray[np.int64] | None = None) -> Signal:
+        """A stream as a frame of shape (C, H, W); `order` is that of its channels."""
+        rows, columns, channels = stream.map.shape
+        index = np.arange(stream.map.size, dtype=np.int64).reshape(stream.map.shape)
+        index = (index if order is None else index[..., order]).transpose(2, 0, 1)
+        return Signal(stream, (channels, rows, columns), index.reshape(-1), (), batch)
+
+    # ---- what a layer takes
+
+    def signal(self, x: Moving, label: str, *, as_map: bool) -> Signal:
+        """A value as a signal on a stream: codes and frames are closed.
+
+        Parameters
+        ----------
+        x : Signal or Codes
+        label : str
+            Of the node that takes it, for messages.
+        as_map : bool
+            The frame has the shape (C, H, W) and should arrive as a map, if it is still open how it arrives.
+        """
+        if isinstance(x, Signal) and isinstance(x.origin, Stream):
             return x
-        if isinstance(x.origin, Sums):
-            raise ModelError(
-                f"Node {node.label} must take quantised activations, but the sums of {x.origin.name} arrive "
-                "unquantised: put a sign between the two layers."
-            )
-        if x.origin.pixels is None or x.origin.step is None:
-            raise ModelError(
-                f"Node {node.label} takes the input of the model as it is, without a quantiser: say what a pixel "
-                "becomes with --input-scale (8-bit inputs), or quantise the input in the model (1-bit inputs)."
-            )
-        step = x.origin.step
-        _, channels = columns(x.steps)
-        bounded(_spread(x), 256)
-        levels = np.array([[chain(step * p) for p in range(256)] for chain, _ in channels], object).T
-        if step.denominator & (step.denominator - 1):
-            self.notes.append(
-                f"Pixels of 8 bits feed the first layer; their scale {step} is kept exactly, while float32 rounds it."
-            )
-        flat = (1,) * len(x.shape)
-        thresholds = x.origin.pixels[1:].reshape(-1, *flat)
-        values = tuple(level.reshape(_spread(x)) for level in levels)
-        return Codes(x.origin, x.shape, x.index, thresholds, values, np.zeros(flat, bool), x.batch)
+        codes = x if isinstance(x, Codes) else self._levels(x, label)
+        code = coding(codes)
+        if isinstance(codes.origin, Frame):
+            y = self._enter(codes, code, label, as_map)
+        else:
+            y = self._threshold(codes, code, label)
+        if code.scale != 1 or (code.signs != 1).any():
+            y = y.then(scale(np.asarray(code.signs.astype(object) * code.scale, object)))
+        return y.then(shift(code.shift)) if (code.shift != 0).any() else y
 
-    def _sums(self, weights: NDArray[np.bool_], code: Coding, levels: int) -> Sums:
-        count, size = weights.sum(axis=1), weights.shape[1]
-        ends = sorted(code.format.values([0, levels - 1]).tolist())
-        low, high = (count * a - (size - count) * b for a, b in (ends, ends[::-1]))
-        self._open = Sums(f"dense{len(self._layers)}", weights, low, high, abs(code.format.step))
-        return self._open
+    def operand(self, x: Moving, label: str, *, as_map: bool) -> Operand:
+        """A value as what a linear layer takes; parameters as in `signal`.
+
+        Raises
+        ------
+        ModelError
+            It is neither quantised nor integers of one scale.
+        TooWide
+            It is a sum in fixed point, and has too many bits.
+        """
+        y = self.signal(x, label, as_map=as_map)
+        assert isinstance(y.origin, Stream)
+        _check_width(y.origin)
+        refused = ModelError(
+            f"Node {label} must take quantised activations, but the sums of {y.origin.name} arrive unquantised: "
+            "put a sign between the two layers."
+        )
+        if any(step.name not in AFFINE for step in y.steps):
+            raise refused
+        slopes, offsets = affine(y)
+        size = slopes.flat[0]
+        if any(isinstance(number, Surd) for number in (*slopes.flat, *offsets.flat)) or not size:
+            raise refused
+        if (abs(slopes) != abs(size)).any():
+            raise refused
+        return Operand(y, abs(size), np.where(np.asarray(slopes > 0, bool), 1, -1), offsets)
+
+    def permutation(self, x: Signal, label: str) -> NDArray[np.int64]:
+        """The place on the stream of each element of a frame, which has all of them once."""
+        assert isinstance(x.origin, Stream)
+        if not np.array_equal(np.sort(x.index), np.arange(x.origin.map.size)):
+            raise ModelError(f"Node {label} must use each output of {x.origin.name} once.")
+        return x.index
+
+    def channel_order(self, x: Signal, label: str) -> NDArray[np.int64]:
+        """The channel on the stream of each channel of a frame of shape (C, H, W), whose pixels are in order."""
+        assert isinstance(x.origin, Stream)
+        rows, columns, channels = x.origin.map.shape
+        index = x.index.reshape(x.shape)
+        order = index[:, 0, 0] % channels
+        whole = np.arange(x.origin.map.size).reshape(x.origin.map.shape)[..., order].transpose(2, 0, 1)
+        if not np.array_equal(np.sort(order), np.arange(channels)) or not np.array_equal(index, whole):
+            raise ModelError(
+                f"Node {label} must take the map that {x.origin.name} hands on, of {rows} rows, {columns} columns and "
+                f"{channels} channels, with its pixels in their order, not reshaped to {x.shape}."
+            )
+        return order
 
     # ---- from codes to layers
 
-    def _close(self, codes: Codes, code: Coding, node: Node) -> None:
-        """Make the layer (or the input) that ends in `codes`."""
-        if codes.origin is not self._open:
+    def _levels(self, x: Signal, label: str) -> Codes:
+        """The levels that the user said the frame has, as codes."""
+        assert isinstance(x.origin, Frame)
+        if x.origin.levels is None:
             raise ModelError(
-                f"Node {node.label} reads a tensor that another layer reads too: branches are not yet supported."
+                f"Node {label} takes the input of the model as it is, without a quantiser: say what a pixel "
+                "becomes with --input-scale (8-bit inputs), or quantise the input in the model (1-bit inputs)."
             )
-        if isinstance(codes.origin, Frame):
-            rows = _full_rows(codes) if codes.thresholds[0].size > 1 else codes.thresholds.reshape(1, -1)
-            self._input = Input(
-                shape=codes.origin.shape, format=code.format, thresholds=rows.astype(np.float64), source=codes.index,
-                pixel_scale=self._pixel_scale,
-            )  # fmt: skip
-            return
-        sums, order = codes.origin, _stream_order(codes)
-        thresholds = np.empty((len(order), len(codes.thresholds)), np.int64)
-        inverted = np.empty(len(order), bool)
-        thresholds[order] = _full_rows(codes)
-        inverted[order] = np.broadcast_to(codes.inverted, codes.shape).ravel()
-        weights = sums.weights ^ inverted[:, None]
-        self._layers.append(Dense(name=sums.name, weights=weights, thresholds=thresholds, output=code.format))
-        low, high = np.where(inverted, -sums.high, sums.low), np.where(inverted, -sums.low, sums.high)
-        constant = int(((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1).sum())
-        self._tell(sums, constant, int(inverted.sum()))
-        distance, rounded = codes.distance
+        shape, channels = columns(x.steps)
+        shape = (1,) * (len(x.shape) - len(shape)) + shape
+        bounded(shape, len(x.origin.exact))
+        levels = np.array([[chain(level) for level in x.origin.exact] for chain, _ in channels], object).T
+        step = x.origin.exact[1] - x.origin.exact[0]
+        note = f"Pixels of 8 bits feed the first layer; their scale {step} is kept exactly, while float32 rounds it."
+        if step.denominator & (step.denominator - 1) and note not in self.notes:
+            self.notes.append(note)
+        flat = (1,) * len(x.shape)
+        thresholds = x.origin.levels[1:].reshape(-1, *flat)
+        values = tuple(level.reshape(shape) for level in levels)
+        return Codes(x.origin, x.shape, x.index, thresholds, values, np.zeros(flat, bool), x.batch)
+
+    def _enter(self, codes: Codes, code: Coding, label: str, as_map: bool) -> Signal:
+        """The input stream; all that read it must agree on its codes."""
+        assert isinstance(codes.origin, Frame)
+        as_map = as_map and len(codes.shape) == 3
+        source = codes.index.reshape(codes.shape)
+        place = np.arange(codes.index.size).reshape(codes.shape)
+        if as_map:
+            source, place = source.transpose(1, 2, 0), place.transpose(1, 2, 0)
+        levels = len(codes.thresholds)
+        if codes.thresholds.size == levels:  # one row serves all elements
+            rows = codes.thresholds.reshape(1, levels).astype(np.float64)
+        else:
+            full = np.broadcast_to(codes.thresholds, (levels, *codes.shape)).reshape(levels, -1)
+            rows = full[:, place.reshape(-1)].T.astype(np.float64)
+        shape = (source.shape[0], source.shape[1], source.shape[2]) if as_map else None
+        entry = Input(
+            shape=codes.origin.shape, format=code.format, thresholds=rows, source=source.reshape(-1), map_shape=shape,
+            pixel_scale=None if self._numbers is None else self._numbers.pixel_scale,
+        )  # fmt: skip
+        index = np.empty(codes.index.size, np.int64)
+        index[place.reshape(-1)] = np.arange(index.size)
+        if self._input is None or self._root is None:
+            self._input, self._root = entry, Point(entry.map)
+        else:
+            index = _places(self._input, entry, label)[index]
+        ends = np.sort(code.format.values([0, len(codes.thresholds)]))
+        low, high = (np.full(self._root.map.channels, end) for end in ends)
+        stream = Stream("the input", self._root, low, high, abs(code.format.step))
+        return Signal(stream, codes.shape, index, (), codes.batch)
+
+    def _threshold(self, codes: Codes, code: Coding, label: str) -> Signal:
+        origin = codes.origin
+        assert isinstance(origin, Stream)
+        self.permutation(Signal(origin, codes.shape, codes.index), label)
+        thresholds = np.stack([by_channel(codes, row) for row in codes.thresholds], axis=1).astype(np.int64)
+        inverted = by_channel(codes, codes.inverted)
+        point, handed = self.negated(origin.point, inverted), Map.of_codes(origin.map.shape, code.format)
+        key = (point, thresholds.tobytes(), code.format)
+        if key not in self._points:
+            layer = Threshold(name="threshold", thresholds=thresholds, output=code.format)
+            self._points[key] = Point(handed, layer, point)
+            low, high = np.where(inverted, -origin.high, origin.low), np.where(inverted, -origin.low, origin.high)
+            constant = ((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1)
+            self._tell(origin, int(constant.sum()), int(inverted.sum()))
+            if origin.exact:
+                self._tell_near(origin, *codes.distance)
+        ends = np.sort(code.format.values([0, len(codes.thresholds)]))
+        low, high = (np.full(handed.channels, end) for end in ends)
+        stream = Stream(origin.name, self._points[key], low, high, abs(code.format.step))
+        return Signal(stream, codes.shape, codes.index, (), codes.batch)
+
+    def negated(self, point: Point, inverted: NDArray[np.bool_]) -> Point:
+        """The point behind a change of the sign of some channels."""
+        if not inverted.any():
+            return point
+        key = (point, inverted.tobytes())
+        if key not in self._points:
+            zero = np.zeros(len(inverted), np.int64)
+            layer = Affine(name="signs", scale=np.where(inverted, -1, 1).astype(np.int64), offset=zero)
+            self._points[key] = Point(layer.hand_on(point.map), layer, point)
+        return self._points[key]
+
+    def _tell_near(self, origin: Stream, distance: float, rounded: bool) -> None:
         if distance == 0 and rounded:
             self.notes.append(
-                f"{sums.name}: a sum that occurs lies exactly on a threshold; float32 may round it to the other side, "
-                "the accelerator does not."
+                f"{origin.name}: a sum that occurs lies exactly on a threshold; float32 may round it to the other "
+                "side, the accelerator does not."
             )
         elif 0 < distance < _NEAR:
             self.notes.append(
-                f"{sums.name}: a threshold lies within {distance:.1g} of a sum that occurs; float32 may miss it."
+                f"{origin.name}: a threshold lies within {distance:.1g} of a sum that occurs; float32 may miss it."
             )
 
-    def _tell(self, sums: Sums, constant: int, inverted: int) -> None:
+    def _tell(self, origin: Stream, constant: int, inverted: int) -> None:
+        point = origin.point
+        while isinstance(point.layer, Pool) and point.before is not None:
+            point = point.before  # what happens behind a pool ends up in the layer before it
+        name = origin.name if point.layer is None else point.layer.name
         for count, what in (
             (constant, "neurons are constant"),
             (inverted, "weight rows are inverted, because their slope is negative"),
         ):
             if count:
-                self.notes.append(f"{sums.name}: {count} of {len(sums.weights)} {what}.")
+                self.notes.append(f"{name}: {count} of {origin.map.channels} {what}.")
 
     # ---- the end
 
     def finish(self, x: Any, name: str) -> Network:
         """The network whose scores are `x`."""
-        if not isinstance(x, Signal) or not isinstance(x.origin, Sums):
+        if not isinstance(x, Signal) or not isinstance(x.origin, Stream) or x.origin.point is self._root:
             raise ModelError(
                 "The output of the model must be the scores of a last layer, not codes, the input or a constant: "
                 "export the network up to its scores."
             )
-        if x.origin is not self._open or self._input is None:
-            raise ModelError("The output of the model must come from its last layer: branches are not yet supported.")
-        other = [step.name for step in x.steps if step.name not in ("scale", "shift", "norm")]
+        other = [step.name for step in x.steps if step.name not in AFFINE]
         if other:
             raise ModelError(f"After the last layer only an affine map may follow, not a {other[0]}: it makes ties.")
+        assert self._input is not None
+        x = _in_class_order(x)
         sums = x.origin
+        assert isinstance(sums, Stream)
         shape, channels = columns(x.steps)
         chains = [chain for chain, _ in channels]
         kinds = np.broadcast_to(np.arange(len(chains)).reshape(shape), x.shape).ravel()
-        low, high = sums.low[x.index].tolist(), sums.high[x.index].tolist()
         try:
-            scores = integer_scores([chains[kind] for kind in kinds], low, high, sums.step)
+            scores = integer_scores([chains[kind] for kind in kinds], sums.low.tolist(), sums.high.tolist(), sums.step)
         except ValueError as error:
             raise ModelError(
                 f"The scores of the last layer must fold into integers, but {error}: retrain without its batch norm."
             ) from error
-        weights = sums.weights[x.index] ^ scores.inverted[:, None]
-        self._layers.append(Dense(name=sums.name, weights=weights))
+        point = self.negated(sums.point, scores.inverted)
         self._tell(sums, 0, int(scores.inverted.sum()))
         if scores.scale is not None and scores.offset is not None:
-            self._layers.append(Affine(name="scores", scale=scores.scale, offset=scores.offset))
+            point = Point(point.map, Affine(name="scores", scale=scores.scale, offset=scores.offset), point)
         elif x.steps:
             self.notes.append(
                 "The affine map after the last layer is one for all classes; it is left out, the class is the same."
             )
-        return check(Network(name=name, input=self._input, layers=tuple(self._layers), notes=tuple(self.notes)))
+        if not scores.exact:
+            self.notes.append(
+                "Approximate: the scores of the classes are rounded to 60 bits; two that nearly tie may change places."
+            )
+        if self.rounded:
+            self.notes.append(
+                f"Approximate: {', '.join(self.rounded)} add real numbers in fixed point of {self.fraction_bits} "
+                "fraction bits. A value nearer to a threshold than the rounding may fall on its other side."
+            )
+        layers = tuple(place.layer for place in point.path if place.layer is not None)
+        self.notes.extend(f"{layer}: several branches need it, and each computes it." for layer in repeated(layers))
+        network = Network(name=name, input=self._input, layers=tidied(layers), notes=tuple(self.notes))
+        return check(network)
 
 
-def _spread(x: Signal) -> tuple[int, ...]:
-    """What the parameters of a signal broadcast to."""
-    return np.broadcast_shapes((1,) * len(x.shape), *(param.shape for step in x.steps for param in step.params))
+def _check_width(stream: Stream) -> None:
+    """Refuse what a sum in fixed point makes too wide, for registers or for the layer that multiplies it."""
+    excess = max(abs(stream.map.low), abs(stream.map.high)).bit_length() - _FIXED_BITS
+    if excess > 0 and not stream.exact:
+        raise TooWide(excess)
 
 
-def _binary(weights: NDArray[Any], node: Node) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-    """Signs of weight rows (M, K), and the size of each row as fractions."""
-    if weights.dtype.kind not in "fiu" or not weights.size or not np.isfinite(weights).all():
-        raise ModelError(f"Node {node.label} must have finite numbers as weights; some are NaN, infinite or missing.")
-    size = np.abs(weights)
-    low, high = size.min(axis=1), size.max(axis=1)
-    bad = np.flatnonzero(low != high)
-    if len(bad):
-        row = int(bad[0])
-        zeros = " (zero weights are not yet supported)" if low[row] == 0 else ""
+def _places(first: Input, entry: Input, label: str) -> NDArray[np.int64]:
+    """Where on the input stream `first` each element of another way to read the frame lies."""
+
+    def keys(one: Input) -> list[tuple[int, bytes]]:
+        rows = [row.tobytes() for row in one.thresholds]
+        return list(zip(one.source.tolist(), rows * (one.size // len(rows)), strict=True))
+
+    places = {key: place for place, key in enumerate(keys(first))}
+    if first.format != entry.format or first.size != entry.size or places.keys() != set(keys(entry)):
         raise ModelError(
-            f"Node {node.label} must have binary weights, +a or -a with one a for each output, but output {row} holds "
-            f"sizes from {float(low[row]):g} to {float(high[row]):g}{zeros}: binarise them in the model, as by sign(W)."
+            f"Node {label} must read the input of the model as the first layer does, quantised in the same way: "
+            "branches may not begin with different quantisers of the input."
         )
-    return weights > 0, exact(high)
+    return np.array([places[key] for key in keys(entry)], np.int64)
 
 
-def _signed_sum(positive: NDArray[np.bool_], offset: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """For each row of signs the exact sum of ``sign * offset``."""
-    if offset.size == 1:
-        counts = 2 * positive.sum(axis=1, dtype=np.int64) - positive.shape[1]
-        return np.asarray(exact(counts) * offset.flat[0])
-    flat = np.broadcast_to(offset, shape).ravel()
-    total = flat.sum()
-    result: NDArray[Any] = np.array([2 * flat[row].sum() - total for row in positive], object)
-    return result
-
-
-def _full_rows(codes: Codes) -> NDArray[Any]:
-    """Thresholds (elements, T)."""
-    return np.stack([np.broadcast_to(row, codes.shape).ravel() for row in codes.thresholds], axis=1)
-
-
-def _stream_order(codes: Codes) -> NDArray[np.int64]:
-    """For each element, its place on the stream: frames are put in the order of the graph, sums stay in theirs."""
-    if isinstance(codes.origin, Frame):
-        return np.arange(len(codes.index))
-    if not np.array_equal(np.sort(codes.index), np.arange(len(codes.origin.weights))):
-        raise ModelError(f"the outputs of {codes.origin.name} must be used once each")
-    return codes.index
+def _in_class_order(x: Signal) -> Signal:
+    """The scores, with their stream in the order of the classes."""
+    stream = x.origin
+    assert isinstance(stream, Stream)
+    if stream.map.pixels != 1 or stream.map.size != len(x.index):
+        raise ModelError(
+            f"The output of the model must be one vector of scores, not a map of the shape {x.shape}: "
+            "end with a dense layer or a pool over the whole map."
+        )
+    if np.array_equal(x.index, np.arange(len(x.index))):
+        return x
+    layer = stream.point.layer
+    if not isinstance(layer, Dense) or not np.array_equal(np.sort(x.index), np.arange(len(x.index))):
+        raise ModelError("The output of the model must hold each score of the last layer once, in order.")
+    point = Point(stream.map, replace(layer, weights=layer.weights[x.index]), stream.point.before)
+    ends = (stream.low[x.index], stream.high[x.index])
+    stream = Stream(stream.name, point, *ends, stream.step)
+    return replace(x, origin=stream, index=np.arange(len(x.index)))

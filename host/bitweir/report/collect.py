@@ -7,25 +7,49 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from bitweir_hw.blocks import AffineSpec, ArgmaxSpec, BlockSpec, MatVecSpec, WidthSpec
+from bitweir_hw.blocks import (
+    AffineSpec,
+    ArgmaxSpec,
+    BlockSpec,
+    FifoSpec,
+    ForkSpec,
+    JoinSpec,
+    MatVecSpec,
+    Memory,
+    PoolSpec,
+    ThresholdSpec,
+    VoteSpec,
+    WidthSpec,
+    WindowSpec,
+)
+from bitweir_hw.devices import BLOCK_RAM
 from bitweir_hw.files import digest
-from bitweir_hw.gateware.accelerator import block_names
 
 from ..build import Build
 from ..folders import FileError
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES
 
-__all__ = ["SCHEMA_VERSION", "collect", "schema"]
+__all__ = ["KINDS", "SCHEMA_VERSION", "collect", "schema"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_KINDS = {
+#: What a reader calls each kind of block.
+KINDS: dict[type, str] = {
     MatVecSpec: "matrix-vector-threshold",
+    WindowSpec: "sliding window",
     WidthSpec: "width converter",
+    ForkSpec: "fork",
+    FifoSpec: "fifo",
+    JoinSpec: "sum",
+    PoolSpec: "pool",
+    ThresholdSpec: "threshold",
+    VoteSpec: "vote",
     AffineSpec: "affine",
     ArgmaxSpec: "argmax",
 }
+#: Totals of bits, and the memories that each sums up.
+ROLES = {"weight": "weights", "threshold": "thresholds", "buffer": "buffer"}
 
 
 def schema() -> dict[str, Any]:
@@ -44,13 +68,12 @@ def collect(build: Build, *, clock: float) -> dict[str, Any]:
     clock : float
         Hz.
     """
-    timing = build.timing
-    blocks = [
-        _block(name, block, float(timing.interval)) for name, block in zip(_names(build), build.blocks, strict=True)
-    ]
+    timing, frames = build.timing, build.pipeline.frames
+    cycles = float(timing.interval) / frames
+    blocks = [_block(block, cycles) for block in build.pipeline.blocks]
     operations = sum(block["operations"] for block in blocks)
     lanes = sum(block["lanes"] for block in blocks)
-    per_second = clock / float(timing.interval)
+    per_second = clock / cycles
     return {
         "schema": "bitweir report",
         "version": SCHEMA_VERSION,
@@ -68,67 +91,81 @@ def collect(build: Build, *, clock: float) -> dict[str, Any]:
                 "style": build.plan.popcount.style,
                 "levels_per_stage": build.plan.popcount.levels_per_stage,
             },
+            "streams": frames,
+            "depths": dict(build.plan.depths),
         },
         "timing": {
             "clock_mhz": clock / 1e6,
-            "cycles_per_frame": float(timing.interval),
+            "cycles_per_frame": cycles,
             "latency_cycles": timing.latency,
             "frames_per_second": per_second,
             "latency_us": timing.latency / clock * 1e6,
             "giga_operations_per_second": operations * per_second / 1e9,
-            "input_beats": build.blocks[0].i_beats,
-            "output_beats": build.blocks[-1].o_beats,
+            "input_beats": build.pipeline.input.beats,
+            "output_beats": build.pipeline.output.beats,
         },
         "blocks": blocks,
         "total": {
             "operations": operations,
             "lanes": lanes,
-            "utilisation": operations / (2 * lanes * float(timing.interval)),
-            **{key: sum(block[key] for block in blocks) for key in ("weight_bits", "threshold_bits", "buffer_bits")},
+            "utilisation": operations / (2 * lanes * cycles) if lanes else None,
+            **{key: sum(block[key] for block in blocks) for key in map("{}_bits".format, ROLES)},
         },
         "synthesis": _measured(build),
     }
 
 
-def _names(build: Build) -> list[str]:
-    return block_names(build.blocks)
+def _block(block: BlockSpec, cycles: float) -> dict[str, Any]:
+    """One row: a lane is one product of an input and a weight, or two operations a cycle.
 
-
-def _block(name: str, block: BlockSpec, interval: float) -> dict[str, Any]:
-    """One row: a lane is one XNOR bit that feeds a popcount, or two binary operations a cycle.
-
-    Utilisation is ``operations / (2 * lanes * interval)``: the share of a layer's lane cycles, padding
+    Utilisation is ``operations / (2 * lanes * cycles_per_frame)``: the share of a layer's lane cycles, padding
     left out, that do work while the slowest block sets the pace.
     """
     row: dict[str, Any] = {
-        "name": name,
+        "name": block.name,
         "layer": block.layer,
-        "kind": _KINDS[type(block)],
+        "kind": KINDS[type(block)],
         "cycles": block.cycles,
         "operations": 0,
         "lanes": 0,
         "utilisation": None,
-        "weight_bits": 0,
-        "threshold_bits": 0,
-        "buffer_bits": 0,
+        "memories": [_memory(memory) for memory in block.memories()],
     }
+    for role in ROLES:
+        row[f"{role}_bits"] = sum(memory.bits for memory in block.memories() if memory.role == ROLES[role])
     if isinstance(block, MatVecSpec):
+        lanes = block.lanes * block.streams
+        products = block.vectors * block.rows * block.columns
         row |= {
-            "outputs": block.rows,
+            "outputs": block.rows * block.groups,
             "inputs": block.columns,
+            "vectors": block.vectors,
             "pe": block.pe,
             "simd": block.simd,
-            "operations": 2 * block.rows * block.columns,
-            "lanes": block.lanes,
-            "utilisation": block.rows * block.columns / (block.lanes * interval),
-            "weight_bits": block.cycles * block.lanes,
-            "threshold_bits": block.neuron_folds * block.pe * block.acc_bits,
-            "buffer_bits": block.buffer_words * block.simd + block.fifo_depth * block.o_bits,
+            "operations": 2 * products,
+            "lanes": lanes,
+            "utilisation": products / (lanes * cycles),
         }
-    elif isinstance(block, WidthSpec):
-        row["buffer_bits"] = block.capacity * block.lane_bits
-    else:
-        row["buffer_bits"] = block.fifo_depth * block.o_bits
+    return row
+
+
+def _memory(memory: Memory) -> dict[str, Any]:
+    """Size of a memory, and for each family the block RAMs that hold it and how full they are."""
+    row: dict[str, Any] = {
+        "role": memory.role,
+        "depth": memory.depth,
+        "width": memory.width,
+        "copies": memory.copies,
+        "bits": memory.bits,
+        "kind": "block" if memory.block else "register" if memory.depth == 1 else "lut",
+        "block_rams": None,
+    }
+    if memory.block:
+        counts = {family: ram.needed(memory.depth, memory.width) * memory.copies for family, ram in BLOCK_RAM.items()}
+        row["block_rams"] = {
+            family: {"count": count, "full": memory.bits / (count * BLOCK_RAM[family].bits)}
+            for family, count in counts.items()
+        }
     return row
 
 

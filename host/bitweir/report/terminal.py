@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bitweir_hw.devices import BLOCK_RAM
 from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
@@ -19,6 +20,7 @@ def render(report: dict[str, Any]) -> Iterator[RenderableType]:
     """Tables and lines for a report as `collect` makes it."""
     yield _summary(report)
     yield _blocks(report)
+    yield from _memories(report)
     for family, measured in report["synthesis"].items():
         yield _synthesis(family, measured)
     for note in report["network"]["notes"]:
@@ -35,7 +37,7 @@ def _summary(report: dict[str, Any]) -> Table:
         ("frame", f"every {timing['cycles_per_frame']:g} cycles in steady state"),
         ("latency", f"{timing['latency_cycles']} cycles, {timing['latency_us']:.2f} us"),
         ("operations", f"{total['operations']:,} a frame, {timing['giga_operations_per_second']:,.1f} GOPS"),
-        ("lanes", f"{total['lanes']:,} (one is 2 operations a cycle), used {total['utilisation']:.1%}"),
+        ("lanes", f"{total['lanes']:,} (one is 2 operations a cycle), used {total['utilisation'] or 0:.1%}"),
         ("weights", f"{total['weight_bits']:,} bits on chip, padding included"),
     )
     for row in rows:
@@ -68,6 +70,39 @@ def _blocks(report: dict[str, Any]) -> Table:
             *(_number(block[key]) for key in ("weight_bits", "buffer_bits")),
         )
     return table
+
+
+def _memories(report: dict[str, Any]) -> Iterator[RenderableType]:
+    """What sits in block RAM, and how full it is; of the family that was measured, or else of ECP5."""
+    family = next(iter(report["synthesis"]), "ecp5")
+    rows = [
+        (block["name"], memory) for block in report["blocks"] for memory in block["memories"] if memory["block_rams"]
+    ]
+    if not rows:
+        return
+    table = Table(
+        title=f"Block RAM ({family}: {BLOCK_RAM[family].name} of {BLOCK_RAM[family].bits:,} bits)",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("block", no_wrap=True)
+    table.add_column("holds")
+    for name in ("words", "bits a word", "copies", "block RAMs", "full"):
+        table.add_column(name, justify="right")
+    for name, memory in rows:
+        used = memory["block_rams"][family]
+        table.add_row(
+            name,
+            memory["role"],
+            *(_number(memory[key]) for key in ("depth", "width", "copies")),
+            _number(used["count"]),
+            f"{used['full']:.0%}",
+        )
+    table.add_section()
+    used = [memory["block_rams"][family]["count"] for _, memory in rows]
+    full = sum(memory["bits"] for _, memory in rows) / (sum(used) * BLOCK_RAM[family].bits)
+    table.add_row("total", "", "", "", "", _number(sum(used)), f"{full:.0%}")
+    yield table
 
 
 def _synthesis(family: str, measured: dict[str, Any]) -> Table:

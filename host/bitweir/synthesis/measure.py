@@ -11,7 +11,6 @@ from typing import Any
 from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import PlanError
-from bitweir_hw.gateware.accelerator import block_names
 from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys, yosys_version
 
@@ -55,12 +54,12 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
             f"generate it again with --family {family} or generic."
         )
     top = build.network.name
-    names = block_names(build.blocks)
+    names = [block.name for block in build.pipeline.blocks]
     modules = {f"{top}__{name}": name for name in names}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
         folder = Path(work)
-        (folder / "design.il").write_text(accelerator_rtlil(build.blocks, name=top))
+        (folder / "design.il").write_text(accelerator_rtlil(build.pipeline, name=top))
         commands = script(family, top=top, keep=modules)
         if netlist:
             commands += "write_verilog -noattr -norename netlist.v\n"
@@ -71,8 +70,8 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
         if netlist:
             whole_file(netlist, (folder / "netlist.v").read_bytes())
     lanes = {
-        name: block.lanes if isinstance(block, MatVecSpec) else 0
-        for name, block in zip(names, build.blocks, strict=True)
+        block.name: block.lanes * block.streams if isinstance(block, MatVecSpec) else 0
+        for block in build.pipeline.blocks
     }
     blocks = {
         name: _row(family, stat[f"\\{module}"]["num_cells_by_type"], mapped[module], lanes[name])

@@ -183,7 +183,11 @@ class MatVecSpec:
         """What it stores."""
         return (
             Memory(role="weights", depth=self.groups * self.fold, width=self.weight_width),
-            Memory(role="thresholds", depth=self.presets.size // self.rows * self.neuron_folds, width=self.pe * self.acc_bits),
+            Memory(
+                role="thresholds",
+                depth=self.presets.size // self.rows * self.neuron_folds,
+                width=self.pe * self.acc_bits,
+            ),
             Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
@@ -231,13 +235,12 @@ def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, .
         return (Plane(xnor=True),), weights[None]
     low, high = int(weights.min()), int(weights.max())
     # -1, 0, +1 need no carry between planes: one says +1, the other -1.
-    if -1 <= low and high <= 1:
+    if low >= -1 and high <= 1:
         planes: tuple[Plane, ...] = (Plane(), Plane(negative=True))
         bits = [weights == 1, weights == -1]
     else:
         size = max((~low if low < 0 else low).bit_length(), high.bit_length() if high > 0 else 0)
         planes = (*(Plane(exponent=e) for e in range(size)), Plane(exponent=size, negative=True))
         bits = [(weights >> plane.exponent & 1).astype(bool) for plane in planes]
-    # Exponents count from 0, so that plane stays although it may be empty.
-    used = [plane for plane in range(len(planes)) if bits[plane].any() or not planes[plane].negative and plane == 0]
+    used = [plane for plane in range(len(planes)) if bits[plane].any()] or [0]
     return tuple(planes[plane] for plane in used), np.stack([bits[plane] for plane in used])

@@ -164,9 +164,7 @@ class ForkSpec:
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
-        return (
-            Memory(role="buffer", depth=self.fifo_depth, width=self.bits, copies=self.outputs, writable=True),
-        )
+        return (Memory(role="buffer", depth=self.fifo_depth, width=self.bits, copies=self.outputs, writable=True),)
 
 
 @dataclass(frozen=True, kw_only=True)

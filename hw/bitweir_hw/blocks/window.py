@@ -224,5 +224,3 @@ class WindowSpec:
         mask = (1 << self.lane_bits) - 1
         words = self.pad_words * (self.pixel_words // len(self.pad_words))
         return [word >> (lane * self.lane_bits) & mask for word in words for lane in range(self.lanes)]
-
-

@@ -1,0 +1,218 @@
+"""The end of a chain: a quantiser folds it into thresholds, and its values become a number format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from bitweir_hw.network import BIPOLAR, Format
+from numpy.typing import NDArray
+
+from .errors import ModelError
+from .fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, tie_distance
+from .surd import Exact, Surd
+from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
+
+__all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise"]
+
+_MAX_VALUES = 1 << 22
+#: Names of the steps that are scales and offsets only.
+AFFINE = {"scale", "shift", "norm"}
+
+
+def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Codes:
+    """Fold the chain of a signal into thresholds, exactly.
+
+    Parameters
+    ----------
+    signal : Signal
+    quantiser : Quantiser
+        Its arrays broadcast against the frame.
+    sign_node : str
+        Label of the Sign node that this is; its middle value goes away where it proves out of reach.
+    """
+    origin, cuts = signal.origin, quantiser.cuts
+    arrays = [array for array, _ in cuts] + _range(signal)
+    shape, channels = columns(signal.steps, *arrays)
+    shape = (1,) * (len(signal.shape) - len(shape)) + shape
+    bounded(shape, len(cuts))
+    known: dict[Any, _Closed] = {}
+    rows = []
+    for chain, extra in channels:
+        key = (*(tuple(params) for _, params in chain.parts), extra)
+        if key not in known:
+            numbers = [(number, strict) for number, (_, strict) in zip(extra, cuts, strict=False)]
+            known[key] = (
+                _close_stream(origin, chain, numbers, *extra[-2:])
+                if isinstance(origin, Stream)
+                else _close_frame(origin, chain, numbers)
+            )
+        rows.append(known[key])
+    thresholds = np.array([row.thresholds for row in rows]).T.reshape(-1, *shape)
+    inverted = np.array([row.inverted for row in rows]).reshape(shape)
+    values = quantiser.values
+    if isinstance(origin, Frame) and inverted.any():
+        # Falling chains meet the cuts from the other end.
+        values = tuple(np.where(inverted, b, a) for a, b in zip(values, reversed(values), strict=True))
+        inverted = np.zeros_like(inverted)
+    ternary = None
+    if sign_node:
+        occurs = [row.zero for row in rows if row.zero is not None]
+        if occurs:
+            ternary = Ternary(sign_node, f"{occurs[0]} brings a 0", _REMEDY[type(origin)])
+        else:
+            thresholds, values = thresholds[:1], (values[0], values[2])
+    distance = min((row.distance for row in known.values()), default=(np.inf, False))
+    return Codes(origin, signal.shape, signal.index, thresholds, values, inverted, signal.batch, ternary, distance)
+
+
+def _range(signal: Signal) -> list[Exacts]:
+    """Lowest and highest element of a stream, as arrays that broadcast against the frame; none of a frame."""
+    if isinstance(signal.origin, Frame):
+        return []
+    stream = signal.origin
+    channel = (signal.index % stream.map.channels).reshape(signal.shape)
+    return [narrowed(ends[channel]).astype(object) for ends in (stream.low, stream.high)]
+
+
+def ends(signal: Signal) -> list[Exact]:
+    """The values of a signal at both ends of the range of each of its channels."""
+    limits = _range(signal)
+    if isinstance(signal.origin, Frame):
+        top = Fraction(float(np.finfo(np.float32).max))
+        limits = [np.array(end, object) for end in (signal.origin.exact or (-top, top))]
+        limits = [limits[0], limits[-1]]
+    _, channels = columns(signal.steps, *limits)
+    return [chain(end) for chain, pair in channels for end in pair]
+
+
+def bounded(shape: tuple[int, ...], levels: int) -> None:
+    """Refuse thresholds that would take absurd memory.
+
+    Raises
+    ------
+    ModelError
+        The text is the end of a sentence.
+    """
+    if int(np.prod(shape, dtype=object)) * levels > _MAX_VALUES:
+        raise ModelError(f"it needs more than {_MAX_VALUES} thresholds: use one scale for the whole tensor")
+
+
+_REMEDY: dict[type, str] = {
+    Frame: "say what pixels bring with --input-scale if they never bring this value, or use x >= 0",
+    Stream: "use x >= 0, or train with a batch norm before it",
+}
+
+
+@dataclass(frozen=True)
+class _Closed:
+    thresholds: list[Any]
+    inverted: bool
+    distance: tuple[float, bool]
+    zero: str | None  # something at which the chain lies between the first two cuts
+
+
+def _close_stream(origin: Stream, chain: Chain, cuts: list[Cut], low: int, high: int) -> _Closed:
+    thresholds, inverted = integer_thresholds(chain, cuts, low, high)
+    start = -high if inverted else low
+    end = start + high - low
+    # In terms of the accumulator that the chain takes, the boundary of an inverted row lies at 1 - threshold.
+    bounds = [1 - t if inverted else t for t in thresholds]
+    distance = min(tie_distance(chain, c, t, origin.step, (low, high)) for c, t in zip(cuts, bounds, strict=True))
+    zero = None
+    if len(cuts) > 1:
+        inside = start + -(-(thresholds[0] - start) // origin.step) * origin.step
+        if inside < thresholds[1] and inside <= end:
+            zero = f"the sum {-inside if inverted else inside} in {origin.name}"
+    return _Closed(thresholds, inverted, (distance, chain.rounded_in_float), zero)
+
+
+def _close_frame(origin: Frame, chain: Chain, cuts: list[Cut]) -> _Closed:
+    found = [float_threshold(chain, cut) for cut in cuts]
+    inverted = chain.slope < 0
+    if inverted:
+        found.reverse()
+    zero = None
+    if len(cuts) > 1:
+        if origin.levels is None:
+            zero = f"the input {found[0]:g}" if found[0] < found[1] else None
+        else:
+            inside = np.flatnonzero((origin.levels >= found[0]) & (origin.levels < found[1]))
+            zero = f"the pixel {inside[0]}" if len(inside) else None
+    return _Closed(found, inverted, (np.inf, False), zero)
+
+
+# ---- from values to a number format
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """Codes as a stream carries them: ``value = scale * sign * format.values(code) + shift`` for each element.
+
+    Parameters
+    ----------
+    format : Format
+    scale : Fraction
+        Positive.
+    signs : int64 array
+        -1 or 1; broadcasts against the frame.
+    shift : Exacts
+        Broadcasts against the frame.
+    """
+
+    format: Format
+    scale: Fraction
+    signs: NDArray[np.int64]
+    shift: Exacts
+
+
+def coding(codes: Codes) -> Coding:
+    """The number format of codes.
+
+    Raises
+    ------
+    ModelError
+        The values are not evenly spaced, or not alike for all elements; the text is the end of a sentence.
+    """
+    if codes.ternary and len(codes.values) > 2:
+        t = codes.ternary
+        raise ModelError(
+            f"Node {t.node} must not see 0, because sign(0) is 0 and one bit holds only -1 and +1, "
+            f"but {t.where}: {t.remedy}."
+        )
+    if any(isinstance(x, Surd) for value in codes.values for x in value.flat):
+        raise ModelError("a batch norm follows a quantiser: move it before the quantiser")
+    steps = [np.asarray(b - a, object) for a, b in zip(codes.values, codes.values[1:], strict=False)]
+    size = abs(steps[0].flat[0])
+    if size == 0:
+        raise ModelError("the activation has one value only: train it again")
+    if any((np.abs(step) != size).any() or (step != steps[0]).any() for step in steps):
+        raise ModelError(
+            "activations must have one even spacing for all levels and channels, and these differ: "
+            "use one scale for the whole tensor"
+        )
+    signs = np.where(np.asarray(steps[0] > 0, bool), 1, -1)
+    first = codes.values[0]
+    if len(codes.values) == 2:
+        return Coding(BIPOLAR, size / 2, signs, first + steps[0] / 2)
+    bits = (len(codes.values) - 1).bit_length()
+    offset = first.flat[0] / size
+    if (signs == 1).all() and (first == first.flat[0]).all() and (2 * offset).denominator == 1:
+        step = offset.denominator
+        return Coding(Format(bits=bits, offset=int(offset * step), step=step), size / step, signs, first * 0)
+    return Coding(Format(bits=bits), size, signs, first)
+
+
+def affine(signal: Signal) -> tuple[Exacts, Exacts]:
+    """Slope and offset of a chain of scales and offsets, as arrays that broadcast against the frame."""
+    shape, channels = columns(signal.steps)
+    shape = (1,) * (len(signal.shape) - len(shape)) + shape
+    pairs = []
+    for chain, _ in channels:
+        offset = chain(0)
+        pairs.append((chain(1) - offset, offset))
+    slopes, offsets = (np.empty(len(pairs), object) for _ in range(2))
+    slopes[:], offsets[:] = zip(*pairs, strict=True)
+    return slopes.reshape(shape), offsets.reshape(shape)

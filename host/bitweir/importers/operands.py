@@ -1,0 +1,57 @@
+"""Constant operands of a node, as exact numbers that broadcast against a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .constants import Array
+from .errors import ModelError
+from .fold import Exacts, exact
+from .graph import Node
+from .symbols import Moving, Padded
+
+__all__ = ["Rule", "Value", "parameter", "per_channel", "sides", "whole"]
+
+Value = Moving | Padded | Array
+#: ``f(walk, node, x, *others) -> value``
+Rule = Callable[..., Value]
+
+
+def parameter(x: Moving, array: Any, node: Node) -> Exacts:
+    """A constant operand as exact numbers that broadcast against the frame."""
+    if not isinstance(array, np.ndarray):
+        raise ModelError(
+            f"Node {node.label} must have a constant as one operand; both depend on the input: "
+            "gates between layers are not supported, only sums."
+        )
+    rank = len(x.shape)
+    if array.size and (array == array.flat[0]).all():
+        array = array.reshape(-1)[:1]
+    elif array.ndim == rank + 1 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim > rank or np.broadcast_shapes(array.shape, x.shape) != x.shape:
+        raise ModelError(f"its constant of shape {array.shape} must fit a frame of shape {x.shape}")
+    return exact(array.reshape((1,) * (rank - array.ndim) + array.shape))
+
+
+def per_channel(x: Moving, array: Any) -> Exacts:
+    """A parameter per channel (axis 1 with the batch) as exact numbers that broadcast against the frame."""
+    if not isinstance(array, np.ndarray):
+        raise ModelError("its parameters must be constant")
+    if array.size not in (1, *x.shape[:1]):
+        raise ModelError(f"it must have one parameter for each of its {x.shape[0]} channels, not {array.size}")
+    return exact(array.reshape(-1, *(1,) * (len(x.shape) - 1)))
+
+
+def sides(x: Any, y: Any) -> tuple[Moving, Any, bool]:
+    """The moving operand, the other one, and whether they stood in this order."""
+    return (y, x, False) if isinstance(x, np.ndarray) else (x, y, True)
+
+
+def whole(x: Moving, number: int | Fraction) -> Exacts:
+    """One number for all elements."""
+    return exact(np.array([Fraction(number)], object).reshape((1,) * len(x.shape)))

@@ -1,0 +1,148 @@
+"""Layers as the importer makes them, one for each step of the model, to the fewest and narrowest that do the same.
+
+Each pass is exact: it changes what streams carry, never what arrives at the next layer that remains.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from bitweir_hw.network import Affine, Conv, Dense, Layer, Parallel, Pool, Threshold
+from numpy.typing import NDArray
+
+__all__ = ["repeated", "tidied"]
+
+Layers = tuple[Layer, ...]
+
+
+#: Names that `tidied` numbers.
+_NUMBERED = ("threshold", "signs", "affine")
+
+
+def tidied(layers: Layers) -> Layers:
+    """The same network in its final form, with a name of its own for each layer."""
+    for one_pass in (_signs_up, _thresholds_up):
+        layers = _everywhere(one_pass, layers)
+    return _named(layers)
+
+
+def repeated(layers: Layers) -> list[str]:
+    """Names of the layers that several branches hold, each a copy of its own."""
+
+    def names(inner: Layers) -> list[str]:
+        below = [
+            name for layer in inner if isinstance(layer, Parallel) for part in layer.branches for name in names(part)
+        ]
+        return below + [layer.name for layer in inner]
+
+    return [name for name, count in Counter(names(layers)).items() if count > 1 and name not in _NUMBERED]
+
+
+def _everywhere(one_pass: Callable[[Layers], Layers], layers: Layers) -> Layers:
+    """A pass over layers in series and over the branches inside them."""
+    inner = tuple(
+        replace(layer, branches=tuple(_everywhere(one_pass, branch) for branch in layer.branches))
+        if isinstance(layer, Parallel)
+        else layer
+        for layer in layers
+    )
+    return one_pass(inner)
+
+
+def _signs_up(layers: Layers) -> Layers:
+    """Changes of sign go up past pools and into the layer before, where they cost nothing."""
+    done: list[Layer] = []
+    for layer in layers:
+        negative = _negative(layer)
+        start = _before_pools(done, ("max", "sum"))
+        into = done[start] if start >= 0 else None
+        if negative is None or not isinstance(into, (Dense, Conv, Affine)) or _thresholds(into):
+            done.append(layer)
+            continue
+        done[start] = _inverted(into, negative)
+        for place in range(start + 1, len(done)):
+            pool = done[place]
+            if isinstance(pool, Pool) and pool.kind == "max":
+                least = negative if pool.least is None else pool.least ^ negative
+                done[place] = replace(pool, least=least if least.any() else None)
+    return tuple(done)
+
+
+def _thresholds_up(layers: Layers) -> Layers:
+    """Thresholds go up past max pools, which are narrower then, and into a dense layer or convolution."""
+    done: list[Layer] = []
+    for layer in layers:
+        if not isinstance(layer, Threshold):
+            done.append(layer)
+            continue
+        start = _before_pools(done, ("max",))
+        into = done[start] if start >= 0 else None
+        # At the head of a branch it is not known what arrives; codes should go through pools as they are.
+        if into is None or _thresholds(into):
+            done.append(layer)
+        elif isinstance(into, (Dense, Conv)):
+            done[start] = replace(into, thresholds=layer.thresholds, output=layer.output)
+        else:
+            done.insert(start + 1, layer)
+    return tuple(done)
+
+
+def _negative(layer: Layer) -> NDArray[np.bool_] | None:
+    """Which channels change their sign, if a layer does nothing else."""
+    if isinstance(layer, Affine) and (np.abs(layer.scale) == 1).all() and not layer.offset.any():
+        return layer.scale < 0
+    return None
+
+
+def _inverted(layer: Layer, negative: NDArray[np.bool_]) -> Layer:
+    if isinstance(layer, Affine):
+        factor = np.where(negative, -1, 1)
+        return replace(layer, scale=layer.scale * factor, offset=layer.offset * factor)
+    assert isinstance(layer, (Dense, Conv))
+    rows = negative.reshape(-1, *(1,) * (layer.weights.ndim - 1))
+    weights = layer.weights ^ rows if layer.weights.dtype == np.bool_ else layer.weights * np.where(rows, -1, 1)
+    return replace(layer, weights=weights)
+
+
+def _before_pools(layers: list[Layer], kinds: tuple[str, ...]) -> int:
+    """Index of the last layer that is no pool of some kinds; -1 if there is none."""
+    place = len(layers) - 1
+    while place >= 0:
+        layer = layers[place]
+        if not isinstance(layer, Pool) or layer.kind not in kinds:
+            break
+        place -= 1
+    return place
+
+
+def _thresholds(layer: Layer) -> bool:
+    """Whether codes leave a layer."""
+    return isinstance(layer, Threshold) or (isinstance(layer, (Dense, Conv)) and layer.thresholds is not None)
+
+
+def _named(layers: Layers) -> Layers:
+    """Numbers for the layers that got none yet, and another name for what a network holds twice."""
+    numbers: Counter[str] = Counter()
+    taken: set[str] = set()
+
+    def name(layer: Layer) -> str:
+        if layer.name in _NUMBERED:
+            numbers[layer.name] += 1
+            return f"{layer.name}{numbers[layer.name] - 1}"
+        copies = (f"{layer.name}_{number}" for number in range(2, 1 << 16))
+        return layer.name if layer.name not in taken else next(copy for copy in copies if copy not in taken)
+
+    def run(inner: Layers) -> Layers:
+        result = []
+        for layer in inner:
+            if isinstance(layer, Parallel):
+                layer = replace(layer, branches=tuple(run(branch) for branch in layer.branches))
+            layer = replace(layer, name=name(layer))
+            taken.add(layer.name)
+            result.append(layer)
+        return tuple(result)
+
+    return run(layers)

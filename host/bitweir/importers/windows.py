@@ -1,0 +1,126 @@
+"""Windows of convolutions and pools: kernel, strides and pads, however a file writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from .errors import ModelError
+from .graph import Node
+from .symbols import Codes, Padded, Signal
+
+__all__ = ["Window", "node_window"]
+
+Pair = tuple[int, int]
+Pads = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a layer sees at once, and how it moves.
+
+    Parameters
+    ----------
+    kernel, strides : (int, int)
+        Rows and columns.
+    pads : (int, int, int, int)
+        Above, left, below, right.
+    """
+
+    kernel: Pair
+    strides: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+
+    @property
+    def padded(self) -> bool:
+        """Whether it sees anything outside the map."""
+        return any(self.pads)
+
+    def merged(self, x: Signal | Codes | Padded, label: str) -> tuple[Signal | Codes, Window, Fraction]:
+        """The map without its border, the window that has the border as pads, and the value there.
+
+        Raises
+        ------
+        ModelError
+            The layer pads the bordered map once more, with zeros where the border has none.
+        """
+        if not isinstance(x, Padded):
+            return x, self, Fraction(0)
+        if self.padded and x.value != 0:
+            raise ModelError(f"Node {label} must not pad with zeros a map that has a border of {float(x.value):g}.")
+        if len(x.pads) != 3 or any(x.pads[0]):
+            raise ModelError(f"Node {label} must take maps that are padded in rows and columns only.")
+        (above, below), (left, right) = x.pads[1:]
+        more = (above, left, below, right)
+        pads = [a + b for a, b in zip(self.pads, more, strict=True)]
+        return x.inside, replace(self, pads=(pads[0], pads[1], pads[2], pads[3])), x.value
+
+
+def node_window(node: Node, shape: Sequence[int], kernel: Sequence[int] | None = None) -> Window:
+    """The window of a Conv or pool node.
+
+    Parameters
+    ----------
+    node : Node
+    shape : sequence of int
+        Rows and columns of the map, with its border if it has one.
+    kernel : sequence of int or None
+        Of the weights; None for pools.
+
+    Raises
+    ------
+    ModelError
+        It is not two-dimensional, or dilated; the text is the end of a sentence.
+    """
+    stated = node.attributes.get("kernel_shape", kernel)
+    if kernel is not None and list(stated) != list(kernel):
+        raise ModelError(f"its kernel_shape {list(stated)} must be that of its weights, {list(kernel)}")
+    size = _pair(stated, "kernel_shape", 1)
+    strides = _pair(node.attributes.get("strides", (1, 1)), "strides", 1)
+    if any(step != 1 for step in node.attributes.get("dilations", ())):
+        raise ModelError("its dilations must be 1: dilated windows are not supported")
+    if len(shape) != 2:
+        raise ModelError("it must move over maps of two dimensions: others are not supported")
+    pads = _pads(node, shape, size, strides)
+    if any(max(pads[axis::2]) >= size[axis] for axis in (0, 1)):
+        raise ModelError(f"it must pad less than its kernel {list(size)} on each side, not {list(pads)}")
+    if any(shape[axis] + pads[axis] + pads[axis + 2] < size[axis] for axis in (0, 1)):
+        raise ModelError(f"its kernel {list(size)} must fit into the padded map of {list(shape)}")
+    return Window(size, strides, pads)
+
+
+def _pair(numbers: Sequence[int], what: str, least: int) -> Pair:
+    if len(numbers) != 2 or any(not least <= number < 1 << 16 for number in numbers):
+        raise ModelError(f"its {what} must be two whole numbers of {least} or more, not {list(numbers)}")
+    return int(numbers[0]), int(numbers[1])
+
+
+def _pads(node: Node, shape: Sequence[int], kernel: Pair, strides: Pair) -> Pads:
+    how = str(node.attributes.get("auto_pad", "NOTSET")) or "NOTSET"
+    before, after = [0, 0], [0, 0]
+    if how in ("SAME_UPPER", "SAME_LOWER"):
+        for axis in (0, 1):
+            count = -(-shape[axis] // strides[axis])
+            total = max((count - 1) * strides[axis] + kernel[axis] - shape[axis], 0)
+            less = total // 2
+            before[axis] = less if how == "SAME_UPPER" else total - less
+            after[axis] = total - before[axis]
+    elif how == "NOTSET":
+        pads = list(node.attributes.get("pads", (0, 0, 0, 0)))
+        if len(pads) != 4 or any(not 0 <= number < 1 << 16 for number in pads):
+            raise ModelError(f"its pads must be four whole numbers of 0 or more, not {pads}")
+        before, after = pads[:2], pads[2:]
+        if node.attributes.get("ceil_mode", 0):
+            after = [_up(*sizes) for sizes in zip(shape, before, after, kernel, strides, strict=True)]
+    elif how != "VALID":
+        raise ModelError("its auto_pad must be NOTSET, SAME_UPPER, SAME_LOWER or VALID")
+    return before[0], before[1], after[0], after[1]
+
+
+def _up(size: int, before: int, after: int, kernel: int, stride: int) -> int:
+    """Pads at the end with which the last window of ceil_mode is whole; it must start before the end of the map."""
+    count = -(-(size + before + after - kernel) // stride) + 1
+    if (count - 1) * stride >= size + before:
+        count -= 1
+    return max(after, (count - 1) * stride + kernel - size - before)
