@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-long lint bench clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -34,6 +34,9 @@ demo: $(VENV)/installed  ## a trained network becomes a verified accelerator, wi
 
 test: $(VENV)/installed-dev lint  ## style, types and all tests
 	@$(PYTEST)
+
+test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones
+	@$(PYTEST) -m long
 
 lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
 	@$(BIN)/ruff check .

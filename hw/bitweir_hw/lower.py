@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -12,21 +12,19 @@ import numpy as np
 from .blocks import (
     AffineSpec,
     ArgmaxSpec,
-    BlockSpec,
-    FifoSpec,
     ForkSpec,
     JoinSpec,
     PoolSpec,
     ThresholdSpec,
     VoteSpec,
-    WidthSpec,
     WindowSpec,
 )
 from .blocks.arithmetic import ceil_div, divisors, signed_bits
+from .builder import Builder, Tip
 from .layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Threshold, Vote
 from .network import Network
-from .pipeline import Node, Pipeline, Stream
-from .plan import Folding, Plan, check_plan, weighted
+from .pipeline import Pipeline
+from .plan import Plan, check_plan
 from .sums import matvec, pad_code, sign_only
 
 __all__ = ["LOWERINGS", "lower"]
@@ -50,8 +48,8 @@ def lower(network: Network, plan: Plan) -> Pipeline:
         The plan does not fit.
     """
     check_plan(network, plan)
-    builder = _Builder(network, plan)
-    end = builder.series(network.layers, builder.start())
+    builder = Builder(network, plan)
+    end = _series(builder, network.layers, builder.start())
     lanes = builder.lanes_needed(end.map)
     end = builder.widened(end, "argmax", lanes, length=end.map.channels)
     spec = ArgmaxSpec(
@@ -66,170 +64,22 @@ def lower(network: Network, plan: Plan) -> Pipeline:
     return builder.pipeline()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Tip:
-    """Where the next block connects.
-
-    Parameters
-    ----------
-    stream : int or None
-        Number of the stream; None for the input, whose lanes are still free.
-    layer : str
-        Whose elements it carries.
-    map : Map
-        Of which it carries a frame.
-    length, vectors : int
-        Elements of a vector, and vectors of a frame.
-    lanes : int
-        Elements of a beat; 0 while free.
-    lane_bits : int
-        Bits of an element.
-    window : WindowSpec or None
-    """
-
-    stream: int | None
-    layer: str
-    map: Map
-    length: int
-    vectors: int
-    lanes: int
-    lane_bits: int
-    window: WindowSpec | None = None
-
-
-class _Builder:
-    def __init__(self, network: Network, plan: Plan) -> None:
-        self.network, self.plan = network, plan
-        self._foldings = {
-            layer.name: folding for (layer, _), folding in zip(weighted(network), plan.foldings, strict=True)
-        }
-        # Cycles of the slowest layer with weights: what all other blocks need not exceed.
-        self.pace = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
-        self._nodes: list[Node] = []
-        self._streams: list[Stream] = []
-        self._names: set[str] = {"i", "o"}
-
-    def _cycles(self, layer: Dense | Conv, result: Map) -> int:
-        folding = self.folding(layer)
-        folds = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
-        return result.pixels * layer.groups * folds
-
-    def folding(self, layer: Dense | Conv) -> Folding:
-        return self._foldings[layer.name]
-
-    def start(self) -> _Tip:
-        source = self.network.input.map
-        return _Tip(
-            stream=None, layer="input", map=source, length=source.channels, vectors=source.pixels, lanes=0,
-            lane_bits=self.network.input.format.bits,
-        )  # fmt: skip
-
-    def pipeline(self) -> Pipeline:
-        streams = self._streams[:-1] + [replace(self._streams[-1], name="o")]
-        return Pipeline(nodes=tuple(self._nodes), streams=tuple(streams))
-
-    def name(self, wanted: str) -> str:
-        """A name that no other block has."""
-        found, number = wanted, 0
-        while found in self._names:
-            number += 1
-            found = f"{wanted}_{number}"
-        self._names.add(found)
-        return found
-
-    def lanes_needed(self, result: Map) -> int:
-        """Fewest elements a beat that keep up with the slowest layer."""
-        return ceil_div(result.channels, max(1, self.pace // result.pixels))
-
-    # ---- putting blocks
-
-    def _stream(self, name: str, tip: _Tip) -> int:
-        self._streams.append(
-            Stream(
-                name=name,
-                layer=tip.layer,
-                length=tip.length,
-                vectors=tip.vectors,
-                lanes=tip.lanes,
-                lane_bits=tip.lane_bits,
-                signed=tip.map.format is None,
-                frames=self.plan.streams,
-                window=tip.window,
-            )
-        )
-        return len(self._streams) - 1
-
-    def put(self, block: BlockSpec, *tips: _Tip) -> _Tip:
-        """Add a block that takes all but the last of `tips` and makes the last."""
-        *sources, result = tips
-        number = self._stream(block.name, result)
-        inputs = [tip.stream for tip in sources]
-        assert None not in inputs
-        self._nodes.append(Node(block=block, inputs=tuple(inputs), outputs=(number,)))  # type: ignore[arg-type]
-        return replace(result, stream=number)
-
-    def put_fork(self, block: ForkSpec, tip: _Tip) -> list[_Tip]:
-        """Add a fork; a tip for each output."""
-        assert tip.stream is not None
-        tips = [replace(tip, stream=self._stream(f"{block.name}_{n}", tip)) for n in range(block.outputs)]
-        outputs = tuple(tip.stream for tip in tips if tip.stream is not None)
-        self._nodes.append(Node(block=block, inputs=(tip.stream,), outputs=outputs))
-        return tips
-
-    def buffered(self, tip: _Tip, layer: str, name: str, depth: int) -> _Tip:
-        """The stream behind a FIFO, of the plan's depth or else of this one."""
-        name = self.name(name)
-        spec = FifoSpec(
-            name=name,
-            layer=layer,
-            depth=dict(self.plan.depths).get(name, max(2, depth)),
-            bits=tip.lanes * tip.lane_bits * self.plan.streams,
-            beats=tip.vectors * ceil_div(tip.length, tip.lanes),
-        )
-        return self.put(spec, tip, tip)
-
-    def widened(self, tip: _Tip, layer: str, lanes: int, length: int = 0) -> _Tip:
-        """The same elements in beats of so many lanes, and vectors of so many elements (or as they are)."""
-        length = length or tip.length
-        vectors = tip.length * tip.vectors // length
-        result = replace(tip, length=length, vectors=vectors, lanes=lanes)
-        if tip.stream is None:
-            return replace(result, stream=self._stream("i", result))
-        aligned = lanes == tip.lanes and (length == tip.length or min(length, tip.length) % lanes == 0)
-        if aligned:
-            return result
-        if length < tip.length:
-            # Beats must not hold elements of two vectors, so words that divide both come between.
-            common = max(d for d in divisors(length) if d <= max(lanes, 1))
-            tip = self.widened(tip, layer, common)
-            return self.widened(replace(tip, length=length, vectors=vectors), layer, lanes)
-        block = WidthSpec(
-            name=self.name(f"{layer}_width"), layer=layer, i_length=tip.length, o_length=length, i_lanes=tip.lanes,
-            o_lanes=lanes, lane_bits=tip.lane_bits * self.plan.streams, vectors=vectors,
-        )  # fmt: skip
-        return self.put(block, tip, result)
-
-    def lanes_for(self, tip: _Tip) -> int:
-        """Lanes for a block that works on each element: as they come if that keeps up, else as many as needed."""
-        needed = self.lanes_needed(tip.map)
-        return tip.lanes if tip.length == tip.map.channels and tip.lanes >= needed else needed
-
-    def series(self, layers: tuple[Layer, ...], tip: _Tip) -> _Tip:
-        for layer in layers:
-            tip = LOWERINGS[type(layer)](self, layer, tip)
-        return tip
+def _series(builder: Builder, layers: tuple[Layer, ...], tip: Tip) -> Tip:
+    for layer in layers:
+        tip = LOWERINGS[type(layer)](builder, layer, tip)
+    return tip
 
 
 # ---- layers with weights
 
 
-def _dense(builder: _Builder, layer: Dense, tip: _Tip) -> _Tip:
+def _dense(builder: Builder, layer: Dense, tip: Tip) -> Tip:
     source = tip.map
     tip = builder.widened(tip, layer.name, builder.folding(layer).simd, length=layer.inputs)
     return _matvec(builder, layer, source, tip)
 
 
-def _conv(builder: _Builder, layer: Conv, tip: _Tip) -> _Tip:
+def _conv(builder: Builder, layer: Conv, tip: Tip) -> Tip:
     source, simd = tip.map, builder.folding(layer).simd
     if layer.kernel == (1, 1) and layer.stride == (1, 1):
         tip = builder.widened(tip, layer.name, simd, length=layer.inputs)
@@ -241,7 +91,7 @@ def _conv(builder: _Builder, layer: Conv, tip: _Tip) -> _Tip:
     return _matvec(builder, layer, source, builder.widened(tip, layer.name, simd))
 
 
-def _window_lanes(builder: _Builder, layer: Conv, source: Map) -> tuple[int, int]:
+def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]:
     """Channels of a word and taps of a beat with which windows keep up: those that the unit takes, or the fewest."""
     folding, share = builder.folding(layer), source.channels // layer.groups
     fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
@@ -264,7 +114,7 @@ def _word_choices(channels: int, kernel: tuple[int, int]) -> list[tuple[int, int
     return [(d, 1) for d in divisors(channels)] + [(channels, taps) for taps in several]
 
 
-def _window(builder: _Builder, layer: Conv | Pool, tip: _Tip, *, groups: int, taps: int, pads: list[int]) -> _Tip:
+def _window(builder: Builder, layer: Conv | Pool, tip: Tip, *, groups: int, taps: int, pads: list[int]) -> Tip:
     """The windows of a map; `pads` has the code outside it for each channel."""
     streams, bits = builder.plan.streams, tip.lane_bits
     lanes = tip.lanes
@@ -289,13 +139,13 @@ def _window(builder: _Builder, layer: Conv | Pool, tip: _Tip, *, groups: int, ta
     return builder.put(spec, tip, result)
 
 
-def _matvec(builder: _Builder, layer: Dense | Conv, source: Map, tip: _Tip) -> _Tip:
+def _matvec(builder: Builder, layer: Dense | Conv, source: Map, tip: Tip) -> Tip:
     result = layer.hand_on(source)
     spec = matvec(layer, source, result, lane_bits=tip.lane_bits, folding=builder.folding(layer), plan=builder.plan)
     spec = replace(spec, name=builder.name(layer.name))
     sums = replace(layer, thresholds=None, output=None).hand_on(source)
     done = sign_only(layer) or layer.thresholds is None
-    end = _Tip(
+    end = Tip(
         stream=None,
         layer=layer.name if done else f"{layer.name}.sums",
         map=result if done else sums,
@@ -315,7 +165,7 @@ def _matvec(builder: _Builder, layer: Dense | Conv, source: Map, tip: _Tip) -> _
 # ---- layers without
 
 
-def _pool(builder: _Builder, layer: Pool, tip: _Tip) -> _Tip:
+def _pool(builder: Builder, layer: Pool, tip: Tip) -> Tip:
     source = tip.map
     apart = not any(layer.pads) and all(s >= k for s, k in zip(layer.stride, layer.kernel, strict=True))
     least = np.zeros(source.channels, bool) if layer.least is None else layer.least
@@ -355,7 +205,7 @@ def _pool(builder: _Builder, layer: Pool, tip: _Tip) -> _Tip:
         least=masks.reshape(shape[2], lanes) if least.any() else None,
         streams=builder.plan.streams,
     )
-    end = _Tip(
+    end = Tip(
         stream=None, layer=layer.name, map=result, length=source.channels, vectors=result.pixels, lanes=lanes,
         lane_bits=bits,
     )  # fmt: skip
@@ -367,7 +217,7 @@ def _pool(builder: _Builder, layer: Pool, tip: _Tip) -> _Tip:
     return end
 
 
-def _pool_lanes(builder: _Builder, layer: Pool, source: Map) -> tuple[int, int]:
+def _pool_lanes(builder: Builder, layer: Pool, source: Map) -> tuple[int, int]:
     """Fewest elements a beat with which overlapping windows keep up."""
     result = layer.hand_on(source)
 
@@ -387,7 +237,7 @@ def _never_wins(source: Map, lane_bits: int, least: bool) -> int:
     return source.format.codes - 1 if least else 0
 
 
-def _threshold(builder: _Builder, layer: Threshold, tip: _Tip, *, name: str = "") -> _Tip:
+def _threshold(builder: Builder, layer: Threshold, tip: Tip, *, name: str = "") -> Tip:
     source, count = tip.map, layer.thresholds.shape[1]
     needed = builder.lanes_needed(source)
     lanes = builder.lanes_for(tip)
@@ -412,7 +262,7 @@ def _threshold(builder: _Builder, layer: Threshold, tip: _Tip, *, name: str = ""
     return _elementwise(builder, layer, spec, tip, layer.output.bits)
 
 
-def _affine(builder: _Builder, layer: Affine, tip: _Tip) -> _Tip:
+def _affine(builder: Builder, layer: Affine, tip: Tip) -> Tip:
     source = tip.map
     result = layer.hand_on(source)
     tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
@@ -433,13 +283,13 @@ def _affine(builder: _Builder, layer: Affine, tip: _Tip) -> _Tip:
 
 
 def _elementwise(
-    builder: _Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, tip: _Tip, bits: int
-) -> _Tip:
+    builder: Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, tip: Tip, bits: int
+) -> Tip:
     end = replace(tip, layer=layer.name, map=layer.hand_on(tip.map), lane_bits=bits, window=None)
     return builder.put(spec, tip, end)
 
 
-def _vote(builder: _Builder, layer: Vote, tip: _Tip) -> _Tip:
+def _vote(builder: Builder, layer: Vote, tip: Tip) -> Tip:
     source = tip.map
     tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
     spec = VoteSpec(
@@ -458,7 +308,7 @@ def _vote(builder: _Builder, layer: Vote, tip: _Tip) -> _Tip:
 # ---- branches
 
 
-def _parallel(builder: _Builder, layer: Parallel, tip: _Tip) -> _Tip:
+def _parallel(builder: Builder, layer: Parallel, tip: Tip) -> Tip:
     source, count = tip.map, len(layer.branches)
     if tip.stream is None:
         tip = builder.widened(tip, layer.name, builder.lanes_needed(source))
@@ -472,7 +322,7 @@ def _parallel(builder: _Builder, layer: Parallel, tip: _Tip) -> _Tip:
         frames = 2 * start.vectors * ceil_div(start.length, start.lanes)
         depth = min(frames, UNDER_WAY) if index == slowest else frames
         start = builder.buffered(start, layer.name, f"{layer.name}_fifo{index}", depth)
-        ends.append(builder.series(branch, start))
+        ends.append(_series(builder, branch, start))
     result = layer.hand_on(source)
     lanes = builder.lanes_needed(result)
     ends = [builder.widened(end, layer.name, lanes, length=result.channels) for end in ends]
@@ -488,14 +338,14 @@ def _parallel(builder: _Builder, layer: Parallel, tip: _Tip) -> _Tip:
         beats=result.pixels * ceil_div(result.channels, lanes),
         streams=builder.plan.streams,
     )
-    end = _Tip(
+    end = Tip(
         stream=None, layer=layer.name, map=result, length=result.channels, vectors=result.pixels, lanes=lanes,
         lane_bits=bits,
     )  # fmt: skip
     return builder.put(spec, *ends, end)
 
 
-def _fork(builder: _Builder, layer: Parallel, tip: _Tip, count: int) -> list[_Tip]:
+def _fork(builder: Builder, layer: Parallel, tip: Tip, count: int) -> list[Tip]:
     beats = tip.vectors * ceil_div(tip.length, tip.lanes)
     spec = ForkSpec(
         name=builder.name(f"{layer.name}_fork"), layer=layer.name, outputs=count,
@@ -520,7 +370,7 @@ def _delay(layers: tuple[Layer, ...], source: Map) -> float:
 
 
 #: How each kind of layer becomes blocks.
-LOWERINGS: dict[type, Callable[[_Builder, Any, _Tip], _Tip]] = {
+LOWERINGS: dict[type, Callable[[Builder, Any, Tip], Tip]] = {
     Dense: _dense,
     Conv: _conv,
     Pool: _pool,

@@ -14,6 +14,8 @@ from .compressor import DotProduct
 from .layers import Conv, Dense, Format, Integers, Map
 from .plan import Folding, Plan
 
+Weights = NDArray[np.bool_] | Integers
+
 __all__ = ["matvec", "pad_code", "sign_only", "stream_format"]
 
 
@@ -59,14 +61,16 @@ def matvec(
     plane inverts: ``2**(exponent + B) - 2**exponent`` for each lane. Padded taps add a constant of their own.
     """
     form = stream_format(source, lane_bits)
-    weights = layer.weights.reshape(layer.groups, layer.outputs // layer.groups, layer.inputs)
+    weights: Weights = layer.weights.reshape(layer.groups, layer.outputs // layer.groups, layer.inputs)
     padding = _Padding.of(layer, source, lane_bits)
     if form.step < 0:
         # The same products of values and weights that both change their sign.
         form, padding = Format(bits=form.bits, offset=-form.offset, step=-form.step), -padding
-        weights = ~weights if weights.dtype == np.bool_ else -weights
+        weights = ~weights if weights.dtype == np.bool_ else -weights.astype(np.int64)
     const, step = _constants(weights, form, folding)
-    signs = 2 * weights.astype(np.int64) - 1 if weights.dtype == np.bool_ else weights
+    signs = weights.astype(np.int64)
+    if weights.dtype == np.bool_:
+        signs = 2 * signs - 1
     consts = const + padding.corrections(signs)
     spec = MatVecSpec(
         name=layer.name,
@@ -100,7 +104,7 @@ def matvec(
     return replace(spec, presets=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low)
 
 
-def _constants(weights: NDArray[np.bool_] | Integers, form: Format, folding: Folding) -> tuple[Integers, int]:
+def _constants(weights: Weights, form: Format, folding: Folding) -> tuple[Integers, int]:
     """What is added to ``step * T``, (1, G, M), and the step."""
     most = form.codes - 1
     if weights.dtype == np.bool_:
@@ -162,8 +166,8 @@ class _Padding:
         masks, classes = [], []
         for axis in (0, 1):
             at = np.arange(positions[axis])[:, None] * layer.stride[axis] - layer.pads[axis]
-            outside = at + np.arange(layer.kernel[axis])
-            outside = (outside < 0) | (outside >= source.shape[axis])
+            place = at + np.arange(layer.kernel[axis])
+            outside = (place < 0) | (place >= source.shape[axis])
             changes = np.concatenate([[False], (outside[1:] != outside[:-1]).any(axis=1)])
             masks.append(outside[np.concatenate([[True], changes[1:]])])
             classes.append(tuple(int(number) for number in np.cumsum(changes)))
@@ -179,4 +183,5 @@ class _Padding:
         kernel = self.rows.shape[1], self.columns.shape[1]
         taps = weights.reshape(*weights.shape[:2], *kernel, -1).sum(axis=4)
         outside = self.rows[:, None, :, None] | self.columns[None, :, None, :]
-        return self.missing * np.einsum("ghyx,rcyx->rcgh", taps, outside).reshape(-1, *weights.shape[:2])
+        sums: Integers = np.einsum("ghyx,rcyx->rcgh", taps, outside)
+        return self.missing * sums.reshape(-1, *weights.shape[:2])

@@ -64,7 +64,7 @@ def explain(difference: Difference, pipeline: Pipeline) -> str:
     else:
         lane, side, *values = found
         frame += side
-        what, told = f"channel {beat * stream.lanes + lane}", tuple(map(str, values))
+        what, told = f"channel {beat * stream.lanes + lane}", (str(values[0]), str(values[1]))
     place = f"layer {stream.layer}, frame {frame}"
     if stream.vectors > 1:
         place += f", {'window' if stream.window else 'pixel'} {vector}"

@@ -177,6 +177,9 @@ CASES = {
     "Format bits must be 1 to 32, not 0.": lambda: Format(bits=0),
     "Format bits must be 1 to 32, not 33.": lambda: Format(bits=33),
     "Format step must not be 0: every code would mean the same value.": lambda: Format(bits=1, step=0),
+    "Format bits must be 1 to 32, not True.": lambda: Format(bits=True),
+    "Format offset and step must be integers of 32 bits, not 4294967296.": lambda: Format(bits=1, offset=1 << 32),
+    "Format offset and step must be integers of 32 bits, not 0.5.": lambda: Format(bits=1, step=0.5),
     # networks
     "Network name must be letters, digits and underscores, not '../x'.": replace(NETWORK, name="../x"),
     "Network name must be letters, digits and underscores, not 'nétz'.": replace(NETWORK, name="nétz"),
@@ -280,8 +283,18 @@ CASES = {
         Map(shape=(1, 1, 1), low=0, high=2), Affine(name="s", scale=np.array([1 << 61]), offset=np.array([0]))
     ),
     "Layer 'p' must have two branches or more, not 1.": both(()),
-    "Layer 'p' must have one integer weight for each of its 2 branches, not (1,).": both((), (), weights=(1,)),
-    "Layer 'p' must have one integer weight for each of its 2 branches, not (1, 0.5).": both((), (), weights=(1, 0.5)),
+    "Layer 'p' must have one integer weight of 32 bits for each of its 2 branches, not (1,).": both(
+        (), (), weights=(1,)
+    ),
+    "Layer 'p' must have one integer weight of 32 bits for each of its 2 branches, not (1, 0.5).": both(
+        (), (), weights=(1, 0.5)
+    ),
+    "Layer 'p' must have one integer weight of 32 bits for each of its 2 branches, not (1, 4294967296).": both(
+        (), (), weights=(1, 1 << 32)
+    ),
+    "Layer 't' must have thresholds: it is nothing else.": after(
+        MAP, Threshold(name="t", thresholds=None, output=None)
+    ),
     "Layer 'p' must sum maps of one shape; its branches end in (5, 6, 4), (2, 3, 4).": both((), (POOL,)),
     "Layer 'p' must hand on values of at most 62 bits, not -4611686018427387904 to 0.": both((), (), source=HUGE),
 }

@@ -32,8 +32,8 @@ def blocks():
     wide = Format(bits=2)
     layers = (
         Conv(
-            name="conv", weights=rng.random((5, 3, 3, 2)) < 0.5, pads=(1, 1, 1, 1), thresholds=np.array([[-3, 0, 4]] * 5),
-            output=wide,
+            name="conv", weights=rng.random((5, 3, 3, 2)) < 0.5, pads=(1, 1, 1, 1),
+            thresholds=np.array([[-3, 0, 4]] * 5), output=wide,
         ),
         Pool(name="pool", kind="max", kernel=(2, 2), stride=(2, 2)),
         Parallel(

@@ -211,3 +211,13 @@ def test_every_kind_has_all_its_entries():
     assert set(EXECUTORS) == set(LOWERINGS) == set(LAYERS)
     kinds = set(typing.get_args(BlockSpec))
     assert set(GATEWARE) == set(MODELS) == kinds
+
+
+@pytest.mark.long
+@settings(max_examples=1000)
+@given(st.data())
+def test_every_beat_of_many(data):
+    network = data.draw(networks())
+    plan = data.draw(plans(network, max_streams=3))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 4))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))

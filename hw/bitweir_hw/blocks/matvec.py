@@ -212,7 +212,7 @@ class MatVecSpec:
     def preset_words(self) -> list[int]:
         """Content of the preset memory: a word of P accumulators for each group of neurons.
 
-        In the order (class, g, group). Padded neurons start so low that their bit stays 0.
+        In the order (class, g, group). Padding is never seen.
         """
         lowest = -(1 << (self.acc_bits - 1))
         shape = (len(self.presets), self.groups, self.neuron_folds * self.pe)
@@ -232,12 +232,12 @@ def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, .
     complement, planes of AND; ``-pc(a) = pc(~a) - n`` makes the sign a NAND and a constant.
     """
     if weights.dtype == np.bool_:
-        return (Plane(xnor=True),), weights[None]
+        return (Plane(xnor=True),), weights[None].astype(bool)
     low, high = int(weights.min()), int(weights.max())
     # -1, 0, +1 need no carry between planes: one says +1, the other -1.
     if low >= -1 and high <= 1:
         planes: tuple[Plane, ...] = (Plane(), Plane(negative=True))
-        bits = [weights == 1, weights == -1]
+        bits: list[NDArray[np.bool_]] = [weights == 1, weights == -1]
     else:
         size = max((~low if low < 0 else low).bit_length(), high.bit_length() if high > 0 else 0)
         planes = (*(Plane(exponent=e) for e in range(size)), Plane(exponent=size, negative=True))

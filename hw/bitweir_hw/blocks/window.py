@@ -207,7 +207,7 @@ class WindowSpec:
     # ---- the meaning of the beats
 
     def gather(self) -> Integers:
-        """Where each element of the vectors stands in the flat map (H, W, C); -1 - channel outside, (vectors, length)."""
+        """Where each element of the vectors stands in the flat map, (vectors, length); outside it, -1 - channel."""
         rows, columns, channels = self.shape
         shares = channels // self.groups
         y = np.arange(self.positions[0])[:, None] * self.stride[0] - self.pads[0] + np.arange(self.kernel[0])
