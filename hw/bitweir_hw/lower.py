@@ -320,7 +320,7 @@ def _parallel(builder: Builder, layer: Parallel, tip: Tip) -> Tip:
         # What a branch takes later than another one waits here, and would else make that one wait. The
         # slowest waits only for what others have under way.
         frames = 2 * start.vectors * ceil_div(start.length, start.lanes)
-        depth = min(frames, UNDER_WAY) if index == slowest else frames
+        depth = UNDER_WAY if index == slowest else max(frames, UNDER_WAY)
         start = builder.buffered(start, layer.name, f"{layer.name}_fifo{index}", depth)
         ends.append(_series(builder, branch, start))
     result = layer.hand_on(source)

@@ -63,7 +63,7 @@ class Plan:
     streams : int
         V, the frames that go side by side and share each weight word.
     depths : tuple of (str, int)
-        Beats that FIFOs hold, by the name of their block; others get room for two frames.
+        Beats that FIFOs hold, by the name of their block; others get room for more than they need.
     """
 
     foldings: tuple[Folding, ...]

@@ -112,7 +112,7 @@ def test_a_wrong_bit_in_the_verilog_is_found(copy, json_wanted):
     path = copy / "digits.v"
     lines = path.read_text().splitlines()
     # The last memory holds the weights of the last layer: every image sees every word of it.
-    at = max(n for n, line in enumerate(lines) if re.match(r"\s+memory\[\d+\] = ", line))
+    at = max(n for n, line in enumerate(lines) if re.match(r"\s+initial memory\[\d+\] = ", line))
     words = re.fullmatch(r"(.* = \d+')([dh])(\w+);", lines[at])
     value = int(words[3], 10 if words[2] == "d" else 16) ^ 1
     lines[at] = f"{words[1]}h{value:x};"
@@ -258,8 +258,8 @@ def test_files_that_are_not_there(folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "told", "code"),
     [
-        ("plan.json", "File 'plan.json' is not a bitweir plan of version 1: 'format'.", 5),
-        ("network.npz", "File 'network.npz' is not a bitweir network of version 1: File is not a zip file.", 4),
+        ("plan.json", "File 'plan.json' is not a bitweir plan of version 2: 'format'.", 5),
+        ("network.npz", "File 'network.npz' is not a bitweir network of version 2: File is not a zip file.", 4),
     ],
 )
 def test_damaged_build_folders(copy, name, told, code):

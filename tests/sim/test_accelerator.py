@@ -23,6 +23,7 @@ from bitweir_sim.trace import SimulationError
 from bitweir_sim.verify import expected_trace, explain
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
+from kinds import every_kind
 from strategies import codes, dense_networks, identity_input, networks, plans, stalls
 
 
@@ -139,6 +140,34 @@ def test_cocotb(tmp_path, simulator, affine):
         expected=expected,
         i_stalls=i_stalls,
         o_stalls=o_stalls,
+    )
+    result, golden = unpack_results(found.o.payloads, pipeline, len(frames)), run_slow(network, frames)
+    assert np.array_equal(result.scores, golden.scores)
+    assert np.array_equal(result.classes, golden.classes)
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+@pytest.mark.parametrize("streams", [1, 3])
+def test_cocotb_with_a_layer_of_each_kind(tmp_path, simulator, streams):
+    if missing := available(simulator):
+        pytest.skip(missing)
+    network, plan = every_kind(streams=streams)
+    pipeline = lower(network, plan)
+    rng = np.random.default_rng(2)
+    frames = rng.integers(0, 4, (7, 32))
+    i_stalls, o_stalls = rng.random(300) < 0.3, rng.random(900) < 0.6
+    source = tmp_path / "kinds.v"
+    source.write_text(rtlil_to_verilog(accelerator_rtlil(pipeline, name="kinds", taps=True)))
+    found = run_cocotb(
+        [source],
+        top="kinds",
+        simulator=simulator,
+        beats=pack(frames, pipeline.input),
+        i_bits=pipeline.input.bits,
+        expected=expected_trace(network, pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=16),
+        i_stalls=i_stalls,
+        o_stalls=o_stalls,
+        drain=16,
     )
     result, golden = unpack_results(found.o.payloads, pipeline, len(frames)), run_slow(network, frames)
     assert np.array_equal(result.scores, golden.scores)

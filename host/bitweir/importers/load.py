@@ -11,12 +11,15 @@ from bitweir_hw.network import Network, check
 
 from .errors import ModelError, shown_path
 from .inputs import input_range
+from .taps import Taps
 from .tensors import regular_file
 
 __all__ = ["load_model"]
 
 
-def load_model(path: Path | str, *, input_scale: str | None = None, name: str | None = None) -> Network:
+def load_model(
+    path: Path | str, *, input_scale: str | None = None, name: str | None = None, taps: Taps | None = None
+) -> Network:
     """Import a model file, exactly.
 
     Parameters
@@ -29,6 +32,8 @@ def load_model(path: Path | str, *, input_scale: str | None = None, name: str | 
         graph, which mostly does not say.
     name : str or None
         Name of the network; None makes one from the file's name.
+    taps : Taps or None
+        Gets what the network does not tell, for comparisons; of ONNX files only.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def load_model(path: Path | str, *, input_scale: str | None = None, name: str | 
     # Protocol buffers take a moment to import, so nothing pays for them that reads no model.
     from .onnx import import_onnx
 
-    return import_onnx(path, numbers=numbers, name=_identifier(path.stem) if name is None else name)
+    return import_onnx(path, numbers=numbers, name=_identifier(path.stem) if name is None else name, taps=taps)
 
 
 def _identifier(stem: str) -> str:

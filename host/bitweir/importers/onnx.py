@@ -20,6 +20,7 @@ from .inputs import InputRange, input_range
 from .maps import PADDED_OPS
 from .rules import NOT_YET, RULES
 from .symbols import Codes, Padded, Signal
+from .taps import Taps
 from .walk import TooWide, Walk
 
 __all__ = ["import_onnx"]
@@ -36,7 +37,7 @@ _CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
 _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
 
 
-def import_onnx(path: Path, *, numbers: InputRange | None, name: str) -> Network:
+def import_onnx(path: Path, *, numbers: InputRange | None, name: str, taps: Taps | None = None) -> Network:
     """The integer network of an ONNX file.
 
     Parameters
@@ -46,6 +47,8 @@ def import_onnx(path: Path, *, numbers: InputRange | None, name: str) -> Network
         What the input holds; None leaves it to the graph.
     name : str
         Of the network.
+    taps : Taps or None
+        Gets what the network does not tell.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def import_onnx(path: Path, *, numbers: InputRange | None, name: str) -> Network
     fraction_bits = _FRACTION_BITS
     while fraction_bits >= _LEAST_BITS:
         try:
-            return _import(graph, numbers or _declared(graph), name, fraction_bits)
+            return _import(graph, numbers or _declared(graph), name, fraction_bits, taps)
         except TooWide as error:
             fraction_bits -= error.excess
     raise ModelError(
@@ -65,16 +68,23 @@ def import_onnx(path: Path, *, numbers: InputRange | None, name: str) -> Network
     )
 
 
-def _import(graph: Graph, numbers: InputRange | None, name: str, fraction_bits: int) -> Network:
-    walk = Walk(numbers, fraction_bits)
+def _import(
+    graph: Graph, numbers: InputRange | None, name: str, fraction_bits: int, taps: Taps | None = None
+) -> Network:
+    walk = Walk(numbers, fraction_bits, taps)
+    if taps is not None:
+        taps.restart()
     batch, *shape = graph.input.shape
     values = _Values(graph)
     values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1))
     for node in graph.nodes:
-        result = _run(walk, node, graph.opset, [values.get(operand) for operand in node.inputs])
+        operands = [values.get(operand) for operand in node.inputs]
+        result = _run(walk, node, graph.opset, operands)
         # TopK has the chosen scores and the class: either names what the network finds.
         for output in node.outputs[: 2 if node.op == "TopK" else 1]:
             values.put(output, result)
+        if taps is not None:
+            taps.made(node.outputs[0], result, dict(zip(node.inputs, operands, strict=True)))
     return walk.finish(values.get(graph.output), name)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from bitweir_hw.network import Affine, Conv, Dense, Layer, Parallel, Pool, Threshold
@@ -22,11 +23,21 @@ Layers = tuple[Layer, ...]
 _NUMBERED = ("threshold", "signs", "affine")
 
 
-def tidied(layers: Layers) -> Layers:
-    """The same network in its final form, with a name of its own for each layer."""
-    for one_pass in (_signs_up, _thresholds_up):
-        layers = _everywhere(one_pass, layers)
-    return _named(layers)
+def tidied(layers: Layers) -> tuple[Layers, dict[int, str]]:
+    """The same network in its final form, with a name of its own for each layer.
+
+    Returns
+    -------
+    layers : tuple of Layer
+    sites : dict
+        From the id of each `Threshold` in the layers that were given to the name of the layer in the result that
+        hands on its codes.
+    """
+    layers = _everywhere(_signs_up, layers)
+    sites: dict[int, Layer] = {}
+    layers = _everywhere(partial(_thresholds_up, sites=sites), layers)
+    layers, names = _named(layers)
+    return layers, {place: names[id(layer)] for place, layer in sites.items()}
 
 
 def repeated(layers: Layers) -> list[str]:
@@ -71,8 +82,11 @@ def _signs_up(layers: Layers) -> Layers:
     return tuple(done)
 
 
-def _thresholds_up(layers: Layers) -> Layers:
-    """Thresholds go up past max pools, which are narrower then, and into a dense layer or convolution."""
+def _thresholds_up(layers: Layers, sites: dict[int, Layer]) -> Layers:
+    """Thresholds go up past max pools, which are narrower then, and into a dense layer or convolution.
+
+    `sites` gets, for the id of each, the layer behind which its codes are afterwards. None of these changes any more.
+    """
     done: list[Layer] = []
     for layer in layers:
         if not isinstance(layer, Threshold):
@@ -87,6 +101,7 @@ def _thresholds_up(layers: Layers) -> Layers:
             done[start] = replace(into, thresholds=layer.thresholds, output=layer.output)
         else:
             done.insert(start + 1, layer)
+        sites.setdefault(id(layer), done[-1])
     return tuple(done)
 
 
@@ -123,8 +138,9 @@ def _thresholds(layer: Layer) -> bool:
     return isinstance(layer, Threshold) or (isinstance(layer, (Dense, Conv)) and layer.thresholds is not None)
 
 
-def _named(layers: Layers) -> Layers:
-    """Numbers for the layers that got none yet, and another name for what a network holds twice."""
+def _named(layers: Layers) -> tuple[Layers, dict[int, str]]:
+    """Numbers for the layers that got none yet, and another name for what a network holds twice; names by old id."""
+    names: dict[int, str] = {}
     numbers: Counter[str] = Counter()
     taken: set[str] = set()
 
@@ -138,11 +154,13 @@ def _named(layers: Layers) -> Layers:
     def run(inner: Layers) -> Layers:
         result = []
         for layer in inner:
+            old = id(layer)
             if isinstance(layer, Parallel):
                 layer = replace(layer, branches=tuple(run(branch) for branch in layer.branches))
             layer = replace(layer, name=name(layer))
             taken.add(layer.name)
+            names.setdefault(old, layer.name)
             result.append(layer)
         return tuple(result)
 
-    return run(layers)
+    return run(layers), names

@@ -24,6 +24,7 @@ from .inputs import InputRange
 from .scores import integer_scores
 from .surd import Surd
 from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel
+from .taps import Taps
 from .tidy import repeated, tidied
 
 __all__ = ["Operand", "TooWide", "Walk"]
@@ -87,6 +88,8 @@ class Walk:
         What the input holds.
     fraction_bits : int
         Of sums in fixed point.
+    taps : Taps or None
+        Gets what the network does not tell.
 
     Attributes
     ----------
@@ -96,10 +99,11 @@ class Walk:
         Names of the sums that are not exact.
     """
 
-    def __init__(self, numbers: InputRange | None, fraction_bits: int) -> None:
+    def __init__(self, numbers: InputRange | None, fraction_bits: int, taps: Taps | None = None) -> None:
         self.notes: list[str] = []
         self.rounded: list[str] = []
         self.fraction_bits = fraction_bits
+        self.taps = taps
         self._numbers = numbers
         self._root: Point | None = None
         self._input: Input | None = None
@@ -170,6 +174,8 @@ class Walk:
             y = self._enter(codes, code, label, as_map)
         else:
             y = self._threshold(codes, code, label)
+        if self.taps is not None:
+            self.taps.closed(codes, y)
         if code.scale != 1 or (code.signs != 1).any():
             y = y.then(scale(np.asarray(code.signs.astype(object) * code.scale, object)))
         return y.then(shift(code.shift)) if (code.shift != 0).any() else y
@@ -374,8 +380,10 @@ class Walk:
             )
         layers = tuple(place.layer for place in point.path if place.layer is not None)
         self.notes.extend(f"{layer}: several branches need it, and each computes it." for layer in repeated(layers))
-        network = Network(name=name, input=self._input, layers=tidied(layers), notes=tuple(self.notes))
-        return check(network)
+        final, sites = tidied(layers)
+        if self.taps is not None:
+            self.taps.finish(sites, self.rounded, self.fraction_bits)
+        return check(Network(name=name, input=self._input, layers=final, notes=tuple(self.notes)))
 
 
 def _check_width(stream: Stream) -> None:

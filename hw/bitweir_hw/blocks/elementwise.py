@@ -94,8 +94,8 @@ class ThresholdSpec:
 
     @property
     def constant_bits(self) -> int:
-        """Bits of a threshold: one more than an element, so that it can be out of reach on both sides."""
-        return self.i_lane_bits + (1 if self.signed else 2)
+        """Bits of a threshold, as signed as the elements: one more than an element, so that it can be out of reach."""
+        return self.i_lane_bits + 1
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
@@ -294,10 +294,10 @@ class PoolSpec:
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
-        return (
-            Memory(role="buffer", depth=self.partial_words, width=self.o_bits, writable=True),
-            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
-        )
+        partial = Memory(role="buffer", depth=self.partial_words, width=self.o_bits, writable=True)
+        waiting = Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True)
+        # A window of one beat is never unfinished.
+        return (waiting,) if prod(self.kernel) * self.shape[3] == 1 else (partial, waiting)
 
 
 @dataclass(frozen=True, kw_only=True)

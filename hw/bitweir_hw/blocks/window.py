@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ..layers import Integers, Shape
-from .memories import Memory
+from .memories import Memory, is_block
 
 __all__ = ["WindowSpec"]
 
@@ -132,8 +132,10 @@ class WindowSpec:
         """Payload bits at the output."""
         return self.taps * self.lanes * self.lane_bits
 
-    #: Cycles from the issue of a beat to its write: the memory.
-    latency = 1
+    @property
+    def latency(self) -> int:
+        """Cycles from the issue of a beat to its write: the memory, and a register behind a slow block RAM."""
+        return 2 if is_block(self.words, self.i_bits) else 1
 
     @property
     def fifo_depth(self) -> int:

@@ -1,0 +1,131 @@
+"""Where the codes of a network come from: a side table of the import, for comparisons layer by layer.
+
+A network says what it computes, not which tensor of the model file that was. `Taps` notes it on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .symbols import Codes, Frame, Signal
+
+__all__ = ["INPUT", "Tap", "Taps"]
+
+#: Stands for the input stream where a layer is named.
+INPUT = "the input"
+
+
+@dataclass(frozen=True, eq=False)
+class Tap:
+    """One tensor of the model file that is codes in the network.
+
+    ``tensor[e] = values[codes[index[e]]][e]`` for each element e of a frame, row-major. Rows that the importer
+    inverted need no care: codes count the same levels either way.
+
+    Parameters
+    ----------
+    tensor : str
+        Its name in the file.
+    layer : str
+        Which layer hands on the codes; `INPUT` for the input stream.
+    shape : tuple of int
+        Of a frame of the tensor, without the batch.
+    index : int64 array, (E,)
+        Into what the layer hands on, as `golden.trace` has it.
+    values : tuple of float64 array
+        What each code means; they broadcast against `shape`.
+    distance : float or None
+        From the threshold that is nearest to a sum that occurs to that sum, in units of the sum: 0 is a tie.
+        None where nothing but constants is near, and for the input.
+    """
+
+    tensor: str
+    layer: str
+    shape: tuple[int, ...]
+    index: NDArray[np.int64]
+    values: tuple[NDArray[np.float64], ...]
+    distance: float | None
+
+
+class Taps:
+    """What an import notes beside the network.
+
+    Attributes
+    ----------
+    codes : tuple of Tap
+    scores : str
+        Name of the tensor whose highest element is the class.
+    rounded : tuple of str
+        Sums in fixed point that are not exact.
+    fraction_bits : int
+        Of these.
+    """
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything: the walk over the graph begins again."""
+        self.codes: tuple[Tap, ...] = ()
+        self.scores = ""
+        self.rounded: tuple[str, ...] = ()
+        self.fraction_bits = 0
+        self._tensors: list[tuple[Codes, str]] = []
+        self._closed: list[tuple[Codes, Signal]] = []
+
+    def made(self, tensor: str, value: Any, made_of: Mapping[str, Any]) -> None:
+        """A node has made a tensor of others."""
+        if isinstance(value, Codes):
+            self._tensors.append((value, tensor))
+        if isinstance(value, Signal):
+            open_ones = [name for name, x in made_of.items() if isinstance(x, Signal) and not x.ended]
+            if not value.ended:
+                self.scores = tensor
+            elif open_ones:
+                self.scores = open_ones[0]
+
+    def closed(self, codes: Codes, signal: Signal) -> None:
+        """Codes have become a signal on a stream."""
+        self._closed.append((codes, signal))
+
+    def finish(self, sites: Mapping[int, str], rounded: list[str], fraction_bits: int) -> None:
+        """The network is complete.
+
+        Parameters
+        ----------
+        sites : mapping
+            From the id of a `Threshold` layer of the walk to the layer of the network that hands on its codes.
+        rounded, fraction_bits
+            As the walk has them.
+        """
+        names = {id(codes): tensor for codes, tensor in self._tensors}
+        found: dict[tuple[str, str], Tap] = {}
+        for codes, signal in self._closed:
+            layer = INPUT if isinstance(codes.origin, Frame) else sites.get(id(_layer(signal)))
+            tensor = names.get(id(codes))
+            if layer is None or tensor is None:
+                continue  # what no node hands on in this form, as the negative of codes in a difference
+            distance = codes.distance[0] if layer != INPUT and np.isfinite(codes.distance[0]) else None
+            values = tuple(np.asarray(value, np.float64) for value in codes.values)
+            found.setdefault((layer, tensor), Tap(tensor, layer, codes.shape, signal.index, values, distance))
+        self.codes = tuple(found.values())
+        self.rounded, self.fraction_bits = tuple(rounded), fraction_bits
+        self._tensors, self._closed = [], []
+
+    def prefixed(self, prefix: str) -> Taps:
+        """The same for a network whose layers got a prefix to their names."""
+        taps = Taps()
+        taps.codes = tuple(tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer) for tap in self.codes)
+        taps.scores, taps.fraction_bits = self.scores, self.fraction_bits
+        taps.rounded = tuple(prefix + name for name in self.rounded)
+        return taps
+
+
+def _layer(signal: Signal) -> Any:
+    assert not isinstance(signal.origin, Frame)
+    return signal.origin.point.layer

@@ -1,0 +1,51 @@
+"""A small network with a layer of each kind, which comes down to a block of each kind."""
+
+import numpy as np
+from bitweir_hw.compressor import Popcount
+from bitweir_hw.network import (
+    BIPOLAR,
+    Affine,
+    Conv,
+    Dense,
+    Format,
+    Input,
+    Network,
+    Parallel,
+    Pool,
+    Threshold,
+    Vote,
+    check,
+)
+from bitweir_hw.plan import Folding, Plan
+
+
+def every_kind(*, style="fused", streams=1):
+    """The network, and a plan that divides nothing."""
+    rng = np.random.default_rng(6)
+    wide = Format(bits=2)
+    layers = (
+        Conv(
+            name="conv", weights=rng.random((5, 3, 3, 2)) < 0.5, pads=(1, 1, 1, 1),
+            thresholds=np.array([[-3, 0, 4]] * 5), output=wide,
+        ),
+        Pool(name="pool", kind="max", kernel=(2, 2), stride=(2, 2)),
+        Parallel(
+            name="sum",
+            branches=((Threshold(name="sign", thresholds=np.full((5, 1), 2), output=BIPOLAR),), ()),
+            weights=(2, -1),
+        ),
+        Affine(name="affine", scale=np.array([1, -2, 3, 1, 0]), offset=np.array([4, 5, -6, 0, 1])),
+        Threshold(name="levels", thresholds=np.full((5, 1), 1), output=BIPOLAR),
+        Parallel(
+            name="votes",
+            branches=tuple(
+                (Dense(name=f"dense{n}", weights=rng.random((3, 20)) < 0.5), Vote(name=f"vote{n}")) for n in range(2)
+            ),
+        ),
+    )  # fmt: skip
+    entry = Input(
+        shape=(32,), format=wide, thresholds=np.array([[1.0, 2.0, 3.0]]), source=np.arange(32), map_shape=(4, 4, 2)
+    )
+    network = check(Network(name="net", input=entry, layers=layers))
+    foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3), Folding(pe=1, simd=20))
+    return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), streams=streams)
