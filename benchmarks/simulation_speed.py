@@ -45,9 +45,10 @@ def main() -> None:
     style = parser.parse_args().style
     rng = np.random.default_rng(0)
     spec = MatVecSpec(
+        name="fc",
         layer="fc",
-        weights=rng.integers(0, 2, (256, 832)).astype(bool),
-        presets=np.full(256, -416),
+        weights=rng.integers(0, 2, (1, 256, 832)).astype(bool),
+        presets=np.full((1, 1, 256), -416),
         threshold=True,
         pe=16,
         simd=64,

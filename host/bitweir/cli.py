@@ -16,12 +16,14 @@ from bitweir_hw.network import Network
 from bitweir_hw.plan import MODERATE_LANES, Plan, plan_for_fps, plan_from_foldings, plan_of_moderate_size
 from bitweir_sim.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
+from rich.text import Text
 
 from .build import Build, write_build
 from .console import Output
 from .demo import NETWORKS, run_demo
 from .folders import FileError
-from .importers import load_model
+from .importing import Imported, differences, import_models, read_models
+from .importing import render as render_import
 from .report.collect import collect
 from .report.terminal import render
 from .simulate import ENGINES, print_simulation, simulate
@@ -79,6 +81,36 @@ def _megahertz(_: click.Context, parameter: click.Parameter, value: float) -> fl
 _clock = click.option(
     "--clock", default=100.0, show_default=True, metavar="MHZ", callback=_megahertz, help="Clock of the accelerator."
 )
+
+
+def _with_models(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what tells model files to a command, and give it ``models``, a function that reads them."""
+
+    @click.argument("paths", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
+    @click.option(
+        "--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes."
+    )
+    @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
+    @click.option("--vote", "voting", is_flag=True, help="Several models, each of which votes for its class.")
+    @functools.wraps(command)
+    def wrapped(
+        output: Output,
+        /,
+        *args: Any,
+        paths: tuple[Path, ...],
+        input_scale: str | None,
+        name: str | None,
+        voting: bool,
+        **options: Any,
+    ) -> None:
+        def models() -> Imported:
+            return read_models(output, paths, input_scale=input_scale, name=name, voting=voting)
+
+        command(output, models, *args, **options)
+
+    return wrapped
+
+
 _folder = click.argument("folder", type=click.Path(path_type=Path))
 
 
@@ -88,8 +120,39 @@ def main() -> None:
     """From a trained binary neural network to a verified streaming FPGA accelerator."""
 
 
+@main.command("import")
+@click.option(
+    "-o", "--output", "target", required=True, type=click.Path(path_type=Path), help="Network file (.npz) to write."
+)
+@click.option(
+    "--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y, to compare with."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@_with_output
+@_with_models
+def import_command(
+    output: Output,
+    models: Callable[[], Imported],
+    target: Path,
+    images: Path | None,
+    limit: int | None,
+    save: Path | None,
+) -> None:
+    """Turn MODEL (.onnx, or a network .npz) into integers, show them, and compare both on images."""
+    if images is None and (limit is not None or save is not None):
+        raise click.UsageError("--limit and --save need --images.")
+    if target.suffix != ".npz":
+        raise click.UsageError(f"The network file must end in .npz, not {target.name!r}.")
+    result = import_models(output, models(), target, images=images, limit=limit, save=save)
+    output.show(*render_import(result))
+    output.result(result)
+    if told := differences(result):
+        click.echo(f"bitweir: {told}", err=True)
+        click.get_current_context().exit(SimulationError.exit_code)
+
+
 @main.command()
-@click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--folding", metavar="SIMDxPE,...", help="Inputs and neurons computed at once, for each layer.")
 @click.option(
@@ -99,10 +162,6 @@ def main() -> None:
     f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
 @_clock
-@click.option(
-    "--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes."
-)
-@click.option("--name", help="Name of the Verilog module.  [default: from the file]")
 @click.option(
     "--family",
     type=click.Choice(sorted(STYLE)),
@@ -117,15 +176,14 @@ def main() -> None:
     "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."
 )
 @_with_output
+@_with_models
 def generate(
     output: Output,
-    model: Path,
+    models: Callable[[], Imported],
     folder: Path,
     folding: str | None,
     fps: float | None,
     clock: float,
-    input_scale: str | None,
-    name: str | None,
     family: str,
     stage_levels: int,
     streams: int,
@@ -133,8 +191,7 @@ def generate(
     """Turn MODEL (.onnx, or a network .npz) into Verilog in a folder."""
     if folding is not None and fps is not None:
         raise click.UsageError("--folding and --fps exclude each other: a folding says how fast it is.")
-    with output.working(f"Reading {model.name}"):
-        network = load_model(model, input_scale=input_scale, name=name)
+    network = models().network
     popcount = Popcount(style=STYLE[family], levels_per_stage=stage_levels)
     plan = _plan(network, folding, fps, clock, popcount, streams)
     with output.working("Fitting FIFOs"):
@@ -142,7 +199,7 @@ def generate(
     with output.working("Generating Verilog"):
         build = write_build(network, plan, folder)
     report = collect(build, clock=clock)
-    output.show(*render(report), f"Written: {build.verilog}")
+    output.show(*render(report), Text(f"Written: {build.verilog}"))
     output.result({"folder": str(folder), "verilog": str(build.verilog), "report": report})
 
 

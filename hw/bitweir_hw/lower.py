@@ -19,12 +19,12 @@ from .blocks import (
     VoteSpec,
     WindowSpec,
 )
-from .blocks.arithmetic import ceil_div, divisors, signed_bits
+from .blocks.arithmetic import ceil_div, signed_bits
 from .builder import Builder, Tip
 from .layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Threshold, Vote
 from .network import Network
 from .pipeline import Pipeline
-from .plan import Plan, check_plan
+from .plan import Plan, check_plan, word_choices
 from .sums import matvec, pad_code, sign_only
 
 __all__ = ["LOWERINGS", "lower"]
@@ -96,7 +96,7 @@ def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]
     folding, share = builder.folding(layer), source.channels // layer.groups
     fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
     cycles = layer.hand_on(source).pixels * layer.groups * fold
-    choices = _word_choices(share, layer.kernel)
+    choices = word_choices(share, layer.kernel)
 
     def rank(choice: tuple[int, int]) -> tuple[bool, bool, bool, int]:
         lanes, taps = choice
@@ -105,13 +105,6 @@ def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]
         return late_out, late_in, lanes * taps != folding.simd, lanes * taps
 
     return min(choices, key=rank)
-
-
-def _word_choices(channels: int, kernel: tuple[int, int]) -> list[tuple[int, int]]:
-    """(lanes, taps) that a window unit can make of so many channels."""
-    rows, columns = kernel
-    several = [d for d in divisors(columns) if d > 1] + [columns * d for d in divisors(rows) if d > 1]
-    return [(d, 1) for d in divisors(channels)] + [(channels, taps) for taps in several]
 
 
 def _window(builder: Builder, layer: Conv | Pool, tip: Tip, *, groups: int, taps: int, pads: list[int]) -> Tip:
@@ -226,7 +219,7 @@ def _pool_lanes(builder: Builder, layer: Pool, source: Map) -> tuple[int, int]:
         late_out = result.size // lanes * prod(layer.kernel) // taps > builder.pace
         return late_out, source.size // lanes > builder.pace, lanes * taps, taps
 
-    return min(_word_choices(source.channels, layer.kernel), key=rank)
+    return min(word_choices(source.channels, layer.kernel), key=rank)
 
 
 def _never_wins(source: Map, lane_bits: int, least: bool) -> int:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from math import inf
 
+from .blocks.arithmetic import divisors
 from .compressor import Popcount
 from .errors import PlanError
 from .layers import Conv, Dense, Map
@@ -21,12 +22,16 @@ __all__ = [
     "plan_from_foldings",
     "plan_of_moderate_size",
     "weighted",
+    "window_words",
+    "word_choices",
 ]
 
 #: Frames side by side: more would be wider than any part.
 MAX_STREAMS = 64
 #: Lanes that a small part has room for.
 MODERATE_LANES = 2048
+#: What the accumulator and the threshold of an element cost, in lanes.
+PE_LANES = 12
 #: Beats that a FIFO may hold.
 MAX_DEPTH = 1 << 20
 
@@ -207,14 +212,36 @@ def _least_cycles(network: Network) -> int:
 
 
 def _smallest(layer: Dense | Conv, cycles: int) -> Folding:
-    """Fewest lanes with ``ceil(M / PE) * ceil(K / SIMD) <= cycles``."""
-    best: tuple[int, int, Folding] | None = None
+    """Fewest lanes with ``ceil(M / PE) * ceil(K / SIMD) <= cycles``.
+
+    Of convolutions a few more lanes are taken where they save more elsewhere. Words of which a window has a
+    whole number come out of the window unit as they are; others need a width converter, which costs about as
+    much as two lanes for each of its elements. And an element costs as much as `PE_LANES` lanes beside its own.
+    """
     neurons = layer.outputs // layer.groups
+    found: list[tuple[int, int, Folding]] = []
+    whole = window_words(layer) if isinstance(layer, Conv) else []
     for folds in range(1, min(neurons, cycles) + 1):
         pe = -(-neurons // folds)
-        simd = -(-layer.inputs // min(cycles // folds, layer.inputs))
-        rank = (pe * simd, -simd, Folding(pe=pe, simd=simd))
-        if best is None or rank[:2] < best[:2]:
-            best = rank
-    assert best is not None
-    return best[2]
+        least = -(-layer.inputs // min(cycles // folds, layer.inputs))
+        choices = {least: 2 * least + PE_LANES * pe if whole else 0}
+        choices |= {simd: PE_LANES * pe for simd in whole if simd >= least}
+        found += [(pe * simd + extra, -simd, Folding(pe=pe, simd=simd)) for simd, extra in choices.items()]
+    return min(found, key=lambda entry: entry[:2])[2]
+
+
+def window_words(layer: Conv) -> list[int]:
+    """Numbers of elements in which a window unit can hand out a window of a layer: see `word_choices`."""
+    channels = layer.inputs // (layer.kernel[0] * layer.kernel[1])
+    return sorted({lanes * taps for lanes, taps in word_choices(channels, layer.kernel)})
+
+
+def word_choices(channels: int, kernel: tuple[int, int]) -> list[tuple[int, int]]:
+    """Channels of a pixel, and pixels of a window, that a window unit can hand out in one beat.
+
+    A part of the channels of one pixel, or all channels of several pixels: of a part of a kernel's row, or of
+    several whole rows.
+    """
+    rows, columns = kernel
+    several = [d for d in divisors(columns) if d > 1] + [columns * d for d in divisors(rows) if d > 1]
+    return [(d, 1) for d in divisors(channels)] + [(channels, taps) for taps in several]

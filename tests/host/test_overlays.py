@@ -29,6 +29,10 @@ def tfc() -> Network:
     return load_model(MODELS / "TFC_1W1A.onnx", input_scale="1/255")
 
 
+def tfc_of_two_bits() -> Network:
+    return load_model(MODELS / "TFC_1W2A.onnx", input_scale="1/255")
+
+
 def sfc() -> Network:
     return load_model(MODELS / "SFC_1W1A_zybo.onnx", input_scale="1/255")
 
@@ -41,6 +45,7 @@ def lfc() -> Network:
     ("network", "golden", "images", "cycles"),
     [
         pytest.param(tfc, "tfcW1A1", 1000, 26, id="TFC"),
+        pytest.param(tfc_of_two_bits, "tfcW1A2", 500, 26, id="TFC-W1A2"),
         pytest.param(sfc, "sfcW1A1", 200, 104, id="SFC"),
         pytest.param(lfc, "lfcW1A1", 20, 512, id="LFC"),
     ],

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .symbols import Codes, Frame, Signal
+from .symbols import Codes, Frame, Signal, Stream
 
 __all__ = ["INPUT", "Tap", "Taps"]
 
@@ -41,7 +41,9 @@ class Tap:
         What each code means; they broadcast against `shape`.
     distance : float or None
         From the threshold that is nearest to a sum that occurs to that sum, in units of the sum: 0 is a tie.
-        None where nothing but constants is near, and for the input.
+        None where all channels are constant, where sums are in fixed point, and for the input.
+    rounds : bool
+        Whether float arithmetic may round a sum to the other side of a threshold.
     """
 
     tensor: str
@@ -50,6 +52,7 @@ class Tap:
     index: NDArray[np.int64]
     values: tuple[NDArray[np.float64], ...]
     distance: float | None
+    rounds: bool
 
 
 class Taps:
@@ -110,9 +113,11 @@ class Taps:
             tensor = names.get(id(codes))
             if layer is None or tensor is None:
                 continue  # what no node hands on in this form, as the negative of codes in a difference
-            distance = codes.distance[0] if layer != INPUT and np.isfinite(codes.distance[0]) else None
+            exact = isinstance(codes.origin, Stream) and codes.origin.exact and np.isfinite(codes.distance[0])
             values = tuple(np.asarray(value, np.float64) for value in codes.values)
-            found.setdefault((layer, tensor), Tap(tensor, layer, codes.shape, signal.index, values, distance))
+            distance = codes.distance[0] if exact else None
+            tap = Tap(tensor, layer, codes.shape, signal.index, values, distance, codes.distance[1])
+            found.setdefault((layer, tensor), tap)
         self.codes = tuple(found.values())
         self.rounded, self.fraction_bits = tuple(rounded), fraction_bits
         self._tensors, self._closed = [], []

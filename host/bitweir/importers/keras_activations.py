@@ -1,0 +1,67 @@
+"""Activation functions, as layers and as options of layers; Larq's quantisers are activation functions too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from .errors import ModelError, shown
+from .fold import clip
+from .keras_job import Job
+from .keras_quantisers import QUANTISERS, larq_quantiser, quantised
+from .operands import whole
+from .symbols import Codes, Moving, Padded
+
+__all__ = ["activated", "bare", "ended"]
+
+#: Functions that rise with each score: at the end they do not change the class.
+_RISING = {"log_softmax", "sigmoid", "softmax", "tanh"}
+#: Functions that cut values off, with the limits.
+_CLIPPED = {"hard_tanh": (-1, 1), "relu": (0, None), "relu6": (0, 6)}
+
+
+def activated(job: Job, x: Moving | Padded, spec: Any) -> Moving | Padded:
+    """A value behind an activation function, which a configuration names by a string or by a class."""
+    name = spec
+    if isinstance(spec, dict):
+        name = spec.get("config") if spec.get("class_name") == "function" else spec.get("class_name")
+    name = "linear" if spec is None else str(name).rpartition(">")[2]
+    if name in QUANTISERS:
+        quantiser = larq_quantiser(spec)
+        return x if quantiser is None else quantised(x, quantiser)
+    if name == "linear":
+        return x
+    if name in _RISING:
+        return ended(job, bare(x), softmax="softmax" in name)
+    if name not in _CLIPPED:
+        raise ModelError(
+            f"its activation {shown(name)} is not supported: use relu, hard_tanh or a quantiser of Larq, or softmax at "
+            "the end"
+        )
+    y = bare(x)
+    low, high = (None if end is None else whole(y, end) for end in _CLIPPED[name])
+    return y.then(clip(low, high))
+
+
+def ended(job: Job, x: Moving, *, softmax: bool) -> Moving:
+    """Scores behind a function at the end of a network, which is left out."""
+    if isinstance(x, Codes):
+        raise ModelError("it must follow scores, not codes")
+    if softmax and prod(x.shape) != x.shape[-1]:
+        raise ModelError(f"its softmax must take one vector of scores, not frames of shape {x.shape}")
+    job.walk.notes.append(f"{job.label} at the end is left out: it does not change the class.")
+    return replace(x, ended=job.label)
+
+
+def bare(x: Moving | Padded) -> Moving:
+    """A value that has no border.
+
+    Raises
+    ------
+    ModelError
+        It has one; the text is the end of a sentence.
+    """
+    if isinstance(x, Padded):
+        raise ModelError("it must not follow a ZeroPadding2D: only quantisers, convolutions and max pools may")
+    return x

@@ -1,0 +1,588 @@
+"""Model files to one network: what became of them, and whether it still computes the same."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata, resources
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from bitweir_hw.files import digest, network_bytes, read_arrays
+from bitweir_hw.network import (
+    Affine,
+    Conv,
+    Dense,
+    Format,
+    Input,
+    Layer,
+    Map,
+    Network,
+    Parallel,
+    Pool,
+    Threshold,
+    Vote,
+)
+from bitweir_sim.encoding import pixel_values
+from bitweir_sim.golden import weight_values
+from numpy.typing import NDArray
+from rich.box import SIMPLE, SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from .console import Output
+from .folders import whole_file
+from .images import Images, load_images
+from .importers import load_model
+from .importers.agreement import Agreement, Member, compare
+from .importers.ensemble import prefix, vote
+from .importers.errors import shown, shown_path
+from .importers.taps import INPUT, Taps
+
+__all__ = ["SCHEMA_VERSION", "Imported", "describe", "differences", "import_models", "read_models", "render", "schema"]
+
+SCHEMA_VERSION = 1
+#: More runs of pixels than this are told by their number.
+_MAX_RUNS = 6
+#: As `images` has it.
+_LIMIT_BYTES = 8 << 30
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of what `import_models` returns."""
+    text = (resources.files(__package__) / "import_schema.json").read_text()
+    result: dict[str, Any] = json.loads(text)
+    return result
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Imported:
+    """A network and the model files that it came from.
+
+    Parameters
+    ----------
+    network : Network
+    members : tuple of Member
+        One, or those that vote.
+    """
+
+    network: Network
+    members: tuple[Member, ...]
+
+
+def read_models(
+    output: Output, paths: Sequence[Path], *, input_scale: str | None, name: str | None, voting: bool
+) -> Imported:
+    """Read one model, or several that vote.
+
+    Raises
+    ------
+    click.UsageError
+        Several models and no vote, or the other way round.
+    ModelError
+        A file cannot be read, or does not go with the first.
+    """
+    if len(paths) > 1 and not voting:
+        raise click.UsageError("Several models need --vote, by which each votes for its class.")
+    if len(paths) < 2 and voting:
+        raise click.UsageError("--vote needs two models or more.")
+    found: list[tuple[Network, Taps | None]] = []
+    for path in paths:
+        with output.working(f"Reading {_plain(path.name)}"):
+            taps = Taps() if path.suffix.lower() == ".onnx" else None
+            found.append((load_model(path, input_scale=input_scale, name=None if voting else name, taps=taps), taps))
+    networks = [network for network, _ in found]
+    if not voting:
+        network, taps = found[0]
+        last = network.layers[-1].name
+        return Imported(network=network, members=(Member(path=paths[0], network=network, taps=taps, last=last),))
+    members = tuple(
+        Member(
+            path=path,
+            network=network,
+            taps=None if taps is None else taps.prefixed(prefix(place)),
+            last=prefix(place) + network.layers[-1].name,
+        )
+        for place, (path, (network, taps)) in enumerate(zip(paths, found, strict=True))
+    )
+    return Imported(network=vote(networks, paths, name=name), members=members)
+
+
+def import_models(
+    output: Output,
+    imported: Imported,
+    target: Path,
+    *,
+    images: Path | None = None,
+    limit: int | None = None,
+    save: Path | None = None,
+) -> dict[str, Any]:
+    """Write a network, and compare it with its files where there are images.
+
+    Parameters
+    ----------
+    output : Output
+        Shows what is under way.
+    imported : Imported
+    target : Path
+        The .npz file to write; it is written also if the network differs from its files.
+    images : Path or None
+        See `images.load_images`.
+    limit : int or None
+        Use only so many images.
+    save : Path or None
+        Where classes and scores go.
+
+    Returns
+    -------
+    dict
+        As `import_schema.json` describes it.
+    """
+    network = imported.network
+    loaded = None if images is None else load_images(images, network, limit=limit)
+    result = describe(imported)
+    result["output"] = str(target)
+    whole_file(target, network_bytes(network))
+    if images is not None and loaded is not None:
+        frames = read_arrays(images, limit=_LIMIT_BYTES)["x"][:limit]
+        result["comparison"] = _comparison(output, imported, loaded, frames, save)
+    return result
+
+
+# ---- the network
+
+
+def describe(imported: Imported) -> dict[str, Any]:
+    """All that is known of a network without running it, as `import_schema.json` describes it."""
+    network = imported.network
+    taps = [member.taps for member in imported.members if member.taps is not None]
+    near = {tap.layer: tap for one in taps for tap in one.codes if tap.distance is not None}
+    closest = min(near.values(), key=lambda tap: tap.distance or 0.0, default=None)
+    rounded = [name for one in taps for name in one.rounded]
+    return {
+        "schema": "bitweir import",
+        "version": SCHEMA_VERSION,
+        "bitweir": metadata.version("bitweir"),
+        "models": [str(member.path) for member in imported.members],
+        "output": None,
+        "network": {"name": network.name, "digest": digest(network), "classes": network.classes},
+        "input": _input(network.input),
+        "layers": _layers(network.layers, network.input.map, {name: tap.distance for name, tap in near.items()}),
+        "diagnostics": {
+            "ties": [tap.layer for tap in near.values() if tap.distance == 0 and tap.rounds],
+            "nearest": None if closest is None else {"layer": closest.layer, "distance": closest.distance},
+            "approximate": {"layers": rounded, "fraction_bits": max(one.fraction_bits for one in taps)}
+            if rounded
+            else None,
+        },
+        "notes": list(network.notes),
+        "comparison": None,
+    }
+
+
+def _layers(layers: Sequence[Layer], source: Map, near: dict[str, float | None]) -> list[dict[str, Any]]:
+    """Layers in series, with those of branches inside them."""
+    result = []
+    for layer in layers:
+        handed = layer.hand_on(source)
+        entry: dict[str, Any] = {
+            "name": layer.name,
+            "kind": _kind(layer),
+            "input_shape": list(source.shape),
+            "output_shape": list(handed.shape),
+            "input_format": _format(source),
+            "output_format": _format(handed),
+            "weights": None,
+            "thresholds": None,
+            "constant_neurons": None,
+            "padding": None,
+            "nearest": near.get(layer.name),
+            "branches": [],
+        }
+        if isinstance(layer, (Dense, Conv)):
+            entry["weights"] = {"count": layer.weights.size, "bits": _weight_bits(layer)}
+        if isinstance(layer, (Dense, Conv, Threshold)) and layer.thresholds is not None:
+            entry["thresholds"] = layer.thresholds.shape[1]
+            entry["constant_neurons"] = _constant(layer, source)
+        if isinstance(layer, (Conv, Pool)) and any(layer.pads):
+            value = layer.pad_value if isinstance(layer, Conv) else None
+            entry["padding"] = {"pads": list(layer.pads), "value": value}
+        if isinstance(layer, Parallel):
+            entry["branches"] = [
+                {"weight": weight, "layers": _layers(branch, source, near)}
+                for weight, branch in zip(layer.factors, layer.branches, strict=True)
+            ]
+        result.append(entry)
+        source = handed
+    return result
+
+
+def _kind(layer: Layer) -> str:
+    """What a reader calls a layer."""
+    match layer:
+        case Dense():
+            return "dense"
+        case Conv():
+            groups = "" if layer.groups == 1 else f", {layer.groups} groups"
+            return f"conv {_window(layer)}{groups}"
+        case Pool():
+            least = "" if layer.least is None else f", least in {int(layer.least.sum())} channels"
+            return f"{layer.kind} pool {_window(layer)}{least}"
+        case Threshold():
+            return "threshold"
+        case Affine():
+            return "scale and offset"
+        case Vote():
+            return "vote"
+        case Parallel():
+            return f"sum of {len(layer.branches)} branches"
+
+
+def _window(layer: Conv | Pool) -> str:
+    kernel, stride = ("x".join(map(str, pair)) for pair in (layer.kernel, layer.stride))
+    return kernel if layer.stride == (1, 1) else f"{kernel} stride {stride}"
+
+
+def _weight_bits(layer: Dense | Conv) -> int:
+    if layer.weights.dtype == np.bool_:
+        return 1
+    return _bits(int(layer.weights.min()), int(layer.weights.max()))
+
+
+def _bits(low: int, high: int) -> int:
+    """Bits of two's complement, or of a plain binary number where nothing is negative."""
+    return max(1, high.bit_length()) if low >= 0 else 1 + max((-low - 1).bit_length(), max(high, 0).bit_length())
+
+
+def _format(what: Map) -> dict[str, Any]:
+    form = what.format
+    if form is None:
+        return {"kind": "sums", "bits": _bits(what.low, what.high), "low": what.low, "high": what.high}
+    return {"kind": "codes", "bits": form.bits, "low": what.low, "high": what.high, "step": form.step}
+
+
+def _constant(layer: Dense | Conv | Threshold, source: Map) -> int:
+    """Neurons whose code is the same for all inputs."""
+    thresholds = layer.thresholds
+    assert thresholds is not None
+    if isinstance(layer, Threshold):
+        low, high = np.int64(source.low), np.int64(source.high)
+    else:
+        ends = [source.low, source.high]
+        if isinstance(layer, Conv) and any(layer.pads):
+            ends.append(layer.pad_value)
+        rows = weight_values(layer).reshape(layer.outputs, -1)
+        positive, negative = np.maximum(rows, 0).sum(axis=1), -np.minimum(rows, 0).sum(axis=1)
+        low = (positive * min(ends) - negative * max(ends))[:, None]
+        high = (positive * max(ends) - negative * min(ends))[:, None]
+    return int(((thresholds <= low) | (thresholds > high)).all(axis=1).sum())
+
+
+# ---- the input
+
+
+def _input(entry: Input) -> dict[str, Any]:
+    pixels = _pixel_values(entry)
+    return {
+        "shape": list(entry.shape),
+        "map": list(entry.map.shape),
+        "format": _format(entry.map),
+        "levels": entry.thresholds.shape[1] + 1,
+        "pixel_scale": entry.pixel_scale,
+        "pixel_values": None if pixels is None else pixels.tolist(),
+        "rule": list(_rule(entry, pixels)),
+    }
+
+
+def _pixel_values(entry: Input) -> NDArray[np.int64] | None:
+    """What each uint8 pixel becomes, where that is the same for all elements and known."""
+    if entry.pixel_scale is None or len(entry.thresholds) > 1:
+        return None
+    codes = np.searchsorted(entry.thresholds[0], pixel_values(entry.pixel_scale).astype(np.float64), side="right")
+    return entry.format.values(codes)
+
+
+def _rule(entry: Input, pixels: NDArray[np.int64] | None) -> Iterator[str]:
+    """How a frame becomes codes, a sentence each."""
+    shape = " x ".join(map(str, entry.shape))
+    yield f"The model takes frames of {shape} numbers x; the stream carries {_shape(entry.map.shape)}."
+    if not np.array_equal(entry.source, np.arange(int(np.prod(entry.shape)))):
+        yield (
+            "Pixel by pixel, row by row, channels innermost: not the order of the file."
+            if entry.map_shape
+            else "The elements come in another order than in the file, or not all of them once."
+        )
+    rows, many = entry.thresholds.shape
+    low, high = (entry.format.values([0, many])).tolist()
+    if rows > 1:
+        yield f"Each element has {_count(many, 'threshold')} of its own: x becomes {_levels(entry.format, low, high)}."
+    elif many == 1:
+        yield f"x becomes {high:+d} where x >= {entry.thresholds[0, 0]:.9g}, else {low:+d}."
+    else:
+        first, last = entry.thresholds[0, [0, -1]]
+        yield (
+            f"x becomes {_levels(entry.format, low, high)}, one more at each of {many} thresholds "
+            f"from {first:.9g} to {last:.9g}."
+        )
+    if entry.pixel_scale is None:
+        yield "What a uint8 pixel means is not known: give floats, or say it with --input-scale."
+        return
+    yield f"A uint8 pixel is multiplied by {entry.pixel_scale} to become x."
+    if pixels is not None:
+        yield f"So {_pixel_runs(pixels)}."
+
+
+def _pixel_runs(values: NDArray[np.int64]) -> str:
+    """What pixels become, in words."""
+    shift = int(values[0])
+    if np.array_equal(values, np.arange(256) + shift):
+        return "a pixel is its value" if not shift else f"a pixel is its value {shift:+d}"
+    runs = [
+        (value, [place for place, _ in group]) for value, group in groupby(enumerate(values.tolist()), lambda p: p[1])
+    ]
+    if len(runs) > _MAX_RUNS:
+        return f"the 256 pixels become {len(runs)} values from {runs[0][0]} to {runs[-1][0]}"
+    parts = [
+        f"{places[0]} to {places[-1]} become {value:+d}" if len(places) > 1 else f"{places[0]} becomes {value:+d}"
+        for value, places in runs
+    ]
+    return "pixels " + ", ".join(parts)
+
+
+def _levels(form: Format, low: int, high: int) -> str:
+    by = "" if abs(form.step) == 1 else f" by {abs(form.step)}"
+    return f"a number from {low} to {high}{by}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+# ---- the comparison
+
+
+def _comparison(
+    output: Output, imported: Imported, images: Images, frames: NDArray[Any], save: Path | None
+) -> dict[str, Any]:
+    network = imported.network
+    frames = frames.reshape(len(frames), *network.input.shape) if frames.dtype.kind != "i" else frames
+    with output.working(f"Comparing {len(images):,} frames") as done:
+        agreements, scores = compare(network, imported.members, frames, images.codes, done)
+    classes = np.argmax(scores, axis=1)
+    if save is not None:
+        file = io.BytesIO()
+        np.savez_compressed(file, classes=classes, scores=scores)
+        whole_file(save, file.getvalue())
+    wanted = _voted(agreements, network.classes)
+    wrong = np.zeros(len(classes), bool) if wanted is None else wanted != classes
+    place = int(wrong.argmax())
+    labels = images.labels
+    return {
+        "images": len(images),
+        "accuracy": None if labels is None else float((classes == labels).mean()),
+        "reference_accuracy": None if labels is None or wanted is None else float((wanted == labels).mean()),
+        "classes_differ": None if wanted is None else int(wrong.sum()),
+        "first_mismatch": {"image": place, "expected": int(wanted[place]), "found": int(classes[place])}
+        if wanted is not None and wrong.any()
+        else None,
+        "models": [_agreement(agreement) for agreement in agreements],
+    }
+
+
+def _voted(agreements: list[Agreement], classes: int) -> NDArray[np.int64] | None:
+    """The class that most references name, of equally many the lowest; None if a model has no reference."""
+    found = [agreement.classes for agreement in agreements if agreement.classes is not None]
+    if len(found) < len(agreements):
+        return None
+    votes = np.zeros((len(found[0]), classes), np.int64)
+    for one in found:
+        votes[np.arange(len(one)), one] += 1
+    return np.argmax(votes, axis=1).astype(np.int64)
+
+
+def _agreement(found: Agreement) -> dict[str, Any]:
+    ran = found.classes is not None
+    return {
+        "model": str(found.path),
+        "reference": found.reference if ran else None,
+        "remark": found.remark or None,
+        "layers": [
+            {
+                "layer": None if one.layer == INPUT else one.layer,
+                "tensor": one.tensor,
+                "codes": one.codes,
+                "differ": one.differ,
+                "first": one.first,
+            }
+            for one in found.layers
+            if ran
+        ],
+        "classes_differ": found.classes_differ if ran else None,
+        "orders_differ": found.orders_differ if ran else None,
+    }
+
+
+def differences(result: dict[str, Any]) -> str | None:
+    """One sentence if the classes of a network differ from those of its reference."""
+    found = result["comparison"]
+    if found is None or not found["classes_differ"]:
+        return None
+    first = found["first_mismatch"]
+    hidden = _first_code(found)
+    return (
+        f"The network must find the classes of the model file; {found['classes_differ']:,} of {found['images']:,} "
+        f"images differ, the first: image {first['image']}: expected class {first['expected']}, found {first['found']}"
+        f"{f'; of the codes, the first that differs is in {hidden}' if hidden else ''}."
+    )
+
+
+def _first_code(found: dict[str, Any]) -> str | None:
+    for model in found["models"]:
+        for layer in model["layers"]:
+            if layer["first"]:
+                return _place(layer)
+    return None
+
+
+def _place(layer: dict[str, Any]) -> str:
+    first = layer["first"]
+    return (
+        f"{layer['layer'] or INPUT}, channel {first['channel']}, pixel ({first['row']}, {first['column']}), "
+        f"image {first['image']}: expected {_short(first['expected'])}, found {_short(first['found'])}"
+    )
+
+
+def _short(number: float | str) -> str:
+    return number if isinstance(number, str) else f"{number:.6g}"
+
+
+# ---- for people
+
+
+def render(result: dict[str, Any]) -> Iterator[RenderableType]:
+    """Tables and lines for what `import_models` returns."""
+    yield _network_table(result)
+    for sentence in result["input"]["rule"]:
+        yield Text(f"input: {sentence}")
+    diagnostics = result["diagnostics"]
+    if diagnostics["nearest"] is not None:
+        nearest = diagnostics["nearest"]
+        yield Text(
+            f"nearest: of all thresholds, one of {nearest['layer']} is nearest to a sum that occurs, "
+            f"{nearest['distance']:.2g} away."
+        )
+    for note in result["notes"]:
+        yield Text(f"note: {note}", style="dim")
+    if result["comparison"] is not None:
+        yield from _comparison_tables(result["comparison"])
+    if result["output"] is not None:
+        yield Text(f"Written: {result['output']}")
+
+
+def _network_table(result: dict[str, Any]) -> Table:
+    network = result["network"]
+    table = Table(
+        title=f"Network {network['name']}, {network['classes']} classes",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("layer", no_wrap=True)
+    table.add_column("kind")
+    table.add_column("in -> out", no_wrap=True)
+    table.add_column("weights", justify="right")
+    table.add_column("thresholds", justify="right")
+    for row in _rows(result["layers"], 0):
+        table.add_row(*row)
+    return table
+
+
+def _rows(layers: list[dict[str, Any]], depth: int) -> Iterator[list[str]]:
+    """Two lines for each layer, so that the table suits narrow terminals."""
+    for layer in layers:
+        weights, padding, constant = layer["weights"], layer["padding"], layer["constant_neurons"]
+        yield [
+            "  " * depth + layer["name"],
+            layer["kind"] + ("" if padding is None else f"\npads {_padding(padding)}"),
+            f"{_shape(layer['input_shape'])}, {_told(layer['input_format'])}\n"
+            f"-> {_shape(layer['output_shape'])}, {_told(layer['output_format'])}",
+            "" if weights is None else f"{weights['count']:,} x {_count(weights['bits'], 'bit')}",
+            ("" if layer["thresholds"] is None else str(layer["thresholds"]))
+            + (f"\n{constant} constant" if constant else ""),
+        ]
+        for place, branch in enumerate(layer["branches"]):
+            factor = "" if branch["weight"] == 1 else f" times {branch['weight']}"
+            what = "" if branch["layers"] else "hands on what arrives"
+            yield ["  " * depth + f" branch {place}{factor}", what, "", "", ""]
+            yield from _rows(branch["layers"], depth + 1)
+
+
+def _padding(padding: dict[str, Any]) -> str:
+    pads = " ".join(map(str, padding["pads"]))
+    return pads if padding["value"] is None else f"{pads} of {padding['value']}"
+
+
+def _told(form: dict[str, Any]) -> str:
+    """A format in words."""
+    bits = _count(form["bits"], "bit")
+    if form["kind"] == "sums":
+        return f"sums {form['bits']} bit"
+    if (form["low"], form["high"]) == (-1, 1) and form["bits"] == 1:
+        return f"{bits} -1/+1"
+    by = "" if abs(form["step"]) == 1 else f" by {abs(form['step'])}"
+    return f"{form['bits']} bit {form['low']}..{form['high']}{by}"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _comparison_tables(found: dict[str, Any]) -> Iterator[RenderableType]:
+    table = Table(show_header=False, title="Compared with the model file", title_justify="left", box=SIMPLE)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("images", f"{found['images']:,}")
+    for what, key in (("accuracy", "accuracy"), ("accuracy of the file", "reference_accuracy")):
+        if found[key] is not None:
+            table.add_row(what, f"{found[key]:.2%}")
+    several = len(found["models"]) > 1
+    for model in found["models"]:
+        if several:
+            table.add_row("", "")
+            table.add_row("model", Text(shown(model["model"], most=4096)))
+        if model["reference"] is None:
+            table.add_row("reference", Text(f"none: {model['remark']}"))
+            continue
+        remark = f" ({model['remark']})" if model["remark"] else ""
+        table.add_row("reference", Text(f"{model['reference']}{remark}"))
+        for layer in model["layers"]:
+            name, wrong = layer["layer"] or INPUT, layer["differ"]
+            table.add_row(
+                f"codes of {name}",
+                Text(f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}", style="yellow")
+                if wrong
+                else f"all {layer['codes']:,} equal",
+            )
+        table.add_row("classes", _differ(model["classes_differ"]))
+        table.add_row("order of scores", _differ(model["orders_differ"], "yellow"))
+    if several and found["classes_differ"] is not None:
+        table.add_row("", "")
+        table.add_row("classes of the vote", _differ(found["classes_differ"]))
+    yield table
+
+
+def _differ(count: int, style: str = "red") -> Text:
+    return Text(f"{count:,} differ", style=style) if count else Text("all equal", style="green")
+
+
+def _plain(name: str) -> str:
+    """A file's name for a line in which brackets are markup."""
+    return escape(shown_path(Path(name))[1:-1])
