@@ -404,7 +404,8 @@ def _voted(agreements: list[Agreement], classes: int) -> NDArray[np.int64] | Non
     votes = np.zeros((len(found[0]), classes), np.int64)
     for one in found:
         votes[np.arange(len(one)), one] += 1
-    return np.argmax(votes, axis=1).astype(np.int64)
+    voted: NDArray[np.int64] = np.argmax(votes, axis=1)
+    return voted
 
 
 def _agreement(found: Agreement) -> dict[str, Any]:
@@ -498,7 +499,7 @@ def _network_table(result: dict[str, Any]) -> Table:
     table.add_column("layer", no_wrap=True)
     table.add_column("kind")
     table.add_column("in -> out", no_wrap=True)
-    table.add_column("weights", justify="right")
+    table.add_column("weights", justify="right", no_wrap=True)
     table.add_column("thresholds", justify="right")
     for row in _rows(result["layers"], 0):
         table.add_row(*row)
@@ -520,8 +521,8 @@ def _rows(layers: list[dict[str, Any]], depth: int) -> Iterator[list[str]]:
         ]
         for place, branch in enumerate(layer["branches"]):
             factor = "" if branch["weight"] == 1 else f" times {branch['weight']}"
-            what = "" if branch["layers"] else "hands on what arrives"
-            yield ["  " * depth + f" branch {place}{factor}", what, "", "", ""]
+            what = "" if branch["layers"] else "as it is"
+            yield ["  " * depth + f" branch {place}{factor}", "", what, "", ""]
             yield from _rows(branch["layers"], depth + 1)
 
 

@@ -144,7 +144,7 @@ def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> 
         arrays[name] = value
         return {"array": name}
     if is_dataclass(value):
-        tree: dict[str, Any] = {"kind": type(value).__name__}
+        tree: dict[str, Any] = {"type": type(value).__name__}
         for entry in fields(value):
             tree[entry.name] = _tree(getattr(value, entry.name), f"{name}.{entry.name}".strip("."), arrays)
         return tree
@@ -161,5 +161,5 @@ def _object(tree: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
         return tree
     if "array" in tree:
         return arrays[tree["array"]]
-    kind = _KINDS[tree["kind"]]
-    return kind(**{name: _object(item, arrays) for name, item in tree.items() if name != "kind"})
+    kind = _KINDS[tree["type"]]
+    return kind(**{name: _object(item, arrays) for name, item in tree.items() if name != "type"})

@@ -38,13 +38,17 @@ def accelerator_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> s
 
 
 def rtlil_to_verilog(text: str) -> str:
-    """Verilog of a design in RTLIL, hierarchy and memories kept."""
+    """Verilog of a design in RTLIL, hierarchy and memories kept.
+
+    Wide multiplexers become trees: as functions, which is how Yosys writes them, Icarus does not take them.
+    """
     with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
         (Path(folder) / "design.il").write_text(text)
         run_yosys(
             """
             read_rtlil design.il
             proc
+            pmuxtree
             opt_clean
             memory_collect
             setattr -mod -unset generator

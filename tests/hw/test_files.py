@@ -61,11 +61,11 @@ def test_missing(tmp_path):
 def test_damaged(tmp_path, content):
     path = tmp_path / "net.npz"
     path.write_bytes(content)
-    with pytest.raises(NetworkError, match=r"File 'net.npz' is not a bitweir network of version 1: .*\."):
+    with pytest.raises(NetworkError, match=r"File 'net.npz' is not a bitweir network of version 2: .*\."):
         load_network(path)
     path = tmp_path / "plan.json"
     path.write_bytes(content)
-    with pytest.raises(PlanError, match=r"File 'plan.json' is not a bitweir plan of version 1: .*\."):
+    with pytest.raises(PlanError, match=r"File 'plan.json' is not a bitweir plan of version 2: .*\."):
         load_plan(path)
 
 
@@ -86,7 +86,7 @@ def test_absurd_size_is_refused_unread(tmp_path, monkeypatch):
 
 def test_other_kinds_are_refused(tmp_path):
     path = tmp_path / "net.npz"
-    tree = {"format": "bitweir network", "version": 1, "network": {"kind": "Folding", "pe": 1, "simd": 1}}
+    tree = {"format": "bitweir network", "version": 2, "network": {"type": "Folding", "pe": 1, "simd": 1}}
     np.savez(path, **{"network.json": np.frombuffer(json.dumps(tree).encode(), np.uint8)})
     with pytest.raises(NetworkError, match="a Folding"):
         load_network(path)
@@ -96,11 +96,11 @@ def test_other_kinds_are_refused(tmp_path):
     "broken",
     [
         {"foldings": 5},
-        {"foldings": [{"kind": "Folding", "pe": "a", "simd": 1}]},
-        {"foldings": [{"kind": "Folding", "pe": 1, "simd": 3.5}]},
-        {"foldings": [{"kind": "Network"}]},
-        {"popcount": {"kind": "Folding", "pe": 1, "simd": 1}},
-        {"popcount": {"kind": "Popcount", "style": 3, "levels_per_stage": 1}},
+        {"foldings": [{"type": "Folding", "pe": "a", "simd": 1}]},
+        {"foldings": [{"type": "Folding", "pe": 1, "simd": 3.5}]},
+        {"foldings": [{"type": "Network"}]},
+        {"popcount": {"type": "Folding", "pe": 1, "simd": 1}},
+        {"popcount": {"type": "Popcount", "style": 3, "levels_per_stage": 1}},
     ],
 )
 def test_plan_of_wrong_types(tmp_path, broken):

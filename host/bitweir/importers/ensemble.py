@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from bitweir_hw.network import Input, Layer, Network, Parallel, Vote, check
 
-from .errors import ModelError, shown_path
+from .errors import ModelError, shown, shown_path
 
 __all__ = ["prefix", "vote"]
 
@@ -53,7 +53,7 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
         for place, network in enumerate(networks)
     )
     notes = [
-        f"{prefix(place)[:-1]} is {shown_path(path)}, the network {network.name}."
+        f"{prefix(place)[:-1]} is the file {shown(path.name)}, the network {network.name}."
         for place, (network, path) in enumerate(zip(networks, paths, strict=True))
     ]
     notes += [f"{prefix(place)[:-1]}: {note}" for place, network in enumerate(networks) for note in network.notes]

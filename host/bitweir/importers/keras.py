@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,14 +10,14 @@ from bitweir_hw.network import Network
 
 from .errors import ModelError, shown, shown_path
 from .inputs import InputRange, input_range
-from .keras_files import SUFFIXES, KerasFile, open_keras
+from .keras_files import KerasFile, open_keras
 from .keras_graph import Call, KerasGraph, Key, graph_of
 from .keras_job import Job
 from .keras_rules import AFTER_END, KERAS_RULES, Value
 from .symbols import Signal
 from .walk import TooWide, Walk
 
-__all__ = ["SUFFIXES", "import_keras"]
+__all__ = ["import_keras"]
 
 #: Fraction bits of sums in fixed point: as many as fit, from the first number down to the second.
 _FRACTION_BITS, _LEAST_BITS = 24, 8
@@ -125,7 +124,7 @@ def _declared(graph: KerasGraph) -> InputRange | None:
     """What the model itself says about its input: whole numbers, or pixels that it scales itself; else None."""
     if graph.dtype == "uint8":
         return input_range("1")
-    if re.fullmatch("int8", graph.dtype):
+    if graph.dtype == "int8":
         return input_range("int8")
     first: list[Call] = [call for call in graph.calls if graph.input in call.inputs]
     scales = [call.config.get("scale") for call in first if call.kind == "Rescaling"]

@@ -26,10 +26,8 @@ from numpy.typing import NDArray
 from .errors import ModelError, shown, shown_path
 from .tensors import MAX_ELEMENTS, MAX_FILE, regular_file
 
-__all__ = ["SUFFIXES", "KerasFile", "open_keras", "snake_case"]
+__all__ = ["KerasFile", "open_keras", "snake_case"]
 
-#: What ends the name of a Keras file.
-SUFFIXES = (".h5", ".hdf5", ".keras")
 #: Bytes of a configuration; the deepest networks have some hundred thousand.
 _MAX_CONFIG = 1 << 24
 #: Bytes of the directory of a zip archive; three members are of interest.
@@ -54,6 +52,10 @@ class KerasFile(ABC):
     def __init__(self, config: dict[str, Any], root: h5py.Group) -> None:
         self.config = config
         self._root = root
+        self._elements = 0
+
+    def restart(self) -> None:
+        """Forget how much was read, before all of it is read once more."""
         self._elements = 0
 
     @abstractmethod
@@ -94,8 +96,8 @@ class KerasFile(ABC):
         self._elements += prod(shape)
         if len(shape) > 8 or self._elements > MAX_ELEMENTS:
             raise ModelError(
-                f"Layer {label} must have weights of moderate size, at most {MAX_ELEMENTS} elements in the whole model, "
-                f"not {shape} for {shown(path)}."
+                f"Layer {label} must have weights of moderate size, at most {MAX_ELEMENTS} elements in the whole "
+                f"model, not {shape} for {shown(path)}."
             )
         size, stored = data.nbytes, data.id.get_storage_size()
         if (size and not stored) or (size > _SMALL and size > _MAX_GROWTH * stored):
@@ -122,8 +124,8 @@ class _H5(KerasFile):
             path = next((paths.pop(name) for name in choices if name in paths), None)
             if path is None:
                 raise ModelError(
-                    f"Layer {label} needs a weight {shown(choices[0])}, which the file does not hold: its configuration "
-                    "and its weights are of different models."
+                    f"Layer {label} needs a weight {shown(choices[0])}, which the file does not hold: its "
+                    "configuration and its weights are of different models."
                 )
             found[choices[0]] = self._array(label, group, path)
         if paths:
@@ -160,14 +162,14 @@ def open_keras(path: Path, use: Callable[[KerasFile], Any]) -> Any:
         with _hdf5(io.BytesIO(weights), path) as file:
             return use(_Archive(_parsed(text, path), file))
     with _hdf5(path, path) as file:
-        text = _attribute(file, "model_config")
+        config = _attribute(file, "model_config")
         root = _followed(file, "model_weights")
-        if not isinstance(text, str) or not isinstance(root, h5py.Group):
+        if not isinstance(config, str) or not isinstance(root, h5py.Group):
             raise ModelError(
                 f"Model file {shown_path(path)} must hold a whole model, but it has no model_config or no "
                 "model_weights: save it with model.save, not with save_weights."
             )
-        return use(_H5(_parsed(text, path), root))
+        return use(_H5(_parsed(config, path), root))
 
 
 def snake_case(name: str) -> str:
@@ -286,8 +288,8 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     size, stored = entry.file_size, entry.compress_size
     if size > most or (size > _SMALL and size > _MAX_GROWTH * stored):
         raise ModelError(
-            f"The member {name} of the file must have at most {most} bytes and grow at most {_MAX_GROWTH} times when it "
-            f"is unpacked; it has {size} bytes from {stored}."
+            f"The member {name} of the file must have at most {most} bytes and grow at most {_MAX_GROWTH} times when "
+            f"it is unpacked; it has {size} bytes from {stored}."
         )
     with archive.open(entry) as file:
         # A directory can lie about sizes: what comes out is bounded as well.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,13 @@ from .errors import ModelError, shown
 from .fold import Exacts, exact
 from .keras_files import KerasFile
 from .keras_graph import Call
-from .symbols import Codes, Moving, Padded, Signal
+from .symbols import Moving, Padded, Signal
 from .walk import Walk
 from .windows import Window
 
-__all__ = ["Floats", "Job", "channels_first", "channels_last", "fraction", "last_axis"]
+__all__ = ["Floats", "Job", "Pair", "channels_first", "channels_last", "fraction", "last_axis"]
 
 Floats = NDArray[np.float32]
-AnyValue = TypeVar("AnyValue", Signal, Codes, Padded)
 Pair = tuple[int, int]
 
 
@@ -93,7 +92,11 @@ class Job:
         return Window(kernel, step, (before[0], before[1], after[0], after[1]))
 
 
-def channels_first(x: AnyValue) -> AnyValue:
+@overload
+def channels_first(x: Moving) -> Moving: ...
+@overload
+def channels_first(x: Moving | Padded) -> Moving | Padded: ...
+def channels_first(x: Moving | Padded) -> Moving | Padded:
     """A map (H, W, C) as (C, H, W).
 
     Raises

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 
 from .errors import ModelError, shown
 from .fold import scale, shift
 from .keras_activations import activated
-from .keras_job import Floats, Job, channels_first, channels_last, last_axis
+from .keras_job import Floats, Job, Pair, channels_first, channels_last, last_axis
 from .keras_quantisers import larq_quantiser, quantised, quantised_kernel
 from .linear import conv, dense
 from .operands import whole
@@ -59,7 +60,7 @@ def _separable(job: Job, x: Value) -> Value:
 
 
 def _by_depth(job: Job, x: Value, kernel: Floats) -> Signal:
-    kernel, factor = _kernel(job, kernel, "depthwise_quantizer", 4)
+    kernel, factor = _kernel(job, kernel, "depthwise_quantizer", 4, own=2)
     rows, columns, channels, each = kernel.shape
     if channels != x.shape[0]:
         raise ModelError(f"its depthwise kernel of shape {kernel.shape} must fit maps of {x.shape[0]} channels")
@@ -76,7 +77,7 @@ def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
     value = job.number("pad_values", 0.0)
     if window.padded and value != 0:
         above, left, below, right = window.pads
-        pads = ((0, 0), (above, below), (left, right))
+        pads: tuple[Pair, ...] = ((0, 0), (above, below), (left, right))
         if isinstance(x, Padded):
             if x.value != value:
                 raise ModelError(f"it must not pad with {value:g} a map that has a border of {float(x.value):g}")
@@ -96,8 +97,8 @@ def _arrays(job: Job, *names: tuple[str, ...] | str) -> dict[str, Floats]:
     return job.weights(*names, *(("bias",) if job.flag("use_bias", True) else ()))
 
 
-def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int) -> tuple[Floats, Fraction]:
-    """A kernel behind its quantiser, and a factor.
+def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int, *, own: int = 1) -> tuple[Floats, Fraction]:
+    """A kernel behind its quantiser, and a factor; the last `own` axes tell outputs apart.
 
     Raises
     ------
@@ -108,16 +109,15 @@ def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int) -> tuple[Floats
         raise ModelError(f"its weights must have {axes} axes, none of them empty, not the shape {kernel.shape}")
     spec = larq_quantiser(job.option(quantiser))
     if spec is None:
-        outputs = kernel.reshape(-1, kernel.shape[-1]).T
         try:
-            normalised(outputs, job.label)
+            normalised(kernel.reshape(prod(kernel.shape[:-own]), -1).T, job.label)
         except ModelError as error:
             if not np.isfinite(kernel).all():
                 raise
             raise ModelError(
                 f"Layer {job.label} must have quantised weights, but it holds floating point numbers of "
-                f"{len(np.unique(np.abs(kernel)))} sizes and has no {quantiser}: use the layer of Larq with a {quantiser}, "
-                "or make the weights whole multiples of one scale."
+                f"{len(np.unique(np.abs(kernel)))} sizes and has no {quantiser}: use the layer of Larq with one, or "
+                "make the weights whole multiples of one scale."
             ) from error
     return quantised_kernel(job.walk, kernel, spec, job.label)
 

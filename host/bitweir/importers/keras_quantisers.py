@@ -1,4 +1,4 @@
-"""Larq's quantisers, for activations and for kernels; what each is, is told by name in old files and by class in new."""
+"""Larq's quantisers, for activations and kernels; old files name the function, new ones the class."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def larq_quantiser(spec: Any) -> LarqQuantiser | None:
     """
     if spec is None:
         return None
-    name, config = spec, {}
+    name: Any = spec
+    config: Any = {}
     if isinstance(spec, dict):
         name, config = spec.get("class_name"), spec.get("config")
         if name == "function":  # a Python function by its name

@@ -132,7 +132,7 @@ def _global_pool(job: Job, x: Value, *, largest: bool) -> Value:
 
 def _zero_padding(job: Job, x: Value) -> Value:
     value = job.option("padding", 1)
-    sides = [value, value] if type(value) is int else value
+    sides: Any = [value, value] if type(value) is int else value
     sides = [[side, side] if type(side) is int else side for side in sides] if isinstance(sides, list) else []
     if len(sides) != 2 or any(
         not isinstance(side, list) or len(side) != 2 or any(type(n) is not int or not 0 <= n < 1 << 16 for n in side)

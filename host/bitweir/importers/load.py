@@ -25,7 +25,8 @@ def load_model(
     Parameters
     ----------
     path : Path or str
-        An ``.onnx`` file, whose side files, if any, lie in its folder; or a network that was saved as ``.npz``.
+        An ``.onnx`` file, whose side files, if any, lie in its folder; a model of Keras or Larq that was saved as
+        ``.keras`` or ``.h5`` (``.hdf5``); or a network that was saved as ``.npz``.
     input_scale : str or None
         What a uint8 pixel is multiplied with to become what the model takes: ``"1/255"``, ``"0.0625"``,
         ``"1"``. Or ``"int8"`` (``"int2"`` to it) for a model that takes signed whole numbers. None leaves it to the
@@ -53,14 +54,20 @@ def load_model(
         network = load_network(path)
         entry = network.input if numbers is None else replace(network.input, pixel_scale=numbers.pixel_scale)
         return check(replace(network, input=entry, name=name or network.name))
+    name = _identifier(path.stem) if name is None else name
+    # Protocol buffers and HDF5 take a moment to import, so nothing pays for them that reads no such model.
+    if kind in (".h5", ".hdf5", ".keras"):
+        from .keras import import_keras
+
+        return import_keras(path, numbers=numbers, name=name)
     if kind != ".onnx":
         raise ModelError(
-            f"Model file {shown_path(path)} must end in .onnx or .npz; other formats are not yet supported."
+            f"Model file {shown_path(path)} must end in .onnx, .keras, .h5 or .npz; other formats are not yet "
+            "supported."
         )
-    # Protocol buffers take a moment to import, so nothing pays for them that reads no model.
     from .onnx import import_onnx
 
-    return import_onnx(path, numbers=numbers, name=_identifier(path.stem) if name is None else name, taps=taps)
+    return import_onnx(path, numbers=numbers, name=name, taps=taps)
 
 
 def _identifier(stem: str) -> str:
