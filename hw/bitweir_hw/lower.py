@@ -290,7 +290,7 @@ def _vote(builder: Builder, layer: Vote, tip: Tip) -> Tip:
         layer=layer.name,
         classes=source.channels,
         lanes=tip.lanes,
-        i_lane_bits=tip.lane_bits,
+        lane_bits=tip.lane_bits,
         signed=source.format is None,
         streams=builder.plan.streams,
     )

@@ -1,8 +1,5 @@
 """The affine map: every value against NumPy, every cycle against the timing model."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 import pytest
 from amaranth.back import rtlil
@@ -10,13 +7,11 @@ from bitweir_hw.blocks import AffineSpec
 from bitweir_hw.blocks.arithmetic import signed_bits
 from bitweir_hw.gateware.affine import Affine
 from bitweir_hw.layers import BIPOLAR
+from elementbench import drive, formats, pack, value_range
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies import stalls
-
-SHARED = runpy.run_path(str(Path(__file__).with_name("test_join.py")))
-drive, formats, pack, value_range = (SHARED[name] for name in ("drive", "formats", "pack", "value_range"))
 
 
 def constants(channels):

@@ -1,17 +1,12 @@
 """The class beside the scores: every value against NumPy, every cycle against the timing model."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.gateware.argmax import Argmax, result_layout
+from elementbench import drive, pack
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import stalls
-
-SHARED = runpy.run_path(str(Path(__file__).with_name("test_join.py")))
-drive, pack = SHARED["drive"], SHARED["pack"]
 
 
 @st.composite

@@ -1,18 +1,13 @@
 """Thresholds: every code against NumPy, every cycle against the timing model."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 from bitweir_hw.blocks import ThresholdSpec
 from bitweir_hw.gateware.threshold import Threshold
+from elementbench import drive, pack
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies import stalls
-
-SHARED = runpy.run_path(str(Path(__file__).with_name("test_join.py")))
-drive, pack = SHARED["drive"], SHARED["pack"]
 
 ENDS = np.iinfo(np.int64)
 

@@ -1,17 +1,12 @@
 """Votes: every bit against NumPy, every cycle against the timing model."""
 
-import runpy
-from pathlib import Path
-
 import numpy as np
 from bitweir_hw.blocks import VoteSpec
 from bitweir_hw.gateware.vote import Vote
+from elementbench import drive, pack
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import stalls
-
-SHARED = runpy.run_path(str(Path(__file__).with_name("test_join.py")))
-drive, pack = SHARED["drive"], SHARED["pack"]
 
 
 @st.composite
@@ -21,7 +16,7 @@ def votes(draw):
         layer="vote",
         classes=draw(st.integers(1, 11)),
         lanes=draw(st.integers(1, 12)),
-        i_lane_bits=draw(st.integers(1, 9)),
+        lane_bits=draw(st.integers(1, 9)),
         signed=draw(st.booleans()),
         streams=draw(st.integers(1, 3)),
     )
@@ -31,11 +26,11 @@ def votes(draw):
 def test_every_cycle_and_every_vote(spec, seed, i_stalls, o_stalls):
     frames = 5
     rng = np.random.default_rng(seed)
-    low = -(1 << (spec.i_lane_bits - 1)) if spec.signed else 0
+    low = -(1 << (spec.lane_bits - 1)) if spec.signed else 0
     shape = (frames, spec.classes, spec.streams)
-    scores = rng.integers(low, low + (1 << spec.i_lane_bits), shape)
+    scores = rng.integers(low, low + (1 << spec.lane_bits), shape)
     # Ties, with the lowest score of all and others.
     scores = np.where(rng.random(shape) < 0.5, np.where(rng.random((frames, 1, 1)) < 0.5, low, scores[:, :1]), scores)
-    beats = pack(scores, spec.i_lane_bits, spec.lanes, rng)
+    beats = pack(scores, spec.lane_bits, spec.lanes, rng)
     expected = pack(np.arange(spec.classes)[:, None] == scores.argmax(axis=1)[:, None], 1)
     drive(Vote, spec, [beats], expected, [(1 << spec.o_bits) - 1] * frames, [i_stalls], o_stalls)

@@ -101,6 +101,8 @@ def compare(
     frames: Array,
     codes: Array,
     progress: Callable[[float], None] = lambda share: None,
+    *,
+    runtime: bool = True,
 ) -> tuple[list[Agreement], NDArray[np.int64]]:
     """Run frames through a network and through the files that it came from.
 
@@ -114,6 +116,8 @@ def compare(
         The same as the network takes it.
     progress : callable
         Takes the share that is done.
+    runtime : bool
+        Whether ONNX Runtime may be the reference; else it is `reference` in any case.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def compare(
     scores : int64 array, (N, M)
         Of the whole network.
     """
-    runs = [_Run(network, member, frames) for member in members]
+    runs = [_Run(network, member, frames, runtime) for member in members]
     if not any(one.runs for one in runs):
         return [one.finish() for one in runs], fast.run(network, codes).scores
     scores = np.empty((len(codes), network.classes), np.int64)
@@ -138,7 +142,7 @@ def compare(
 class _Run:
     """The comparison with one file, batch by batch."""
 
-    def __init__(self, network: Network, member: Member, frames: Array) -> None:
+    def __init__(self, network: Network, member: Member, frames: Array, runtime: bool) -> None:
         self._member = member
         self._frames = frames
         places = {INPUT: -1, **{layer.name: place for place, (layer, _, _) in enumerate(network.placed())}}
@@ -149,14 +153,14 @@ class _Run:
         self._classes: list[NDArray[np.int64]] = []
         layers = [LayerAgreement(layer=tap.layer, tensor=tap.tensor) for tap in self._taps]
         self._found = Agreement(path=member.path, layers=layers)
-        self._choose()
+        self._choose(runtime)
 
     @property
     def runs(self) -> bool:
         """Whether there is anything to compare with."""
         return self._executor is not None
 
-    def _choose(self) -> None:
+    def _choose(self, runtime: bool) -> None:
         member, found = self._member, self._found
         if member.taps is None:
             kind = member.path.suffix.lower()
@@ -167,14 +171,14 @@ class _Run:
             found.remark = "the images hold codes, not what the model takes"
             return
         tensors = list(dict.fromkeys([*(tap.tensor for tap in self._taps), member.taps.scores]))
-        try:
-            self._executor = runtime_executor(member.path, tensors)
-        except CannotRunError as error:
-            found.remark = str(error)
+        remarks = []
+        for make in (runtime_executor, numpy_executor)[not runtime :]:
             try:
-                self._executor = numpy_executor(member.path, tensors)
-            except CannotRunError as other:
-                found.remark += f", and {other}"
+                self._executor = make(member.path, tensors)
+                break
+            except CannotRunError as error:
+                remarks.append(str(error))
+        found.remark = ", and ".join(remarks)
         found.reference = self._executor.name if self._executor else None
 
     def add(self, part: slice, outputs: Mapping[str, Array]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from math import prod
 
@@ -16,23 +17,17 @@ __all__ = ["AffineSpec", "JoinSpec", "PoolSpec", "ThresholdSpec"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ThresholdSpec:
-    """Codes from numbers: how many thresholds each reaches, see `gateware.threshold`.
+class ChannelSpec:
+    """A block that makes one element of one, with constants for each channel, a beat every cycle.
 
     Parameters
     ----------
     name, layer : str
         Of the block, and the layer that it computes.
-    thresholds : int64 array, (C, T)
-        Ascending in each row, in terms of the element as a number.
     lanes : int
         Elements of a beat.
-    i_lane_bits : int
-        Bits of an element.
-    signed : bool
-        Whether elements are in two's complement.
-    o_lane_bits : int
-        Bits of a code.
+    i_lane_bits, o_lane_bits : int
+        Bits of an element before and after.
     pixels : int
         Vectors of C elements in a frame.
     streams : int
@@ -41,21 +36,19 @@ class ThresholdSpec:
 
     name: str
     layer: str
-    thresholds: Integers
     lanes: int
     i_lane_bits: int
-    signed: bool
     o_lane_bits: int
     pixels: int = 1
     streams: int = 1
 
-    #: Cycles from taking a beat to the write of its result: constants, comparison.
+    #: Cycles from taking a beat to the write of its result: constants, arithmetic.
     latency = 2
 
     @property
+    @abstractmethod
     def channels(self) -> int:
         """C, the elements of a vector."""
-        return len(self.thresholds)
 
     @property
     def vector_beats(self) -> int:
@@ -91,6 +84,27 @@ class ThresholdSpec:
     def o_bits(self) -> int:
         """Payload bits at the output."""
         return self.lanes * self.o_lane_bits * self.streams
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ThresholdSpec(ChannelSpec):
+    """Codes from numbers: how many thresholds each reaches, see `gateware.threshold`.
+
+    Parameters
+    ----------
+    thresholds : int64 array, (C, T)
+        Ascending in each row, in terms of the element as a number.
+    signed : bool
+        Whether elements are in two's complement.
+    """
+
+    thresholds: Integers
+    signed: bool
+
+    @property
+    def channels(self) -> int:
+        """C, the elements of a vector."""
+        return len(self.thresholds)
 
     @property
     def constant_bits(self) -> int:
@@ -110,79 +124,24 @@ class ThresholdSpec:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class AffineSpec:
-    """A scale and an offset for each channel, see `gateware.affine`.
+class AffineSpec(ChannelSpec):
+    """A scale and an offset for each channel, see `gateware.affine`; what leaves is signed.
 
     Parameters
     ----------
-    name, layer : str
-        Of the block, and the layer that it computes.
-    lanes : int
-        Elements of a beat.
-    i_lane_bits, o_lane_bits : int
-        Bits of an element before and after; after, signed.
     format : Format or None
         Of codes that arrive; None for signed numbers.
     scale, offset : int64 array, (C,)
-    pixels : int
-        Vectors of C elements in a frame.
-    streams : int
-        V, the frames side by side.
     """
 
-    name: str
-    layer: str
-    lanes: int
-    i_lane_bits: int
-    o_lane_bits: int
     format: Format | None = None
     scale: Integers
     offset: Integers
-    pixels: int = 1
-    streams: int = 1
-
-    #: Cycles from taking a beat to the write of its result: constants, product.
-    latency = 2
 
     @property
     def channels(self) -> int:
         """C, the elements of a vector."""
         return len(self.scale)
-
-    @property
-    def vector_beats(self) -> int:
-        """Beats of a vector."""
-        return ceil_div(self.channels, self.lanes)
-
-    @property
-    def cycles(self) -> int:
-        """Cycles a frame, one for each beat."""
-        return self.pixels * self.vector_beats
-
-    @property
-    def i_beats(self) -> int:
-        """Input beats a frame."""
-        return self.cycles
-
-    @property
-    def o_beats(self) -> int:
-        """Output beats a frame."""
-        return self.cycles
-
-    @property
-    def fifo_depth(self) -> int:
-        """Results under way or waiting, so that a beat moves every cycle."""
-        return self.latency + 2
-
-    @property
-    def i_bits(self) -> int:
-        """Payload bits at the input."""
-        return self.lanes * self.i_lane_bits * self.streams
-
-    @property
-    def o_bits(self) -> int:
-        """Payload bits at the output."""
-        return self.lanes * self.o_lane_bits * self.streams
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: scales and offsets are counted with the results' width."""

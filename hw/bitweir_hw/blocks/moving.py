@@ -114,14 +114,13 @@ class WidthSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForkSpec:
-    """One stream to several that carry the same, see `gateware.fork`.
+class PassingSpec:
+    """A block that hands on beats as they are, one a cycle.
 
     Parameters
     ----------
     name, layer : str
-        Of the block, and the `layers.Parallel` whose branches it feeds.
-    outputs : int
+        Of the block, and the layer that it feeds.
     bits : int
         Of a payload.
     beats : int
@@ -130,12 +129,8 @@ class ForkSpec:
 
     name: str
     layer: str
-    outputs: int
     bits: int
     beats: int
-
-    #: Places for each output: one to fill while the other empties.
-    fifo_depth = 2
 
     @property
     def i_bits(self) -> int:
@@ -162,57 +157,37 @@ class ForkSpec:
         """Cycles a frame, one for each beat."""
         return self.beats
 
+
+@dataclass(frozen=True, kw_only=True)
+class ForkSpec(PassingSpec):
+    """One stream to several that carry the same, see `gateware.fork`.
+
+    Parameters
+    ----------
+    outputs : int
+    """
+
+    outputs: int
+
+    #: Places for each output: one to fill while the other empties.
+    fifo_depth = 2
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         return (Memory(role="buffer", depth=self.fifo_depth, width=self.bits, copies=self.outputs, writable=True),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FifoSpec:
+class FifoSpec(PassingSpec):
     """A buffer between two blocks, see `gateware.fifo`.
 
     Parameters
     ----------
-    name, layer : str
-        Of the block, and the layer that it feeds.
     depth : int
         Beats, at least 2.
-    bits : int
-        Of a payload.
-    beats : int
-        Of a frame.
     """
 
-    name: str
-    layer: str
     depth: int
-    bits: int
-    beats: int
-
-    @property
-    def i_bits(self) -> int:
-        """Payload bits at the input."""
-        return self.bits
-
-    @property
-    def o_bits(self) -> int:
-        """Payload bits at the output."""
-        return self.bits
-
-    @property
-    def i_beats(self) -> int:
-        """Input beats a frame."""
-        return self.beats
-
-    @property
-    def o_beats(self) -> int:
-        """Output beats a frame."""
-        return self.beats
-
-    @property
-    def cycles(self) -> int:
-        """Cycles a frame, one for each beat."""
-        return self.beats
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""

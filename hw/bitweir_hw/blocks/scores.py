@@ -11,8 +11,8 @@ __all__ = ["ArgmaxSpec", "VoteSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArgmaxSpec:
-    """The running class beside the scores, see `gateware.argmax`.
+class ScoresSpec:
+    """A block that looks for the lowest index with the highest score.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class ArgmaxSpec:
     lanes : int
         Scores a beat.
     lane_bits : int
-        Bits of a score, signed.
+        Bits of a score.
     streams : int
         V, the frames side by side.
     """
@@ -34,74 +34,7 @@ class ArgmaxSpec:
     lane_bits: int
     streams: int = 1
 
-    #: A result is written in the cycle in which its beat is taken.
-    latency = 0
-    #: One place to fill while the other empties.
-    fifo_depth = 2
-
-    @property
-    def cycles(self) -> int:
-        """Cycles a frame, one for each beat."""
-        return ceil_div(self.classes, self.lanes)
-
-    @property
-    def i_beats(self) -> int:
-        """Input beats a frame."""
-        return self.cycles
-
-    @property
-    def o_beats(self) -> int:
-        """Output beats a frame."""
-        return self.cycles
-
-    @property
-    def index_bits(self) -> int:
-        """Bits of a class."""
-        return max(1, (self.classes - 1).bit_length())
-
-    @property
-    def i_bits(self) -> int:
-        """Payload bits at the input."""
-        return self.lanes * self.lane_bits * self.streams
-
-    @property
-    def o_bits(self) -> int:
-        """Payload bits at the output: for each frame the scores and the class, then the mark of the last beat."""
-        return self.i_bits + self.index_bits * self.streams + 1
-
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores."""
-        return (Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoteSpec:
-    """One bit for each class: 1 at the lowest index with the highest score, see `gateware.vote`.
-
-    Parameters
-    ----------
-    name, layer : str
-    classes : int
-        M, the number of scores of a frame.
-    lanes : int
-        Scores a beat.
-    i_lane_bits : int
-        Bits of a score.
-    signed : bool
-        Whether scores are in two's complement; else they are codes that rise with their values.
-    streams : int
-        V, the frames side by side.
-    """
-
-    name: str
-    layer: str
-    classes: int
-    lanes: int
-    i_lane_bits: int
-    signed: bool = True
-    streams: int = 1
-
-    #: A result is written in the cycle in which the last beat of a frame is taken.
+    #: A result is written in the cycle in which its (last) beat is taken.
     latency = 0
     #: One place to fill while the other empties.
     fifo_depth = 2
@@ -117,14 +50,51 @@ class VoteSpec:
         return self.cycles
 
     @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.lanes * self.lane_bits * self.streams
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgmaxSpec(ScoresSpec):
+    """The running class beside the scores, see `gateware.argmax`; scores are signed."""
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.cycles
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of a class."""
+        return max(1, (self.classes - 1).bit_length())
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output: for each frame the scores and the class, then the mark of the last beat."""
+        return self.i_bits + self.index_bits * self.streams + 1
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteSpec(ScoresSpec):
+    """One bit for each class: 1 at the lowest index with the highest score, see `gateware.vote`.
+
+    Parameters
+    ----------
+    signed : bool
+        Whether scores are in two's complement; else they are codes that rise with their values.
+    """
+
+    signed: bool = True
+
+    @property
     def o_beats(self) -> int:
         """Output beats a frame: all votes at once."""
         return 1
-
-    @property
-    def i_bits(self) -> int:
-        """Payload bits at the input."""
-        return self.lanes * self.i_lane_bits * self.streams
 
     @property
     def o_bits(self) -> int:

@@ -27,7 +27,7 @@ class Vote(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * i_lane_bits))
+    i : In(stream.Signature(lanes * streams * lane_bits))
         The lanes that pad the last beat may hold anything.
     o : Out(stream.Signature(classes * streams))
         Class m of frame v in bit ``m * streams + v``.
@@ -46,7 +46,7 @@ class Vote(wiring.Component):
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
         m.submodules.leader = leader = Leader(
-            classes=spec.classes, lanes=spec.lanes, streams=spec.streams, score=Shape(spec.i_lane_bits, spec.signed)
+            classes=spec.classes, lanes=spec.lanes, streams=spec.streams, score=Shape(spec.lane_bits, spec.signed)
         )
         take, complete = Signal(), Signal()
         m.d.comb += [
