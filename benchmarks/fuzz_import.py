@@ -696,23 +696,25 @@ def _import(path: Path, scale: str | None, rng: Random) -> tuple[str, str]:
         return ("refused" if told.isprintable() else "unprintable"), told
     if not all(note.isprintable() for note in network.notes):
         return "unprintable", repr(network.notes)
-    return _compared(path, network, taps, rng) if path.suffix == ".onnx" else ("imports", "")
+    return _compared(path, network, taps, scale, rng) if path.suffix == ".onnx" else ("imports", "")
 
 
-def _compared(path: Path, network: Any, taps: Any, rng: Random) -> tuple[str, str]:
+def _compared(path: Path, network: Any, taps: Any, scale: str | None, rng: Random) -> tuple[str, str]:
     """Whether a network finds what its file says, on a few frames."""
     from bitweir.importers.agreement import Member, compare
     from bitweir.importers.reference import CannotRunError, numpy_executor
     from bitweir_sim.encoding import encode, pixel_values
+    from bitweir_sim.golden import widest
 
     entry = network.input
     shape = (FRAMES, *entry.shape)
-    if entry.size * len(network.layers) > 1 << 20:
+    if widest(network) > 1 << 14:
         return "imports", "large"
     if entry.pixel_scale is not None:
         frames = pixel_values(entry.pixel_scale)[rng.integers(0, 256, shape)]
-    elif entry.thresholds.shape[1] > 1:
-        frames = rng.integers(-128, 128, shape).astype(np.float32)
+    elif scale is not None and scale.startswith("int"):
+        half = 1 << int(scale[3:]) - 1
+        frames = rng.integers(-half, half, shape).astype(np.float32)
     else:
         frames = (rng.integers(0, 17, shape) / 16).astype(np.float32)
     try:

@@ -107,11 +107,12 @@ def write_build(network: Network, plan: Plan, folder: Path) -> Build:
 def _order(pipeline: Pipeline) -> str:
     """How the elements of a frame follow each other on the input."""
     stream = pipeline.input
+    elements = "one element" if stream.lanes == 1 else f"{stream.lanes} elements"
     if stream.vectors == 1:
-        return f"in {stream.beats} beats of {stream.lanes} elements"
+        return f"in {stream.beats} beats of {elements}"
     return (
-        f"pixel by pixel, row by row, the {stream.length} channels of each in {stream.vector_beats} beats of "
-        f"{stream.lanes}: {stream.beats} beats"
+        f"pixel by pixel, row by row, the channels of a pixel one after the other: {stream.beats} beats of {elements}, "
+        f"{stream.vector_beats} for each pixel"
     )
 
 
@@ -120,7 +121,7 @@ def _side_by_side(frames: int) -> str:
     if frames == 1:
         return ""
     return (
-        f"\n**Side by side.** {frames} frames go through together. Wherever a beat carries an element, a score or a "
+        f"\n**Side by side.** {frames} frames go through together. Wherever a beat carries an element, a score or a\n"
         f"class of one frame, it carries those of all {frames}, the first frame in the lowest bits.\n"
     )
 
@@ -150,7 +151,7 @@ def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str) -> 
         best_high=last.i_bits + last.index_bits * last.streams - 1,
         frames=_side_by_side(pipeline.frames),
         classes=network.classes,
-        interval=timing.interval,
+        pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
         latency=timing.latency,
         foldings=",".join(map(str, plan.foldings)),
     )

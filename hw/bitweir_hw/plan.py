@@ -98,8 +98,7 @@ def check_plan(network: Network, plan: Plan) -> Plan:
             f"The folding must give SIMDxPE for each of the {len(layers)} layers with weights, "
             f"not for {len(plan.foldings)}."
         )
-    if not 1 <= plan.streams <= MAX_STREAMS:
-        raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {plan.streams}.")
+    _check_streams(plan.streams)
     for (layer, _), folding in zip(layers, plan.foldings, strict=True):
         neurons = layer.outputs // layer.groups
         of_group = " of a group" if layer.groups > 1 else ""
@@ -168,6 +167,7 @@ def plan_for_fps(
     PlanError
         The rate is out of reach even with a lane for each weight.
     """
+    _check_streams(streams)
     if not (0 < fps < inf and 0 < clock < inf):
         raise PlanError(f"Frame rate and clock must be positive, not {fps:,.10g} frames/s and {clock / 1e6:,.10g} MHz.")
     # A rate such as 1e8 / 49 must not fall to 48 by rounding.
@@ -191,6 +191,7 @@ def plan_of_moderate_size(
     network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, streams: int = 1
 ) -> Plan:
     """The plan for a frame rate, or for a half, a quarter ... of it that needs no more than `MODERATE_LANES`."""
+    _check_streams(streams)
     layers = weighted(network)
     fps = min(fps, streams * clock / _least_cycles(network))
     while True:
@@ -199,6 +200,11 @@ def plan_of_moderate_size(
         if lanes * streams <= max(MODERATE_LANES, len(layers) * streams):
             return plan
         fps /= 2
+
+
+def _check_streams(streams: int) -> None:
+    if not 1 <= streams <= MAX_STREAMS:
+        raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {streams}.")
 
 
 def _least_cycles(network: Network) -> int:

@@ -56,10 +56,11 @@ def import_onnx(path: Path, *, numbers: InputRange | None, name: str, taps: Taps
         Names the node that cannot become integers exactly, why, and what helps.
     """
     graph = load(path)
+    numbers = _suited(graph, numbers)
     fraction_bits = _FRACTION_BITS
     while fraction_bits >= _LEAST_BITS:
         try:
-            return _import(graph, numbers or _declared(graph), name, fraction_bits, taps)
+            return _import(graph, numbers, name, fraction_bits, taps)
         except TooWide as error:
             fraction_bits -= error.excess
     raise ModelError(
@@ -161,6 +162,18 @@ def _check_known(node: Node) -> None:
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     return f"{type(error).__name__} {shown(text)}" if not isinstance(error, ValueError) else shown(text)[1:-1]
+
+
+def _suited(graph: Graph, numbers: InputRange | None) -> InputRange | None:
+    """What the input holds, as the user or else the graph says it."""
+    if numbers is None:
+        return _declared(graph)
+    if graph.input.type == TensorProto.UINT8 and any(x.denominator != 1 or not 0 <= x < 256 for x in numbers.exact):
+        raise ModelError(
+            f"Input {shown(graph.input.name)} of the model is uint8, so it takes pixels as they are: "
+            "leave out --input-scale, or give 1."
+        )
+    return numbers
 
 
 def _declared(graph: Graph) -> InputRange | None:

@@ -48,6 +48,8 @@ def _compare(strict: bool, rising: bool) -> Rule:
 
 
 def _not(walk: Walk, node: Node, x: Moving) -> Value:
+    if not isinstance(x, Codes) or any(number not in (0, 1) for value in x.values for number in value.flat):
+        raise ModelError("it must turn round what a comparison says")
     return x.then(scale(whole(x, -1))).then(shift(whole(x, 1)))
 
 

@@ -82,7 +82,7 @@ class Executor:
                     # A graph may say that its batch is free, and hold shapes of one frame.
                     self._batch = 1
             return self._in_batches(x, max(1, self._batch))
-        except BitweirError:
+        except CannotRunError:
             raise
         except Exception as error:  # a node that breaks the rules of its operator
             raise CannotRunError(_reason(error)) from error
@@ -118,9 +118,9 @@ def numpy_executor(path: Path, tensors: Sequence[str]) -> Executor:
     model = _read(path)
     try:
         program = _Program(model, path.parent, tensors)
-    except BitweirError:
+    except CannotRunError:
         raise
-    except Exception as error:  # as in `Executor.run`
+    except Exception as error:  # as in `Executor.run`; and the importer need not have read all tensors
         raise CannotRunError(_reason(error)) from error
     return Executor("NumPy in float64", _input(model.graph), tensors, program.run)
 
@@ -143,7 +143,10 @@ def runtime_executor(path: Path, tensors: Sequence[str]) -> Executor:
     for tensor in model.graph.initializer:
         if tensor.data_location == TensorProto.EXTERNAL:
             # So that it reads nothing but what lies in the folder of the model.
-            tensor.CopyFrom(numpy_helper.from_array(read_tensor(tensor, path.parent), tensor.name))
+            try:
+                tensor.CopyFrom(numpy_helper.from_array(read_tensor(tensor, path.parent), tensor.name))
+            except BitweirError as error:
+                raise CannotRunError(_reason(error)) from error
     del model.graph.output[:]
     # Without a type: the runtime finds it out.
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)

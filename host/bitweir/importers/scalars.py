@@ -88,8 +88,9 @@ def _limit(walk: Walk, node: Node, *operands: Any) -> Value:
 
 
 def _leaky(walk: Walk, node: Node, x: Moving, slope: Any = None) -> Value:
-    a = exact(node.attributes.get("alpha", 0.01)) if slope is None else per_channel(x, slope)
-    step = leaky(whole(x, a.item()) if a.ndim == 0 else a)
+    # The attribute is a float32, whatever its decimals say.
+    a = whole(x, Fraction(float(node.attributes.get("alpha", 0.01)))) if slope is None else parameter(x, slope, node)
+    step = leaky(a)
     if any(number < 0 for number in a.flat):
         step = Step("a PRelu of negative slope", step.params, step.apply, None)
     return x.then(step)
