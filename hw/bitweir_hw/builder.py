@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .blocks import BlockSpec, FifoSpec, ForkSpec, WidthSpec, WindowSpec
+from .blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
 from .blocks.arithmetic import ceil_div, divisors
 from .layers import Conv, Dense, Map
 from .network import Network
 from .pipeline import Node, Pipeline, Stream
 from .plan import Folding, Plan, weighted
+from .sums import matvec
 
 __all__ = ["Builder", "Tip"]
 
@@ -77,6 +78,10 @@ class Builder:
     def folding(self, layer: Dense | Conv) -> Folding:
         """The folding that the plan gives a layer."""
         return self._foldings[layer.name]
+
+    def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
+        """The unit that computes a layer with weights."""
+        return matvec(layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan)
 
     def start(self) -> Tip:
         """The input, whose lanes the first block chooses."""

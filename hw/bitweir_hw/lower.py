@@ -25,9 +25,9 @@ from .layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Threshold, 
 from .network import Network
 from .pipeline import Pipeline
 from .plan import Plan, check_plan, word_choices
-from .sums import matvec, pad_code, sign_only
+from .sums import pad_code, sign_only
 
-__all__ = ["LOWERINGS", "lower"]
+__all__ = ["LOWERINGS", "fork", "join", "lower"]
 
 #: Beats that the registers of a branch without windows may hold.
 UNDER_WAY = 64
@@ -134,7 +134,7 @@ def _window(builder: Builder, layer: Conv | Pool, tip: Tip, *, groups: int, taps
 
 def _matvec(builder: Builder, layer: Dense | Conv, source: Map, tip: Tip) -> Tip:
     result = layer.hand_on(source)
-    spec = matvec(layer, source, result, lane_bits=tip.lane_bits, folding=builder.folding(layer), plan=builder.plan)
+    spec = builder.unit(layer, source, result, tip.lane_bits)
     spec = replace(spec, name=builder.name(layer.name))
     sums = replace(layer, thresholds=None, output=None).hand_on(source)
     done = sign_only(layer) or layer.thresholds is None
@@ -302,21 +302,39 @@ def _vote(builder: Builder, layer: Vote, tip: Tip) -> Tip:
 
 
 def _parallel(builder: Builder, layer: Parallel, tip: Tip) -> Tip:
-    source, count = tip.map, len(layer.branches)
+    starts = fork(builder, layer, tip)
+    ends = [_series(builder, branch, start) for branch, start in zip(layer.branches, starts, strict=True)]
+    return join(builder, layer, ends, layer.hand_on(tip.map))
+
+
+def fork(builder: Builder, layer: Parallel, tip: Tip) -> list[Tip]:
+    """The start of each branch, behind a FIFO.
+
+    What a branch takes later than another one waits there, and would else make that one wait. The slowest
+    branch waits only for what others have under way.
+    """
+    source = tip.map
     if tip.stream is None:
         tip = builder.widened(tip, layer.name, builder.lanes_needed(source))
-    tips = _fork(builder, layer, tip, count)
+    beats = tip.vectors * ceil_div(tip.length, tip.lanes)
+    spec = ForkSpec(
+        name=builder.name(f"{layer.name}_fork"),
+        layer=layer.name,
+        outputs=len(layer.branches),
+        bits=tip.lanes * tip.lane_bits * builder.plan.streams,
+        beats=beats,
+    )
     delays = [_delay(branch, source) for branch in layer.branches]
     slowest = delays.index(max(delays))
-    ends = []
-    for index, (branch, start) in enumerate(zip(layer.branches, tips, strict=True)):
-        # What a branch takes later than another one waits here, and would else make that one wait. The
-        # slowest waits only for what others have under way.
-        frames = 2 * start.vectors * ceil_div(start.length, start.lanes)
-        depth = UNDER_WAY if index == slowest else max(frames, UNDER_WAY)
-        start = builder.buffered(start, layer.name, f"{layer.name}_fifo{index}", depth)
-        ends.append(_series(builder, branch, start))
-    result = layer.hand_on(source)
+    depths = [UNDER_WAY if index == slowest else max(2 * beats, UNDER_WAY) for index in range(len(delays))]
+    return [
+        builder.buffered(start, layer.name, f"{layer.name}_fifo{index}", depth)
+        for index, (start, depth) in enumerate(zip(builder.put_fork(spec, tip), depths, strict=True))
+    ]
+
+
+def join(builder: Builder, layer: Parallel, ends: list[Tip], result: Map) -> Tip:
+    """The sum of what the branches end in."""
     lanes = builder.lanes_needed(result)
     ends = [builder.widened(end, layer.name, lanes, length=result.channels) for end in ends]
     bits = signed_bits(result.low, result.high)
@@ -336,15 +354,6 @@ def _parallel(builder: Builder, layer: Parallel, tip: Tip) -> Tip:
         lane_bits=bits,
     )  # fmt: skip
     return builder.put(spec, *ends, end)
-
-
-def _fork(builder: Builder, layer: Parallel, tip: Tip, count: int) -> list[Tip]:
-    beats = tip.vectors * ceil_div(tip.length, tip.lanes)
-    spec = ForkSpec(
-        name=builder.name(f"{layer.name}_fork"), layer=layer.name, outputs=count,
-        bits=tip.lanes * tip.lane_bits * builder.plan.streams, beats=beats,
-    )  # fmt: skip
-    return builder.put_fork(spec, tip)
 
 
 def _delay(layers: tuple[Layer, ...], source: Map) -> float:

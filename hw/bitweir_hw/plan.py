@@ -18,6 +18,7 @@ __all__ = [
     "Folding",
     "Plan",
     "check_plan",
+    "least_cycles",
     "plan_for_fps",
     "plan_from_foldings",
     "plan_of_moderate_size",
@@ -175,7 +176,7 @@ def plan_for_fps(
     layers = weighted(network)
     if not layers:
         return check_plan(network, Plan(foldings=(), popcount=popcount or Popcount(), streams=streams))
-    least = _least_cycles(network)
+    least = least_cycles(network)
     if cycles < least:
         most = streams * clock / least
         why = "gives at most one frame a cycle" if least == 1 else f"needs at least {least} cycles a frame"
@@ -193,7 +194,7 @@ def plan_of_moderate_size(
     """The plan for a frame rate, or for a half, a quarter ... of it that needs no more than `MODERATE_LANES`."""
     _check_streams(streams)
     layers = weighted(network)
-    fps = min(fps, streams * clock / _least_cycles(network))
+    fps = min(fps, streams * clock / least_cycles(network))
     while True:
         plan = plan_for_fps(network, fps, clock, popcount=popcount, streams=streams)
         lanes = sum(folding.pe * folding.simd for folding in plan.foldings)
@@ -207,7 +208,7 @@ def _check_streams(streams: int) -> None:
         raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {streams}.")
 
 
-def _least_cycles(network: Network) -> int:
+def least_cycles(network: Network) -> int:
     """Cycles that a frame takes at least: a pixel of any map, and a vector of any layer, moves in one of them."""
     placed = network.placed()
     vectors = [result.pixels * layer.groups for layer, _, result in placed if isinstance(layer, Dense | Conv)]

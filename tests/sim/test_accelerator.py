@@ -21,37 +21,11 @@ from bitweir_sim.simulators import available, run_amaranth, run_cocotb
 from bitweir_sim.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.verify import expected_trace, explain
-from hypothesis import given, note, settings
+from every_beat import check_every_beat
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinds import every_kind
 from strategies import codes, dense_networks, identity_input, networks, plans, stalls
-
-
-def with_noise_in_padding(beats, pipeline, seed):
-    """The same beats with anything in the lanes that pad the last beat of a vector."""
-    stream = pipeline.input
-    lanes = stream.vector_beats * stream.lanes
-    groups = len(beats) // stream.beats
-    noise = np.random.default_rng(seed).integers(
-        0, 1 << stream.lane_bits, (groups * stream.frames, stream.vectors, lanes)
-    )
-    noise[:, :, : stream.length] = 0
-    whole = replace(stream, length=lanes)
-    return beats | pack(noise.reshape(len(noise), -1), whole)
-
-
-def check_every_beat(network, plan, frames, i_stalls, o_stalls, drain=40):
-    pipeline = lower(network, plan)
-    beats = with_noise_in_padding(pack(frames, pipeline.input), pipeline, seed=len(frames))
-    expected = expected_trace(network, pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
-    # What the source carries in the padding is its own affair.
-    expected.streams["i"] = replace(expected.streams["i"], payloads=None)
-    dut = Accelerator(pipeline, taps=True)
-    try:
-        run_amaranth(dut, beats, expected=expected, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
-    except SimulationError as error:
-        note(explain(error.difference, pipeline) if error.difference else str(error))
-        raise
 
 
 @settings(max_examples=150)
