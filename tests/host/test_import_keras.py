@@ -7,12 +7,13 @@ import json
 import re
 import zipfile
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from bitweir.importers import ModelError, load_model
+from bitweir.importers import ModelError, keras_files, keras_reader, load_model
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel
 from bitweir_sim.encoding import encode
@@ -51,13 +52,13 @@ def test_larq_network_for_mnist():
     net = load_model(DATA / "models" / "larq_tiny_conv_mnist.h5", input_scale="1")
     images, labels = mnist()
     codes = encode(net.input, (images > 127).astype(np.float32).reshape(-1, 28, 28, 1))
-    result = run(net, codes)
+    result, last = run(net, codes), net.layers[-1]
     with np.load(DATA / "golden" / "larq_tiny_conv_mnist.npz") as golden:
         assert (result.classes == golden["pred"]).all()
-        for part in np.array_split(np.arange(len(codes)), 10):
-            assert (trace(net, codes[part])["dense0"].reshape(-1, 10) == golden["acc"][part]).all()
+        assert (result.scores == last.scale * golden["acc"].astype(np.int64) + last.offset).all()
+    assert (last.scale > 0).all() and len(codes) == 10_000
     assert (result.classes == labels).mean() == pytest.approx(0.8284)
-    assert [layer.name for layer in net.layers] == "conv0 pool0 conv1 pool1 dense0 scores".split()
+    assert [layer.name for layer in net.layers] == ["conv0", "pool0", "conv1", "pool1", "dense0", "scores"]
 
 
 # ---- files made here
@@ -301,6 +302,18 @@ LAYERS = {
 }
 
 
+@pytest.fixture
+def in_process(monkeypatch):
+    """Without a process for each file, which takes longer than the import of a small network."""
+
+    def read(path: Path, size: int, weights: bytes | None = None):
+        out = io.BytesIO()
+        keras_reader.dump(str(path) if weights is None else io.BytesIO(weights), 1 << 24, out)
+        return keras_files._contents(out.getvalue())
+
+    monkeypatch.setattr(keras_files, "_hdf5", read)
+
+
 def pixels(shape, frames: int = 30, top: int = 16) -> np.ndarray:
     rng = np.random.default_rng(1)
     bright = rng.integers(0, top, (frames, *(1 for _ in shape)))
@@ -393,6 +406,7 @@ def title(spec) -> str:
     return spec if isinstance(spec, str) else "-".join(map(str, (spec["class_name"], *spec["config"].values())))
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("spec", INPUT_SPECS, ids=title)
 def test_quantisers_of_inputs(tmp_path, spec):
     """Zeros around the map are zeros whatever the quantiser; integers of batch norms meet ties exactly."""
@@ -413,6 +427,7 @@ def test_quantisers_of_inputs(tmp_path, spec):
         assert net.layers[0].output.bits == INPUTS[spec]
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("spec", KERNEL_SPECS, ids=title)
 def test_quantisers_of_kernels(tmp_path, spec):
     model = Model(seed=2)
@@ -444,6 +459,7 @@ def test_kernels_saved_in_the_quantized_scope(tmp_path):
     assert (nets[0].layers[0].thresholds == nets[1].layers[0].thresholds).all()
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0])
 @pytest.mark.parametrize("kind", ["QuantDepthwiseConv2D", "QuantSeparableConv2D"])
 def test_depthwise_and_separable(tmp_path, kind, value):
@@ -599,9 +615,9 @@ def test_a_layer_that_is_called_twice(tmp_path):
     assert (run(net, encode(net.input, x)).scores == model.reference(x)).all()
 
 
-@settings(DRAWN, max_examples=60)
+@settings(DRAWN, max_examples=100)
 @given(data=st.data())
-def test_drawn_convolutions(tmp_path, data):
+def test_drawn_convolutions(tmp_path, in_process, data):
     """Any window, padding and quantiser of two convolutions."""
     draw = data.draw
     model = Model((draw(st.integers(4, 9)), draw(st.integers(4, 9)), draw(st.integers(1, 3))), draw(st.integers(0, 99)))
@@ -630,3 +646,436 @@ def test_drawn_convolutions(tmp_path, data):
     model.head(rows * columns * channels)
     model.reference(pixels(model.shape), calibrate=True)
     agree(model, tmp_path / draw(st.sampled_from(["m.h5", "m.keras"])), varied=False)
+
+
+# ---- what is refused
+
+
+def first(model: Model, **config) -> None:
+    model.conv(C, 4, 3, 3, name="first", **config)
+    model.norm(4)
+
+
+def after_first(kind: str, **config):
+    def build(model: Model) -> None:
+        first(model)
+        model(kind, name="it", **config)
+        model.head(5 * 4 * 4)
+
+    return build
+
+
+def a_convolution(**config):
+    def build(model: Model) -> None:
+        first(model)
+        model.conv(4, 2, 3, 3, name="it", **{"input_quantizer": "ste_sign", **config})
+        model.head(3 * 2 * 2)
+
+    return build
+
+
+def a_dense_layer(kernel, **config):
+    def build(model: Model) -> None:
+        first(model)
+        model.head(5 * 4 * 4)
+        weights = {"kernel": np.asarray(kernel, np.float32)}
+        model("Dense", name="it", weights=weights, **{"use_bias": False, "input_quantizer": "ste_sign", **config})
+
+    return build
+
+
+def two_borders(model: Model) -> None:
+    first(model)
+    model("SteSign")
+    model("ZeroPadding2D", padding=[[1, 1], [1, 1]])
+    model.conv(4, 2, 3, 3, padding="same", pad_values=1.0, name="it")
+    model.head(7 * 6 * 2)
+
+
+REFUSED = {
+    "Layer QuantConv2D 'first' must have the data_format 'channels_last', not 'channels_first': build the model with "
+    "channels last and load its weights there.": lambda model: first(model, data_format="channels_first"),
+    "Layer QuantConv2D 'first' must compute in float32, not 'mixed_float16': save the model as float32.": (
+        lambda model: first(model, dtype={"class_name": "Policy", "config": {"name": "mixed_float16"}})
+    ),
+    "Layer Lambda 'it' holds Python code, which is never run: replace it by layers.": after_first("Lambda"),
+    "Layer Concatenate 'it' joins branches, which the integer network cannot: use Add.": after_first("Concatenate"),
+    "Layer Conv2DTranspose 'it' is of a class that is not supported: replace it in the model.": after_first(
+        "Conv2DTranspose"
+    ),
+    "Layer Sequential 'it' must not be a model itself: call its layers in the outer model.": after_first("Sequential"),
+    "Layer Activation 'it' cannot be folded: its activation 'swish' is not supported: use relu, hard_tanh or a "
+    "quantiser of Larq, or softmax at the end.": after_first("Activation", activation="swish"),
+    "Layer LeakyReLU 'it' cannot be folded: its slope must be 0 or more, not -0.5: only functions that rise fold into "
+    "thresholds.": after_first("LeakyReLU", alpha=-0.5),
+    "Layer ReLU 'it' cannot be folded: its threshold must be 0.": after_first("ReLU", threshold=1.0),
+    "Layer Reshape 'it' cannot be folded: its target_shape [7, -1] must have as many elements as the frame of shape "
+    "(5, 4, 4).": after_first("Reshape", target_shape=[7, -1]),
+    "Layer AveragePooling2D 'it' must average without padding, because windows at the edge would hold fewer values; "
+    "its pads are [0, 0, 1, 0].": after_first("AveragePooling2D", pool_size=[2, 2], padding="same"),
+    "Layer MaxPooling2D 'it' cannot be folded: its window [9, 9] must fit into the map of [5, 4].": after_first(
+        "MaxPooling2D", pool_size=[9, 9]
+    ),
+    "Layer MaxPooling2D 'it' cannot be folded: its pool_size must be two whole numbers of 1 or more, not '[0, 2]'.": (
+        after_first("MaxPooling2D", pool_size=[0, 2])
+    ),
+    "Layer BatchNormalization 'it' cannot be folded: its axis must be that of the channels, the last, not '1'.": (
+        after_first("BatchNormalization", axis=[1])
+    ),
+    "Layer BatchNormalization 'it' needs a weight 'gamma', which the file does not hold: its configuration and its "
+    "weights are of different models.": after_first("BatchNormalization"),
+    "Layer Add 'it' cannot be folded: it must add two values or more, not 1.": after_first("Add"),
+    "Layer Rescaling 'it' cannot be folded: its scale must be a finite number, not 'None'.": after_first("Rescaling"),
+    "Layer Softmax 'it' cannot be folded: its softmax must take one vector of scores, not frames of shape (5, 4, 4).": (
+        after_first("Softmax")
+    ),
+    "Layer QuantConv2D 'it' must take quantised activations, but the sums of conv0 arrive unquantised: put a sign "
+    "between the two layers.": a_convolution(input_quantizer=None),
+    "Layer QuantConv2D 'it' cannot be folded: its input_quantizer magnitude_aware_sign takes a scale from all values "
+    "of a batch, which hardware never has: use it for kernels only, and ste_sign for inputs.": a_convolution(
+        input_quantizer="magnitude_aware_sign"
+    ),
+    "Layer QuantConv2D 'it' cannot be folded: its quantiser 'mine' is none of Larq's: use ste_sign, ste_tern or "
+    "dorefa_quantizer.": a_convolution(kernel_quantizer="mine"),
+    "Layer QuantConv2D 'it' cannot be folded: its quantiser 'DoReFa' must have a k_bit of 1 to 8 for activations or "
+    "weights, not '9' for 'activations'.": a_convolution(input_quantizer=larq("DoReFa", k_bit=9)),
+    "Layer QuantConv2D 'it' cannot be folded: its dilation_rate must be 1: dilated windows are not supported.": (
+        a_convolution(dilation_rate=[2, 2])
+    ),
+    "Layer QuantConv2D 'it' cannot be folded: its padding must be 'same' or 'valid', not 'causal'.": a_convolution(
+        padding="causal"
+    ),
+    "Layer QuantConv2D 'it' pads with 0.5, which no code of its input means: pad with a value that the quantiser "
+    "before it can have, or not at all.": a_convolution(padding="same", pad_values=0.5),
+    "Layer QuantConv2D 'it' must divide 4 channels into 3 groups": a_convolution(groups=3),
+    "Layer QuantConv2D 'it' cannot be folded: it must not pad with 1 a map that has a border of 0.": two_borders,
+    "Layer Dense 'it' must have quantised weights, but it holds floating point numbers of 2 sizes and has no "
+    "kernel_quantizer: use the layer of Larq with one, or make the weights whole multiples of one scale.": (
+        a_dense_layer([[1], [2**0.5], [1], [1], [1]])
+    ),
+    "Layer Dense 'it' must have finite numbers as weights": a_dense_layer([[np.nan]] * 5),
+    "Layer Dense 'it' cannot be folded: its weights must be finite": a_dense_layer(
+        [[np.inf]] * 5, kernel_quantizer="ste_sign"
+    ),
+    "Layer Dense 'it' must multiply frames of shape (3,), not (5,)": a_dense_layer([[1.0]] * 3),
+    "After the last layer only an affine map may follow, not a clip: it makes ties.": a_dense_layer(
+        [[1.0, 1]] * 5, activation="relu"
+    ),
+    "Layer QuantDense 'it' must not follow Softmax 'end', which ends a network: remove one of the two.": lambda model: (
+        first(model), model.head(80), model("Softmax", name="end"), model("QuantDense", name="it")
+    ),
+    "The output of the model must be the scores of a last layer": lambda model: model("SteSign"),
+}  # fmt: skip
+
+
+def says(text: str):
+    return pytest.raises(ModelError, match=f"^{re.escape(text)}")
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_models_that_are_refused(tmp_path, in_process, text):
+    model = Model()
+    REFUSED[text](model)
+    with says(text):
+        load_model(model.save(tmp_path / "m.h5"), input_scale="1")
+
+
+def test_a_first_layer_of_many_bits_asks_what_a_pixel_is(tmp_path):
+    model = Model()
+    first(model)
+    with says("Layer QuantConv2D 'first' takes the input of the model as it is, without a quantiser: say what a pixel"):
+        load_model(model.save(tmp_path / "m.h5"))
+
+
+def small() -> Model:
+    model = Model((3, 3, 1))
+    model.conv(1, 2, 2, 2, name="conv")
+    x = model("SteSign", name="sign")
+    y = model.conv(2, 2, 1, 1, name="point")
+    model("Add", x, y, name="sum")
+    model.norm(2)
+    model.head(8, 3)
+    model("Softmax", name="end")
+    return model
+
+
+def changed(path: Path, change, style="keras2") -> Path:
+    model = small()
+    config = model.config(style)
+    entries = {entry["name"]: entry for entry in config["config"]["layers"]}
+    change(config, entries)
+    return model.save(path, config=config)
+
+
+def put(name: str, value):
+    return lambda config, entries: entries[name].update(inbound_nodes=value)
+
+
+def model_with(**options):
+    return lambda config, entries: config["config"].update(options)
+
+
+def layer_with(layer: str, **options):
+    return lambda config, entries: entries[layer]["config"].update(options)
+
+
+GRAPHS = {
+    "The model must be Sequential or Functional, not 'Mine': build it from layers": lambda config, entries: (
+        config.update(class_name="Mine")
+    ),
+    "The model must have no cycle, but layer SteSign 'sign' depends on itself.": put("sign", [[["sum", 0, 0, {}]]]),
+    "Layer SteSign 'sign' needs 'gone', which nothing makes.": put("sign", [[["gone", 0, 0, {}]]]),
+    "Layer SteSign 'sign' must take the results of other layers, and nothing else.": put("sign", [[["conv", 0, 1]]]),
+    "Layer SteSign 'sign' must say which layers it follows: the file is damaged.": put("sign", None),
+    "Layer SteSign 'sign' must take the result of one layer, not of 2.": put(
+        "sign", [[["conv", 0, 0], ["conv", 0, 0]]]
+    ),
+    "The model must have one output, not 2: save the scores alone.": model_with(
+        output_layers=[["end", 0, 0], ["sum", 0, 0]]
+    ),
+    "The model must have one input, not 2: join the inputs.": model_with(input_layers=[["a", 0, 0], ["b", 0, 0]]),
+    "The output 'gone' of the model must be made by a layer": model_with(output_layers=[["gone", 0, 0]]),
+    "The input 'conv' of the model must be an InputLayer": model_with(input_layers=[["conv", 0, 0]]),
+    "The configuration of the model must name layers as its input_layers": model_with(input_layers=3),
+    "Layer InputLayer 'inputlayer_0' must have a batch axis and fixed positive sizes after it, not the shape "
+    "'[None, None, 3, 1]': build the model with a fixed input shape.": layer_with(
+        "inputlayer_0", batch_input_shape=[None, None, 3, 1]
+    ),
+    "Layer InputLayer 'inputlayer_0' must have at most 1048576 elements": layer_with(
+        "inputlayer_0", batch_input_shape=[None, 1 << 20, 1 << 20, 1]
+    ),
+    "Layer SteSign 'conv' must have a name of its own, but two layers have this one.": layer_with("sign", name="conv"),
+    "The configuration of the model must list 1 to 4096 layers.": model_with(layers=[]),
+    "Layer 1 of the configuration must have a class, a name and a configuration.": lambda config, entries: entries[
+        "conv"
+    ].pop("config"),
+}
+
+
+@pytest.mark.parametrize("text", GRAPHS)
+def test_graphs_that_are_refused(tmp_path, in_process, text):
+    with says(text):
+        load_model(changed(tmp_path / "m.h5", GRAPHS[text]), input_scale="1")
+
+
+def test_names_of_the_file_do_not_reach_messages_raw(tmp_path, in_process):
+    model = Model()
+    model("\x1b[31mFoo\n<b>", name="\x1b[31m" * 50)
+    with pytest.raises(ModelError) as caught:
+        load_model(model.save(tmp_path / "m.h5"))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 700
+
+
+# ---- hostile files
+
+
+@pytest.mark.parametrize("suffix", ["h5", "hdf5", "keras"])
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x89HDF\r\n\x1a\n" * 9, b"PK\5\6" + bytes(18)])
+def test_garbage(tmp_path, suffix, content):
+    path = tmp_path / f"m.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"^Model file .*m\.(h5|hdf5|keras)' (is no|must hold) .*: save it .*\.$"):
+        load_model(path)
+
+
+def test_weights_alone(tmp_path):
+    path = small().save(tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        del file.attrs["model_config"]
+    with pytest.raises(ModelError, match=r"must hold a whole model, .*: save it with model\.save, not with "):
+        load_model(path)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000, '{"class_name": ' + "9" * 5000 + "}"])
+def test_damaged_configurations(tmp_path, text):
+    path = small().save(tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = text
+    with pytest.raises(ModelError, match=r"has a damaged configuration: save it again\.$"):
+        load_model(path)
+
+
+KERNEL = "model_weights/conv/conv/kernel:0"
+
+
+def soft_link(file, folder):
+    file[KERNEL] = h5py.SoftLink("/model_weights/point/point/kernel:0")
+
+
+def external_link(file, folder):
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["x"] = np.ones((2, 2, 1, 2), np.float32)
+    file[KERNEL] = h5py.ExternalLink("other.h5", "/x")
+
+
+def external_storage(file, folder):
+    (folder / "secret").write_bytes(bytes(32))
+    file.create_dataset(KERNEL, (2, 2, 1, 2), "f4", external=[(str(folder / "secret"), 0, 32)])
+
+
+def virtual(file, folder):
+    external_link(file, folder)
+    del file[KERNEL]
+    layout = h5py.VirtualLayout((2, 2, 1, 2), "f4")
+    layout[:] = h5py.VirtualSource(str(folder / "other.h5"), "x", (2, 2, 1, 2))
+    file.create_virtual_dataset(KERNEL, layout)
+
+
+def references(file, folder):
+    file.create_dataset(KERNEL, data=[file.ref] * 8, dtype=h5py.ref_dtype)
+
+
+def huge(file, folder):
+    file.create_dataset(KERNEL, (1 << 20, 1 << 20, 1, 2), "f4", chunks=(64, 64, 1, 2))
+
+
+def bomb(file, folder):
+    file.create_dataset(KERNEL, data=np.zeros((1 << 11, 1 << 11), np.float32), compression="gzip")
+
+
+def group(file, folder):
+    file.create_group(KERNEL)
+
+
+HOSTILE = {
+    soft_link: "must have its weight '{}' in the file itself, not behind a link: save the model again.",
+    external_link: "must have its weight '{}' in the file itself, not behind a link: save the model again.",
+    external_storage: "must have its weight '{}' in the file itself, not in another: save the model again.",
+    virtual: "must have its weight '{}' in the file itself, not in another: save the model again.",
+    references: "must have plain numbers as weight '{}', not 'object'.",
+    huge: "must leave the model at most 268435456 numbers in 8 axes; its weight '{}' has the shape "
+    "(1048576, 1048576, 1, 2).",
+    bomb: "has a weight '{}' of shape (2048, 2048), of which the file holds ",
+    group: "needs the weight '{}', which the file does not hold: save the model again.",
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_data_sets_that_are_refused(tmp_path, how):
+    path = small().save(tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        del file[KERNEL]
+        how(file, tmp_path)
+    with says("Layer QuantConv2D 'conv' " + HOSTILE[how].format(KERNEL)):
+        load_model(path, input_scale="1")
+
+
+def test_groups_inside_themselves(tmp_path):
+    path = small().save(tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        for name in "abc":
+            file[f"model_weights/{name}"] = file["model_weights"]
+    with pytest.raises(ModelError, match=r"is no Keras file, or it is damaged: save it again\.$"):
+        load_model(path)
+
+
+def test_a_library_that_hangs_is_ended(tmp_path, monkeypatch):
+    """An object of size 0 in the global heap, where long texts lie: HDF5 may never pass it."""
+    path = small().save(tmp_path / "m.h5")
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL") + 16
+    content[heap + 8 : heap + 16] = b"\xf0" + b"\xff" * 7  # the size of the first object, as a step back
+    path.write_bytes(bytes(content))
+    monkeypatch.setattr(keras_files, "_PATIENCE", 3.0)
+    with pytest.raises(
+        ModelError,
+        match=r"(readable within 3 s, but the HDF5 library .*|is no Keras file, or it is damaged): .*again\.$",
+    ):
+        load_model(path)
+
+
+def with_members(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "."), content)
+    return path
+
+
+def test_archives_that_are_refused(tmp_path):
+    path = tmp_path / "m.keras"
+    with pytest.raises(ModelError, match=r"must hold config\.json and model\.weights\.h5: save it with model\.save\.$"):
+        load_model(with_members(path, config__json=b"{}"))
+    with says(
+        "The member config.json of the file must have at most 16777216 bytes and grow at most 64 times when it is "
+    ):
+        load_model(with_members(path, config__json=bytes(1 << 25), model__weights__h5=b""))
+    with says("The member model.weights.h5 of the file must have at most 1073741824 bytes and grow at most 64 times"):
+        load_model(with_members(path, config__json=b"{}", model__weights__h5=bytes(1 << 24)))
+    many = {f"f{number}": b"" for number in range(30_000)}
+    with pytest.raises(ModelError, match=r"is no \.keras file, or it is damaged: save it again\.$"):
+        load_model(with_members(path, config__json=b"{}", **many))
+
+
+def test_nothing_is_written_beside_an_archive(tmp_path):
+    path = small().save(tmp_path / "m.keras")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../evil", "x")
+    with pytest.raises(ModelError, match="pixel"):
+        load_model(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m.keras"]
+
+
+def test_more_weights_than_a_layer_has(tmp_path, in_process):
+    model = small()
+    model.layers[1][3]["other"] = np.ones(2, np.float32)
+    with says("Layer QuantConv2D 'conv' has a weight 'other' that such a layer does not use."):
+        load_model(model.save(tmp_path / "m.h5", "keras2"), input_scale="1")
+    with says("Layer QuantConv2D 'conv' must have 1 weights in the file, but it holds more of them."):
+        load_model(model.save(tmp_path / "m.keras", "keras3"), input_scale="1")
+
+
+def expect_network_or_sentence(path: Path) -> None:
+    try:
+        load_model(path, input_scale="1")
+    except BitweirError as error:
+        text = str(error)
+        assert text[0].isupper() and text.endswith(".") and text.isprintable() and len(text) < 700
+
+
+@settings(DRAWN, max_examples=25)
+@given(data=st.data())
+def test_mutated_bytes_end_in_a_network_or_a_sentence(tmp_path, monkeypatch, data):
+    monkeypatch.setattr(keras_files, "_PATIENCE", 3.0)
+    path = small().save(tmp_path / "m.h5", "keras2")
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        if data.draw(st.booleans()):
+            content[at] = data.draw(st.integers(0, 255))
+        else:
+            del content[at : at + data.draw(st.integers(1, 20))]
+    path.write_bytes(bytes(content))
+    expect_network_or_sentence(path)
+
+
+JUNK = [
+    None, True, -1, 0, 3, 1e30, float("nan"), 10**30, "x", [], {}, [1], [0, 0], "softmax", "same", 65536,
+    larq("SteTern"),
+]  # fmt: skip
+
+
+def places(value, path=()):
+    """Paths to everything inside a configuration."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+@settings(DRAWN, max_examples=100)
+@given(data=st.data())
+def test_mutated_configurations_end_in_a_network_or_a_sentence(tmp_path, in_process, data):
+    model = small()
+    config = model.config(data.draw(st.sampled_from(["sequential", "keras2", "keras3"])))
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(config)) or [()]))
+        if not path:
+            break
+        holder = config
+        for key in path[:-1]:
+            holder = holder[key]
+        if data.draw(st.booleans()):
+            holder[path[-1]] = deepcopy(data.draw(st.sampled_from(JUNK)))
+        else:
+            del holder[path[-1]]
+    expect_network_or_sentence(model.save(tmp_path / "m.h5", config=config or {"x": 1}))

@@ -165,11 +165,13 @@ def _bipolar(node: Node, opset: int, x: Array, scale: Array) -> Array:
 
 
 def quant_range(node: Node, bits: Array) -> tuple[int, int]:
-    """Lowest and highest integer of a Quant node."""
+    """Lowest and highest integer of a Quant node; -1 and 0 stand for -1 and +1, which one signed bit means."""
     if bits.size != 1 or not 1 <= float(bits.reshape(-1)[0]) <= 32 or float(bits.reshape(-1)[0]) % 1:
         raise ModelError("its bit width must be one whole number from 1 to 32")
     width, signed = int(bits.reshape(-1)[0]), bool(node.attributes["signed"])
     narrow = int(bool(node.attributes["narrow"]))
+    if width == 1 and signed:
+        return -1, 0  # the qonnx executor's rule, whatever narrow says
     return (-(1 << width - 1) + narrow, (1 << width - 1) - 1) if signed else (0, (1 << width) - 1 - narrow)
 
 
@@ -189,7 +191,7 @@ def quantise_array(node: Node, opset: int, x: Array, scale: Array, zero: Array, 
     """What a Quant node makes of a constant."""
     low, high = quant_range(node, bits)
     if (low, high) == (-1, 0):
-        return _bipolar(node, opset, x, scale)  # the qonnx executor's rule for one signed bit
+        return np.asarray((np.where(x / scale + zero >= 0, 1, -1).astype(x.dtype) - zero) * scale)
     rounding = _ROUND[str(node.attributes.get("rounding_mode", "ROUND")).upper()]
     return np.asarray((np.clip(rounding(x / scale + zero), low, high) - zero) * scale)
 

@@ -7,7 +7,7 @@ what does not change the result: copies, the detach trick of training, and nodes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,11 @@ def load(path: Path) -> Graph:
         raise ModelError(
             f"Model file {shown_path(path)} is no ONNX file, or it is damaged: export the model again."
         ) from error
+    if not _is_text(model):
+        raise ModelError(
+            f"Model file {shown_path(path)} is damaged: its names must be UTF-8 text, and some are not: "
+            "export the model again."
+        )
     proto = model.graph
     if not proto.node or not proto.output:
         raise ModelError(
@@ -110,6 +115,21 @@ def load(path: Path) -> Graph:
         return read_tensor(tensors[name], path.parent) if name in tensors else None
 
     return Graph(tuple(nodes), _input(proto, nodes, tensors), output, opset, tensor)
+
+
+def _is_text(message: Any) -> bool:
+    """Whether all strings are strings: protocol buffers hand out those that are not UTF-8 as bytes."""
+    open_ones = [message]
+    while open_ones:
+        for entry, value in open_ones.pop().ListFields():
+            if entry.type not in (entry.TYPE_STRING, entry.TYPE_MESSAGE):
+                continue
+            values = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]
+            if entry.type == entry.TYPE_MESSAGE:
+                open_ones.extend(values)
+            elif any(isinstance(text, bytes) for text in values):
+                return False
+    return True
 
 
 def _node(proto: Any, folder: Path) -> Node:

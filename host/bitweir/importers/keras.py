@@ -10,7 +10,7 @@ from bitweir_hw.network import Network
 
 from .errors import ModelError, shown, shown_path
 from .inputs import InputRange, input_range
-from .keras_files import KerasFile, open_keras
+from .keras_files import KerasFile, read_keras
 from .keras_graph import Call, KerasGraph, Key, graph_of
 from .keras_job import Job
 from .keras_rules import AFTER_END, KERAS_RULES, Value
@@ -50,15 +50,13 @@ def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Networ
         Names the layer that cannot become integers exactly, why, and what helps.
     """
     try:
-        network = open_keras(path, lambda file: _network(file, numbers, name))
+        return _network(read_keras(path), numbers, name)
     except BitweirError:
         raise
     except Exception as error:  # whatever lies in a damaged file
         raise ModelError(
             f"Model file {shown_path(path)} is damaged: {_reason(error)}. Save the model again."
         ) from error
-    assert isinstance(network, Network)
-    return network
 
 
 def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
@@ -73,7 +71,6 @@ def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
             return _walked(file, graph, numbers or _declared(graph), name, fraction_bits)
         except TooWide as error:
             fraction_bits -= error.excess
-            file.restart()
     raise ModelError(
         f"The shortcuts of the model must fit 32 bits with {_LEAST_BITS} fraction bits, but their values are too "
         "large: scale them down by a batch norm."

@@ -1,67 +1,87 @@
-"""Keras files, read without trust: HDF5 and zip, without TensorFlow, and nothing is ever written to disk.
+"""Keras files, read without trust and without TensorFlow; nothing is ever written to disk.
 
 ``.h5`` holds the configuration in an attribute and the weights under the names of their layers. ``.keras`` is
 a zip archive of a configuration and an HDF5 file in which layers are numbered by their class.
-
-Sizes are checked before anything is read. Links that lead out of a group, virtual and external data sets, and
-object references are not followed.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import zipfile
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ModelError, shown, shown_path
 from .tensors import MAX_ELEMENTS, MAX_FILE, regular_file
 
-__all__ = ["KerasFile", "open_keras", "snake_case"]
+__all__ = ["KerasFile", "read_keras", "snake_case"]
 
 #: Bytes of a configuration; the deepest networks have some hundred thousand.
 _MAX_CONFIG = 1 << 24
 #: Bytes of the directory of a zip archive; three members are of interest.
 _MAX_DIRECTORY = 1 << 20
-#: Names in an attribute, and parts of a path.
-_MAX_NAMES, _MAX_PARTS = 1 << 12, 32
-#: Compressed data above this size may not grow more than this many times.
+#: Members above this size may not grow more than this many times when they are unpacked.
 _SMALL, _MAX_GROWTH = 1 << 20, 64
+#: Seconds that reading may take, and bytes a second that it reads at least.
+_PATIENCE, _SPEED = 30.0, 1 << 24
+
+Floats = NDArray[np.float32]
 
 
-class KerasFile(ABC):
-    """An open file.
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What `keras_reader` finds in an HDF5 file.
+
+    Parameters
+    ----------
+    config : str or None
+        Attribute ``model_config``.
+    names : mapping
+        The weight names of each group, by its path.
+    shapes : mapping
+        Of each data set, by its path.
+    problems : mapping
+        Why data sets were not read: a word, and what is to tell.
+    arrays : mapping
+        All others.
+    """
+
+    config: str | None
+    names: Mapping[str, list[str]]
+    shapes: Mapping[str, tuple[int, ...]]
+    problems: Mapping[str, tuple[str, str]]
+    arrays: Mapping[str, Floats] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class KerasFile:
+    """A model as the file has it.
 
     Parameters
     ----------
     config : dict
         Of the whole model.
-    root : h5py.Group
-        Below which weights are.
+    contents : Contents
+    archive : bool
+        It is a ``.keras`` file.
     """
 
-    def __init__(self, config: dict[str, Any], root: h5py.Group) -> None:
-        self.config = config
-        self._root = root
-        self._elements = 0
+    config: dict[str, Any]
+    contents: Contents
+    archive: bool
 
-    def restart(self) -> None:
-        """Forget how much was read, before all of it is read once more."""
-        self._elements = 0
-
-    @abstractmethod
-    def arrays(
-        self, label: str, layer: str, place: str, names: Sequence[tuple[str, ...]]
-    ) -> dict[str, NDArray[np.float32]]:
+    def arrays(self, label: str, layer: str, place: str, names: Sequence[tuple[str, ...]]) -> dict[str, Floats]:
         """The weights of a layer by their first name.
 
         Parameters
@@ -80,45 +100,18 @@ class KerasFile(ABC):
         ModelError
             They are not all there, or may not be read.
         """
-
-    def _array(self, label: str, where: h5py.Group, path: str) -> NDArray[np.float32]:
-        """The data set at a path, as float32 as Keras computes with it."""
-        data = _followed(where, path)
-        if not isinstance(data, h5py.Dataset):
-            raise ModelError(
-                f"Layer {label} needs the weight {shown(path)}, which the file does not hold: save it again."
-            )
-        if data.is_virtual or data.external:
-            raise ModelError(f"Layer {label} must have the weight {shown(path)} inside the file: save the model again.")
-        shape, dtype = data.shape, data.dtype
-        if dtype.kind not in "fiu" or dtype.itemsize > 8 or shape is None:
-            raise ModelError(f"Layer {label} must have plain numbers as weight {shown(path)}, not {shown(dtype)}.")
-        self._elements += prod(shape)
-        if len(shape) > 8 or self._elements > MAX_ELEMENTS:
-            raise ModelError(
-                f"Layer {label} must have weights of moderate size, at most {MAX_ELEMENTS} elements in the whole "
-                f"model, not {shape} for {shown(path)}."
-            )
-        size, stored = data.nbytes, data.id.get_storage_size()
-        if (size and not stored) or (size > _SMALL and size > _MAX_GROWTH * stored):
-            raise ModelError(
-                f"Layer {label} has a weight {shown(path)} of {size} bytes, of which the file holds {stored}: "
-                "save the model again, without compression."
-            )
-        return np.asarray(data[()]).astype(np.float32)
-
-
-class _H5(KerasFile):
-    """An ``.h5`` file of ``model.save``."""
-
-    def arrays(
-        self, label: str, layer: str, place: str, names: Sequence[tuple[str, ...]]
-    ) -> dict[str, NDArray[np.float32]]:
-        group = _followed(self._root, layer)
-        if not isinstance(group, h5py.Group):
+        if self.archive:
+            base = f"layers/{place}/vars"
+            if f"{base}/{len(names)}" in self.contents.shapes:
+                raise ModelError(
+                    f"Layer {label} must have {len(names)} weights in the file, but it holds more of them."
+                )
+            return {choices[0]: self._array(label, f"{base}/{index}") for index, choices in enumerate(names)}
+        base = _plain(f"model_weights/{layer}")
+        if base not in self.contents.names:
             raise ModelError(f"Layer {label} has no weights in the file: save the whole model again, with model.save.")
         # Paths end as in 'dense/kernel:0'.
-        paths = {path.split("/")[-1].split(":")[0]: path for path in _names(group, "weight_names")}
+        paths = {path.split("/")[-1].split(":")[0]: path for path in self.contents.names[base]}
         found = {}
         for choices in names:
             path = next((paths.pop(name) for name in choices if name in paths), None)
@@ -127,49 +120,51 @@ class _H5(KerasFile):
                     f"Layer {label} needs a weight {shown(choices[0])}, which the file does not hold: its "
                     "configuration and its weights are of different models."
                 )
-            found[choices[0]] = self._array(label, group, path)
+            found[choices[0]] = self._array(label, _plain(f"{base}/{path}"))
         if paths:
             raise ModelError(f"Layer {label} has a weight {shown(min(paths))} that such a layer does not use.")
         return found
 
+    def _array(self, label: str, path: str) -> Floats:
+        """The numbers of a data set, as float32 as Keras computes with them."""
+        contents, name = self.contents, shown(path)
+        if path in contents.arrays:
+            return contents.arrays[path]
+        problem, detail = contents.problems.get(path, ("", ""))
+        shape = contents.shapes.get(path, ())
+        raise ModelError(
+            f"Layer {label} "
+            + {
+                "growth": f"has a weight {name} of shape {shape}, of which the file holds {detail} bytes: save the "
+                "model again, without compression.",
+                "link": f"must have its weight {name} in the file itself, not behind a link: save the model again.",
+                "outside": f"must have its weight {name} in the file itself, not in another: save the model again.",
+                "size": f"must leave the model at most {MAX_ELEMENTS} numbers in 8 axes; its weight {name} has the "
+                f"shape {shape}.",
+                "type": f"must have plain numbers as weight {name}, not {shown(detail)}.",
+            }.get(problem, f"needs the weight {name}, which the file does not hold: save the model again.")
+        )
 
-class _Archive(KerasFile):
-    """A ``.keras`` file."""
 
-    def arrays(
-        self, label: str, layer: str, place: str, names: Sequence[tuple[str, ...]]
-    ) -> dict[str, NDArray[np.float32]]:
-        found = {
-            choices[0]: self._array(label, self._root, f"layers/{place}/vars/{index}")
-            for index, choices in enumerate(names)
-        }
-        if _followed(self._root, f"layers/{place}/vars/{len(names)}") is not None:
-            raise ModelError(f"Layer {label} must have {len(names)} weights in the file, but it holds more of them.")
-        return found
-
-
-def open_keras(path: Path, use: Callable[[KerasFile], Any]) -> Any:
-    """What `use` makes of a file, which is open meanwhile.
+def read_keras(path: Path) -> KerasFile:
+    """Configuration and weights of a file.
 
     Raises
     ------
     ModelError
-        It is no Keras file, or holds no model.
+        It is no Keras file, or holds no whole model.
     """
-    regular_file(path, "Model file")
+    size = regular_file(path, "Model file")
     if path.suffix.lower() == ".keras":
         text, weights = _members(path)
-        with _hdf5(io.BytesIO(weights), path) as file:
-            return use(_Archive(_parsed(text, path), file))
-    with _hdf5(path, path) as file:
-        config = _attribute(file, "model_config")
-        root = _followed(file, "model_weights")
-        if not isinstance(config, str) or not isinstance(root, h5py.Group):
-            raise ModelError(
-                f"Model file {shown_path(path)} must hold a whole model, but it has no model_config or no "
-                "model_weights: save it with model.save, not with save_weights."
-            )
-        return use(_H5(_parsed(config, path), root))
+        return KerasFile(_parsed(text, path), _hdf5(path, size, weights), archive=True)
+    contents = _hdf5(path, size)
+    if contents.config is None or not contents.names:
+        raise ModelError(
+            f"Model file {shown_path(path)} must hold a whole model, but it has no model_config or no "
+            "model_weights: save it with model.save, not with save_weights."
+        )
+    return KerasFile(_parsed(contents.config, path), contents, archive=False)
 
 
 def snake_case(name: str) -> str:
@@ -178,12 +173,9 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _hdf5(source: Path | io.BytesIO, path: Path) -> h5py.File:
-    try:
-        # Without a lock, files on read-only volumes open too.
-        return h5py.File(source, "r", locking=False)
-    except Exception as error:  # whatever the library says about hostile bytes
-        raise ModelError(f"Model file {shown_path(path)} is no Keras file, or it is damaged: save it again.") from error
+def _plain(path: str) -> str:
+    """A path as the reader writes it."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _parsed(text: str | bytes, path: Path) -> dict[str, Any]:
@@ -199,54 +191,41 @@ def _parsed(text: str | bytes, path: Path) -> dict[str, Any]:
 # ---- HDF5
 
 
-def _followed(group: h5py.Group, path: str) -> Any:
-    """What lies at a path, by hard links alone; None where there is nothing."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if len(parts) > _MAX_PARTS or "\0" in path:
-        return None
-    place: Any = group
-    for part in parts:
-        if not isinstance(place, h5py.Group):
-            return None
-        link = place.get(part, getlink=True)
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise ModelError(f"The file must hold {shown(path)} itself, not a link to it: save the model again.")
-        place = place[part]
-    return place
+def _hdf5(path: Path, size: int, weights: bytes | None = None) -> Contents:
+    """What the HDF5 file at a path, or the one in memory, holds."""
+    source = str(path.absolute()) if weights is None else "-"
+    program = Path(__file__).with_name("keras_reader.py")
+    patience = _PATIENCE + size / _SPEED
+    try:
+        done = subprocess.run(
+            # Isolated from the folder it runs in; the reader needs no threads, which take address space.
+            [sys.executable, "-I", str(program), str(MAX_ELEMENTS), source],
+            input=weights if weights is not None else b"", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=patience, check=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )  # fmt: skip
+        return _contents(done.stdout)
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(
+            f"Model file {shown_path(path)} must be readable within {patience:.0f} s, but the HDF5 library does not "
+            "come to an end: it is damaged, save it again."
+        ) from error
+    except (subprocess.CalledProcessError, ValueError) as error:  # whatever the library does to hostile bytes
+        raise ModelError(f"Model file {shown_path(path)} is no Keras file, or it is damaged: save it again.") from error
 
 
-def _attribute(holder: h5py.Group, name: str) -> str | list[str] | None:
-    """A text or a list of texts; None where there is none of moderate size."""
-    if name not in holder.attrs:
-        return None
-    kind = holder.attrs.get_id(name)
-    if kind.shape == (0,):
-        return []  # Keras stores an empty list as numbers
-    if len(kind.shape) > 1 or prod(kind.shape) > _MAX_NAMES or h5py.check_string_dtype(kind.dtype) is None:
-        return None
-    if prod(kind.shape) * kind.dtype.itemsize > _MAX_CONFIG:
-        return None
-    value = holder.attrs[name]
-    texts = [x.decode("utf-8", "replace") if isinstance(x, bytes) else str(x) for x in np.atleast_1d(value).tolist()]
-    if sum(map(len, texts)) > _MAX_CONFIG:
-        raise ModelError(f"Attribute {shown(name)} of the file must be of moderate size, at most {_MAX_CONFIG} bytes.")
-    return texts if kind.shape else texts[0]
-
-
-def _names(group: h5py.Group, name: str) -> list[str]:
-    """A list of names, which Keras cuts into numbered pieces where it is long."""
-    whole = _attribute(group, name)
-    if whole is not None:
-        return whole if isinstance(whole, list) else [whole]
-    texts: list[str] = []
-    for number in range(_MAX_NAMES):
-        piece = _attribute(group, f"{name}{number}")
-        if not isinstance(piece, list):
-            break
-        texts += piece
-    return texts
+def _contents(data: bytes) -> Contents:
+    start = 8 + int.from_bytes(data[:8], "little")
+    text = json.loads(data[8:start])
+    shapes = {path: tuple(shape) for path, shape, _, _ in text["arrays"]}
+    problems = {path: (problem, detail) for path, _, problem, detail in text["arrays"] if problem}
+    arrays = {}
+    for path, shape, problem, _ in text["arrays"]:
+        if not problem:
+            arrays[path] = np.frombuffer(data, "<f4", prod(shape), start).reshape(shape)
+            start += 4 * prod(shape)
+    config = text["config"] if isinstance(text["config"], str) else None
+    names = {path: found for path, found in text["names"].items() if path.startswith("model_weights")}
+    return Contents(config, names, shapes, problems, arrays)
 
 
 # ---- zip

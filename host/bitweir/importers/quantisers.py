@@ -68,12 +68,12 @@ def _bipolar(walk: Walk, node: Node, x: Moving, step: Array) -> Value:
 def _quant(walk: Walk, node: Node, x: Moving, step: Array, zero: Array, bits: Array) -> Value:
     size, origin = parameter(x, step, node), parameter(x, zero, node)
     low, high = quant_range(node, bits)
-    if (low, high) == (-1, 0):
-        return _bipolar(walk, node, x, step)  # the qonnx executor's rule for one signed bit
-    if high - low >= _MAX_LEVELS:
-        raise ModelError(f"it must have at most 8 bits to feed a layer, not {high - low + 1} levels")
     if any(number <= 0 for number in size.flat):
         raise ModelError("its scale must be positive")
+    if (low, high) == (-1, 0):
+        return _quantised(x, [(-origin * size, False)], [(-1 - origin) * size, (1 - origin) * size])
+    if not 0 < high - low < _MAX_LEVELS:
+        raise ModelError(f"it must have 2 to {_MAX_LEVELS} levels to feed a layer, not {high - low + 1}")
     mode = str(node.attributes.get("rounding_mode", "ROUND")).upper()
     cuts = []
     for level in range(low + 1, high + 1):

@@ -29,6 +29,8 @@ Array = NDArray[Any]
 _STANDARD = ("", "ai.onnx")
 #: Frames at a time, where the batch is free.
 _BATCH = 32
+#: Frames that a file may take at once.
+_MAX_BATCH = 1 << 10
 #: Elements that a tensor of one batch may have.
 _MAX_ELEMENTS = 1 << 27
 
@@ -65,6 +67,8 @@ class Executor:
         self._whole = kind.elem_type == TensorProto.UINT8
         # The first axis may be free.
         self._batch = int(kind.shape.dim[0].dim_value) if kind.shape.dim else 0
+        if self._batch > _MAX_BATCH:
+            raise CannotRunError(f"its batch has {self._batch} frames, more than {_MAX_BATCH}")
 
     def run(self, x: Array) -> dict[str, Array]:
         """Tensors (N, ...) for frames x (N, ...), floats of what the model takes.
