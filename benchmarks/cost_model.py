@@ -42,6 +42,9 @@ from bitweir_hw.blocks import (
     WindowSpec,
 )
 from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.cost.kinds import COSTS
+from bitweir_hw.cost.model import coefficients, cost_of, group_of
+from bitweir_hw.cost.terms import Cost, Terms
 from bitweir_hw.gateware.accelerator import GATEWARE
 from bitweir_hw.layers import BIPOLAR, Conv, Dense, Format, Map
 from bitweir_hw.plan import Folding, Plan
@@ -51,6 +54,8 @@ from bitweir_hw.yosys import run_yosys, yosys_version
 CACHE = Path(tempfile.gettempdir()) / "bitweir-cost-model"
 #: Blocks and input bits that one Yosys run maps.
 BATCH, BATCH_BITS = 12, 6000
+#: Where the package keeps what is found.
+FILE = Path(__file__).parents[1] / "hw/bitweir_hw/cost_coefficients.json"
 N = "block"
 
 # ---- the sweep
@@ -70,6 +75,331 @@ def _dense(
         thresholds=np.rint(rng.normal(0, spread, (rows, 1))).astype(np.int64) if threshold else None,
         output=BIPOLAR if threshold else None,
     )
-    source = Map(shape=(1, 1, columns), format=form, low=min(form.values([0, form.codes - 1])), high=max(form.values([0, form.codes - 1])))
+    source = Map.of_codes((1, 1, columns), form)
     plan = Plan(foldings=(), popcount=Popcount(style=style, levels_per_stage=levels), streams=streams)
     return matvec(layer, source, layer.hand_on(source), lane_bits=bits, folding=Folding(pe=pe, simd=simd), plan=plan)
+
+
+def _conv(channels: int, rows: int, pe: int, simd: int, style: str, *, groups: int = 1, bits: int = 1) -> MatVecSpec:
+    """A convolution that is padded with zeros, which bipolar codes do not have: presets in classes."""
+    rng = np.random.default_rng(channels * rows)
+    form = BIPOLAR if bits == 1 else Format(bits=bits)
+    layer = Conv(
+        name=N, weights=rng.random((rows, 3, 3, channels // groups)) < 0.5, pads=(1, 1, 1, 1), groups=groups,
+        thresholds=np.rint(rng.normal(0, channels << (bits - 1), (rows, 1))).astype(np.int64), output=BIPOLAR,
+    )  # fmt: skip
+    source = Map.of_codes((8, 8, channels), form)
+    plan = Plan(foldings=(), popcount=Popcount(style=style))
+    return matvec(layer, source, layer.hand_on(source), lane_bits=bits, folding=Folding(pe=pe, simd=simd), plan=plan)
+
+
+def _matvecs(style: str) -> Iterator[MatVecSpec]:
+    for rows, columns, pe, simd in (
+        (64, 64, 8, 16), (64, 256, 4, 64), (32, 784, 8, 49), (128, 128, 16, 32), (16, 16, 16, 16), (64, 64, 64, 8),
+        (48, 100, 5, 7), (32, 288, 4, 36), (64, 32, 2, 32), (128, 512, 2, 128), (40, 90, 10, 30), (24, 24, 3, 3),
+        (200, 64, 10, 64), (16, 96, 16, 6),
+    ):  # fmt: skip
+        yield _dense(rows, columns, pe, simd, style)
+    for rows, columns, pe, simd in ((10, 64, 1, 8), (10, 128, 10, 16), (12, 256, 3, 32), (10, 1024, 2, 8)):
+        yield _dense(rows, columns, pe, simd, style, threshold=False)
+    for levels in (0, 1, 3):
+        yield _dense(32, 128, 8, 32, style, levels=levels)
+        yield _dense(16, 512, 2, 128, style, levels=levels)
+    for bits, rows, columns, pe, simd in ((8, 16, 27, 4, 9), (2, 32, 64, 8, 16), (4, 16, 64, 2, 32), (8, 16, 27, 8, 27)):
+        yield _dense(rows, columns, pe, simd, style, bits=bits)
+    yield _dense(32, 64, 4, 16, style, weights=1)
+    yield _dense(16, 64, 4, 16, style, weights=7, bits=2)
+    yield _dense(10, 64, 2, 16, style, weights=7, threshold=False)
+    yield _dense(64, 64, 4, 16, style, streams=2)
+    yield _dense(32, 32, 8, 8, style, streams=4)
+    yield _conv(16, 32, 4, 36, style)
+    yield _conv(8, 16, 8, 12, style)
+    yield _conv(16, 16, 1, 9, style, groups=16)
+
+
+def _windows() -> Iterator[WindowSpec]:
+    for shape, kernel, stride, pads, lanes, taps, lane_bits in (
+        ((8, 8, 16), (3, 3), (1, 1), (1, 1, 1, 1), 16, 3, 1),
+        ((28, 28, 1), (3, 3), (1, 1), (0, 0, 0, 0), 1, 3, 8),
+        ((32, 32, 3), (3, 3), (1, 1), (0, 0, 0, 0), 3, 1, 8),
+        ((16, 16, 32), (3, 3), (1, 1), (0, 0, 0, 0), 32, 1, 1),
+        ((14, 14, 64), (3, 3), (1, 1), (1, 1, 1, 1), 64, 1, 1),
+        ((10, 10, 64), (3, 3), (1, 1), (0, 0, 0, 0), 16, 1, 1),
+        ((8, 8, 1), (3, 3), (1, 1), (1, 1, 1, 1), 1, 9, 5),
+        ((12, 12, 8), (5, 5), (1, 1), (2, 2, 2, 2), 8, 5, 1),
+        ((16, 16, 4), (2, 2), (2, 2), (0, 0, 0, 0), 4, 2, 4),
+        ((9, 13, 6), (3, 3), (2, 2), (1, 1, 0, 0), 2, 1, 2),
+        ((6, 6, 128), (3, 3), (1, 1), (0, 0, 0, 0), 128, 3, 1),
+        ((30, 30, 64), (3, 3), (1, 1), (0, 0, 0, 0), 64, 1, 1),
+    ):
+        yield WindowSpec(
+            name=N, layer=N, shape=shape, kernel=kernel, stride=stride, pads=pads, groups=1, lanes=lanes, taps=taps,
+            lane_bits=lane_bits,
+        )  # fmt: skip
+    yield WindowSpec(
+        name=N, layer=N, shape=(8, 8, 16), kernel=(3, 3), stride=(1, 1), pads=(1, 1, 1, 1), groups=16, lanes=1, taps=3,
+        lane_bits=2, pad_words=tuple(n % 3 for n in range(16)),
+    )  # fmt: skip
+
+
+def _widths() -> Iterator[WidthSpec]:
+    for lane_bits, i_length, o_length, i_lanes, o_lanes in (
+        (1, 64, 64, 8, 32), (1, 64, 64, 32, 8), (1, 64, 64, 4, 16), (1, 48, 48, 6, 16), (1, 784, 784, 49, 196),
+        (1, 100, 100, 7, 25), (1, 100, 100, 25, 7), (8, 27, 27, 9, 27), (1, 64, 576, 8, 36), (2, 16, 64, 16, 32),
+        (1, 64, 64, 64, 16), (11, 10, 10, 5, 1), (9, 10, 10, 2, 5), (1, 32, 288, 32, 24), (4, 30, 30, 10, 4),
+        (1, 128, 128, 16, 64), (2, 50, 100, 8, 10), (8, 64, 64, 1, 16), (1, 256, 256, 4, 64), (1, 64, 64, 10, 10),
+    ):  # fmt: skip
+        yield WidthSpec(
+            name=N, layer=N, i_length=i_length, o_length=o_length, i_lanes=i_lanes, o_lanes=o_lanes,
+            lane_bits=lane_bits,
+        )  # fmt: skip
+
+
+def _pools() -> Iterator[PoolSpec]:
+    for kind, shape, kernel, taps, lanes, bits, codes, streams in (
+        ("max", (8, 8, 1, 1), (2, 2), 1, 64, 1, True, 1),
+        ("max", (28, 28, 2, 1), (2, 2), 1, 8, 1, True, 1),
+        ("max", (8, 8, 1, 1), (2, 2), 1, 16, 2, True, 1),
+        ("max", (12, 12, 4, 1), (3, 3), 1, 4, 8, True, 1),
+        ("max", (9, 9, 1, 1), (2, 2), 1, 8, 10, False, 1),
+        ("max", (6, 6, 4, 3), (1, 1), 3, 8, 1, True, 1),
+        ("max", (6, 6, 2, 1), (1, 1), 9, 4, 2, True, 1),
+        ("sum", (7, 7, 1, 1), (7, 7), 1, 8, 1, True, 1),
+        ("sum", (8, 8, 2, 1), (4, 4), 1, 4, 9, False, 1),
+        ("sum", (8, 8, 1, 1), (2, 2), 1, 6, 4, True, 2),
+        ("max", (30, 30, 4, 1), (2, 2), 1, 32, 1, True, 1),
+        ("max", (8, 8, 8, 1), (2, 2), 1, 1, 1, True, 1),
+    ):
+        low = 0 if bits > 1 else -1
+        wide = int(np.prod(kernel)) * taps * shape[3]
+        o_bits = bits if kind == "max" else bits + wide.bit_length() + (bits == 1)
+        yield PoolSpec(
+            name=N, layer=N, kind=kind, shape=shape, kernel=kernel, stride=kernel, taps=taps, lanes=lanes,
+            i_lane_bits=bits, o_lane_bits=o_bits,
+            format=Format(bits=bits, offset=low, step=1 - low) if codes else None, streams=streams,
+        )  # fmt: skip
+
+
+def _elementwise() -> Iterator[BlockSpec]:
+    rng = np.random.default_rng(5)
+    for channels, count, lanes, bits, signed, streams in (
+        (16, 1, 4, 10, True, 1), (64, 3, 4, 9, True, 1), (32, 15, 1, 12, True, 1), (16, 3, 16, 8, True, 1),
+        (64, 3, 2, 9, True, 2), (40, 7, 5, 6, False, 1), (128, 1, 8, 11, True, 1), (8, 3, 8, 10, True, 2),
+    ):  # fmt: skip
+        low = -(1 << bits - 1) if signed else 0
+        yield ThresholdSpec(
+            name=N, layer=N, thresholds=np.sort(rng.integers(low // 2, low + (1 << bits), (channels, count)), axis=1),
+            lanes=lanes, i_lane_bits=bits, o_lane_bits=count.bit_length(), signed=signed, streams=streams,
+        )  # fmt: skip
+    for channels, lanes, bits, high, streams in (
+        (10, 1, 10, 1, 1), (10, 2, 8, 60, 1), (10, 10, 9, 1, 1), (32, 4, 6, 300, 1), (64, 1, 12, 2000, 1),
+        (10, 1, 8, 200, 2), (16, 16, 7, 10, 1),
+    ):  # fmt: skip
+        yield AffineSpec(
+            name=N, layer=N, lanes=lanes, i_lane_bits=bits, o_lane_bits=bits + high.bit_length() + 1, streams=streams,
+            scale=rng.integers(1, high + 1, channels), offset=rng.integers(-(1 << bits), 1 << bits, channels),
+        )  # fmt: skip
+    for lanes, lane_bits, factors, streams in (
+        (8, (1, 1), (1, 1), 1), (4, (9, 9), (1, 1), 1), (2, (8, 10), (3, -1), 1), (16, (2, 5), (2, -1), 1),
+        (1, (12, 12, 12), (1, 1, 1), 1), (4, (1, 8), (11, 1), 2), (10, (1,) * 5, (1,) * 5, 1),
+    ):  # fmt: skip
+        formats = tuple(BIPOLAR if bits == 1 else Format(bits=bits) if bits < 8 else None for bits in lane_bits)
+        most = sum(abs(factor) << bits for factor, bits in zip(factors, lane_bits, strict=True))
+        yield JoinSpec(
+            name=N, layer=N, lanes=lanes, i_lane_bits=lane_bits, formats=formats, factors=factors,
+            o_lane_bits=most.bit_length() + 1, beats=64, streams=streams,
+        )  # fmt: skip
+
+
+def _others() -> Iterator[BlockSpec]:
+    for depth, bits in (
+        (2, 8), (3, 8), (16, 64), (9, 20), (5, 5), (17, 33), (30, 100), (33, 40), (64, 64), (200, 8), (512, 36), (600, 72), (33, 8),
+        (1000, 20), (128, 16), (1500, 3),
+    ):  # fmt: skip
+        yield FifoSpec(name=N, layer=N, bits=bits, beats=100, depth=depth)
+    for outputs, bits in ((2, 8), (2, 64), (3, 17), (5, 32)):
+        yield ForkSpec(name=N, layer=N, bits=bits, beats=100, outputs=outputs)
+    for classes, lanes, lane_bits, streams in (
+        (10, 1, 10, 1), (10, 2, 8, 1), (10, 10, 7, 1), (100, 4, 12, 1), (10, 1, 9, 2), (10, 4, 14, 1), (2, 1, 6, 1),
+    ):  # fmt: skip
+        yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams)
+        yield VoteSpec(
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, signed=lanes != 4
+        )
+
+
+def sweep(family: str, *, quick: bool = False) -> list[BlockSpec]:
+    """Blocks of every kind, as networks need them on a family."""
+    styles = dict.fromkeys((STYLE[family], "fused"))
+    kinds = [*(_matvecs(style) for style in styles), _windows(), _widths(), _pools(), _elementwise(), _others()]
+    return [block for kind in kinds for block in list(kind)[:: 4 if quick else 1]]
+
+
+# ---- measurement
+
+
+class _Batch(wiring.Component):
+    """Blocks side by side, each with all its ports."""
+
+    def __init__(self, blocks: Mapping[str, BlockSpec]) -> None:
+        self.parts = {name: GATEWARE[type(block)](block) for name, block in blocks.items()}
+        super().__init__({name: Out(part.signature) for name, part in self.parts.items()})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for name, part in self.parts.items():
+            m.submodules[name] = part
+            wiring.connect(m, wiring.flipped(getattr(self, name)), part)
+        return m
+
+
+def _rtlil(part: wiring.Component, name: str) -> str:
+    text = rtlil.convert(part, name=name, emit_src=False)
+    return re.sub(
+        rf"^(module|  cell) (\\{name}\.\S+)", lambda match: f"{match[1]} {match[2].replace('.', '__')}", text, flags=re.M
+    )
+
+
+def measure(blocks: Sequence[BlockSpec], family: str) -> list[dict[str, int]]:
+    """What Yosys maps each block to, by `flows.CLASSES` and "sites"."""
+    CACHE.mkdir(exist_ok=True)
+    # The recipe is part of the key.
+    recipe = flows.script(family, top="top") + yosys_version()
+    files = [
+        CACHE / f"{hashlib.sha256((recipe + _rtlil(GATEWARE[type(block)](block), 'top')).encode()).hexdigest()[:32]}.json"
+        for block in blocks
+    ]
+    todo = {file: block for file, block in zip(files, blocks, strict=True) if not file.is_file()}
+    batch: dict[Path, BlockSpec] = {}
+    for file, block in sorted(todo.items(), key=lambda item: _size(item[1])):
+        if batch and (len(batch) == BATCH or sum(map(_size, batch.values())) + _size(block) > BATCH_BITS):
+            _run(batch, family)
+            batch = {}
+        batch[file] = block
+    if batch:
+        _run(batch, family)
+    return [json.loads(file.read_text()) for file in files]
+
+
+def _size(block: BlockSpec) -> int:
+    """About how much there is to map."""
+    if isinstance(block, MatVecSpec):
+        return block.weight_width * block.lane_bits * block.streams + 300
+    return 100 + max(block.o_bits, 1)
+
+
+def _run(batch: Mapping[Path, BlockSpec], family: str) -> None:
+    started = time.perf_counter()
+    names = {f"b{number}": file for number, file in enumerate(batch)}
+    with tempfile.TemporaryDirectory(prefix="bitweir-cost-") as work:
+        folder = Path(work)
+        part = _Batch({name: batch[file] for name, file in names.items()})
+        (folder / "design.il").write_text(_rtlil(part, "top"))
+        run_yosys(flows.script(family, top="top", keep=[f"top__{name}" for name in names]), folder)
+        stat = json.loads((folder / "stat.json").read_text())["modules"]
+        mapped = json.loads((folder / "netlist.json").read_text())["modules"]
+    for name, file in names.items():
+        cells = stat[f"\\top__{name}"]["num_cells_by_type"]
+        lone = flows.lone_carries(family, mapped[f"top__{name}"])
+        row = {**flows.classify(family, cells), "sites": flows.sites(family, cells, lone=lone), "cells": cells}
+        file.write_text(json.dumps(row))
+    sys.stderr.write(f"{family}: {len(names)} blocks in {time.perf_counter() - started:.0f} s\n")
+
+
+# ---- fit
+
+#: Pull of each coefficient towards one LUT: it decides where measurements hardly tell features apart.
+PULL = 1e-3
+#: Resources whose errors are told.
+RESOURCES = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
+
+
+def _non_negative(matrix: Any, target: Any, prior: float) -> Any:
+    """Least squares without negative coefficients, by coordinate descent."""
+    size = matrix.shape[1]
+    square = matrix.T @ matrix + PULL * np.eye(size)
+    right = matrix.T @ target + PULL * prior
+    found = np.full(size, prior)
+    for _ in range(3000):
+        before = found.copy()
+        for n in range(size):
+            found[n] = max(0.0, found[n] + (right[n] - square[n] @ found) / square[n, n])
+        if np.abs(found - before).max() < 1e-6:
+            break
+    return found
+
+
+def fit(terms: Sequence[Terms], rows: Sequence[Mapping[str, int]], family: str) -> dict[str, dict[str, float]]:
+    """What each feature takes of LUTs, and of sites beyond LUTs and carry cells; errors count relative."""
+    names = sorted({name for entry in terms for name in entry.luts})
+    matrix = np.array([[entry.luts[name] for name in names] for entry in terms], float)
+    weights: dict[str, dict[str, float]] = {}
+    lut = np.array([row["lut"] for row in rows], float)
+    scale = 1 / np.maximum(lut, 10)
+    weights["lut"] = _named(names, _non_negative(matrix * scale[:, None], lut * scale, 1.0))
+    if family in ("ice40", "xilinx"):
+        lone = np.array([row["sites"] - row["lut"] for row in rows], float)
+        scale = 1 / np.maximum([row["sites"] for row in rows], 10)
+        weights["lone"] = _named(names, _non_negative(matrix * scale[:, None], lone * scale, 0.0))
+    return weights
+
+
+def _named(names: Sequence[str], values: Any) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
+
+
+def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, int]]) -> dict[str, list[float]]:
+    """Of each resource the median, the 95th percentile and the worst of relative errors, in per cent."""
+    bands = {}
+    for resource in RESOURCES:
+        off = [abs(getattr(cost, resource) - row[resource]) / max(row[resource], 1) for cost, row in zip(costs, rows, strict=True)]
+        bands[resource] = [round(100 * float(value), 1) for value in (*np.percentile(off, (50, 95)), max(off))]
+    return bands
+
+
+def calibrate(family: str, *, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Coefficients and error bands of each group of blocks; each error is that of a fit without its block."""
+    blocks = sweep(family, quick=quick)
+    measured = measure(blocks, family)
+    weights, bands = {}, {}
+    for group in dict.fromkeys(map(group_of, blocks)):
+        chosen = [n for n, block in enumerate(blocks) if group_of(block) == group]
+        terms = [COSTS[type(blocks[n])](blocks[n], family) for n in chosen]
+        rows = [measured[n] for n in chosen]
+        weights[group] = fit(terms, rows, family)
+        costs = [
+            cost_of(terms[n], fit(terms[:n] + terms[n + 1 :], rows[:n] + rows[n + 1 :], family), family)
+            for n in range(len(terms))
+        ]
+        bands[group] = errors(costs, rows)
+    return weights, bands
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="a quarter of the blocks")
+    parser.add_argument("--write", action="store_true", help="put coefficients and error bands into the package")
+    parser.add_argument("--large", action="store_true", help="the network CNV, too")
+    parser.add_argument("--family", choices=flows.FAMILIES, action="append")
+    options = parser.parse_args()
+    found = dict(coefficients())
+    for family in options.family or flows.FAMILIES:
+        weights, bands = calibrate(family, quick=options.quick)
+        found.setdefault("coefficients", {})[family] = weights
+        found.setdefault("errors", {})[family] = bands
+        print_bands(family, bands)
+    if options.write:
+        FILE.write_text(json.dumps({"tool": f"Yosys {yosys_version()}", **found}, indent=1) + "\n")
+        coefficients.cache_clear()
+
+
+def print_bands(family: str, bands: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    print(f"\n{family}: median / 95 % / worst error in %\n")
+    print("| block | " + " | ".join(RESOURCES) + " |")
+    print("|---" * (1 + len(RESOURCES)) + "|")
+    for group, values in bands.items():
+        print(f"| {group} | " + " | ".join(" / ".join(f"{v:g}" for v in values[name]) for name in RESOURCES) + " |")
+
+
+if __name__ == "__main__":
+    main()

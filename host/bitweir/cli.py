@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.compressor import STYLE
+from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import Network
-from bitweir_hw.plan import MODERATE_LANES, Plan, plan_for_fps, plan_from_foldings, plan_of_moderate_size
+from bitweir_hw.plan import MODERATE_LANES
 from bitweir_sim.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
@@ -21,18 +21,18 @@ from rich.text import Text
 from .build import Build, write_build
 from .console import Output
 from .demo import NETWORKS, run_demo
-from .folders import FileError
+from .folders import FileError, whole_file
 from .importing import Imported, differences, import_models, read_models
 from .importing import render as render_import
+from .planning import DEFAULT_FPS, GOALS, Wishes, choose, told_search
 from .report.collect import collect
+from .report.html import page
+from .report.markdown import markdown
 from .report.terminal import render
 from .simulate import ENGINES, print_simulation, simulate
 from .synthesis.measure import FAMILIES, synthesise
 
 __all__ = ["main"]
-
-#: Without a goal: fast enough for most uses, small enough for small parts.
-DEFAULT_FPS = 100_000.0
 
 
 class _Group(click.Group):
@@ -139,7 +139,10 @@ def import_command(
     limit: int | None,
     save: Path | None,
 ) -> None:
-    """Turn MODEL (.onnx, or a network .npz) into integers, show them, and compare both on images."""
+    """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into integers, show them, and compare both on images.
+
+    Several models with --vote become one network, in which each has one vote.
+    """
     if images is None and (limit is not None or save is not None):
         raise click.UsageError("--limit and --save need --images.")
     if target.suffix != ".npz":
@@ -162,12 +165,16 @@ def import_command(
     f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
 @_clock
+@click.option("--part", type=click.Choice(sorted(PARTS)), help="FPGA to plan for, with --goal.")
+@click.option(
+    "--goal",
+    type=click.Choice(GOALS),
+    help="What is best on --part: most frames/s, least area for --fps, or least latency.",
+)
 @click.option(
     "--family",
     type=click.Choice(sorted(STYLE)),
-    default="generic",
-    show_default=True,
-    help="Whose primitives to use in the popcounts; generic is portable Verilog.",
+    help="Whose primitives to use in the popcounts.  [default: the part's, or generic: portable Verilog]",
 )
 @click.option(
     "--stage-levels", default=2, show_default=True, help="Adder levels between registers in a popcount; 0: none."
@@ -184,33 +191,37 @@ def generate(
     folding: str | None,
     fps: float | None,
     clock: float,
-    family: str,
+    part: str | None,
+    goal: str | None,
+    family: str | None,
     stage_levels: int,
     streams: int,
 ) -> None:
-    """Turn MODEL (.onnx, or a network .npz) into Verilog in a folder."""
-    if folding is not None and fps is not None:
-        raise click.UsageError("--folding and --fps exclude each other: a folding says how fast it is.")
+    """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into Verilog in a folder."""
+    if folding is not None and (fps is not None or goal is not None):
+        raise click.UsageError("--folding excludes --fps and --goal: a folding says how fast it is.")
+    if (part is None) != (goal is None):
+        raise click.UsageError("--part and --goal go together: what is best depends on both.")
+    if goal and (goal == "area") != (fps is not None):
+        raise click.UsageError("--fps says how fast --goal area must be, and goes with no other goal.")
     network = models().network
-    popcount = Popcount(style=STYLE[family], levels_per_stage=stage_levels)
-    plan = _plan(network, folding, fps, clock, popcount, streams)
+    wishes = Wishes(
+        clock=clock, folding=folding, fps=fps, part=part, goal=goal, family=family, stage_levels=stage_levels,
+        streams=streams,
+    )  # fmt: skip
+    with output.working("Choosing the plan"):
+        choice = choose(network, wishes)
     with output.working("Fitting FIFOs"):
-        plan = fit_depths(network, plan)
+        plan = fit_depths(network, choice.plan)
     with output.working("Generating Verilog"):
         build = write_build(network, plan, folder)
     report = collect(build, clock=clock)
-    output.show(*render(report), Text(f"Written: {build.verilog}"))
-    output.result({"folder": str(folder), "verilog": str(build.verilog), "report": report})
-
-
-def _plan(
-    network: Network, folding: str | None, fps: float | None, clock: float, popcount: Popcount, streams: int
-) -> Plan:
-    if folding is not None:
-        return plan_from_foldings(network, folding, popcount=popcount, streams=streams)
-    if fps is not None:
-        return plan_for_fps(network, fps, clock, popcount=popcount, streams=streams)
-    return plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams)
+    output.show(*render(report))
+    if choice.search:
+        output.show(Text(told_search(choice.search)))
+    output.show(Text(f"Written: {build.verilog}"))
+    result = {"folder": str(folder), "verilog": str(build.verilog), "report": report}
+    output.result(result | ({"search": choice.search} if choice.search else {}))
 
 
 @main.command("simulate")
@@ -249,16 +260,35 @@ def simulate_command(
 @click.option(
     "--synth", "family", type=click.Choice(FAMILIES), help="Run Yosys for this family, and add what it measures."
 )
+@click.option(
+    "--part",
+    type=click.Choice(sorted(PARTS)),
+    help="FPGA to compare with.  [default: one of the family that was measured, or ecp5-85k]",
+)
+@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report as a page to this file.")
+@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write it as Markdown to this file.")
 @_clock
 @_with_output
-def report(output: Output, folder: Path, family: str | None, clock: float) -> None:
+def report(
+    output: Output,
+    folder: Path,
+    family: str | None,
+    part: str | None,
+    html_file: Path | None,
+    markdown_file: Path | None,
+    clock: float,
+) -> None:
     """Tell what the design in FOLDER costs and how fast it is."""
     build = Build.open(folder)
     if family:
         with output.working(f"Synthesising for {family}"):
             synthesise(build, family)
-    result = collect(build, clock=clock)
+    result = collect(build, clock=clock, part=part)
     output.show(*render(result))
+    for file, form in ((html_file, page), (markdown_file, markdown)):
+        if file:
+            whole_file(file, form(result).encode())
+            output.show(Text(f"Written: {file}"))
     output.result(result)
 
 

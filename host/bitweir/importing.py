@@ -313,15 +313,24 @@ def _rule(entry: Input, pixels: NDArray[np.int64] | None) -> Iterator[str]:
     """How a frame becomes codes, a sentence each."""
     shape = " x ".join(map(str, entry.shape))
     yield f"The model takes frames of {shape} numbers x; the stream carries {_shape(entry.map.shape)}."
-    if not np.array_equal(entry.source, np.arange(int(np.prod(entry.shape)))):
+    used = np.bincount(entry.source, minlength=int(np.prod(entry.shape)))
+    if (used != 1).any():
         yield (
-            "Pixel by pixel, row by row, channels innermost: not the order of the file."
-            if entry.map_shape
-            else "The elements come in another order than in the file, or not all of them once."
+            f"Each number makes {used[0]} elements."
+            if (used == used[0]).all()
+            else f"A number makes {used.min()} to {used.max()} elements."
+        )
+    elif (entry.source != np.arange(entry.size)).any():
+        yield "The elements come in another order than in the file" + (
+            ": pixel by pixel, row by row, channels innermost." if entry.map_shape else "."
         )
     rows, many = entry.thresholds.shape
     low, high = (entry.format.values([0, many])).tolist()
-    if rows > 1:
+    cuts, counts = np.unique(entry.thresholds, return_counts=True)
+    if rows > 1 and many == 1 and len(cuts) <= _MAX_RUNS:
+        told = ", ".join(f"{cut:.9g} in {count}" for cut, count in zip(cuts, counts, strict=True))
+        yield f"x becomes {high:+d} where x >= a threshold, else {low:+d}; the threshold is {told} elements."
+    elif rows > 1:
         yield f"Each element has {_count(many, 'threshold')} of its own: x becomes {_levels(entry.format, low, high)}."
     elif many == 1:
         yield f"x becomes {high:+d} where x >= {entry.thresholds[0, 0]:.9g}, else {low:+d}."
@@ -474,10 +483,11 @@ def render(result: dict[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"input: {sentence}")
     diagnostics = result["diagnostics"]
     if diagnostics["nearest"] is not None:
-        nearest = diagnostics["nearest"]
+        layer, distance = diagnostics["nearest"]["layer"], diagnostics["nearest"]["distance"]
         yield Text(
-            f"nearest: of all thresholds, one of {nearest['layer']} is nearest to a sum that occurs, "
-            f"{nearest['distance']:.2g} away."
+            f"nearest: of all thresholds, one of {layer} is nearest to a sum that occurs, {distance:.2g} away."
+            if distance
+            else f"nearest: a threshold of {layer} lies exactly on a sum that occurs."
         )
     for note in result["notes"]:
         yield Text(f"note: {note}", style="dim")

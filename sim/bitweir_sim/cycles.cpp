@@ -168,8 +168,8 @@ std::unique_ptr<Block> make(int64_t kind, const int64_t *parameters) {
 
 struct Run {
     std::vector<std::unique_ptr<Block>> blocks;
-    std::vector<uint8_t> moves, took;
-    Numbers counts;
+    std::vector<uint8_t> moves, took, offers;
+    Numbers counts, waits; // waits: of each stream, cycles starved and cycles blocked
     std::vector<Numbers> recorded;
     bool offering = false;
     int64_t cycle = 0;
@@ -177,6 +177,7 @@ struct Run {
     explicit Run(const int64_t *p) {
         int64_t streams = *p++, count = *p++;
         moves.resize(streams), counts.resize(streams), recorded.resize(streams), took.resize(count);
+        waits.resize(2 * streams);
         for (; count; count--) {
             int64_t kind = *p++;
             std::vector<int> inputs, outputs;
@@ -189,18 +190,26 @@ struct Run {
         }
     }
 
-    void step(bool may_offer, bool takes) {
+    void step(bool may_offer, bool takes, bool watch) {
         offering = offering || may_offer;
         moves[0] = offering;
         for (auto &block : blocks)
             for (size_t n = 0; n < block->outputs.size(); n++) moves[block->outputs[n]] = block->valid(int(n));
+        if (watch) {
+            offers = moves;
+            waits[2 * (moves.size() - 1)] += takes && !moves.back();
+        }
         moves.back() = moves.back() && takes;
         for (size_t b = 0; b < blocks.size(); b++) {
             bool take = blocks[b]->ready();
+            if (watch)
+                for (int stream : blocks[b]->inputs) waits[2 * stream] += take && !moves[stream];
             for (int stream : blocks[b]->inputs) take = take && moves[stream];
             for (int stream : blocks[b]->inputs) moves[stream] = take;
             took[b] = take;
         }
+        if (watch)
+            for (size_t s = 0; s < moves.size(); s++) waits[2 * s + 1] += offers[s] && !moves[s];
         for (size_t b = 0; b < blocks.size(); b++) blocks[b]->step(took[b], moves.data());
         if (moves[0]) offering = false;
     }
@@ -217,13 +226,13 @@ void cycles_free(void *handle) { delete static_cast<Run *>(handle); }
 // Steps until `outputs` output beats have moved in all and `drain` cycles more are over, or `until` is reached.
 // The source has `inputs` beats in all (negative: no end). Returns the cycle.
 int64_t cycles_run(void *handle, int64_t inputs, int64_t outputs, int64_t drain, int64_t until, const uint8_t *pauses,
-                   int64_t pause_count, const uint8_t *refusals, int64_t refusal_count, int64_t record) {
+                   int64_t pause_count, const uint8_t *refusals, int64_t refusal_count, int64_t record, int64_t watch) {
     Run &run = *static_cast<Run *>(handle);
     int64_t after = 0;
     for (; run.cycle < until; run.cycle++) {
         if (run.counts.back() >= outputs && after++ >= drain) break;
         bool may = (inputs < 0 || run.counts[0] < inputs) && !(run.cycle < pause_count && pauses[run.cycle]);
-        run.step(may, !(run.cycle < refusal_count && refusals[run.cycle]));
+        run.step(may, !(run.cycle < refusal_count && refusals[run.cycle]), watch);
         for (size_t s = 0; s < run.moves.size(); s++) {
             run.counts[s] += run.moves[s];
             if (record && run.moves[s]) run.recorded[s].push_back(run.cycle);
@@ -233,6 +242,8 @@ int64_t cycles_run(void *handle, int64_t inputs, int64_t outputs, int64_t drain,
 }
 
 const int64_t *cycles_counts(void *handle) { return static_cast<Run *>(handle)->counts.data(); }
+
+const int64_t *cycles_waits(void *handle) { return static_cast<Run *>(handle)->waits.data(); }
 
 int64_t cycles_state(void *handle, int64_t *to) {
     Numbers state;

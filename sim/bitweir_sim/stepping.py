@@ -39,6 +39,7 @@ class Stepper(Protocol):
         pauses: Stalls,
         refusals: Stalls,
         record: bool = False,
+        watch: bool = False,
     ) -> int:
         """Go on until so many output beats have moved in all, and `drain` cycles more, or before cycle `until`.
 
@@ -50,6 +51,8 @@ class Stepper(Protocol):
             1 in cycles in which the source holds back a new beat, and in which the sink refuses one.
         record : bool
             Remember the cycle of each beat.
+        watch : bool
+            Count the cycles in which streams wait.
 
         Returns
         -------
@@ -59,6 +62,13 @@ class Stepper(Protocol):
 
     def counts(self) -> list[int]:
         """Beats that have moved on each stream."""
+
+    def waits(self) -> list[tuple[int, int]]:
+        """For each stream, watched cycles in which its receiver was ready and nothing offered, and the other way round.
+
+        A receiver is ready if its state lets it take a beat: one that joins streams may be ready on all of them,
+        and still leave a beat that is offered until the others come.
+        """
 
     def state(self) -> bytes:
         """All that decides what happens from here on, except what the source has left."""
@@ -78,6 +88,7 @@ class PythonStepper:
     def __init__(self, pipeline: Pipeline) -> None:
         self._parts = [(MODELS[type(node.block)](node.block), node.inputs, node.outputs) for node in pipeline.nodes]
         self._counts = [0] * len(pipeline.streams)
+        self._starved, self._blocked = [0] * len(pipeline.streams), [0] * len(pipeline.streams)
         self._recorded: list[list[int]] = [[] for _ in pipeline.streams]
         self._offering = False
         self._cycle = 0
@@ -92,6 +103,7 @@ class PythonStepper:
         pauses: Stalls,
         refusals: Stalls,
         record: bool = False,
+        watch: bool = False,
     ) -> int:
         after = 0
         while self._cycle < until:
@@ -101,7 +113,7 @@ class PythonStepper:
                 after += 1
             cycle = self._cycle
             may_offer = (inputs is None or self._counts[0] < inputs) and not (cycle < len(pauses) and pauses[cycle])
-            moves = self._step(may_offer, not (cycle < len(refusals) and refusals[cycle]))
+            moves = self._step(may_offer, not (cycle < len(refusals) and refusals[cycle]), watch)
             for stream, moved in enumerate(moves):
                 self._counts[stream] += moved
                 if moved and record:
@@ -109,7 +121,7 @@ class PythonStepper:
             self._cycle += 1
         return self._cycle
 
-    def _step(self, may_offer: bool, takes: bool) -> list[bool]:
+    def _step(self, may_offer: bool, takes: bool, watch: bool) -> list[bool]:
         """One cycle; whether a beat moved, for each stream."""
         self._offering = self._offering or may_offer
         # First who offers, then who takes: a block takes from all its inputs or from none.
@@ -118,13 +130,20 @@ class PythonStepper:
         for model, _, outputs in self._parts:
             for number, stream in enumerate(outputs):
                 moves[stream] = model.valid(number)
+        offers = list(moves)
+        readies = [takes] * len(moves)
         moves[-1] = moves[-1] and takes
         took = []
         for model, inputs, _ in self._parts:
-            take = model.ready() and all(moves[stream] for stream in inputs)
+            ready = model.ready()
+            take = ready and all(moves[stream] for stream in inputs)
             for stream in inputs:
-                moves[stream] = take
+                moves[stream], readies[stream] = take, ready
             took.append(take)
+        if watch:
+            for stream, (offered, ready, moved) in enumerate(zip(offers, readies, moves, strict=True)):
+                self._starved[stream] += ready and not offered
+                self._blocked[stream] += offered and not moved
         for take, (model, _, outputs) in zip(took, self._parts, strict=True):
             model.step(take, [moves[stream] for stream in outputs])
         if moves[0]:
@@ -133,6 +152,9 @@ class PythonStepper:
 
     def counts(self) -> list[int]:
         return list(self._counts)
+
+    def waits(self) -> list[tuple[int, int]]:
+        return list(zip(self._starved, self._blocked, strict=True))
 
     def state(self) -> bytes:
         numbers = [number for model, _, _ in self._parts for number in model.state()]
@@ -170,15 +192,20 @@ class CompiledStepper:
         pauses: Stalls,
         refusals: Stalls,
         record: bool = False,
+        watch: bool = False,
     ) -> int:
         end = -1 if inputs is None else inputs
         stalls = (pauses.ctypes.data, len(pauses), refusals.ctypes.data, len(refusals))
-        cycle: int = self._library.cycles_run(self._handle, end, outputs, drain, until, *stalls, record)
+        cycle: int = self._library.cycles_run(self._handle, end, outputs, drain, until, *stalls, record, watch)
         return cycle
 
     def counts(self) -> list[int]:
         counts = self._library.cycles_counts(self._handle)
         return [int(counts[stream]) for stream in range(self._streams)]
+
+    def waits(self) -> list[tuple[int, int]]:
+        waits = self._library.cycles_waits(self._handle)
+        return [(int(waits[2 * stream]), int(waits[2 * stream + 1])) for stream in range(self._streams)]
 
     def state(self) -> bytes:
         numbers = np.empty(self._library.cycles_state(self._handle, None), np.int64)
@@ -205,8 +232,9 @@ def _library() -> ctypes.CDLL:
     library.cycles_new.restype, library.cycles_new.argtypes = pointer, [pointer]
     library.cycles_free.restype, library.cycles_free.argtypes = None, [pointer]
     library.cycles_run.restype = number
-    library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, number, number]
+    library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, number, number, number]
     library.cycles_counts.restype, library.cycles_counts.argtypes = ctypes.POINTER(number), [pointer]
+    library.cycles_waits.restype, library.cycles_waits.argtypes = ctypes.POINTER(number), [pointer]
     library.cycles_state.restype, library.cycles_state.argtypes = number, [pointer, pointer]
     library.cycles_recorded.restype, library.cycles_recorded.argtypes = number, [pointer, number, pointer]
     return library

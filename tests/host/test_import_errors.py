@@ -69,9 +69,9 @@ def test_garbage(tmp_path, content):
 
 
 def test_other_suffix(tmp_path):
-    (tmp_path / "net.h5").touch()
-    with pytest.raises(ModelError, match=r"must end in \.onnx or \.npz; other formats are not yet supported\.$"):
-        load_model(tmp_path / "net.h5")
+    (tmp_path / "net.pb").touch()
+    with pytest.raises(ModelError, match=r"must end in \.onnx, \.keras, \.h5 or \.npz; other formats are not yet sup"):
+        load_model(tmp_path / "net.pb")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import time
+from dataclasses import asdict
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -22,17 +25,23 @@ from bitweir_hw.blocks import (
     WidthSpec,
     WindowSpec,
 )
-from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS, Part
 from bitweir_hw.files import digest
+from bitweir_hw.yosys import yosys_version
+from bitweir_sim.stalls import stalls
+from bitweir_sim.stepping import Stepper, stepper
 
 from ..build import Build
 from ..folders import FileError
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES
+from .estimates import errors, estimates
+from .roofline import roofline
+from .timeline import timeline
 
 __all__ = ["KINDS", "SCHEMA_VERSION", "collect", "schema"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: What a reader calls each kind of block.
 KINDS: dict[type, str] = {
@@ -59,7 +68,7 @@ def schema() -> dict[str, Any]:
     return result
 
 
-def collect(build: Build, *, clock: float) -> dict[str, Any]:
+def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str, Any]:
     """All that follows from network and plan, and what synthesis has measured of them before.
 
     Parameters
@@ -67,13 +76,22 @@ def collect(build: Build, *, clock: float) -> dict[str, Any]:
     build : Build
     clock : float
         Hz.
+    part : str, optional
+        A key of `PARTS`, to compare with; by default one of the family that was measured, or else of ECP5.
     """
+    started = time.perf_counter()
     timing, frames = build.timing, build.pipeline.frames
+    run = stepper(build.pipeline)
+    streams, way = _streams(build, run), timeline(build, run)
+    seconds = time.perf_counter() - started
     cycles = float(timing.interval) / frames
     blocks = [_block(block, cycles) for block in build.pipeline.blocks]
     operations = sum(block["operations"] for block in blocks)
     lanes = sum(block["lanes"] for block in blocks)
     per_second = clock / cycles
+    measured = _measured(build)
+    chosen = PARTS[part or PART_OF[next(iter(measured), "ecp5")]]
+    estimated = estimates(build.pipeline, [family for family in FAMILIES if family in {*measured, chosen.family}])
     return {
         "schema": "bitweir report",
         "version": SCHEMA_VERSION,
@@ -103,15 +121,68 @@ def collect(build: Build, *, clock: float) -> dict[str, Any]:
             "giga_operations_per_second": operations * per_second / 1e9,
             "input_beats": build.pipeline.input.beats,
             "output_beats": build.pipeline.output.beats,
+            "period_frames": timing.period * frames,
+            "period_cycles": int(timing.interval * timing.period),
         },
         "blocks": blocks,
+        "streams": streams,
+        "timeline": way,
         "total": {
             "operations": operations,
             "lanes": lanes,
             "utilisation": operations / (2 * lanes * cycles) if lanes else None,
             **{key: sum(block[key] for block in blocks) for key in map("{}_bits".format, ROLES)},
         },
-        "synthesis": _measured(build),
+        "synthesis": measured,
+        "estimates": estimated,
+        "errors": errors(estimated, measured),
+        "part": _part(chosen),
+        "roofline": roofline(
+            build, chosen, clock=clock, cycles=cycles, **_sites(chosen.family, measured, estimated, lanes)
+        ),
+        "tools": _tools(),
+        "runs": [
+            {"what": "cycle model", "tool": f"bitweir {metadata.version('bitweir')}", "seconds": round(seconds, 3)}
+        ]
+        + [
+            {"what": f"synthesis for {family}", "tool": found["tool"], "seconds": found["seconds"]}
+            for family, found in measured.items()
+        ],
+    }
+
+
+def _streams(build: Build, run: Stepper) -> list[dict[str, Any]]:
+    """What each stream carries, and what it does in a period of steady state."""
+    return [
+        {
+            **asdict(waits),
+            "layer": stream.layer,
+            "bits": stream.bits,
+            "lanes": stream.lanes * stream.frames,
+            "lane_bits": stream.lane_bits,
+            "beats": stream.beats,
+        }
+        for stream, waits in zip(build.pipeline.streams, stalls(build.pipeline, build.timing, run=run), strict=True)
+    ]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return asdict(part) | {"memory_bits": part.memory_bits}
+
+
+def _sites(family: str, measured: dict[str, Any], estimated: dict[str, Any], lanes: int) -> dict[str, Any]:
+    """LUT sites that the design spends for a lane of a family, and how that is known."""
+    for origin, found in (("measured", measured), ("estimated", estimated)):
+        if family in found and lanes:
+            return {"sites_per_lane": found[family]["total"]["sites"] / lanes, "origin": origin}
+    return {"sites_per_lane": None, "origin": None}
+
+
+def _tools() -> dict[str, str]:
+    return {
+        "Python": platform.python_version(),
+        **{name: metadata.version(name.lower()) for name in ("bitweir", "Amaranth", "NumPy", "ONNX")},
+        "Yosys": yosys_version(),
     }
 
 

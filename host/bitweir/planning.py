@@ -1,0 +1,183 @@
+"""From what a user wants to a plan: foldings as given, a frame rate, or the best that a part can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.devices import PARTS, Part
+from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import lower
+from bitweir_hw.network import Network
+from bitweir_hw.plan import (
+    Plan,
+    least_cycles,
+    plan_for_fps,
+    plan_from_foldings,
+    plan_of_moderate_size,
+)
+from bitweir_hw.search import Found, Limits, cheapest, fastest
+from bitweir_sim.cycles import schedule
+
+__all__ = ["DEFAULT_FPS", "FILL", "GOALS", "Choice", "Wishes", "choose", "told_search"]
+
+#: Without a goal: fast enough for most uses, small enough for small parts.
+DEFAULT_FPS = 100_000.0
+#: Share of a part's LUTs that a plan may use; place and route needs the rest.
+FILL = 0.85
+GOALS = ("fps", "area", "latency")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user asks for.
+
+    Parameters
+    ----------
+    clock : float
+        Hz.
+    folding : str or None
+        SIMDxPE for each layer; excludes all goals.
+    fps : float or None
+        Frames a second.
+    part : str or None
+        A key of `PARTS`.
+    goal : str or None
+        One of `GOALS`, of that part.
+    family : str or None
+        Whose popcounts; None for those of the part, or portable ones.
+    stage_levels : int
+        Adder levels between registers.
+    streams : int
+        V.
+    """
+
+    clock: float
+    folding: str | None = None
+    fps: float | None = None
+    part: str | None = None
+    goal: str | None = None
+    family: str | None = None
+    stage_levels: int = 2
+    streams: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A plan, and what the search says of it where there was one.
+
+    Parameters
+    ----------
+    plan : Plan
+    search : dict or None
+        Part, goal, estimated LUT sites and block RAMs beside those of the part, and how far from the best
+        the plan can be at most: ``bound`` is a number of sites (goal area) or of cycles a frame (goal fps)
+        below which no plan gets, as far as estimates are right; None for latency.
+    """
+
+    plan: Plan
+    search: dict[str, Any] | None = None
+
+
+def choose(network: Network, wishes: Wishes) -> Choice:
+    """The plan for what a user asks for.
+
+    Raises
+    ------
+    PlanError
+        It cannot be had; names what binds, and the nearest goal that can.
+    """
+    part = PARTS[wishes.part] if wishes.part else None
+    family = wishes.family or (part.family if part else "generic")
+    popcount = Popcount(style=STYLE[family], levels_per_stage=wishes.stage_levels)
+    streams, clock = wishes.streams, wishes.clock
+    if part and wishes.goal:
+        return _search(network, wishes, part, popcount)
+    if wishes.folding is not None:
+        return Choice(plan=plan_from_foldings(network, wishes.folding, popcount=popcount, streams=streams))
+    if wishes.fps is not None:
+        return Choice(plan=plan_for_fps(network, wishes.fps, clock, popcount=popcount, streams=streams))
+    return Choice(plan=plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams))
+
+
+def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount) -> Choice:
+    limits = Limits(sites=FILL * part.luts, block_rams=part.block_rams)
+    settings: dict[str, Any] = {
+        "family": part.family, "limits": limits, "popcount": popcount, "streams": wishes.streams
+    }  # fmt: skip
+    if wishes.goal == "area":
+        found = _cheapest(network, wishes, part, settings)
+    elif wishes.goal == "fps":
+        found = fastest(network, **settings)
+    else:
+        found = _soonest(network, settings)
+    return Choice(
+        plan=found.plan,
+        search={
+            "part": part.name,
+            "goal": wishes.goal,
+            "cycles": found.cycles,
+            "sites": found.sites,
+            "part_sites": part.luts,
+            "block_rams": found.block_rams,
+            "part_block_rams": part.block_rams,
+            "bound": None if wishes.goal == "latency" else found.bound,
+        },
+    )
+
+
+def _cheapest(network: Network, wishes: Wishes, part: Part, settings: dict[str, Any]) -> Found:
+    assert wishes.fps is not None
+    if not 0 < wishes.fps < inf:
+        raise PlanError(f"Frame rate must be positive, not {wishes.fps:,.10g} frames/s.")
+    cycles = int(wishes.streams * wishes.clock / wishes.fps * (1 + 1e-12))
+    try:
+        return cheapest(network, cycles=max(cycles, 0), **settings)
+    except PlanError as error:
+        best = fastest(network, **settings)
+        rate = wishes.streams * wishes.clock / best.cycles
+        raise PlanError(
+            f"{str(error).rstrip('.')}; the most that {part.name} can do at {wishes.clock / 1e6:,.10g} MHz is about "
+            f"{rate:,.0f} frames/s."
+        ) from error
+
+
+def _soonest(network: Network, settings: dict[str, Any]) -> Found:
+    """Of the fastest plan and of slower ones, which leave more to the layers that a frame waits for, the soonest."""
+    best = fastest(network, **settings)
+    found, latency = best, _latency(network, best)
+    for slower in (1.25, 1.6, 2.0, 3.0):
+        cycles = int(best.cycles * slower)
+        if cycles < least_cycles(network):
+            continue
+        try:
+            other = cheapest(network, cycles=cycles, **settings)
+        except PlanError:
+            continue
+        if (later := _latency(network, other)) < latency:
+            found, latency = other, later
+    return found
+
+
+def _latency(network: Network, found: Found) -> int:
+    times = schedule(lower(network, found.plan), 1)
+    return int(times[-1][-1] - times[0][0])
+
+
+def told_search(search: dict[str, Any]) -> str:
+    """What the search found, in a sentence or two."""
+    told = (
+        f"Planned for {search['part']}, goal {search['goal']}: about {search['sites']:,} of {search['part_sites']:,} "
+        f"LUT sites and {search['block_rams']:,} of {search['part_block_rams']:,} block RAMs."
+    )
+    if search["goal"] == "fps":
+        bound, cycles = search["bound"], search["cycles"]
+        if bound >= cycles:
+            return f"{told} No plan that fits is faster, as far as estimates are right."
+        return f"{told} No plan takes fewer than {bound:,.0f} cycles; this one takes {cycles:,}."
+    if search["goal"] == "area":
+        gap = search["sites"] / search["bound"] - 1 if search["bound"] > 0 else inf
+        return f"{told} No plan needs less than {max(gap, 0):.1%} below that, as far as estimates are right."
+    return f"{told} It is the best of those that were tried."

@@ -1,0 +1,107 @@
+"""A report as one page that needs nothing else: no network, no script to be read, no files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import svg, tables
+
+__all__ = ["page"]
+
+#: What to call the colours of blocks, in order of the legend.
+_LEGEND = {
+    "window": "windows",
+    "weights": "layers with weights",
+    "map": "pools, thresholds, affine maps",
+    "sum": "sums",
+    "move": "widths, forks, FIFOs",
+    "score": "votes, classes",
+}
+
+
+def page(report: dict[str, Any]) -> str:
+    """HTML of a report as `collect` makes it."""
+    environment = Environment(
+        loader=PackageLoader("bitweir", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    kinds = {block["name"]: block["kind"] for block in report["blocks"]}
+    period, way = report["timing"]["period_cycles"], report["timeline"]
+    used = {svg.CLASSES[block["kind"]] for block in report["blocks"]}
+    families = [family for family in ("ecp5", "ice40", "gowin", "xilinx") if family in _known(report)]
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        figures=tables.figures(report),
+        identity=tables.identity(report),
+        legend=[(kind, told) for kind, told in _LEGEND.items() if kind in used],
+        states=svg.STATES,
+        pace=pace(report),
+        pipeline=svg.pipeline(report),
+        blocks=tables.blocks(report),
+        logic=[tables.logic(report, family) for family in families],
+        shares=_shares(report),
+        part=tables.part_use(report),
+        roofline=svg.roofline(report),
+        needs=tables.needs(report),
+        streams=tables.streams(report),
+        stream_bars=[svg.states(stream, period) for stream in report["streams"]],
+        timeline=tables.timeline(report),
+        axis=svg.gantt_axis(way),
+        gantt=[svg.gantt(row, way, kinds[row["name"]]) for row in way["blocks"]],
+        memories=tables.memories(report),
+        runs=tables.runs(report),
+    )
+
+
+def pace(report: dict[str, Any]) -> str:
+    """Which blocks set the pace, in a sentence."""
+    frames = report["plan"]["streams"]
+    interval = report["timing"]["cycles_per_frame"] * frames
+    busy = [block["name"] for block in report["blocks"] if block["cycles"] >= interval]
+    every = "a frame takes" if frames == 1 else f"{frames} frames side by side take"
+    if not busy:
+        slowest = max(block["cycles"] for block in report["blocks"])
+        return f"No block works all the time: {every} {interval:,.6g} cycles, the slowest block {slowest:,}."
+    named = busy[0] if len(busy) == 1 else f"{', '.join(busy[:-1])} and {busy[-1]}"
+    return (
+        f"{named} {'works' if len(busy) == 1 else 'work'} in each of the {interval:,.6g} cycles that {every}, "
+        f"and so {'sets' if len(busy) == 1 else 'set'} the pace."
+    )
+
+
+def _known(report: dict[str, Any]) -> set[str]:
+    return {*report["synthesis"], *report["estimates"]}
+
+
+def _shares(report: dict[str, Any]) -> list[tuple[str, str, Markup]]:
+    """What is shared out, how much of it there is, and a bar of the share of each block."""
+    family = report["part"]["family"]
+    kinds = {block["name"]: svg.CLASSES[block["kind"]] for block in report["blocks"]}
+    rows: list[tuple[str, Sequence[tuple[str, float, str]]]] = []
+    for told, found in (("measured", report["synthesis"]), ("estimated", report["estimates"])):
+        if family in found:
+            for key in ("sites", "ff", "bram"):
+                amounts = [(name, row[key], kinds[name]) for name, row in found[family]["blocks"].items()]
+                rows.append((f"{tables.RESOURCE_NAMES[key]}, {told}", amounts))
+            break
+    for title, key in (
+        ("Lanes", "lanes"),
+        ("Weight bits", "weight_bits"),
+        ("Threshold bits", "threshold_bits"),
+        ("Buffer bits", "buffer_bits"),
+    ):
+        rows.append((title, [(block["name"], block[key], kinds[block["name"]]) for block in report["blocks"]]))
+    shares = []
+    for title, parts in rows:
+        if whole := sum(amount for _, amount, _ in parts):
+            name, most, _ = max(parts, key=lambda each: each[1])
+            told = f"{title}: {tables.number(whole)}, most of it in {name} ({most / whole:.0%})"
+            shares.append((title, tables.number(whole), svg.stack(parts, told)))
+    return shares

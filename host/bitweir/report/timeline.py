@@ -1,0 +1,53 @@
+"""One frame on its way through the pipeline, when frames follow each other without a gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bitweir_sim.stepping import Stepper
+
+from ..build import Build
+
+__all__ = ["timeline"]
+
+
+def timeline(build: Build, run: Stepper) -> dict[str, Any]:
+    """First and last beat of each block for one frame, as `schema.json` describes it.
+
+    Cycles count from the first beat of the frame at the input.
+
+    Parameters
+    ----------
+    build : Build
+    run : Stepper
+        Of the same pipeline, in steady state. It goes on until the next frame that comes in has left.
+    """
+    pipeline = build.pipeline
+    before, never = run.counts(), np.zeros(0, np.uint8)
+    frame = -(-before[0] // pipeline.input.beats)
+    run.run(outputs=(frame + 1) * pipeline.output.beats, pauses=never, refusals=never, record=True)
+    spans = []
+    for number, stream in enumerate(pipeline.streams):
+        first = frame * stream.beats - before[number]
+        cycles = run.recorded(number)[first : first + stream.beats]
+        spans.append((int(cycles[0]), int(cycles[-1])))
+    start = spans[0][0]
+    rows = []
+    for node in pipeline.nodes:
+        inputs, outputs = ([spans[stream] for stream in streams] for streams in (node.inputs, node.outputs))
+        rows.append(
+            {
+                "name": node.block.name,
+                "first_in": min(first for first, _ in inputs) - start,
+                "last_in": max(last for _, last in inputs) - start,
+                "first_out": min(first for first, _ in outputs) - start,
+                "last_out": max(last for _, last in outputs) - start,
+            }
+        )
+    return {
+        "frame": frame,
+        "cycles": spans[-1][1] - start + 1,
+        "interval": float(build.timing.interval),
+        "blocks": rows,
+    }

@@ -1,0 +1,218 @@
+"""Dot products of processing elements: adder positions, gates and registers, counted from the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..compressor import DotPlan, Popcount
+from ..gateware.pe_ecp5 import CHAIN, CHAIN_UNREGISTERED
+from ..gateware.popcount import CHAIN as FUSED_CHAIN
+from ..trees import COSTS, Add, Count, Lanes, Node, Word, walk
+from .terms import CARRY_FROM, Terms, chain_cells
+
+__all__ = ["elements"]
+
+Lives = Iterator[tuple[int, int, int]]
+
+
+def _lives(node: Node, end: int, done: int, leaves: int) -> Lives:
+    """Bits of a tree, and the levels after which they appear and up to which they are needed.
+
+    Parameters
+    ----------
+    end : int
+        The level that takes the result.
+    done, leaves : int
+        Levels before the tree, and the level after which its leaves appear.
+    """
+    level = done + node.level
+    yield node.bits, level if node.level else leaves, end
+    if isinstance(node, Add):
+        for operand in (node.a, node.b):
+            yield from _lives(operand, level, done, leaves)
+        if node.carry:
+            yield 1, leaves, level
+    elif node.level:
+        yield node.size, leaves, level
+
+
+def _lives_of(plan: DotPlan) -> Lives:
+    """All values of one element until its accumulator, see `_lives`."""
+    end = plan.levels + 1
+    several = len(plan.parts) > 1
+    until = plan.inner + 1 if several else end
+    for part in plan.parts:
+        count = part.count
+        if isinstance(count, Count):
+            if count.tree:
+                yield from _lives(count.tree, until, 0, 0)
+            if count.carry:
+                yield 1, 0, until
+            continue
+        # Sums and carries of full adders appear after the first level.
+        merged = count.levels if count.merges else until
+        for tree, kept in ((count.sums.tree, False), (count.carries, count.merge_carry)):
+            if tree:
+                yield from _lives(tree, merged, 1, 1)
+            if kept:
+                yield 1, 1, merged
+        if count.sums.carry:
+            yield 1, 1, until
+        if count.merges:
+            yield part.most.bit_length(), count.levels, until
+    if several:
+        # The registers behind the parts are counted there.
+        yield from _lives(plan.tree, end, plan.inner, plan.inner + 1)
+        if plan.parts[0].count.carry:
+            yield 1, plan.inner + 1, end
+
+
+def registers(plan: DotPlan, popcount: Popcount) -> tuple[int, int]:
+    """Flip-flops between the gates and the accumulator of one element, and how many wait for three stages or more."""
+    each = popcount.levels_per_stage
+    if not each:
+        return 0, 0
+    total, long = 0, 0
+    for bits, born, until in _lives_of(plan):
+        # A register stands behind level L where `each` divides it, for what is there and still needed.
+        first = -(-max(born, 1) // each)
+        stages = max(0, (until - 1) // each - first + 1)
+        total += bits * stages
+        long += bits * (stages >= 3)
+    return total, long
+
+
+def _trees(plan: DotPlan) -> Iterator[tuple[Node, int]]:
+    """Trees of one element that have adders, each with the levels before it."""
+    for part in plan.parts:
+        if isinstance(part.count, Count):
+            if part.count.tree:
+                yield part.count.tree, 0
+        else:
+            for tree in (part.count.sums.tree, part.count.carries):
+                if tree:
+                    yield tree, 1
+    if len(plan.parts) > 1:
+        yield plan.tree, plan.inner
+
+
+def _adders(plan: DotPlan) -> dict[int, list[Add]]:
+    """The adders of one element by level."""
+    levels: dict[int, list[Add]] = {}
+    for tree, done in _trees(plan):
+        for node in walk(tree):
+            if isinstance(node, Add):
+                levels.setdefault(done + node.level, []).append(node)
+    return levels
+
+
+def _fused_chains(adders: list[Add], copies: int) -> Iterator[int]:
+    """Positions of each chain of a level, as `gateware.popcount` packs them."""
+    length = 0
+    for node in adders * copies:
+        if length + 1 + node.positions > FUSED_CHAIN:
+            yield length + 1
+            length = 0
+        length += node.positions + (length > 0 or node.carry)
+    if length:
+        yield length + 1
+
+
+def _ecp5_chains(adders: list[tuple[bool, int, int]], copies: int, limit: int) -> Iterator[int]:
+    """Positions of each chain of a level, as `gateware.pe_ecp5` packs them.
+
+    Parameters
+    ----------
+    adders : list of (bool, int, int)
+        Whether the carry-in is a gate, positions, and bits of the result.
+    """
+    length, start, result, gate = 0, 0, 0, False
+
+    def closed() -> int:
+        # A wire, or nothing, enters without a separator.
+        total = max(length, start + result) - (not gate)
+        return total + total % 2
+
+    for carry, positions, bits in adders * copies:
+        if length and length + positions + 2 > limit:
+            yield closed()
+            length = 0
+        if not length:
+            gate = carry
+        start, result = length + 1, bits
+        length = start + positions
+    if length:
+        yield closed()
+
+
+def elements(plan: DotPlan, popcount: Popcount, *, copies: int, width: int, family: str) -> Terms:
+    """P * V processing elements: see `gateware.pe`.
+
+    | style  | carry positions                          | LUTs                                           |
+    |--------|------------------------------------------|------------------------------------------------|
+    | ecp5   | all adders, accumulators, separators     | a gate for each lane that waits for a register |
+    | fused  | the same without absorbed gates          | gates, counters of 2 or 3 lanes, multiplexers  |
+    | tree   | each adder by itself                     | likewise                                       |
+    | xc7    | as fused, behind full adders             | two LUT6 for three lanes                       |
+
+    Parameters
+    ----------
+    copies : int
+        How many there are.
+    width : int
+        Bits of an accumulator.
+    """
+    terms = Terms()
+    style, each = popcount.style, popcount.levels_per_stage
+    flops, _ = registers(plan, popcount)
+    terms.ff += copies * (flops + width)
+    levels = _adders(plan)
+    leaves = COSTS[style].leaves
+    for tree, done in _trees(plan):
+        for node in walk(tree):
+            if isinstance(node, Lanes):
+                terms.luts["gate"] += copies * leaves[node.size - 1]
+            elif isinstance(node, Word) and done == 0:
+                terms.luts["gate"] += copies * node.bits * COSTS[style].gate
+            elif isinstance(node, Add) and node.carry and style != "ecp5":
+                terms.luts["gate"] += copies
+    positions = 0
+    own = width - min(plan.exponent, width)
+    if style == "ecp5":
+        limit = CHAIN if each else CHAIN_UNREGISTERED
+        for level, adders in sorted(levels.items()):
+            gates = not each or level <= each
+            shape = [(node.carry and gates, node.positions, node.bits - node.shift) for node in adders]
+            for length in _ecp5_chains(shape, copies, limit):
+                terms.carry += length // 2
+        kept = plan.parts[0].count.carry
+        gate = kept and (not each or plan.levels < each)
+        for length in _ecp5_chains([(gate, own, own)], copies, limit):
+            terms.carry += length // 2
+        if each:
+            terms.luts["late"] += copies * sum(
+                bits for bits, born, until in _lives_of(plan) if born == 0 and until > each
+            )
+        return terms
+    for adders in levels.values():
+        if style == "tree":
+            for node in adders:
+                size = node.positions + node.carry + 1
+                terms.carry += copies * (chain_cells(size, family) if size > CARRY_FROM[family] else 0)
+                positions += copies * size
+        else:
+            for length in _fused_chains(adders, copies):
+                terms.carry += chain_cells(length, family)
+                positions += length
+    if style == "xc7":
+        for part in plan.parts:
+            if not isinstance(part.count, Count):
+                terms.luts["full adder"] += copies * 2 * part.count.groups
+                if part.count.merges:
+                    size = part.most.bit_length()
+                    terms.carry += copies * chain_cells(size, family)
+                    positions += copies * size
+    terms.luts["position"] += positions
+    terms.carry += copies * chain_cells(own + plan.parts[0].count.carry, family)
+    terms.luts["accumulate"] += copies * own
+    return terms

@@ -1,0 +1,375 @@
+"""The formula of each kind of block: what the gateware is made of, counted from the specification.
+
+Registers follow from the docstrings and tables of the gateware; so do memories. LUTs are counted by feature.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..blocks import (
+    AffineSpec,
+    ArgmaxSpec,
+    FifoSpec,
+    ForkSpec,
+    JoinSpec,
+    MatVecSpec,
+    PoolSpec,
+    ThresholdSpec,
+    VoteSpec,
+    WidthSpec,
+    WindowSpec,
+)
+from ..blocks.memories import is_block
+from .dot import elements
+from .flow import credited, fifo
+from .memories import ram, rom
+from .terms import Terms, adder, counter, index_bits
+
+__all__ = ["COSTS"]
+
+
+def matvec(spec: MatVecSpec, family: str) -> Terms:
+    """`gateware.matvec`: elements, weights, presets, the input buffer, an output FIFO, and counters.
+
+    Beside what these need by themselves: counters of words and groups, marks of four bits that go with the sum, and
+    for the buffer three addresses, two fill levels and, where the last word of a vector is padded, a gate a bit.
+    """
+    plan = spec.dot.plan(spec.popcount)
+    terms = elements(plan, spec.popcount, copies=spec.pe * spec.streams, width=spec.acc_bits, family=family)
+    terms += rom(spec.weight_words(), spec.weight_width, family)
+    terms += _presets(spec, family)
+    block = is_block(spec.buffer_words, spec.i_bits)
+    terms += ram(spec.buffer_words, spec.i_bits, family, block=block)
+    # Low bits that are the same in all results are not kept.
+    terms += credited(spec.o_bits - spec.pe * spec.streams * _shift(spec), spec.fifo_depth, family)
+
+    words, replays = spec.buffer_words, spec.neuron_folds > 1
+    for end in (spec.synapse_folds, spec.neuron_folds):
+        terms.ff += index_bits(end)
+        counter(terms, end, family)
+    # Without a replay all words are new and used up at once, and both fill levels are one.
+    for _ in range(1 + replays):
+        terms.ff += words.bit_length()
+        counter(terms, words + 1, family)
+    terms.ff += 2 * index_bits(words) + replays
+    for _ in range(2):
+        counter(terms, words, family)
+    if replays:
+        terms.luts["wrap"] += index_bits(words)
+    stages = 1 + spec.dot.stages(spec.popcount)
+    padded_rows = spec.neuron_folds * spec.pe - spec.rows
+    padded_columns = spec.synapse_folds * spec.simd - spec.columns
+    varying = 2 * (spec.synapse_folds > 1) + (replays and padded_rows > 0)
+    constant = spec.synapse_folds == 1 or (not replays and padded_rows > 0)
+    terms.ff += stages * (1 + varying + constant) + 1 + (padded_rows > 0)
+    if padded_columns:
+        terms.ff += index_bits(spec.synapse_folds)
+        counter(terms, spec.synapse_folds, family)
+        terms.luts["padding"] += padded_columns * spec.lane_bits * spec.streams
+    terms.luts["padding"] += padded_rows * spec.o_lane_bits * spec.streams
+    if spec.flip:
+        terms.luts["padding"] += spec.simd * spec.streams
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def _shift(spec: MatVecSpec) -> int:
+    return 0 if spec.threshold else spec.shift
+
+
+def _presets(spec: MatVecSpec, family: str) -> Terms:
+    terms = rom(spec.preset_words(), spec.pe * spec.acc_bits, family)
+    if len(spec.presets) > 1:
+        # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
+        each = len(spec.preset_words()) // len(spec.presets)
+        for end, marks in ((each, 1), (len(spec.column_classes), 2), (len(spec.row_classes), 2)):
+            terms.ff += index_bits(end) + marks
+            counter(terms, end, family)
+        terms.luts["wrap"] += index_bits(len(spec.preset_words()))
+    return terms
+
+
+def window(spec: WindowSpec, family: str) -> Terms:
+    """`gateware.window`: copies of the buffer with two adders for each address, counters, fill levels, padding."""
+    terms = credited(spec.o_bits, spec.fifo_depth, family)
+    block = is_block(spec.words, spec.i_bits)
+    terms += ram(spec.words, spec.i_bits, family, block=block).times(spec.taps)
+    terms.ff += (spec.latency - 1) * spec.o_bits + spec.latency
+    for count in spec.loops:
+        terms.ff += index_bits(count)
+        counter(terms, count, family)
+    at = index_bits(spec.words)
+    # The address to write, and of each tap that to read; how far the next beat is; whether the first has begun.
+    terms.ff += (spec.taps + 2) * at + 1
+    for _ in range(spec.taps):
+        adder(terms, at + 1, family)
+        adder(terms, at, family)
+    counter(terms, spec.words, family)
+    moves = {(int(a), int(d)) for a, d in zip(spec.arrivals.flat, spec.departures.flat, strict=True)} | {(0, 0)}
+    moves = {(a * spec.pixel_words, d * spec.pixel_words) for a, d in moves}
+    room = index_bits(spec.words + 1) + 1
+    ahead = max(room, max(spec.pixel_words * int(spec.needed.flat[0]), max(a for a, _ in moves)).bit_length() + 1)
+    for bits in (room, ahead):
+        terms.ff += bits
+        adder(terms, bits, family)
+    # What a beat adds to the fill levels, without and with a word that is taken: bits that differ.
+    sums = [(depart, depart - 1, -arrive, 1 - arrive) for arrive, depart in moves]
+    columns = {tuple(row[n] >> at & 1 for row in sums) for n in range(4) for at in range(ahead + 1)}
+    levels = sum(len(set(column)) > 1 for column in columns)
+    terms.ff += levels
+    terms.luts["case"] += levels * (len(moves) - 1)
+    terms.luts["onward"] += at * sum(count > 1 for count in spec.loops)
+    outside = _outside(spec)
+    terms.ff += outside * (1 + spec.latency)
+    terms.luts["padding"] += outside * spec.i_bits
+    terms.luts["edges"] += outside * 4
+    if len(set(spec.pad_words)) > 1:
+        differ = 0
+        for word in spec.pad_words:
+            differ |= word ^ spec.pad_words[0]
+        terms.ff += differ.bit_count() * (1 + spec.latency)
+        terms.luts["edges"] += differ.bit_count() * 2
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def _outside(spec: WindowSpec) -> int:
+    """Taps that are outside the map in some window."""
+    ever: list[list[bool]] = []
+    for axis in (0, 1):
+        starts = np.arange(spec.positions[axis]) * spec.stride[axis] - spec.pads[axis]
+        taps, parts = spec.tap_shape[axis], spec.loops[3 + axis]
+        places = starts[:, None, None] + np.arange(parts)[:, None] * taps + np.arange(taps)
+        ever.append(((places < 0) | (places >= spec.shape[axis])).any(axis=(0, 1)).tolist())
+    return sum(row or column for row in ever[0] for column in ever[1])
+
+
+def width(spec: WidthSpec, family: str) -> Terms:
+    """`gateware.width`: a queue of output beats, and what brings elements to their places."""
+    from ..gateware.width import _Beats
+
+    beats = _Beats(spec)
+    terms = Terms(luts=Counter(fixed=1))
+    for end in (spec.part_beats, spec.parts):
+        terms.ff += index_bits(end)
+        counter(terms, end, family)
+    terms.ff += index_bits(beats.phases)
+    terms.luts["count"] += 2 * index_bits(beats.phases)
+    bits = beats.step * spec.lane_bits
+    most = max(at for at, _, _ in beats.events)
+    padded = spec.vector_beats * spec.o_lanes - spec.o_length
+    if beats.phases > 1 and beats.collects:
+        terms.ff += (beats.phases - 1) * bits
+        terms.luts["padding"] += padded * spec.lane_bits
+    elif beats.phases > 1:
+        terms.ff += most * bits
+        shifted = spec.i_bits
+        for level in range(most.bit_length()):
+            shifted += bits << level
+            terms.luts["shift"] += min(shifted, most * bits + spec.i_bits)
+        terms.luts["shift"] += most * bits
+    if beats.most == 1:
+        depth = 3 if any(at == 0 and count for at, _, count in beats.events) else 2
+        terms += fifo(spec.o_bits, depth, family)
+        terms.ff += 2 if depth == 3 and beats.phases > 1 else 0
+        return terms
+    # Words as they come, where the next one stands, how many are left; two output registers.
+    terms.ff += beats.most * spec.o_bits + index_bits(beats.most) + beats.most.bit_length()
+    terms.ff += 2 * spec.o_bits + 2
+    terms.luts["select"] += (beats.most - 1) * spec.o_bits
+    terms.luts["queue"] += 2 * spec.o_bits
+    return terms
+
+
+def fork(spec: ForkSpec, family: str) -> Terms:
+    """`gateware.fork`: a FIFO for each output."""
+    terms = fifo(spec.bits, spec.fifo_depth, family).times(spec.outputs)
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def buffer(spec: FifoSpec, family: str) -> Terms:
+    """`gateware.fifo`."""
+    terms = fifo(spec.bits, spec.depth, family)
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def join(spec: JoinSpec, family: str) -> Terms:
+    """`gateware.join`: an adder for each input but the first, and for each digit of a factor beyond one."""
+    terms = credited(spec.o_bits, spec.fifo_depth, family)
+    terms.ff += 1 + spec.o_bits
+    places = spec.lanes * spec.streams
+    for _ in range(spec.inputs - 1):
+        adder(terms, spec.o_lane_bits, family, places)
+    for factor, form, bits in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True):
+        step = abs(factor * (form.step if form else 1))
+        if step & (step - 1):
+            adder(terms, bits + 2, family, places)
+    terms.luts["inputs"] += spec.inputs
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def pool(spec: PoolSpec, family: str) -> Terms:
+    """`gateware.pool`: partial results, what combines elements, and counters of rows, columns and words."""
+    terms = credited(spec.o_bits, spec.fifo_depth, family)
+    elements_of_window = prod(spec.kernel) * spec.shape[3] * spec.taps
+    places = spec.lanes * spec.streams
+    bits = spec.o_lane_bits
+    if spec.kind == "sum" and spec.format is not None:
+        bits = (elements_of_window * ((1 << spec.i_lane_bits) - 1)).bit_length()
+    if elements_of_window > spec.taps:
+        if spec.partial_words == 1:
+            terms.ff += places * bits
+        else:
+            block = spec.memories()[0].block
+            terms += ram(spec.partial_words, places * bits, family, block=block)
+            if not (spec.shape[2] > 1 and spec.shape[3] == 1):
+                terms.ff += 1 + places * bits
+                terms.luts["select"] += places * bits
+        terms.ff += index_bits(spec.partial_words)
+        counter(terms, spec.partial_words, family)
+    for end in spec.shape[2:]:
+        terms.ff += index_bits(end)
+        counter(terms, end, family)
+    for axis in (0, 1):
+        count, stride = spec.positions[axis], spec.stride[axis]
+        tail = spec.shape[axis] - (count - 1) * stride
+        for end in (count, max(tail, stride if count > 1 else 0)):
+            terms.ff += index_bits(end)
+            counter(terms, end, family)
+    merges = places * (spec.taps - (elements_of_window == spec.taps))
+    if spec.kind == "sum":
+        adder(terms, bits, family, merges)
+        terms.luts["gate"] += places * bits
+        step = abs(spec.format.step) if spec.format else 1
+        odd = spec.format is not None and (step & (step - 1) or spec.format.offset)
+        adder(terms, spec.o_lane_bits, family, places if odd else 0)
+    elif spec.i_lane_bits == 1 and spec.format is not None:
+        terms.luts["gate"] += places * -(-(spec.taps + 1) // 3)
+    else:
+        adder(terms, bits, family, merges, "compare")
+        terms.luts["choose"] += merges * bits
+    if spec.least is not None:
+        terms.luts["gate"] += places * spec.i_lane_bits * (spec.taps + 1)
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def threshold(spec: ThresholdSpec, family: str) -> Terms:
+    """`gateware.threshold`: comparators of an element with T thresholds, and an encoder."""
+    low = -(1 << (spec.i_lane_bits - 1)) if spec.signed else 0
+    clipped = np.clip(spec.thresholds, low, low + (1 << spec.i_lane_bits))
+    terms, constant = _channels(spec, family, [clipped[:, t] for t in range(clipped.shape[1])])
+    count = spec.thresholds.shape[1]
+    places = spec.lanes * spec.streams * count
+    bits = spec.i_lane_bits
+    fixed = int(places * constant)
+    adder(terms, bits - 1, family, fixed, "compare constant")
+    adder(terms, bits + 1, family, places - fixed, "compare")
+    terms.luts["encode"] += places - spec.lanes * spec.streams
+    return terms
+
+
+def affine(spec: AffineSpec, family: str) -> Terms:
+    """`gateware.affine`: a multiplier, where scales of a lane differ, and an adder."""
+    step = spec.format.step if spec.format else 1
+    base = spec.format.offset if spec.format else 0
+    scale, offset = spec.scale * step, spec.scale * base + spec.offset
+    terms, _ = _channels(spec, family, [scale, offset])
+    for lane in range(spec.lanes):
+        scales = {int(s) for s in scale[lane :: spec.lanes]} or {0}
+        adder(terms, spec.o_lane_bits, family, spec.streams)
+        if len(scales) > 1:
+            size = max(abs(s) for s in scales).bit_length() + 1
+            _multiply(terms, spec.i_lane_bits, size, family, spec.streams)
+        elif bin(abs(scales.pop())).count("1") > 1:
+            adder(terms, spec.o_lane_bits, family, spec.streams)
+    return terms
+
+
+def _multiply(terms: Terms, a: int, b: int, family: str, count: int) -> None:
+    if family in ("ecp5", "xilinx", "gowin"):
+        terms.dsp += count
+    else:
+        terms.luts["multiply"] += a * b * count
+
+
+def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> tuple[Terms, float]:
+    """What blocks with constants for each channel share; and which part of the constants never changes."""
+    from ..blocks.arithmetic import signed_bits
+
+    terms = credited(spec.o_bits, spec.fifo_depth, family)
+    terms.ff += 2 + spec.i_bits + spec.o_bits
+    bits: dict[tuple[int, ...], None] = {}
+    same = total = 0
+    for lane in range(spec.lanes):
+        for values in constants:
+            column = [int(value) for value in values[lane :: spec.lanes]] or [int(values[0])]
+            column += column[-1:] * (spec.vector_beats - len(column))
+            total += 1
+            same += len(set(column)) == 1
+            for at in range(signed_bits(min(column), max(column))):
+                bit = tuple(value >> at & 1 for value in column)
+                if len(set(bit)) > 1:
+                    bits[bit] = None
+    if bits:
+        words = [sum(bit << at for at, bit in enumerate(beat)) for beat in zip(*bits, strict=True)]
+        terms += rom(words, len(bits), family)
+    terms.luts["fixed"] += 1
+    return terms, same / total
+
+
+def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:
+    """`gateware.argmax.Leader`: a comparator and a multiplexer for each lane and frame, a leader and its index."""
+    beats, index = spec.cycles, max(1, index_bits(spec.classes))
+    terms = Terms(ff=index_bits(beats) + spec.streams * index)
+    counter(terms, beats, family)
+    merges = spec.lanes - (beats == 1)
+    if beats > 1:
+        terms.ff += spec.streams * spec.lane_bits
+    adder(terms, spec.lane_bits, family, merges * spec.streams, "compare")
+    terms.luts["choose"] += spec.streams * (spec.lanes - 1) * (spec.lane_bits + index_bits(spec.lanes))
+    terms.luts["choose"] += spec.streams * index
+    padded = beats * spec.lanes - spec.classes
+    terms.luts["padding"] += padded * spec.lane_bits * spec.streams
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def argmax(spec: ArgmaxSpec, family: str) -> Terms:
+    """`gateware.argmax`: the leader, and the scores that pass."""
+    terms = _leader(spec, family)
+    terms += credited(spec.o_bits, spec.fifo_depth, family)
+    return terms
+
+
+def vote(spec: VoteSpec, family: str) -> Terms:
+    """`gateware.vote`: the leader, and a decoder of M bits for each frame."""
+    terms = _leader(spec, family)
+    terms += credited(spec.o_bits, spec.fifo_depth, family)
+    terms.luts["decode"] += spec.o_bits
+    return terms
+
+
+#: The formula of each kind of block.
+COSTS: dict[type, Callable[[Any, str], Terms]] = {
+    MatVecSpec: matvec,
+    WindowSpec: window,
+    WidthSpec: width,
+    ForkSpec: fork,
+    FifoSpec: buffer,
+    JoinSpec: join,
+    PoolSpec: pool,
+    ThresholdSpec: threshold,
+    AffineSpec: affine,
+    VoteSpec: vote,
+    ArgmaxSpec: argmax,
+}

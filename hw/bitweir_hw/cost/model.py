@@ -1,0 +1,68 @@
+"""From features to cells: coefficients of each family, fitted to what Yosys makes."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from ..blocks import BlockSpec
+from ..pipeline import Pipeline
+from .kinds import COSTS
+from .terms import Cost, Terms
+
+__all__ = ["coefficients", "cost_of", "error_bands", "estimate", "estimate_pipeline", "group_of"]
+
+#: LUTs of a feature that no measurement has weighed.
+DEFAULT = 1.0
+
+
+@cache
+def coefficients() -> dict[str, Any]:
+    """The file of coefficients and error bands, which ``benchmarks/cost_model.py`` writes."""
+    file = resources.files(__package__.rpartition(".")[0]) / "cost_coefficients.json"
+    result: dict[str, Any] = json.loads(file.read_text())
+    return result
+
+
+def group_of(block: BlockSpec) -> str:
+    """What shares coefficients: a kind of block, and for units with weights a style of popcount."""
+    style = getattr(block, "popcount", None)
+    return type(block).__name__ + (f" {style.style}" if style else "")
+
+
+def cost_of(terms: Terms, weights: dict[str, dict[str, float]], family: str) -> Cost:
+    """Cells, from counts and what each feature takes of LUTs and of further sites."""
+    lut = sum(weights.get("lut", {}).get(name, DEFAULT) * value for name, value in terms.luts.items())
+    lone = sum(weights.get("lone", {}).get(name, 0.0) * value for name, value in terms.luts.items())
+    carry = {"ecp5": 2, "gowin": 1}.get(family, 0) * terms.carry
+    return Cost(
+        lut=round(lut), ff=terms.ff, carry=terms.carry, bram=terms.bram, lutram=terms.lutram, dsp=terms.dsp,
+        sites=round(lut + carry + lone),
+    )  # fmt: skip
+
+
+def estimate(block: BlockSpec, family: str) -> Cost:
+    """What a block takes of a family.
+
+    Parameters
+    ----------
+    block : BlockSpec
+    family : str
+        ``"ecp5"``, ``"ice40"``, ``"gowin"`` or ``"xilinx"``.
+    """
+    weights = coefficients().get("coefficients", {}).get(family, {}).get(group_of(block), {})
+    return cost_of(COSTS[type(block)](block, family), weights, family)
+
+
+def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost], Cost]:
+    """What each block takes, by name, and all together."""
+    blocks = {block.name: estimate(block, family) for block in pipeline.blocks}
+    return blocks, sum(blocks.values(), Cost())
+
+
+def error_bands(family: str) -> dict[str, Any]:
+    """How far estimates were off in the sweep of the benchmark, by group and resource, in per cent."""
+    result: dict[str, Any] = coefficients().get("errors", {}).get(family, {})
+    return result

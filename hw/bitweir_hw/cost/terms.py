@@ -1,0 +1,114 @@
+"""What a formula of a block counts, before coefficients turn it into cells of a family."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+__all__ = ["CARRY_FROM", "Cost", "Terms", "adder", "chain_cells", "counter", "index_bits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Cells of a family, counted as reports count what Yosys made.
+
+    Parameters
+    ----------
+    lut : int
+        LUTs, wide multiplexers included.
+    ff : int
+        Flip-flops.
+    carry : int
+        Carry cells: of two positions on ECP5, of four on Xilinx, of one elsewhere.
+    bram : int
+        Block RAMs; of Xilinx, of 18 or 36 Kbit each.
+    lutram : int
+        LUT RAM cells and shift registers.
+    dsp : int
+        Multipliers.
+    sites : int
+        LUT sites that LUTs and carry cells occupy.
+    """
+
+    lut: int = 0
+    ff: int = 0
+    carry: int = 0
+    bram: int = 0
+    lutram: int = 0
+    dsp: int = 0
+    sites: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+
+@dataclass
+class Terms:
+    """Counts that add up: cells that are known, and features that coefficients weigh.
+
+    Parameters
+    ----------
+    ff, carry, bram, lutram, dsp : int
+        Cells.
+    luts : Counter
+        By feature: each is about the number of LUTs that it takes.
+    """
+
+    ff: int = 0
+    carry: int = 0
+    bram: int = 0
+    lutram: int = 0
+    dsp: int = 0
+    luts: Counter[str] = field(default_factory=Counter)
+
+    def __iadd__(self, other: Terms) -> Terms:
+        self.ff += other.ff
+        self.carry += other.carry
+        self.bram += other.bram
+        self.lutram += other.lutram
+        self.dsp += other.dsp
+        self.luts.update(other.luts)
+        return self
+
+    def times(self, count: int) -> Terms:
+        """So many of the same."""
+        return Terms(
+            ff=self.ff * count,
+            carry=self.carry * count,
+            bram=self.bram * count,
+            lutram=self.lutram * count,
+            dsp=self.dsp * count,
+            luts=Counter({name: value * count for name, value in self.luts.items()}),
+        )
+
+
+#: Bits from which Yosys builds an adder of carry cells; below, of LUTs.
+CARRY_FROM = {"ecp5": 5, "ice40": 3, "gowin": 3, "xilinx": 3}
+
+
+def chain_cells(positions: int, family: str) -> int:
+    """Carry cells of a chain of so many positions."""
+    per_cell = {"ecp5": 2, "xilinx": 4}.get(family, 1)
+    return -(-positions // per_cell)
+
+
+def index_bits(count: int) -> int:
+    """Bits of a number from 0 to ``count - 1``."""
+    return (count - 1).bit_length()
+
+
+def counter(terms: Terms, end: int, family: str) -> None:
+    """Add the logic of a counter from 0 to ``end - 1`` and round; its register is counted elsewhere."""
+    bits = index_bits(end)
+    if bits >= CARRY_FROM[family]:
+        terms.carry += chain_cells(bits, family)
+    terms.luts["count"] += bits
+    if end & (end - 1):
+        terms.luts["wrap"] += bits
+
+
+def adder(terms: Terms, bits: int, family: str, count: int = 1, feature: str = "add") -> None:
+    """Add the logic of so many adders."""
+    if bits >= CARRY_FROM[family]:
+        terms.carry += count * chain_cells(bits, family)
+    terms.luts[feature] += count * bits

@@ -1,0 +1,383 @@
+"""The best plan for a part: all foldings together, by dynamic programming over the estimated cost of blocks.
+
+A plan is priced in two currencies, LUT sites and block RAMs. With a price of p sites for each block RAM, the
+cheapest plan for a given pace is found exactly: along a series of layers, the only thing that a layer
+passes on to the next is how many lanes its stream has, so the best way to each number of lanes is all
+that must be remembered. Another price finds another compromise. And whatever the price, `price of the
+cheapest plan - p * block RAMs of the part` is less than the sites of any plan that fits (Lagrange's
+relaxation; Geoffrion 1974): that is the bound which the result states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from math import inf
+
+from .blocks import BlockSpec, MatVecSpec
+from .blocks.arithmetic import ceil_div
+from .builder import Builder, Tip
+from .compressor import STYLE, Popcount
+from .cost import estimate
+from .errors import PlanError
+from .layers import Conv, Dense, Layer, Map, Parallel
+from .lower import LOWERINGS, fork, join, lower
+from .network import Network
+from .plan import Folding, Plan, least_cycles, weighted, window_words
+
+__all__ = ["Found", "Limits", "cheapest", "fastest"]
+
+#: LUT sites that a LUT RAM cell takes.
+LUTRAM_SITES = {"ecp5": 4, "ice40": 0, "gowin": 4, "xilinx": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a plan may use.
+
+    Parameters
+    ----------
+    sites, block_rams : float
+        Infinite where nobody says.
+    """
+
+    sites: float = inf
+    block_rams: float = inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A plan, and how much better one could be at most.
+
+    Parameters
+    ----------
+    plan : Plan
+    cycles : int
+        A frame (or V frames) in steady state.
+    sites, block_rams : int
+        As estimated.
+    bound : float
+        For the fewest sites: no plan has fewer. For the most frames: no plan takes fewer cycles.
+    """
+
+    plan: Plan
+    cycles: int
+    sites: int
+    block_rams: int
+    bound: float
+
+
+def cheapest(
+    network: Network, *, family: str, cycles: int, limits: Limits, popcount: Popcount | None = None, streams: int = 1
+) -> Found:
+    """The plan with the fewest LUT sites that takes at most so many cycles a frame.
+
+    Parameters
+    ----------
+    network : Network
+    family : str
+        Whose cost counts; one of `cost` knows.
+    cycles : int
+        A frame, or V frames.
+    limits : Limits
+        Of the part.
+    popcount : Popcount, optional
+        The family's best if not given.
+    streams : int
+        V.
+
+    Raises
+    ------
+    PlanError
+        No plan is fast enough, or none was found that fits; names the resource that binds.
+    """
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams)
+    search.check_pace(cycles)
+    found, bound = search.within(cycles, limits)
+    if found is None:
+        raise PlanError(search.too_large(cycles, limits))
+    return replace(found, bound=bound)
+
+
+def fastest(
+    network: Network, *, family: str, limits: Limits, popcount: Popcount | None = None, streams: int = 1
+) -> Found:
+    """The plan with the fewest cycles a frame that fits.
+
+    Parameters and errors as in `cheapest`.
+    """
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams)
+    paces = search.paces()
+    low, high = 0, len(paces) - 1
+    best, _ = search.within(paces[high], limits)
+    if best is None:
+        raise PlanError(search.too_large(paces[high], limits))
+    # Fewer cycles never need less: bisect for the first pace that fits, and remember the last proved not to.
+    proved = float(least_cycles(network))
+    while low < high:
+        middle = (low + high) // 2
+        found, bound = search.within(paces[middle], limits)
+        if found is not None:
+            best, high = found, middle
+        else:
+            if bound > limits.sites:
+                proved = max(proved, paces[middle + 1])
+            low = middle + 1
+    assert best is not None
+    return replace(best, bound=min(proved, best.cycles))
+
+
+class _Probe(Builder):
+    """A builder that prices one layer at a time."""
+
+    def __init__(self, network: Network, plan: Plan, pace: int, units: dict[str, MatVecSpec]) -> None:
+        super().__init__(network, plan)
+        self.pace = pace
+        self._units = units
+
+    def blocks(self) -> list[BlockSpec]:
+        """What was put since the last call."""
+        blocks = [node.block for node in self._nodes]
+        self._nodes, self._streams, self._names = [], [], {"i", "o"}
+        return blocks
+
+    def entry(self) -> tuple[int, int]:
+        """Lanes, and elements of a vector, that a free input got."""
+        return self._streams[0].lanes, self._streams[0].length
+
+    def choose(self, layer: Dense | Conv, folding: Folding) -> None:
+        self._foldings[layer.name] = folding
+
+    def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
+        # What accumulators start with depends hardly on the folding, and costs time.
+        if layer.name not in self._units:
+            self._units[layer.name] = super().unit(layer, source, result, lane_bits)
+        folding = self.folding(layer)
+        return replace(self._units[layer.name], pe=folding.pe, simd=folding.simd)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to get to a point of the network.
+
+    Parameters
+    ----------
+    score : float
+        Sites, and block RAMs at their price.
+    choices : tuple
+        The foldings, as nested pairs (earlier, last).
+    """
+
+    score: float
+    choices: tuple[object, ...]
+
+
+_Ways = dict[Tip, _Way]
+
+
+class _Search:
+    def __init__(self, network: Network, family: str, popcount: Popcount, streams: int) -> None:
+        self.network, self.family = network, family
+        self._layers = weighted(network)
+        start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
+        self._plan = Plan(foldings=start, popcount=popcount, streams=streams)
+        self._units: dict[str, MatVecSpec] = {}
+        self._costs: dict[object, tuple[float, float]] = {}
+        self._price = 0.0
+
+    # ---- questions
+
+    def check_pace(self, cycles: int) -> None:
+        if cycles < (least := least_cycles(self.network)):
+            raise PlanError(f"A frame takes at least {least} cycles, so it cannot take at most {cycles}.")
+
+    def paces(self) -> list[int]:
+        """Every number of cycles a frame that some folding of some layer takes."""
+        least = least_cycles(self.network)
+        found = {least}
+        for layer, result in self._layers:
+            vectors = result.pixels * layer.groups
+            for neurons in _quotients(layer.outputs // layer.groups):
+                for synapses in _quotients(layer.inputs):
+                    found.add(max(least, vectors * neurons * synapses))
+        return sorted(found)
+
+    def within(self, cycles: int, limits: Limits) -> tuple[Found | None, float]:
+        """The cheapest plan found that fits, and a number of sites that no plan falls below."""
+        best: Found | None = None
+        bound = 0.0
+        low, high, price = 0.0, inf, 0.0
+        for _ in range(24):
+            found, score = self._at_price(cycles, price)
+            bound = max(bound, score - price * limits.block_rams if price else score)
+            fits = found.block_rams <= limits.block_rams
+            if fits and found.sites <= limits.sites and (best is None or found.sites < best.sites):
+                best = found
+            if bound > limits.sites or (price == 0 and fits) or limits.block_rams == inf:
+                break
+            low, high = (low, price) if fits else (price, high)
+            # Prices from a site to many thousand: first by doubling, then by halving what is left.
+            price = max(1.0, 4 * price) if high == inf else (low + high) / 2
+            if price > 1e6 or (high < inf and high - low < max(0.5, 0.02 * high)):
+                break
+        return best, bound
+
+    def too_large(self, cycles: int, limits: Limits) -> str:
+        """Why nothing fits, in one sentence."""
+        found, _ = self._at_price(cycles, 0.0)
+        small, _ = self._at_price(cycles, 1e6)
+        what = f"{limits.sites:,.0f} LUT sites and {limits.block_rams:,.0f} block RAMs"
+        if small.block_rams > limits.block_rams:
+            return (
+                f"The network must fit into {what} at {cycles:,} cycles a frame, but needs at least "
+                f"{small.block_rams:,} block RAMs: take a larger part."
+            )
+        return (
+            f"The network must fit into {what} at {cycles:,} cycles a frame, but needs about {found.sites:,} LUT sites "
+            f"and {found.block_rams:,} block RAMs: allow more cycles, or take a larger part."
+        )
+
+    # ---- dynamic programming
+
+    def _at_price(self, cycles: int, price: float) -> tuple[Found, float]:
+        """The cheapest plan when a block RAM costs so many sites, and what it costs."""
+        self._price = price
+        probe = _Probe(self.network, self._plan, cycles, self._units)
+        ways = self._series(probe, self.network.layers, {probe.start(): _Way(0.0, ())})
+        way = min(ways.values(), key=lambda entry: entry.score)
+        foldings = dict(_unfold(way.choices))
+        chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
+        plan = replace(self._plan, foldings=chosen)
+        pipeline = lower(self.network, plan)
+        totals = [self._cost([block]) for block in pipeline.blocks]
+        found = Found(
+            plan=plan,
+            cycles=max(block.cycles for block in pipeline.blocks),
+            sites=round(sum(sites for sites, _ in totals)),
+            block_rams=round(sum(rams for _, rams in totals)),
+            bound=0.0,
+        )
+        return found, way.score
+
+    def _series(self, probe: _Probe, layers: tuple[Layer, ...], ways: _Ways) -> _Ways:
+        for layer in layers:
+            if isinstance(layer, Dense | Conv):
+                ways = self._weighted(probe, layer, ways)
+            elif isinstance(layer, Parallel):
+                ways = self._parallel(probe, layer, ways)
+            else:
+                ways = self._plain(probe, layer, ways)
+        return ways
+
+    def _weighted(self, probe: _Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
+        result: _Ways = {}
+        some = next(iter(ways))
+        free = replace(some, stream=None, lanes=0)
+        for folding in self._foldings(probe, layer, some.map):
+            probe.choose(layer, folding)
+            # As if the stream came as it is wanted; what brings it there is priced for each way.
+            end = LOWERINGS[type(layer)](probe, layer, free)
+            lanes, length = probe.entry()
+            own = self._priced(probe.blocks())
+            for tip, way in ways.items():
+                score = way.score + own + self._conversion(probe, tip, lanes, length)
+                _keep(result, end, score, (way.choices, (layer.name, folding)))
+        return result
+
+    def _plain(self, probe: _Probe, layer: Layer, ways: _Ways) -> _Ways:
+        result: _Ways = {}
+        for tip, way in ways.items():
+            end = LOWERINGS[type(layer)](probe, layer, tip)
+            _keep(result, end, way.score + self._priced(probe.blocks()), way.choices)
+        return result
+
+    def _parallel(self, probe: _Probe, layer: Parallel, ways: _Ways) -> _Ways:
+        """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
+        result: _Ways = {}
+        end_map = layer.hand_on(next(iter(ways)).map)
+        lanes = probe.lanes_needed(end_map)
+        for tip, way in ways.items():
+            score, choices = way.score, way.choices
+            starts = fork(probe, layer, tip)
+            score += self._priced(probe.blocks())
+            chosen = []
+            for branch, start in zip(layer.branches, starts, strict=True):
+                found = self._series(probe, branch, {start: _Way(0.0, ())})
+                prices = {
+                    end: entry.score + self._conversion(probe, end, lanes, end_map.channels)
+                    for end, entry in found.items()
+                }
+                end = min(prices, key=lambda key: prices[key])
+                score, choices = score + found[end].score, (choices, found[end].choices)
+                chosen.append(end)
+            after = join(probe, layer, chosen, end_map)
+            _keep(result, after, score + self._priced(probe.blocks()), choices)
+        return result
+
+    def _foldings(self, probe: _Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
+        """Foldings that keep the pace, and of which no smaller one does."""
+        vectors = layer.hand_on(source).pixels * layer.groups
+        budget = probe.pace // vectors
+        neurons = layer.outputs // layer.groups
+        whole = window_words(layer) if isinstance(layer, Conv) else []
+        for folds in _quotients(neurons):
+            if folds > budget:
+                continue
+            pe = ceil_div(neurons, folds)
+            least = ceil_div(layer.inputs, min(budget // folds, layer.inputs))
+            wanted = {least, *[simd for simd in whole if simd >= least][:2]}
+            yield from (Folding(pe=pe, simd=simd) for simd in sorted(wanted))
+
+    # ---- prices
+
+    def _conversion(self, probe: _Probe, tip: Tip, lanes: int, length: int) -> float:
+        if tip.stream is None:
+            return 0.0
+        key = ("width", tip.lanes, tip.length, tip.vectors, tip.lane_bits, lanes, length)
+        if key not in self._costs:
+            probe.widened(tip, "x", lanes, length)
+            self._costs[key] = self._cost(probe.blocks())
+        sites, rams = self._costs[key]
+        return sites + self._price * rams
+
+    def _priced(self, blocks: list[BlockSpec]) -> float:
+        sites, rams = self._cost(blocks)
+        return sites + self._price * rams
+
+    def _cost(self, blocks: list[BlockSpec]) -> tuple[float, float]:
+        sites = rams = 0.0
+        for block in blocks:
+            key = _key(block)
+            if key not in self._costs:
+                cost = estimate(block, self.family)
+                area = cost.sites + LUTRAM_SITES[self.family] * cost.lutram
+                self._costs[key] = (float(area), float(cost.bram))
+            sites, rams = sites + self._costs[key][0], rams + self._costs[key][1]
+        return sites, rams
+
+
+def _key(block: BlockSpec) -> object:
+    """What the price of a block depends on: its sizes, and of arrays only whose they are."""
+    values = (getattr(block, entry.name) for entry in fields(block) if entry.name != "name")
+    return type(block), tuple(getattr(value, "shape", value) for value in values)
+
+
+def _keep(ways: _Ways, end: Tip, score: float, choices: tuple[object, ...]) -> None:
+    # Where a stream comes from does not matter to what follows.
+    place = replace(end, stream=0, window=None)
+    if place not in ways or score < ways[place].score:
+        ways[place] = _Way(score, choices)
+
+
+def _unfold(choices: tuple[object, ...]) -> Iterable[tuple[str, Folding]]:
+    for entry in choices:
+        if isinstance(entry, tuple):
+            if len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], Folding):
+                yield entry[0], entry[1]
+            else:
+                yield from _unfold(entry)
+
+
+def _quotients(number: int) -> list[int]:
+    """All values of ``ceil(number / k)``, ascending: other counts do the same as the next of these."""
+    return sorted({ceil_div(number, k) for k in range(1, number + 1)})

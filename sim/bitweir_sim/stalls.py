@@ -1,0 +1,151 @@
+"""Who waits for whom: what each stream does in each cycle of steady state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from bitweir_hw.pipeline import Pipeline
+
+from .cycles import Timing, steady_state
+from .stepping import Stepper, stepper
+
+__all__ = ["SINK", "SOURCE", "StreamWaits", "stalls"]
+
+#: What stands at the ends of a pipeline, where no block is.
+SOURCE, SINK = "source", "sink"
+_WITHOUT_END = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamWaits:
+    """A stream over one period of steady state; its four counts add up to the cycles of the period.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream.
+    sender, receiver : str
+        Names of the blocks on both sides; ``"source"`` and ``"sink"`` outside.
+    moved : int
+        Cycles in which a beat moved.
+    starved : int
+        Cycles in which the receiver was ready and nothing was offered.
+    blocked : int
+        Cycles in which a beat was offered and not taken.
+    idle : int
+        Cycles in which neither side had anything to do here.
+    starved_by, blocked_by : str or None
+        The block that the receiver, or the sender, waits for in the end: not always the one on the other side, which
+        may wait itself. None without such cycles.
+    """
+
+    name: str
+    sender: str
+    receiver: str
+    moved: int
+    starved: int
+    blocked: int
+    idle: int
+    starved_by: str | None
+    blocked_by: str | None
+
+
+def stalls(pipeline: Pipeline, timing: Timing | None = None, *, run: Stepper | None = None) -> list[StreamWaits]:
+    """What each stream does while frames follow each other without a gap, over one period of steady state.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    timing : Timing, optional
+        Of the same pipeline, if it is known.
+    run : Stepper, optional
+        A fresh one, which is in steady state afterwards; by default, the fastest.
+
+    Returns
+    -------
+    list of StreamWaits
+        For each stream of the pipeline.
+    """
+    timing = timing or steady_state(pipeline)
+    run = run or stepper(pipeline)
+    never = np.zeros(0, np.uint8)
+    # The state after these two output beats is the same.
+    first, end = (timing.finished[at] + 1 for at in (-1 - timing.period, -1))
+    run.run(outputs=_WITHOUT_END, until=first, pauses=never, refusals=never)
+    before = run.counts()
+    run.run(outputs=_WITHOUT_END, until=end, pauses=never, refusals=never, watch=True)
+    moved = [now - then for now, then in zip(run.counts(), before, strict=True)]
+    return list(_attributed(_Wiring(pipeline), moved, run.waits(), cycles=end - first, frames=timing.period))
+
+
+class _Wiring:
+    """Which block stands on which side of each stream."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.sender: dict[int, int] = {}
+        self.receiver: dict[int, int] = {}
+        for number, node in enumerate(pipeline.nodes):
+            self.receiver |= dict.fromkeys(node.inputs, number)
+            self.sender |= dict.fromkeys(node.outputs, number)
+
+    def name(self, number: int | None, outside: str) -> str:
+        return outside if number is None else self.pipeline.nodes[number].block.name
+
+
+def _attributed(
+    wiring: _Wiring, moved: list[int], waits: list[tuple[int, int]], *, cycles: int, frames: int
+) -> Iterator[StreamWaits]:
+    causes = _Causes(wiring, waits, cycles, frames)
+    for number, stream in enumerate(wiring.pipeline.streams):
+        starved, blocked = waits[number]
+        yield StreamWaits(
+            name=stream.name,
+            sender=wiring.name(wiring.sender.get(number), SOURCE),
+            receiver=wiring.name(wiring.receiver.get(number), SINK),
+            moved=moved[number],
+            starved=starved,
+            blocked=blocked,
+            idle=cycles - moved[number] - starved - blocked,
+            starved_by=causes.of_starving(number) if starved else None,
+            blocked_by=causes.of_blocking(number) if blocked else None,
+        )
+
+
+class _Causes:
+    """Follows waits to the block that waits for nobody.
+
+    A block that is at work in every cycle of the period is a cause and not a victim. Any other block that makes its
+    neighbour wait and waits itself hands the question on: blocked, to the block behind its most blocked output;
+    starved, to the one before its most starved input.
+    """
+
+    def __init__(self, wiring: _Wiring, waits: list[tuple[int, int]], cycles: int, frames: int) -> None:
+        self._wiring, self._waits = wiring, waits
+        self._busy = [node.block.cycles * frames >= cycles for node in wiring.pipeline.nodes]
+
+    def of_blocking(self, stream: int) -> str:
+        return self._follow(stream, self._wiring.receiver.get(stream), set())
+
+    def of_starving(self, stream: int) -> str:
+        return self._follow(stream, self._wiring.sender.get(stream), set())
+
+    def _follow(self, stream: int, block: int | None, seen: set[int]) -> str:
+        """The cause of a wait on `stream`, for which `block` on its other side is asked."""
+        if block is None:
+            return SOURCE if stream == 0 else SINK
+        node = self._wiring.pipeline.nodes[block]
+        if self._busy[block] or block in seen:
+            return node.block.name
+        seen.add(block)
+        starving = [(self._waits[other][0], other, self._wiring.sender.get(other)) for other in node.inputs]
+        blocking = [(self._waits[other][1], other, self._wiring.receiver.get(other)) for other in node.outputs]
+        # Asked from behind, a block first blames what it takes; asked from before, what it gives.
+        for sides in (starving, blocking) if stream in node.outputs else (blocking, starving):
+            others = [side for side in sides if side[0] and side[1] != stream]
+            if others:
+                _, other, beyond = max(others, key=lambda side: side[0])
+                return self._follow(other, beyond, seen)
+        return node.block.name

@@ -1,0 +1,55 @@
+"""What users ask for becomes a plan: goals on parts, and what cannot be had is told with what can."""
+
+import pytest
+from bitweir.planning import FILL, Wishes, choose
+from bitweir_hw.cost import estimate_pipeline
+from bitweir_hw.devices import PARTS
+from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import lower
+from bitweir_sim.sizing import interval
+from kinds import every_kind
+
+CLOCK = 50e6
+
+
+@pytest.fixture(scope="module")
+def network():
+    return every_kind()[0]
+
+
+def wish(**words):
+    return Wishes(clock=CLOCK, **words)
+
+
+@pytest.mark.parametrize("part", ["ice40-up5k", "ecp5-25k", "gw1n-9", "xc7a35t"])
+@pytest.mark.parametrize("goal", ["fps", "latency", "area"])
+def test_plans_fit_and_keep_their_promise(network, part, goal):
+    choice = choose(network, wish(part=part, goal=goal, fps=2e5 if goal == "area" else None))
+    pipeline = lower(network, choice.plan)
+    assert interval(pipeline) == choice.search["cycles"]
+    assert choice.search["sites"] <= FILL * PARTS[part].luts
+    assert choice.search["block_rams"] <= PARTS[part].block_rams
+    total = estimate_pipeline(pipeline, PARTS[part].family)[1]
+    assert choice.search["block_rams"] == total.bram
+    if goal == "area":
+        assert CLOCK / choice.search["cycles"] >= 2e5
+        assert choice.search["bound"] <= choice.search["sites"] + 1
+
+
+def test_goals_compare(network):
+    fast, small, soon = (
+        choose(network, wish(part="ecp5-25k", goal=goal, fps=2e5 if goal == "area" else None)).search
+        for goal in ("fps", "area", "latency")
+    )
+    assert fast["cycles"] <= small["cycles"]
+    assert small["sites"] <= fast["sites"]
+    assert fast["cycles"] <= soon["cycles"]
+
+
+def test_what_cannot_be_had(network):
+    with pytest.raises(PlanError) as error:
+        choose(network, wish(part="ecp5-25k", goal="area", fps=1e9))
+    assert str(error.value).startswith("A frame takes at least 16 cycles, so it cannot take at most 0; the most that ")
+    assert str(error.value).endswith(" frames/s.")
+    with pytest.raises(PlanError, match="Frame rate must be positive"):
+        choose(network, wish(part="ecp5-25k", goal="area", fps=-1.0))

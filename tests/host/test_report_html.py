@@ -1,0 +1,288 @@
+"""Reports as a page and as Markdown: complete, escaped, valid, and as a browser shows them."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import jsonschema
+import pytest
+from bitweir.build import write_build
+from bitweir.cli import main
+from bitweir.report import estimates
+from bitweir.report.collect import KINDS, collect, schema
+from bitweir.report.html import page
+from bitweir.report.markdown import markdown
+from bitweir.report.svg import CLASSES, element
+from bitweir_hw.network import Dense, Network, check
+from bitweir_hw.plan import Folding, Plan
+from click.testing import CliRunner
+from kinds import every_kind
+from strategies import identity_input
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+
+NOTE = """A <script>alert("1")</script> & 'it' {{ 7 * 7 }} | <img src=x onerror=alert(1)> `code` *stars*"""
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+KEYS = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
+
+
+class Cost:
+    """What a cost model returns for a block."""
+
+    def __init__(self, amount):
+        for key in KEYS:
+            setattr(self, key, amount)
+
+
+def measured(build):
+    """A measurement of so many cells for each block: 10, 20, 30 ..."""
+    blocks = {
+        block.name: dict.fromkeys(KEYS, 10 * number) | {"lanes": getattr(block, "lanes", 0)}
+        for number, block in enumerate(build.pipeline.blocks, 1)
+    }
+    total = {key: sum(row[key] for row in blocks.values()) for key in (*KEYS, "lanes")}
+    return {"family": "ecp5", "tool": "Yosys 0.0", "seconds": 1.5, "blocks": blocks, "total": total}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    network, plan = every_kind(streams=2)
+    folder = tmp_path_factory.mktemp("page") / "build"
+    result = write_build(replace(network, notes=(NOTE, "Second.")), plan, folder)
+    (folder / "synthesis-ecp5.json").write_text(json.dumps(measured(result)))
+    return result
+
+
+@pytest.fixture(scope="module")
+def report(build):
+    with pytest.MonkeyPatch.context() as patch:
+        costs = {block.name: Cost(12 * number) for number, block in enumerate(build.pipeline.blocks, 1)}
+        patch.setattr(estimates, "_model", lambda: lambda pipeline, family: (costs, None))
+        return collect(build, clock=100e6)
+
+
+@pytest.fixture(scope="module")
+def text(report):
+    return page(report)
+
+
+class Checker(HTMLParser):
+    """Every element closed in its place, every id once, every table with heads."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.tables, self.texts, self.tags = [], [], [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        assert len(given) == len(attributes), f"an attribute twice in <{tag}>"
+        self.tags.append((tag, given))
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            assert tag == "td" or given.get("scope") in ("col", "row")
+            self.tables[-1][-1].append("")
+        if tag == "svg" and not given.get("aria-hidden"):
+            assert given["role"] == "img" and given["aria-label"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append(data)
+        if {"td", "th"} & set(self.open) and not {"title", "text"} & set(self.open):
+            self.tables[-1][-1][-1] += data
+
+
+# ---- the page
+
+
+def test_valid(text):
+    found = Checker(text)
+    assert text.startswith("<!DOCTYPE html>") and not found.open
+    assert len(set(found.ids)) == len(found.ids)
+    links = {given["href"] for tag, given in found.tags if tag == "a"}
+    assert {link.removeprefix("#") for link in links} <= set(found.ids)
+    for table in found.tables:
+        assert len({len(row) for row in table}) == 1, table
+    assert ("html", {"lang": "en"}) in found.tags
+
+
+def test_nothing_from_elsewhere(text):
+    for _, given in Checker(text).tags:
+        for name in ("src", "href", "data", "action", "poster", "xlink:href"):
+            assert not re.match(r"(\w+:)?//", given.get(name, "")), given
+    inside = "".join(re.findall(r"<(?:script|style)>(.*?)</(?:script|style)>", text, re.S))
+    assert not re.search(r"https?:|url\(|@import|fetch\(|XMLHttpRequest|WebSocket", inside)
+    assert text.count("<script") == 1
+
+
+def test_every_block_stream_and_memory_is_there(report, text):
+    tables = Checker(text).tables
+    by_size = {table[0][0].strip(): [] for table in tables}
+    for table in tables:
+        by_size[table[0][0].strip()].append([row[0] for row in table[1:]])
+    names = [block["name"] for block in report["blocks"]]
+    blocks = by_size["Block"]
+    # Work, resources, one frame; a row in all for each memory.
+    assert [rows for rows in blocks if rows == [*names, "total"]] == [[*names, "total"]] * 2
+    assert names in blocks
+    assert [block["name"] for block in report["blocks"] for _ in block["memories"]] in blocks
+    assert by_size["Stream"] == [[stream["name"] for stream in report["streams"]]]
+
+
+def test_every_kind_has_a_colour(text):
+    assert set(CLASSES) == set(KINDS.values())
+    for colour in set(CLASSES.values()):
+        assert f".k-{colour} " in text and f'class="node k-{colour}"' in text
+
+
+def test_estimates_stand_beside_measurements(report, text):
+    jsonschema.validate(report, schema())
+    name = report["blocks"][0]["name"]
+    assert report["errors"]["ecp5"]["blocks"][name]["lut"] == pytest.approx(0.2)
+    table = next(table for table in Checker(text).tables if "LUTestimated" in table[0])
+    columns = [table[0].index(f"LUT{kind}") for kind in ("estimated", "measured", "error")]
+    assert [table[1][column] for column in columns] == ["12", "10", "+20.0%"]
+    assert table[-1][columns[2]] == "+20.0%"
+
+
+def test_without_measurements(build, tmp_path):
+    shutil.copytree(build.folder, tmp_path / "copy")
+    (tmp_path / "copy" / "synthesis-ecp5.json").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimates, "_model", lambda: None)
+        report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
+    jsonschema.validate(report, schema())
+    assert report["synthesis"] == report["estimates"] == report["errors"] == {}
+    assert report["roofline"]["sites_per_lane_from"] == "element"
+    text = page(report)
+    assert not Checker(text).open and "Nothing is measured yet" in text
+    assert "measured" not in markdown(report)
+
+
+def test_text_is_text(report, text):
+    found = Checker(text)
+    assert NOTE in found.texts
+    assert not [given for tag, given in found.tags if tag in ("img", "iframe", "object", "embed")]
+    assert not [name for _, given in found.tags for name in given if name.startswith("on")]
+    hostile = json.loads(json.dumps(report).replace("votes_fork", "<b>\\\"'&"))
+    found = Checker(page(hostile))
+    assert "b" not in [tag for tag, _ in found.tags] and "<b>\"'&" in found.texts
+
+
+def test_elements_are_escaped():
+    assert element("text", "<&>", class_="a\"b'") == '<text class="a&#34;b&#39;">&lt;&amp;&gt;</text>'
+
+
+def test_legal_names_may_be_anything_that_python_allows(tmp_path):
+    layer = Dense(name="constructor", weights=every_kind()[0].layers[-1].branches[0][0].weights)
+    network = check(Network(name="__proto__", input=identity_input(20), layers=(layer,)))
+    plan = Plan(foldings=(Folding(simd=4, pe=1),))
+    report = collect(write_build(network, plan, tmp_path / "build"), clock=1e6)
+    text = page(report)
+    assert "<h1>__proto__</h1>" in text and not Checker(text).open
+    assert r"# \_\_proto\_\_" in markdown(report)
+
+
+# ---- Markdown
+
+
+def test_markdown(report):
+    text = markdown(report)
+    assert "<script" not in text and "<img" not in text and r"\`code\` \*stars\*" in text
+    tables = re.findall(r"(?:^\|.*\|\n)+", text, re.M)
+    assert len(tables) == 9
+    for table in tables:
+        rows = table.splitlines()
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+        assert re.fullmatch(r"\|( (:---|---:) \|)+", rows[1])
+
+
+def test_command(build, tmp_path):
+    files = [tmp_path / "new" / "report.html", tmp_path / "report.md"]
+    words = ["report", str(build.folder), "--html", str(files[0]), "--markdown", str(files[1]), "--part", "ecp5-25k"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    for file in files:
+        assert f"Written: {file}" in result.stdout.replace("\n", "")
+        assert "ecp5-25k: 24,288 LUTs" in file.read_text().replace("\\", "")
+
+
+# ---- in a browser
+
+
+def browse(folder, address, *options):
+    """The document after scripts; nothing may have gone wrong in them."""
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", *options, "--dump-dom", address,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert not [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def file(text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("browser") / "report.html"
+    path.write_text(text)
+    return path
+
+
+def order(dom):
+    """The blocks as they stand in their table, and how that says that it is sorted."""
+    found = Checker(dom)
+    table = [given.get("id") for tag, given in found.tags if tag == "table"].index("blocks")
+    rows = [row[0] for row in found.tables[table][1:]]
+    assert rows.pop() == "total"
+    return rows, {given["data-key"]: given["aria-sort"] for _, given in found.tags if "aria-sort" in given}
+
+
+@needs_browser
+def test_sorting(report, file):
+    names = [block["name"] for block in report["blocks"]]
+    assert order(browse(file.parent, file.as_uri())) == (names, {})
+    for direction, sign in (("descending", -1), ("ascending", 1)):
+        dom = browse(file.parent, f"{file.as_uri()}#sort=blocks.cycles.{direction}")
+        by_cycles = sorted(report["blocks"], key=lambda block: sign * block["cycles"])
+        assert order(dom) == ([block["name"] for block in by_cycles], {"cycles": direction})
+    dom = browse(file.parent, f"{file.as_uri()}#sort=blocks.block.ascending")
+    assert order(dom) == (sorted(names), {"block": "ascending"})
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_page_is_wider_than_its_window(text, tmp_path, width):
+    # Windows have a least width; a frame has none.
+    (tmp_path / "frame.html").write_text(
+        f"""<!DOCTYPE html><title>frame</title>
+<iframe style="width:{width}px;height:800px;border:0" srcdoc="{html.escape(text)}"></iframe>
+<script>
+addEventListener("load", function () {{
+  var inside = document.querySelector("iframe").contentDocument.documentElement;
+  document.title = "widths " + inside.dataset.scrollWidth + " " + inside.dataset.clientWidth;
+  document.querySelector("iframe").remove();
+}});
+</script>"""
+    )
+    dom = browse(tmp_path, (tmp_path / "frame.html").as_uri(), "--window-size=1400,900")
+    scroll, client = re.search(r"<title>widths (\d+) (\d+)</title>", dom).groups()
+    assert scroll == client and width - 20 <= int(client) <= width

@@ -1,0 +1,105 @@
+"""The plan search against trying everything, on networks small enough for that."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+from bitweir_hw import search
+from bitweir_hw.blocks import FifoSpec, MatVecSpec
+from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import lower
+from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
+from bitweir_hw.search import Limits, cheapest, fastest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinds import every_kind
+from strategies import dense_networks, networks
+
+
+def price(block, family):
+    """A price that is quick to ask, with all that makes the choice hard: lanes, registers, block RAMs."""
+    memories = [memory for memory in block.memories() if memory.block]
+    rams = sum(BLOCK_RAM["ice40"].needed(memory.depth, memory.width) for memory in memories)
+    if isinstance(block, FifoSpec):
+        return SimpleNamespace(sites=0, lutram=0, bram=0)
+    bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
+    lanes = block.lanes * block.streams if isinstance(block, MatVecSpec) else 0
+    return SimpleNamespace(sites=3 * lanes + bits, lutram=0, bram=rams)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(search, "estimate", price)
+
+
+def cost(pipeline):
+    found = [price(block, "ice40") for block in pipeline.blocks]
+    return sum(entry.sites for entry in found), sum(entry.bram for entry in found)
+
+
+def everything(network):
+    """Each plan there is, with cycles, sites and block RAMs."""
+    choices = [
+        [
+            Folding(pe=pe, simd=simd)
+            for pe in range(1, layer.outputs // layer.groups + 1)
+            for simd in range(1, layer.inputs + 1)
+        ]
+        for layer, _ in weighted(network)
+    ]
+    for foldings in itertools.product(*choices):
+        pipeline = lower(network, Plan(foldings=foldings))
+        yield max(block.cycles for block in pipeline.blocks), *cost(pipeline)
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_nothing_is_cheaper(data):
+    network = data.draw(dense_networks(max_size=4, max_layers=2))
+    cycles = data.draw(st.integers(least_cycles(network), 36))
+    found = cheapest(network, family="ice40", cycles=cycles, limits=Limits())
+    best = min(sites for took, sites, _ in everything(network) if took <= cycles)
+    assert found.cycles <= cycles
+    assert (found.sites, found.block_rams) == cost(lower(network, found.plan))
+    assert found.bound <= best + 1e-6
+    assert found.sites <= 1.15 * best
+
+
+@settings(max_examples=10)
+@given(st.data())
+def test_nothing_that_fits_is_faster(data):
+    network = data.draw(dense_networks(max_size=4, max_layers=2))
+    plans = list(everything(network))
+    sites = data.draw(st.integers(min(plan[1] for plan in plans), max(plan[1] for plan in plans)))
+    best = min(took for took, used, _ in plans if used <= sites)
+    try:
+        found = fastest(network, family="ice40", limits=Limits(sites=sites))
+    except PlanError:
+        # The search may miss what fits by a hair, as it prices conversions before it knows the pace.
+        assert min(used for _, used, _ in plans) > 0.85 * sites
+        return
+    assert found.sites <= sites
+    assert found.bound <= best <= found.cycles
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_any_network_gets_a_plan(data):
+    network = data.draw(networks())
+    cycles = 4 * least_cycles(network)
+    found = cheapest(network, family="ice40", cycles=cycles, limits=Limits())
+    pipeline = lower(network, found.plan)
+    assert max(block.cycles for block in pipeline.blocks) == found.cycles <= max(
+        cycles, max(block.i_beats for block in pipeline.blocks)
+    )
+    assert (found.sites, found.block_rams) == cost(pipeline)
+    assert found.bound <= found.sites + 1e-6
+
+
+def test_what_does_not_fit_is_told():
+    network, _ = every_kind()
+    with pytest.raises(PlanError, match="LUT sites"):
+        fastest(network, family="ice40", limits=Limits(sites=1))
+    with pytest.raises(PlanError, match="A frame takes at least 16 cycles, so it cannot take at most 0"):
+        cheapest(network, family="ice40", cycles=0, limits=Limits())
