@@ -105,7 +105,12 @@ def _matvecs(style: str) -> Iterator[MatVecSpec]:
     for levels in (0, 1, 3):
         yield _dense(32, 128, 8, 32, style, levels=levels)
         yield _dense(16, 512, 2, 128, style, levels=levels)
-    for bits, rows, columns, pe, simd in ((8, 16, 27, 4, 9), (2, 32, 64, 8, 16), (4, 16, 64, 2, 32), (8, 16, 27, 8, 27)):
+    for bits, rows, columns, pe, simd in (
+        (8, 16, 27, 4, 9),
+        (2, 32, 64, 8, 16),
+        (4, 16, 64, 2, 32),
+        (8, 16, 27, 8, 27),
+    ):
         yield _dense(rows, columns, pe, simd, style, bits=bits)
     yield _dense(32, 64, 4, 16, style, weights=1)
     yield _dense(16, 64, 4, 16, style, weights=7, bits=2)
@@ -213,8 +218,8 @@ def _elementwise() -> Iterator[BlockSpec]:
 
 def _others() -> Iterator[BlockSpec]:
     for depth, bits in (
-        (2, 8), (3, 8), (16, 64), (9, 20), (5, 5), (17, 33), (30, 100), (33, 40), (64, 64), (200, 8), (512, 36), (600, 72), (33, 8),
-        (1000, 20), (128, 16), (1500, 3),
+        (2, 8), (3, 8), (16, 64), (9, 20), (5, 5), (17, 33), (30, 100), (33, 40), (64, 64), (200, 8), (512, 36),
+        (600, 72), (33, 8), (1000, 20), (128, 16), (1500, 3),
     ):  # fmt: skip
         yield FifoSpec(name=N, layer=N, bits=bits, beats=100, depth=depth)
     for outputs, bits in ((2, 8), (2, 64), (3, 17), (5, 32)):
@@ -256,7 +261,10 @@ class _Batch(wiring.Component):
 def _rtlil(part: wiring.Component, name: str) -> str:
     text = rtlil.convert(part, name=name, emit_src=False)
     return re.sub(
-        rf"^(module|  cell) (\\{name}\.\S+)", lambda match: f"{match[1]} {match[2].replace('.', '__')}", text, flags=re.M
+        rf"^(module|  cell) (\\{name}\.\S+)",
+        lambda match: f"{match[1]} {match[2].replace('.', '__')}",
+        text,
+        flags=re.M,
     )
 
 
@@ -266,7 +274,8 @@ def measure(blocks: Sequence[BlockSpec], family: str) -> list[dict[str, int]]:
     # The recipe is part of the key.
     recipe = flows.script(family, top="top") + yosys_version()
     files = [
-        CACHE / f"{hashlib.sha256((recipe + _rtlil(GATEWARE[type(block)](block), 'top')).encode()).hexdigest()[:32]}.json"
+        CACHE
+        / f"{hashlib.sha256((recipe + _rtlil(GATEWARE[type(block)](block), 'top')).encode()).hexdigest()[:32]}.json"
         for block in blocks
     ]
     todo = {file: block for file, block in zip(files, blocks, strict=True) if not file.is_file()}
@@ -352,7 +361,10 @@ def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, int]]) -> dict[str
     """Of each resource the median, the 95th percentile and the worst of relative errors, in per cent."""
     bands = {}
     for resource in RESOURCES:
-        off = [abs(getattr(cost, resource) - row[resource]) / max(row[resource], 1) for cost, row in zip(costs, rows, strict=True)]
+        off = [
+            abs(getattr(cost, resource) - row[resource]) / max(row[resource], 1)
+            for cost, row in zip(costs, rows, strict=True)
+        ]
         bands[resource] = [round(100 * float(value), 1) for value in (*np.percentile(off, (50, 95)), max(off))]
     return bands
 

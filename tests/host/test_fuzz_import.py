@@ -145,6 +145,17 @@ def test_a_slope_that_differs_from_column_to_column(tmp_path):
         load_model(path)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 5), (1, 2, 5)])
+def test_a_constant_that_spreads_the_frame(tmp_path, shape):
+    """Equal numbers are one number only where they leave the shape of the frame as it is."""
+    tensors = {"one": 1, "w": SIGNS, "c": np.full(shape, 2), "v": SIGNS[:5, :3]}
+    nodes = [("BipolarQuant", "x one", "q", {}), ("Flatten", "q", "f", {}), ("MatMul", "f w", "a", {})]
+    nodes += [("Add", "a c", "b", {}), ("BipolarQuant", "b one", "d", {}), ("MatMul", "d v", "y", {})]
+    with pytest.raises(ModelError, match=r"its constant of shape .* must fit a frame of shape \(5,\)"):
+        load_model(model(tmp_path / "m.onnx", nodes, tensors))
+    load_model(model(tmp_path / "m.onnx", nodes, {**tensors, "c": np.full((1, 5), 2)}))
+
+
 def test_pixels_of_a_uint8_input_are_what_they_are(tmp_path):
     nodes = [("Cast", "x", "p", {"to": TensorProto.FLOAT}), ("BipolarQuant", "p s", "q", {}), *DENSE]
     path = model(tmp_path / "m.onnx", nodes, {"s": 1, "w": SIGNS}, TensorProto.UINT8)

@@ -90,8 +90,10 @@ def test_any_network_gets_a_plan(data):
     cycles = 4 * least_cycles(network)
     found = cheapest(network, family="ice40", cycles=cycles, limits=Limits())
     pipeline = lower(network, found.plan)
-    assert max(block.cycles for block in pipeline.blocks) == found.cycles <= max(
-        cycles, max(block.i_beats for block in pipeline.blocks)
+    assert (
+        max(block.cycles for block in pipeline.blocks)
+        == found.cycles
+        <= max(cycles, max(block.i_beats for block in pipeline.blocks))
     )
     assert (found.sites, found.block_rams) == cost(pipeline)
     assert found.bound <= found.sites + 1e-6

@@ -14,6 +14,7 @@ from bitweir_sim.encoding import batches, pixel_values
 from bitweir_sim.golden import trace, widest
 from numpy.typing import NDArray
 
+from .errors import shown
 from .reference import CannotRunError, Executor, numpy_executor, runtime_executor
 from .taps import INPUT, Tap, Taps
 
@@ -188,16 +189,18 @@ class _Run:
         x = self._frames[part]
         if x.dtype == np.uint8:
             x = pixel_values(self._member.network.input.pixel_scale)[x]
+        scores = outputs[self._member.last]
         try:
             tensors = self._executor.run(x)
+            for tap, layer in zip(self._taps, self._found.layers, strict=True):
+                self._compare(tap, layer, outputs[tap.layer], tensors[tap.tensor], part.start)
+            wanted = tensors[self._member.taps.scores].reshape(len(x), -1)
+            if wanted.shape != scores.shape:
+                raise CannotRunError(f"the file has {wanted.shape[1]} scores, not {scores.shape[1]}")
         except CannotRunError as error:
             self._executor = None
             self._found = Agreement(path=self._member.path, remark=str(error), layers=[])
             return
-        for tap, layer in zip(self._taps, self._found.layers, strict=True):
-            self._compare(tap, layer, outputs[tap.layer], tensors[tap.tensor], part.start)
-        wanted = tensors[self._member.taps.scores].reshape(len(x), -1)
-        scores = outputs[self._member.last]
         self._classes.append(np.argmax(wanted, axis=1))
         self._found.classes_differ += int((np.argmax(scores, axis=1) != self._classes[-1]).sum())
         orders = [np.argsort(-rows, axis=1, kind="stable") for rows in (wanted, scores)]
@@ -205,6 +208,8 @@ class _Run:
 
     def _compare(self, tap: Tap, layer: LayerAgreement, stream: Array, tensor: Array, start: int) -> None:
         codes = stream[:, tap.index]
+        if tensor.size != codes.size:
+            raise CannotRunError(f"tensor {shown(tap.tensor)} comes in the shape {tensor.shape[1:]}, not {tap.shape}")
         want = tensor.reshape(codes.shape).astype(np.float64)
         have = _values(tap, codes)
         # The levels of a tensor are evenly spaced: what is nearest to another one is that one.

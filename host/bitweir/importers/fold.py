@@ -255,12 +255,30 @@ def float_threshold(chain: Chain, cut: Cut) -> float:
     """
     falls = chain.slope < 0
     top = _ordinal(np.finfo(np.float32).max)
-    found = _first(lambda n: _reaches(chain(Fraction(_from_ordinal(n))), cut) != falls, -top, top)
+
+    def test(n: int) -> bool:
+        return _reaches(chain(Fraction(_from_ordinal(n))), cut) != falls
+
+    # Most chains are straight lines: the search begins where the line through two of its points meets the cut.
+    offset = np.float64(approximate(chain(0)))
+    with np.errstate(all="ignore"):
+        guess = np.float32((approximate(cut[0]) - offset) / (approximate(chain(1)) - offset))
+    low, high = _around(test, _ordinal(guess), -top, top) if np.isfinite(guess) else (-top, top)
+    found = _first(test, low, high)
     if found == -top:
         return -np.inf
     if found > top:
         return np.inf
     return _from_ordinal(found)
+
+
+def _around(test: Callable[[int], bool], guess: int, low: int, high: int) -> tuple[int, int]:
+    """Part of a range in which a test, once passed, stays passed, and passes first (or nowhere up to the end)."""
+    for width in (2, 1 << 6, 1 << 12, 1 << 20):
+        below, above = max(low, guess - width), min(high, guess + width)
+        if not test(below) and test(above):
+            return below + 1, above
+    return low, high
 
 
 def _ordinal(x: np.float32) -> int:

@@ -29,12 +29,15 @@ def parameter(x: Moving, array: Any, node: Node) -> Exacts:
             "gates between layers are not supported, only sums."
         )
     rank = len(x.shape)
+    shape, full = array.shape, (x.batch, *x.shape)
+    # What is larger than the frame, or has more axes, would spread the frame, even if all its numbers are equal.
+    fits = array.ndim <= rank + 1 and all(a in (1, b) for a, b in zip(shape[::-1], full[::-1], strict=False))
     if array.size and (array == array.flat[0]).all():
         array = array.reshape(-1)[:1]
     elif array.ndim == rank + 1 and array.shape[0] == 1:
         array = array[0]
-    if array.ndim > rank or np.broadcast_shapes(array.shape, x.shape) != x.shape:
-        raise ModelError(f"its constant of shape {array.shape} must fit a frame of shape {x.shape}")
+    if not fits or array.ndim > rank:
+        raise ModelError(f"its constant of shape {shape} must fit a frame of shape {x.shape}")
     return exact(array.reshape((1,) * (rank - array.ndim) + array.shape))
 
 

@@ -303,6 +303,8 @@ def _same_type(function: Callable[..., Any]) -> Callable[..., Array]:
     """An elementwise operator whose result has the type of its inputs."""
 
     def run(call: _Call, *arrays: Array) -> Array:
+        if any(array.dtype == np.bool_ for array in arrays):
+            raise CannotRunError("arithmetic takes numbers, not what a comparison says")  # NumPy would take it
         return np.asarray(function(*arrays), np.result_type(*arrays))
 
     return run

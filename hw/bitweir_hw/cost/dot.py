@@ -173,7 +173,7 @@ def elements(plan: DotPlan, popcount: Popcount, *, copies: int, width: int, fami
             if isinstance(node, Lanes):
                 terms.luts["gate"] += copies * leaves[node.size - 1]
             elif isinstance(node, Word) and done == 0:
-                terms.luts["gate"] += copies * node.bits * COSTS[style].gate
+                terms.luts["gate"] += round(copies * node.bits * COSTS[style].gate)
             elif isinstance(node, Add) and node.carry and style != "ecp5":
                 terms.luts["gate"] += copies
     positions = 0

@@ -146,7 +146,8 @@ def _outside(spec: WindowSpec) -> int:
         starts = np.arange(spec.positions[axis]) * spec.stride[axis] - spec.pads[axis]
         taps, parts = spec.tap_shape[axis], spec.loops[3 + axis]
         places = starts[:, None, None] + np.arange(parts)[:, None] * taps + np.arange(taps)
-        ever.append(((places < 0) | (places >= spec.shape[axis])).any(axis=(0, 1)).tolist())
+        outside = ((places < 0) | (places >= spec.shape[axis])).any(axis=(0, 1))
+        ever.append([bool(flag) for flag in np.atleast_1d(outside)])
     return sum(row or column for row in ever[0] for column in ever[1])
 
 
