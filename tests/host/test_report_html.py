@@ -19,6 +19,7 @@ from bitweir.report.collect import KINDS, collect, schema
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
 from bitweir.report.svg import CLASSES, element
+from bitweir_hw.cost import Cost, estimate_pipeline
 from bitweir_hw.network import Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
@@ -31,14 +32,6 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not inst
 NOTE = """A <script>alert("1")</script> & 'it' {{ 7 * 7 }} | <img src=x onerror=alert(1)> `code` *stars*"""
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 KEYS = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
-
-
-class Cost:
-    """What a cost model returns for a block."""
-
-    def __init__(self, amount):
-        for key in KEYS:
-            setattr(self, key, amount)
 
 
 def measured(build):
@@ -63,8 +56,11 @@ def build(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(build):
     with pytest.MonkeyPatch.context() as patch:
-        costs = {block.name: Cost(12 * number) for number, block in enumerate(build.pipeline.blocks, 1)}
-        patch.setattr(estimates, "_model", lambda: lambda pipeline, family: (costs, None))
+        costs = {
+            block.name: Cost(**dict.fromkeys(KEYS, 12 * number))
+            for number, block in enumerate(build.pipeline.blocks, 1)
+        }
+        patch.setattr(estimates, "estimate_pipeline", lambda pipeline, family: (costs, sum(costs.values(), Cost())))
         return collect(build, clock=100e6)
 
 
@@ -166,15 +162,24 @@ def test_estimates_stand_beside_measurements(report, text):
 def test_without_measurements(build, tmp_path):
     shutil.copytree(build.folder, tmp_path / "copy")
     (tmp_path / "copy" / "synthesis-ecp5.json").unlink()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimates, "_model", lambda: None)
-        report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
+    report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
     jsonschema.validate(report, schema())
-    assert report["synthesis"] == report["estimates"] == report["errors"] == {}
-    assert report["roofline"]["sites_per_lane_from"] == "element"
-    text = page(report)
-    assert not Checker(text).open and "Nothing is measured yet" in text
+    assert report["synthesis"] == report["errors"] == {} and set(report["estimates"]) == {"ecp5"}
+    assert report["roofline"]["sites_per_lane_from"] == "estimated"
+    found = Checker(page(report))
+    heads = [head for table in found.tables for head in table[0]]
+    assert not found.open and "LUTestimated" in heads
+    assert not [head for head in heads if head.endswith(("measured", "error"))]
     assert "measured" not in markdown(report)
+
+
+def test_estimates_are_those_of_the_cost_model(build):
+    found = estimates.estimates(build.pipeline, ["ice40", "xilinx"])
+    assert set(found) == {"ice40", "xilinx"}
+    for family, each in found.items():
+        assert set(each["blocks"]) == {block.name for block in build.pipeline.blocks}
+        assert each["total"] == {key: sum(row[key] for row in each["blocks"].values()) for key in KEYS}
+        assert each["total"]["ff"] == estimate_pipeline(build.pipeline, family)[1].ff > 0
 
 
 def test_text_is_text(report, text):
@@ -213,6 +218,13 @@ def test_markdown(report):
         rows = table.splitlines()
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
         assert re.fullmatch(r"\|( (:---|---:) \|)+", rows[1])
+
+
+@pytest.mark.parametrize("note", ["- a", "+ a", "12. a", "3) a", "---", "===", "# a", "> a", "| a |", "* a"])
+def test_notes_are_no_markup(report, note):
+    text = markdown(report | {"network": report["network"] | {"notes": [note]}})
+    (line,) = text.split("## Notes\n\n")[1].split("\n\n")[0].splitlines()
+    assert re.match(r"- (\d*\\|&gt;)", line)
 
 
 def test_command(build, tmp_path):

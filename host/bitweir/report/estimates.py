@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from importlib import import_module
+from collections.abc import Iterable
 from typing import Any
 
+from bitweir_hw.cost import Cost, estimate_pipeline
 from bitweir_hw.pipeline import Pipeline
 
 from ..synthesis.flows import CLASSES
@@ -14,30 +14,15 @@ __all__ = ["ESTIMATED", "errors", "estimates"]
 
 #: What is estimated of each block, and in total.
 ESTIMATED = (*CLASSES, "sites")
-_MODEL = "bitweir_hw.cost"
 
 
 def estimates(pipeline: Pipeline, families: Iterable[str]) -> dict[str, Any]:
-    """Estimated resources by family; without a cost model, of none."""
-    estimate_pipeline = _model()
-    if estimate_pipeline is None:
-        return {}
+    """Estimated resources by family, as `schema.json` describes them."""
     found = {}
     for family in families:
-        costs, _ = estimate_pipeline(pipeline, family)
-        rows = {name: _row(cost) for name, cost in costs.items()}
-        total = {key: sum(row[key] for row in rows.values()) for key in ESTIMATED}
-        found[family] = {"blocks": rows, "total": total}
+        costs, total = estimate_pipeline(pipeline, family)
+        found[family] = {"blocks": {name: _row(cost) for name, cost in costs.items()}, "total": _row(total)}
     return found
-
-
-def _model() -> Callable[..., Any] | None:
-    try:
-        return getattr(import_module(_MODEL), "estimate_pipeline", None)
-    except ModuleNotFoundError as error:
-        if error.name != _MODEL:
-            raise
-        return None
 
 
 def errors(estimated: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
@@ -62,8 +47,8 @@ def errors(estimated: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any
     }
 
 
-def _row(cost: Any) -> dict[str, int]:
-    return {key: round(getattr(cost, key)) for key in ESTIMATED}
+def _row(cost: Cost) -> dict[str, int]:
+    return {key: getattr(cost, key) for key in ESTIMATED}
 
 
 def _error(estimate: dict[str, int], measured: dict[str, int]) -> dict[str, float | None]:

@@ -68,7 +68,9 @@ def _row(cells: list[str]) -> str:
 
 def _text(text: str) -> str:
     """Text that means nothing but itself, on one line."""
-    return _SPECIAL.sub(lambda match: _escaped(match[0]), " ".join(text.split()))
+    plain = _SPECIAL.sub(lambda match: _escaped(match[0]), " ".join(text.split()))
+    # At its start a line may look like an entry of a list, or like a rule.
+    return re.sub(r"^(\d*)([-+=.)])(?=\s|\2|$)", r"\1\\\2", plain)
 
 
 def _escaped(character: str) -> str:

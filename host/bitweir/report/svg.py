@@ -268,7 +268,7 @@ def roofline(report: dict[str, Any]) -> Markup:
     known = [row["operations_per_bit_read"] for _, row in points if row["operations_per_bit_read"]]
     right = 2.0 ** ceil(log2(4 * max([alone / bandwidth, peak / bandwidth, *known])))
     left = 2.0 ** floor(log2(min([peak / bandwidth / 4, *(value / 2 for value in known)])))
-    low = 10.0 ** floor(log10(min([peak / 100, *(row["giga_operations_per_second"] for _, row in points)])))
+    low = 10.0 ** floor(log10(0.6 * min([peak / 100, *(row["giga_operations_per_second"] for _, row in points)])))
     high = 10.0 ** ceil(log10(1.2 * max(alone, peak)))
 
     def across(value: float) -> float:

@@ -354,12 +354,12 @@ def needs(report: dict[str, Any]) -> Table:
             *_numbers(*(row[f"{key}"] for key in ("operations", "parameter_bits", "activation_bits", "buffer_bits"))),
             *_numbers(row["bits_read"]),
             *(
-                Cell(text=number(row[key], digits) if row[key] else "", value=row[key])
-                for key, digits in (
-                    ("operations_per_bit_read", 2),
-                    ("compute_us", 3),
-                    ("memory_us", 3),
-                    ("giga_operations_per_second", 2),
+                Cell(text=number(row[key] * scale, digits) if row[key] else "", value=row[key])
+                for key, scale, digits in (
+                    ("operations_per_bit_read", 1, 2),
+                    ("compute_us", 1000, 1),
+                    ("memory_us", 1000, 1),
+                    ("giga_operations_per_second", 1, 2),
                 )
             ),
             *_words("yes" if row["fits"] else "no", row["binding"]),
@@ -373,7 +373,7 @@ def needs(report: dict[str, Any]) -> Table:
             ("parameters", "Parameters", "bits"), ("activations", "Activations", "bits, twice"),
             ("buffers", "Held instead", "bits"), ("read", "Read", "bits of block RAM"),
             ("intensity", "Operations", "a bit read"),
-            ("compute", "Compute", "µs"), ("memory", "Memory", "µs"), ("gops", "Done", "GOPS"),
+            ("compute", "Compute", "ns"), ("memory", "Memory", "ns"), ("gops", "Done", "GOPS"),
             ("fits", "Fits", "", False), ("binding", "Binding", "", False),
         ),
         rows=tuple(cells(row) for row in roof["layers"]),
