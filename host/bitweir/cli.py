@@ -21,6 +21,9 @@ from rich.text import Text
 from .build import Build, write_build
 from .console import Output
 from .demo import NETWORKS, run_demo
+from .exploring import SLOWEST, Goals, workers, write_exploration
+from .exploring import explore as explore_parts
+from .exploring import render as render_exploration
 from .folders import FileError, whole_file
 from .importing import Imported, differences, import_models, read_models
 from .importing import render as render_import
@@ -290,6 +293,53 @@ def report(
             whole_file(file, form(result).encode())
             output.show(Text(f"Written: {file}"))
     output.result(result)
+
+
+@main.command()
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--part", "parts", multiple=True, required=True, type=click.Choice(sorted(PARTS)), help="FPGA; may be repeated."
+)
+@_clock
+@click.option(
+    "--points",
+    type=click.IntRange(min=1),
+    default=13,
+    show_default=True,
+    metavar="N",
+    help=f"Paces to try on each part, from the fastest that fits to {SLOWEST} times slower.",
+)
+@click.option(
+    "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."
+)
+@click.option("--synth", is_flag=True, help="Run Yosys for the points of the front, and add what it measures.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="J", help="Processes.  [default: one on each core]")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead.")
+@_with_output
+@_with_models
+def explore(
+    output: Output,
+    models: Callable[[], Imported],
+    folder: Path,
+    parts: tuple[str, ...],
+    clock: float,
+    points: int,
+    streams: int,
+    synth: bool,
+    jobs: int | None,
+    scheduler: str | None,
+) -> None:
+    """Find the best that MODEL can be on parts: the Pareto front of LUT sites, block RAMs and frames/s.
+
+    Results are kept: an exploration that was interrupted goes on where it was.
+    """
+    network = models().network
+    goals = Goals(parts=tuple(dict.fromkeys(parts)), clock=clock, points=points, streams=streams)
+    with output.working("Exploring") as progress, workers(jobs, scheduler):
+        result = write_exploration(folder, lambda: explore_parts(network, goals, synth=synth, progress=progress))
+    output.show(*render_exploration(result))
+    output.show(Text(f"Written: {folder}"))
+    output.result({"folder": str(folder), "exploration": result})
 
 
 @main.command()

@@ -1,0 +1,494 @@
+"""What a network can be on parts: the Pareto front of LUT sites, block RAMs and frames a second.
+
+Every point is a pure function of what its job says, and kept by the hash of all that it depends on: an exploration
+that was interrupted goes on where it was, and one that is asked for again takes no time.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import bitweir_hw
+import bitweir_sim
+import joblib
+from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.cost import estimate_pipeline
+from bitweir_hw.devices import PARTS
+from bitweir_hw.errors import BitweirError, PlanError, ToolError
+from bitweir_hw.files import digest
+from bitweir_hw.lower import lower
+from bitweir_hw.network import Network
+from bitweir_hw.plan import plan_from_foldings
+from bitweir_hw.search import LUTRAM_SITES, Found, Limits, cheapest, fastest
+from bitweir_hw.yosys import yosys_version
+from bitweir_sim.cache import cache_folder, cached, content_key
+from bitweir_sim.sizing import fit_depths
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .build import Build
+from .folders import whole_folder
+from .planning import FILL
+from .synthesis.measure import synthesise
+
+__all__ = ["MARK", "SLOWEST", "Goals", "explore", "pareto", "render", "workers", "write_exploration"]
+
+#: The file that tells a folder of an exploration from others.
+MARK = "explore.json"
+#: How much slower than the fastest plan the slowest pace is.
+SLOWEST = 64
+
+_VERSION = 1
+_RESULT = "result.json"
+_MEASURED = ("sites", "lut", "ff", "block_rams")
+#: What is compared: fewer of these, and more frames a second.
+_LESS = ("sites", "block_rams")
+
+Point = dict[str, Any]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goals:
+    """What to explore.
+
+    Parameters
+    ----------
+    parts : tuple of str
+        Keys of `PARTS`.
+    clock : float
+        Hz.
+    points : int
+        Paces to try for each part.
+    streams : int
+        V.
+    """
+
+    parts: tuple[str, ...]
+    clock: float
+    points: int
+    streams: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """The cheapest plan of a pace; without cycles, of the fastest pace that fits."""
+
+    part: str
+    cycles: int | None
+    clock: float
+    streams: int
+
+    def tools(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, network: Network) -> Point:
+        try:
+            found = self._found(network)
+        except PlanError as error:
+            # That nothing fits is a result too, and takes as long to find.
+            return {"error": str(error)}
+        family = PARTS[self.part].family
+        total = estimate_pipeline(lower(network, found.plan), family)[1]
+        return {
+            "part": self.part,
+            "family": family,
+            "clock_mhz": self.clock / 1e6,
+            "cycles": found.cycles,
+            "frames_per_second": self.streams * self.clock / found.cycles,
+            "foldings": ",".join(map(str, found.plan.foldings)),
+            "sites": found.sites,
+            "lut": total.lut,
+            "ff": total.ff,
+            "block_rams": found.block_rams,
+            "dsps": total.dsp,
+            "bound": round(found.bound, 3),
+        }
+
+    def _found(self, network: Network) -> Found:
+        part = PARTS[self.part]
+        settings: dict[str, Any] = {
+            "family": part.family,
+            "limits": Limits(sites=FILL * part.luts, block_rams=part.block_rams),
+            "streams": self.streams,
+        }
+        if self.cycles is not None:
+            return cheapest(network, cycles=self.cycles, **settings)
+        best = fastest(network, **settings)
+        try:
+            # A bound in sites, as at other paces: that of the fastest plan is one in cycles.
+            return cheapest(network, cycles=best.cycles, **settings)
+        except PlanError:
+            # Both searches are heuristic where block RAMs are scarce: at worst there is a plan, and no bound.
+            return replace(best, bound=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measurement:
+    """What Yosys makes of a plan: of what `generate` would write, so with FIFOs fitted."""
+
+    family: str
+    foldings: str
+    streams: int
+
+    def tools(self) -> tuple[str, ...]:
+        return (yosys_version(),)
+
+    def run(self, network: Network) -> Point:
+        popcount = Popcount(style=STYLE[self.family])
+        plan = plan_from_foldings(network, self.foldings, popcount=popcount, streams=self.streams)
+        with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
+            # No Verilog is written, as Yosys reads what it would be made from.
+            build = Build(folder=Path(work), network=network, plan=fit_depths(network, plan))
+            total = synthesise(build, self.family)["total"]
+        fitted = estimate_pipeline(build.pipeline, self.family)[1]
+        return {
+            "fitted_sites": fitted.sites + LUTRAM_SITES[self.family] * fitted.lutram,
+            "fitted_lut": fitted.lut,
+            "fitted_ff": fitted.ff,
+            "fitted_block_rams": fitted.bram,
+            # As the search counts them: with the sites that LUT RAM takes.
+            "measured_sites": total["sites"] + LUTRAM_SITES[self.family] * total["lutram"],
+            "measured_lut": total["lut"],
+            "measured_ff": total["ff"],
+            "measured_block_rams": total["bram"],
+        }
+
+
+_Job = _Search | _Measurement
+
+
+@functools.cache
+def _sources() -> str:
+    """A hash of the code that makes points: a version alone does not tell one state of a checkout from another."""
+    total = hashlib.sha256(metadata.version("bitweir").encode())
+    here = Path(__file__).parent
+    roots = [Path(str(package.__file__)).parent for package in (bitweir_hw, bitweir_sim)]
+    files = [file for root in (*roots, here / "synthesis") for file in sorted(root.rglob("*")) if file.is_file()]
+    for file in (*files, here / "build.py", here / "planning.py", Path(__file__)):
+        if "__pycache__" not in file.parts:
+            total.update(f"{file.name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _key(network: str, job: _Job) -> str:
+    return content_key("explore", type(job).__name__, json.dumps(asdict(job)), network, _sources(), *job.tools())
+
+
+def _kept(key: str) -> Point | None:
+    file = cache_folder() / key / _RESULT
+    if not file.is_file():
+        return None
+    result: Point = json.loads(file.read_text())
+    return result
+
+
+def _keep(key: str, result: Point) -> None:
+    def write(folder: Path) -> None:
+        (folder / _RESULT).write_text(json.dumps(result))
+
+    cached(key, write)
+
+
+def _worker(network: Network, number: int, job: _Job, sources: str) -> tuple[int, Point | None, str]:
+    """A result, or the sentence that tells why there is none: Dask's backend loses exceptions of single tasks."""
+    if _sources() != sources:
+        return number, None, "A worker of the scheduler has another version of bitweir: install the same on all."
+    try:
+        return number, job.run(network), ""
+    except BitweirError as error:
+        return number, None, str(error)
+
+
+def _run(network: Network, jobs: Sequence[_Job], progress: Progress) -> list[Point]:
+    """Results of all jobs, in their order; those not kept from before are computed in parallel, and kept at once."""
+    identity = digest(network)
+    keys = [_key(identity, job) for job in jobs]
+    results = [_kept(key) for key in keys]
+    missing = [number for number, result in enumerate(results) if result is None]
+    progress(1 - len(missing) / max(len(jobs), 1))
+    if missing:
+        # Workers return results and keep none, so that they need no file system in common.
+        parallel = joblib.Parallel(return_as="generator_unordered")
+        found = parallel(joblib.delayed(_worker)(network, number, jobs[number], _sources()) for number in missing)
+        for done, (number, result, told) in enumerate(found, 1):
+            if result is None:
+                raise ToolError(told)
+            _keep(keys[number], result)
+            results[number] = result
+            progress(1 - (len(missing) - done) / len(jobs))
+    return [result for result in results if result is not None]
+
+
+@contextmanager
+def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
+    """Where joblib runs what is parallel: processes of this machine, or workers of a Dask scheduler.
+
+    Parameters
+    ----------
+    jobs : int or None
+        Processes; None for one on each core.
+    scheduler : str or None
+        Address of a Dask scheduler.
+
+    Raises
+    ------
+    ToolError
+        Dask is missing, or nothing answers at the address.
+    """
+    if scheduler is None:
+        with joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count()):
+            yield
+        return
+    try:
+        import distributed
+    except ImportError as error:
+        raise ToolError("--scheduler needs Dask: pip install 'bitweir[dask]'.") from error
+    connect: Any = distributed.Client
+    try:
+        client = connect(scheduler, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ToolError(f"No Dask scheduler answers at {scheduler!r}: start one with dask scheduler.") from error
+    with client, joblib.parallel_config(backend="dask", client=client, n_jobs=jobs or -1):
+        yield
+
+
+def explore(network: Network, goals: Goals, *, synth: bool, progress: Progress = lambda share: None) -> dict[str, Any]:
+    """Points of a network on parts; which are on the front of their part, and what Yosys says of those.
+
+    Parameters
+    ----------
+    network : Network
+    goals : Goals
+    synth : bool
+        Whether Yosys confirms the points of the front.
+    progress : callable
+        Is told the share of the current step that is done.
+
+    Returns
+    -------
+    dict
+        Content of ``explore.json``.
+
+    Raises
+    ------
+    PlanError
+        The network fits no part.
+    ToolError
+        Yosys failed, or a worker has another version of bitweir.
+    """
+    notes: list[str] = []
+    starts = _run(network, [_search(goals, part, None) for part in goals.parts], progress)
+    jobs: list[_Search] = []
+    found: dict[tuple[str, str], Point] = {}
+    for part, start in zip(goals.parts, starts, strict=True):
+        if "error" in start:
+            notes.append(f"{part}: {start['error']}")
+        else:
+            found[part, start["foldings"]] = start
+            jobs += [_search(goals, part, cycles) for cycles in _ladder(start["cycles"], goals.points)[1:]]
+    if len(notes) == len(goals.parts):
+        raise PlanError(notes[0])
+    for job, point in zip(jobs, _run(network, jobs, progress), strict=True):
+        if "error" in point:
+            notes.append(f"{job.part}: {point['error']}")
+        else:
+            # Paces that nothing is slow enough for end in the same plan.
+            found.setdefault((point["part"], point["foldings"]), point)
+    points = [point for part in goals.parts for point in pareto([p for p in found.values() if p["part"] == part])]
+    if synth:
+        _confirm(network, goals, points, progress)
+    return {
+        "format": "bitweir exploration",
+        "version": _VERSION,
+        "bitweir": metadata.version("bitweir"),
+        "network": {"name": network.name, "digest": digest(network)},
+        "clock_mhz": goals.clock / 1e6,
+        "streams": goals.streams,
+        "fill": FILL,
+        "parts": {part: {"sites": PARTS[part].luts, "block_rams": PARTS[part].block_rams} for part in goals.parts},
+        "points": points,
+        "notes": notes,
+    }
+
+
+def _search(goals: Goals, part: str, cycles: int | None) -> _Search:
+    return _Search(part=part, cycles=cycles, clock=goals.clock, streams=goals.streams)
+
+
+def _ladder(first: int, points: int) -> list[int]:
+    """Paces from the fastest to the slowest, each the same factor slower than the one before."""
+    return sorted({round(first * SLOWEST ** (step / max(points - 1, 1))) for step in range(points)})
+
+
+def pareto(points: Sequence[Point]) -> list[Point]:
+    """The points of one part, fastest first, with ``front``: whether no other beats them.
+
+    A point beats another if it is as good in sites, block RAMs and frames a second, and better in one.
+    """
+
+    def values(point: Point) -> tuple[float, ...]:
+        return (*(point[key] for key in _LESS), -point["frames_per_second"])
+
+    def beaten(point: Point) -> bool:
+        own = values(point)
+        return any(
+            values(other) != own and all(a <= b for a, b in zip(values(other), own, strict=True)) for other in points
+        )
+
+    ranked = sorted(points, key=lambda point: (-point["frames_per_second"], point["sites"], point["block_rams"]))
+    return [{**point, "front": not beaten(point)} for point in ranked]
+
+
+def _confirm(network: Network, goals: Goals, points: list[Point], progress: Progress) -> None:
+    """Add to the points of the front what Yosys measures, and by how many per cent estimates are off.
+
+    The search knows no depths of FIFOs and takes the most that they may need. So that the error is that of the
+    estimate alone, what is measured is compared with the estimate (``fitted_``) of the same FIFOs.
+    """
+    front = [point for point in points if point["front"]]
+    # Parts of a family often share a plan, and Yosys knows families only.
+    jobs = {
+        (point["family"], point["foldings"]): _Measurement(
+            family=point["family"], foldings=point["foldings"], streams=goals.streams
+        )
+        for point in front
+    }
+    measured = dict(zip(jobs, _run(network, list(jobs.values()), progress), strict=True))
+    for point in front:
+        point.update(measured[point["family"], point["foldings"]])
+        for key in _MEASURED:
+            point[f"error_{key}_percent"] = _off(point[f"fitted_{key}"], point[f"measured_{key}"])
+
+
+def _off(estimated: int, measured: int) -> float | None:
+    if not measured:
+        return None if estimated else 0.0
+    return round(100 * (estimated / measured - 1), 2)
+
+
+def write_exploration(folder: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Make an exploration and write it into a folder: whole, or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Is checked before anything takes time.
+    make : callable
+        Returns what `explore` returns.
+
+    Returns
+    -------
+    dict
+        What was written as ``explore.json``: with a note if there is no plot.
+
+    Raises
+    ------
+    FileError
+        Something else is there, or the folder cannot be written.
+    """
+    with whole_folder(folder, mark=MARK) as new:
+        result = make()
+        if not _plot(result, new):
+            result["notes"].append("There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'.")
+        (new / "explore.csv").write_text(_csv(result["points"]))
+        (new / MARK).write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _csv(points: list[Point]) -> str:
+    columns = list(dict.fromkeys(key for point in points for key in point))
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(points)
+    return text.getvalue()
+
+
+def _plot(result: dict[str, Any], folder: Path) -> bool:
+    """Frames a second over LUT sites; False without matplotlib."""
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    # Not with pyplot, which keeps figures and a backend for the whole process.
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for number, part in enumerate(result["parts"]):
+        own = [point for point in result["points"] if point["part"] == part]
+        front = sorted((p for p in own if p["front"]), key=lambda p: (p["sites"], p["frames_per_second"]))
+        colour = f"C{number}"
+        beaten = [point for point in own if not point["front"]]
+        axes.plot(*_places(beaten, "sites"), "o", color=colour, fillstyle="none", alpha=0.5)
+        if front:
+            axes.plot(*_places(front, "sites"), "o-", color=colour, label=part)
+        measured = [point for point in front if "measured_sites" in point]
+        axes.plot(*_places(measured, "measured_sites"), "x", color=colour)
+    axes.set(
+        xscale="log", yscale="log", xlabel="LUT sites (estimated; crosses: measured)", ylabel="frames/s",
+        title=f"{result['network']['name']} at {result['clock_mhz']:g} MHz",
+    )  # fmt: skip
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend()
+    # The same exploration gives the same bytes: no time, no random names.
+    with matplotlib.rc_context({"svg.hashsalt": "bitweir"}):
+        figure.savefig(folder / "explore.svg", metadata={"Date": None})
+    figure.savefig(folder / "explore.png", dpi=150)
+    return True
+
+
+def _places(points: list[Point], key: str) -> tuple[list[float], list[float]]:
+    return [point[key] for point in points], [point["frames_per_second"] for point in points]
+
+
+def render(result: dict[str, Any]) -> Iterator[RenderableType]:
+    """The fronts as a table, and notes."""
+    confirmed = any("measured_sites" in point for point in result["points"])
+    table = Table(
+        title=f"Pareto front of {result['network']['name']} at {result['clock_mhz']:g} MHz",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        caption="fitted: estimate with FIFOs as generate fits them" if confirmed else "as estimated",
+    )
+    table.add_column("part", no_wrap=True)
+    headings = ["frames/s", "LUT sites", "of part", "block RAMs"]
+    # Both together are too wide for a terminal.
+    for name in (*headings, *(("fitted", "measured", "error") if confirmed else ("LUTs", "FFs", "cycles"))):
+        table.add_column(name, justify="right")
+    for part, size in result["parts"].items():
+        for number, point in enumerate(p for p in result["points"] if p["part"] == part and p["front"]):
+            row = [
+                part if number == 0 else "",
+                f"{point['frames_per_second']:,.0f}",
+                f"{point['sites']:,}",
+                f"{point['sites'] / size['sites']:.1%}",
+                f"{point['block_rams']:,}",
+            ]
+            keys = ("fitted_sites", "measured_sites") if confirmed else ("lut", "ff", "cycles")
+            row += [f"{point[key]:,}" for key in keys]
+            if confirmed:
+                off = point["error_sites_percent"]
+                row.append("" if off is None else f"{off:+.1f}%")
+            table.add_row(*row)
+        table.add_section()
+    yield table
+    for note in result["notes"]:
+        yield Text(f"note: {note}", style="dim")
