@@ -144,13 +144,17 @@ class Builder:
         self._nodes.append(Node(block=block, inputs=(tip.stream,), outputs=outputs))
         return tips
 
-    def buffered(self, tip: Tip, layer: str, name: str, depth: int) -> Tip:
-        """The stream behind a FIFO, of the plan's depth or else of this one."""
+    def fifo_depth(self, name: str, enough: int, likely: int) -> int:
+        """Depth of a FIFO: the plan's, or one that is surely enough; `likely` is what fitting may leave of it."""
+        return dict(self.plan.depths).get(name, enough)
+
+    def buffered(self, tip: Tip, layer: str, name: str, *, enough: int, likely: int) -> Tip:
+        """The stream behind a FIFO; see `fifo_depth`."""
         name = self.name(name)
         spec = FifoSpec(
             name=name,
             layer=layer,
-            depth=dict(self.plan.depths).get(name, max(2, depth)),
+            depth=max(2, self.fifo_depth(name, enough, likely)),
             bits=tip.lanes * tip.lane_bits * self.plan.streams,
             beats=tip.vectors * ceil_div(tip.length, tip.lanes),
         )

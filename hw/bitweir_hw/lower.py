@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from .pipeline import Pipeline
 from .plan import Plan, check_plan, word_choices
 from .sums import pad_code, sign_only
 
-__all__ = ["LOWERINGS", "fork", "join", "lower"]
+__all__ = ["LOWERINGS", "build", "fork", "join", "lower"]
 
 #: Beats that the registers of a branch without windows may hold.
 UNDER_WAY = 64
@@ -47,8 +47,12 @@ def lower(network: Network, plan: Plan) -> Pipeline:
     PlanError
         The plan does not fit.
     """
-    check_plan(network, plan)
-    builder = Builder(network, plan)
+    return build(Builder(network, check_plan(network, plan)))
+
+
+def build(builder: Builder) -> Pipeline:
+    """The blocks that a builder makes of its network."""
+    network, plan = builder.network, builder.plan
     end = _series(builder, network.layers, builder.start())
     lanes = builder.lanes_needed(end.map)
     end = builder.widened(end, "argmax", lanes, length=end.map.channels)
@@ -206,7 +210,7 @@ def _pool(builder: Builder, layer: Pool, tip: Tip) -> Tip:
     row = result.shape[1] * shape[2]
     if apart and layer.stride[0] > 1 and result.pixels > 1:
         # A row of results leaves while one row of pixels arrives, then none for a while: spread them evenly.
-        return builder.buffered(end, layer.name, f"{layer.name}_fifo", row + 1)
+        return builder.buffered(end, layer.name, f"{layer.name}_fifo", enough=row + 1, likely=2)
     return end
 
 
@@ -326,11 +330,14 @@ def fork(builder: Builder, layer: Parallel, tip: Tip) -> list[Tip]:
     )
     delays = [_delay(branch, source) for branch in layer.branches]
     slowest = delays.index(max(delays))
-    depths = [UNDER_WAY if index == slowest else max(2 * beats, UNDER_WAY) for index in range(len(delays))]
-    return [
-        builder.buffered(start, layer.name, f"{layer.name}_fifo{index}", depth)
-        for index, (start, depth) in enumerate(zip(builder.put_fork(spec, tip), depths, strict=True))
-    ]
+    starts = []
+    for index, start in enumerate(builder.put_fork(spec, tip)):
+        enough = UNDER_WAY if index == slowest else max(2 * beats, UNDER_WAY)
+        # The share of a frame by which the slowest branch is later, and a little more under way.
+        likely = ceil((delays[slowest] - delays[index]) * beats) + 4
+        name = f"{layer.name}_fifo{index}"
+        starts.append(builder.buffered(start, layer.name, name, enough=enough, likely=min(enough, likely)))
+    return starts
 
 
 def join(builder: Builder, layer: Parallel, ends: list[Tip], result: Map) -> Tip:

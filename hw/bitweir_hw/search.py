@@ -21,9 +21,9 @@ from .compressor import STYLE, Popcount
 from .cost import estimate
 from .errors import PlanError
 from .layers import Conv, Dense, Layer, Map, Parallel
-from .lower import LOWERINGS, fork, join, lower
+from .lower import LOWERINGS, build, fork, join
 from .network import Network
-from .plan import Folding, Plan, least_cycles, weighted, window_words
+from .plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
 
 __all__ = ["Found", "Limits", "cheapest", "fastest"]
 
@@ -127,7 +127,14 @@ def fastest(
     return replace(best, bound=min(proved, best.cycles))
 
 
-class _Probe(Builder):
+class _Fitted(Builder):
+    """A builder whose FIFOs are as deep as they will be, more or less, once the cycle model has fitted them."""
+
+    def fifo_depth(self, name: str, enough: int, likely: int) -> int:
+        return dict(self.plan.depths).get(name, likely)
+
+
+class _Probe(_Fitted):
     """A builder that prices one layer at a time."""
 
     def __init__(self, network: Network, plan: Plan, pace: int, units: dict[str, MatVecSpec]) -> None:
@@ -180,7 +187,7 @@ class _Search:
         self.network, self.family = network, family
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
-        self._plan = Plan(foldings=start, popcount=popcount, streams=streams)
+        self._plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
         self._units: dict[str, MatVecSpec] = {}
         self._costs: dict[object, tuple[float, float]] = {}
         self._price = 0.0
@@ -248,7 +255,7 @@ class _Search:
         foldings = dict(_unfold(way.choices))
         chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
         plan = replace(self._plan, foldings=chosen)
-        pipeline = lower(self.network, plan)
+        pipeline = build(_Fitted(self.network, plan))
         totals = [self._cost([block]) for block in pipeline.blocks]
         found = Found(
             plan=plan,
