@@ -1,6 +1,6 @@
 """Mistakes that a user can make, each with one clear sentence."""
 
-__all__ = ["BitweirError", "NetworkError", "PlanError", "ToolError"]
+__all__ = ["BitweirError", "LinkError", "NetworkError", "PlanError", "ToolError"]
 
 
 class BitweirError(Exception):
@@ -26,3 +26,9 @@ class ToolError(BitweirError):
     """A tool that the work needs is missing, or failed."""
 
     exit_code = 6
+
+
+class LinkError(BitweirError):
+    """A device does not answer, or is not what was asked for."""
+
+    exit_code = 8

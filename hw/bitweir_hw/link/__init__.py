@@ -1,0 +1,1 @@
+"""The link between an accelerator and a host: see docs/link.md."""
