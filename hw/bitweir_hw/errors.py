@@ -31,4 +31,4 @@ class ToolError(BitweirError):
 class LinkError(BitweirError):
     """A device does not answer, or is not what was asked for."""
 
-    exit_code = 8
+    exit_code = 10
