@@ -10,6 +10,7 @@ from string import Template
 
 from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
+from bitweir_hw.integration import PacketLayout, axi_rtlil
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Pipeline
@@ -81,8 +82,16 @@ class Build:
         return self.folder / f"{self.network.name}.v"
 
 
-def write_build(network: Network, plan: Plan, folder: Path) -> Build:
+def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None = None) -> Build:
     """Generate an accelerator into a folder: whole, or not at all.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+    folder : Path
+    axi : int, optional
+        Bytes of tdata of a module ``NAME_axi`` with AXI4-Stream ports, in a file of its own.
 
     Raises
     ------
@@ -90,6 +99,7 @@ def write_build(network: Network, plan: Plan, folder: Path) -> Build:
         The plan does not fit, a layer cannot be built, or the folder cannot be written.
     """
     pipeline = lower(network, plan)
+    layout = None if axi is None else PacketLayout.of(pipeline, axi)
     verilog = rtlil_to_verilog(accelerator_rtlil(pipeline, name=network.name))
     identity = digest(network)
     header = (
@@ -98,9 +108,12 @@ def write_build(network: Network, plan: Plan, folder: Path) -> Build:
     )
     with whole_folder(folder, mark=_PLAN) as new:
         (new / f"{network.name}.v").write_text(header + verilog)
+        if layout:
+            wrapper = rtlil_to_verilog(axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes))
+            (new / f"{network.name}_axi.v").write_text(header + wrapper)
         (new / _NETWORK).write_bytes(network_bytes(network))
         (new / _PLAN).write_text(plan_text(plan))
-        (new / _README).write_text(_readme(network, plan, pipeline, identity))
+        (new / _README).write_text(_readme(network, plan, pipeline, identity, layout))
     return Build(folder=folder, network=network, plan=plan)
 
 
@@ -126,7 +139,26 @@ def _side_by_side(frames: int) -> str:
     )
 
 
-def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str) -> str:
+def _axi(name: str, layout: PacketLayout | None) -> str:
+    """The module with AXI4-Stream ports, if there is one."""
+    if layout is None:
+        return ""
+    template = Template((resources.files(__package__) / "build_axi.md").read_text())
+    return template.substitute(
+        name=name,
+        bits=layout.tdata_bits,
+        bytes=layout.tdata_bytes,
+        frames="frame" if layout.streams == 1 else f"{layout.streams} frames that go side by side",
+        frame_bytes=layout.frame_bytes,
+        frame_words=layout.frame_words,
+        result_bytes=layout.result_bytes,
+        result_words=layout.result_words,
+        scores_bytes=layout.scores_bytes,
+        class_bytes=layout.class_bytes * layout.streams,
+    )
+
+
+def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi: PacketLayout | None) -> str:
     """The ports, for the person who instantiates the accelerator."""
     first, last = pipeline.input, pipeline.nodes[-1].block
     assert isinstance(last, ArgmaxSpec)
@@ -153,5 +185,6 @@ def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str) -> 
         classes=network.classes,
         pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
         latency=timing.latency,
+        axi=_axi(network.name, axi),
         foldings=",".join(map(str, plan.foldings)),
     )

@@ -185,6 +185,14 @@ def import_command(
 @click.option(
     "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."
 )
+@click.option(
+    "--axi",
+    type=int,
+    is_flag=False,
+    flag_value=8,
+    metavar="[BYTES]",
+    help="Add a module with AXI4-Stream ports, so many bytes wide; 8 if none are given.",
+)
 @_with_output
 @_with_models
 def generate(
@@ -199,6 +207,7 @@ def generate(
     family: str | None,
     stage_levels: int,
     streams: int,
+    axi: int | None,
 ) -> None:
     """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into Verilog in a folder."""
     if folding is not None and (fps is not None or goal is not None):
@@ -217,7 +226,7 @@ def generate(
     with output.working("Fitting FIFOs"):
         plan = fit_depths(network, choice.plan)
     with output.working("Generating Verilog"):
-        build = write_build(network, plan, folder)
+        build = write_build(network, plan, folder, axi=axi)
     report = collect(build, clock=clock)
     output.show(*render(report))
     if choice.search:

@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.lib import wiring
 
 from .gateware.accelerator import Accelerator
 from .pipeline import Pipeline
 from .yosys import run_yosys
 
-__all__ = ["accelerator_rtlil", "rtlil_to_verilog"]
+__all__ = ["accelerator_rtlil", "component_rtlil", "rtlil_to_verilog"]
 
 
 def accelerator_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> str:
@@ -27,7 +28,12 @@ def accelerator_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> s
     taps : bool
         See `gateware.accelerator.Accelerator`.
     """
-    text = rtlil.convert(Accelerator(pipeline, taps=taps), name=name, emit_src=False)
+    return component_rtlil(Accelerator(pipeline, taps=taps), name=name)
+
+
+def component_rtlil(component: wiring.Component, *, name: str) -> str:
+    """A component in Yosys' intermediate language, its inner modules called ``NAME__PART``."""
+    text = rtlil.convert(component, name=name, emit_src=False)
     # Amaranth puts dots between the parts of a module's name, which Verilog would have to escape.
     return re.sub(
         rf"^(module|  cell) (\\{name}\.\S+)",

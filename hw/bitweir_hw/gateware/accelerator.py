@@ -35,7 +35,7 @@ from .vote import Vote
 from .width import WidthConverter
 from .window import Window
 
-__all__ = ["GATEWARE", "Accelerator"]
+__all__ = ["GATEWARE", "Accelerator", "accelerator_ports"]
 
 #: The component of each kind of block. One input is called `i`, several `i0`, `i1` ...; outputs likewise.
 GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
@@ -51,6 +51,14 @@ GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
     VoteSpec: Vote,
     ArgmaxSpec: Argmax,
 }
+
+
+def accelerator_ports(pipeline: Pipeline) -> dict[str, wiring.Member]:
+    """The members of an `Accelerator` without taps."""
+    return {
+        "i": In(stream.Signature(pipeline.input.bits)),
+        "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
+    }
 
 
 class Accelerator(wiring.Component):
@@ -79,10 +87,7 @@ class Accelerator(wiring.Component):
     def __init__(self, pipeline: Pipeline, *, taps: bool = False) -> None:
         self.pipeline = pipeline
         self.taps = taps
-        ports: dict[str, wiring.Member] = {
-            "i": In(stream.Signature(pipeline.input.bits)),
-            "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
-        }
+        ports = accelerator_ports(pipeline)
         for inner in pipeline.inner if taps else ():
             ports[f"tap_{inner.name}"] = Out(
                 wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})

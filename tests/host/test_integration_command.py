@@ -1,0 +1,48 @@
+"""What `generate` writes for other people's systems."""
+
+import pytest
+from bitweir.cli import main
+from bitweir_hw.files import save_network
+from click.testing import CliRunner
+from kinds import every_kind
+
+FOLDING = "4x2,3x3,20x1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "net.npz"
+    save_network(every_kind()[0], path)
+    return path
+
+
+def generate(*words, code=0):
+    result = CliRunner().invoke(main, ["generate", *map(str, words)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_axi_adds_a_module_in_a_file_of_its_own(model, tmp_path):
+    generate(model, "-o", tmp_path / "plain", "--folding", FOLDING)
+    generate(model, "-o", tmp_path / "axi", "--folding", FOLDING, "--axi", 16)
+    generate(model, "--axi", "-o", tmp_path / "eight", "--folding", FOLDING)
+    plain, axi, eight = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("plain", "axi", "eight")
+    )
+    assert set(axi) == set(eight) == set(plain) | {"net_axi.v"}
+    assert all(plain[name] == axi[name] for name in plain if name != "README.md")
+    verilog = axi["net_axi.v"].decode()
+    assert "\nmodule net_axi(" in verilog and "module net(" not in verilog
+    assert "input [127:0] s_axis_tdata;" in verilog and "input [63:0] s_axis_tdata;" in eight["net_axi.v"].decode()
+    # A frame is 16 pixels of 2 channels of 2 bits; a result 3 scores of 4 bits and a class.
+    readme = axi["README.md"].decode()
+    assert "A packet in has 8 bytes in 1 transfers" in readme
+    assert "A packet out has 3 bytes in 1 transfers: 2 bytes of scores" in readme
+    start, end = readme.index("\n**AXI4"), readme.index("\n**Made")
+    assert readme[:start] + readme[end:] == plain["README.md"].decode()
+
+
+def test_an_odd_width_is_refused(model, tmp_path):
+    result = generate(model, "-o", tmp_path / "axi", "--folding", FOLDING, "--axi=12", code=5)
+    assert result.stderr == "bitweir: An AXI4-Stream must be 1, 2, 4, 8, 16, 32 or 64 bytes wide, not 12.\n"
+    assert not (tmp_path / "axi").exists()
