@@ -1,0 +1,129 @@
+"""The examples of docs/integration.md do what the page says."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from axibench import frame_bytes, frames_and_results
+from bitweir.build import write_build
+from bitweir_hw.integration import PacketLayout
+from bitweir_hw.lower import lower
+from bitweir_hw.network import BIPOLAR, Dense, Network, check
+from bitweir_hw.plan import Folding, Plan
+from bitweir_sim.frames import pack
+from bitweir_sim.golden import run_slow
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import codes, identity_input, networks, plans
+
+PAGE = (Path(__file__).parents[2] / "docs" / "integration.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+VERILOG = re.findall(r"```verilog\n(.*?)```", PAGE, re.DOTALL)
+
+
+def example(word):
+    """The one Python example with a word in it."""
+    (found,) = (block for block in PYTHON if word in block)
+    return found
+
+
+def run_example(word):
+    scope = {}
+    exec(compile(example(word), "docs/integration.md", "exec"), scope)  # noqa: S102
+    return scope
+
+
+def small():
+    """A network with all its classes in use, and a plan."""
+    rng = np.random.default_rng(3)
+    layers = (
+        Dense(name="a", weights=rng.random((14, 45)) < 0.5, thresholds=np.zeros((14, 1), np.int64), output=BIPOLAR),
+        Dense(name="b", weights=rng.random((5, 14)) < 0.5),
+    )
+    network = check(Network(name="net", input=identity_input(45), layers=layers))
+    return network, Plan(foldings=(Folding(pe=4, simd=8), Folding(pe=2, simd=7)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs") / "build"
+    write_build(*small(), folder, axi=8)
+    return folder
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_numpy_packs_and_unpacks(data):
+    scope = run_example("def pack_frames")
+    network = data.draw(networks(max_layers=2))
+    pipeline = lower(network, data.draw(plans(network, max_streams=1)))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 3))))
+    layout, stream = PacketLayout.of(pipeline, 1), pipeline.input
+    sent, results = frames_and_results(network, pipeline, frames, 1)
+    packed = scope["pack_frames"](frames, length=stream.length, lanes=stream.lanes, code_bits=stream.lane_bits)
+    assert [row.tobytes() for row in packed] == sent
+    answers = np.frombuffer(b"".join(results), np.uint8).reshape(len(frames), -1)
+    scores, classes = scope["unpack_results"](answers, classes=layout.classes, score_bits=layout.score_bits)
+    golden = run_slow(network, frames)
+    assert np.array_equal(scores, golden.scores) and np.array_equal(classes, golden.classes)
+
+
+def test_two_class_bytes_are_one_number():
+    data = np.array([[0x34, 0x12, 0x02, 0x01], [0xFF, 0xFF, 0x00, 0x80]], np.uint8)
+    scores, classes = run_example("def pack_frames")["unpack_results"](data, classes=1, score_bits=16)
+    assert scores.tolist() == [[0x1234], [-1]] and classes.tolist() == [0x0102, 0x8000]
+
+
+def test_the_amaranth_component(folder):
+    network, plan = small()
+    pipeline = lower(network, plan)
+    dut = run_example("class Classifier")["Classifier"](folder)
+    frames = np.random.default_rng(8).integers(0, 2, (60, 45))
+    # One frame of each class.
+    frames = frames[np.unique(run_slow(network, frames).classes, return_index=True)[1]]
+    assert len(frames) == 5
+    beats = [int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)]
+    found = []
+
+    async def bench(ctx):
+        at = 0
+        ctx.set(dut.classes.ready, 1)
+        for _ in range(1000):
+            ctx.set(dut.frames.valid, at < len(beats))
+            ctx.set(dut.frames.payload, beats[min(at, len(beats) - 1)])
+            at += ctx.get(dut.frames.ready)
+            if ctx.get(dut.classes.valid):
+                found.append(ctx.get(dut.classes.payload))
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == run_slow(network, frames).classes.tolist()
+
+
+def ports(path, module):
+    """Direction of each port of a Verilog module."""
+    body = re.search(rf"^module {module}\(.*?^endmodule", path.read_text(), re.DOTALL | re.MULTILINE)[0]
+    return {name: way for way, name in re.findall(r"^  (input|output) (?:\[\d+:0\] )?(\w+);", body, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("module", ["NAME", "NAME_axi"])
+def test_the_verilog_templates_name_every_port(folder, module):
+    (template,) = (block for block in VERILOG if block.startswith(f"{module} "))
+    file = module.replace("NAME", "net")
+    assert set(re.findall(r"\.(\w+)\s*\(", template)) == set(ports(folder / f"{file}.v", file))
+
+
+def test_the_litex_module_names_every_port_in_its_direction(folder):
+    found = dict(reversed(pair) for pair in re.findall(r"\b([io])_(\w+)=", example("litex.gen")))
+    wanted = {name: way[0] for name, way in ports(folder / "net_axi.v", "net_axi").items()}
+    assert found == wanted
+    compile(example("litex.gen"), "docs/integration.md", "exec")
+
+
+def test_a_frame_is_its_beats():
+    assert frame_bytes([0b101, 0b011, 0b1], 3) == bytes([0b01_011_101, 0b0])
