@@ -1,0 +1,323 @@
+"""Requests and their answers over a link that may damage, lose and invent bytes; `docs/link.md` has the rules.
+
+What is lost is told by order alone: an answer says that all requests before its own have been answered,
+or never will be. When nothing comes, the client asks the device for its identity, under a new number each time;
+the first answer shows what is lost, and that only is sent again. So whatever arrives late still counts, and
+never twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from bitweir_hw.errors import LinkError
+from bitweir_hw.link.protocol import ANSWER, HEADER, Identity, Kind
+from numpy.typing import NDArray
+
+from .codec import DELIMITER, Decoder, Packet, encode, wire_bytes
+from .transport import Transport
+
+__all__ = ["HOST_BUFFER", "Client", "frames_per_request"]
+
+Octets = NDArray[np.uint8]
+
+#: Bytes of answers that the host lets come at once: serial ports of Linux hold 4,095.
+HOST_BUFFER = 3072
+#: Requests under way at most: far fewer than there are numbers.
+_MOST_REQUESTS = 256
+#: Bytes of frames in a request from which on longer ones would hardly serve the wire better.
+_ENOUGH_BYTES = 1024
+#: With so many bytes of frames or more, 95 % of a request are frames.
+_WORTHWHILE_BYTES = 256
+#: Requests that should fit into the device at once, so that one arrives while another is computed and answered.
+_PARTS = 4
+#: How much longer than told a device may take.
+_TOLERANCE = 1.25
+#: Silence makes the wait longer, twice each time, up to this factor.
+_LONGEST_WAIT = 8
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A request under way.
+
+    Parameters
+    ----------
+    kind : Kind
+    frames : range
+        Which ones it asks about; none for a hello.
+    unit : int
+        Bytes for each of them in the answer.
+    room : int
+        Bytes that it takes in the device.
+    wire, answer_wire : int
+        Bytes that it and its answer take on the wire.
+    """
+
+    kind: Kind
+    frames: range
+    unit: int
+    room: int
+    wire: int
+    answer_wire: int
+
+    def answered_by(self, packet: Packet) -> bool:
+        """Whether that is an answer to this; its number is right."""
+        if packet.kind != self.kind | ANSWER:
+            return False
+        if self.kind == Kind.HELLO:
+            return len(packet.payload) == packet.count
+        return packet.count == len(self.frames) and len(packet.payload) == packet.count * self.unit
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is asked for, and what has come of it.
+
+    Parameters
+    ----------
+    kind : Kind
+    frames : uint8 array, (N, frame bytes)
+    answers : uint8 array, (N, unit bytes)
+        Filled as answers come.
+    todo : deque of range
+        Frames that no request under way asks about.
+    """
+
+    kind: Kind
+    frames: Octets
+    answers: Octets
+    todo: deque[range]
+
+
+class Client:
+    """The host's end of a link.
+
+    Parameters
+    ----------
+    transport : Transport
+        The client closes it.
+    margin : float
+        Seconds that answers may take beyond the time on the wire and in the accelerator.
+    rounds : int
+        So many waits in a row may bring no answer about frames; then the client gives up.
+
+    Attributes
+    ----------
+    identity : Identity
+        Of the device.
+    lost : int
+        Requests that were lost.
+
+    Raises
+    ------
+    LinkError
+        No accelerator answers, or one that this host does not understand.
+    """
+
+    identity: Identity
+
+    def __init__(self, transport: Transport, *, margin: float = 0.1, rounds: int = 8) -> None:
+        self.transport = transport
+        self.margin, self.rounds = margin, rounds
+        self.lost = 0
+        self._known: Identity | None = None
+        self._decoder = Decoder()
+        self._came: deque[Packet] = deque()
+        # In the order in which they were sent, by number.
+        self._under_way: dict[int, _Sent] = {}
+        # What an earlier program asked for must not look like an answer to this one.
+        self._number = secrets.randbelow(1 << 16)
+        self._deadline = 0.0
+        self._silent = 0
+        self._at_rest = False
+        self.ask(Kind.HELLO, np.zeros((0, 0), np.uint8), 0)
+
+    def close(self) -> None:
+        """Close the transport; more than once does no harm."""
+        self.transport.close()
+
+    def ask(self, kind: Kind, frames: Octets, unit: int) -> Octets:
+        """Ask about frames; when it returns, the device is known to be the same as before.
+
+        Parameters
+        ----------
+        kind : Kind
+        frames : uint8 array, (N, frame bytes)
+        unit : int
+            Bytes for each frame in the answer.
+
+        Returns
+        -------
+        uint8 array, (N, unit)
+
+        Raises
+        ------
+        LinkError
+            A frame is larger than the device has room for; nothing comes for too long; or another device answers.
+        """
+        todo: deque[range] = deque()
+        if len(frames):
+            assert self._known
+            step = frames_per_request(self._known.capacity, frames.shape[1], unit)
+            todo.extend(range(at, min(at + step, len(frames))) for at in range(0, len(frames), step))
+        if not self._at_rest:
+            # What an interrupted call left under way still takes its room, but its answers are not wanted.
+            self.transport.write(DELIMITER)
+            self._under_way = {number: self._forgotten(sent) for number, sent in self._under_way.items()}
+        self._at_rest, self._silent = False, 0
+        job = _Job(kind, frames, np.zeros((len(frames), unit), np.uint8), todo)
+        while not self._finished(job):
+            pass
+        self._at_rest = True
+        return job.answers
+
+    @staticmethod
+    def _forgotten(sent: _Sent) -> _Sent:
+        return _Sent(sent.kind, range(0), -1, sent.room, sent.wire, sent.answer_wire)
+
+    # ---- sending
+
+    def _fill(self, job: _Job) -> None:
+        """Send as much as the device and the buffers of the host have room for; a hello comes last."""
+        while job.todo and self._send(job.kind, job.todo[0], job):
+            job.todo.popleft()
+        last = next(reversed(self._under_way.values()), None)
+        if not job.todo and (last is None or last.kind != Kind.HELLO):
+            self._send(Kind.HELLO, range(0), job)
+
+    def _send(self, kind: Kind, frames: range, job: _Job, *, probe: bool = False) -> bool:
+        """Send a request, if there is room for it or nothing else is under way, or in any case as a probe."""
+        payload = job.frames[frames.start : frames.stop].tobytes()
+        unit = job.answers.shape[1]
+        answer = wire_bytes(Identity.SIZE if kind == Kind.HELLO else len(frames) * unit)
+        sent = _Sent(kind, frames, unit, HEADER.size + len(payload), wire_bytes(len(payload)), answer)
+        if self._under_way and not probe and not self._has_room(sent):
+            return False
+        data = encode(Packet(kind, self._number, len(frames), payload))
+        # Whatever noise there was while nothing was sent ends here.
+        fresh = DELIMITER * 2 if probe or not self._under_way else b""
+        self.transport.write(fresh + data)
+        self._under_way[self._number] = sent
+        self._number = (self._number + 1) % (1 << 16)
+        self._wait_anew()
+        return True
+
+    def _has_room(self, new: _Sent) -> bool:
+        assert self._known or new.kind == Kind.HELLO
+        sent = [*self._under_way.values(), new]
+        capacity = self._known.capacity if self._known else HEADER.size
+        return (
+            len(sent) <= _MOST_REQUESTS
+            and sum(one.room for one in sent) <= capacity
+            and sum(one.answer_wire for one in sent) <= HOST_BUFFER
+        )
+
+    # ---- waiting
+
+    def _wait_anew(self) -> None:
+        """From now on, wait as long as all that is under way may take."""
+        sent = self._under_way.values()
+        seconds = sum(one.wire + one.answer_wire for one in sent) * self.transport.seconds_per_byte
+        if self._known:
+            cycles = sum(len(one.frames) for one in sent) * self._known.cycles + self._known.latency
+            seconds += cycles / self._known.clock
+        factor = min(1 << self._silent, _LONGEST_WAIT)
+        self._deadline = self.transport.now() + (self.margin + _TOLERANCE * seconds) * factor
+
+    def _receive(self) -> Packet | None:
+        """The next packet; None if the time is over."""
+        while not self._came:
+            data = self.transport.read(max(0.0, self._deadline - self.transport.now()))
+            self._came.extend(self._decoder.feed(data))
+            # Only after a look at what has come: perhaps it was this program that slept.
+            if not self._came and self.transport.now() >= self._deadline:
+                return None
+        return self._came.popleft()
+
+    # ---- answers
+
+    def _finished(self, job: _Job) -> bool:
+        """Send what can be sent and wait for one packet; whether the job is done with it."""
+        self._fill(job)
+        packet = self._receive()
+        if packet is None:
+            self._fruitless("does not answer")
+            self._send(Kind.HELLO, range(0), job, probe=True)
+            return False
+        sent = self._under_way.get(packet.number)
+        if sent is None or not sent.answered_by(packet):
+            return False
+        lost = self._settle(packet.number, job)
+        if sent.kind != Kind.HELLO:
+            job.answers[sent.frames.start : sent.frames.stop] = np.frombuffer(packet.payload, np.uint8).reshape(
+                len(sent.frames), sent.unit
+            )
+            self._silent = 0
+        else:
+            self._recognise(packet.payload)
+            if lost:
+                self._fruitless("takes no frames")
+        self._wait_anew()
+        asked = any(one.kind != Kind.HELLO for one in self._under_way.values())
+        return sent.kind == Kind.HELLO and not job.todo and not asked
+
+    def _settle(self, number: int, job: _Job) -> int:
+        """Remove a request that is answered; those before it are lost. How many frames they asked about.
+
+        What is lost is sent again in halves: on a bad link, short packets come through where long ones do not.
+        """
+        lost: list[range] = []
+        for earlier in list(self._under_way):
+            sent = self._under_way.pop(earlier)
+            if earlier == number:
+                break
+            self.lost += 1
+            middle = (len(sent.frames) + 1) // 2
+            lost += [half for half in (sent.frames[:middle], sent.frames[middle:]) if half]
+        job.todo.extendleft(reversed(lost))
+        return sum(map(len, lost))
+
+    def _recognise(self, payload: bytes) -> None:
+        """All answers of a job come between two of the same identity."""
+        identity = Identity.from_bytes(payload)
+        if self._known and identity != self._known:
+            raise LinkError(
+                f"Another accelerator answers than before: one of network {identity.digest.hex()}, "
+                f"not {self._known.digest.hex()}."
+            )
+        self._known = self.identity = identity
+
+    def _fruitless(self, told: str) -> None:
+        self._silent += 1
+        if self._silent > self.rounds:
+            raise LinkError(f"The device at {self.transport} {told}: {self._silent} waits in a row brought nothing.")
+
+
+def frames_per_request(capacity: int, frame_bytes: int, unit: int) -> int:
+    """How many frames a request should have, so that most of the wire carries frames and several are under way.
+
+    Parameters
+    ----------
+    capacity : int
+        Bytes of requests that the device has room for.
+    frame_bytes, unit : int
+        Bytes of a frame, and for each in the answer.
+
+    Raises
+    ------
+    LinkError
+        The device has no room for one.
+    """
+    if HEADER.size + frame_bytes > capacity:
+        raise LinkError(
+            f"The device has room for {capacity:,} bytes, but a request of one frame takes "
+            f"{HEADER.size + frame_bytes:,}."
+        )
+    wanted = max(capacity // _PARTS - HEADER.size, min(capacity // 2 - HEADER.size, _WORTHWHILE_BYTES))
+    by_room = min(wanted, _ENOUGH_BYTES) // frame_bytes
+    by_answers = HOST_BUFFER // _PARTS // unit
+    return max(1, min(by_room, by_answers, (1 << 16) - 1))

@@ -1,0 +1,95 @@
+"""Packets and the bytes that carry them; `docs/link.md` explains both."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from bitweir_hw.link.protocol import CHECK_BYTES, HEADER
+from cobs import cobs
+
+__all__ = ["DELIMITER", "Decoder", "Packet", "encode", "wire_bytes"]
+
+DELIMITER = b"\0"
+#: No packet of the protocol is longer; what comes without a delimiter beyond it is noise.
+_LONGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What one packet says.
+
+    Parameters
+    ----------
+    kind, number, count : int
+        See `docs/link.md`.
+    payload : bytes
+    """
+
+    kind: int
+    number: int
+    count: int
+    payload: bytes
+
+
+def encode(packet: Packet) -> bytes:
+    """Bytes on the wire, with the check sum and the zero byte that ends the packet."""
+    data = HEADER.pack(packet.kind, packet.number, packet.count) + packet.payload
+    return bytes(cobs.encode(data + zlib.crc32(data).to_bytes(CHECK_BYTES, "little"))) + DELIMITER
+
+
+def wire_bytes(payload: int) -> int:
+    """Most bytes that a packet with so many bytes of payload takes on the wire."""
+    decoded = HEADER.size + payload + CHECK_BYTES
+    # COBS adds a byte, and one more for each whole run of 254 without a zero; one byte delimits.
+    return decoded + 1 + decoded // 254 + 1
+
+
+class Decoder:
+    """Finds the packets in a stream of bytes, and drops what is none.
+
+    Attributes
+    ----------
+    damaged : int
+        Pieces between delimiters that were no packet.
+    """
+
+    def __init__(self) -> None:
+        self._tail = bytearray()
+        self._overlong = False
+        self.damaged = 0
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """The whole packets that end in `data`, in order."""
+        first, *others = data.split(DELIMITER)
+        self._append(first)
+        packets: list[Packet] = []
+        for piece in others:
+            packet = None if self._overlong else _decode(bytes(self._tail))
+            if packet:
+                packets.append(packet)
+            elif self._tail or self._overlong:
+                self.damaged += 1
+            self._tail.clear()
+            self._overlong = False
+            self._append(piece)
+        return packets
+
+    def _append(self, piece: bytes) -> None:
+        self._tail += piece
+        if len(self._tail) > _LONGEST:
+            # Noise without end must not fill the memory.
+            self._overlong = True
+            self._tail.clear()
+
+
+def _decode(encoded: bytes) -> Packet | None:
+    try:
+        data = cobs.decode(encoded)
+    except cobs.DecodeError:
+        return None
+    body, check = data[:-CHECK_BYTES], data[-CHECK_BYTES:]
+    if len(body) < HEADER.size or zlib.crc32(body) != int.from_bytes(check, "little"):
+        return None
+    kind, number, count = HEADER.unpack_from(body)
+    return Packet(kind, number, count, body[HEADER.size :])

@@ -1,0 +1,45 @@
+"""The golden model as a device: what programs see is the same, without hardware."""
+
+from __future__ import annotations
+
+import numpy as np
+from bitweir_hw.network import Network
+from bitweir_sim.encoding import encode
+from bitweir_sim.fast import prepare
+from bitweir_sim.golden import Result
+from numpy.typing import ArrayLike, NDArray
+
+from .interface import Device
+
+__all__ = ["GoldenDevice"]
+
+
+class GoldenDevice(Device):
+    """Computes a network in NumPy; see `Device`.
+
+    Parameters
+    ----------
+    network : Network
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._model = prepare(network)
+
+    @property
+    def identity(self) -> None:
+        """None: there is no link."""
+
+    @property
+    def network(self) -> Network:
+        """What it computes."""
+        return self._network
+
+    def run(self, images: ArrayLike) -> Result:
+        return self._model.run(encode(self._network.input, images))
+
+    def classify(self, images: ArrayLike) -> NDArray[np.int64]:
+        return self.run(images).classes
+
+    def close(self) -> None:
+        """Nothing is held."""

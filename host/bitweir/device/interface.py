@@ -1,0 +1,64 @@
+"""What every accelerator offers to Python, wherever it runs."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, Self
+
+from bitweir_hw.link.protocol import Identity
+from bitweir_hw.network import Network
+from bitweir_sim.golden import Result
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Device"]
+
+
+class Device(ABC):
+    """An accelerator; a context manager that closes it.
+
+    Images are what `bitweir_sim.encoding.encode` takes, N at a time, where N may be 0: floating point, (N, ...),
+    is what the model file takes; uint8 are pixels; signed integers are codes. A device whose network is not known here
+    takes only codes, (N, K), in the order of the input stream.
+    """
+
+    @property
+    @abstractmethod
+    def identity(self) -> Identity | None:
+        """What the device tells of itself; None where there is no link."""
+
+    @property
+    @abstractmethod
+    def network(self) -> Network | None:
+        """What it computes; None if that is not known here."""
+
+    @abstractmethod
+    def run(self, images: ArrayLike) -> Result:
+        """Scores (N, M) and classes (N,), both int64.
+
+        Raises
+        ------
+        LinkError
+            The device is gone, does not answer, or is another one than before.
+        NetworkError
+            The images do not suit the network.
+        """
+
+    @abstractmethod
+    def classify(self, images: ArrayLike) -> NDArray[Any]:
+        """Classes (N,), int64; takes less of the link than `run`, and raises the same."""
+
+    def now(self) -> float:
+        """Seconds since some moment, in the time in which the device lives: that of the simulation, if it is one."""
+        return time.monotonic()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the device; more than once does no harm."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

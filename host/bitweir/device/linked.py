@@ -1,0 +1,97 @@
+"""An accelerator at the other end of a link."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+
+import numpy as np
+from bitweir_hw.errors import LinkError
+from bitweir_hw.files import digest
+from bitweir_hw.link.protocol import Identity, Kind
+from bitweir_hw.network import Network
+from bitweir_sim.encoding import encode
+from bitweir_sim.golden import Result
+from numpy.typing import ArrayLike, NDArray
+
+from .client import Client
+from .frames import checked_codes, classes_of, frame_bytes, scores_of
+from .interface import Device
+
+__all__ = ["LinkedDevice"]
+
+
+class LinkedDevice(Device):
+    """An accelerator behind a `Client`; see `Device`.
+
+    Parameters
+    ----------
+    client : Client
+        The device closes it.
+    network : Network, optional
+        What the device should hold; those that ship are recognised without.
+
+    Raises
+    ------
+    LinkError
+        The device holds another network.
+    """
+
+    def __init__(self, client: Client, network: Network | None = None) -> None:
+        self.client = client
+        self._named = network
+        if network and _digest(network) != self.identity.digest:
+            raise LinkError(
+                f"The device holds network {self.identity.digest.hex()}, not {network.name} ({_digest(network).hex()})."
+            )
+
+    @property
+    def identity(self) -> Identity:
+        """What the device tells of itself."""
+        return self.client.identity
+
+    @cached_property
+    def network(self) -> Network | None:
+        """What it computes: as it was named, or one that ships."""
+        return self._named or _shipped().get(self.identity.digest)
+
+    def run(self, images: ArrayLike) -> Result:
+        answers = self._ask(Kind.SCORES, images, self.identity.scores_bytes + self.identity.class_bytes)
+        return Result(scores=scores_of(self.identity, answers), classes=classes_of(self.identity, answers))
+
+    def classify(self, images: ArrayLike) -> NDArray[np.int64]:
+        return classes_of(self.identity, self._ask(Kind.CLASSES, images, self.identity.class_bytes))
+
+    def _ask(self, kind: Kind, images: ArrayLike, unit: int) -> NDArray[np.uint8]:
+        if self.network:
+            codes = encode(self.network.input, images)
+        else:
+            codes = checked_codes(self.identity, images)
+        if not len(codes):
+            return np.zeros((0, unit), np.uint8)
+        return self.client.ask(kind, frame_bytes(self.identity, codes), unit)
+
+    def now(self) -> float:
+        return self.client.transport.now()
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def _digest(network: Network) -> bytes:
+    return bytes.fromhex(digest(network))[:16]
+
+
+@cache
+def _shipped() -> dict[bytes, Network]:
+    """Networks that ship, by their digests."""
+    # Importers take a while to load, and only devices of networks that nobody named need them.
+    from importlib import resources
+
+    from ..demo import NETWORKS
+    from ..importers import load_model
+
+    networks = []
+    for shipped in NETWORKS.values():
+        with resources.as_file(resources.files("bitweir.networks") / shipped.model) as path:
+            networks.append(load_model(path, input_scale=shipped.input_scale))
+    return {_digest(network): network for network in networks}

@@ -1,0 +1,106 @@
+"""What carries bytes between the host and a device."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import serial
+from bitweir_hw.errors import LinkError
+
+__all__ = ["BITS_PER_BYTE", "SerialTransport", "Transport"]
+
+#: On a UART: a start bit, eight bits of data, a stop bit.
+BITS_PER_BYTE = 10
+#: Seconds that a read waits at most. `Client` asks again until its own time is over.
+_POLL = 0.02
+#: What waits to be sent must be gone after twice the time that so many bytes take, and some seconds.
+_WRITE_BYTES, _WRITE_SECONDS = 1 << 16, 5.0
+
+
+class Transport(Protocol):
+    """Carries bytes; one that breaks raises `LinkError`. As a string it tells where the device is."""
+
+    @property
+    def seconds_per_byte(self) -> float:
+        """Time that a byte takes on the wire."""
+
+    def now(self) -> float:
+        """Seconds, in the time in which the device lives."""
+
+    def read(self, timeout: float) -> bytes:
+        """What has come; waits for the first byte up to `timeout` seconds, or less."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`."""
+
+    def close(self) -> None:
+        """Let go of the device; more than once does no harm."""
+
+
+class SerialTransport:
+    """A serial port.
+
+    Parameters
+    ----------
+    port : str
+        Such as ``/dev/ttyUSB1`` or ``COM3``.
+    baud : int
+        Bits a second.
+    now : callable
+        The clock by which the host waits: of a simulated board, its own.
+
+    Raises
+    ------
+    LinkError
+        The port is not there, is in use, or does not take the baud rate.
+    """
+
+    def __init__(self, port: str, baud: int, *, now: Callable[[], float] = time.monotonic) -> None:
+        if baud <= 0:
+            raise LinkError(f"The baud rate must be positive, not {baud}.")
+        self.port, self.baud = port, baud
+        self.seconds_per_byte = BITS_PER_BYTE / baud
+        self.now = now
+        try:
+            # Timeouts stay as they are: to change one makes pyserial set up the whole port again.
+            self._serial = serial.Serial(
+                port,
+                baud,
+                timeout=_POLL,
+                write_timeout=_WRITE_SECONDS + 2 * _WRITE_BYTES * self.seconds_per_byte,
+                exclusive=True,
+            )
+        except (OSError, ValueError, OverflowError) as error:  # SerialException is an OSError
+            raise LinkError(f"Cannot open serial port {port!r} with {baud:,} baud: {_reason(error)}.") from error
+
+    def __str__(self) -> str:
+        return f"{self.port} ({self.baud:,} baud)"
+
+    def read(self, timeout: float) -> bytes:
+        try:
+            return self._serial.read(max(1, self._serial.in_waiting))
+        except (OSError, TypeError) as error:  # pyserial stumbles over its own None when a port vanishes
+            raise self._lost(error) from error
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._serial.write(data)
+        except (OSError, TypeError) as error:
+            raise self._lost(error) from error
+
+    def close(self) -> None:
+        self._serial.close()
+
+    def _lost(self, error: Exception) -> LinkError:
+        return LinkError(f"Serial port {self.port!r} failed: {_reason(error)}.")
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "another program uses it"
+    return os.strerror(number) if number else str(error).rstrip(".")

@@ -1,0 +1,285 @@
+"""The client against a device in plain Python: right answers, or a clear error, whatever the link does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bitweir.device.client import HOST_BUFFER, Client, frames_per_request
+from bitweir.device.faults import KINDS, Faults, FaultyTransport
+from bitweir.device.linked import LinkedDevice
+from bitweir_hw.errors import LinkError
+from hypothesis import given
+from hypothesis import strategies as st
+from link_reference import IDENTITY, ReferenceDevice, packet, scores_and_class
+
+RNG = np.random.default_rng(3)
+CODES = RNG.integers(0, 2, (700, 20))
+
+
+def expected(codes, answer=scores_and_class, identity=IDENTITY):
+    """Scores and classes, from integers alone."""
+    scores, classes = [], []
+    bits, width = identity.lane_bits, identity.score_bits
+    for frame in codes:
+        number = sum(int(code) << at * bits for at, code in enumerate(frame))
+        told, best = answer(number.to_bytes(identity.frame_bytes, "little"))
+        fields = [int.from_bytes(told, "little") >> at * width & (1 << width) - 1 for at in range(identity.classes)]
+        scores.append([field - (1 << width) if field >> width - 1 else field for field in fields])
+        classes.append(int.from_bytes(best, "little"))
+    return np.array(scores).reshape(-1, identity.classes), np.array(classes)
+
+
+def connected(transport, **settings):
+    return LinkedDevice(Client(transport, **settings))
+
+
+def check(device, codes=CODES):
+    scores, classes = expected(codes)
+    assert np.array_equal(device.classify(codes), classes)
+    result = device.run(codes)
+    assert np.array_equal(result.scores, scores) and np.array_equal(result.classes, classes)
+
+
+# ---- without faults
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 83, 84, 85, 700])
+def test_batches_of_any_size(frames):
+    transport = ReferenceDevice()
+    with connected(transport) as device:
+        check(device, CODES[:frames])
+    assert device.identity == IDENTITY
+    assert transport.refused == transport.overfull == device.client.lost == 0
+    assert transport.frames == 2 * frames and transport.closed == 1
+
+
+@given(
+    capacity=st.integers(8, 3000),
+    classes=st.one_of(st.integers(2, 20), st.just(300)),
+    lane_bits=st.integers(1, 9),
+    baud=st.sampled_from([9_600, 115_200, 12_000_000]),
+    cycles=st.integers(1, 2000),
+    slow=st.sampled_from([0.5, 1.0]),
+    frames=st.integers(0, 60),
+)
+def test_devices_of_all_kinds(capacity, classes, lane_bits, baud, cycles, slow, frames):
+    identity = replace(
+        IDENTITY, classes=classes, lane_bits=lane_bits, cycles=cycles, lanes=1, length=3, score_bits=13,
+        capacity=max(capacity, 5 + (3 * lane_bits + 7) // 8),
+    )  # fmt: skip
+
+    def answer(frame):
+        scores, best = scores_and_class(frame)
+        return (scores * 40)[: identity.scores_bytes], int(best[0] % classes).to_bytes(identity.class_bytes, "little")
+
+    transport = ReferenceDevice(identity, answer, baud=baud, slow=slow)
+    codes = np.random.default_rng(frames).integers(0, 1 << lane_bits, (frames, 3))
+
+    def sized(frame):  # `expected` reads whole bytes only
+        scores, best = answer(frame)
+        return (int.from_bytes(scores, "little") & (1 << classes * 13) - 1).to_bytes(len(scores), "little"), best
+
+    scores, right = expected(codes, sized, identity)
+    with connected(transport) as device:
+        assert np.array_equal(device.classify(codes), right)
+        assert np.array_equal(device.run(codes).scores, scores)
+    # Nothing was sent twice, and no buffer was ever too small for what the host let come.
+    assert transport.frames == 2 * frames and transport.refused == transport.overfull == 0
+    assert transport.longest <= max(HOST_BUFFER, 2 * identity.scores_bytes + 20)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "frame_bytes"), [(700, 3), (2048, 1), (1024, 24), (2048, 24), (4096, 98), (65536, 98)]
+)
+def test_most_of_the_wire_carries_frames(capacity, frame_bytes):
+    identity = replace(IDENTITY, capacity=capacity, length=8 * frame_bytes, cycles=10)
+    transport = ReferenceDevice(identity, baud=1_000_000)
+    with connected(transport) as device:
+        codes = np.zeros((40_000 // frame_bytes, 8 * frame_bytes), int)
+        before, start = transport.received, transport.now()
+        device.classify(codes)
+    share = len(codes) * frame_bytes / (transport.received - before)
+    used = len(codes) * frame_bytes * transport.seconds_per_byte / (transport.now() - start)
+    assert share >= 0.95 and used >= 0.93
+
+
+def test_a_device_without_room_for_a_frame():
+    with connected(ReferenceDevice(replace(IDENTITY, capacity=7))) as device, pytest.raises(LinkError) as told:
+        device.classify(CODES)
+    assert str(told.value) == "The device has room for 7 bytes, but a request of one frame takes 8."
+    assert frames_per_request(8, 3, 1) == 1
+
+
+# ---- a link with faults
+
+
+@given(
+    seed=st.integers(0, 1 << 32),
+    up=st.floats(0, 0.02),
+    down=st.floats(0, 0.02),
+    kinds=st.sets(st.sampled_from(KINDS), min_size=1),
+    frames=st.integers(0, 120),
+    slow=st.sampled_from([0.3, 1.0, 1.2]),
+)
+def test_right_answers_over_a_bad_link(seed, up, down, kinds, frames, slow):
+    inner = ReferenceDevice(slow=slow)
+    kinds = sorted(kinds)
+    transport = FaultyTransport(
+        inner, Faults(up, seed, kinds=kinds, reset=inner.reset), Faults(down, seed + 1, kinds=kinds)
+    )
+    with connected(transport, rounds=40) as device:
+        check(device, CODES[:frames])
+
+
+@given(seed=st.integers(0, 1 << 32), rate=st.floats(0.02, 0.5))
+def test_right_answers_or_an_error_over_a_worse_one(seed, rate):
+    inner = ReferenceDevice()
+    transport = FaultyTransport(inner, Faults(rate, seed, reset=inner.reset), Faults(rate, seed + 1))
+    answers = None
+    try:
+        with connected(transport, rounds=4) as device:
+            answers = device.classify(CODES[:60])
+    except LinkError as error:
+        assert "waits in a row brought nothing" in str(error)
+    if answers is not None:
+        assert np.array_equal(answers, expected(CODES[:60])[1])
+    assert inner.closed or answers is None
+
+
+@given(at=st.integers(0, 1100), same=st.booleans())
+def test_a_device_that_is_exchanged(at, same):
+    """At any byte: the answers are right, or there is an error, and not one frame of the other device counts."""
+    transport = ReferenceDevice()
+    count = 0
+
+    def exchange(byte):
+        nonlocal count
+        count += 1
+        if count == at:
+            transport.exchange(**({} if same else {"digest": b"another network."}))
+            transport.answer = scores_and_class if same else lambda frame: scores_and_class(frame, b"other")
+
+    right = expected(CODES[:300])[1]
+    try:
+        with connected(transport) as device:
+            transport.on_byte = exchange
+            assert np.array_equal(device.classify(CODES[:300]), right)
+            assert np.array_equal(device.classify(CODES[:3]), right[:3])
+    except LinkError as error:
+        assert not same
+        assert str(error) == (
+            "Another accelerator answers than before: one of network 616e6f74686572206e6574776f726b2e, "
+            "not 000102030405060708090a0b0c0d0e0f."
+        )
+
+
+@pytest.mark.parametrize("slow", [5, 100])
+def test_a_device_slower_than_it_says(slow):
+    """The accelerator takes longer than the host waits: late answers count, none twice."""
+    transport = ReferenceDevice(replace(IDENTITY, cycles=2000), slow=slow)
+    with connected(transport, margin=0.01) as device:
+        assert np.array_equal(device.classify(CODES[:200]), expected(CODES[:200])[1])
+    assert transport.frames < 300
+
+
+def test_a_device_that_does_not_answer():
+    transport = ReferenceDevice()
+    transport.write = lambda data: None
+    with pytest.raises(LinkError) as told:
+        connected(transport, rounds=3)
+    assert str(told.value) == "The device at a device in Python does not answer: 4 waits in a row brought nothing."
+    assert transport.now() < 10
+
+
+def test_a_device_that_takes_no_frames():
+    transport = ReferenceDevice()
+    with connected(transport, rounds=3) as device:
+        transport.told, transport.identity = IDENTITY.to_bytes(), replace(IDENTITY, lane_bits=3)
+        with pytest.raises(LinkError) as told:
+            device.classify(CODES)
+    assert str(told.value) == "The device at a device in Python takes no frames: 4 waits in a row brought nothing."
+
+
+def test_after_an_error_the_next_call_is_right():
+    transport = ReferenceDevice()
+    with connected(transport, rounds=1) as device:
+        write, transport.write = transport.write, lambda data: None
+        with pytest.raises(LinkError):
+            device.classify(CODES)
+        transport.write = write
+        check(device, CODES[:50])
+
+
+def test_an_interrupted_call():
+    transport = ReferenceDevice()
+    with connected(transport) as device:
+        read, calls = transport.read, 0
+
+        def interrupt(timeout):
+            nonlocal calls
+            calls += 1
+            if calls == 12:
+                raise KeyboardInterrupt
+            return read(timeout)
+
+        transport.read = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            device.classify(CODES)
+        check(device)
+    assert transport.overfull == 0
+
+
+def test_a_host_that_vanished_in_a_packet():
+    """What it left in the device and on the wire is no answer to the next one."""
+    transport = ReferenceDevice()
+    with connected(transport) as device:
+        device.classify(CODES[:9])
+    transport.closed = 0
+    first = device.client._number
+    # Requests that a program sent before it ended, with the numbers that the next one will use.
+    for number in range(first, first + 40):
+        transport.write(packet(2, number % (1 << 16), 2, bytes(6)))
+    transport.write(packet(2, 7, 2, bytes(6))[:9])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitweir.device.client.secrets.randbelow", lambda end: first)
+        with connected(transport) as device:
+            check(device)
+
+
+# ---- answers that are no answers
+
+
+def test_other_things_that_answer():
+    def connect_to(told):
+        transport = ReferenceDevice()
+        transport.told = told
+        connected(transport)
+
+    with pytest.raises(LinkError, match="^What answers is no bitweir accelerator.$"):
+        connect_to(b"hello")
+    with pytest.raises(LinkError, match="^The device speaks version 9 of the protocol, this host version 1.$"):
+        connect_to(b"weir\x09" + IDENTITY.to_bytes()[5:])
+
+
+def test_a_class_that_there_is_not():
+    transport = ReferenceDevice(answer=lambda frame: (bytes(15), b"\x0a"))
+    told = "^The device answers class 10, but says that it has 10.$"
+    with connected(transport) as device, pytest.raises(LinkError, match=told):
+        device.classify(CODES)
+
+
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (CODES[:, :19], "integer codes of shape (N, 20), not int64 of shape (700, 19)."),
+        (CODES.astype(float), "integer codes of shape (N, 20), not float64 of shape (700, 20)."),
+        (CODES + 1, "Codes must be 0 to 1; they go from 1 to 2."),
+        (CODES - 1, "Codes must be 0 to 1; they go from -1 to 0."),
+    ],
+)
+def test_codes_that_do_not_fit(codes, told):
+    with connected(ReferenceDevice()) as device:
+        assert device.network is None
+        with pytest.raises(LinkError) as error:
+            device.classify(codes)
+    assert str(error.value).endswith(told)
