@@ -32,7 +32,7 @@ from .console import Output
 from .folders import FileError, whole_file
 from .images import Images, load_images
 
-__all__ = ["ENGINES", "print_simulation", "simulate"]
+__all__ = ["ENGINES", "cell_models", "print_simulation", "simulate"]
 
 #: Cycles beyond what the cycle model tells, before a run is given up.
 _SPARE_CYCLES = 1000
@@ -180,7 +180,7 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
     with output.working("Compiling the design (kept for the next time)"):
         design = compile_design(
-            build.verilog, top=build.network.name, verilog=_cell_models(build), waves=waves is not None
+            build.verilog, top=build.network.name, verilog=cell_models(build), waves=waves is not None
         )
     beats = pack(images.codes, build.pipeline.input)
     groups = -(-len(images) // build.pipeline.frames)
@@ -213,7 +213,7 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
         source = Path(folder) / f"{top}.v"
         with output.working(f"Building the design in {simulator} (kept for the next time)"):
             source.write_text(rtlil_to_verilog(accelerator_rtlil(build.pipeline, name=top, taps=True)))
-            sources = [source, *_cell_models(build)]
+            sources = [source, *cell_models(build)]
             build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
         with output.working(f"Simulating {len(images):,} frames in {simulator}"):
             started = time.perf_counter()
@@ -239,7 +239,7 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
     )
 
 
-def _cell_models(build: Build) -> list[Path]:
+def cell_models(build: Build) -> list[Path]:
     """Verilog of the primitives that the design has, if any."""
     if build.plan.popcount.style != STYLE["ecp5"]:
         return []

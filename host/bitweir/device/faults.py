@@ -64,6 +64,11 @@ class Faults:
         self._late = bytearray()
         self._delay = 0
 
+    @property
+    def late(self) -> bool:
+        """Whether bytes are held back, until the next calls of `spoil`."""
+        return bool(self._late)
+
     def spoil(self, data: bytes) -> bytes:
         """What becomes of `data`, and of what was held back before."""
         if self._delay:

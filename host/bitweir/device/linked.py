@@ -17,7 +17,7 @@ from .client import Client
 from .frames import checked_codes, classes_of, frame_bytes, scores_of
 from .interface import Device
 
-__all__ = ["LinkedDevice"]
+__all__ = ["LinkedDevice", "check_holds", "network_digest"]
 
 
 class LinkedDevice(Device):
@@ -39,10 +39,7 @@ class LinkedDevice(Device):
     def __init__(self, client: Client, network: Network | None = None) -> None:
         self.client = client
         self._named = network
-        if network and _digest(network) != self.identity.digest:
-            raise LinkError(
-                f"The device holds network {self.identity.digest.hex()}, not {network.name} ({_digest(network).hex()})."
-            )
+        check_holds(self.identity.digest, network)
 
     @property
     def identity(self) -> Identity:
@@ -77,8 +74,21 @@ class LinkedDevice(Device):
         self.client.close()
 
 
-def _digest(network: Network) -> bytes:
+def network_digest(network: Network) -> bytes:
+    """As an identity has it."""
     return bytes.fromhex(digest(network))[:16]
+
+
+def check_holds(held: bytes, network: Network | None) -> None:
+    """Whether the device with the network of this digest is that which was asked for, if one was.
+
+    Raises
+    ------
+    LinkError
+        It is another one.
+    """
+    if network and network_digest(network) != held:
+        raise LinkError(f"The device holds network {held.hex()}, not {network.name} ({network_digest(network).hex()}).")
 
 
 @cache
@@ -94,4 +104,4 @@ def _shipped() -> dict[bytes, Network]:
     for shipped in NETWORKS.values():
         with resources.as_file(resources.files("bitweir.networks") / shipped.model) as path:
             networks.append(load_model(path, input_scale=shipped.input_scale))
-    return {_digest(network): network for network in networks}
+    return {network_digest(network): network for network in networks}

@@ -1,0 +1,140 @@
+"""From the address of a device to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from bitweir_hw.errors import LinkError
+from bitweir_hw.files import load_network
+from bitweir_hw.network import Network
+
+from ..build import Build
+from .client import Client
+from .golden import GoldenDevice
+from .interface import Device
+from .linked import LinkedDevice, check_holds, network_digest
+from .transport import SerialTransport, Transport
+
+__all__ = ["DEFAULT_BAUD", "connect", "named_network"]
+
+#: The rate that boards are built for where their clock allows it.
+DEFAULT_BAUD = 3_000_000
+
+
+def connect(
+    url: str,
+    *,
+    network: Network | Path | str | None = None,
+    baud: int | None = None,
+    margin: float = 0.1,
+    rounds: int = 8,
+) -> Device:
+    """Connect to an accelerator.
+
+    Parameters
+    ----------
+    url : str
+        Where it is:
+
+        - ``serial:///dev/ttyUSB1`` or ``serial:COM3``: a board at a serial port;
+        - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz;
+        - ``golden:FILE``: the golden model of a network file or build folder.
+
+        Boards take ``?baud=``, too.
+    network : Network or path of a network file or build folder, optional
+        What the device should hold. Networks that ship, and that of ``sim:``, are known without.
+    baud : int, optional
+        Bits a second: 3,000,000 where nothing is said.
+    margin : float
+        Seconds that an answer may take beyond the time on the wire and in the accelerator, before the device is
+        asked what became of it.
+    rounds : int
+        So many times it is asked in a row before there is an error; each time the host waits longer.
+
+    Returns
+    -------
+    Device
+        A context manager, with `classify` and `run`.
+
+    Raises
+    ------
+    LinkError
+        The address is none, no accelerator answers there, or it holds another network.
+    NetworkError, FileError
+        The file of the network, or the build folder, is missing or damaged.
+
+    Examples
+    --------
+    >>> with bitweir.connect("serial:///dev/ttyUSB1") as device:
+    ...     classes = device.classify(images)
+    """
+    scheme, _, rest = url.partition(":")
+    place, _, query = rest.partition("?")
+    place = place.removeprefix("//")
+    if scheme not in _FORMS or not place:
+        raise LinkError(f"A device must be {', '.join(_FORMS.values())}, not {url!r}.")
+    options = _options(scheme, parse_qsl(query, keep_blank_values=True) + ([("baud", str(baud))] if baud else []))
+    if isinstance(network, Path | str):
+        network = named_network(Path(network))
+    if scheme == "golden":
+        golden = GoldenDevice(named_network(Path(place)))
+        check_holds(network_digest(golden.network), network)
+        return golden
+    transport, held = _OPENERS[scheme](place, options)
+    try:
+        return LinkedDevice(Client(transport, margin=margin, rounds=rounds), network or held)
+    except BaseException:
+        transport.close()
+        raise
+
+
+def named_network(path: Path) -> Network:
+    """The network of a network file or a build folder.
+
+    Raises
+    ------
+    NetworkError, FileError
+        It is missing or damaged.
+    """
+    return Build.open(path).network if path.is_dir() else load_network(path)
+
+
+def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
+    options = {}
+    for name, value in given:
+        if name not in _OPTIONS[scheme]:
+            known = " and ".join(_OPTIONS[scheme]) or "nothing"
+            raise LinkError(f"Of a device at {scheme}: one may say {known}, not {name!r}.")
+        if not value.isdecimal() or not int(value):
+            raise LinkError(f"Of a device, {name} must be a positive integer, not {value!r}.")
+        options[name] = int(value)
+    return options
+
+
+_Opened = tuple[Transport, Network | None]
+
+
+def _serial(place: str, options: Mapping[str, int]) -> _Opened:
+    return SerialTransport(place, options.get("baud", DEFAULT_BAUD)), None
+
+
+def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
+    build = Build.open(Path(place))
+    try:
+        from .simulated import BoardTransport, SimulatedBoard
+    except ImportError as error:
+        raise LinkError("Simulated boards need pseudo-terminals, which this system does not have.") from error
+
+    board = SimulatedBoard(build, **options)
+    try:
+        return BoardTransport(board), build.network
+    except BaseException:
+        board.close()
+        raise
+
+
+_FORMS = {"serial": "serial:PORT", "sim": "sim:FOLDER", "golden": "golden:FILE"}
+_OPTIONS: dict[str, tuple[str, ...]] = {"serial": ("baud",), "sim": ("baud", "clock"), "golden": ()}
+_OPENERS: dict[str, Callable[[str, Mapping[str, int]], _Opened]] = {"serial": _serial, "sim": _simulated}

@@ -1,0 +1,193 @@
+"""A simulated board: the whole design of a device, compiled, behind a pseudo-terminal.
+
+Programs open its serial port as they open one of hardware. Its time is that of its clock; while nothing moves in it,
+the simulation rests, and its time goes on as that of the host does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import threading
+import time
+import tty
+from math import ceil
+
+from bitweir_hw.files import digest, plan_text
+from bitweir_hw.link.device import Device, device_rtlil
+from bitweir_hw.link.protocol import HEADER, Identity
+from bitweir_sim.board import SimulatedUart, compile_board
+
+from ..build import Build
+from ..simulate import cell_models
+from .faults import Faults
+from .transport import BITS_PER_BYTE, SerialTransport
+
+__all__ = ["BAUD", "CLOCK", "BoardTransport", "SimulatedBoard", "simulated_identity"]
+
+#: What it is simulated with where nobody says otherwise: an oscillator of many boards, and a rate of USB serial chips.
+CLOCK, BAUD = 12_000_000, 3_000_000
+#: Bytes of requests that it has room for at least, and frames.
+_LEAST_BYTES, _LEAST_FRAMES = 4096, 4
+#: Bytes on the wire of which the time is simulated in one call.
+_CALL_BYTES = 16
+#: Bytes that the serial port takes before they are on the wire.
+_PORT_BYTES = 512
+#: Seconds after which late bytes are late enough.
+_LATE = 0.01
+#: Orders to its thread.
+_STOP, _RESET = b"!", b"r"
+
+
+def simulated_identity(build: Build, *, clock: int = CLOCK) -> Identity:
+    """What the simulated board of a build tells of itself; `clock` in Hz."""
+
+    def identity(capacity: int) -> Identity:
+        return Identity.of(
+            build.pipeline,
+            capacity=capacity,
+            clock=clock,
+            cycles=ceil(build.timing.interval),
+            latency=build.timing.latency,
+            digest=bytes.fromhex(digest(build.network)),
+            plan=hashlib.sha256(plan_text(build.plan).encode()).digest(),
+        )
+
+    frames = _LEAST_FRAMES * (HEADER.size + identity(0).frame_bytes)
+    return identity(1 << (max(_LEAST_BYTES, frames) - 1).bit_length())
+
+
+class SimulatedBoard:
+    """A board that runs until it is closed, in a thread; a context manager that closes it.
+
+    Parameters
+    ----------
+    build : Build
+    clock, baud : int
+        Hz and bits a second.
+    faults : float
+        Share of the bytes in each direction at which something goes wrong; see `Faults`.
+    seed : int
+        Of the faults.
+
+    Attributes
+    ----------
+    port : str
+        Path of its serial port.
+    up, down : Faults
+        Those to the device and from it, and how many happened.
+
+    Raises
+    ------
+    LinkError
+        The baud rate is more than a quarter of the clock, or frames go side by side.
+    ToolError
+        The C++ compiler is missing, or a tool fails.
+    """
+
+    def __init__(
+        self, build: Build, *, clock: int = CLOCK, baud: int = BAUD, faults: float = 0.0, seed: int = 0
+    ) -> None:
+        identity = simulated_identity(build, clock=clock)
+        name = build.network.name
+        folder = compile_board(
+            device_rtlil(Device(build.pipeline, identity, baud=baud), name=name),
+            top=f"{name}_device",
+            verilog=cell_models(build),
+        )
+        self.clock, self.baud = clock, baud
+        self._uart = SimulatedUart(folder, clock=clock, baud=baud)
+        self.up = Faults(faults, 2 * seed, reset=self._uart.reset)
+        self.down = Faults(faults, 2 * seed + 1)
+        self._call_cycles = ceil(_CALL_BYTES * BITS_PER_BYTE * clock / baud)
+        # Its time at some moment, and that moment of the host, if it rests since then.
+        self._time: tuple[float, float | None] = (0.0, time.monotonic())
+        # The board keeps the host's end open, too, so that hosts may come and go.
+        self._board_end, self._host_end = os.openpty()
+        tty.setraw(self._host_end)
+        os.set_blocking(self._board_end, False)
+        self.port = os.ttyname(self._host_end)
+        self._order_end, self._ordering_end = os.pipe()
+        self._thread = threading.Thread(target=self._live, name=f"simulated board of {name}", daemon=True)
+        self._thread.start()
+
+    def now(self) -> float:
+        """Seconds of its time."""
+        seconds, since = self._time
+        return seconds if since is None else seconds + time.monotonic() - since
+
+    def reset(self) -> None:
+        """Reset it soon, whatever it does then, as its button would."""
+        os.write(self._ordering_end, _RESET)
+
+    def close(self) -> None:
+        """Stop it; more than once does no harm."""
+        if self._thread.is_alive():
+            os.write(self._ordering_end, _STOP)
+            self._thread.join()
+            for end in (self._board_end, self._host_end, self._order_end, self._ordering_end):
+                os.close(end)
+            self._uart.close()
+
+    def __enter__(self) -> SimulatedBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _live(self) -> None:
+        to_host, order = b"", b""
+        while order != _STOP:
+            data = self.up.spoil(self._read()) if self._uart.waiting < _PORT_BYTES else b""
+            start = self._uart.cycles
+            came, under_way = self._uart.run(self._call_cycles, data)
+            self._time = (self.now() + (self._uart.cycles - start) / self.clock, None)
+            to_host = self._write(to_host + self.down.spoil(came))
+            order = self._order(rest=not under_way, to_host=bool(to_host))
+            if order == _RESET:
+                self._uart.reset()
+
+    def _order(self, *, rest: bool, to_host: bool) -> bytes:
+        """What the other thread wants, if anything; to `rest` waits for that, or for something to do."""
+        wait: float | None = 0.0
+        if rest:
+            wait = _LATE if self.up.late or self.down.late else None
+            self._time = (self.now(), time.monotonic())
+        reading = [self._order_end, *([self._board_end] if rest else [])]
+        ready, _, _ = select.select(reading, [self._board_end] if rest and to_host else [], [], wait)
+        self._time = (self.now(), None)
+        return os.read(self._order_end, 1) if self._order_end in ready else b""
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._board_end, _PORT_BYTES)
+        except BlockingIOError:
+            return b""
+
+    def _write(self, data: bytes) -> bytes:
+        """Give bytes to the host; those that it does not take."""
+        try:
+            return data[os.write(self._board_end, data) :] if data else data
+        except BlockingIOError:
+            return data
+
+
+class BoardTransport(SerialTransport):
+    """The serial port of a simulated board; closes the board, too.
+
+    Parameters
+    ----------
+    board : SimulatedBoard
+    """
+
+    def __init__(self, board: SimulatedBoard) -> None:
+        self.board = board
+        super().__init__(board.port, board.baud, now=board.now)
+
+    def __str__(self) -> str:
+        return "the simulated board"
+
+    def close(self) -> None:
+        super().close()
+        self.board.close()
