@@ -13,7 +13,8 @@ from bitweir.build import write_build
 from bitweir.device.client import Client
 from bitweir.device.faults import KINDS
 from bitweir.device.linked import LinkedDevice
-from bitweir.device.simulated import BAUD, BoardTransport, SimulatedBoard
+from bitweir.device.simulated import BAUD, SimulatedBoard
+from bitweir.device.transport import SerialTransport
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError
 from bitweir_hw.plan import plan_from_foldings
@@ -55,7 +56,7 @@ def check(device, golden, count=360):
 
 
 def connected(board, **settings):
-    return LinkedDevice(Client(BoardTransport(board), **settings))
+    return LinkedDevice(Client(SerialTransport(board.port, board.baud, now=board.now), **settings))
 
 
 def test_all_test_images(build, golden):
