@@ -32,7 +32,7 @@ from .console import Output
 from .folders import FileError, whole_file
 from .images import Images, load_images
 
-__all__ = ["ENGINES", "cell_models", "print_simulation", "simulate"]
+__all__ = ["ENGINES", "cell_models", "describe_difference", "print_simulation", "simulate"]
 
 #: Cycles beyond what the cycle model tells, before a run is given up.
 _SPARE_CYCLES = 1000
@@ -124,7 +124,7 @@ def simulate(
         result["simulated_cycles"] = run.trace.cycles_run
         result["cycles_per_second"] = round(run.trace.cycles_run / run.seconds)
     result["mismatches"] = int(wrong.sum())
-    result["first_mismatch"] = _describe(int(wrong.argmax()), run.result, expected) if wrong.any() else None
+    result["first_mismatch"] = describe_difference(int(wrong.argmax()), run.result, expected) if wrong.any() else None
     return result
 
 
@@ -156,7 +156,8 @@ def _finished(build: Build, trace: Trace) -> Integers:
     return trace.o.cycles[beats - 1 :: beats]
 
 
-def _describe(image: int, found: Result, expected: Result) -> str:
+def describe_difference(image: int, found: Result, expected: Result) -> str:
+    """The first thing in which the results of an image differ."""
     differs = np.flatnonzero(found.scores[image] != expected.scores[image])
     if len(differs):
         channel = int(differs[0])

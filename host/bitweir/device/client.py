@@ -29,7 +29,7 @@ HOST_BUFFER = 3072
 #: Requests under way at most: far fewer than there are numbers.
 _MOST_REQUESTS = 256
 #: Bytes of frames in a request from which on longer ones would hardly serve the wire better.
-_ENOUGH_BYTES = 1024
+_ENOUGH_BYTES = 512
 #: With so many bytes of frames or more, 95 % of a request are frames.
 _WORTHWHILE_BYTES = 256
 #: Requests that should fit into the device at once, so that one arrives while another is computed and answered.

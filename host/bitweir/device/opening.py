@@ -17,8 +17,9 @@ from .interface import Device
 from .linked import LinkedDevice, check_holds, network_digest
 from .transport import SerialTransport, Transport
 
-__all__ = ["DEFAULT_BAUD", "connect", "named_network"]
+__all__ = ["DEFAULT_BAUD", "NO_TERMINALS", "connect", "named_network"]
 
+NO_TERMINALS = "Simulated boards need pseudo-terminals, which this system does not have."
 #: The rate that boards are built for where their clock allows it.
 DEFAULT_BAUD = 3_000_000
 
@@ -125,7 +126,7 @@ def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
     try:
         from .simulated import BoardTransport, SimulatedBoard
     except ImportError as error:
-        raise LinkError("Simulated boards need pseudo-terminals, which this system does not have.") from error
+        raise LinkError(NO_TERMINALS) from error
 
     board = SimulatedBoard(build, **options)
     try:

@@ -112,6 +112,11 @@ class SimulatedBoard:
         self._thread = threading.Thread(target=self._live, name=f"simulated board of {name}", daemon=True)
         self._thread.start()
 
+    @property
+    def cycles(self) -> int:
+        """Clock cycles that were simulated."""
+        return self._uart.cycles
+
     def now(self) -> float:
         """Seconds of its time."""
         seconds, since = self._time

@@ -1,0 +1,214 @@
+"""Images through a device."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bitweir_hw.errors import LinkError
+from bitweir_sim import fast
+from bitweir_sim.golden import Result
+from numpy.typing import NDArray
+from rich.box import SIMPLE
+from rich.table import Table
+
+from .build import Build
+from .console import Output
+from .device import Device, connect
+from .device.opening import NO_TERMINALS
+from .folders import whole_file
+from .images import Images, load_images
+from .simulate import describe_difference
+
+__all__ = ["print_run", "run_images", "serve_board"]
+
+#: As many classes are told one by one.
+_MOST_CLASSES = 20
+
+
+def run_images(
+    url: str,
+    path: Path | None,
+    output: Output,
+    *,
+    network: Path | None = None,
+    baud: int | None = None,
+    limit: int | None = None,
+    save: Path | None = None,
+    check: bool = False,
+) -> dict[str, Any]:
+    """Let a device classify images.
+
+    Parameters
+    ----------
+    url : str
+        See `device.connect`.
+    path : Path or None
+        See `images.load_images`; None: the test images that ship.
+    output : Output
+        Shows what is under way.
+    network : Path, optional
+        File or build folder of the network that the device holds, if it is none that ships.
+    baud : int, optional
+        See `device.connect`.
+    limit : int, optional
+        Use only so many images.
+    save : Path, optional
+        Where classes and scores go.
+    check : bool
+        Compare every score and class with the golden model.
+
+    Returns
+    -------
+    dict
+        ``mismatches`` counts the images that differ from golden, None without `check`. Speeds are in the time
+        in which the device lives: ``time`` says whether that is simulated.
+
+    Raises
+    ------
+    BitweirError
+        The device or a file is not there, or does not suit.
+    """
+    with output.working(f"Connecting to {url}"):
+        device = connect(url, network=network, baud=baud)
+    with device:
+        images = _images(device, path, limit)
+        with output.working(f"Classifying {len(images):,} images"):
+            start = device.now()
+            # Scores take most of what comes back, so they are fetched only for those who want them.
+            result, classes = _answers(device, images, scores=check or save is not None)
+            seconds = device.now() - start
+        if save and result:
+            file = io.BytesIO()
+            np.savez_compressed(file, classes=result.classes, scores=result.scores)
+            whole_file(save, file.getvalue())
+        return {
+            "device": url,
+            **_about(device),
+            "images": len(images),
+            "classes": np.bincount(classes, minlength=_network(device).classes).tolist(),
+            "accuracy": None if images.labels is None else float((classes == images.labels).mean()),
+            **_compared(device, images, result if check else None),
+            "time": "simulated" if url.startswith("sim:") else "real",
+            "seconds": round(seconds, 6),
+            "frames_per_second": len(images) / seconds,
+        }
+
+
+def _network(device: Device) -> Any:
+    if device.network is None:
+        assert device.identity
+        raise LinkError(
+            f"The device holds network {device.identity.digest.hex()}, which is not known here: "
+            "name its file or build folder with --network."
+        )
+    return device.network
+
+
+def _images(device: Device, path: Path | None, limit: int | None) -> Images:
+    network = _network(device)
+    if path:
+        return load_images(path, network, limit=limit)
+    with resources.as_file(resources.files("bitweir.networks") / "digits_test.npz") as shipped:
+        return load_images(shipped, network, limit=limit)
+
+
+def _answers(device: Device, images: Images, *, scores: bool) -> tuple[Result | None, NDArray[np.int64]]:
+    # As signed integers they are codes already.
+    codes = images.codes.astype(np.int64)
+    if not scores:
+        return None, device.classify(codes)
+    result = device.run(codes)
+    return result, result.classes
+
+
+def _compared(device: Device, images: Images, result: Result | None) -> dict[str, Any]:
+    if result is None:
+        return {"mismatches": None, "first_mismatch": None}
+    expected = fast.run(_network(device), images.codes)
+    wrong = (result.scores != expected.scores).any(axis=1) | (result.classes != expected.classes)
+    first = describe_difference(int(wrong.argmax()), result, expected) if wrong.any() else None
+    return {"mismatches": int(wrong.sum()), "first_mismatch": first}
+
+
+def _about(device: Device) -> dict[str, Any]:
+    """What the device tells of itself, as far as people care."""
+    identity = device.identity
+    about: dict[str, Any] = {"network": _network(device).name, "clock_mhz": None, "accelerator_frames_per_second": None}
+    if identity:
+        about["clock_mhz"] = identity.clock / 1e6
+        about["accelerator_frames_per_second"] = identity.clock / identity.cycles
+    return about
+
+
+def print_run(output: Output, result: dict[str, Any]) -> None:
+    """Show the result of `run_images` to a person."""
+    table = Table(show_header=False, title=f"Classified by {result['device']}", title_justify="left", box=SIMPLE)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("network", result["network"])
+    table.add_row("images", f"{result['images']:,}")
+    counts = result["classes"]
+    told = [f"{index}: {count:,}" for index, count in enumerate(counts) if count]
+    if len(counts) > _MOST_CLASSES:
+        told = [f"{len(told):,} of {len(counts):,} classes"]
+    table.add_row("classes", ", ".join(told))
+    if result["accuracy"] is not None:
+        table.add_row("accuracy", f"{result['accuracy']:.2%}")
+    if (wrong := result["mismatches"]) is not None:
+        table.add_row("compared with golden", f"[red]{wrong:,} differ[/red]" if wrong else "[green]all equal[/green]")
+    if wrong:
+        table.add_row("first difference", result["first_mismatch"])
+    speed = f"{result['frames_per_second']:,.0f} frames/s, {result['seconds']:.3f} s"
+    if result["time"] == "simulated":
+        speed += " of simulated time"
+    table.add_row("throughput", speed)
+    if result["clock_mhz"]:
+        alone = result["accelerator_frames_per_second"]
+        table.add_row("accelerator alone", f"{alone:,.0f} frames/s at {result['clock_mhz']:g} MHz")
+    output.show(table)
+
+
+def serve_board(
+    build: Build, output: Output, *, baud: int | None, clock: float | None, faults: float, seed: int
+) -> None:
+    """Run the simulated board of a build until Ctrl-C.
+
+    Parameters
+    ----------
+    build : Build
+    output : Output
+        Gets the path of the serial port at once.
+    baud : int or None
+    clock : float or None
+        MHz.
+    faults : float
+        See `device.simulated.SimulatedBoard`.
+    seed : int
+    """
+    try:
+        from .device.simulated import BAUD, CLOCK, SimulatedBoard
+    except ImportError as error:
+        raise LinkError(NO_TERMINALS) from error
+
+    with output.working("Compiling the board (kept for the next time)"):
+        hertz = CLOCK if clock is None else round(clock * 1e6)
+        board = SimulatedBoard(build, clock=hertz, baud=baud or BAUD, faults=faults, seed=seed)
+    with board:
+        device = f"serial:{board.port}"
+        output.show(
+            f"A board with {build.network.name} at {board.clock / 1e6:g} MHz, until Ctrl-C:",
+            f"  bitweir run {device} --baud {board.baud} --images FILE",
+        )
+        output.result({"device": device, "baud": board.baud, "clock_mhz": board.clock / 1e6})
+        sys.stdout.flush()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            happened = (board.up.counts + board.down.counts).total()
+            output.show(f"Simulated {board.cycles:,} cycles; {happened:,} faults.")
