@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
+from bitweir.importers import load_model
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import (
     AffineSpec,
@@ -43,13 +45,18 @@ from bitweir_hw.blocks import (
 )
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost.kinds import COSTS
-from bitweir_hw.cost.model import coefficients, cost_of, group_of
+from bitweir_hw.cost.model import coefficients, cost_of, estimate_pipeline, group_of
 from bitweir_hw.cost.terms import Cost, Terms
 from bitweir_hw.gateware.accelerator import GATEWARE
 from bitweir_hw.layers import BIPOLAR, Conv, Dense, Format, Map
-from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.lower import lower
+from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.plan import Folding, Plan, plan_for_fps, plan_from_foldings
 from bitweir_hw.sums import matvec
 from bitweir_hw.yosys import run_yosys, yosys_version
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from shared_data import SHARED, bnn_npz
 
 CACHE = Path(tempfile.gettempdir()) / "bitweir-cost-model"
 #: Blocks and input bits that one Yosys run maps.
@@ -63,7 +70,7 @@ N = "block"
 
 def _dense(
     rows: int, columns: int, pe: int, simd: int, style: str, *, threshold: bool = True, bits: int = 1,
-    weights: int = 0, streams: int = 1, levels: int = 2, seed: int = 0,
+    weights: int = 0, streams: int = 1, levels: int = 2, memory: str = "auto", seed: int = 0,
 ) -> MatVecSpec:  # fmt: skip
     """A dense layer of random weights; with `weights`, integers up to that size."""
     rng = np.random.default_rng(seed + rows * columns)
@@ -77,7 +84,8 @@ def _dense(
     )
     source = Map.of_codes((1, 1, columns), form)
     plan = Plan(foldings=(), popcount=Popcount(style=style, levels_per_stage=levels), streams=streams)
-    return matvec(layer, source, layer.hand_on(source), lane_bits=bits, folding=Folding(pe=pe, simd=simd), plan=plan)
+    folding = Folding(pe=pe, simd=simd, memory=memory)
+    return matvec(layer, source, layer.hand_on(source), lane_bits=bits, folding=folding, plan=plan)
 
 
 def _conv(channels: int, rows: int, pe: int, simd: int, style: str, *, groups: int = 1, bits: int = 1) -> MatVecSpec:
@@ -97,11 +105,17 @@ def _matvecs(style: str) -> Iterator[MatVecSpec]:
     for rows, columns, pe, simd in (
         (64, 64, 8, 16), (64, 256, 4, 64), (32, 784, 8, 49), (128, 128, 16, 32), (16, 16, 16, 16), (64, 64, 64, 8),
         (48, 100, 5, 7), (32, 288, 4, 36), (64, 32, 2, 32), (128, 512, 2, 128), (40, 90, 10, 30), (24, 24, 3, 3),
-        (200, 64, 10, 64), (16, 96, 16, 6),
+        (200, 64, 10, 64), (16, 96, 16, 6), (32, 32, 32, 32), (20, 24, 10, 24), (16, 64, 8, 64), (128, 1152, 8, 96),
+        (64, 784, 16, 49), (256, 576, 4, 12), (96, 512, 16, 16),
     ):  # fmt: skip
+        yield _dense(rows, columns, pe, simd, style)
+    # Wide and few: functions of the address that share parts.
+    for rows, columns, pe, simd in ((64, 450, 16, 90), (54, 270, 18, 30), (512, 16, 256, 2), (256, 24, 128, 3)):
         yield _dense(rows, columns, pe, simd, style)
     for rows, columns, pe, simd in ((10, 64, 1, 8), (10, 128, 10, 16), (12, 256, 3, 32), (10, 1024, 2, 8)):
         yield _dense(rows, columns, pe, simd, style, threshold=False)
+    for rows, columns, pe, simd in ((64, 48, 64, 24), (32, 36, 32, 36), (48, 96, 8, 96)):
+        yield _dense(rows, columns, pe, simd, style, levels=1)
     for levels in (0, 1, 3):
         yield _dense(32, 128, 8, 32, style, levels=levels)
         yield _dense(16, 512, 2, 128, style, levels=levels)
@@ -117,6 +131,10 @@ def _matvecs(style: str) -> Iterator[MatVecSpec]:
     yield _dense(10, 64, 2, 16, style, weights=7, threshold=False)
     yield _dense(64, 64, 4, 16, style, streams=2)
     yield _dense(32, 32, 8, 8, style, streams=4)
+    for rows, columns, pe, simd in ((64, 64, 8, 8), (40, 90, 4, 9), (32, 160, 4, 8), (24, 256, 2, 24), (64, 40, 16, 4)):
+        yield _dense(rows, columns, pe, simd, style, memory="lut")
+    for rows, columns, pe, simd in ((32, 128, 8, 32), (20, 60, 10, 10)):
+        yield _dense(rows, columns, pe, simd, style, memory="block")
     yield _conv(16, 32, 4, 36, style)
     yield _conv(8, 16, 8, 12, style)
     yield _conv(16, 16, 1, 9, style, groups=16)
@@ -317,44 +335,45 @@ def _run(batch: Mapping[Path, BlockSpec], family: str) -> None:
 
 # ---- fit
 
-#: Pull of each coefficient towards one LUT: it decides where measurements hardly tell features apart.
-PULL = 1e-3
+#: Pull of the coefficients of a group towards those of all blocks of its family, in measurements of the group.
+PULL = 1.0
 #: Resources whose errors are told.
 RESOURCES = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
 
 
-def _non_negative(matrix: Any, target: Any, prior: float) -> Any:
-    """Least squares without negative coefficients, by coordinate descent."""
-    size = matrix.shape[1]
-    square = matrix.T @ matrix + PULL * np.eye(size)
-    right = matrix.T @ target + PULL * prior
-    found = np.full(size, prior)
+Weights = dict[str, dict[str, float]]
+
+
+def _non_negative(matrix: Any, target: Any, prior: Any) -> Any:
+    """Least squares without negative coefficients and with a pull to a prior, by coordinate descent."""
+    square, right = matrix.T @ matrix, matrix.T @ target
+    # A feature that never occurs keeps its prior.
+    pull = PULL * np.maximum(np.diag(square) / len(matrix), 1e-9)
+    square, right = square + np.diag(pull), right + pull * prior
+    found = prior.copy()
     for _ in range(3000):
         before = found.copy()
-        for n in range(size):
+        for n in range(len(found)):
             found[n] = max(0.0, found[n] + (right[n] - square[n] @ found) / square[n, n])
         if np.abs(found - before).max() < 1e-6:
             break
     return found
 
 
-def fit(terms: Sequence[Terms], rows: Sequence[Mapping[str, int]], family: str) -> dict[str, dict[str, float]]:
+def fit(terms: Sequence[Terms], rows: Sequence[Mapping[str, int]], family: str, prior: Weights) -> Weights:
     """What each feature takes of LUTs, and of sites beyond LUTs and carry cells; errors count relative."""
     names = sorted({name for entry in terms for name in entry.luts})
     matrix = np.array([[entry.luts[name] for name in names] for entry in terms], float)
-    weights: dict[str, dict[str, float]] = {}
-    lut = np.array([row["lut"] for row in rows], float)
-    scale = 1 / np.maximum(lut, 10)
-    weights["lut"] = _named(names, _non_negative(matrix * scale[:, None], lut * scale, 1.0))
-    if family in ("ice40", "xilinx"):
-        lone = np.array([row["sites"] - row["lut"] for row in rows], float)
-        scale = 1 / np.maximum([row["sites"] for row in rows], 10)
-        weights["lone"] = _named(names, _non_negative(matrix * scale[:, None], lone * scale, 0.0))
+    weights: Weights = {}
+    for kind, scaled, usual in (("lut", "lut", 1.0), ("lone", "sites", 0.0)):
+        if kind == "lone" and family not in ("ice40", "xilinx"):
+            continue
+        target = np.array([row["lut"] if kind == "lut" else row["sites"] - row["lut"] for row in rows], float)
+        scale = 1 / np.maximum([row[scaled] for row in rows], 10)
+        start = np.array([prior.get(kind, {}).get(name, usual) for name in names])
+        found = _non_negative(matrix * scale[:, None], target * scale, start)
+        weights[kind] = {name: round(float(value), 4) for name, value in zip(names, found, strict=True)}
     return weights
-
-
-def _named(names: Sequence[str], values: Any) -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
 def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, int]]) -> dict[str, list[float]]:
@@ -372,37 +391,96 @@ def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, int]]) -> dict[str
 def calibrate(family: str, *, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Coefficients and error bands of each group of blocks; each error is that of a fit without its block."""
     blocks = sweep(family, quick=quick)
-    measured = measure(blocks, family)
+    rows = measure(blocks, family)
+    terms = [COSTS[type(block)](block, family) for block in blocks]
+    prior = fit(terms, rows, family, {})
     weights, bands = {}, {}
     for group in dict.fromkeys(map(group_of, blocks)):
         chosen = [n for n, block in enumerate(blocks) if group_of(block) == group]
-        terms = [COSTS[type(blocks[n])](blocks[n], family) for n in chosen]
-        rows = [measured[n] for n in chosen]
-        weights[group] = fit(terms, rows, family)
+        own, measured = [terms[n] for n in chosen], [rows[n] for n in chosen]
+        weights[group] = fit(own, measured, family, prior)
         costs = [
-            cost_of(terms[n], fit(terms[:n] + terms[n + 1 :], rows[:n] + rows[n + 1 :], family), family)
-            for n in range(len(terms))
+            cost_of(own[n], fit(own[:n] + own[n + 1 :], measured[:n] + measured[n + 1 :], family, prior), family)
+            for n in range(len(own))
         ]
-        bands[group] = errors(costs, rows)
+        bands[group] = errors(costs, measured)
     return weights, bands
+
+
+# ---- whole networks
+
+#: Foldings of overlays that others published.
+FOLDINGS = {
+    "TFC_1W1A.onnx": ("49x16,8x8,8x8,8x10", "16x8,8x8,8x8,8x10", "112x16,64x4,64x4,64x1"),
+    "SFC_1W1A_zybo.onnx": ("49x16,16x16,16x16,16x10", "98x32,64x16,64x16,64x2"),
+}
+CNV = "3x16,32x32,32x16,32x16,32x4,32x1,4x1,8x1,1x4"
+
+
+def networks(family: str, *, quick: bool, large: bool) -> Iterator[tuple[str, Pipeline]]:
+    """Accelerators that the fit has not seen."""
+    popcount = Popcount(style=STYLE[family])
+    with resources.as_file(resources.files("bitweir.networks")) as folder:
+        for name, rates in (("digits", (1e5, 1e6, 5e6)), ("cnn", (1e4, 1e5, 4e5))):
+            network = load_model(folder / f"{name}.onnx", input_scale="1")
+            for fps in rates[1:2] if quick else rates:
+                plan = plan_for_fps(network, fps, 100e6, popcount=popcount)
+                yield f"{name}, {fps:,.0f} frames/s", lower(network, plan)
+    for file, foldings in FOLDINGS.items() if not quick else ():
+        path = SHARED / "data/models" / file
+        if path.is_file():
+            network = load_model(path, input_scale="1/255")
+            for folding in foldings:
+                name = f"{file.partition('_')[0]}, {folding}"
+                yield name, lower(network, plan_from_foldings(network, folding, popcount=popcount))
+    if large and (path := SHARED / "data/models/cnvW1A1_cifar10.npz").is_file():
+        network = bnn_npz(path)
+        yield "CNV", lower(network, plan_from_foldings(network, CNV, popcount=popcount))
+
+
+def compare(family: str, *, quick: bool, large: bool) -> list[dict[str, float]]:
+    """Print estimates and measurements of whole networks; errors in per cent."""
+    found = []
+    for name, pipeline in networks(family, quick=quick, large=large):
+        rows = measure(pipeline.blocks, family)
+        estimated = estimate_pipeline(pipeline, family)[1]
+        cells, error = [], {}
+        for resource in RESOURCES:
+            guess, real = getattr(estimated, resource), sum(row[resource] for row in rows)
+            error[resource] = round(100 * (guess - real) / max(real, 1), 1)
+            cells.append(f"{guess} / {real} ({error[resource]:+g} %)" if real or guess else "-")
+        print(f"| {family} | {name} | " + " | ".join(cells) + " |", flush=True)
+        found.append(error)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the blocks")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the blocks, and two networks")
     parser.add_argument("--write", action="store_true", help="put coefficients and error bands into the package")
     parser.add_argument("--large", action="store_true", help="the network CNV, too")
+    parser.add_argument("--networks", action="store_true", help="no fit: networks with the coefficients there are")
     parser.add_argument("--family", choices=flows.FAMILIES, action="append")
     options = parser.parse_args()
-    found = dict(coefficients())
-    for family in options.family or flows.FAMILIES:
-        weights, bands = calibrate(family, quick=options.quick)
-        found.setdefault("coefficients", {})[family] = weights
-        found.setdefault("errors", {})[family] = bands
-        print_bands(family, bands)
+    families = options.family or flows.FAMILIES
+    found = {"tool": f"Yosys {yosys_version()}", "coefficients": {}, "errors": {}, "networks": {}, **coefficients()}
+    for family in families if not options.networks else ():
+        found["coefficients"][family], found["errors"][family] = calibrate(family, quick=options.quick)
+        print_bands(family, found["errors"][family])
     if options.write:
-        FILE.write_text(json.dumps({"tool": f"Yosys {yosys_version()}", **found}, indent=1) + "\n")
+        FILE.write_text(json.dumps(found, indent=1) + "\n")
         coefficients.cache_clear()
+    print("\nWhole networks, estimated / measured\n")
+    print("| family | network | " + " | ".join(RESOURCES) + " |")
+    print("|---" * (2 + len(RESOURCES)) + "|")
+    for family in families:
+        errors_found = compare(family, quick=options.quick, large=options.large)
+        found["networks"][family] = {
+            name: [float(np.median(sizes := [abs(entry[name]) for entry in errors_found])), max(sizes)]
+            for name in RESOURCES
+        }
+    if options.write:
+        FILE.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def print_bands(family: str, bands: Mapping[str, Mapping[str, Sequence[float]]]) -> None:

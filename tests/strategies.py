@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
+from bitweir_hw.blocks.memories import STYLES
 from bitweir_hw.compressor import Popcount
 from bitweir_hw.network import (
     BIPOLAR,
@@ -341,7 +342,8 @@ def plans(draw, network, *, max_streams=2):
     foldings = []
     for layer, _ in weighted(network):
         limits = [1 << (size - 1).bit_length() for size in (layer.outputs // layer.groups, layer.inputs)]
-        foldings.append(Folding(pe=draw(st.integers(1, limits[0])), simd=draw(st.integers(1, limits[1]))))
+        pe, simd = (draw(st.integers(1, limit)) for limit in limits)
+        foldings.append(Folding(pe=pe, simd=simd, memory=draw(st.sampled_from(STYLES))))
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
     return Plan(foldings=tuple(foldings), popcount=popcount, streams=draw(st.integers(1, max_streams)))
 

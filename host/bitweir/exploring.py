@@ -6,16 +6,14 @@ that was interrupted goes on where it was, and one that is asked for again takes
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
-import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ import bitweir_hw
 import bitweir_sim
 import joblib
 from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.cost import estimate_pipeline
+from bitweir_hw.cost import estimate_pipeline, fmax
 from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import BitweirError, PlanError, ToolError
 from bitweir_hw.files import digest
@@ -34,17 +32,14 @@ from bitweir_hw.search import LUTRAM_SITES, Found, Limits, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cache_folder, cached, content_key
 from bitweir_sim.sizing import fit_depths
-from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from .build import Build
+from .explored import csv_text, plot, render
 from .folders import whole_folder
-from .planning import FILL
+from .planning import FILL, stage_levels
 from .synthesis.measure import synthesise
 
-__all__ = ["MARK", "SLOWEST", "Goals", "explore", "pareto", "render", "workers", "write_exploration"]
+__all__ = ["MARK", "SLOWEST", "Goals", "explore", "pareto", "render", "schema", "workers", "write_exploration"]
 
 #: The file that tells a folder of an exploration from others.
 MARK = "explore.json"
@@ -59,6 +54,13 @@ _LESS = ("sites", "block_rams")
 
 Point = dict[str, Any]
 Progress = Callable[[float], None]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of an exploration."""
+    text = (resources.files(__package__) / "explore_schema.json").read_text()
+    result: dict[str, Any] = json.loads(text)
+    return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,8 @@ class _Search:
             # That nothing fits is a result too, and takes as long to find.
             return {"error": str(error)}
         family = PARTS[self.part].family
-        total = estimate_pipeline(lower(network, found.plan), family)[1]
+        pipeline = lower(network, found.plan)
+        total, clock = estimate_pipeline(pipeline, family)[1], fmax(pipeline, family)
         return {
             "part": self.part,
             "family": family,
@@ -115,6 +118,8 @@ class _Search:
             "ff": total.ff,
             "block_rams": found.block_rams,
             "dsps": total.dsp,
+            "stage_levels": found.plan.popcount.levels_per_stage,
+            "fmax_mhz": None if clock is None else round(clock, 1),
             "bound": round(found.bound, 3),
         }
 
@@ -123,6 +128,9 @@ class _Search:
         settings: dict[str, Any] = {
             "family": part.family,
             "limits": Limits(sites=FILL * part.luts, block_rams=part.block_rams),
+            "popcount": Popcount(
+                style=STYLE[part.family], levels_per_stage=stage_levels(network, part, part.family, self.clock)
+            ),
             "streams": self.streams,
         }
         if self.cycles is not None:
@@ -142,13 +150,14 @@ class _Measurement:
 
     family: str
     foldings: str
+    stage_levels: int
     streams: int
 
     def tools(self) -> tuple[str, ...]:
         return (yosys_version(),)
 
     def run(self, network: Network) -> Point:
-        popcount = Popcount(style=STYLE[self.family])
+        popcount = Popcount(style=STYLE[self.family], levels_per_stage=self.stage_levels)
         plan = plan_from_foldings(network, self.foldings, popcount=popcount, streams=self.streams)
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
             # No Verilog is written, as Yosys reads what it would be made from.
@@ -281,7 +290,7 @@ def explore(network: Network, goals: Goals, *, synth: bool, progress: Progress =
     Returns
     -------
     dict
-        Content of ``explore.json``.
+        Content of ``explore.json``, as `explore_schema.json` describes it.
 
     Raises
     ------
@@ -363,7 +372,10 @@ def _confirm(network: Network, goals: Goals, points: list[Point], progress: Prog
     # Parts of a family often share a plan, and Yosys knows families only.
     jobs = {
         (point["family"], point["foldings"]): _Measurement(
-            family=point["family"], foldings=point["foldings"], streams=goals.streams
+            family=point["family"],
+            foldings=point["foldings"],
+            stage_levels=point["stage_levels"],
+            streams=goals.streams,
         )
         for point in front
     }
@@ -402,93 +414,8 @@ def write_exploration(folder: Path, make: Callable[[], dict[str, Any]]) -> dict[
     """
     with whole_folder(folder, mark=MARK) as new:
         result = make()
-        if not _plot(result, new):
+        if not plot(result, new):
             result["notes"].append("There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'.")
-        (new / "explore.csv").write_text(_csv(result["points"]))
+        (new / "explore.csv").write_text(csv_text(result["points"]))
         (new / MARK).write_text(json.dumps(result, indent=1) + "\n")
     return result
-
-
-def _csv(points: list[Point]) -> str:
-    columns = list(dict.fromkeys(key for point in points for key in point))
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(points)
-    return text.getvalue()
-
-
-def _plot(result: dict[str, Any], folder: Path) -> bool:
-    """Frames a second over LUT sites; False without matplotlib."""
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    # Not with pyplot, which keeps figures and a backend for the whole process.
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for number, part in enumerate(result["parts"]):
-        own = [point for point in result["points"] if point["part"] == part]
-        front = sorted((p for p in own if p["front"]), key=lambda p: (p["sites"], p["frames_per_second"]))
-        colour = f"C{number}"
-        beaten = [point for point in own if not point["front"]]
-        axes.plot(*_places(beaten, "sites"), "o", color=colour, fillstyle="none", alpha=0.5)
-        if front:
-            axes.plot(*_places(front, "sites"), "o-", color=colour, label=part)
-        measured = [point for point in front if "measured_sites" in point]
-        axes.plot(*_places(measured, "measured_sites"), "x", color=colour)
-    axes.set(
-        xscale="log", yscale="log", xlabel="LUT sites (estimated; crosses: measured)", ylabel="frames/s",
-        title=f"{result['network']['name']} at {result['clock_mhz']:g} MHz",
-    )  # fmt: skip
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend()
-    # The same exploration gives the same bytes: no time, no random names.
-    with matplotlib.rc_context({"svg.hashsalt": "bitweir"}):
-        figure.savefig(folder / "explore.svg", metadata={"Date": None})
-    figure.savefig(folder / "explore.png", dpi=150)
-    return True
-
-
-def _places(points: list[Point], key: str) -> tuple[list[float], list[float]]:
-    return [point[key] for point in points], [point["frames_per_second"] for point in points]
-
-
-def render(result: dict[str, Any]) -> Iterator[RenderableType]:
-    """The fronts as a table, and notes."""
-    confirmed = any("measured_sites" in point for point in result["points"])
-    table = Table(
-        title=f"Pareto front of {result['network']['name']} at {result['clock_mhz']:g} MHz",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        caption="fitted: estimate with FIFOs as generate fits them" if confirmed else "as estimated",
-    )
-    table.add_column("part", no_wrap=True)
-    headings = ["frames/s", "LUT sites", "of part", "block RAMs"]
-    # Both together are too wide for a terminal.
-    for name in (*headings, *(("fitted", "measured", "error") if confirmed else ("LUTs", "FFs", "cycles"))):
-        table.add_column(name, justify="right")
-    for part, size in result["parts"].items():
-        for number, point in enumerate(p for p in result["points"] if p["part"] == part and p["front"]):
-            row = [
-                part if number == 0 else "",
-                f"{point['frames_per_second']:,.0f}",
-                f"{point['sites']:,}",
-                f"{point['sites'] / size['sites']:.1%}",
-                f"{point['block_rams']:,}",
-            ]
-            keys = ("fitted_sites", "measured_sites") if confirmed else ("lut", "ff", "cycles")
-            row += [f"{point[key]:,}" for key in keys]
-            if confirmed:
-                off = point["error_sites_percent"]
-                row.append("" if off is None else f"{off:+.1f}%")
-            table.add_row(*row)
-        table.add_section()
-    yield table
-    for note in result["notes"]:
-        yield Text(f"note: {note}", style="dim")

@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.cost import FMAX_FAMILIES, fmax
 from bitweir_hw.devices import PARTS, Part
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
@@ -21,13 +22,25 @@ from bitweir_hw.plan import (
 from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_sim.cycles import schedule
 
-__all__ = ["DEFAULT_FPS", "FILL", "GOALS", "Choice", "Wishes", "choose", "told_search"]
+__all__ = [
+    "DEFAULT_FPS",
+    "DEFAULT_LEVELS",
+    "FILL",
+    "GOALS",
+    "Choice",
+    "Wishes",
+    "choose",
+    "stage_levels",
+    "told_search",
+]
 
 #: Without a goal: fast enough for most uses, small enough for small parts.
 DEFAULT_FPS = 100_000.0
 #: Share of a part's LUTs that a plan may use; place and route needs the rest.
 FILL = 0.85
 GOALS = ("fps", "area", "latency")
+#: Adder levels between registers, where nothing is known of the clock.
+DEFAULT_LEVELS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +61,9 @@ class Wishes:
         One of `GOALS`, of that part.
     family : str or None
         Whose popcounts; None for those of the part, or portable ones.
-    stage_levels : int
-        Adder levels between registers.
+    stage_levels : int or None
+        Adder levels between registers; None: the most with which the clock may be reached, as far as
+        that can be estimated for the part.
     streams : int
         V.
     """
@@ -60,7 +74,7 @@ class Wishes:
     part: str | None = None
     goal: str | None = None
     family: str | None = None
-    stage_levels: int = 2
+    stage_levels: int | None = None
     streams: int = 1
 
 
@@ -91,8 +105,11 @@ def choose(network: Network, wishes: Wishes) -> Choice:
     """
     part = PARTS[wishes.part] if wishes.part else None
     family = wishes.family or (part.family if part else "generic")
-    popcount = Popcount(style=STYLE[family], levels_per_stage=wishes.stage_levels)
     streams, clock = wishes.streams, wishes.clock
+    levels = wishes.stage_levels
+    if levels is None:
+        levels = stage_levels(network, part, family, clock) if part else DEFAULT_LEVELS
+    popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
     if part and wishes.goal:
         return _search(network, wishes, part, popcount)
     if wishes.folding is not None:
@@ -100,6 +117,31 @@ def choose(network: Network, wishes: Wishes) -> Choice:
     if wishes.fps is not None:
         return Choice(plan=plan_for_fps(network, wishes.fps, clock, popcount=popcount, streams=streams))
     return Choice(plan=plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams))
+
+
+def stage_levels(network: Network, part: Part, family: str, clock: float) -> int:
+    """Adder levels between registers: the most with which a plan of moderate size reaches the clock.
+
+    Parameters
+    ----------
+    network : Network
+    part : Part
+    family : str
+        Whose popcounts are used.
+    clock : float
+        Hz.
+    """
+    if part.family not in FMAX_FAMILIES:
+        return DEFAULT_LEVELS
+    reached = {}
+    for levels in range(DEFAULT_LEVELS, 0, -1):
+        popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
+        plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount)
+        reached[levels] = fmax(lower(network, plan), part.family) or 0.0
+        if reached[levels] * 1e6 >= clock:
+            return levels
+    # More registers than help cost area alone.
+    return max(reached, key=lambda levels: (reached[levels], levels))
 
 
 def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount) -> Choice:
@@ -124,6 +166,8 @@ def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount) ->
             "block_rams": found.block_rams,
             "part_block_rams": part.block_rams,
             "bound": None if wishes.goal == "latency" else found.bound,
+            "clock_mhz": wishes.clock / 1e6,
+            "fmax_mhz": fmax(lower(network, found.plan), part.family),
         },
     )
 
@@ -172,6 +216,8 @@ def told_search(search: dict[str, Any]) -> str:
         f"Planned for {search['part']}, goal {search['goal']}: about {search['sites']:,} of {search['part_sites']:,} "
         f"LUT sites and {search['block_rams']:,} of {search['part_block_rams']:,} block RAMs."
     )
+    if search["fmax_mhz"] and search["fmax_mhz"] < search["clock_mhz"]:
+        told += f" A router may reach {search['fmax_mhz']:.0f} MHz only, not {search['clock_mhz']:,.6g}."
     if search["goal"] == "fps":
         bound, cycles = search["bound"], search["cycles"]
         if bound >= cycles:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .blocks.memories import STYLES
 from .compressor import Popcount
 from .errors import BitweirError, NetworkError, PlanError
 from .network import LAYERS, Format, Input, Network, check
@@ -136,6 +137,8 @@ def _check_types(plan: Plan) -> None:
     for folding in plan.foldings:
         if not isinstance(folding, Folding) or not type(folding.pe) is type(folding.simd) is int:
             raise ValueError("a folding is not of two integers")
+        if folding.memory not in STYLES:
+            raise ValueError(f"a memory is {folding.memory!r}")
 
 
 def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

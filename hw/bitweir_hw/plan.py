@@ -47,13 +47,16 @@ class Folding:
         Processing elements: neurons computed at the same time.
     simd : int
         Inputs of each that are taken in one cycle.
+    memory : str
+        Where its weights sit: ``"block"`` RAM, LUTs (``"lut"``), or what fits their size (``"auto"``).
     """
 
     pe: int
     simd: int
+    memory: str = "auto"
 
     def __str__(self) -> str:
-        return f"{self.simd}x{self.pe}"
+        return f"{self.simd}x{self.pe}" + (f":{self.memory}" if self.memory != "auto" else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +129,8 @@ def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None
     ----------
     network : Network
     text : str
-        ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64"``.
+        ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
+        where its weights sit.
     popcount : Popcount, optional
     streams : int
 
@@ -137,10 +141,10 @@ def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None
     """
     foldings = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut))?\s*", part)
         if not match:
-            raise PlanError(f"A folding must be SIMDxPE, like 64x32, not {part.strip()!r}.")
-        foldings.append(Folding(simd=int(match[1]), pe=int(match[2])))
+            raise PlanError(f"A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not {part.strip()!r}.")
+        foldings.append(Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto"))
     return check_plan(network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), streams=streams))
 
 

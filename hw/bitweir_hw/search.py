@@ -6,6 +6,9 @@ passes on to the next is how many lanes its stream has, so the best way to each 
 that must be remembered. Another price finds another compromise. And whatever the price, `price of the
 cheapest plan - p * block RAMs of the part` is less than the sites of any plan that fits (Lagrange's
 relaxation; Geoffrion 1974): that is the bound which the result states.
+
+Plans between two prices, which are best at none, are found in a second step: the foldings that some price chose are
+combined anew, keeping every way to each number of lanes that no other beats in both currencies.
 """
 
 from __future__ import annotations
@@ -27,6 +30,10 @@ from .plan import Folding, Plan, check_plan, least_cycles, weighted, window_word
 
 __all__ = ["Found", "Limits", "cheapest", "fastest"]
 
+#: Ways to a point that are kept, where none is best.
+MOST_WAYS = 48
+#: Weights of more words than this are not tried in LUTs, those of fewer bits not in block RAM.
+LUT_DEPTH, BLOCK_BITS = 128, 512
 #: LUT sites that a LUT RAM cell takes.
 LUTRAM_SITES = {"ecp5": 4, "ice40": 0, "gowin": 4, "xilinx": 4}
 
@@ -160,7 +167,7 @@ class _Probe(_Fitted):
         if layer.name not in self._units:
             self._units[layer.name] = super().unit(layer, source, result, lane_bits)
         folding = self.folding(layer)
-        return replace(self._units[layer.name], pe=folding.pe, simd=folding.simd)
+        return replace(self._units[layer.name], pe=folding.pe, simd=folding.simd, memory=folding.memory)
 
 
 @dataclass(frozen=True)
@@ -169,17 +176,42 @@ class _Way:
 
     Parameters
     ----------
-    score : float
-        Sites, and block RAMs at their price.
+    sites, rams : float
+        Of all blocks on it.
     choices : tuple
         The foldings, as nested pairs (earlier, last).
     """
 
-    score: float
-    choices: tuple[object, ...]
+    sites: float = 0.0
+    rams: float = 0.0
+    choices: tuple[object, ...] = ()
+
+    def longer(self, cost: tuple[float, float], *choices: object) -> _Way:
+        """With more blocks, and perhaps a choice."""
+        return _Way(self.sites + cost[0], self.rams + cost[1], (self.choices, *choices) if choices else self.choices)
 
 
-_Ways = dict[Tip, _Way]
+_Ways = dict[Tip, list[_Way]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Option:
+    """One folding of a layer.
+
+    Parameters
+    ----------
+    end : Tip
+        Behind the layer.
+    lanes, length : int
+        Of the stream that it wants.
+    memories : tuple of (Folding, float, float)
+        The same folding with weights in other memories, each with its sites and block RAMs.
+    """
+
+    end: Tip
+    lanes: int
+    length: int
+    memories: tuple[tuple[Folding, float, float], ...]
 
 
 class _Search:
@@ -190,7 +222,14 @@ class _Search:
         self._plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
         self._units: dict[str, MatVecSpec] = {}
         self._costs: dict[object, tuple[float, float]] = {}
-        self._price = 0.0
+        self._options: dict[object, _Option] = {}
+        #: What a block RAM costs; None: ways are compared in both currencies.
+        self._price: float | None = 0.0
+        self._limits = Limits()
+        #: The first price to try: that of the last question, as paces that follow each other need much the same.
+        self._usual = 1.0
+        #: The foldings to combine, by layer; None: all that keep the pace.
+        self._among: dict[str, set[Folding]] | None = None
 
     # ---- questions
 
@@ -214,8 +253,11 @@ class _Search:
         best: Found | None = None
         bound = 0.0
         low, high, price = 0.0, inf, 0.0
-        for _ in range(24):
+        seen: dict[str, set[Folding]] = {layer.name: set() for layer, _ in self._layers}
+        for _ in range(20):
             found, score = self._at_price(cycles, price)
+            for (layer, _), folding in zip(self._layers, found.plan.foldings, strict=True):
+                seen[layer.name].add(replace(folding, memory="auto"))
             bound = max(bound, score - price * limits.block_rams if price else score)
             fits = found.block_rams <= limits.block_rams
             if fits and found.sites <= limits.sites and (best is None or found.sites < best.sites):
@@ -223,10 +265,15 @@ class _Search:
             if bound > limits.sites or (price == 0 and fits) or limits.block_rams == inf:
                 break
             low, high = (low, price) if fits else (price, high)
-            # Prices from a site to many thousand: first by doubling, then by halving what is left.
-            price = max(1.0, 4 * price) if high == inf else (low + high) / 2
-            if price > 1e6 or (high < inf and high - low < max(0.5, 0.02 * high)):
+            # Prices from a site to many thousand: first around the last one, then by halving what is left.
+            price = (4 * price or self._usual) if high == inf else (low + high) / 2 if low else high / 4
+            if price > 1e6 or (high < inf and high - low < max(0.5, 0.05 * high)):
                 break
+        self._usual = min(max(1.0, low), 1e4)
+        if price and bound <= limits.sites:
+            between = self._between(cycles, limits, seen)
+            if between and (best is None or between.sites < best.sites):
+                best = between
         return best, bound
 
     def too_large(self, cycles: int, limits: Limits) -> str:
@@ -248,26 +295,63 @@ class _Search:
 
     def _at_price(self, cycles: int, price: float) -> tuple[Found, float]:
         """The cheapest plan when a block RAM costs so many sites, and what it costs."""
-        self._price = price
+        self._price, self._among = price, None
+        (way,) = self._ways(cycles)
+        return self._built(way), self._score(way)
+
+    def _between(self, cycles: int, limits: Limits, among: dict[str, set[Folding]]) -> Found | None:
+        """The cheapest plan of some foldings of each layer that fits."""
+        self._price, self._among, self._limits = None, among, limits
+        # What the plan costs as it is built may differ a little from what its parts cost.
+        for way in sorted(self._ways(cycles), key=lambda way: way.sites)[:8]:
+            found = self._built(way)
+            if found.sites <= limits.sites and found.block_rams <= limits.block_rams:
+                return found
+        return None
+
+    def _ways(self, cycles: int) -> list[_Way]:
+        """The best ways through the whole network; at a price, only one."""
         probe = _Probe(self.network, self._plan, cycles, self._units)
-        ways = self._series(probe, self.network.layers, {probe.start(): _Way(0.0, ())})
-        way = min(ways.values(), key=lambda entry: entry.score)
+        ends = self._series(probe, self.network.layers, {probe.start(): [_Way()]})
+        return self._kept([way for ways in ends.values() for way in ways])
+
+    def _score(self, way: _Way) -> float:
+        assert self._price is not None
+        return way.sites + self._price * way.rams
+
+    def _kept(self, ways: list[_Way]) -> list[_Way]:
+        """The best one; or without a price, those that no other beats and that fit."""
+        if self._price is not None:
+            return [min(ways, key=self._score)]
+        kept: list[_Way] = []
+        for way in sorted(ways, key=lambda way: (way.rams, way.sites)):
+            if way.rams > self._limits.block_rams or way.sites > self._limits.sites:
+                continue
+            if not kept or way.sites < kept[-1].sites:
+                kept.append(way)
+        # A few along the front stand for those between.
+        return (
+            kept if len(kept) <= MOST_WAYS else [kept[n * (len(kept) - 1) // (MOST_WAYS - 1)] for n in range(MOST_WAYS)]
+        )
+
+    def _built(self, way: _Way) -> Found:
         foldings = dict(_unfold(way.choices))
         chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
         plan = replace(self._plan, foldings=chosen)
         pipeline = build(_Fitted(self.network, plan))
         totals = [self._cost([block]) for block in pipeline.blocks]
-        found = Found(
+        return Found(
             plan=plan,
             cycles=max(block.cycles for block in pipeline.blocks),
             sites=round(sum(sites for sites, _ in totals)),
             block_rams=round(sum(rams for _, rams in totals)),
             bound=0.0,
         )
-        return found, way.score
 
     def _series(self, probe: _Probe, layers: tuple[Layer, ...], ways: _Ways) -> _Ways:
         for layer in layers:
+            if not ways:
+                break
             if isinstance(layer, Dense | Conv):
                 ways = self._weighted(probe, layer, ways)
             elif isinstance(layer, Parallel):
@@ -279,47 +363,83 @@ class _Search:
     def _weighted(self, probe: _Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
         result: _Ways = {}
         some = next(iter(ways))
+        among = self._among and self._among[layer.name]
         free = replace(some, stream=None, lanes=0)
         for folding in self._foldings(probe, layer, some.map):
+            if among is not None and folding not in among:
+                continue
+            option = self._option(probe, layer, folding, free)
+            own = self._kept([_Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
+            reached = self._reached(probe, ways, option)
+            _put(
+                result,
+                option.end,
+                [way.longer((unit.sites, unit.rams), unit.choices) for way in reached for unit in own],
+            )
+        return self._pruned(result)
+
+    def _reached(self, probe: _Probe, ways: _Ways, option: _Option) -> list[_Way]:
+        """The best ways to the stream that an option wants."""
+        costs = ((before, self._conversion(probe, tip, option.lanes, option.length)) for tip, before in ways.items())
+        if self._price is not None:
+            price = self._price
+            before, cost = min(costs, key=lambda entry: self._score(entry[0][0]) + entry[1][0] + price * entry[1][1])
+            return [before[0].longer(cost)]
+        return self._kept([way.longer(cost) for before, cost in costs for way in before])
+
+    def _pruned(self, ways: _Ways) -> _Ways:
+        kept = {tip: self._kept(entries) for tip, entries in ways.items()}
+        return {tip: entries for tip, entries in kept.items() if entries}
+
+    def _option(self, probe: _Probe, layer: Dense | Conv, folding: Folding, free: Tip) -> _Option:
+        """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
+        key = (probe.pace, layer.name, folding, free)
+        if key not in self._options:
             probe.choose(layer, folding)
-            # As if the stream came as it is wanted; what brings it there is priced for each way.
             end = LOWERINGS[type(layer)](probe, layer, free)
             lanes, length = probe.entry()
-            own = self._priced(probe.blocks())
-            for tip, way in ways.items():
-                score = way.score + own + self._conversion(probe, tip, lanes, length)
-                _keep(result, end, score, (way.choices, (layer.name, folding)))
-        return result
+            blocks = probe.blocks()
+            memories = []
+            for style in _styles(blocks):
+                styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
+                memories.append((replace(folding, memory=style), *self._cost(styled)))
+            self._options[key] = _Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
+        return self._options[key]
 
     def _plain(self, probe: _Probe, layer: Layer, ways: _Ways) -> _Ways:
         result: _Ways = {}
-        for tip, way in ways.items():
+        for tip, before in ways.items():
             end = LOWERINGS[type(layer)](probe, layer, tip)
-            _keep(result, end, way.score + self._priced(probe.blocks()), way.choices)
-        return result
+            cost = self._cost(probe.blocks())
+            _put(result, end, [way.longer(cost) for way in before])
+        return self._pruned(result)
 
     def _parallel(self, probe: _Probe, layer: Parallel, ways: _Ways) -> _Ways:
         """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
         result: _Ways = {}
         end_map = layer.hand_on(next(iter(ways)).map)
         lanes = probe.lanes_needed(end_map)
-        for tip, way in ways.items():
-            score, choices = way.score, way.choices
+        for tip, before in ways.items():
             starts = fork(probe, layer, tip)
-            score += self._priced(probe.blocks())
-            chosen = []
+            cost = self._cost(probe.blocks())
+            reached = [way.longer(cost) for way in before]
+            chosen, counted = [], [0.0, 0.0]
             for branch, start in zip(layer.branches, starts, strict=True):
-                found = self._series(probe, branch, {start: _Way(0.0, ())})
-                prices = {
-                    end: entry.score + self._conversion(probe, end, lanes, end_map.channels)
-                    for end, entry in found.items()
-                }
-                end = min(prices, key=lambda key: prices[key])
-                score, choices = score + found[end].score, (choices, found[end].choices)
-                chosen.append(end)
+                found = self._series(probe, branch, {start: [_Way()]})
+                ends = {end: self._conversion(probe, end, lanes, end_map.channels) for end in found}
+                whole = self._kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
+                reached = self._kept(
+                    [way.longer((more.sites, more.rams), more.choices) for way in reached for more in whole]
+                )
+                if not reached:
+                    return {}
+                chosen.append(next(iter(found)))
+                counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
+            # Any end of a branch shows what the sum costs, once its conversion is left out: each way has its own.
             after = join(probe, layer, chosen, end_map)
-            _keep(result, after, score + self._priced(probe.blocks()), choices)
-        return result
+            sites, rams = self._cost(probe.blocks())
+            _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
+        return self._pruned(result)
 
     def _foldings(self, probe: _Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
         """Foldings that keep the pace, and of which no smaller one does."""
@@ -337,19 +457,14 @@ class _Search:
 
     # ---- prices
 
-    def _conversion(self, probe: _Probe, tip: Tip, lanes: int, length: int) -> float:
+    def _conversion(self, probe: _Probe, tip: Tip, lanes: int, length: int) -> tuple[float, float]:
         if tip.stream is None:
-            return 0.0
+            return 0.0, 0.0
         key = ("width", tip.lanes, tip.length, tip.vectors, tip.lane_bits, lanes, length)
         if key not in self._costs:
             probe.widened(tip, "x", lanes, length)
             self._costs[key] = self._cost(probe.blocks())
-        sites, rams = self._costs[key]
-        return sites + self._price * rams
-
-    def _priced(self, blocks: list[BlockSpec]) -> float:
-        sites, rams = self._cost(blocks)
-        return sites + self._price * rams
+        return self._costs[key]
 
     def _cost(self, blocks: list[BlockSpec]) -> tuple[float, float]:
         sites = rams = 0.0
@@ -363,17 +478,24 @@ class _Search:
         return sites, rams
 
 
+def _styles(blocks: list[BlockSpec]) -> tuple[str, ...]:
+    """Memories that may be right for the weights of a layer: the usual one first."""
+    (unit,) = (block for block in blocks if isinstance(block, MatVecSpec))
+    weights = unit.memories()[0]
+    if weights.block:
+        return ("auto", "lut") if weights.depth <= LUT_DEPTH else ("auto",)
+    return ("auto", "block") if weights.depth > 1 and weights.bits >= BLOCK_BITS else ("auto",)
+
+
 def _key(block: BlockSpec) -> object:
     """What the price of a block depends on: its sizes, and of arrays only whose they are."""
     values = (getattr(block, entry.name) for entry in fields(block) if entry.name != "name")
     return type(block), tuple(getattr(value, "shape", value) for value in values)
 
 
-def _keep(ways: _Ways, end: Tip, score: float, choices: tuple[object, ...]) -> None:
+def _put(ways: _Ways, end: Tip, entries: list[_Way]) -> None:
     # Where a stream comes from does not matter to what follows.
-    place = replace(end, stream=0, window=None)
-    if place not in ways or score < ways[place].score:
-        ways[place] = _Way(score, choices)
+    ways.setdefault(replace(end, stream=0, window=None), []).extend(entries)
 
 
 def _unfold(choices: tuple[object, ...]) -> Iterable[tuple[str, Folding]]:

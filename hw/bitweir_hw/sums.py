@@ -83,6 +83,7 @@ def matvec(
         threshold=sign_only(layer),
         pe=folding.pe,
         simd=folding.simd,
+        memory=folding.memory,
         lane_bits=lane_bits,
         flip=source.format is None,
         acc_bits=1,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 __all__ = [
     "COSTS",
@@ -109,6 +109,7 @@ class Word:
 class Add:
     """Adds two numbers, and one lane if `carry`: ``a + ((b + carry) << shift)``.
 
+    What follows from the operands is kept, as each is asked for by everything above it.
     `level` is one more than that of the higher operand. The lowest `shift` bits of a pass by.
     """
 
@@ -117,15 +118,15 @@ class Add:
     carry: bool
     shift: int = 0
 
-    @property
+    @cached_property
     def size(self) -> int:
         return self.a.size + self.b.size + self.carry
 
-    @property
+    @cached_property
     def most(self) -> int:
         return self.a.most + ((self.b.most + self.carry) << self.shift)
 
-    @property
+    @cached_property
     def level(self) -> int:
         return 1 + max(self.a.level, self.b.level)
 

@@ -8,10 +8,11 @@ from importlib import resources
 from pathlib import Path
 
 import bitweir.exploring as exploring
+import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli import main
-from bitweir.exploring import Goals, explore, pareto, workers, write_exploration
+from bitweir.exploring import Goals, explore, pareto, schema, workers, write_exploration
 from bitweir.planning import FILL
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.devices import PARTS
@@ -39,7 +40,9 @@ def cache(tmp_path, monkeypatch):
 
 def run(network, goals=GOALS, *, synth=False, jobs=1):
     with workers(jobs, None):
-        return explore(network, goals, synth=synth)
+        result = explore(network, goals, synth=synth)
+    jsonschema.validate(result, schema())
+    return result
 
 
 def fails(monkeypatch):
@@ -222,7 +225,9 @@ def test_command_writes_a_folder(tmp_path):
     assert (content["format"], content["version"]) == ("bitweir exploration", 1)
     with (folder / "explore.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows == [{key: str(value) for key, value in point.items()} for point in content["points"]]
+    assert rows == [
+        {key: "" if value is None else str(value) for key, value in point.items()} for point in content["points"]
+    ]
     # A second time over the first, for people.
     shown = command(*words, "--jobs", "1").stdout
     assert "Pareto front of digits" in shown and "gw1n-9" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
 import shutil
@@ -19,11 +20,13 @@ from bitweir.report.collect import KINDS, collect, schema
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
 from bitweir.report.svg import CLASSES, element
-from bitweir_hw.cost import Cost, estimate_pipeline
+from bitweir.report.terminal import render
+from bitweir_hw.cost import Cost, estimate_pipeline, network_errors
 from bitweir_hw.network import Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
 from kinds import every_kind
+from rich.console import Console
 from strategies import identity_input
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -182,6 +185,20 @@ def test_estimates_are_those_of_the_cost_model(build):
         assert each["total"]["ff"] == estimate_pipeline(build.pipeline, family)[1].ff > 0
 
 
+def test_every_report_tells_how_far_estimates_are_off(report, text):
+    console = Console(width=120, file=io.StringIO())
+    for part in render(report):
+        console.print(part)
+    known = report["estimates"]["ecp5"]["bands"]
+    worst = known["total"]["lut"]["worst"]
+    assert worst == network_errors("ecp5")["lut"][1] / 100
+    table = next(table for table in Checker(text).tables if "LUTwithin" in table[0])
+    assert [row[0] for row in table[1:]] == [*(block["name"] for block in report["blocks"]), "whole networks"]
+    assert f"{worst:.1%}" == table[-1][1]
+    assert f"{worst:.1%}" in console.file.getvalue()
+    assert "How far estimates for ecp5 were off" in markdown(report)
+
+
 def test_text_is_text(report, text):
     found = Checker(text)
     assert NOTE in found.texts
@@ -213,7 +230,7 @@ def test_markdown(report):
     text = markdown(report)
     assert "<script" not in text and "<img" not in text and r"\`code\` \*stars\*" in text
     tables = re.findall(r"(?:^\|.*\|\n)+", text, re.M)
-    assert len(tables) == 9
+    assert len(tables) == 10
     for table in tables:
         rows = table.splitlines()
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1

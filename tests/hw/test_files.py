@@ -99,6 +99,7 @@ def test_other_kinds_are_refused(tmp_path):
         {"foldings": [{"type": "Folding", "pe": "a", "simd": 1}]},
         {"foldings": [{"type": "Folding", "pe": 1, "simd": 3.5}]},
         {"foldings": [{"type": "Network"}]},
+        {"foldings": [{"type": "Folding", "pe": 1, "simd": 1, "memory": "tape"}]},
         {"popcount": {"type": "Folding", "pe": 1, "simd": 1}},
         {"popcount": {"type": "Popcount", "style": 3, "levels_per_stage": 1}},
     ],

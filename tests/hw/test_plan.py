@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network
 from bitweir_hw.plan import Folding, check_plan, plan_for_fps, plan_from_foldings
 from hypothesis import given
@@ -37,12 +39,20 @@ def test_text():
     assert check_plan(NET, plan) is plan
 
 
+def test_text_tells_where_weights_sit():
+    plan = plan_from_foldings(NET, "64x32:lut,8x16:block")
+    assert [folding.memory for folding in plan.foldings] == ["lut", "block"]
+    assert ",".join(map(str, plan.foldings)) == "64x32:lut,8x16:block"
+    units = [block for block in lower(NET, plan).blocks if isinstance(block, MatVecSpec)]
+    assert [(unit.sources[0].block, unit.memory_stage) for unit in units] == [(False, 0), (True, 1)]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("64x32", "The folding must give SIMDxPE for each of the 2 layers with weights, not for 1."),
-        ("64,8x16", "A folding must be SIMDxPE, like 64x32, not '64'."),
-        ("64x-1,8x16", "A folding must be SIMDxPE, like 64x32, not '64x-1'."),
+        ("64,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not '64'."),
+        ("64x-1,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not '64x-1'."),
         ("64x0,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 0; the nearest is 1."),
         ("64x65,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 65; the nearest is 64."),
         ("64x32,8x17", "PE of layer 'dense1' must be 1 to 16 for its 10 neurons, not 17; the nearest is 16."),

@@ -41,7 +41,7 @@ from .timeline import timeline
 
 __all__ = ["KINDS", "SCHEMA_VERSION", "collect", "schema"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: What a reader calls each kind of block.
 KINDS: dict[type, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bitweir_hw.cost import Cost, estimate_pipeline
+from bitweir_hw.cost import Cost, error_bands, estimate_pipeline, fmax, fmax_error, network_errors
 from bitweir_hw.pipeline import Pipeline
 
 from ..synthesis.flows import CLASSES
@@ -21,8 +21,34 @@ def estimates(pipeline: Pipeline, families: Iterable[str]) -> dict[str, Any]:
     found = {}
     for family in families:
         costs, total = estimate_pipeline(pipeline, family)
-        found[family] = {"blocks": {name: _row(cost) for name, cost in costs.items()}, "total": _row(total)}
+        found[family] = {
+            "blocks": {name: _row(cost) for name, cost in costs.items()},
+            "total": _row(total),
+            "bands": bands(pipeline, family),
+            "fmax": _fmax(pipeline, family),
+        }
     return found
+
+
+def bands(pipeline: Pipeline, family: str) -> dict[str, Any]:
+    """How far estimates were off when the cost model was measured, as shares: see `bitweir_hw.cost`."""
+    blocks = {}
+    for block in pipeline.blocks:
+        known = error_bands(family, block)
+        blocks[block.name] = (
+            {key: _shares(("median", "most", "worst"), known[key]) for key in ESTIMATED} if known else None
+        )
+    total = network_errors(family)
+    return {"blocks": blocks, "total": {key: _shares(("median", "worst"), total[key]) for key in ESTIMATED}}
+
+
+def _fmax(pipeline: Pipeline, family: str) -> dict[str, float] | None:
+    clock = fmax(pipeline, family)
+    return None if clock is None else {"mhz": round(clock, 1), "error": fmax_error(family)}
+
+
+def _shares(names: Iterable[str], percents: Iterable[float]) -> dict[str, float]:
+    return {name: percent / 100 for name, percent in zip(names, percents, strict=True)}
 
 
 def errors(estimated: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def page(report: dict[str, Any]) -> str:
         pipeline=svg.pipeline(report),
         blocks=tables.blocks(report),
         logic=[tables.logic(report, family) for family in families],
+        bands=tables.bands(report),
         shares=_shares(report),
         part=tables.part_use(report),
         roofline=svg.roofline(report),

@@ -38,6 +38,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield from _table(tables.part_use(report))
     for family in sorted({*report["synthesis"], *report["estimates"]}):
         yield from _table(tables.logic(report, family))
+    yield from _table(tables.bands(report))
     yield from ("", "## Roofline")
     yield from _table(tables.needs(report))
     yield from ("", "## Streams")

@@ -13,6 +13,7 @@ __all__ = [
     "Cell",
     "Column",
     "Table",
+    "bands",
     "blocks",
     "figures",
     "identity",
@@ -173,8 +174,20 @@ def identity(report: dict[str, Any]) -> list[tuple[str, str]]:
                  f"{number(report['part']['block_rams'])} block RAMs of "
                  f"{number(BLOCK_RAM[report['part']['family']].bits)} bits"),
         ("Steady state", f"repeats every {_frames(timing['period_frames'])}{number(timing['period_cycles'])} cycles"),
+        *_clock(report),
         ("Made by", f"bitweir {report['bitweir']}"),
     ]  # fmt: skip
+
+
+def _clock(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """The clock that may be reached, where there is an estimate."""
+    family = report["part"]["family"]
+    fmax = report["estimates"][family]["fmax"]
+    if fmax is None:
+        return []
+    return [
+        ("Clock", f"about {fmax['mhz']:.0f} MHz may be reached on {family}, an estimate within {fmax['error']:.0%}")
+    ]
 
 
 def _frames(count: int) -> str:
@@ -273,6 +286,28 @@ def logic(report: dict[str, Any], family: str) -> Table:
         columns=tuple(columns),
         rows=tuple(cells(name, "blocks", name) for name in names),
         total=cells("total", "total"),
+    )
+
+
+def bands(report: dict[str, Any]) -> Table:
+    """How far estimates for the family of the part were off when the cost model was measured."""
+    family = report["part"]["family"]
+    known = report["estimates"][family]["bands"]
+    kept = [key for key in RESOURCE_NAMES if report["estimates"][family]["total"][key] or key in ("lut", "bram")]
+
+    def cells(name: str, errors: dict[str, Any] | None) -> tuple[Cell, ...]:
+        told = [errors[key].get("most", errors[key]["worst"]) if errors else None for key in kept]
+        return (*_words(name), *(_share(error) for error in told))
+
+    return Table(
+        name="bands",
+        caption=(
+            f"How far estimates for {family} were off against Yosys: 95 % of blocks of the same kind by no more than "
+            "this; of whole networks, the worst"
+        ),
+        columns=_columns(("block", "Block", "", False), *((key, RESOURCE_NAMES[key], "within") for key in kept)),
+        rows=tuple(cells(name, errors) for name, errors in known["blocks"].items()),
+        total=cells("whole networks", known["total"]),
     )
 
 

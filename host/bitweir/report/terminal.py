@@ -21,6 +21,7 @@ def render(report: dict[str, Any]) -> Iterator[RenderableType]:
     yield _summary(report)
     yield _blocks(report)
     yield from _memories(report)
+    yield _totals(report)
     for family, measured in report["synthesis"].items():
         yield _synthesis(family, measured)
     for note in report["network"]["notes"]:
@@ -103,6 +104,25 @@ def _memories(report: dict[str, Any]) -> Iterator[RenderableType]:
     full = sum(memory["bits"] for _, memory in rows) / (sum(used) * BLOCK_RAM[family].bits)
     table.add_row("total", "", "", "", "", _number(sum(used)), f"{full:.0%}")
     yield table
+
+
+def _totals(report: dict[str, Any]) -> Table:
+    """Estimates of the whole, how far such estimates were off, and what is measured."""
+    table = Table(title="Resources in total", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
+    for name in (*_RESOURCES, "LUT sites"):
+        table.add_column(name if name == "LUT sites" else name.upper(), justify="right")
+    keys = (*_RESOURCES, "sites")
+    for family, found in report["estimates"].items():
+        worst, measured = found["bands"]["total"], report["synthesis"].get(family)
+        table.add_row(f"{family}, estimated", *(_number(found["total"][key]) for key in keys))
+        table.add_row("off by at most", *(f"{worst[key]['worst']:.1%}" if found["total"][key] else "" for key in keys))
+        if measured:
+            errors = report["errors"][family]["total"]
+            table.add_row(f"{family}, measured", *(_number(measured["total"][key]) for key in keys))
+            table.add_row("error", *("" if errors[key] is None else f"{errors[key]:+.1%}" for key in keys))
+        table.add_section()
+    return table
 
 
 def _synthesis(family: str, measured: dict[str, Any]) -> Table:

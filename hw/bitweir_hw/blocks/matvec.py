@@ -49,6 +49,8 @@ class MatVecSpec:
     shift, low : int
         See `threshold`.
     popcount : Popcount
+    memory : str
+        Where weights sit: see `plan.Folding`.
     streams : int
         V, the frames that share each weight word.
     """
@@ -69,6 +71,7 @@ class MatVecSpec:
     shift: int = 0
     low: int = 0
     popcount: Popcount
+    memory: str = "auto"
     streams: int = 1
 
     @property
@@ -160,9 +163,14 @@ class MatVecSpec:
     def latency(self) -> int:
         """Cycles from the issue of a group's last word to the write of its result.
 
-        One for the memories, the registers of the sum, one for the accumulator.
+        One or two for the memories, the registers of the sum, one for the accumulator.
         """
-        return 2 + self.dot.stages(self.popcount)
+        return 2 + self.memory_stage + self.dot.stages(self.popcount)
+
+    @property
+    def memory_stage(self) -> int:
+        """Registers behind the memories: block RAMs take half a cycle until they answer, so one there."""
+        return int(any(memory.block for memory in self.sources))
 
     @property
     def fifo_depth(self) -> int:
@@ -179,18 +187,22 @@ class MatVecSpec:
         """Bits of a word of the weight memory."""
         return self.lanes * len(self.planes)
 
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores."""
+    @property
+    def sources(self) -> tuple[Memory, Memory, Memory]:
+        """The memories that processing elements read: weights, presets, inputs."""
         return (
-            Memory(role="weights", depth=self.groups * self.fold, width=self.weight_width),
+            Memory(role="weights", depth=self.groups * self.fold, width=self.weight_width, style=self.memory),
             Memory(
                 role="thresholds",
                 depth=self.presets.size // self.rows * self.neuron_folds,
                 width=self.pe * self.acc_bits,
             ),
             Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
-            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (*self.sources, Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True))
 
     def weight_words(self) -> list[int]:
         """Content of the weight memory: a word for each cycle of the vectors of a pixel.

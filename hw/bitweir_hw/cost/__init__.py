@@ -1,11 +1,23 @@
 """What blocks cost on an FPGA family, without a run of Yosys: formulas from their specifications.
 
-Registers, block RAM and LUT RAM are counted. LUTs are counted by feature and weighed with coefficients that
-``benchmarks/cost_model.py`` fits to what Yosys makes; the file of coefficients also tells how far they are off.
+Registers, carry cells, block RAM and LUT RAM are counted. LUTs are counted by feature and weighed with coefficients
+that ``benchmarks/cost_model.py`` fits to what Yosys makes; `error_bands` and `network_errors` tell how far off
+estimates were then. The clock is a rough estimate, see `speed`.
 """
 
 from .kinds import COSTS
-from .model import error_bands, estimate, estimate_pipeline
+from .model import error_bands, estimate, estimate_pipeline, network_errors
+from .speed import FMAX_FAMILIES, fmax, fmax_error
 from .terms import Cost
 
-__all__ = ["COSTS", "Cost", "error_bands", "estimate", "estimate_pipeline"]
+__all__ = [
+    "COSTS",
+    "FMAX_FAMILIES",
+    "Cost",
+    "error_bands",
+    "estimate",
+    "estimate_pipeline",
+    "fmax",
+    "fmax_error",
+    "network_errors",
+]

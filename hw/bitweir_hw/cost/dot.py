@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
-from ..compressor import DotPlan, Popcount
+from ..compressor import DotPlan, DotProduct, Popcount
 from ..gateware.pe_ecp5 import CHAIN, CHAIN_UNREGISTERED
 from ..gateware.popcount import CHAIN as FUSED_CHAIN
 from ..trees import COSTS, Add, Count, Lanes, Node, Word, walk
-from .terms import CARRY_FROM, Terms, chain_cells
+from .terms import Terms, chain_cells
 
 __all__ = ["elements"]
 
@@ -67,19 +68,20 @@ def _lives_of(plan: DotPlan) -> Lives:
             yield 1, plan.inner + 1, end
 
 
-def registers(plan: DotPlan, popcount: Popcount) -> tuple[int, int]:
-    """Flip-flops between the gates and the accumulator of one element, and how many wait for three stages or more."""
+def _registers(terms: Terms, plan: DotPlan, popcount: Popcount, family: str, *, copies: int, apart: int) -> None:
+    """Add flip-flops between the gates and the accumulators, and shift registers.
+
+    What waits for three stages or more becomes a shift register on Xilinx.
+    """
     each = popcount.levels_per_stage
-    if not each:
-        return 0, 0
-    total, long = 0, 0
-    for bits, born, until in _lives_of(plan):
+    for bits, born, until in _lives_of(plan) if each else ():
         # A register stands behind level L where `each` divides it, for what is there and still needed.
-        first = -(-max(born, 1) // each)
-        stages = max(0, (until - 1) // each - first + 1)
-        total += bits * stages
-        long += bits * (stages >= 3)
-    return total, long
+        stages = max(0, (until - 1) // each - -(-max(born, 1) // each) + 1)
+        count = bits * (copies if born else apart)
+        if stages >= 3 and family == "xilinx":
+            terms.lutram += count
+        else:
+            terms.ff += count * stages
 
 
 def _trees(plan: DotPlan) -> Iterator[tuple[Node, int]]:
@@ -145,7 +147,8 @@ def _ecp5_chains(adders: list[tuple[bool, int, int]], copies: int, limit: int) -
         yield closed()
 
 
-def elements(plan: DotPlan, popcount: Popcount, *, copies: int, width: int, family: str) -> Terms:
+@cache
+def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, width: int, family: str) -> Terms:
     """P * V processing elements: see `gateware.pe`.
 
     | style  | carry positions                          | LUTs                                           |
@@ -159,13 +162,20 @@ def elements(plan: DotPlan, popcount: Popcount, *, copies: int, width: int, fami
     ----------
     copies : int
         How many there are.
+    apart : int
+        How many of them have gates of their own, where few words of weights let others share these.
     width : int
         Bits of an accumulator.
+
+    Returns
+    -------
+    Terms
+        To be added to others, not to be changed: it is kept, as a search asks for the same ones often.
     """
-    terms = Terms()
+    terms, plan = Terms(), dot.plan(popcount)
     style, each = popcount.style, popcount.levels_per_stage
-    flops, _ = registers(plan, popcount)
-    terms.ff += copies * (flops + width)
+    terms.ff += copies * width
+    _registers(terms, plan, popcount, family, copies=copies, apart=apart)
     levels = _adders(plan)
     leaves = COSTS[style].leaves
     for tree, done in _trees(plan):
@@ -189,8 +199,11 @@ def elements(plan: DotPlan, popcount: Popcount, *, copies: int, width: int, fami
         gate = kept and (not each or plan.levels < each)
         for length in _ecp5_chains([(gate, own, own)], copies, limit):
             terms.carry += length // 2
+        if not plan.levels:
+            # An accumulator, unlike an adder, takes no gate.
+            terms.luts["late"] += apart * len(plan.parts)
         if each:
-            terms.luts["late"] += copies * sum(
+            terms.luts["late"] += apart * sum(
                 bits for bits, born, until in _lives_of(plan) if born == 0 and until > each
             )
         return terms
@@ -198,7 +211,8 @@ def elements(plan: DotPlan, popcount: Popcount, *, copies: int, width: int, fami
         if style == "tree":
             for node in adders:
                 size = node.positions + node.carry + 1
-                terms.carry += copies * (chain_cells(size, family) if size > CARRY_FROM[family] else 0)
+                # A carry-in of iCE40 enters below the lowest position.
+                terms.carry += copies * (chain_cells(size, family) - (node.carry and family == "ice40"))
                 positions += copies * size
         else:
             for length in _fused_chains(adders, copies):

@@ -25,11 +25,14 @@ from ..blocks import (
     WidthSpec,
     WindowSpec,
 )
+from ..blocks.arithmetic import signed_bits
 from ..blocks.memories import is_block
+from ..gateware.width import Beats
+from ..layers import Format
 from .dot import elements
 from .flow import credited, fifo
 from .memories import ram, rom
-from .terms import Terms, adder, counter, index_bits
+from .terms import Terms, adder, compare, compare_constant, counter, index_bits
 
 __all__ = ["COSTS"]
 
@@ -40,12 +43,20 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
     Beside what these need by themselves: counters of words and groups, marks of four bits that go with the sum, and
     for the buffer three addresses, two fill levels and, where the last word of a vector is padded, a gate a bit.
     """
-    plan = spec.dot.plan(spec.popcount)
-    terms = elements(plan, spec.popcount, copies=spec.pe * spec.streams, width=spec.acc_bits, family=family)
-    terms += rom(spec.weight_words(), spec.weight_width, family)
+    terms = Terms()
+    copies, depth = spec.pe * spec.streams, spec.groups * spec.fold
+    # A weight of W words is one of 2**W functions of the address, so elements share gates.
+    apart = min(copies, spec.streams << depth) if depth <= 2 else copies
+    terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
+    if depth <= 2:
+        for name in ("gate", "full adder", "late"):
+            if name in terms.luts:
+                terms.luts[f"shared {name}"] = terms.luts.pop(name)
+    stage = spec.memory_stage
+    terms += rom(spec.weight_words, depth, spec.weight_width, family, style=spec.memory, registers=stage)
     terms += _presets(spec, family)
-    block = is_block(spec.buffer_words, spec.i_bits)
-    terms += ram(spec.buffer_words, spec.i_bits, family, block=block)
+    terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
+    terms.ff += stage * spec.i_bits
     # Low bits that are the same in all results are not kept.
     terms += credited(spec.o_bits - spec.pe * spec.streams * _shift(spec), spec.fifo_depth, family)
 
@@ -62,7 +73,7 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
         counter(terms, words, family)
     if replays:
         terms.luts["wrap"] += index_bits(words)
-    stages = 1 + spec.dot.stages(spec.popcount)
+    stages = 1 + spec.memory_stage + spec.dot.stages(spec.popcount)
     padded_rows = spec.neuron_folds * spec.pe - spec.rows
     padded_columns = spec.synapse_folds * spec.simd - spec.columns
     varying = 2 * (spec.synapse_folds > 1) + (replays and padded_rows > 0)
@@ -84,14 +95,15 @@ def _shift(spec: MatVecSpec) -> int:
 
 
 def _presets(spec: MatVecSpec, family: str) -> Terms:
-    terms = rom(spec.preset_words(), spec.pe * spec.acc_bits, family)
+    depth = len(spec.presets) * spec.groups * spec.neuron_folds
+    terms = rom(spec.preset_words, depth, spec.pe * spec.acc_bits, family, registers=spec.memory_stage)
     if len(spec.presets) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
-        each = len(spec.preset_words()) // len(spec.presets)
+        each = spec.groups * spec.neuron_folds
         for end, marks in ((each, 1), (len(spec.column_classes), 2), (len(spec.row_classes), 2)):
             terms.ff += index_bits(end) + marks
             counter(terms, end, family)
-        terms.luts["wrap"] += index_bits(len(spec.preset_words()))
+        terms.luts["wrap"] += index_bits(depth)
     return terms
 
 
@@ -109,7 +121,8 @@ def window(spec: WindowSpec, family: str) -> Terms:
     terms.ff += (spec.taps + 2) * at + 1
     for _ in range(spec.taps):
         adder(terms, at + 1, family)
-        adder(terms, at, family)
+        # Adding the depth where an address went round leaves its lowest zeros alone.
+        adder(terms, at - _zeros(spec.words), family)
     counter(terms, spec.words, family)
     moves = {(int(a), int(d)) for a, d in zip(spec.arrivals.flat, spec.departures.flat, strict=True)} | {(0, 0)}
     moves = {(a * spec.pixel_words, d * spec.pixel_words) for a, d in moves}
@@ -139,6 +152,11 @@ def window(spec: WindowSpec, family: str) -> Terms:
     return terms
 
 
+def _zeros(number: int) -> int:
+    """Zeros at the end of a number."""
+    return (number & -number).bit_length() - 1
+
+
 def _outside(spec: WindowSpec) -> int:
     """Taps that are outside the map in some window."""
     ever: list[list[bool]] = []
@@ -153,20 +171,22 @@ def _outside(spec: WindowSpec) -> int:
 
 def width(spec: WidthSpec, family: str) -> Terms:
     """`gateware.width`: a queue of output beats, and what brings elements to their places."""
-    from ..gateware.width import _Beats
-
-    beats = _Beats(spec)
+    beats = Beats(spec)
     terms = Terms(luts=Counter(fixed=1))
-    for end in (spec.part_beats, spec.parts):
-        terms.ff += index_bits(end)
-        counter(terms, end, family)
+    # Beats are counted where their kinds differ.
+    kinds = list(zip(beats.elements, beats.steps, strict=True))
+    parts = spec.parts > 1 and kinds[-1] != kinds[-2]
+    for end, counted in ((spec.part_beats, parts or kinds[0] != kinds[-1]), (spec.parts, parts)):
+        terms.ff += index_bits(end) if counted else 0
+        counter(terms, end if counted else 1, family)
     terms.ff += index_bits(beats.phases)
-    terms.luts["count"] += 2 * index_bits(beats.phases)
+    adder(terms, index_bits(beats.phases), family, feature="phase")
     bits = beats.step * spec.lane_bits
     most = max(at for at, _, _ in beats.events)
     padded = spec.vector_beats * spec.o_lanes - spec.o_length
     if beats.phases > 1 and beats.collects:
         terms.ff += (beats.phases - 1) * bits
+        terms.luts["places"] += beats.phases - 1
         terms.luts["padding"] += padded * spec.lane_bits
     elif beats.phases > 1:
         terms.ff += most * bits
@@ -205,27 +225,48 @@ def buffer(spec: FifoSpec, family: str) -> Terms:
 def join(spec: JoinSpec, family: str) -> Terms:
     """`gateware.join`: an adder for each input but the first, and for each digit of a factor beyond one."""
     terms = credited(spec.o_bits, spec.fifo_depth, family)
-    terms.ff += 1 + spec.o_bits
     places = spec.lanes * spec.streams
-    for _ in range(spec.inputs - 1):
-        adder(terms, spec.o_lane_bits, family, places)
-    for factor, form, bits in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True):
-        step = abs(factor * (form.step if form else 1))
-        if step & (step - 1):
-            adder(terms, bits + 2, family, places)
+    low = high = 0
+    steps, bits, more = [], [], spec.inputs - 2
+    for factor, given, size in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True):
+        form = given or Format(bits=size, offset=-(1 << (size - 1)))
+        ends = [factor * form.offset, factor * (form.offset + form.step * (form.codes - 1))]
+        low, high = low + min(ends), high + max(ends)
+        steps.append(abs(factor * form.step) or 1)
+        bits.append(signed_bits(min(ends), max(ends)))
+        more += steps[-1] & (steps[-1] - 1) > 0
+        if given and not _bare(form, factor):
+            adder(terms, bits[-1], family, places)
+    # Of two numbers Yosys sees which bits are constant or copies of the sign, of more it does not.
+    if spec.inputs > 2:
+        useful = max(bits) + index_bits(spec.inputs)
+    else:
+        useful = signed_bits(low, high) - min(map(_zeros, steps))
+    terms.ff += 1 + useful * places
+    adder(terms, useful, family, places)
+    terms.luts["add more"] += places * useful * more
     terms.luts["inputs"] += spec.inputs
     terms.luts["fixed"] += 1
     return terms
 
 
+def _bare(form: Format, factor: int) -> bool:
+    """Whether a code becomes a number without an adder, see `gateware.values.number`."""
+    offset, step, top = factor * form.offset, factor * form.step, form.codes - 1
+    if step < 0:
+        offset, step = offset + step * top, -step
+    shift = _zeros(step) if step else 0
+    return step >> shift == 1 and offset >> shift in (0, -(1 << (form.bits - 1)))
+
+
 def pool(spec: PoolSpec, family: str) -> Terms:
     """`gateware.pool`: partial results, what combines elements, and counters of rows, columns and words."""
-    terms = credited(spec.o_bits, spec.fifo_depth, family)
     elements_of_window = prod(spec.kernel) * spec.shape[3] * spec.taps
     places = spec.lanes * spec.streams
     bits = spec.o_lane_bits
     if spec.kind == "sum" and spec.format is not None:
         bits = (elements_of_window * ((1 << spec.i_lane_bits) - 1)).bit_length()
+    terms = credited(places * _result_bits(spec, bits), spec.fifo_depth, family)
     if elements_of_window > spec.taps:
         if spec.partial_words == 1:
             terms.ff += places * bits
@@ -237,15 +278,19 @@ def pool(spec: PoolSpec, family: str) -> Terms:
                 terms.luts["select"] += places * bits
         terms.ff += index_bits(spec.partial_words)
         counter(terms, spec.partial_words, family)
-    for end in spec.shape[2:]:
-        terms.ff += index_bits(end)
-        counter(terms, end, family)
-    for axis in (0, 1):
+        if spec.shape[2] > 1:
+            adder(terms, index_bits(spec.partial_words), family)
+    # What windows of one pixel need not tell apart is not counted.
+    whole = spec.kernel == (1, 1) and spec.stride == (1, 1)
+    ends = [spec.shape[3], spec.shape[2] if not whole or spec.least is not None else 1]
+    for axis in (0, 1) if not whole else ():
         count, stride = spec.positions[axis], spec.stride[axis]
         tail = spec.shape[axis] - (count - 1) * stride
-        for end in (count, max(tail, stride if count > 1 else 0)):
-            terms.ff += index_bits(end)
-            counter(terms, end, family)
+        # Which row of windows it is decides about the rows that are left over, which column also where a row ends.
+        ends += [count if axis or tail != stride else 1, max(tail, stride if count > 1 else 0)]
+    for end in ends:
+        terms.ff += index_bits(end)
+        counter(terms, end, family)
     merges = places * (spec.taps - (elements_of_window == spec.taps))
     if spec.kind == "sum":
         adder(terms, bits, family, merges)
@@ -256,7 +301,7 @@ def pool(spec: PoolSpec, family: str) -> Terms:
     elif spec.i_lane_bits == 1 and spec.format is not None:
         terms.luts["gate"] += places * -(-(spec.taps + 1) // 3)
     else:
-        adder(terms, bits, family, merges, "compare")
+        compare(terms, bits, family, merges)
         terms.luts["choose"] += merges * bits
     if spec.least is not None:
         terms.luts["gate"] += places * spec.i_lane_bits * (spec.taps + 1)
@@ -264,17 +309,34 @@ def pool(spec: PoolSpec, family: str) -> Terms:
     return terms
 
 
+def _result_bits(spec: PoolSpec, bits: int) -> int:
+    """Bits of a result that are not constant: see `gateware.values.number`."""
+    form = spec.format
+    if spec.kind == "max" or form is None:
+        return spec.o_lane_bits
+    shift = _zeros(form.step)
+    base = form.offset * prod(spec.kernel) * spec.shape[3] * spec.taps >> shift
+    if abs(form.step) >> shift == 1 and base in (0, -(1 << (bits - 1))):
+        return bits
+    return spec.o_lane_bits - shift
+
+
 def threshold(spec: ThresholdSpec, family: str) -> Terms:
     """`gateware.threshold`: comparators of an element with T thresholds, and an encoder."""
     low = -(1 << (spec.i_lane_bits - 1)) if spec.signed else 0
     clipped = np.clip(spec.thresholds, low, low + (1 << spec.i_lane_bits))
-    terms, constant = _channels(spec, family, [clipped[:, t] for t in range(clipped.shape[1])])
+    terms = _channels(spec, family, [clipped[:, t] for t in range(clipped.shape[1])])
     count = spec.thresholds.shape[1]
     places = spec.lanes * spec.streams * count
     bits = spec.i_lane_bits
-    fixed = int(places * constant)
-    adder(terms, bits - 1, family, fixed, "compare constant")
-    adder(terms, bits + 1, family, places - fixed, "compare")
+    for lane in range(spec.lanes):
+        for t in range(count):
+            column = {int(value) for value in clipped[lane :: spec.lanes, t]}
+            if len(column) > 1:
+                compare(terms, bits, family, spec.streams)
+            else:
+                (limit,) = column or {low}
+                compare_constant(terms, bits, limit - low, family, spec.streams)
     terms.luts["encode"] += places - spec.lanes * spec.streams
     return terms
 
@@ -284,10 +346,20 @@ def affine(spec: AffineSpec, family: str) -> Terms:
     step = spec.format.step if spec.format else 1
     base = spec.format.offset if spec.format else 0
     scale, offset = spec.scale * step, spec.scale * base + spec.offset
-    terms, _ = _channels(spec, family, [scale, offset])
+    terms = _channels(spec, family, [scale, offset])
     for lane in range(spec.lanes):
         scales = {int(s) for s in scale[lane :: spec.lanes]} or {0}
-        adder(terms, spec.o_lane_bits, family, spec.streams)
+        offsets = {int(s) for s in offset[lane :: spec.lanes]} or {0}
+        bits = spec.o_lane_bits
+        if len(scales) > 1 and family == "xilinx":
+            # The multiplier adds, and has registers before and behind it.
+            terms.ff -= spec.streams * (spec.i_lane_bits + spec.o_lane_bits)
+            bits = 0
+        elif len(scales) == len(offsets) == 1:
+            # A constant is added above its lowest zeros.
+            (value,) = offsets
+            bits = max(0, spec.i_lane_bits + 1 - _zeros(value)) if value else 0
+        adder(terms, bits, family, spec.streams)
         if len(scales) > 1:
             size = max(abs(s) for s in scales).bit_length() + 1
             _multiply(terms, spec.i_lane_bits, size, family, spec.streams)
@@ -303,29 +375,24 @@ def _multiply(terms: Terms, a: int, b: int, family: str, count: int) -> None:
         terms.luts["multiply"] += a * b * count
 
 
-def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> tuple[Terms, float]:
-    """What blocks with constants for each channel share; and which part of the constants never changes."""
-    from ..blocks.arithmetic import signed_bits
-
+def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:
+    """What blocks with constants for each channel share."""
     terms = credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += 2 + spec.i_bits + spec.o_bits
     bits: dict[tuple[int, ...], None] = {}
-    same = total = 0
     for lane in range(spec.lanes):
         for values in constants:
             column = [int(value) for value in values[lane :: spec.lanes]] or [int(values[0])]
             column += column[-1:] * (spec.vector_beats - len(column))
-            total += 1
-            same += len(set(column)) == 1
             for at in range(signed_bits(min(column), max(column))):
                 bit = tuple(value >> at & 1 for value in column)
                 if len(set(bit)) > 1:
                     bits[bit] = None
     if bits:
         words = [sum(bit << at for at, bit in enumerate(beat)) for beat in zip(*bits, strict=True)]
-        terms += rom(words, len(bits), family)
+        terms += rom(lambda: words, len(words), len(bits), family)
     terms.luts["fixed"] += 1
-    return terms, same / total
+    return terms
 
 
 def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:
@@ -336,7 +403,7 @@ def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:
     merges = spec.lanes - (beats == 1)
     if beats > 1:
         terms.ff += spec.streams * spec.lane_bits
-    adder(terms, spec.lane_bits, family, merges * spec.streams, "compare")
+    compare(terms, spec.lane_bits, family, merges * spec.streams)
     terms.luts["choose"] += spec.streams * (spec.lanes - 1) * (spec.lane_bits + index_bits(spec.lanes))
     terms.luts["choose"] += spec.streams * index
     padded = beats * spec.lanes - spec.classes

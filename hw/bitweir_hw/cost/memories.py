@@ -1,86 +1,193 @@
-"""Memories: block RAM exactly as Yosys divides it, LUT RAM cells, ROMs in LUTs."""
+"""Memories: block RAM exactly as Yosys divides it, LUT RAM cells, ROMs in LUTs.
+
+What Yosys makes of a memory was looked up in the netlists of some 40 of them for each family.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..blocks.arithmetic import ceil_div
 from ..blocks.memories import is_block
 from .terms import Terms, counter, index_bits
 
-__all__ = ["LUT_RAM", "block_rams", "lut_ram", "ram", "rom"]
-
-#: Words and bits of a cell of LUT RAM with a port to write and one to read.
-LUT_RAM = {"ecp5": (16, 4), "gowin": (16, 4), "xilinx": (32, 6)}
+__all__ = ["block_rams", "different_columns", "lut_ram", "ram", "rom"]
 
 _EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-_SHAPES = {
-    "ecp5": _EIGHTEEN,
-    "gowin": _EIGHTEEN,
-    "xilinx": _EIGHTEEN,
-    "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
+_THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
+_FOUR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
+#: By family, kinds of block RAM: what Yosys thinks that one costs, its shapes, and bits that are written together.
+_BLOCKS = {
+    "ecp5": ((1, _EIGHTEEN, 9),),
+    "gowin": ((1, _EIGHTEEN, 9),),
+    "ice40": ((1, _FOUR, 1),),
+    # Two small ones cost one more than a large one.
+    "xilinx": ((129, _EIGHTEEN, 9), (257, _THIRTY_SIX, 9)),
 }
+#: Words and bits of a cell of LUT RAM with a port to write and one to read.
+_LUT_RAM = {"ecp5": ((16, 4),), "gowin": ((16, 4),), "xilinx": ((32, 6), (64, 3))}
+#: Without a word about its style, a memory of more cells of LUT RAM than so many for each block RAM becomes these.
+_CELLS_OF_BLOCK = 24
+#: Bits of a ROM up to which it is worth the time to look for those that are the same in all words, which Yosys
+#: leaves out. Those of presets are, often, those of weights are not.
+_LOOKED_AT = 1 << 18
 
 
-def block_rams(depth: int, width: int, family: str, *, writable: bool) -> int:
-    """Block RAMs of a memory with one port to read, and perhaps one to write."""
-    return min(ceil_div(width, w) * ceil_div(depth, d) for d, w in _SHAPES[family])
+def block_rams(depth: int, width: int, family: str, *, writable: bool) -> tuple[int, int]:
+    """Block RAMs of a memory with one port to read, and perhaps one to write; and how many banks it falls into.
+
+    Banks share block RAMs, side by side in their words: all bits of one that is only read, what is written
+    together of others. Of equals, Yosys takes the one with the fewest banks, as these need multiplexers.
+    """
+    found = []
+    for cost, shapes, together in _BLOCKS[family]:
+        for words, bits in shapes:
+            banks = ceil_div(depth, words)
+            unit = min(together, bits) if writable and banks > 1 else 1
+            count = ceil_div(banks * ceil_div(width, unit) * unit, bits)
+            if writable:
+                count = max(count, ceil_div(width, bits))
+            found.append((count * cost, banks, count))
+    _, banks, count = min(found)
+    return count, banks
 
 
 def _block(depth: int, width: int, family: str, *, writable: bool) -> Terms:
-    return Terms(bram=block_rams(depth, width, family, writable=writable))
+    """Block RAM; with several banks, registers for the number of the bank, and multiplexers."""
+    count, banks = block_rams(depth, width, family, writable=writable)
+    return Terms(
+        bram=count, ff=index_bits(banks), luts=Counter({"bank": (banks - 1) * width} if banks > 1 else {})
+    )  # fmt: skip
 
 
 def ram(depth: int, width: int, family: str, *, block: bool) -> Terms:
     """A memory that is read in one cycle for the next: block RAM, or LUT RAM and a register."""
-    if block or family == "ice40":
+    if block or _becomes_block(depth, width, family):
         return _block(depth, width, family, writable=True)
     terms = lut_ram(depth, width, family)
     terms.ff += width
     return terms
 
 
+def _becomes_block(depth: int, width: int, family: str) -> bool:
+    """Whether Yosys takes block RAM by itself."""
+    if family == "ice40":
+        # Instead of registers that cost more.
+        return (width << index_bits(depth)) > 64 * block_rams(depth, width, family, writable=True)[0]
+    count = lut_ram(depth, width, family).lutram
+    return family == "ecp5" and count > _CELLS_OF_BLOCK * block_rams(depth, width, family, writable=True)[0]
+
+
+def _registers(depth: int, width: int, family: str) -> bool:
+    """Whether so few bits become registers."""
+    bits = depth * width
+    if family == "ecp5":
+        return bits < 8
+    if family == "xilinx":
+        return bits <= 4 or (depth == 2 and bits <= 6)
+    return family == "ice40" or (depth == 2 and bits <= 4)
+
+
 def lut_ram(depth: int, width: int, family: str) -> Terms:
-    """A memory that is read in the same cycle: LUT RAM, or registers where a family has none."""
-    if family not in LUT_RAM:
-        return Terms(ff=depth * width, luts=Counter(select=depth * width, decode=depth))
-    words, bits = LUT_RAM[family]
+    """A memory that is read in the same cycle: LUT RAM, or registers where a family has none, or for a few bits."""
+    if _registers(depth, width, family):
+        return Terms(ff=depth * width, luts=Counter({"read": (depth - 1) * width, "write": depth}))
+    shapes = _LUT_RAM[family]
+    words, bits = shapes[0] if depth <= shapes[0][0] else shapes[-1]
     banks = ceil_div(depth, words)
     terms = Terms(lutram=banks * ceil_div(width, bits))
     if banks > 1:
-        terms.luts.update(select=(banks - 1) * width, decode=banks)
+        terms.luts.update({"bank": (banks - 1) * width, "write": banks})
     return terms
 
 
-def rom(words: Sequence[int], width: int, family: str) -> Terms:
+def rom(
+    words: Callable[[], Sequence[int]],
+    depth: int,
+    width: int,
+    family: str,
+    *,
+    style: str = "auto",
+    registers: int = 0,
+) -> Terms:
     """Words that come in a fixed order, see `gateware.rom`: a counter, and block RAM or LUTs.
 
     In LUTs, a bit of all words is a function of the address, and a register. What is the same in all words takes
     neither; bits that are alike in each word share both.
+
+    Parameters
+    ----------
+    words : callable
+        Gives the words, if they matter.
+    style : str
+        One of `blocks.memories.STYLES`.
+    registers : int
+        How many stand behind each other at the output, beside that of the memory itself.
     """
-    depth = len(words)
     if depth == 1:
         return Terms()
     at = index_bits(depth)
     terms = Terms(ff=at)
     counter(terms, depth, family)
-    if is_block(depth, width):
+    if is_block(depth, width, style):
+        if depth * width <= _LOOKED_AT:
+            width = int(_changing(words(), width).sum())
         terms += _block(depth, width, family, writable=False)
+        terms.ff += registers * width
         return terms
-    columns = distinct_columns(words, width)
-    terms.ff += columns
-    limit = 6 if family == "xilinx" else 4
-    if at <= 1:
-        return terms
-    if at <= limit:
-        terms.luts["rom"] += columns
+    columns = different_columns(words(), width)
+    terms.ff += (1 + registers) * len(columns)
+    inputs = 6 if family == "xilinx" else 4
+    if at <= 2:
+        # Wires of the address, and what the reset of a register does for nothing.
+        terms.luts["tiny rom"] += len(columns) if at > 1 else 0
+    elif at <= inputs:
+        terms.luts["rom"] += len(columns)
     else:
-        terms.luts["deep rom"] += columns * ceil_div(depth, 1 << limit)
+        terms.luts["deep rom"] += _deep_rom(columns, depth, family)
     return terms
 
 
-def distinct_columns(words: Sequence[int], width: int) -> int:
-    """How many different bits words have that are not the same in all of them."""
-    columns = {tuple(word >> at & 1 for word in words) for at in range(width)}
-    return sum(len(set(column)) > 1 for column in columns)
+def _deep_rom(columns: NDArray[np.uint8], depth: int, family: str) -> int:
+    """LUTs of functions of an address that is too long for one; each is a row of bytes of eight values.
+
+    Either a LUT for each 16 or 64 values, and multiplexers: one for each LUT but the first, or for each third one
+    where LUTs have six inputs; a last part of few values melts into its multiplexer. Or, which pays for hundreds of
+    functions, functions of eight values that all share, of which there are 256, and a LUT for each 1.5 of them.
+    """
+    count = len(columns)
+    if family == "xilinx":
+        parts = ceil_div(depth, 64)
+        return count * (parts + ceil_div(parts - 1, 3))
+    parts, rest = ceil_div(depth, 16), (depth - 1) % 16 + 1
+    apart = count * (2 * parts - 1 - (rest <= 4) - (rest == 1))
+    eights = ceil_div(depth, 8)
+    shared = len(np.unique(columns))
+    # The last eight, where it has few values, costs less.
+    spared = {1: 0.5, 2: 0.45, 3: 0.45, 4: 0.25}.get(depth % 8, 0.0)
+    return min(apart, round(shared + count * (eights / 2 - spared)))
+
+
+def _bits(words: Sequence[int], width: int) -> NDArray[np.uint8]:
+    """The bits of words, (words, bits)."""
+    size = ceil_div(width, 8)
+    packed = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8).reshape(-1, size)
+    return np.unpackbits(packed, axis=1, count=width, bitorder="little")
+
+
+def _changing(words: Sequence[int], width: int) -> NDArray[np.bool_]:
+    """Which bits are not the same in all words."""
+    bits = _bits(words, width)
+    changing: NDArray[np.bool_] = (bits != bits[0]).any(axis=0)
+    return changing
+
+
+def different_columns(words: Sequence[int], width: int) -> NDArray[np.uint8]:
+    """The different bits that words have and that are not the same in all of them, (bits, bytes of eight words)."""
+    columns = np.packbits(_bits(words, width)[:, _changing(words, width)], axis=0).T
+    found: NDArray[np.uint8] = np.unique(columns, axis=0)
+    return found

@@ -12,7 +12,7 @@ from ..pipeline import Pipeline
 from .kinds import COSTS
 from .terms import Cost, Terms
 
-__all__ = ["coefficients", "cost_of", "error_bands", "estimate", "estimate_pipeline", "group_of"]
+__all__ = ["coefficients", "cost_of", "error_bands", "estimate", "estimate_pipeline", "group_of", "network_errors"]
 
 #: LUTs of a feature that no measurement has weighed.
 DEFAULT = 1.0
@@ -52,7 +52,9 @@ def estimate(block: BlockSpec, family: str) -> Cost:
     family : str
         ``"ecp5"``, ``"ice40"``, ``"gowin"`` or ``"xilinx"``.
     """
-    weights = coefficients().get("coefficients", {}).get(family, {}).get(group_of(block), {})
+    fitted = coefficients()["coefficients"][family]
+    # A style of another family is built of the same operators as the portable one.
+    weights = fitted.get(group_of(block), fitted.get("MatVecSpec fused", {}))
     return cost_of(COSTS[type(block)](block, family), weights, family)
 
 
@@ -62,7 +64,17 @@ def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost],
     return blocks, sum(blocks.values(), Cost())
 
 
-def error_bands(family: str) -> dict[str, Any]:
-    """How far estimates were off in the sweep of the benchmark, by group and resource, in per cent."""
-    result: dict[str, Any] = coefficients().get("errors", {}).get(family, {})
+def error_bands(family: str, block: BlockSpec) -> dict[str, list[float]]:
+    """How far estimates of such blocks were off in the benchmark's sweep: median, 95 % and worst, in per cent.
+
+    By resource; each error is that of coefficients fitted without the block. Empty for a style of popcount that
+    is not for the family.
+    """
+    result: dict[str, list[float]] = coefficients()["errors"][family].get(group_of(block), {})
+    return result
+
+
+def network_errors(family: str) -> dict[str, list[float]]:
+    """How far totals of whole networks were off, which no coefficient has seen: median and worst, in per cent."""
+    result: dict[str, list[float]] = coefficients()["networks"][family]
     return result

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-__all__ = ["CARRY_FROM", "Cost", "Terms", "adder", "chain_cells", "counter", "index_bits"]
+__all__ = [
+    "CARRY_FROM",
+    "Cost",
+    "Terms",
+    "adder",
+    "chain_cells",
+    "compare",
+    "compare_constant",
+    "counter",
+    "index_bits",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +96,11 @@ class Terms:
 CARRY_FROM = {"ecp5": 5, "ice40": 3, "gowin": 3, "xilinx": 3}
 
 
-def chain_cells(positions: int, family: str) -> int:
-    """Carry cells of a chain of so many positions."""
-    per_cell = {"ecp5": 2, "xilinx": 4}.get(family, 1)
-    return -(-positions // per_cell)
+def chain_cells(bits: int, family: str) -> int:
+    """Carry cells of an adder whose sum has so many bits, on iCE40 without one behind the highest."""
+    if bits < CARRY_FROM[family]:
+        return 0
+    return {"ecp5": -(-bits // 2), "xilinx": -(-bits // 4), "ice40": bits - 1, "gowin": bits}[family]
 
 
 def index_bits(count: int) -> int:
@@ -100,8 +111,8 @@ def index_bits(count: int) -> int:
 def counter(terms: Terms, end: int, family: str) -> None:
     """Add the logic of a counter from 0 to ``end - 1`` and round; its register is counted elsewhere."""
     bits = index_bits(end)
-    if bits >= CARRY_FROM[family]:
-        terms.carry += chain_cells(bits, family)
+    # Adding one needs no carry cell in the lowest position of iCE40.
+    terms.carry += max(0, chain_cells(bits, family) - (family == "ice40"))
     terms.luts["count"] += bits
     if end & (end - 1):
         terms.luts["wrap"] += bits
@@ -109,6 +120,22 @@ def counter(terms: Terms, end: int, family: str) -> None:
 
 def adder(terms: Terms, bits: int, family: str, count: int = 1, feature: str = "add") -> None:
     """Add the logic of so many adders."""
-    if bits >= CARRY_FROM[family]:
-        terms.carry += count * chain_cells(bits, family)
+    terms.carry += count * chain_cells(bits, family)
     terms.luts[feature] += count * bits
+
+
+def compare(terms: Terms, bits: int, family: str, count: int = 1) -> None:
+    """Add so many comparisons of two numbers."""
+    if bits >= CARRY_FROM[family]:
+        # On Xilinx, LUTs look at two bits for each carry position.
+        terms.carry += count * {"xilinx": bits // 7, "ice40": bits}.get(family, chain_cells(bits, family))
+    terms.luts["compare"] += count * bits
+
+
+def compare_constant(terms: Terms, bits: int, limit: int, family: str, count: int = 1) -> None:
+    """Add so many comparisons of a number, from 0 on, with a constant."""
+    if limit <= 0 or limit >> bits:
+        return
+    if bits > CARRY_FROM[family]:
+        terms.carry += count * {"ecp5": (bits - 1) // 2, "ice40": bits - 2, "gowin": bits - 1}.get(family, 0)
+    terms.luts["compare constant"] += count * bits

@@ -29,6 +29,7 @@ class MatVec(wiring.Component):
     |-------------------|------------------------------------------------------------------------|
     | cycles a vector   | ``fold`` = ``neuron_folds * synapse_folds`` = ceil(M/P) * ceil(K/S)    |
     | latency           | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output   |
+    | registers         | one behind the memories, where one of them is block RAM                |
     | weight memory     | ``G * fold`` words of P*S times the planes of a weight                 |
     | preset memory     | ``classes * G * neuron_folds`` words of P accumulators                 |
     | input buffer      | ``buffer_words`` words of S*B*V bits                                   |
@@ -65,7 +66,8 @@ class MatVec(wiring.Component):
         group = Signal(range(spec.neuron_folds))
         issue, first, last = Signal(), Signal(), Signal()
         first_group, last_group = Signal(), Signal()
-        arrived = self._buffer(m, elements.x, issue, last, first_group, last_group)
+        x = Signal(spec.i_bits)
+        arrived = self._buffer(m, x, issue, last, first_group, last_group)
         m.d.comb += [
             first.eq(word == 0),
             last.eq(word == spec.synapse_folds - 1),
@@ -80,22 +82,26 @@ class MatVec(wiring.Component):
             with m.If(last):
                 m.d.sync += group.eq(following(group, spec.neuron_folds))
 
-        m.submodules.weights = weights = Rom(words=spec.weight_words(), width=spec.weight_width)
-        m.d.comb += [weights.step.eq(issue), elements.w.eq(weights.data)]
+        m.submodules.weights = weights = Rom(words=spec.weight_words(), width=spec.weight_width, style=spec.memory)
+        m.d.comb += weights.step.eq(issue)
+        # A block RAM answers late in its cycle: nothing but a register may follow.
+        behind = m.d.sync if spec.memory_stage else m.d.comb
+        behind += [elements.x.eq(x), elements.w.eq(weights.data)]
 
         # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group)]
-        for stage in range(1 + spec.dot.stages(spec.popcount)):
+        for stage in range(1 + spec.memory_stage + spec.dot.stages(spec.popcount)):
             marks.append(Signal(4, name=f"marks_{stage}"))
             m.d.sync += marks[-1].eq(marks[-2])
         valid, first, last, last_group = marks[-1]
         m.submodules.presets = presets = self._presets()
+        # As many cycles ahead as the memory takes to answer.
+        behind += elements.preset.eq(presets.data)
+        ahead = marks[-2 - spec.memory_stage]
         m.d.comb += [
-            # One cycle ahead: the memory answers in the next.
-            presets.step.eq(marks[-2][0] & marks[-2][1]),
+            presets.step.eq(ahead[0] & ahead[1]),
             elements.valid.eq(valid),
             elements.first.eq(first),
-            elements.preset.eq(presets.data),
         ]
 
         done, ends = Signal(), Signal()

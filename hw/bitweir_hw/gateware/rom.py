@@ -25,6 +25,8 @@ class Rom(wiring.Component):
     words : list of int
     width : int
         Bits of a word.
+    style : str
+        One of `blocks.memories.STYLES`.
 
     Members
     -------
@@ -36,8 +38,8 @@ class Rom(wiring.Component):
     step: Signal
     data: Signal
 
-    def __init__(self, *, words: list[int], width: int) -> None:
-        self.words, self.width = words, width
+    def __init__(self, *, words: list[int], width: int, style: str = "auto") -> None:
+        self.words, self.width, self.style = words, width, style
         super().__init__({"step": In(1), "data": Out(width)})
 
     def elaborate(self, platform: object) -> Module:
@@ -47,7 +49,7 @@ class Rom(wiring.Component):
             m.d.comb += self.data.eq(self.words[0])
             return m
         # "distributed" would be an error: no family has a LUT RAM that is read-only.
-        style = "block" if is_block(depth, self.width) else "logic"
+        style = "block" if is_block(depth, self.width, self.style) else "logic"
         m.submodules.memory = store = memory.Memory(
             shape=self.width, depth=depth, init=self.words, attrs={"rom_style": style}
         )

@@ -54,7 +54,7 @@ class WidthConverter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        spec, beats = self.spec, _Beats(self.spec)
+        spec, beats = self.spec, Beats(self.spec)
         take = Signal()
         m.d.comb += take.eq(self.i.valid & self.i.ready)
         pick = self._kinds(m, take)
@@ -109,7 +109,7 @@ class WidthConverter(wiring.Component):
 
         return pick
 
-    def _collect(self, m: Module, beats: _Beats, take: Signal, phase: Signal, fresh: Value, pick: _Pick) -> Value:
+    def _collect(self, m: Module, beats: Beats, take: Signal, phase: Signal, fresh: Value, pick: _Pick) -> Value:
         """Keep each beat at its place until the last one of its output beat is there."""
         bits = beats.step * self.spec.lane_bits
         rest = []
@@ -129,7 +129,7 @@ class WidthConverter(wiring.Component):
             parts.append(pick([usual] * beats.last + [behind], choice.__getitem__))
         return Cat(*parts)
 
-    def _shift(self, m: Module, beats: _Beats, take: Signal, phase: Signal, fresh: Value, count: Signal) -> Value:
+    def _shift(self, m: Module, beats: Beats, take: Signal, phase: Signal, fresh: Value, count: Signal) -> Value:
         """Put each beat behind the rest: complete output beats, from the lowest bits on."""
         spec = self.spec
         bits = beats.step * spec.lane_bits
@@ -145,7 +145,7 @@ class WidthConverter(wiring.Component):
                     m.d.sync += rest.eq(joined[number * spec.o_bits :])
         return joined
 
-    def _queue(self, m: Module, beats: _Beats, word: Signal, put: Value, phase: Signal) -> None:
+    def _queue(self, m: Module, beats: Beats, word: Signal, put: Value, phase: Signal) -> None:
         """Let output beats wait that come one by one."""
         # A third one only comes where a beat that starts an output beat completes it, too.
         depth = 3 if any(at == 0 and count for at, _, count in beats.events) else 2
@@ -208,7 +208,7 @@ def _at_least(number: Signal, limit: int) -> Value:
     return reached
 
 
-class _Beats:
+class Beats:
     """What the input beats of an output vector do, by their kind.
 
     Kinds are: any beat, the last one of an input vector, the last one of all; those that there are.

@@ -1,0 +1,207 @@
+"""The clock that a router may reach, estimated from the longest path of each block.
+
+A path starts at a register or a block RAM, and is a number of *hops*: adders, with as many positions as their carry
+chain has, since timing analysis sees a chain from end to end; and LUTs. Each costs its own delay and a wire. The
+delays are those that nextpnr tells of the paths that it found longest in whole accelerators, on ECP5 of speed grade
+6 and on iCE40 HX; see `fmax_error`. What was not routed has no estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, log2
+from typing import Any
+
+from ..blocks import (
+    AffineSpec,
+    ArgmaxSpec,
+    BlockSpec,
+    FifoSpec,
+    ForkSpec,
+    JoinSpec,
+    MatVecSpec,
+    PoolSpec,
+    ThresholdSpec,
+    VoteSpec,
+    WidthSpec,
+    WindowSpec,
+)
+from ..blocks.memories import is_block
+from ..gateware.pe_ecp5 import CHAIN, CHAIN_UNREGISTERED
+from ..gateware.popcount import CHAIN as FUSED_CHAIN
+from ..gateware.width import Beats
+from ..pipeline import Pipeline
+from .terms import index_bits
+
+__all__ = ["FMAX_FAMILIES", "PATHS", "fmax", "fmax_error", "longest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delays:
+    """Nanoseconds.
+
+    Parameters
+    ----------
+    register, block : float
+        From the clock to the output of a flip-flop and of a block RAM, and the set-up time where a path ends.
+    adder, position : float
+        A wire and the way into and out of a carry chain; each position of it.
+    lut : float
+        A wire and a LUT.
+    multiplier : float
+        A wire and a multiplier.
+    """
+
+    register: float
+    block: float
+    adder: float
+    position: float
+    lut: float
+    multiplier: float
+
+
+DELAYS = {
+    "ecp5": Delays(register=0.5, block=5.6, adder=2.45, position=0.03, lut=1.5, multiplier=5.5),
+    "ice40": Delays(register=0.9, block=2.5, adder=1.75, position=0.13, lut=1.45, multiplier=12.0),
+}
+
+#: What was routed, and so has an estimate.
+FMAX_FAMILIES = tuple(DELAYS)
+#: By family, the worst error against the routed accelerators.
+_ERROR = {"ecp5": 0.25, "ice40": 0.25}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """What a clock cycle must suffice for.
+
+    Parameters
+    ----------
+    block : bool
+        Whether it starts at a block RAM.
+    adders : tuple of int
+        Positions of the carry chain of each adder or comparison.
+    luts, multipliers : int
+    """
+
+    block: bool = False
+    adders: tuple[int, ...] = ()
+    luts: int = 0
+    multipliers: int = 0
+
+    def delay(self, family: str) -> float:
+        """Nanoseconds."""
+        times = DELAYS[family]
+        return (
+            (times.block if self.block else times.register)
+            + sum(times.adder + times.position * bits for bits in self.adders)
+            + times.lut * self.luts
+            + times.multiplier * self.multipliers
+        )
+
+
+def fmax(pipeline: Pipeline, family: str) -> float | None:
+    """MHz that a router may reach, an estimate within about `fmax_error`; None where no router was at hand."""
+    if family not in FMAX_FAMILIES:
+        return None
+    return 1e3 / max(path.delay(family) for block in pipeline.blocks for path in longest(block))
+
+
+def fmax_error(family: str) -> float:
+    """The worst share by which `fmax` was off against routed accelerators of a family."""
+    return _ERROR[family]
+
+
+def longest(block: BlockSpec) -> list[Path]:
+    """Paths of a block that may be its longest, and that of its flow control."""
+    return [*PATHS[type(block)](block), Path(adders=(8,), luts=3)]
+
+
+def _matvec(spec: MatVecSpec) -> list[Path]:
+    """Adder levels between registers, behind the weights or before the accumulator."""
+    style, each = spec.popcount.style, spec.popcount.levels_per_stage
+    levels = spec.dot.plan(spec.popcount).levels
+    stages = spec.dot.stages(spec.popcount)
+    gates = style != "ecp5"
+    width = spec.acc_bits
+    positions = {"ecp5": CHAIN if each else CHAIN_UNREGISTERED, "tree": width}.get(style, FUSED_CHAIN)
+    # No chain is longer than all adders of its level.
+    positions = min(positions, width * spec.pe * spec.streams)
+    last = levels - stages * each
+    # Behind a block RAM there is a wire to a register.
+    memory = Path(block=spec.memory_stage > 0, luts=1)
+    if not stages:
+        # Only the first chain is passed from end to end.
+        later = (min(positions, CHAIN),) * (levels - 1)
+        return [memory, Path(adders=(*(positions,)[:levels], *later, width), luts=gates)]
+    return [
+        memory,
+        Path(adders=(positions,) * each, luts=gates),
+        Path(adders=(positions,) * last + (width,), luts=gates),
+    ]
+
+
+def _window(spec: WindowSpec) -> list[Path]:
+    """The next address: a subtraction, and the depth added where it went round."""
+    at = index_bits(spec.words)
+    return [Path(adders=(at, at), luts=1), Path(block=is_block(spec.words, spec.i_bits), luts=1)]
+
+
+def _width(spec: WidthSpec) -> list[Path]:
+    """The shifter, where there is one."""
+    beats = Beats(spec)
+    shifts = 0 if beats.collects else index_bits(beats.phases)
+    return [Path(luts=3 + shifts)]
+
+
+def _passing(spec: ForkSpec | FifoSpec) -> list[Path]:
+    return [Path(block=any(memory.block for memory in spec.memories()), luts=2)]
+
+
+def _join(spec: JoinSpec) -> list[Path]:
+    """A tree of adders, two deep where numbers need one of their own."""
+    return [Path(adders=(spec.o_lane_bits,) * (ceil(log2(spec.inputs)) + 1), luts=1)]
+
+
+def _pool(spec: PoolSpec) -> list[Path]:
+    """A tree over the taps, then the partial result."""
+    depth = ceil(log2(spec.taps + 1))
+    start = spec.memories()[0].block
+    if spec.kind == "max" and spec.i_lane_bits == 1:
+        return [Path(block=start, luts=2 + depth)]
+    return [Path(block=start, adders=(spec.o_lane_bits,) * depth, luts=1 + depth)]
+
+
+def _threshold(spec: ThresholdSpec) -> list[Path]:
+    """A comparison, and the multiplexers of the encoder."""
+    start = spec.memories()[0].block
+    return [Path(block=start, adders=(spec.i_lane_bits,), luts=spec.o_lane_bits - 1)]
+
+
+def _affine(spec: AffineSpec) -> list[Path]:
+    """A multiplication and an addition."""
+    scaled = len(set(spec.scale.tolist())) > 1
+    return [Path(block=spec.memories()[0].block, adders=(spec.o_lane_bits,), multipliers=scaled)]
+
+
+def _scores(spec: ArgmaxSpec | VoteSpec) -> list[Path]:
+    """A tree of comparisons and multiplexers, and one with the leader so far."""
+    depth = ceil(log2(spec.lanes)) + 1
+    return [Path(adders=(spec.lane_bits,) * depth, luts=2 * depth + isinstance(spec, VoteSpec))]
+
+
+#: The paths of each kind of block.
+PATHS: dict[type, Callable[[Any], list[Path]]] = {
+    MatVecSpec: _matvec,
+    WindowSpec: _window,
+    WidthSpec: _width,
+    ForkSpec: _passing,
+    FifoSpec: _passing,
+    JoinSpec: _join,
+    PoolSpec: _pool,
+    ThresholdSpec: _threshold,
+    AffineSpec: _affine,
+    VoteSpec: _scores,
+    ArgmaxSpec: _scores,
+}

@@ -1,0 +1,157 @@
+"""The cost model: a formula for each kind of block, and estimates beside what Yosys makes."""
+
+from __future__ import annotations
+
+import json
+import random
+from importlib import resources
+from typing import get_args
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from bitweir.importers import load_model
+from bitweir.synthesis import flows
+from bitweir_hw.blocks import BlockSpec, MatVecSpec
+from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.cost import COSTS, Cost, error_bands, estimate, estimate_pipeline, fmax, network_errors
+from bitweir_hw.cost.memories import block_rams
+from bitweir_hw.lower import lower
+from bitweir_hw.plan import plan_for_fps
+from bitweir_hw.verilog import accelerator_rtlil
+from bitweir_hw.yosys import run_yosys
+from kinds import every_kind
+
+#: Fewer cells than these may be off whatever they are of: a few LUTs of control more or less.
+FEW = 12
+
+
+def shipped(name, fps, family):
+    with resources.as_file(resources.files("bitweir.networks") / f"{name}.onnx") as path:
+        network = load_model(path, input_scale="1")
+    plan = plan_for_fps(network, fps, 100e6, popcount=Popcount(style=STYLE[family]))
+    return lower(network, plan)
+
+
+def measured(pipeline, family, folder):
+    """What Yosys makes of each block, by name."""
+    (folder / "design.il").write_text(accelerator_rtlil(pipeline, name="top"))
+    modules = {f"top__{block.name}": block.name for block in pipeline.blocks}
+    run_yosys(flows.script(family, top="top", keep=modules), folder)
+    stat = json.loads((folder / "stat.json").read_text())["modules"]
+    mapped = json.loads((folder / "netlist.json").read_text())["modules"]
+    rows = {}
+    for module, name in modules.items():
+        cells = stat[f"\\{module}"]["num_cells_by_type"]
+        lone = flows.lone_carries(family, mapped[module])
+        rows[name] = Cost(**flows.classify(family, cells), sites=flows.sites(family, cells, lone=lone))
+    return rows
+
+
+def test_every_kind_has_a_formula():
+    assert set(COSTS) == set(get_args(BlockSpec))
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+def test_every_kind_has_coefficients_and_error_bands(family):
+    pipeline = lower(*every_kind(style=STYLE[family]))
+    costs, total = estimate_pipeline(pipeline, family)
+    assert list(costs) == [block.name for block in pipeline.blocks]
+    assert total == sum(costs.values(), Cost())
+    assert {type(block) for block in pipeline.blocks} == set(COSTS)
+    for block in pipeline.blocks:
+        assert min(vars(costs[block.name]).values()) >= 0
+        assert costs[block.name].lut > 0
+        median, most, worst = error_bands(family, block)["lut"]
+        assert 0 <= median <= most <= worst
+    assert network_errors(family)["bram"] == [0, 0]
+
+
+@pytest.mark.parametrize("style", ["generic", "own"])
+def test_estimates_do_not_depend_on_names_or_order(style):
+    pipeline = lower(*every_kind(style=STYLE["ecp5" if style == "own" else "generic"]))
+    again = lower(*every_kind(style=STYLE["ecp5" if style == "own" else "generic"]))
+    assert estimate_pipeline(pipeline, "ecp5") == estimate_pipeline(again, "ecp5")
+
+
+@pytest.mark.parametrize("family", ["ecp5", "gowin"])
+@pytest.mark.parametrize(("name", "fps"), [("digits", 1e5), ("cnn", 1e4)])
+def test_shipped_networks_cost_what_is_estimated(name, fps, family, tmp_path):
+    pipeline = shipped(name, fps, family)
+    rows = measured(pipeline, family, tmp_path)
+    costs, total = estimate_pipeline(pipeline, family)
+    real = sum(rows.values(), Cost())
+    assert (total.bram, total.dsp) == (real.bram, real.dsp)
+    for resource, (_, worst) in network_errors(family).items():
+        assert abs(getattr(total, resource) - getattr(real, resource)) <= 0.01 * worst * getattr(real, resource) + 0.5
+    for block in pipeline.blocks:
+        bands = error_bands(family, block)
+        for resource in ("lut", "ff", "carry", "sites"):
+            guess, cells = getattr(costs[block.name], resource), getattr(rows[block.name], resource)
+            assert abs(guess - cells) <= max(FEW, 0.01 * bands[resource][2] * cells), (block.name, resource)
+
+
+class Memories(wiring.Component):
+    """Memories in block RAM, each with ports of its own."""
+
+    def __init__(self, shapes):
+        self.shapes = shapes
+        ports = {}
+        for n, (depth, width, _) in enumerate(shapes):
+            bits = (depth - 1).bit_length()
+            ports |= {f"r{n}": In(bits), f"w{n}": In(bits), f"en{n}": In(1), f"i{n}": In(width), f"o{n}": Out(width)}
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        for n, (depth, width, writable) in enumerate(self.shapes):
+            style = {"ram_style" if writable else "rom_style": "block"}
+            noise = random.Random(n)
+            words = [] if writable else [noise.getrandbits(width) for _ in range(depth)]
+            m.submodules[f"m{n}"] = store = memory.Memory(shape=width, depth=depth, init=words, attrs=style)
+            read = store.read_port()
+            m.d.comb += [read.addr.eq(getattr(self, f"r{n}")), read.en.eq(1), getattr(self, f"o{n}").eq(read.data)]
+            if writable:
+                write = store.write_port()
+                m.d.comb += [
+                    write.addr.eq(getattr(self, f"w{n}")),
+                    write.en.eq(getattr(self, f"en{n}")),
+                    write.data.eq(getattr(self, f"i{n}")),
+                ]
+        return m
+
+
+SHAPES = [
+    (40, 30, False), (98, 49, False), (600, 72, False), (2500, 5, False), (1100, 33, False), (3072, 48, False),
+    (40, 30, True), (600, 72, True), (2500, 5, True), (300, 100, True), (1000, 9, True), (1100, 33, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+def test_block_ram_is_counted_exactly(family, tmp_path):
+    (tmp_path / "design.il").write_text(rtlil.convert(Memories(SHAPES), name="top", emit_src=False))
+    run_yosys(flows.script(family, top="top"), tmp_path)
+    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    wanted = sum(block_rams(depth, width, family, writable=writable)[0] for depth, width, writable in SHAPES)
+    assert flows.classify(family, cells)["bram"] == wanted
+
+
+def test_more_lanes_cost_more_and_words_without_change_nothing():
+    pipeline = shipped("digits", 1e6, "ecp5")
+    slower = shipped("digits", 1e5, "ecp5")
+    first, same = (
+        next(block for block in found.blocks if isinstance(block, MatVecSpec)) for found in (pipeline, slower)
+    )
+    assert estimate(first, "ecp5").sites > estimate(same, "ecp5").sites
+
+
+def test_clock_is_estimated_where_a_router_calibrated_it():
+    for style, family in (("ecp5", "ecp5"), ("tree", "ice40")):
+        found = [
+            fmax(lower(network, plan), family)
+            for network, plan in (every_kind(style=style), every_kind(style=style, streams=2))
+        ]
+        assert all(20 < clock < 300 for clock in found)
+    assert fmax(shipped("digits", 1e6, "gowin"), "gowin") is None
