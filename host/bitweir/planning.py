@@ -13,6 +13,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.plan import (
+    MAX_STREAMS,
     Plan,
     least_cycles,
     plan_for_fps,
@@ -39,6 +40,8 @@ DEFAULT_FPS = 100_000.0
 #: Share of a part's LUTs that a plan may use; place and route needs the rest.
 FILL = 0.85
 GOALS = ("fps", "area", "latency")
+#: Share of the block RAMs from which they bind.
+SCARCE = 0.9
 #: Adder levels between registers, where nothing is known of the clock.
 DEFAULT_LEVELS = 2
 
@@ -64,8 +67,8 @@ class Wishes:
     stage_levels : int or None
         Adder levels between registers; None: the most with which the clock may be reached, as far as
         that can be estimated for the part.
-    streams : int
-        V.
+    streams : int or None
+        V; None: for goal ``"fps"`` what serves it best, else 1.
     """
 
     clock: float
@@ -75,7 +78,7 @@ class Wishes:
     goal: str | None = None
     family: str | None = None
     stage_levels: int | None = None
-    streams: int = 1
+    streams: int | None = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +108,13 @@ def choose(network: Network, wishes: Wishes) -> Choice:
     """
     part = PARTS[wishes.part] if wishes.part else None
     family = wishes.family or (part.family if part else "generic")
-    streams, clock = wishes.streams, wishes.clock
+    streams, clock = 1 if wishes.streams is None else wishes.streams, wishes.clock
     levels = wishes.stage_levels
     if levels is None:
         levels = stage_levels(network, part, family, clock) if part else DEFAULT_LEVELS
     popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
     if part and wishes.goal:
-        return _search(network, wishes, part, popcount)
+        return _search(network, wishes, part, popcount, streams)
     if wishes.folding is not None:
         return Choice(plan=plan_from_foldings(network, wishes.folding, popcount=popcount, streams=streams))
     if wishes.fps is not None:
@@ -144,15 +147,15 @@ def stage_levels(network: Network, part: Part, family: str, clock: float) -> int
     return max(reached, key=lambda levels: (reached[levels], levels))
 
 
-def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount) -> Choice:
+def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount, streams: int) -> Choice:
     limits = Limits(sites=FILL * part.luts, block_rams=part.block_rams)
     settings: dict[str, Any] = {
-        "family": part.family, "limits": limits, "popcount": popcount, "streams": wishes.streams
+        "family": part.family, "limits": limits, "popcount": popcount, "streams": streams
     }  # fmt: skip
     if wishes.goal == "area":
         found = _cheapest(network, wishes, part, settings)
     elif wishes.goal == "fps":
-        found = fastest(network, **settings)
+        found = _fastest_of_all(network, settings) if wishes.streams is None else fastest(network, **settings)
     else:
         found = _soonest(network, settings)
     return Choice(
@@ -160,6 +163,7 @@ def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount) ->
         search={
             "part": part.name,
             "goal": wishes.goal,
+            "streams": found.plan.streams,
             "cycles": found.cycles,
             "sites": found.sites,
             "part_sites": part.luts,
@@ -176,16 +180,37 @@ def _cheapest(network: Network, wishes: Wishes, part: Part, settings: dict[str, 
     assert wishes.fps is not None
     if not 0 < wishes.fps < inf:
         raise PlanError(f"Frame rate must be positive, not {wishes.fps:,.10g} frames/s.")
-    cycles = int(wishes.streams * wishes.clock / wishes.fps * (1 + 1e-12))
+    streams = settings["streams"]
+    cycles = int(streams * wishes.clock / wishes.fps * (1 + 1e-12))
     try:
         return cheapest(network, cycles=max(cycles, 0), **settings)
     except PlanError as error:
         best = fastest(network, **settings)
-        rate = wishes.streams * wishes.clock / best.cycles
+        rate = streams * wishes.clock / best.cycles
         raise PlanError(
             f"{str(error).rstrip('.')}; the most that {part.name} can do at {wishes.clock / 1e6:,.10g} MHz is about "
             f"{rate:,.0f} frames/s."
         ) from error
+
+
+def _fastest_of_all(network: Network, settings: dict[str, Any]) -> Found:
+    """Most frames a second, side by side or not.
+
+    Frames that go side by side share memories and nothing else, so they help where block RAM binds, until the LUT
+    sites are used up as well.
+    """
+    limits = settings["limits"]
+    best = alone = fastest(network, **settings)
+    if alone.block_rams < SCARCE * limits.block_rams:
+        return best
+    most = min(int(limits.sites / alone.sites), MAX_STREAMS)
+    for streams in sorted({2, most - 1, most}):
+        if not 2 <= streams <= most:
+            continue
+        found = fastest(network, **settings | {"streams": streams})
+        if streams * best.cycles > best.plan.streams * found.cycles:
+            best = found
+    return best
 
 
 def _soonest(network: Network, settings: dict[str, Any]) -> Found:
@@ -218,10 +243,13 @@ def told_search(search: dict[str, Any]) -> str:
     )
     if search["fmax_mhz"] and search["fmax_mhz"] < search["clock_mhz"]:
         told += f" A router may reach {search['fmax_mhz']:.0f} MHz only, not {search['clock_mhz']:,.6g}."
+    if search["streams"] > 1:
+        told += f" {search['streams']} frames go side by side."
     if search["goal"] == "fps":
         bound, cycles = search["bound"], search["cycles"]
         if bound >= cycles:
-            return f"{told} No plan that fits is faster, as far as estimates are right."
+            side = " with so many side by side" if search["streams"] > 1 else ""
+            return f"{told} No plan that fits is faster{side}, as far as estimates are right."
         return f"{told} No plan takes fewer than {bound:,.0f} cycles; this one takes {cycles:,}."
     if search["goal"] == "area":
         gap = search["sites"] / search["bound"] - 1 if search["bound"] > 0 else inf

@@ -1,13 +1,18 @@
 """What users ask for becomes a plan: goals on parts, and what cannot be had is told with what can."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
-from bitweir.planning import FILL, Wishes, choose
+from bitweir.planning import FILL, Wishes, choose, told_search
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
+from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_sim.sizing import fit_depths, interval
 from kinds import every_kind
+from strategies import identity_input
 
 CLOCK = 50e6
 
@@ -55,3 +60,27 @@ def test_what_cannot_be_had(network):
     assert str(error.value).endswith(" frames/s.")
     with pytest.raises(PlanError, match="Frame rate must be positive"):
         choose(network, wish(part="ecp5-25k", goal="area", fps=-1.0))
+
+
+def test_frames_go_side_by_side_where_block_ram_binds(network, monkeypatch):
+    rng = np.random.default_rng(3)
+    layers = (Dense(name="dense0", weights=rng.random((512, 784)) < 0.5, thresholds=np.zeros((512, 1), np.int64),
+                    output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 512)) < 0.5))  # fmt: skip
+    large = check(Network(name="net", input=identity_input(784), layers=layers))
+    monkeypatch.setitem(PARTS, "scarce", replace(PARTS["ecp5-25k"], name="scarce", block_rams=28))
+    alone = choose(large, wish(part="scarce", goal="fps")).search
+    wide = choose(large, wish(part="scarce", goal="fps", streams=None)).search
+    assert (alone["streams"], alone["block_rams"] > 25) == (1, True) and wide["streams"] > 1
+    assert wide["cycles"] / wide["streams"] < alone["cycles"]
+    assert wide["block_rams"] <= 28 and wide["sites"] <= FILL * PARTS["scarce"].luts
+    assert f" {wide['streams']} frames go side by side." in told_search(wide)
+    # Where it does not, they go alone.
+    assert choose(network, wish(part="ecp5-85k", goal="fps", streams=None)).search["streams"] == 1
+
+
+def test_registers_follow_the_clock(network):
+    slow, fast = (choose(network, Wishes(clock=clock, part="ecp5-25k", goal="fps")) for clock in (20e6, 1e9))
+    assert slow.plan.popcount.levels_per_stage >= fast.plan.popcount.levels_per_stage
+    assert "A router may reach" in told_search(fast.search) and "A router" not in told_search(slow.search)
+    given = choose(network, Wishes(clock=1e9, part="ecp5-25k", goal="fps", stage_levels=3))
+    assert given.plan.popcount.levels_per_stage == 3
