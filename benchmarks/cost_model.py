@@ -5,7 +5,7 @@ which the fit does not see. What was measured once is kept in a folder for tempo
 
     python benchmarks/cost_model.py [--quick] [--write] [--large] [--family ecp5]
 
---write puts coefficients and error bands into the package; --large adds the network CNV.
+--write puts coefficients and error bands into the package; --large adds the networks LFC and CNV.
 """
 
 from __future__ import annotations
@@ -414,7 +414,10 @@ FOLDINGS = {
     "TFC_1W1A.onnx": ("49x16,8x8,8x8,8x10", "16x8,8x8,8x8,8x10", "112x16,64x4,64x4,64x1"),
     "SFC_1W1A_zybo.onnx": ("49x16,16x16,16x16,16x10", "98x32,64x16,64x16,64x2"),
 }
-CNV = "3x16,32x32,32x16,32x16,32x4,32x1,4x1,8x1,1x4"
+LARGE = {
+    "lfcW1A1_mnist.npz": "64x32,32x64,64x32,8x16",
+    "cnvW1A1_cifar10.npz": "3x16,32x32,32x16,32x16,32x4,32x1,4x1,8x1,1x4",
+}
 
 
 def networks(family: str, *, quick: bool, large: bool) -> Iterator[tuple[str, Pipeline]]:
@@ -433,9 +436,12 @@ def networks(family: str, *, quick: bool, large: bool) -> Iterator[tuple[str, Pi
             for folding in foldings:
                 name = f"{file.partition('_')[0]}, {folding}"
                 yield name, lower(network, plan_from_foldings(network, folding, popcount=popcount))
-    if large and (path := SHARED / "data/models/cnvW1A1_cifar10.npz").is_file():
-        network = bnn_npz(path)
-        yield "CNV", lower(network, plan_from_foldings(network, CNV, popcount=popcount))
+    for name, folding in LARGE.items() if large else ():
+        path = SHARED / "data/models" / name
+        if path.is_file():
+            network = bnn_npz(path)
+            plan = plan_from_foldings(network, folding, popcount=popcount)
+            yield f"{name.partition('W')[0].upper()}, {folding}", lower(network, plan)
 
 
 def compare(family: str, *, quick: bool, large: bool) -> list[dict[str, float]]:
@@ -458,7 +464,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a quarter of the blocks, and two networks")
     parser.add_argument("--write", action="store_true", help="put coefficients and error bands into the package")
-    parser.add_argument("--large", action="store_true", help="the network CNV, too")
+    parser.add_argument("--large", action="store_true", help="the networks LFC and CNV, too")
     parser.add_argument("--networks", action="store_true", help="no fit: networks with the coefficients there are")
     parser.add_argument("--family", choices=flows.FAMILIES, action="append")
     options = parser.parse_args()
