@@ -1,0 +1,103 @@
+"""An accelerator with a serial port: what a board holds."""
+
+from __future__ import annotations
+
+import re
+
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..gateware.accelerator import Accelerator
+from ..pipeline import Pipeline
+from .endpoint import Endpoint
+from .protocol import Identity
+from .uart import UartReceiver, UartTransmitter
+
+__all__ = ["Device", "device_rtlil"]
+
+
+class Device(wiring.Component):
+    """An accelerator that a host reaches over two wires: see `docs/link.md`.
+
+    All of it runs on the clock of the domain ``sync``, of `identity.clock` Hz. Resources: those of the
+    `Accelerator`, the `Endpoint`, and about 70 LUTs for the UART.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        As `lower.lower` makes it.
+    identity : Identity
+        As `Identity.of` makes it of the same pipeline; `clock` and `capacity` (bytes, a power of two) count.
+    baud : int
+        Bits a second, at most a quarter of the clock.
+
+    Members
+    -------
+    rx : In(1)
+        From the host; need not be synchronous to the clock. 1 while nothing comes.
+    tx : Out(1)
+        To the host, from a register.
+    busy : Out(1)
+        There are requests that are not answered: for a light.
+    dropped : Out(1)
+        For one cycle: a byte had no stop bit, or a packet was dropped.
+
+    Raises
+    ------
+    LinkError
+        The baud rate is too high, or `identity.capacity` does not suit: see `Endpoint`.
+    """
+
+    rx: Signal
+    tx: Signal
+    busy: Signal
+    dropped: Signal
+
+    def __init__(self, pipeline: Pipeline, identity: Identity, *, baud: int) -> None:
+        self.pipeline, self.identity, self.baud = pipeline, identity, baud
+        self._endpoint = Endpoint(pipeline, identity)
+        self._receiver = UartReceiver(clock=identity.clock, baud=baud)
+        self._transmitter = UartTransmitter(clock=identity.clock, baud=baud)
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.accelerator = accelerator = Accelerator(self.pipeline)
+        m.submodules.link = link = self._endpoint
+        m.submodules.receiver = receiver = self._receiver
+        m.submodules.transmitter = transmitter = self._transmitter
+        wiring.connect(m, receiver.o, link.i)
+        wiring.connect(m, link.frames, accelerator.i)
+        wiring.connect(m, accelerator.o, link.results)
+        wiring.connect(m, link.o, transmitter.i)
+        m.d.comb += [
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            self.busy.eq(link.busy),
+            self.dropped.eq(link.dropped | receiver.error),
+        ]
+        return m
+
+
+def device_rtlil(device: Device, *, name: str) -> str:
+    """A device in Yosys' intermediate language; `verilog.rtlil_to_verilog` makes Verilog of it.
+
+    The top module is called ``NAME_device`` and its parts ``NAME_device__PART``. The accelerator and its
+    parts have the names that `verilog.accelerator_rtlil` gives them, so reports find them by these.
+
+    Parameters
+    ----------
+    device : Device
+    name : str
+        Of the accelerator.
+    """
+    top = f"{name}_device"
+
+    def readable(match: re.Match[str]) -> str:
+        module = match[2].replace(f"{top}.accelerator", name, 1)
+        return f"{match[1]} \\{module.replace('.', '__')}"
+
+    text = rtlil.convert(device, name=top, emit_src=False)
+    return re.sub(rf"^(module|  cell) \\({top}\.\S+)", readable, text, flags=re.MULTILINE)

@@ -1,0 +1,118 @@
+"""The device's end of the link, between bytes and beats."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..blocks import ArgmaxSpec
+from ..errors import LinkError
+from ..pipeline import Pipeline
+from .answers import Answerer
+from .cobs import CobsDecoder, CobsEncoder
+from .protocol import HEADER, Identity
+from .reader import Reader
+from .receiver import Receiver
+
+__all__ = ["Endpoint"]
+
+
+class Endpoint(wiring.Component):
+    """Takes requests from a byte stream, and answers them with what an accelerator computes: see `docs/link.md`.
+
+    If answers are not taken, or the accelerator is slow, requests wait: first in the accelerator, then in
+    a ring of `capacity` bytes. What comes when that is full is dropped.
+
+    | property  | formula                                                                                 |
+    |-----------|-----------------------------------------------------------------------------------------|
+    | cycles    | 10 for each byte that comes, 9 for each one that goes: less than a UART needs, which    |
+    |           | has at least 40; see `Unpacker` for frames                                              |
+    | ready     | always within 10 cycles                                                                 |
+    | resources | block RAM of `capacity`, 512, 256 and 64 bytes, and about 450 LUTs with beats of 64     |
+    |           | bits (see `benchmarks/link_size.py`)                                                    |
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Of the accelerator, as `lower.lower` makes it.
+    identity : Identity
+        As `Identity.of` makes it of the same pipeline; its `capacity` is a power of two.
+
+    Members
+    -------
+    i, o : stream.Signature(8)
+        Bytes that come from the host, and that go to it.
+    frames : Out(stream.Signature(pipeline.input.bits))
+        To the accelerator.
+    results : In(stream.Signature(o_bits of the last block))
+        From the accelerator; see `argmax.result_layout`.
+    busy : Out(1)
+        There are requests that are not answered.
+    dropped : Out(1)
+        For one cycle: a packet was dropped.
+
+    Raises
+    ------
+    LinkError
+        No request of one frame has room, or the capacity is no power of two.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+    frames: stream.Interface
+    results: stream.Interface
+    busy: Signal
+    dropped: Signal
+
+    def __init__(self, pipeline: Pipeline, identity: Identity) -> None:
+        timing = {
+            name: getattr(identity, name) for name in ("capacity", "clock", "cycles", "latency", "digest", "plan")
+        }
+        if identity != Identity.of(pipeline, **timing):
+            raise ValueError("identity must be that of the pipeline")
+        least, capacity = HEADER.size + identity.frame_bytes, identity.capacity
+        if capacity < least or capacity & (capacity - 1):
+            raise LinkError(
+                f"The capacity must be a power of two from {1 << (least - 1).bit_length()} bytes on, "
+                f"so that a request of one frame has room, not {capacity}."
+            )
+        self.pipeline, self.identity = pipeline, identity
+        spec = pipeline.nodes[-1].block
+        assert isinstance(spec, ArgmaxSpec)
+        self.spec = spec
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "o": Out(stream.Signature(8)),
+                "frames": Out(stream.Signature(identity.beat_bits)),
+                "results": In(stream.Signature(spec.o_bits)),
+                "busy": Out(1),
+                "dropped": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        identity = self.identity
+        most = (identity.capacity - HEADER.size) // identity.frame_bytes
+        m.submodules.decoder = decoder = CobsDecoder()
+        m.submodules.receiver = receiver = Receiver(capacity=identity.capacity, frame_bytes=identity.frame_bytes)
+        m.submodules.reader = reader = Reader(
+            frame_bytes=identity.frame_bytes, most=most, beat_bits=identity.beat_bits, frame_bits=identity.frame_bits
+        )
+        m.submodules.answerer = answerer = Answerer(identity, self.spec, most=most)
+        m.submodules.encoder = encoder = CobsEncoder()
+        wiring.connect(m, wiring.flipped(self.i), decoder.i)
+        wiring.connect(m, decoder.o, receiver.i)
+        wiring.connect(m, receiver.o, reader.i)
+        wiring.connect(m, reader.frames, wiring.flipped(self.frames))
+        wiring.connect(m, reader.headers, answerer.headers)
+        wiring.connect(m, wiring.flipped(self.results), answerer.results)
+        wiring.connect(m, answerer.o, encoder.i)
+        wiring.connect(m, encoder.o, wiring.flipped(self.o))
+        m.d.comb += [
+            self.busy.eq(receiver.o.valid | answerer.busy),
+            self.dropped.eq(receiver.dropped),
+        ]
+        return m

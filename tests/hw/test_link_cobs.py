@@ -1,0 +1,101 @@
+"""COBS in gateware against the package `cobs`."""
+
+import numpy as np
+import pytest
+from bitweir_hw.link.cobs import CobsDecoder, CobsEncoder
+from cobs import cobs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from linkbench import exchange, wire
+from strategies import stalls
+
+END, BAD = 1 << 8, 1 << 9
+
+
+def runs():
+    """Packets with zeros and long runs without any."""
+    run = st.integers(250, 258).map(lambda n: bytes(1 + k % 255 for k in range(n)))
+    part = st.one_of(st.binary(max_size=4), st.just(b"\0"), st.just(b"\xff"), run)
+    return st.lists(part, max_size=4).map(b"".join)
+
+
+def decoded(data):
+    """What the decoder makes of bytes: bytes and ends, and whether each packet was good."""
+    pieces, packet_, good = [], bytearray(), []
+    out, *_ = exchange(CobsDecoder(), list(data))
+    for piece in out:
+        if piece & END:
+            pieces.append(bytes(packet_))
+            good.append(not piece & BAD)
+            packet_.clear()
+        else:
+            packet_.append(piece & 0xFF)
+    return pieces, good, bytes(packet_)
+
+
+def pieces(packets):
+    return [beat for data in packets for beat in [*data, END]]
+
+
+@settings(max_examples=25)
+@given(packets=st.lists(runs(), max_size=3), i_stalls=stalls(), o_stalls=stalls())
+def test_encoder(packets, i_stalls, o_stalls):
+    out, *_ = exchange(CobsEncoder(), pieces(packets), i_stalls=i_stalls, o_stalls=o_stalls)
+    # A zero ends what a reset may have cut off.
+    assert bytes(out) == b"\0" + b"".join(map(wire, packets))
+
+
+@settings(max_examples=25)
+@given(packets=st.lists(runs(), max_size=3), i_stalls=stalls(), o_stalls=stalls())
+def test_decoder(packets, i_stalls, o_stalls):
+    data = b"".join(map(wire, packets))
+    out, *_ = exchange(CobsDecoder(), list(data), i_stalls=i_stalls, o_stalls=o_stalls)
+    assert [beat & (END | 0xFF) if not beat & END else END for beat in out] == pieces(packets)
+    assert not any(beat & BAD for beat in out if beat & END)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(st.binary(max_size=6), st.just(b"\0"), st.just(b"\xff"))).map(b"".join))
+def test_decoder_marks_what_is_no_packet(data):
+    parts, good, rest = decoded(data)
+    *wanted, left = data.split(b"\0")
+    assert len(parts) == len(wanted)
+    for part, is_good, encoded in zip(parts, good, wanted, strict=True):
+        try:
+            assert part == cobs.decode(encoded)
+            assert is_good
+        except cobs.DecodeError:
+            assert not is_good
+    assert len(rest) <= len(left)
+
+
+@pytest.mark.parametrize("last", [1, 0])
+def test_encoder_with_blocks_of_254_and_nobody_who_takes(last):
+    # The longest blocks fill the memory; those behind wait and nothing is lost.
+    data = bytes([*range(1, 255)]) * 3 + bytes([last])
+    out, *_ = exchange(CobsEncoder(), pieces([data, data]), o_stalls=np.ones(1500, bool))
+    assert bytes(out) == b"\0" + wire(data) * 2
+
+
+def test_encoder_is_as_fast_as_a_wire():
+    # A byte in 9 cycles comes, and one in 10 goes: never does one go late.
+    data = bytes([*range(1, 255)]) * 3
+    i_stalls, o_stalls = (np.arange(40_000) % period != 0 for period in (9, 10))
+    _, cycles, _ = exchange(CobsEncoder(), pieces([data] * 2), i_stalls=i_stalls, o_stalls=o_stalls)
+    assert set(np.diff(cycles[1:])) == {10}
+
+
+def test_cycles():
+    _, out, into = exchange(CobsDecoder(), list(wire(bytes(range(100)))))
+    # Nothing comes of the first code.
+    assert np.diff(into).tolist() == [1] + [2] * 100
+    assert out[0] == into[1] + 1
+    data = bytes(range(1, 255)) + b"\0\0x"
+    _, _, into = exchange(CobsEncoder(), pieces([data] * 3))
+    gaps = np.diff(into)
+    assert gaps[len(data) :: len(data) + 1].tolist() == [2, 2]
+    assert gaps[253 :: len(data) + 1].tolist() == [3, 3, 3]
+    assert gaps.sum() == len(gaps) + 2 + 3 * 2
+    out, leaves, into = exchange(CobsEncoder(), pieces([b"abc"]))
+    assert bytes(out[:2]) == b"\0\4"
+    assert leaves[1] == into[3] + 2
