@@ -21,17 +21,19 @@ from rich.text import Text
 from .build import Build, write_build
 from .console import Output
 from .demo import NETWORKS, run_demo
+from .device.opening import DEFAULT_BAUD
 from .exploring import SLOWEST, Goals, workers, write_exploration
 from .exploring import explore as explore_parts
 from .exploring import render as render_exploration
 from .folders import FileError, whole_file
 from .importing import Imported, differences, import_models, read_models
 from .importing import render as render_import
-from .planning import DEFAULT_FPS, GOALS, Wishes, choose, told_search
+from .planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
 from .report.collect import collect
 from .report.html import page
 from .report.markdown import markdown
 from .report.terminal import render
+from .running import print_run, run_images, serve_board
 from .simulate import ENGINES, print_simulation, simulate
 from .synthesis.measure import FAMILIES, synthesise
 
@@ -180,10 +182,15 @@ def import_command(
     help="Whose primitives to use in the popcounts.  [default: the part's, or generic: portable Verilog]",
 )
 @click.option(
-    "--stage-levels", default=2, show_default=True, help="Adder levels between registers in a popcount; 0: none."
+    "--stage-levels",
+    type=int,
+    help=f"Adder levels between registers in a popcount; 0: none.  [default: {DEFAULT_LEVELS}, or what --clock needs]",
 )
 @click.option(
-    "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."
+    "--streams",
+    type=int,
+    metavar="V",
+    help="Frames that go side by side and share each weight.  [default: 1, or what is best for --goal fps]",
 )
 @click.option(
     "--axi",
@@ -205,8 +212,8 @@ def generate(
     part: str | None,
     goal: str | None,
     family: str | None,
-    stage_levels: int,
-    streams: int,
+    stage_levels: int | None,
+    streams: int | None,
     axi: int | None,
 ) -> None:
     """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into Verilog in a folder."""
@@ -219,7 +226,8 @@ def generate(
     network = models().network
     wishes = Wishes(
         clock=clock, folding=folding, fps=fps, part=part, goal=goal, family=family, stage_levels=stage_levels,
-        streams=streams,
+        # A packet of the wrapper is one frame.
+        streams=1 if streams is None and axi is not None else streams,
     )  # fmt: skip
     with output.working("Choosing the plan"):
         choice = choose(network, wishes)
@@ -227,7 +235,7 @@ def generate(
         plan = fit_depths(network, choice.plan)
     with output.working("Generating Verilog"):
         build = write_build(network, plan, folder, axi=axi)
-    report = collect(build, clock=clock)
+    report = collect(build, clock=clock, part=part)
     output.show(*render(report))
     if choice.search:
         output.show(Text(told_search(choice.search)))
@@ -349,6 +357,42 @@ def explore(
     output.show(*render_exploration(result))
     output.show(Text(f"Written: {folder}"))
     output.result({"folder": str(folder), "exploration": result})
+
+
+@main.command("run")
+@click.argument("device")
+@click.option("--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
+@click.option("--demo-images", is_flag=True, help="The test images of the networks that ship.")
+@click.option("--network", type=click.Path(path_type=Path), help="What DEVICE holds: a network .npz or build folder.")
+@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@click.option("--check", is_flag=True, help="Compare every score and class with the golden model.")
+@_with_output
+def run_command(output: Output, device: str, images: Path | None, demo_images: bool, **options: Any) -> None:
+    """Let DEVICE classify images.
+
+    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build; or
+    golden:FILE, the golden model of a network file or build.
+    """
+    if (images is None) != demo_images:
+        raise click.UsageError("Name images with --images, or take --demo-images, not both.")
+    result = run_images(device, images, output, **options)
+    print_run(output, result)
+    output.result(result)
+    _end(result)
+
+
+@main.command()
+@_folder
+@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second.  [default: {DEFAULT_BAUD}]")
+@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ", help="Clock.  [default: 12]")
+@click.option("--faults", type=float, default=0.0, metavar="RATE", help="Share of bytes at which something goes wrong.")
+@click.option("--seed", type=int, default=0, help="Of the faults.")
+@_with_output
+def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
+    """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""
+    serve_board(Build.open(folder), output, baud=baud, clock=clock, faults=faults, seed=seed)
 
 
 @main.command()

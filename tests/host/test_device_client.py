@@ -8,7 +8,7 @@ from bitweir.device.client import HOST_BUFFER, Client, frames_per_request
 from bitweir.device.faults import KINDS, Faults, FaultyTransport
 from bitweir.device.linked import LinkedDevice
 from bitweir_hw.errors import LinkError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_reference import IDENTITY, ReferenceDevice, packet, scores_and_class
 
@@ -113,12 +113,13 @@ def test_a_device_without_room_for_a_frame():
 # ---- a link with faults
 
 
+@settings(max_examples=4 * settings().max_examples)
 @given(
     seed=st.integers(0, 1 << 32),
-    up=st.floats(0, 0.02),
-    down=st.floats(0, 0.02),
+    up=st.sampled_from([0, 0.002, 0.01, 0.02]),
+    down=st.sampled_from([0, 0.002, 0.01, 0.02]),
     kinds=st.sets(st.sampled_from(KINDS), min_size=1),
-    frames=st.integers(0, 120),
+    frames=st.integers(1, 200),
     slow=st.sampled_from([0.3, 1.0, 1.2]),
 )
 def test_right_answers_over_a_bad_link(seed, up, down, kinds, frames, slow):
@@ -131,7 +132,7 @@ def test_right_answers_over_a_bad_link(seed, up, down, kinds, frames, slow):
         check(device, CODES[:frames])
 
 
-@given(seed=st.integers(0, 1 << 32), rate=st.floats(0.02, 0.5))
+@given(seed=st.integers(0, 1 << 32), rate=st.sampled_from([0.01, 0.02, 0.03]))
 def test_right_answers_or_an_error_over_a_worse_one(seed, rate):
     inner = ReferenceDevice()
     transport = FaultyTransport(inner, Faults(rate, seed, reset=inner.reset), Faults(rate, seed + 1))

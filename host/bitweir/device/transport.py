@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -76,6 +77,10 @@ class SerialTransport:
             )
         except (OSError, ValueError, OverflowError) as error:  # SerialException is an OSError
             raise LinkError(f"Cannot open serial port {port!r} with {baud:,} baud: {_reason(error)}.") from error
+
+        # Chips of FTDI hold few bytes back for 16 ms, if the driver does not say that it is in a hurry.
+        with contextlib.suppress(AttributeError, NotImplementedError, OSError, ValueError):
+            self._serial.set_low_latency_mode(True)
 
     def __str__(self) -> str:
         return f"{self.port} ({self.baud:,} baud)"
