@@ -247,6 +247,24 @@ def test_a_host_that_vanished_in_a_packet():
             check(device)
 
 
+def test_noise_while_nothing_is_sent_costs_nothing():
+    transport = ReferenceDevice()
+    with connected(transport) as device:
+        for _ in range(3):
+            transport.write(b"\x55")
+            check(device, CODES[:20])
+    assert device.client.lost == 0
+
+
+def test_numbers_begin_anew():
+    transport = ReferenceDevice()
+    with connected(transport) as device:
+        device.client._number = (1 << 16) - 3
+        check(device)
+        assert device.client._number < 100
+    assert device.client.lost == 0
+
+
 # ---- answers that are no answers
 
 
