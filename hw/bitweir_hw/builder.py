@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from .blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
 from .blocks.arithmetic import ceil_div, divisors
-from .layers import Conv, Dense, Map
+from .layers import Conv, Dense, Layer, Map
 from .network import Network
 from .pipeline import Node, Pipeline, Stream
 from .plan import Folding, Plan, weighted
+from .reach import Limits, Reach
 from .sums import matvec
 
 __all__ = ["Builder", "Tip"]
@@ -62,6 +63,7 @@ class Builder:
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self.network, self.plan = network, plan
+        self._reach = Reach(network, plan) if plan.weights == "ram" else None
         self._foldings = {
             layer.name: folding for (layer, _), folding in zip(weighted(network), plan.foldings, strict=True)
         }
@@ -81,7 +83,26 @@ class Builder:
 
     def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
         """The unit that computes a layer with weights."""
-        return matvec(layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan)
+        sums = self.hand_on(replace(layer, thresholds=None, output=None), source)
+        limits = self.limits(layer, "weights") if self.loaded else None
+        return matvec(
+            layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan, sums=sums,
+            limits=limits,
+        )  # fmt: skip
+
+    @property
+    def loaded(self) -> bool:
+        """Whether parameters are loaded."""
+        return self._reach is not None
+
+    def limits(self, layer: Layer, what: str) -> Limits:
+        """What a parameter that is loaded may be."""
+        assert self._reach is not None
+        return self._reach.limits(layer, what)
+
+    def hand_on(self, layer: Layer, source: Map) -> Map:
+        """What leaves a layer; where parameters are loaded, with bounds that hold for all of them."""
+        return layer.hand_on(source) if self._reach is None else self._reach.hand_on(layer, source)
 
     def start(self) -> Tip:
         """The input, whose lanes the first block chooses."""

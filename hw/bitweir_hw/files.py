@@ -134,6 +134,11 @@ def _check_types(plan: Plan) -> None:
     for entry in plan.depths:
         if not isinstance(entry, tuple) or len(entry) != 2 or type(entry[0]) is not str or type(entry[1]) is not int:
             raise ValueError("a depth is not a name and an integer")
+    if type(plan.weights) is not str or not isinstance(plan.limits, tuple):
+        raise ValueError("a part is of another kind")
+    for limit in plan.limits:
+        if not isinstance(limit, tuple) or [type(part) for part in limit] != [str, int, int]:
+            raise ValueError("a limit is not a name and two integers")
     for folding in plan.foldings:
         if not isinstance(folding, Folding) or not type(folding.pe) is type(folding.simd) is int:
             raise ValueError("a folding is not of two integers")

@@ -137,10 +137,10 @@ def _window(builder: Builder, layer: Conv | Pool, tip: Tip, *, groups: int, taps
 
 
 def _matvec(builder: Builder, layer: Dense | Conv, source: Map, tip: Tip) -> Tip:
-    result = layer.hand_on(source)
+    result = builder.hand_on(layer, source)
     spec = builder.unit(layer, source, result, tip.lane_bits)
     spec = replace(spec, name=builder.name(layer.name))
-    sums = replace(layer, thresholds=None, output=None).hand_on(source)
+    sums = builder.hand_on(replace(layer, thresholds=None, output=None), source)
     done = sign_only(layer) or layer.thresholds is None
     end = Tip(
         stream=None,
@@ -183,7 +183,7 @@ def _pool(builder: Builder, layer: Pool, tip: Tip) -> Tip:
         window = tip.window
         assert window is not None
         shape, kernel, stride = (*window.positions, window.groups, window.vector_beats), (1, 1), (1, 1)
-    result = layer.hand_on(source)
+    result = builder.hand_on(layer, source)
     masks = np.zeros(shape[2] * lanes, bool)
     masks[: source.channels] = least
     bits = tip.lane_bits if layer.kind == "max" else signed_bits(result.low, result.high)
@@ -254,6 +254,7 @@ def _threshold(builder: Builder, layer: Threshold, tip: Tip, *, name: str = "") 
         signed=source.format is None,
         o_lane_bits=layer.output.bits,
         pixels=source.pixels,
+        stored=builder.loaded,
         streams=builder.plan.streams,
     )
     return _elementwise(builder, layer, spec, tip, layer.output.bits)
@@ -261,7 +262,7 @@ def _threshold(builder: Builder, layer: Threshold, tip: Tip, *, name: str = "") 
 
 def _affine(builder: Builder, layer: Affine, tip: Tip) -> Tip:
     source = tip.map
-    result = layer.hand_on(source)
+    result = builder.hand_on(layer, source)
     tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
     bits = signed_bits(result.low, result.high)
     spec = AffineSpec(
@@ -274,6 +275,7 @@ def _affine(builder: Builder, layer: Affine, tip: Tip) -> Tip:
         scale=layer.scale,
         offset=layer.offset,
         pixels=source.pixels,
+        stored=(builder.limits(layer, "scale"), builder.limits(layer, "offset")) if builder.loaded else None,
         streams=builder.plan.streams,
     )
     return _elementwise(builder, layer, spec, tip, bits)
@@ -282,7 +284,7 @@ def _affine(builder: Builder, layer: Affine, tip: Tip) -> Tip:
 def _elementwise(
     builder: Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, tip: Tip, bits: int
 ) -> Tip:
-    end = replace(tip, layer=layer.name, map=layer.hand_on(tip.map), lane_bits=bits, window=None)
+    end = replace(tip, layer=layer.name, map=builder.hand_on(layer, tip.map), lane_bits=bits, window=None)
     return builder.put(spec, tip, end)
 
 
@@ -298,7 +300,7 @@ def _vote(builder: Builder, layer: Vote, tip: Tip) -> Tip:
         signed=source.format is None,
         streams=builder.plan.streams,
     )
-    end = replace(tip, layer=layer.name, map=layer.hand_on(source), lanes=source.channels, lane_bits=1)
+    end = replace(tip, layer=layer.name, map=builder.hand_on(layer, source), lanes=source.channels, lane_bits=1)
     return builder.put(spec, tip, end)
 
 
@@ -308,7 +310,7 @@ def _vote(builder: Builder, layer: Vote, tip: Tip) -> Tip:
 def _parallel(builder: Builder, layer: Parallel, tip: Tip) -> Tip:
     starts = fork(builder, layer, tip)
     ends = [_series(builder, branch, start) for branch, start in zip(layer.branches, starts, strict=True)]
-    return join(builder, layer, ends, layer.hand_on(tip.map))
+    return join(builder, layer, ends, builder.hand_on(layer, tip.map))
 
 
 def fork(builder: Builder, layer: Parallel, tip: Tip) -> list[Tip]:

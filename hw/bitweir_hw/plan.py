@@ -15,6 +15,7 @@ from .network import Network
 __all__ = [
     "MAX_STREAMS",
     "MODERATE_LANES",
+    "WEIGHTS",
     "Folding",
     "Plan",
     "check_plan",
@@ -27,6 +28,8 @@ __all__ = [
     "word_choices",
 ]
 
+#: Where parameters come from.
+WEIGHTS = ("rom", "ram")
 #: Frames side by side: more would be wider than any part.
 MAX_STREAMS = 64
 #: Lanes that a small part has room for.
@@ -73,12 +76,19 @@ class Plan:
         V, the frames that go side by side and share each weight word.
     depths : tuple of (str, int)
         Beats that FIFOs hold, by the name of their block; others get room for more than they need.
+    weights : str
+        Where parameters (weights, thresholds and the like) come from: ``"rom"``, constants, or ``"ram"``, memories
+        that are loaded before the first frame.
+    limits : tuple of (str, int, int)
+        Of parameters in RAM, by ``"LAYER.PARAMETER"``, the least and the highest value: see `reach.limits_for`.
     """
 
     foldings: tuple[Folding, ...]
     popcount: Popcount = field(default_factory=Popcount)
     streams: int = 1
     depths: tuple[tuple[str, int], ...] = ()
+    weights: str = "rom"
+    limits: tuple[tuple[str, int, int], ...] = ()
 
 
 def weighted(network: Network) -> list[tuple[Dense | Conv, Map]]:
@@ -116,6 +126,8 @@ def check_plan(network: Network, plan: Plan) -> Plan:
                     f"{label} of layer {layer.name!r} must be 1 to {limit} for its {size} {what}, not {value}; "
                     f"the nearest is {min(max(value, 1), limit)}."
                 )
+    if plan.weights not in WEIGHTS:
+        raise PlanError(f"Weights must be in {' or '.join(WEIGHTS)}, not {plan.weights!r}.")
     for name, depth in plan.depths:
         if not 2 <= depth <= MAX_DEPTH:
             raise PlanError(f"The FIFO {name!r} must hold 2 to {MAX_DEPTH} beats, not {depth}.")

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from .blocks import MatVecSpec
 from .blocks.arithmetic import signed_bits
-from .blocks.matvec import weight_planes
-from .compressor import DotProduct
+from .blocks.matvec import planes_for, weight_planes
+from .compressor import Plane
 from .layers import Conv, Dense, Format, Integers, Map
 from .plan import Folding, Plan
+from .reach import Limits
 
 Weights = NDArray[np.bool_] | Integers
 
@@ -39,7 +40,15 @@ def sign_only(layer: Dense | Conv) -> bool:
 
 
 def matvec(
-    layer: Dense | Conv, source: Map, result: Map, *, lane_bits: int, folding: Folding, plan: Plan
+    layer: Dense | Conv,
+    source: Map,
+    result: Map,
+    *,
+    lane_bits: int,
+    folding: Folding,
+    plan: Plan,
+    sums: Map | None = None,
+    limits: Limits | None = None,
 ) -> MatVecSpec:
     """The unit that computes a layer.
 
@@ -52,6 +61,11 @@ def matvec(
         Bits of an element that arrives.
     folding : Folding
     plan : Plan
+    sums : Map, optional
+        What it hands on without thresholds, if not what the weights of the layer say.
+    limits : (int, int), optional
+        Where weights and presets are loaded, the values that weights may have. All but these two then follows
+        from shapes: no width depends on a value.
 
     Notes
     -----
@@ -67,7 +81,9 @@ def matvec(
         # The same products of values and weights that both change their sign.
         form, padding = Format(bits=form.bits, offset=-form.offset, step=-form.step), -padding
         weights = ~weights if weights.dtype == np.bool_ else -weights.astype(np.int64)
-    const, step = _constants(weights, form, folding)
+        limits = limits and (-limits[1], -limits[0])
+    stored = _stored_planes(weights, limits)
+    const, step = _constants(weights, form, folding, stored)
     signs = weights.astype(np.int64)
     if weights.dtype == np.bool_:
         signs = 2 * signs - 1
@@ -87,32 +103,64 @@ def matvec(
         lane_bits=lane_bits,
         flip=source.format is None,
         acc_bits=1,
+        stored=stored,
         popcount=plan.popcount,
         streams=plan.streams,
     )
     if layer.thresholds is not None and sign_only(layer):
         return _with_thresholds(spec, layer.thresholds[:, 0], consts, step)
-    sums = replace(layer, thresholds=None, output=None).hand_on(source)
-    if (step & (step - 1)) or (consts % step != consts.flat[0] % step).any():
+    if not _low_bits_agree(weights, form, padding, consts, loaded=stored is not None):
         # Each row would need low bits of its own: let the weights bring the step instead.
-        spec = replace(spec, weights=signs * step)
-        const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding)
+        limits = limits and (limits[0] * step, limits[1] * step)
+        spec = replace(spec, weights=signs * step, stored=_stored_planes(signs, limits, zeros=_zeros(step)))
+        const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding, spec.stored)
         # What the offset of the format brings does not change with the way of counting.
         consts = const + form.offset * signs.sum(axis=2) + padding.corrections(signs)
         step = 1
     low, shift = int(consts.flat[0]) % step, step.bit_length() - 1
+    sums = sums or replace(layer, thresholds=None, output=None).hand_on(source)
     ends = [(end - low) >> shift for end in (sums.low, sums.high)]
     return replace(spec, presets=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low)
 
 
-def _constants(weights: Weights, form: Format, folding: Folding) -> tuple[Integers, int]:
+def _stored_planes(weights: Weights, limits: Limits | None, zeros: int = 0) -> tuple[Plane, ...] | None:
+    """The planes of weights that are loaded, of which so many low bits are 0; None where they are fixed."""
+    if limits is None:
+        return None
+    if weights.dtype == np.bool_:
+        return (Plane(xnor=True),)
+    return tuple(plane for plane in planes_for(*limits) if plane.exponent >= zeros)
+
+
+def _zeros(number: int) -> int:
+    """Zeros at the end of a number."""
+    return (number & -number).bit_length() - 1
+
+
+def _low_bits_agree(weights: Weights, form: Format, padding: _Padding, consts: Integers, *, loaded: bool) -> bool:
+    """Whether all sums have the same low bits, below the step; of weights that are loaded, whatever they are."""
+    step = form.step
+    if step & (step - 1):
+        return False
+    if not loaded:
+        return not (consts % step != consts.flat[0] % step).any()
+    if weights.dtype != np.bool_:
+        return form.offset % step == 0 and padding.missing % step == 0
+    # A sum of n weights of -1 and +1 is n, less an even number.
+    counts = padding.corrections(np.ones((1, 1, weights.shape[2]), np.int64))
+    return 2 * form.offset % step == 0 and 2 * padding.missing % step == 0 and not np.ptp(counts % step)
+
+
+def _constants(
+    weights: Weights, form: Format, folding: Folding, stored: tuple[Plane, ...] | None
+) -> tuple[Integers, int]:
     """What is added to ``step * T``, (1, G, M), and the step."""
     most = form.codes - 1
     if weights.dtype == np.bool_:
         positive = weights.sum(axis=2, dtype=np.int64)
         negative = weights.shape[2] - positive
         return (form.offset * (positive - negative) - form.step * most * negative)[None], form.step
-    planes, _ = weight_planes(weights)
+    planes = stored or weight_planes(weights)[0]
     lanes = -(-weights.shape[2] // folding.simd) * folding.simd
     surplus = sum(lanes * most << plane.exponent for plane in planes if plane.negative)
     return (form.offset * weights.sum(axis=2) - form.step * surplus)[None], form.step
@@ -120,12 +168,11 @@ def _constants(weights: Weights, form: Format, folding: Folding) -> tuple[Intege
 
 def _with_thresholds(spec: MatVecSpec, thresholds: Integers, consts: Integers, step: int) -> MatVecSpec:
     """``acc >= t`` is ``T >= ceil((t - const) / step)``; beyond reach, 0 and the highest T and one say the same."""
-    planes, _ = weight_planes(spec.weights)
-    most = DotProduct(simd=spec.simd, bits=spec.lane_bits, planes=planes).most * spec.synapse_folds
+    most = spec.dot.most * spec.synapse_folds
     low, high = consts, consts + step * (most + 1)
     wanted = np.clip(thresholds.reshape(consts.shape[1:]), low, high)
     needed = -((consts - wanted) // step)
-    ends = -int(needed.max()), most - int(needed.min())
+    ends = (-int(needed.max()), most - int(needed.min())) if spec.stored is None else (-most - 1, most)
     return replace(spec, presets=-needed, acc_bits=signed_bits(*ends))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import Format, Integers
-from .arithmetic import ceil_div
+from .arithmetic import ceil_div, signed_bits
 from .memories import Memory
 
 __all__ = ["AffineSpec", "JoinSpec", "PoolSpec", "ThresholdSpec"]
@@ -49,6 +49,32 @@ class ChannelSpec:
     @abstractmethod
     def channels(self) -> int:
         """C, the elements of a vector."""
+
+    @abstractmethod
+    def constants(self, channel: int) -> list[int]:
+        """The constants of a channel, as many for each."""
+
+    @property
+    @abstractmethod
+    def stored_bits(self) -> tuple[int, ...] | None:
+        """Where constants are loaded: the bits of each of a channel, signed; None where they are fixed."""
+
+    @property
+    def stored_width(self) -> int:
+        """Bits of a word of constants that are loaded: lane by lane, one constant after the other."""
+        return self.lanes * sum(self.stored_bits or ())
+
+    def stored_words(self) -> list[int]:
+        """The words of constants that are loaded, one a beat of a vector. Those of padding are never seen."""
+        words = []
+        for first in range(0, self.channels, self.lanes):
+            word = at = 0
+            for channel in range(first, min(first + self.lanes, self.channels)):
+                for constant, bits in zip(self.constants(channel), self.stored_bits or (), strict=True):
+                    word |= (constant & ((1 << bits) - 1)) << at
+                    at += bits
+            words.append(word)
+        return words
 
     @property
     def vector_beats(self) -> int:
@@ -96,10 +122,13 @@ class ThresholdSpec(ChannelSpec):
         Ascending in each row, in terms of the element as a number.
     signed : bool
         Whether elements are in two's complement.
+    stored : bool
+        Whether thresholds are loaded.
     """
 
     thresholds: Integers
     signed: bool
+    stored: bool = False
 
     @property
     def channels(self) -> int:
@@ -111,13 +140,24 @@ class ThresholdSpec(ChannelSpec):
         """Bits of a threshold, as signed as the elements: one more than an element, so that it can be out of reach."""
         return self.i_lane_bits + 1
 
+    def constants(self, channel: int) -> list[int]:
+        """The thresholds; those out of reach as near as says the same."""
+        low = -(1 << (self.i_lane_bits - 1)) if self.signed else 0
+        return [min(max(int(t), low), low + (1 << self.i_lane_bits)) for t in self.thresholds[channel]]
+
+    @property
+    def stored_bits(self) -> tuple[int, ...] | None:
+        """As signed numbers: one more for elements that are not signed."""
+        return (self.constant_bits + (not self.signed),) * self.thresholds.shape[1] if self.stored else None
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         return (
             Memory(
                 role="thresholds",
                 depth=self.vector_beats,
-                width=self.lanes * self.thresholds.shape[1] * self.constant_bits,
+                width=self.stored_width or self.lanes * self.thresholds.shape[1] * self.constant_bits,
+                writable=self.stored,
             ),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
@@ -132,21 +172,46 @@ class AffineSpec(ChannelSpec):
     format : Format or None
         Of codes that arrive; None for signed numbers.
     scale, offset : int64 array, (C,)
+    stored : ((int, int), (int, int)), or None
+        Where they are loaded, the least and the highest scale and offset.
     """
 
     format: Format | None = None
     scale: Integers
     offset: Integers
+    stored: tuple[tuple[int, int], tuple[int, int]] | None = None
 
     @property
     def channels(self) -> int:
         """C, the elements of a vector."""
         return len(self.scale)
 
+    def constants(self, channel: int) -> list[int]:
+        """What a code is multiplied with, and what is added; the meaning of codes went into both."""
+        return list(self._folded(int(self.scale[channel]), int(self.offset[channel])))
+
+    def _folded(self, scale: int, offset: int) -> tuple[int, int]:
+        if self.format is None:
+            return scale, offset
+        return scale * self.format.step, scale * self.format.offset + offset
+
+    @property
+    def stored_bits(self) -> tuple[int, ...] | None:
+        """Enough for all that the limits allow."""
+        if self.stored is None:
+            return None
+        ends = [self._folded(scale, offset) for scale in self.stored[0] for offset in self.stored[1]]
+        return tuple(signed_bits(min(values), max(values)) for values in zip(*ends, strict=True))
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: scales and offsets are counted with the results' width."""
         return (
-            Memory(role="weights", depth=self.vector_beats, width=2 * self.lanes * self.o_lane_bits),
+            Memory(
+                role="weights",
+                depth=self.vector_beats,
+                width=self.stored_width or 2 * self.lanes * self.o_lane_bits,
+                writable=self.stored is not None,
+            ),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
 

@@ -12,7 +12,7 @@ from ..layers import Integers
 from .arithmetic import ceil_div
 from .memories import Memory
 
-__all__ = ["MatVecSpec", "weight_planes"]
+__all__ = ["MatVecSpec", "plane_bits", "planes_for", "weight_planes"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +51,8 @@ class MatVecSpec:
     popcount : Popcount
     memory : str
         Where weights sit: see `plan.Folding`.
+    stored : tuple of Plane, or None
+        Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
     streams : int
         V, the frames that share each weight word.
     """
@@ -72,6 +74,7 @@ class MatVecSpec:
     low: int = 0
     popcount: Popcount
     memory: str = "auto"
+    stored: tuple[Plane, ...] | None = None
     streams: int = 1
 
     @property
@@ -127,7 +130,7 @@ class MatVecSpec:
     @property
     def planes(self) -> tuple[Plane, ...]:
         """What a weight is made of; see `weight_planes`."""
-        return weight_planes(self.weights)[0]
+        return self.stored or weight_planes(self.weights)[0]
 
     @property
     def dot(self) -> DotProduct:
@@ -191,11 +194,18 @@ class MatVecSpec:
     def sources(self) -> tuple[Memory, Memory, Memory]:
         """The memories that processing elements read: weights, presets, inputs."""
         return (
-            Memory(role="weights", depth=self.groups * self.fold, width=self.weight_width, style=self.memory),
+            Memory(
+                role="weights",
+                depth=self.groups * self.fold,
+                width=self.weight_width,
+                writable=self.stored is not None,
+                style=self.memory,
+            ),
             Memory(
                 role="thresholds",
                 depth=self.presets.size // self.rows * self.neuron_folds,
                 width=self.pe * self.acc_bits,
+                writable=self.stored is not None,
             ),
             Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
         )
@@ -210,7 +220,8 @@ class MatVecSpec:
         Element p has the bits from ``p * planes * S`` on, plane by plane. Padding is 1; padded
         inputs are 0, so that they never count.
         """
-        planes, bits = weight_planes(self.weights)
+        planes = self.planes
+        bits = plane_bits(self.weights, planes)
         shape = (len(planes), self.groups, self.neuron_folds * self.pe, self.synapse_folds * self.simd)
         padded = np.ones(shape, bool)
         padded[:, :, : self.rows, : self.columns] = bits
@@ -238,21 +249,34 @@ class MatVecSpec:
 
 
 def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, ...], NDArray[np.bool_]]:
-    """Weights as bits: the planes, and the bits of each, (planes, *shape of the weights).
+    """Weights as bits: the planes that they need, and the bits of each, (planes, *shape of the weights).
 
     Weights of -1 and +1 are one plane of XNOR. Other integers are the bits of their two's
     complement, planes of AND; ``-pc(a) = pc(~a) - n`` makes the sign a NAND and a constant.
     """
     if weights.dtype == np.bool_:
         return (Plane(xnor=True),), weights[None].astype(bool)
-    low, high = int(weights.min()), int(weights.max())
+    planes = planes_for(int(weights.min()), int(weights.max()))
+    bits = plane_bits(weights, planes)
+    used = [plane for plane in range(len(planes)) if bits[plane].any()] or [0]
+    return tuple(planes[plane] for plane in used), bits[used]
+
+
+def planes_for(low: int, high: int) -> tuple[Plane, ...]:
+    """The planes of integers from `low` to `high`, whatever they are."""
     # -1, 0, +1 need no carry between planes: one says +1, the other -1.
     if low >= -1 and high <= 1:
-        planes: tuple[Plane, ...] = (Plane(), Plane(negative=True))
-        bits: list[NDArray[np.bool_]] = [weights == 1, weights == -1]
-    else:
-        size = max((~low if low < 0 else low).bit_length(), high.bit_length() if high > 0 else 0)
-        planes = (*(Plane(exponent=e) for e in range(size)), Plane(exponent=size, negative=True))
-        bits = [(weights >> plane.exponent & 1).astype(bool) for plane in planes]
-    used = [plane for plane in range(len(planes)) if bits[plane].any()] or [0]
-    return tuple(planes[plane] for plane in used), np.stack([bits[plane] for plane in used])
+        return Plane(), Plane(negative=True)
+    size = max((~low if low < 0 else low).bit_length(), high.bit_length() if high > 0 else 0)
+    return (*(Plane(exponent=e) for e in range(size)), Plane(exponent=size, negative=True))
+
+
+def plane_bits(weights: NDArray[np.bool_] | Integers, planes: tuple[Plane, ...]) -> NDArray[np.bool_]:
+    """The bits of weights in each plane, (planes, *shape of the weights)."""
+    if weights.dtype == np.bool_:
+        return weights[None].astype(bool)
+    # Only -1, 0, +1 have a plane for -1 that counts once.
+    single = all(plane.exponent == 0 for plane in planes)
+    return np.stack(
+        [weights == (-1 if plane.negative else 1) if single else weights >> plane.exponent & 1 for plane in planes]
+    ).astype(bool)

@@ -22,12 +22,14 @@ from ..blocks import (
     WidthSpec,
     WindowSpec,
 )
+from ..parameters import contents, image_bytes, most_frames, shape_crc
 from ..pipeline import Pipeline
 from .affine import Affine
 from .argmax import Argmax
 from .fifo import Buffer
 from .fork import Fork
 from .join import Join
+from .loading import LOAD, FrameGate, Loader
 from .matvec import MatVec
 from .pool import Pool
 from .threshold import Threshold
@@ -53,12 +55,19 @@ GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
 }
 
 
-def accelerator_ports(pipeline: Pipeline) -> dict[str, wiring.Member]:
-    """The members of an `Accelerator` without taps."""
-    return {
+def accelerator_ports(pipeline: Pipeline, *, taps: bool = False) -> dict[str, wiring.Member]:
+    """The members of an `Accelerator`."""
+    ports: dict[str, wiring.Member] = {
         "i": In(stream.Signature(pipeline.input.bits)),
         "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
     }
+    if image_bytes(pipeline):
+        ports |= {"load": In(stream.Signature(LOAD)), "loaded": Out(1), "load_failed": Out(1)}
+    for inner in pipeline.inner if taps else ():
+        ports[f"tap_{inner.name}"] = Out(
+            wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})
+        )
+    return ports
 
 
 class Accelerator(wiring.Component):
@@ -77,6 +86,9 @@ class Accelerator(wiring.Component):
         A frame is ``input.beats`` beats of codes.
     o : Out(stream.Signature(o_bits of the last block))
         See `argmax.result_layout`.
+    load : In(stream.Signature(loading.LOAD))
+    loaded, load_failed : Out(1)
+        Where parameters are in RAM: `parameters.parameter_image`, byte by byte; see `loading.Loader`.
     tap_NAME : Out(payload, valid, ready)
         With `taps`: the stream NAME, for all between two blocks.
     """
@@ -87,16 +99,13 @@ class Accelerator(wiring.Component):
     def __init__(self, pipeline: Pipeline, *, taps: bool = False) -> None:
         self.pipeline = pipeline
         self.taps = taps
-        ports = accelerator_ports(pipeline)
-        for inner in pipeline.inner if taps else ():
-            ports[f"tap_{inner.name}"] = Out(
-                wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})
-            )
-        super().__init__(ports)
+        super().__init__(accelerator_ports(pipeline, taps=taps))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         sources: dict[int, Any] = {0: wiring.flipped(self.i)}
+        if loads := image_bytes(self.pipeline):
+            sources[0] = self._gate(m, loads)
         for node in self.pipeline.nodes:
             block: Any = GATEWARE[type(node.block)](node.block)
             m.submodules[node.block.name] = block
@@ -111,4 +120,36 @@ class Accelerator(wiring.Component):
                     getattr(tap, part).eq(getattr(sources[index], part)) for part in ("payload", "valid", "ready")
                 ]
         wiring.connect(m, sources[len(self.pipeline.streams) - 1], wiring.flipped(self.o))
+        if loads:
+            self._chain(m)
         return m
+
+    def _gate(self, m: Module, size: int) -> stream.Interface:
+        """What takes images of so many bytes, and lets frames in; the stream of these."""
+        m.submodules.loader = loader = Loader(size=size, initial=shape_crc(self.pipeline))
+        m.submodules.gate = gate = FrameGate(
+            width=self.pipeline.input.bits, beats=self.pipeline.input.beats, most=most_frames(self.pipeline)
+        )
+        wiring.connect(m, wiring.flipped(self.load), loader.load)
+        wiring.connect(m, wiring.flipped(self.i), gate.i)
+        m.d.comb += [
+            gate.loaded.eq(loader.loaded),
+            gate.closing.eq(loader.closing),
+            # The mark of the last beat is the highest bit.
+            gate.done.eq(self.o.valid & self.o.ready & self.o.payload[-1]),
+            loader.quiet.eq(gate.quiet),
+            self.loaded.eq(loader.loaded),
+            self.load_failed.eq(loader.failed),
+        ]
+        return gate.o
+
+    def _chain(self, m: Module) -> None:
+        """Lead the chain from the loader through all blocks that are loaded, and back."""
+        loader: Any = m.submodules.loader
+        source = loader.chain
+        for node in self.pipeline.nodes:
+            if contents(node.block):
+                block: Any = m.submodules[node.block.name]
+                wiring.connect(m, source, block.load)
+                source = block.on
+        wiring.connect(m, source, loader.end)

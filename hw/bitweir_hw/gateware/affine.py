@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ..blocks import AffineSpec, ThresholdSpec
 from ..blocks.arithmetic import signed_bits
 from .credits import CreditedOutput
+from .loading import chain_ports, pass_on
 from .rom import Rom
 from .values import elements, weighted_sum
 
@@ -29,13 +30,17 @@ class ChannelPipe(wiring.Component):
     |                   | word to word: none where channels agree, or all fit in a beat     |
     | registers         | a beat before and a beat after                                    |
 
-    The V frames that go side by side share the constants.
+    The V frames that go side by side share the constants. Where `spec.stored_bits` says so, all bits of all constants
+    come through a chain of bytes, see `loading`, into a memory of ``ceil(C / lanes)`` words.
 
     Members
     -------
     i : In(stream.Signature(lanes * streams * i_lane_bits))
     o : Out(stream.Signature(lanes * streams * o_lane_bits))
         What stands in the lanes that pad the last beat of a vector has no meaning, at either side.
+    load : In(loading.CHAIN)
+    on : Out(loading.CHAIN)
+        Where constants are loaded.
     """
 
     i: stream.Interface
@@ -43,11 +48,8 @@ class ChannelPipe(wiring.Component):
 
     def __init__(self, spec: AffineSpec | ThresholdSpec) -> None:
         self._spec = spec
-        super().__init__({"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))})
-
-    @abstractmethod
-    def constants(self, channel: int) -> list[int]:
-        """The constants of a channel, as many for each."""
+        ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
+        super().__init__({**ports, **(chain_ports() if spec.stored_bits else {})})
 
     @abstractmethod
     def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
@@ -65,20 +67,36 @@ class ChannelPipe(wiring.Component):
         taken, done = Signal(), Signal()
         m.d.sync += [beat.eq(self.i.payload), taken.eq(take), done.eq(taken)]
         m.d.comb += [output.done.eq(done), output.result.eq(results)]
-        constants = self._lanes(m, take)
+        constants = self._loaded(m, take) if spec.stored_bits else self._lanes(m, take)
         for place, element in enumerate(elements(beat, spec.i_lane_bits)):
             result = self.result(m, element, constants[place // spec.streams])
             m.d.sync += results.word_select(place, spec.o_lane_bits).eq(result)
         return m
+
+    def _loaded(self, m: Module, step: Signal) -> list[list[Value | int]]:
+        """The constants of each lane, in the cycle after `step`, from a memory that is loaded."""
+        spec = self._spec
+        assert spec.stored_bits is not None
+        m.submodules.constants = constants = Rom(words=range(spec.vector_beats), width=spec.stored_width, loaded=True)
+        m.d.comb += constants.step.eq(step)
+        pass_on(m, self, [constants])
+        lanes: list[list[Value | int]] = []
+        at = 0
+        for _ in range(spec.lanes):
+            lanes.append([])
+            for bits in spec.stored_bits:
+                lanes[-1].append(constants.data[at : at + bits].as_signed())
+                at += bits
+        return lanes
 
     def _lanes(self, m: Module, step: Signal) -> list[list[Value | int]]:
         """The constants of each lane, in the cycle after `step`."""
         spec = self._spec
         columns: list[tuple[int, ...]] = []
         for lane in range(spec.lanes):
-            rows = [self.constants(channel) for channel in range(lane, spec.channels, spec.lanes)]
+            rows = [spec.constants(channel) for channel in range(lane, spec.channels, spec.lanes)]
             # Padding may have any constants: those that cost nothing.
-            rows = rows or [self.constants(0)]
+            rows = rows or [spec.constants(0)]
             rows += rows[-1:] * (spec.vector_beats - len(rows))
             columns += zip(*rows, strict=True)
         values = _in_turn(m, columns, step)
@@ -128,13 +146,6 @@ class Affine(ChannelPipe):
     def __init__(self, spec: AffineSpec) -> None:
         self.spec = spec
         super().__init__(spec)
-
-    def constants(self, channel: int) -> list[int]:
-        """What a code is multiplied with, and what is added; the meaning of codes went into both."""
-        scale, offset, form = int(self.spec.scale[channel]), int(self.spec.offset[channel]), self.spec.format
-        if form is not None:
-            scale, offset = scale * form.step, scale * form.offset + offset
-        return [scale, offset]
 
     def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
         scale, offset = constants

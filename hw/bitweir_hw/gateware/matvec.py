@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -10,6 +12,7 @@ from ..blocks import MatVecSpec
 from ..blocks.memories import is_block
 from .credits import CreditedOutput
 from .fifo import following
+from .loading import chain_ports, pass_on
 from .pe import ProcessingElements
 from .rom import ClassRom, Rom
 
@@ -35,7 +38,8 @@ class MatVec(wiring.Component):
     | input buffer      | ``buffer_words`` words of S*B*V bits                                   |
     | sums              | P*V dot products of S lanes, see `pe`                                  |
 
-    The input may carry anything in the lanes that pad the last word of a vector.
+    The input may carry anything in the lanes that pad the last word of a vector. Where `spec.stored` says so, weights
+    and presets come through a chain of bytes, weights first; see `loading`.
 
     Members
     -------
@@ -43,6 +47,9 @@ class MatVec(wiring.Component):
         Lane s of frame v has the bits from ``(s * V + v) * B`` on.
     o : Out(stream.Signature(P * V * o_lane_bits))
         Element p of frame v likewise; the last beat of a vector is padded with zeros.
+    load : In(loading.CHAIN)
+    on : Out(loading.CHAIN)
+        Where they are loaded.
     """
 
     i: stream.Interface
@@ -50,7 +57,8 @@ class MatVec(wiring.Component):
 
     def __init__(self, spec: MatVecSpec) -> None:
         self.spec = spec
-        super().__init__({"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))})
+        ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
+        super().__init__({**ports, **(chain_ports() if spec.stored else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -82,7 +90,9 @@ class MatVec(wiring.Component):
             with m.If(last):
                 m.d.sync += group.eq(following(group, spec.neuron_folds))
 
-        m.submodules.weights = weights = Rom(words=spec.weight_words(), width=spec.weight_width, style=spec.memory)
+        loaded = spec.stored is not None
+        words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.weight_words()
+        m.submodules.weights = weights = Rom(words=words, width=spec.weight_width, style=spec.memory, loaded=loaded)
         m.d.comb += weights.step.eq(issue)
         # A block RAM answers late in its cycle: nothing but a register may follow.
         behind = m.d.sync if spec.memory_stage else m.d.comb
@@ -94,7 +104,9 @@ class MatVec(wiring.Component):
             marks.append(Signal(4, name=f"marks_{stage}"))
             m.d.sync += marks[-1].eq(marks[-2])
         valid, first, last, last_group = marks[-1]
-        m.submodules.presets = presets = self._presets()
+        m.submodules.presets = presets = self._presets(loaded)
+        if loaded:
+            pass_on(m, self, [weights, presets])
         # As many cycles ahead as the memory takes to answer.
         behind += elements.preset.eq(presets.data)
         ahead = marks[-2 - spec.memory_stage]
@@ -109,12 +121,13 @@ class MatVec(wiring.Component):
         m.d.comb += [output.done.eq(done), output.result.eq(self._result(elements.acc, ends))]
         return m
 
-    def _presets(self) -> Rom:
+    def _presets(self, loaded: bool) -> Rom:
         spec = self.spec
-        words, width = spec.preset_words(), spec.pe * spec.acc_bits
+        words: Sequence[int] = range(spec.sources[1].depth) if loaded else spec.preset_words()
+        width = spec.pe * spec.acc_bits
         if len(spec.presets) == 1:
-            return Rom(words=words, width=width)
-        return ClassRom(words=words, width=width, rows=spec.row_classes, columns=spec.column_classes)
+            return Rom(words=words, width=width, loaded=loaded)
+        return ClassRom(words=words, width=width, rows=spec.row_classes, columns=spec.column_classes, loaded=loaded)
 
     def _result(self, acc: Signal, ends: Signal) -> Value:
         """The output beat; `ends` marks the last one of a vector."""

@@ -1,4 +1,4 @@
-"""Read-only memories whose words come in a fixed order."""
+"""Memories whose words come in a fixed order: constant ones, or such as are loaded before."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..blocks.memories import is_block
 from .fifo import following
+from .loading import Filler, chain_ports, pass_on
 
 __all__ = ["ClassRom", "Rom"]
 
@@ -18,7 +19,8 @@ class Rom(wiring.Component):
     """Gives its words in order, and round again.
 
     Resources: ``ceil(width / W) * ceil(depth / D)`` block RAMs of D words of W bits where
-    `blocks.memories.is_block` says so, LUTs elsewhere; one word is wires.
+    `blocks.memories.is_block` says so, LUTs elsewhere; one word is wires. Where words are loaded: the same block
+    RAMs, LUT RAM elsewhere, registers for one word; and a `loading.Filler`.
 
     Parameters
     ----------
@@ -27,32 +29,51 @@ class Rom(wiring.Component):
         Bits of a word.
     style : str
         One of `blocks.memories.STYLES`.
+    loaded : bool
+        Whether the words come through a chain, later. Those given only tell how many there are.
 
     Members
     -------
     step : In(1)
         The next word stands at `data` in the next cycle, and only then.
     data : Out(width)
+    load : In(loading.CHAIN)
+    on : Out(loading.CHAIN)
+        With `loaded`: see `loading.Filler`. No word may be asked for meanwhile.
     """
 
     step: Signal
     data: Signal
 
-    def __init__(self, *, words: list[int], width: int, style: str = "auto") -> None:
-        self.words, self.width, self.style = words, width, style
-        super().__init__({"step": In(1), "data": Out(width)})
+    def __init__(self, *, words: Sequence[int], width: int, style: str = "auto", loaded: bool = False) -> None:
+        self.words, self.width, self.style, self.loaded = words, width, style, loaded
+        super().__init__({"step": In(1), "data": Out(width), **(chain_ports() if loaded else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = len(self.words)
+        if self.loaded:
+            m.submodules.filler = filler = Filler(depth=depth, width=self.width)
+            pass_on(m, self, [filler])
         if depth == 1:
-            m.d.comb += self.data.eq(self.words[0])
+            if self.loaded:
+                with m.If(filler.write):
+                    m.d.sync += self.data.eq(filler.word)
+            else:
+                m.d.comb += self.data.eq(self.words[0])
             return m
         # "distributed" would be an error: no family has a LUT RAM that is read-only.
-        style = "block" if is_block(depth, self.width, self.style) else "logic"
+        block = is_block(depth, self.width, self.style)
+        if self.loaded:
+            attrs = {"ram_style": "block"} if block else {}
+        else:
+            attrs = {"rom_style": "block" if block else "logic"}
         m.submodules.memory = store = memory.Memory(
-            shape=self.width, depth=depth, init=self.words, attrs={"rom_style": style}
+            shape=self.width, depth=depth, init=[] if self.loaded else self.words, attrs=attrs
         )
+        if self.loaded:
+            write = store.write_port()
+            m.d.comb += [write.en.eq(filler.write), write.addr.eq(filler.address), write.data.eq(filler.word)]
         read = store.read_port()
         at = Signal(range(depth))
         m.d.comb += [read.addr.eq(at), read.en.eq(1), self.data.eq(read.data)]
@@ -74,14 +95,16 @@ class ClassRom(Rom):
     ----------
     words : list of int
         For each class of rows, for each class of columns, the same number of words.
-    width : int
-        Bits of a word.
+    width, loaded
+        As for `Rom`.
     rows, columns : sequence of int
         A class from 0 on for each row and column of pixels, rising by at most 1.
     """
 
-    def __init__(self, *, words: list[int], width: int, rows: Sequence[int], columns: Sequence[int]) -> None:
-        super().__init__(words=words, width=width)
+    def __init__(
+        self, *, words: Sequence[int], width: int, rows: Sequence[int], columns: Sequence[int], loaded: bool = False
+    ) -> None:
+        super().__init__(words=words, width=width, loaded=loaded)
         self.rows, self.columns = rows, columns
 
     def _following(self, m: Module, at: Signal) -> Value:

@@ -31,12 +31,6 @@ class Threshold(ChannelPipe):
         self.spec = spec
         super().__init__(spec)
 
-    def constants(self, channel: int) -> list[int]:
-        """The thresholds; those out of reach as near as says the same."""
-        bits = self.spec.i_lane_bits
-        low = -(1 << (bits - 1)) if self.spec.signed else 0
-        return [min(max(int(t), low), low + (1 << bits)) for t in self.spec.thresholds[channel]]
-
     def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
         if self.spec.signed:
             element = element.as_signed()

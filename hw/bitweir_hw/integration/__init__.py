@@ -1,6 +1,15 @@
-"""Accelerators in other people's systems: frames and results as packets on AXI4-Stream."""
+"""Accelerators in other people's systems: packets on AXI4-Stream, parameters that are loaded."""
 
 from .axi import AxiAccelerator, axi_rtlil
+from .boot import BootedAccelerator, boot_cycles, booted_rtlil
 from .layout import TDATA_BYTES, PacketLayout
 
-__all__ = ["TDATA_BYTES", "AxiAccelerator", "PacketLayout", "axi_rtlil"]
+__all__ = [
+    "TDATA_BYTES",
+    "AxiAccelerator",
+    "BootedAccelerator",
+    "PacketLayout",
+    "axi_rtlil",
+    "boot_cycles",
+    "booted_rtlil",
+]

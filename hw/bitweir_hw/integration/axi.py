@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal, Signal, Value
+from amaranth.hdl import ClockDomain, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks import ArgmaxSpec
-from ..gateware.accelerator import Accelerator, accelerator_ports
+from ..parameters import image_bytes
 from ..pipeline import Pipeline
 from ..verilog import component_rtlil
+from .external import inner_accelerator
 from .layout import PacketLayout
+from .load import PacketBytes
 from .receive import COUNT_BITS, FrameReceiver
 from .send import ResultSender
 
@@ -52,6 +52,10 @@ class AxiAccelerator(wiring.Component):
     short_packets, long_packets : Out(8)
     clear_counts : In(1)
         Packets that were dropped; see `receive.PacketBuffer`.
+    s_axis_load_tdata, s_axis_load_tkeep, s_axis_load_tlast, s_axis_load_tvalid : In
+    s_axis_load_tready : Out
+    loaded, load_failed : Out(1)
+        Where parameters are in RAM: images of them, each a packet; see `load.PacketBytes` and `Accelerator`.
     """
 
     short_packets: Signal
@@ -62,26 +66,20 @@ class AxiAccelerator(wiring.Component):
         self.pipeline = pipeline
         self.layout = PacketLayout.of(pipeline, tdata_bytes)
         self.module = module
-        super().__init__(
-            {
-                **{name: In(width) for name, width in _stream("s_axis", tdata_bytes).items()},
-                "s_axis_tready": Out(1),
-                **{name: Out(width) for name, width in _stream("m_axis", tdata_bytes).items()},
-                "m_axis_tready": In(1),
-                "short_packets": Out(COUNT_BITS),
-                "long_packets": Out(COUNT_BITS),
-                "clear_counts": In(1),
-            }
-        )
+        self.loads = image_bytes(pipeline) > 0
+        ports = _sink("s_axis", tdata_bytes)
+        ports |= {name: member.flip() for name, member in _sink("m_axis", tdata_bytes).items()}
+        ports |= {"short_packets": Out(COUNT_BITS), "long_packets": Out(COUNT_BITS), "clear_counts": In(1)}
+        if self.loads:
+            ports |= {**_sink("s_axis_load", tdata_bytes), "loaded": Out(1), "load_failed": Out(1)}
+        super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         last = self.pipeline.nodes[-1].block
         assert isinstance(last, ArgmaxSpec)
         m.submodules.receiver = receiver = FrameReceiver(self.layout)
-        m.submodules.accelerator = accelerator = (
-            Accelerator(self.pipeline) if self.module is None else _Module(self.pipeline, self.module)
-        )
+        m.submodules.accelerator = accelerator = inner_accelerator(self.pipeline, self.module)
         m.submodules.sender = sender = ResultSender(self.layout, last)
         wiring.connect(m, receiver.o, accelerator.i)
         m.d.comb += [
@@ -92,43 +90,28 @@ class AxiAccelerator(wiring.Component):
             self.long_packets.eq(receiver.long_packets),
             receiver.clear.eq(self.clear_counts),
         ]
-        for port, member in (("tdata", "data"), ("tkeep", "keep"), ("tlast", "last")):
-            m.d.comb += [
-                receiver.i.payload[member].eq(getattr(self, f"s_axis_{port}")),
-                getattr(self, f"m_axis_{port}").eq(sender.o.payload[member]),
-            ]
-        m.d.comb += [
-            receiver.i.valid.eq(self.s_axis_tvalid),
-            self.s_axis_tready.eq(receiver.i.ready),
-            self.m_axis_tvalid.eq(sender.o.valid),
-            sender.o.ready.eq(self.m_axis_tready),
-        ]
+        self._connect(m, "s_axis", receiver.i)
+        self._connect(m, "m_axis", sender.o)
+        if self.loads:
+            m.submodules.image = image = PacketBytes(self.layout.tdata_bytes)
+            self._connect(m, "s_axis_load", image.i)
+            wiring.connect(m, image.o, accelerator.load)
+            m.d.comb += [self.loaded.eq(accelerator.loaded), self.load_failed.eq(accelerator.load_failed)]
         return m
 
+    def _connect(self, m: Module, prefix: str, inner: stream.Interface) -> None:
+        """Connect the ports of a stream."""
+        pairs = {"tvalid": inner.valid, "tready": inner.ready}
+        pairs |= {"tdata": inner.payload.data, "tkeep": inner.payload.keep, "tlast": inner.payload.last}
+        for name, value in pairs.items():
+            port = getattr(self, f"{prefix}_{name}")
+            m.d.comb += value.eq(port) if self.signature.members[f"{prefix}_{name}"].flow is In else port.eq(value)
 
-def _stream(prefix: str, tdata_bytes: int) -> dict[str, int]:
-    """The signals of a stream that its source drives, and their widths."""
+
+def _sink(prefix: str, tdata_bytes: int) -> dict[str, wiring.Member]:
+    """The ports of a stream that comes in."""
     widths = {"tdata": 8 * tdata_bytes, "tkeep": tdata_bytes, "tlast": 1, "tvalid": 1}
-    return {f"{prefix}_{name}": width for name, width in widths.items()}
-
-
-class _Module(wiring.Component):
-    """An accelerator that is a Verilog module elsewhere."""
-
-    i: stream.Interface
-    o: stream.Interface
-
-    def __init__(self, pipeline: Pipeline, name: str) -> None:
-        self.name = name
-        super().__init__(accelerator_ports(pipeline))
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
-        for path, member, value in self.signature.flatten(self):
-            ports[f"{'i' if member.flow is In else 'o'}_{'__'.join(map(str, path))}"] = value
-        m.submodules.module = Instance(self.name, **ports)
-        return m
+    return {**{f"{prefix}_{name}": In(width) for name, width in widths.items()}, f"{prefix}_tready": Out(1)}
 
 
 class _Top(wiring.Component):

@@ -1,0 +1,100 @@
+"""An accelerator that loads its parameters by itself."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In
+
+from ..gateware.accelerator import Accelerator, accelerator_ports
+from ..parameters import load_cycles, parameter_image
+from ..pipeline import Pipeline
+from ..verilog import component_rtlil
+from .external import inner_accelerator
+
+__all__ = ["BootedAccelerator", "boot_cycles", "booted_rtlil"]
+
+
+class BootedAccelerator(wiring.Component):
+    """An accelerator with parameters in RAM, and a ROM with an image of them.
+
+    The image is loaded after each reset. For stand-alone use, and for testbenches that know nothing of loading.
+
+    | property          | formula                                                           |
+    |-------------------|-------------------------------------------------------------------|
+    | first frame       | ``boot_cycles`` cycles after reset                                |
+    | resources         | the accelerator, a ROM of the image's bytes, a counter            |
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    image : bytes
+        As `parameters.parameter_image` makes it.
+    module : str, optional
+        Name of the Verilog module elsewhere that is the accelerator; by default it is a part of this one.
+    taps : bool
+        See `Accelerator`; with an accelerator of its own only.
+
+    Members
+    -------
+    i, o, tap_NAME
+        Those of the accelerator.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, pipeline: Pipeline, image: bytes, *, module: str | None = None, taps: bool = False) -> None:
+        self.pipeline, self.image, self.module, self.taps = pipeline, image, module, taps
+        ports = accelerator_ports(pipeline, taps=taps)
+        super().__init__(
+            {name: member for name, member in ports.items() if name in ("i", "o") or name.startswith("tap_")}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        accelerator = (
+            Accelerator(self.pipeline, taps=True) if self.taps else inner_accelerator(self.pipeline, self.module)
+        )
+        m.submodules.accelerator = accelerator
+        for name, member in self.signature.members.items():
+            inner, outer = getattr(accelerator, name), wiring.flipped(getattr(self, name))
+            wiring.connect(m, *((outer, inner) if member.flow is In else (inner, outer)))
+
+        length = len(self.image)
+        m.submodules.image = image = memory.Memory(shape=8, depth=length, init=self.image, attrs={"rom_style": "block"})
+        read = image.read_port()
+        at, moves = Signal(range(length + 1)), Signal()
+        load = accelerator.load
+        m.d.comb += [
+            moves.eq(load.valid & load.ready),
+            # The memory answers in the next cycle: it is asked for what stands there then.
+            read.addr.eq(Mux(moves, at + 1, at)),
+            read.en.eq(1),
+            load.payload.data.eq(read.data),
+            load.payload.first.eq(at == 0),
+        ]
+        started = Signal()
+        m.d.sync += [started.eq(1), at.eq(at + moves)]
+        m.d.comb += load.valid.eq(started & (at != length))
+        return m
+
+
+def boot_cycles(pipeline: Pipeline) -> int:
+    """Cycles after reset until a `BootedAccelerator` takes its first beat."""
+    return 1 + load_cycles(pipeline)
+
+
+def booted_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> str:
+    """An accelerator that loads its own parameters, ``NAME_boot``, in Yosys' intermediate language.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    name : str
+        Of the accelerator's module. Without taps it is taken from elsewhere, as `verilog.accelerator_rtlil` makes it.
+    taps : bool
+        See `Accelerator`.
+    """
+    booted = BootedAccelerator(pipeline, parameter_image(pipeline), module=None if taps else name, taps=taps)
+    return component_rtlil(booted, name=f"{name}_boot")

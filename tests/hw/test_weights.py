@@ -1,0 +1,276 @@
+"""Parameters in RAM: one accelerator, many networks of its shape, and never a wrong answer."""
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
+from bitweir_hw.errors import NetworkError, PlanError
+from bitweir_hw.files import load_plan, plan_text
+from bitweir_hw.gateware.accelerator import Accelerator
+from bitweir_hw.layers import BIPOLAR, Dense, Format, Pool
+from bitweir_hw.lower import lower
+from bitweir_hw.network import Network, check
+from bitweir_hw.parameters import _shape, image_bytes, load_cycles, parameter_image, shape_crc, with_parameters_of
+from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.reach import LOADED, with_loaded_parameters
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinds import every_kind
+from loadbench import Load, other_parameters, run_loads
+from strategies import codes, identity_input, networks, plans, stalls
+
+
+def limits(plan):
+    return {name: (low, high) for name, low, high in plan.limits}
+
+
+@st.composite
+def pairs(draw, **sizes):
+    """A network, a plan with parameters in RAM, and another network of the same shape."""
+    network = draw(networks(**sizes).filter(lambda n: any(isinstance(layer, LOADED) for layer, _, _ in n.placed())))
+    plan = with_loaded_parameters(network, draw(plans(network)))
+    return network, plan, other_parameters(network, limits(plan), np.random.default_rng(draw(st.integers(0, 2**32))))
+
+
+@settings(max_examples=200)
+@given(pairs())
+def test_nothing_but_parameters_depends_on_values(pair):
+    network, plan, other = pair
+    pipeline, again = lower(network, plan), with_parameters_of(other, network, plan)
+    assert _shape(pipeline) == _shape(again)
+    first, second = parameter_image(pipeline), parameter_image(again)
+    assert len(first) == len(second) == image_bytes(pipeline) + 4
+    for image in (first, second):
+        assert zlib.crc32(image[:-4], shape_crc(pipeline)) == int.from_bytes(image[-4:], "little")
+
+
+def images_of(network, plan, *others):
+    """An accelerator, and the image of each network for it."""
+    pipeline = lower(network, plan)
+    networks = (network, *others)
+    return pipeline, {parameter_image(with_parameters_of(each, network, plan)): each for each in networks}
+
+
+@settings(max_examples=10)
+@given(st.data())
+def test_every_beat_of_two_networks(data):
+    network, plan, other = data.draw(pairs(max_layers=3))
+    pipeline, images = images_of(network, plan, other)
+    first, second = list(images)[0], list(images)[-1]
+    frames = data.draw(codes(network, data.draw(st.integers(2, 4))))
+    # The second load begins while frames of the first are under way, or before all of them have come.
+    begin = load_cycles(pipeline) + data.draw(st.integers(0, 100))
+    loads = [Load(first), Load(second, begin, data.draw(stalls()))]
+    i_stalls, o_stalls = (np.concatenate([np.zeros(load_cycles(pipeline)), data.draw(stalls())]) for _ in range(2))
+    run_loads(pipeline, images, loads, frames, i_stalls, o_stalls)
+
+
+def small():
+    """Two networks of one shape with bits as weights, and a plan."""
+    rng = np.random.default_rng(1)
+
+    def network(name):
+        layers = (
+            Dense(name="a", weights=rng.random((6, 9)) < 0.5, thresholds=rng.integers(-3, 4, (6, 1)), output=BIPOLAR),
+            Dense(name="b", weights=rng.random((3, 6)) < 0.5),
+        )
+        return check(Network(name=name, input=identity_input(9), layers=layers))
+
+    network, other = network("net"), network("other")
+    plan = Plan(foldings=(Folding(pe=2, simd=4), Folding(pe=3, simd=3)))
+    return network, with_loaded_parameters(network, plan), other
+
+
+WRONG = ("damaged", "cut", "of another shape", "of zeros", "with bytes behind")
+
+
+@settings(max_examples=25)
+@given(
+    kinds=st.lists(st.sampled_from(WRONG), max_size=4),
+    seed=st.integers(0, 2**32),
+    pauses=st.lists(stalls(), min_size=5, max_size=5),
+    frames=st.integers(1, 3),
+)
+def test_only_right_images_let_frames_in(kinds, seed, pauses, frames):
+    network, plan, other = small()
+    pipeline, images = images_of(network, plan, other)
+    good, last = images
+    rng, loads = np.random.default_rng(seed), []
+    for kind, pause in zip(kinds, pauses, strict=False):
+        content = bytearray(good)
+        if kind == "damaged":
+            content[int(rng.integers(0, len(content)))] ^= 1 << int(rng.integers(0, 8))
+        elif kind == "cut":
+            content = content[: int(rng.integers(1, len(content)))]
+        elif kind == "of another shape":
+            content[-4:] = zlib.crc32(content[:-4]).to_bytes(4, "little")
+        elif kind == "of zeros":
+            content = bytes(len(content))
+        else:
+            content += rng.bytes(3)
+        loads.append(Load(bytes(content), 0, pause))
+    loads.append(Load(last, 40))
+    codes_ = rng.integers(0, 2, (frames, 9))
+    met = run_loads(pipeline, images, loads, codes_)
+    if "with bytes behind" not in kinds:
+        assert all(one is other for one in met)
+
+
+def test_frames_come_from_the_cycle_that_is_told():
+    network, plan, _ = small()
+    pipeline, images = images_of(network, plan)
+    (image,) = images
+    opened = []
+
+    async def bench(ctx):
+        ctx.set(dut.i.valid, 1)
+        at = 0
+        for _ in range(load_cycles(pipeline) + 1):
+            ctx.set(dut.load.valid, at < len(image))
+            ctx.set(dut.load.payload.data, image[min(at, len(image) - 1)])
+            ctx.set(dut.load.payload.first, at == 0)
+            at += ctx.get(dut.load.ready) and at < len(image)
+            opened.append(ctx.get(dut.i.ready))
+            await ctx.tick()
+
+    dut = Accelerator(pipeline)
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert opened == [0] * load_cycles(pipeline) + [1]
+
+
+def test_a_reset_forgets_the_parameters():
+    network, plan, _ = small()
+    pipeline, images = images_of(network, plan)
+    (image,) = images
+    reset, dut = Signal(), Accelerator(pipeline)
+
+    async def bench(ctx):
+        async def load(content):
+            for at, byte in enumerate(content):
+                ctx.set(dut.load.payload.data, byte)
+                ctx.set(dut.load.payload.first, at == 0)
+                ctx.set(dut.load.valid, 1)
+                await ctx.tick().until(dut.load.ready)
+            ctx.set(dut.load.valid, 0)
+
+        ctx.set(dut.i.valid, 1)
+        for content in (image, image[:20]):
+            await load(content)
+            await ctx.tick().repeat(20)
+            assert ctx.get(dut.loaded) == (content is image)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            assert not ctx.get(dut.loaded) and not ctx.get(dut.i.ready)
+        # The rest of an image is not one.
+        await load(image[20:])
+        await ctx.tick().repeat(20)
+        assert not ctx.get(dut.loaded) and not ctx.get(dut.load_failed)
+        await load(image)
+        await ctx.tick().repeat(20)
+        assert ctx.get(dut.loaded)
+
+    simulator = Simulator(ResetInserter(reset)(dut))
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+# ---- networks that fit, and such that do not
+
+
+def changed(network, index, **fields):
+    layers = list(network.layers)
+    layers[index] = replace(layers[index], **fields)
+    return replace(network, layers=tuple(layers))
+
+
+def test_layers_may_have_other_names():
+    network, plan, other = small()
+    renamed = changed(changed(other, 0, name="x"), 1, name="y")
+    assert parameter_image(with_parameters_of(renamed, network, plan)) == parameter_image(
+        with_parameters_of(other, network, plan)
+    )
+
+
+def test_another_shape_is_refused_by_name():
+    network, plan = every_kind()
+    plan = with_loaded_parameters(network, plan)
+    shape = "Network 'net' must have the shape of 'net' to be loaded in its place, but "
+    least = np.array([True, False, False, False, False])
+    for other, told in (
+        (changed(network, 0, pad_value=1), "layer 'conv' differs in its pad_value"),
+        (
+            changed(network, 0, weights=network.layers[0].weights.astype(np.int64)),
+            "layer 'conv' differs in its weights",
+        ),
+        (changed(network, 0, thresholds=np.array([[-3, 0]] * 5)), "layer 'conv' differs in its thresholds"),
+        (changed(network, 0, output=Format(bits=2, offset=1)), "layer 'conv' differs in its output"),
+        (changed(network, 1, least=least), "layer 'pool' differs in its least"),
+        (changed(network, 2, weights=(2, 1)), "layer 'sum' differs in its weights"),
+        (replace(network, layers=network.layers[:2] + network.layers[3:]), "it has other layers"),
+        (replace(network, input=replace(network.input, format=Format(bits=2, step=2))), "its input differs"),
+    ):
+        with pytest.raises(NetworkError) as error:
+            with_parameters_of(other, network, plan)
+        assert str(error.value) == f"{shape}{told}."
+
+
+def test_parameters_beyond_their_limits_are_refused_by_name():
+    network, plan = every_kind()
+    plan = with_loaded_parameters(network, plan)
+    wide = changed(network, 3, scale=np.array([1, -2, 3, 1, 4]))
+    with pytest.raises(PlanError) as error:
+        with_parameters_of(wide, network, plan)
+    assert str(error.value) == (
+        "Layer 'affine' must have scale of -4 to 3, for which the accelerator has room, not of -8 to 7."
+    )
+
+
+def test_fixed_parameters_have_no_image():
+    network, plan = every_kind()
+    for work in (lambda: parameter_image(lower(network, plan)), lambda: with_parameters_of(network, network, plan)):
+        with pytest.raises(PlanError) as error:
+            work()
+        assert str(error.value) == (
+            "The accelerator must have parameters in RAM to be loaded: generate it with --weights ram."
+        )
+
+
+def test_a_network_without_parameters_has_nothing_to_load():
+    pool = Pool(name="pool", kind="sum", kernel=(1, 1), stride=(1, 1))
+    network = check(Network(name="bare", input=identity_input(4), layers=(pool,)))
+    with pytest.raises(PlanError) as error:
+        with_loaded_parameters(network, Plan(foldings=()))
+    assert str(error.value) == "Network 'bare' must have weights or thresholds to load; it has none."
+
+
+def test_the_plan_keeps_the_limits(tmp_path):
+    network, plan = every_kind()
+    plan = with_loaded_parameters(network, plan)
+    assert plan.limits == (("affine.scale", -4, 3), ("affine.offset", -8, 7))
+    (tmp_path / "plan.json").write_text(plan_text(plan))
+    assert load_plan(tmp_path / "plan.json") == plan
+
+
+@pytest.mark.parametrize("change", ['"weights": 1', '"weights": "ram", "limits": [["a", 1]]'])
+def test_a_damaged_plan_is_refused(tmp_path, change):
+    _, plan = every_kind()
+    text = plan_text(plan).replace('"weights": "rom",\n  "limits": []', change)
+    assert change in text
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(PlanError, match=r"^File 'plan.json' is not a bitweir plan"):
+        load_plan(tmp_path / "plan.json")
+
+
+def test_weights_are_in_rom_or_ram():
+    network, plan = every_kind()
+    with pytest.raises(PlanError) as error:
+        lower(network, replace(plan, weights="flash"))
+    assert str(error.value) == "Weights must be in rom or ram, not 'flash'."
