@@ -78,6 +78,21 @@ def test_golden_devices(network, folder, file):
         device.close()
 
 
+def test_images_of_another_shape(tmp_path):
+    """Pixels and floats go by their number of elements; codes are as the stream has them."""
+    cnn = load_model(NETWORKS / "cnn.onnx", input_scale="1")
+    save_network(cnn, tmp_path / "cnn.npz")
+    with np.load(IMAGES) as images:
+        x = images["x"][:40]
+    codes = encode(cnn.input, x.reshape(40, 1, 8, 8))
+    expected = fast.run(cnn, codes).classes
+    with bitweir.connect(f"golden:{tmp_path / 'cnn.npz'}") as device:
+        for same in (x, x.reshape(40, 8, 8), x.reshape(40, 1, 8, 8), codes.astype(int)):
+            assert np.array_equal(device.classify(same), expected)
+        with pytest.raises(NetworkError, match="shape"):
+            device.classify(x[:, :63])
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

@@ -17,7 +17,7 @@ from bitweir.device.simulated import BAUD, SimulatedBoard
 from bitweir.device.transport import SerialTransport
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError
-from bitweir_hw.plan import plan_from_foldings
+from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_sim import fast
 from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.encoding import encode
@@ -141,3 +141,14 @@ def test_a_board_that_goes_away(build):
     with pytest.raises(LinkError, match=r"^Serial port '/dev/.*' failed: "):
         device.classify(IMAGES)
     device.close()
+
+
+@pytest.mark.long
+def test_a_convolutional_network(tmp_path):
+    """Frames of 64 vectors, elements of 8 bits, and an accelerator that is slower than the wire."""
+    network = load_model(NETWORKS / "cnn.onnx", input_scale="1")
+    expected = fast.run(network, encode(network.input, IMAGES.reshape(-1, 1, 8, 8)))
+    write_build(network, plan_for_fps(network, 3e4, 100e6), tmp_path / "build")
+    with bitweir.connect(f"sim:{tmp_path / 'build'}") as device:
+        check(device, expected)
+        assert device.client.lost == 0

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
+from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Stream
-from bitweir_sim.encoding import batches
+from bitweir_sim.encoding import batches, encode
 from bitweir_sim.frames import pack, unpack
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["checked_codes", "classes_of", "frame_bytes", "scores_of"]
+__all__ = ["checked_codes", "classes_of", "codes_of", "frame_bytes", "scores_of"]
 
 Octets = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -43,6 +45,22 @@ def checked_codes(identity: Identity, codes: ArrayLike) -> NDArray[Any]:
     if array.size and not 0 <= array.min() <= array.max() < 1 << bits:
         raise LinkError(f"Codes must be 0 to {(1 << bits) - 1}; they go from {array.min()} to {array.max()}.")
     return array
+
+
+def codes_of(network: Network, images: ArrayLike) -> NDArray[Any]:
+    """Codes (N, K) of images; see `encoding.encode`.
+
+    Floating point and pixels of another shape are taken if they have as many elements, in the same order.
+
+    Raises
+    ------
+    NetworkError
+        The images do not suit the network.
+    """
+    array, shape = np.asarray(images), network.input.shape
+    if array.ndim > 1 and array.dtype.kind != "i" and prod(array.shape[1:]) == prod(shape):
+        array = array.reshape(len(array), *shape)
+    return encode(network.input, array)
 
 
 def frame_bytes(identity: Identity, codes: NDArray[Any]) -> Octets:

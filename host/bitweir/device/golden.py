@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import encode
 from bitweir_sim.fast import prepare
 from bitweir_sim.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
+from .frames import codes_of
 from .interface import Device
 
 __all__ = ["GoldenDevice"]
@@ -36,7 +36,7 @@ class GoldenDevice(Device):
         return self._network
 
     def run(self, images: ArrayLike) -> Result:
-        return self._model.run(encode(self._network.input, images))
+        return self._model.run(codes_of(self._network, images))
 
     def classify(self, images: ArrayLike) -> NDArray[np.int64]:
         return self.run(images).classes

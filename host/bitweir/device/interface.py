@@ -19,8 +19,9 @@ class Device(ABC):
     """An accelerator; a context manager that closes it.
 
     Images are what `bitweir_sim.encoding.encode` takes, N at a time, where N may be 0: floating point, (N, ...),
-    is what the model file takes; uint8 are pixels; signed integers are codes. A device whose network is not known here
-    takes only codes, (N, K), in the order of the input stream.
+    is what the model file takes; uint8 are pixels; signed integers are codes. Floating point and pixels of another
+    shape are taken if they have as many elements. A device whose network is not known here takes only codes,
+    (N, K), in the order of the input stream.
     """
 
     @property

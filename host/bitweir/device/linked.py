@@ -9,12 +9,11 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.files import digest
 from bitweir_hw.link.protocol import Identity, Kind
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import encode
 from bitweir_sim.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
 from .client import Client
-from .frames import checked_codes, classes_of, frame_bytes, scores_of
+from .frames import checked_codes, classes_of, codes_of, frame_bytes, scores_of
 from .interface import Device
 
 __all__ = ["LinkedDevice", "check_holds", "network_digest"]
@@ -60,7 +59,7 @@ class LinkedDevice(Device):
 
     def _ask(self, kind: Kind, images: ArrayLike, unit: int) -> NDArray[np.uint8]:
         if self.network:
-            codes = encode(self.network.input, images)
+            codes = codes_of(self.network, images)
         else:
             codes = checked_codes(self.identity, images)
         if not len(codes):
