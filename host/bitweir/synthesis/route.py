@@ -1,0 +1,299 @@
+"""Place and route of a design on a board, at the fastest clock that it reaches."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.boards import Board
+from bitweir_hw.errors import BitweirError, PlanError
+from bitweir_hw.pll import LIMITS, Pll, highest
+from bitweir_hw.yosys import run_yosys, yosys_version
+from joblib import Parallel, delayed
+
+from .flows import classify, lone_carries, script, sites
+from .nextpnr import Routed, pack, place_and_route, tools
+from .paths import ACCELERATOR, LINK, longest_path, registers, told_path
+
+__all__ = ["MARGIN", "Attempt", "Design", "Result", "TimingError", "route"]
+
+#: By how much the routed Fmax must be above the clock: for the jitter of the PLL, and because the delays that nextpnr
+#: knows were measured by others than the vendors.
+MARGIN = 0.05
+#: Clocks to try: two routings of one design differ by some per cent.
+_ATTEMPTS = 4
+#: What another routing must promise to be worth its time.
+_GAIN = 1.02
+_TOP = "top"
+#: What a board needs beside LUTs, and no row counts.
+_AROUND = ("EHXPLLL", "SB_PLL40_PAD", "rPLL", "IBUF", "OBUF")
+
+
+class TimingError(BitweirError):
+    """A routed design is too slow for its clock."""
+
+    exit_code = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What to route.
+
+    Parameters
+    ----------
+    rtlil : callable
+        The design in RTLIL with the top module ``top``, for a PLL, or for None: the oscillator alone.
+    layers : mapping
+        The layer of each block of the accelerator.
+    """
+
+    rtlil: Callable[[Pll | None], str]
+    layers: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One clock that was tried.
+
+    Parameters
+    ----------
+    pll : Pll or None
+    clock : float
+        Hz.
+    seed : int
+        The best one.
+    routed : Routed
+        With this seed.
+    path : dict
+        The longest one, see `longest_path`.
+    """
+
+    pll: Pll | None
+    clock: float
+    seed: int
+    routed: Routed
+    path: dict[str, Any]
+
+    @property
+    def met(self) -> bool:
+        """Whether the routed Fmax is above the clock by `MARGIN`, and no data comes too early."""
+        return self.routed.fmax >= self.clock * (1 + MARGIN) and not self.routed.hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A routed design.
+
+    Parameters
+    ----------
+    pll : Pll or None
+    bitstream : bytes
+    rtlil : str
+        What was routed.
+    told : dict
+        As `docs/boards.md` describes ``routed-BOARD.json``.
+    """
+
+    pll: Pll | None
+    bitstream: bytes
+    rtlil: str
+    told: dict[str, Any]
+
+
+def route(
+    design: Design, board: Board, *, clock: float | None = None, seeds: int = 1, jobs: int | None = None
+) -> Result:
+    """Synthesise, place and route a design, and pack its bitstream.
+
+    Without a clock the design is routed first for what the board usually reaches; then for the fastest clock that
+    its PLL makes and that is below the achieved Fmax by `MARGIN`, and again until nothing is gained. The same input
+    gives the same bytes.
+
+    Parameters
+    ----------
+    design : Design
+    board : Board
+    clock : float, optional
+        Hz, at most; the PLL makes the fastest clock not above.
+    seeds : int
+        Each is routed, and the fastest result taken.
+    jobs : int, optional
+        Seeds at once; by default as many as there are processors.
+
+    Raises
+    ------
+    TimingError
+        The design does not reach the clock, or none that the board can make.
+    ToolError
+        A tool is missing or failed.
+    """
+    run = _Run(design, board, seeds, jobs)
+    limit = clock or board.first_clock
+    while len(run.attempts) < (1 if clock else _ATTEMPTS):
+        try:
+            pll = highest(board.family, board.oscillator, limit)
+        except PlanError as error:
+            if not run.attempts:
+                raise
+            raise TimingError(f"{run.too_slow()} {error}") from error
+        if run.kept and _hertz(board, pll) < _GAIN * run.kept.attempt.clock:
+            break
+        limit = run.attempt(pll).routed.fmax / (1 + MARGIN)
+    if run.kept is None:
+        raise TimingError(run.too_slow())
+    return run.result(run.kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What is kept of an attempt."""
+
+    attempt: Attempt
+    rtlil: str
+    bitstream: bytes
+    blocks: dict[str, dict[str, int]]
+
+
+class _Run:
+    """The clocks that were tried for a design, and the best result so far."""
+
+    def __init__(self, design: Design, board: Board, seeds: int, jobs: int | None) -> None:
+        self.design, self.board, self.seeds, self.jobs = design, board, seeds, jobs
+        self.attempts: list[Attempt] = []
+        self.kept: _Kept | None = None
+        self.seconds = {"synthesis": 0.0, "routing": 0.0}
+
+    def attempt(self, pll: Pll | None) -> Attempt:
+        """Try a clock; keep the result if it is met."""
+        board, hertz = self.board, _hertz(self.board, pll)
+        with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
+            folder = Path(work)
+            started = time.perf_counter()
+            text = self.design.rtlil(pll)
+            blocks, signals = _synthesise(text, board, self.design.layers, folder)
+            self.seconds["synthesis"] += time.perf_counter() - started
+            started = time.perf_counter()
+            seed, routed = _sweep(board, folder, clock=hertz * (1 + MARGIN), seeds=self.seeds, jobs=self.jobs)
+            self.seconds["routing"] += time.perf_counter() - started
+            path = longest_path(routed.path, self.design.layers, signals)
+            attempt = Attempt(pll=pll, clock=hertz, seed=seed, routed=routed, path=path)
+            self.attempts.append(attempt)
+            if attempt.met and (self.kept is None or hertz > self.kept.attempt.clock):
+                bitstream = pack(board, folder / f"seed{seed}")
+                self.kept = _Kept(attempt=attempt, rtlil=text, bitstream=bitstream, blocks=blocks)
+        return attempt
+
+    def too_slow(self) -> str:
+        """Why the last clock is not met, and what to try."""
+        attempt, title = self.attempts[-1], self.board.title
+        routed, more = attempt.routed, f"--seeds {2 * self.seeds}"
+        if routed.hold:
+            return f"Data comes too early for {', '.join(routed.hold[:3])} as routed on {title}: try {more}."
+        reached = int(routed.fmax / (1 + MARGIN) / 1e4) / 100
+        return (
+            f"The design reaches {routed.fmax / 1e6:.2f} MHz on {title}, and a clock of {attempt.clock / 1e6:.2f} MHz "
+            f"must stay {MARGIN:.0%} below. The longest path: {told_path(attempt.path)}. "
+            f"Try {more}, --clock {reached:g}, or --stage-levels 1."
+        )
+
+    def result(self, kept: _Kept) -> Result:
+        """What becomes of an attempt that is kept."""
+        board, attempt, routed = self.board, kept.attempt, kept.attempt.routed
+        told = {
+            "board": board.name,
+            "part": board.part_name,
+            "device": board.device,
+            "clock_mhz": attempt.clock / 1e6,
+            "fmax_mhz": _mhz(routed.fmax),
+            "margin": MARGIN,
+            "pll": _told_pll(attempt.pll),
+            "seed": attempt.seed,
+            "seeds": self.seeds,
+            "attempts": [
+                {"clock_mhz": tried.clock / 1e6, "fmax_mhz": _mhz(tried.routed.fmax), "seed": tried.seed}
+                for tried in self.attempts
+            ],
+            "utilisation": routed.utilisation,
+            "blocks": kept.blocks,
+            "path": attempt.path,
+            "tools": {"Yosys": yosys_version(), **tools(board.family)},
+            "options": routed.options,
+            "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
+        }
+        return Result(pll=attempt.pll, bitstream=kept.bitstream, rtlil=kept.rtlil, told=told)
+
+
+def _synthesise(
+    text: str, board: Board, layers: Mapping[str, str], folder: Path
+) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+    """Write the netlist that nextpnr takes into a folder; what each block needs, and `registers`."""
+    family = board.family
+    (folder / "design.il").write_text(text)
+    modules = {f"{_TOP}.{ACCELERATOR}{name}": name for name in layers}
+    keep = [f"\\{module}" for module in modules]
+    commands = script(family, top=_TOP, keep=keep, netlist="mapped.json", part=board.part_name)
+    # Registers get the names of their signals. Blocks are flattened only then, so that each cell bears the name of its
+    # block.
+    commands += "rename -wire\nsetattr -mod -unset keep_hierarchy *\nflatten\nopt_clean -purge\n"
+    if family == "gowin":
+        commands += "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O\n"
+    run_yosys(commands + "write_json netlist.json\n", folder)
+    stat = _modules(folder / "stat.json")
+    # Of a large design these files take much memory; only iCE40 needs to look into them.
+    mapped, signals = None, dict[str, str]()
+    if family == "ice40":
+        mapped, signals = _modules(folder / "mapped.json"), registers(_modules(folder / "netlist.json")[_TOP])
+    rows = {}
+    for module, name in {**modules, _TOP: LINK}.items():
+        inside = {*modules, *_AROUND}
+        cells = {kind: count for kind, count in stat[f"\\{module}"]["num_cells_by_type"].items() if kind not in inside}
+        lone = lone_carries(family, mapped[module]) if mapped else 0
+        rows[name] = {**classify(family, cells), "sites": sites(family, cells, lone=lone)}
+    return rows, signals
+
+
+def _modules(path: Path) -> dict[str, Any]:
+    modules: dict[str, Any] = json.loads(path.read_text())["modules"]
+    return modules
+
+
+def _sweep(board: Board, folder: Path, *, clock: float, seeds: int, jobs: int | None) -> tuple[int, Routed]:
+    """Route with seeds 1 to `seeds`; the best of them, the lowest of equals."""
+
+    def one(seed: int) -> Routed:
+        own = folder / f"seed{seed}"
+        own.mkdir()
+        return place_and_route(board, own, netlist="../netlist.json", clock=clock, seed=seed)
+
+    # Threads, as each one waits for a process of its own.
+    many = min(seeds, jobs or os.cpu_count() or 1)
+    found = Parallel(n_jobs=many, prefer="threads")(delayed(one)(seed) for seed in range(1, seeds + 1))
+    best = max(range(seeds), key=lambda index: (not found[index].hold, found[index].fmax, -index))
+    return best + 1, found[best]
+
+
+def _hertz(board: Board, pll: Pll | None) -> float:
+    return float(pll.clock) if pll else float(board.oscillator)
+
+
+def _mhz(hertz: float) -> float:
+    return round(hertz / 1e6, 3)
+
+
+def _told_pll(pll: Pll | None) -> dict[str, Any] | None:
+    if pll is None:
+        return None
+    return {
+        "cell": LIMITS[pll.family].cell,
+        "source_mhz": pll.source / 1e6,
+        "vco_mhz": float(pll.vco) / 1e6,
+        "divide": pll.divide,
+        "multiply": pll.multiply,
+        "post": pll.post,
+    }
