@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from bitweir_hw.boards import BOARDS
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import BitweirError
@@ -18,6 +19,10 @@ from bitweir_sim.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
 
+from .boards import planning as board_planning
+from .boards.bitstream import Options
+from .boards.command import build_for_board
+from .boards.program import program as load_bitstream
 from .build import Build, write_build
 from .console import Output
 from .demo import NETWORKS, run_demo
@@ -34,6 +39,7 @@ from .report.html import page
 from .report.markdown import markdown
 from .report.terminal import render
 from .running import print_run, run_images, serve_board
+from .shipped import located
 from .simulate import ENGINES, print_simulation, simulate
 from .synthesis.measure import FAMILIES, synthesise
 
@@ -77,7 +83,9 @@ def _with_output(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _megahertz(_: click.Context, parameter: click.Parameter, value: float) -> float:
+def _megahertz(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is None:
+        return None
     if not 0 < value < math.inf:
         raise click.BadParameter(f"must be a positive number of MHz, not {value:g}")
     return value * 1e6
@@ -109,7 +117,8 @@ def _with_models(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         def models() -> Imported:
-            return read_models(output, paths, input_scale=input_scale, name=name, voting=voting)
+            files, scale = located(paths, input_scale)
+            return read_models(output, files, input_scale=scale, name=name, voting=voting)
 
         command(output, models, *args, **options)
 
@@ -242,6 +251,63 @@ def generate(
     output.show(Text(f"Written: {build.verilog}"))
     result = {"folder": str(folder), "verilog": str(build.verilog), "report": report}
     output.result(result | ({"search": choice.search} if choice.search else {}))
+
+
+@main.command("build")
+@click.option("--board", "board_name", required=True, type=click.Choice(sorted(BOARDS)), help="Board to build for.")
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--goal",
+    type=click.Choice(board_planning.GOALS),
+    default=board_planning.GOALS[0],
+    show_default=True,
+    help="The fewest LUTs that keep up with the link, or the most frames/s that fit.",
+)
+@click.option("--fps", type=float, help="Frames a second to reach with the fewest LUTs, in place of --goal.")
+@click.option(
+    "--clock", metavar="MHZ", type=float, callback=_megahertz, help="Clock at most.  [default: the fastest that routes]"
+)
+@click.option(
+    "--stage-levels",
+    type=click.IntRange(min=0),
+    default=board_planning.LEVELS,
+    show_default=True,
+    help="Adder levels between registers in a popcount; 0: none.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to route with; the best is kept."
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="J", help="Seeds at once.  [default: one on each core]")
+@_with_output
+@_with_models
+def build_command(
+    output: Output,
+    models: Callable[[], Imported],
+    board_name: str,
+    folder: Path,
+    goal: str,
+    fps: float | None,
+    clock: float | None,
+    stage_levels: int,
+    seeds: int,
+    jobs: int | None,
+) -> None:
+    """Turn MODEL (a file, or a network that ships: digits, cnn) into a bitstream for a board, in a folder."""
+    wishes = board_planning.Wishes(goal=goal, fps=fps, stage_levels=stage_levels)
+    options = Options(clock=clock, seeds=seeds, jobs=jobs)
+    output.result(build_for_board(output, models(), board_name, folder, wishes, options))
+
+
+@main.command("program")
+@_folder
+@click.option("--flash", is_flag=True, help="Write the flash of the board, so that it starts with the design.")
+@_with_output
+def program_command(output: Output, folder: Path, flash: bool) -> None:
+    """Load the bitstream in FOLDER, as build wrote it, into its board."""
+    with output.working("Loading the bitstream"):
+        result = load_bitstream(folder, flash=flash)
+    output.show(Text(f"Loaded: {result['file']}"))
+    output.result(result)
 
 
 @main.command("simulate")
