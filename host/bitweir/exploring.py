@@ -28,7 +28,8 @@ from bitweir_hw.files import digest
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.search import LUTRAM_SITES, Found, Limits, cheapest, fastest
+from bitweir_hw.pricing import LUTRAM_SITES
+from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cache_folder, cached, content_key
 from bitweir_sim.sizing import fit_depths

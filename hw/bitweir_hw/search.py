@@ -14,28 +14,24 @@ combined anew, keeping every way to each number of lanes that no other beats in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import inf
 
-from .blocks import BlockSpec, MatVecSpec
+from .blocks import MatVecSpec
 from .blocks.arithmetic import ceil_div
-from .builder import Builder, Tip
+from .builder import Tip
 from .compressor import STYLE, Popcount
-from .cost import estimate
 from .errors import PlanError
 from .layers import Conv, Dense, Layer, Map, Parallel
 from .lower import LOWERINGS, build, fork, join
 from .network import Network
 from .plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
+from .pricing import Fitted, Option, Prices, Probe
 
 __all__ = ["Found", "Limits", "cheapest", "fastest"]
 
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
-#: Weights of more words than this are not tried in LUTs, those of fewer bits not in block RAM.
-LUT_DEPTH, BLOCK_BITS = 128, 512
-#: LUT sites that a LUT RAM cell takes.
-LUTRAM_SITES = {"ecp5": 4, "ice40": 0, "gowin": 4, "xilinx": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,42 +130,6 @@ def fastest(
     return replace(best, bound=min(proved, best.cycles))
 
 
-class _Fitted(Builder):
-    """A builder whose FIFOs are as deep as they will be, more or less, once the cycle model has fitted them."""
-
-    def fifo_depth(self, name: str, enough: int, likely: int) -> int:
-        return dict(self.plan.depths).get(name, likely)
-
-
-class _Probe(_Fitted):
-    """A builder that prices one layer at a time."""
-
-    def __init__(self, network: Network, plan: Plan, pace: int, units: dict[str, MatVecSpec]) -> None:
-        super().__init__(network, plan)
-        self.pace = pace
-        self._units = units
-
-    def blocks(self) -> list[BlockSpec]:
-        """What was put since the last call."""
-        blocks = [node.block for node in self._nodes]
-        self._nodes, self._streams, self._names = [], [], {"i", "o"}
-        return blocks
-
-    def entry(self) -> tuple[int, int]:
-        """Lanes, and elements of a vector, that a free input got."""
-        return self._streams[0].lanes, self._streams[0].length
-
-    def choose(self, layer: Dense | Conv, folding: Folding) -> None:
-        self._foldings[layer.name] = folding
-
-    def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
-        # What accumulators start with depends hardly on the folding, and costs time.
-        if layer.name not in self._units:
-            self._units[layer.name] = super().unit(layer, source, result, lane_bits)
-        folding = self.folding(layer)
-        return replace(self._units[layer.name], pe=folding.pe, simd=folding.simd, memory=folding.memory)
-
-
 @dataclass(frozen=True)
 class _Way:
     """A way to get to a point of the network.
@@ -194,35 +154,14 @@ class _Way:
 _Ways = dict[Tip, list[_Way]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Option:
-    """One folding of a layer.
-
-    Parameters
-    ----------
-    end : Tip
-        Behind the layer.
-    lanes, length : int
-        Of the stream that it wants.
-    memories : tuple of (Folding, float, float)
-        The same folding with weights in other memories, each with its sites and block RAMs.
-    """
-
-    end: Tip
-    lanes: int
-    length: int
-    memories: tuple[tuple[Folding, float, float], ...]
-
-
 class _Search:
     def __init__(self, network: Network, family: str, popcount: Popcount, streams: int) -> None:
-        self.network, self.family = network, family
+        self.network = network
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
         self._plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
         self._units: dict[str, MatVecSpec] = {}
-        self._costs: dict[object, tuple[float, float]] = {}
-        self._options: dict[object, _Option] = {}
+        self._prices = Prices(family)
         #: What a block RAM costs; None: ways are compared in both currencies.
         self._price: float | None = 0.0
         self._limits = Limits()
@@ -311,7 +250,7 @@ class _Search:
 
     def _ways(self, cycles: int) -> list[_Way]:
         """The best ways through the whole network; at a price, only one."""
-        probe = _Probe(self.network, self._plan, cycles, self._units)
+        probe = Probe(self.network, self._plan, cycles, self._units)
         ends = self._series(probe, self.network.layers, {probe.start(): [_Way()]})
         return self._kept([way for ways in ends.values() for way in ways])
 
@@ -338,8 +277,8 @@ class _Search:
         foldings = dict(_unfold(way.choices))
         chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
         plan = replace(self._plan, foldings=chosen)
-        pipeline = build(_Fitted(self.network, plan))
-        totals = [self._cost([block]) for block in pipeline.blocks]
+        pipeline = build(Fitted(self.network, plan))
+        totals = [self._prices.of([block]) for block in pipeline.blocks]
         return Found(
             plan=plan,
             cycles=max(block.cycles for block in pipeline.blocks),
@@ -348,7 +287,7 @@ class _Search:
             bound=0.0,
         )
 
-    def _series(self, probe: _Probe, layers: tuple[Layer, ...], ways: _Ways) -> _Ways:
+    def _series(self, probe: Probe, layers: tuple[Layer, ...], ways: _Ways) -> _Ways:
         for layer in layers:
             if not ways:
                 break
@@ -360,7 +299,7 @@ class _Search:
                 ways = self._plain(probe, layer, ways)
         return ways
 
-    def _weighted(self, probe: _Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
+    def _weighted(self, probe: Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
         result: _Ways = {}
         some = next(iter(ways))
         among = self._among and self._among[layer.name]
@@ -368,7 +307,7 @@ class _Search:
         for folding in self._foldings(probe, layer, some.map):
             if among is not None and folding not in among:
                 continue
-            option = self._option(probe, layer, folding, free)
+            option = self._prices.option(probe, layer, folding, free)
             own = self._kept([_Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
             reached = self._reached(probe, ways, option)
             _put(
@@ -378,9 +317,11 @@ class _Search:
             )
         return self._pruned(result)
 
-    def _reached(self, probe: _Probe, ways: _Ways, option: _Option) -> list[_Way]:
+    def _reached(self, probe: Probe, ways: _Ways, option: Option) -> list[_Way]:
         """The best ways to the stream that an option wants."""
-        costs = ((before, self._conversion(probe, tip, option.lanes, option.length)) for tip, before in ways.items())
+        costs = (
+            (before, self._prices.conversion(probe, tip, option.lanes, option.length)) for tip, before in ways.items()
+        )
         if self._price is not None:
             price = self._price
             before, cost = min(costs, key=lambda entry: self._score(entry[0][0]) + entry[1][0] + price * entry[1][1])
@@ -391,42 +332,27 @@ class _Search:
         kept = {tip: self._kept(entries) for tip, entries in ways.items()}
         return {tip: entries for tip, entries in kept.items() if entries}
 
-    def _option(self, probe: _Probe, layer: Dense | Conv, folding: Folding, free: Tip) -> _Option:
-        """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
-        key = (probe.pace, layer.name, folding, free)
-        if key not in self._options:
-            probe.choose(layer, folding)
-            end = LOWERINGS[type(layer)](probe, layer, free)
-            lanes, length = probe.entry()
-            blocks = probe.blocks()
-            memories = []
-            for style in _styles(blocks):
-                styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
-                memories.append((replace(folding, memory=style), *self._cost(styled)))
-            self._options[key] = _Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
-        return self._options[key]
-
-    def _plain(self, probe: _Probe, layer: Layer, ways: _Ways) -> _Ways:
+    def _plain(self, probe: Probe, layer: Layer, ways: _Ways) -> _Ways:
         result: _Ways = {}
         for tip, before in ways.items():
             end = LOWERINGS[type(layer)](probe, layer, tip)
-            cost = self._cost(probe.blocks())
+            cost = self._prices.of(probe.blocks())
             _put(result, end, [way.longer(cost) for way in before])
         return self._pruned(result)
 
-    def _parallel(self, probe: _Probe, layer: Parallel, ways: _Ways) -> _Ways:
+    def _parallel(self, probe: Probe, layer: Parallel, ways: _Ways) -> _Ways:
         """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
         result: _Ways = {}
         end_map = layer.hand_on(next(iter(ways)).map)
         lanes = probe.lanes_needed(end_map)
         for tip, before in ways.items():
             starts = fork(probe, layer, tip)
-            cost = self._cost(probe.blocks())
+            cost = self._prices.of(probe.blocks())
             reached = [way.longer(cost) for way in before]
             chosen, counted = [], [0.0, 0.0]
             for branch, start in zip(layer.branches, starts, strict=True):
                 found = self._series(probe, branch, {start: [_Way()]})
-                ends = {end: self._conversion(probe, end, lanes, end_map.channels) for end in found}
+                ends = {end: self._prices.conversion(probe, end, lanes, end_map.channels) for end in found}
                 whole = self._kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
                 reached = self._kept(
                     [way.longer((more.sites, more.rams), more.choices) for way in reached for more in whole]
@@ -437,11 +363,11 @@ class _Search:
                 counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
             # Any end of a branch shows what the sum costs, once its conversion is left out: each way has its own.
             after = join(probe, layer, chosen, end_map)
-            sites, rams = self._cost(probe.blocks())
+            sites, rams = self._prices.of(probe.blocks())
             _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
         return self._pruned(result)
 
-    def _foldings(self, probe: _Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
+    def _foldings(self, probe: Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
         """Foldings that keep the pace, and of which no smaller one does."""
         vectors = layer.hand_on(source).pixels * layer.groups
         budget = probe.pace // vectors
@@ -454,43 +380,6 @@ class _Search:
             least = ceil_div(layer.inputs, min(budget // folds, layer.inputs))
             wanted = {least, *[simd for simd in whole if simd >= least][:2]}
             yield from (Folding(pe=pe, simd=simd) for simd in sorted(wanted))
-
-    # ---- prices
-
-    def _conversion(self, probe: _Probe, tip: Tip, lanes: int, length: int) -> tuple[float, float]:
-        if tip.stream is None:
-            return 0.0, 0.0
-        key = ("width", tip.lanes, tip.length, tip.vectors, tip.lane_bits, lanes, length)
-        if key not in self._costs:
-            probe.widened(tip, "x", lanes, length)
-            self._costs[key] = self._cost(probe.blocks())
-        return self._costs[key]
-
-    def _cost(self, blocks: list[BlockSpec]) -> tuple[float, float]:
-        sites = rams = 0.0
-        for block in blocks:
-            key = _key(block)
-            if key not in self._costs:
-                cost = estimate(block, self.family)
-                area = cost.sites + LUTRAM_SITES[self.family] * cost.lutram
-                self._costs[key] = (float(area), float(cost.bram))
-            sites, rams = sites + self._costs[key][0], rams + self._costs[key][1]
-        return sites, rams
-
-
-def _styles(blocks: list[BlockSpec]) -> tuple[str, ...]:
-    """Memories that may be right for the weights of a layer: the usual one first."""
-    (unit,) = (block for block in blocks if isinstance(block, MatVecSpec))
-    weights = unit.memories()[0]
-    if weights.block:
-        return ("auto", "lut") if weights.depth <= LUT_DEPTH else ("auto",)
-    return ("auto", "block") if weights.depth > 1 and weights.bits >= BLOCK_BITS else ("auto",)
-
-
-def _key(block: BlockSpec) -> object:
-    """What the price of a block depends on: its sizes, and of arrays only whose they are."""
-    values = (getattr(block, entry.name) for entry in fields(block) if entry.name != "name")
-    return type(block), tuple(getattr(value, "shape", value) for value in values)
 
 
 def _put(ways: _Ways, end: Tip, entries: list[_Way]) -> None:

@@ -4,7 +4,7 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
-from bitweir_hw import search
+from bitweir_hw import pricing
 from bitweir_hw.blocks import FifoSpec, MatVecSpec
 from bitweir_hw.devices import BLOCK_RAM
 from bitweir_hw.errors import PlanError
@@ -30,7 +30,7 @@ def price(block, family):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(search, "estimate", price)
+    monkeypatch.setattr(pricing, "estimate", price)
 
 
 def cost(pipeline):
