@@ -13,6 +13,7 @@ from bitweir_hw.files import digest, load_network, load_plan, network_bytes, pla
 from bitweir_hw.integration import PacketLayout, axi_rtlil
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
+from bitweir_hw.parameters import image_bytes, load_cycles, parameter_image
 from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
@@ -22,7 +23,7 @@ from .folders import FileError, whole_folder
 
 __all__ = ["Build", "write_build"]
 
-_NETWORK, _PLAN, _README = "network.npz", "plan.json", "README.md"
+_NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,8 @@ def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None =
         if layout:
             wrapper = rtlil_to_verilog(axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes))
             (new / f"{network.name}_axi.v").write_text(header + wrapper)
+        if image_bytes(pipeline):
+            (new / _PARAMETERS).write_bytes(parameter_image(pipeline))
         (new / _NETWORK).write_bytes(network_bytes(network))
         (new / _PLAN).write_text(plan_text(plan))
         (new / _README).write_text(_readme(network, plan, pipeline, identity, layout))
@@ -139,12 +142,25 @@ def _side_by_side(frames: int) -> str:
     )
 
 
-def _axi(name: str, layout: PacketLayout | None) -> str:
+def _text(file: str, /, **numbers: object) -> str:
+    """A text of this package, filled in."""
+    return Template((resources.files(__package__) / file).read_text()).substitute(numbers)
+
+
+def _loading(pipeline: Pipeline) -> str:
+    """How parameters are loaded, if they are."""
+    size = image_bytes(pipeline)
+    return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline)) if size else ""
+
+
+def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None) -> str:
     """The module with AXI4-Stream ports, if there is one."""
     if layout is None:
         return ""
-    template = Template((resources.files(__package__) / "build_axi.md").read_text())
-    return template.substitute(
+    loads = _text("build_axi_load.md", bits=layout.tdata_bits, bytes=layout.tdata_bytes)
+    return _text(
+        "build_axi.md",
+        load=loads if image_bytes(pipeline) else "",
         name=name,
         bits=layout.tdata_bits,
         bytes=layout.tdata_bytes,
@@ -185,6 +201,7 @@ def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi
         classes=network.classes,
         pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
         latency=timing.latency,
-        axi=_axi(network.name, axi),
+        axi=_axi(pipeline, network.name, axi),
+        load=_loading(pipeline),
         foldings=",".join(map(str, plan.foldings)),
     )

@@ -14,7 +14,9 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.plan import MODERATE_LANES
+from bitweir_hw.parameters import parameter_image, with_parameters_of
+from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
+from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
@@ -202,6 +204,13 @@ def import_command(
     help="Frames that go side by side and share each weight.  [default: 1, or what is best for --goal fps]",
 )
 @click.option(
+    "--weights",
+    type=click.Choice(WEIGHTS),
+    default=WEIGHTS[0],
+    show_default=True,
+    help="Parameters are constants, or in RAM that is loaded, so that many networks of the same shape fit.",
+)
+@click.option(
     "--axi",
     type=int,
     is_flag=False,
@@ -223,6 +232,7 @@ def generate(
     family: str | None,
     stage_levels: int | None,
     streams: int | None,
+    weights: str,
     axi: int | None,
 ) -> None:
     """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into Verilog in a folder."""
@@ -241,7 +251,7 @@ def generate(
     with output.working("Choosing the plan"):
         choice = choose(network, wishes)
     with output.working("Fitting FIFOs"):
-        plan = fit_depths(network, choice.plan)
+        plan = fit_depths(network, with_loaded_parameters(network, choice.plan) if weights == "ram" else choice.plan)
     with output.working("Generating Verilog"):
         build = write_build(network, plan, folder, axi=axi)
     report = collect(build, clock=clock, part=part)
@@ -308,6 +318,26 @@ def program_command(output: Output, folder: Path, flash: bool) -> None:
         result = load_bitstream(folder, flash=flash)
     output.show(Text(f"Loaded: {result['file']}"))
     output.result(result)
+
+
+@main.command()
+@_folder
+@click.option(
+    "-o", "--output", "target", required=True, type=click.Path(path_type=Path), help="Parameter image (.bin) to write."
+)
+@_with_output
+@_with_models
+def parameters(output: Output, models: Callable[[], Imported], folder: Path, target: Path) -> None:
+    """Make the parameter image of MODEL for the accelerator in FOLDER, which was generated with --weights ram.
+
+    MODEL must have the same shape as the network of FOLDER.
+    """
+    build = Build.open(folder)
+    pipeline = with_parameters_of(models().network, build.network, build.plan)
+    image = parameter_image(pipeline)
+    whole_file(target, image)
+    output.show(Text(f"Written: {target}, {len(image):,} bytes"))
+    output.result({"image": str(target), "bytes": len(image)})
 
 
 @main.command("simulate")

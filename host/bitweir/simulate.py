@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import ToolError
+from bitweir_hw.integration import boot_cycles, booted_rtlil
 from bitweir_hw.network import Integers
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim import fast
@@ -118,7 +120,7 @@ def simulate(
         **_timing(build, run.trace, clock),
     }
     if run.trace is not None:
-        finished = _finished(build, run.trace)
+        finished = _finished(build, run.trace) - _boot(build)
         late = finished != [build.timing.last_cycle(n + 1) for n in range(len(finished))]
         wrong |= np.repeat(late, build.pipeline.frames)[: len(images)]
         result["simulated_cycles"] = run.trace.cycles_run
@@ -179,9 +181,9 @@ def _golden(build: Build, images: Images, output: Output, waves: Path | None) ->
 def _compiled(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
     if waves and waves.suffix != ".vcd":
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
-    with output.working("Compiling the design (kept for the next time)"):
+    with output.working("Compiling the design (kept for the next time)"), _booted(build) as (top, sources):
         design = compile_design(
-            build.verilog, top=build.network.name, verilog=cell_models(build), waves=waves is not None
+            build.verilog, top=top, verilog=[*sources, *cell_models(build)], waves=waves is not None
         )
     beats = pack(images.codes, build.pipeline.input)
     groups = -(-len(images) // build.pipeline.frames)
@@ -192,7 +194,7 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
             beats,
             expected_outputs=results,
             progress=lambda _, found: done(found / results),
-            max_cycles=build.timing.last_cycle(groups) + _SPARE_CYCLES,
+            max_cycles=_boot(build) + build.timing.last_cycle(groups) + _SPARE_CYCLES,
             waves=waves,
         )
         seconds = time.perf_counter() - started
@@ -208,12 +210,20 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
     if waves and waves.suffix != kind:
         raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
     top = build.network.name
+    boot = _boot(build)
     with output.working("Telling what must move in every cycle"):
-        expected = expected_trace(build.network, build.pipeline, images.codes, drain=COCOTB_DRAIN)
+        # While parameters are loaded, the input takes nothing: as if there was nothing to take.
+        expected = expected_trace(
+            build.network, build.pipeline, images.codes, i_stalls=np.ones(boot, bool), drain=COCOTB_DRAIN
+        )
     with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
         source = Path(folder) / f"{top}.v"
         with output.working(f"Building the design in {simulator} (kept for the next time)"):
-            source.write_text(rtlil_to_verilog(accelerator_rtlil(build.pipeline, name=top, taps=True)))
+            if boot:
+                source.write_text(rtlil_to_verilog(booted_rtlil(build.pipeline, name=top, taps=True)))
+                top = f"{top}_boot"
+            else:
+                source.write_text(rtlil_to_verilog(accelerator_rtlil(build.pipeline, name=top, taps=True)))
             sources = [source, *cell_models(build)]
             build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
         with output.working(f"Simulating {len(images):,} frames in {simulator}"):
@@ -238,6 +248,24 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
     return _Run(
         result=_result(build, trace, len(images)), seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}"
     )
+
+
+def _boot(build: Build) -> int:
+    """Cycles in which a design loads its parameters, before the first beat."""
+    return boot_cycles(build.pipeline) if build.plan.weights == "ram" else 0
+
+
+@contextmanager
+def _booted(build: Build) -> Iterator[tuple[str, list[Path]]]:
+    """The top module to simulate and further sources: a design with parameters in RAM needs one that loads them."""
+    name = build.network.name
+    if not _boot(build):
+        yield name, []
+        return
+    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
+        source = Path(folder) / f"{name}_boot.v"
+        source.write_text(rtlil_to_verilog(booted_rtlil(build.pipeline, name=name)))
+        yield f"{name}_boot", [source]
 
 
 def cell_models(build: Build) -> list[Path]:

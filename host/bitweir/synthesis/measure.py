@@ -56,11 +56,13 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
     top = build.network.name
     names = [block.name for block in build.pipeline.blocks]
     modules = {f"{top}__{name}": name for name in names}
+    # What loads parameters belongs to no block, but to the total.
+    others = [f"{top}__{name}" for name in ("loader", "gate")] if build.plan.weights == "ram" else []
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
         folder = Path(work)
         (folder / "design.il").write_text(accelerator_rtlil(build.pipeline, name=top))
-        commands = script(family, top=top, keep=modules)
+        commands = script(family, top=top, keep=[*modules, *others])
         if netlist:
             commands += "write_verilog -noattr -norename netlist.v\n"
         run_yosys(commands, folder)
@@ -77,12 +79,13 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
         name: _row(family, stat[f"\\{module}"]["num_cells_by_type"], mapped[module], lanes[name])
         for module, name in modules.items()
     }
+    rows = [*blocks.values(), *(_row(family, stat[f"\\{m}"]["num_cells_by_type"], mapped[m], 0) for m in others)]
     result = {
         "family": family,
         "tool": f"Yosys {yosys_version()}",
         "seconds": round(seconds, 3),
         "blocks": blocks,
-        "total": {key: sum(row[key] for row in blocks.values()) for key in RESOURCES},
+        "total": {key: sum(row[key] for row in rows) for key in RESOURCES},
     }
     whole_file(build.folder / f"synthesis-{family}.json", (json.dumps(result, indent=1) + "\n").encode())
     return result

@@ -31,6 +31,7 @@ from ..gateware.width import Beats
 from ..layers import Format
 from .dot import elements
 from .flow import credited, fifo
+from .loading import loaded
 from .memories import ram, rom
 from .terms import Terms, adder, compare, compare_constant, counter, index_bits
 
@@ -46,14 +47,18 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
     terms = Terms()
     copies, depth = spec.pe * spec.streams, spec.groups * spec.fold
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
-    apart = min(copies, spec.streams << depth) if depth <= 2 else copies
+    shared = depth <= 2 and not spec.stored
+    apart = min(copies, spec.streams << depth) if shared else copies
     terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
-    if depth <= 2:
+    if shared:
         for name in ("gate", "full adder", "late"):
             if name in terms.luts:
                 terms.luts[f"shared {name}"] = terms.luts.pop(name)
     stage = spec.memory_stage
-    terms += rom(spec.weight_words, depth, spec.weight_width, family, style=spec.memory, registers=stage)
+    if spec.stored:
+        terms += loaded(depth, spec.weight_width, family, style=spec.memory, registers=stage)
+    else:
+        terms += rom(spec.weight_words, depth, spec.weight_width, family, style=spec.memory, registers=stage)
     terms += _presets(spec, family)
     terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
     terms.ff += stage * spec.i_bits
@@ -96,7 +101,11 @@ def _shift(spec: MatVecSpec) -> int:
 
 def _presets(spec: MatVecSpec, family: str) -> Terms:
     depth = len(spec.presets) * spec.groups * spec.neuron_folds
-    terms = rom(spec.preset_words, depth, spec.pe * spec.acc_bits, family, registers=spec.memory_stage)
+    width = spec.pe * spec.acc_bits
+    if spec.stored:
+        terms = loaded(depth, width, family, registers=spec.memory_stage)
+    else:
+        terms = rom(spec.preset_words, depth, width, family, registers=spec.memory_stage)
     if len(spec.presets) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
         each = spec.groups * spec.neuron_folds
@@ -332,7 +341,7 @@ def threshold(spec: ThresholdSpec, family: str) -> Terms:
     for lane in range(spec.lanes):
         for t in range(count):
             column = {int(value) for value in clipped[lane :: spec.lanes, t]}
-            if len(column) > 1:
+            if len(column) > 1 or spec.stored:
                 compare(terms, bits, family, spec.streams)
             else:
                 (limit,) = column or {low}
@@ -347,6 +356,11 @@ def affine(spec: AffineSpec, family: str) -> Terms:
     base = spec.format.offset if spec.format else 0
     scale, offset = spec.scale * step, spec.scale * base + spec.offset
     terms = _channels(spec, family, [scale, offset])
+    if spec.stored_bits:
+        places = spec.lanes * spec.streams
+        _multiply(terms, spec.i_lane_bits, spec.stored_bits[0], family, places)
+        adder(terms, spec.o_lane_bits, family, places)
+        return terms
     for lane in range(spec.lanes):
         scales = {int(s) for s in scale[lane :: spec.lanes]} or {0}
         offsets = {int(s) for s in offset[lane :: spec.lanes]} or {0}
@@ -379,6 +393,10 @@ def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable
     """What blocks with constants for each channel share."""
     terms = credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += 2 + spec.i_bits + spec.o_bits
+    terms.luts["fixed"] += 1
+    if spec.stored_bits:
+        terms += loaded(spec.vector_beats, spec.stored_width, family)
+        return terms
     bits: dict[tuple[int, ...], None] = {}
     for lane in range(spec.lanes):
         for values in constants:
@@ -391,7 +409,6 @@ def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable
     if bits:
         words = [sum(bit << at for at, bit in enumerate(beat)) for beat in zip(*bits, strict=True)]
         terms += rom(lambda: words, len(words), len(bits), family)
-    terms.luts["fixed"] += 1
     return terms
 
 

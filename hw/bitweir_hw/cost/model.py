@@ -10,6 +10,7 @@ from typing import Any
 from ..blocks import BlockSpec
 from ..pipeline import Pipeline
 from .kinds import COSTS
+from .loading import loader
 from .terms import Cost, Terms
 
 __all__ = ["coefficients", "cost_of", "error_bands", "estimate", "estimate_pipeline", "group_of", "network_errors"]
@@ -59,9 +60,9 @@ def estimate(block: BlockSpec, family: str) -> Cost:
 
 
 def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost], Cost]:
-    """What each block takes, by name, and all together."""
+    """What each block takes, by name, and all together, with what loads parameters."""
     blocks = {block.name: estimate(block, family) for block in pipeline.blocks}
-    return blocks, sum(blocks.values(), Cost())
+    return blocks, sum(blocks.values(), cost_of(loader(pipeline, family), {}, family))
 
 
 def error_bands(family: str, block: BlockSpec) -> dict[str, list[float]]:
