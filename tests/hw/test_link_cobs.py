@@ -93,9 +93,9 @@ def test_cycles():
     data = bytes(range(1, 255)) + b"\0\0x"
     _, _, into = exchange(CobsEncoder(), pieces([data] * 3))
     gaps = np.diff(into)
-    assert gaps[len(data) :: len(data) + 1].tolist() == [2, 2]
-    assert gaps[253 :: len(data) + 1].tolist() == [3, 3, 3]
-    assert gaps.sum() == len(gaps) + 2 + 3 * 2
+    ends, splits = (gaps[first :: len(data) + 1].tolist() for first in (len(data), 253))
+    assert (ends, splits) == ([4, 4], [6, 6, 6])
+    assert gaps.sum() == 2 * len(gaps) + 2 * 2 + 4 * 3
     out, leaves, into = exchange(CobsEncoder(), pieces([b"abc"]))
     assert bytes(out[:2]) == b"\0\4"
-    assert leaves[1] == into[3] + 2
+    assert leaves[1] == into[3] + 3

@@ -18,8 +18,8 @@ def test_first_in_first_out(data, depth, i_stalls, o_stalls):
 
 def test_cycles_and_room():
     out, o_cycles, i_cycles = exchange(ByteQueue(depth=8), list(range(50)))
-    assert o_cycles[0] == i_cycles[0] + 2
-    assert set(np.diff(o_cycles)) == set(np.diff(i_cycles)) == {1}
+    assert o_cycles[0] == i_cycles[0] + 3
+    assert set(np.diff(o_cycles)) == set(np.diff(i_cycles)) == {2}
     # One more waits at the output.
     _, _, i_cycles = exchange(ByteQueue(depth=8), list(range(50)), o_stalls=np.ones(100, bool))
     assert sum(cycle < 100 for cycle in i_cycles) == 9

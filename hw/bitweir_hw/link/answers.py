@@ -19,16 +19,16 @@ __all__ = ["Answerer"]
 class Answerer(wiring.Component):
     """Makes a packet of each header and the results of its frames.
 
-    All bits pass one by one, the lowest first, through the check sum and into bytes; whatever widths
-    scores and classes have, this takes one multiplexer each.
+    All bits pass one by one, the lowest first, through a byte and the check sum; so whatever widths scores
+    and classes have, they take one multiplexer each.
 
-    | property  | formula                                                                               |
-    |-----------|---------------------------------------------------------------------------------------|
-    | latency   | 8 cycles from a byte of a header, or from a result, to the first byte made of it      |
-    | cycles    | 9 for each byte, 2 for each packet, 1 for each result that nobody asked for and 1 for |
-    |           | each frame of which the scores are asked for                                          |
-    | resources | ``lanes * score_bits / 3 * 2`` LUTs, 32 registers of the check sum, a memory of the   |
-    |           | identity (512 bits, read-only), a `FrameCounter`, about 25 registers                  |
+    | property  | formula                                                                             |
+    |-----------|-------------------------------------------------------------------------------------|
+    | latency   | 9 cycles from a byte of a header, or from a result, to the first byte made of it    |
+    | cycles    | 10 for each byte of a header or the identity, 9 for others, a few for each packet,  |
+    |           | 1 for each frame, and for each result that nobody asked for                         |
+    | resources | ``2 / 3 * lanes * score_bits`` LUTs to choose a bit; 32 registers of the check sum, |
+    |           | a memory of the identity, a `FrameCounter`, about 30 registers                      |
 
     Parameters
     ----------
@@ -69,46 +69,57 @@ class Answerer(wiring.Component):
         m = Module()
         m.submodules.check = check = CheckSum()
         m.submodules.counter = counter = FrameCounter(frame_bytes=1, most=self.most)
-        # The bit, whether it is there, whether it is the last one of its part; and it moves.
-        bit, there, last, step = Signal(), Signal(), Signal(), Signal()
-        # Its place in the byte, and the byte's place in its part.
-        place, at = Signal(3), Signal(range(self.identity.SIZE))
-        byte, full, whole, is_end = Signal(8), Signal(), Signal(), Signal()
+        header, identity = self.headers.payload, self._identity(m)
+        result = data.View(result_layout(self.spec), self.results.payload)
+
+        # Bits are shifted into a byte, the place of which in its part of the packet is `at`. What is there as a
+        # whole byte is loaded, and then its own bits are shifted in.
+        byte, bit, place, at = Signal(8, reset_less=True), Signal(), Signal(3), Signal(range(self.identity.SIZE))
+        load, loaded, step, stepped, full = Signal(), Signal(), Signal(), Signal(), Signal()
+        is_header, is_check, is_end, last = Signal(), Signal(), Signal(), Signal()
+        with m.If(load | step):
+            m.d.sync += byte.eq(Mux(load, Mux(is_header, header, identity.data), Cat(byte[1:], bit)))
+        with m.If(load):
+            m.d.sync += loaded.eq(1)
+        with m.If(step):
+            m.d.sync += place.eq(place + 1)
+            with m.If(place == 7):
+                m.d.sync += [full.eq(1), loaded.eq(0), at.eq(Mux(last, 0, at + 1))]
+        with m.Elif(self.o.ready):
+            m.d.sync += full.eq(0)
+        m.d.sync += stepped.eq(step & ~is_check)
         m.d.comb += [
-            step.eq(there & ~full),
-            whole.eq(place == 7),
-            check.clear.eq(is_end),
-            check.step.eq(step),
-            check.bit.eq(bit),
+            identity.addr.eq(at),
             self.o.valid.eq(full | is_end),
             self.o.payload.data.eq(byte),
             self.o.payload.end.eq(~full),
+            check.clear.eq(is_end),
+            # The sum takes a bit from the byte, a cycle late; its own bits it gives at once.
+            check.step.eq(stepped | step & is_check),
+            check.is_check.eq(~stepped),
+            check.bit.eq(byte[7]),
         ]
-        with m.If(step):
-            m.d.sync += [byte.eq(Cat(byte[1:], bit)), place.eq(place + 1), full.eq(whole)]
-            with m.If(whole):
-                m.d.sync += at.eq(Mux(last, 0, at + 1))
-        with m.Elif(self.o.ready):
-            m.d.sync += full.eq(0)
 
-        header, result = self.headers.payload, data.View(result_layout(self.spec), self.results.payload)
-        is_hello, with_scores = Signal(), Signal()
-        with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(self.headers.valid | ~fsm.ongoing("header"))
+        is_hello, with_scores, over = Signal(), Signal(), Signal()
+        m.d.comb += over.eq(step & (place == 7) & last)
+        with m.FSM():
+            m.d.comb += self.busy.eq(self.headers.valid | ~is_header)
             with m.State("header"):
                 m.d.comb += [
-                    there.eq(self.headers.valid),
-                    bit.eq(header.bit_select(place, 1)),
-                    last.eq(whole & (at == HEADER.size - 1)),
-                    self.headers.ready.eq(~full & whole),
+                    is_header.eq(1),
+                    self.headers.ready.eq(~loaded & ~full),
+                    load.eq(self.headers.valid & self.headers.ready),
+                    step.eq(loaded),
+                    bit.eq(byte[0]),
+                    last.eq(at == HEADER.size - 1),
                     counter.data.eq(header),
-                    counter.low.eq(step & (at == 3)),
-                    counter.high.eq(step & (at == 4)),
+                    counter.low.eq(load & (at == 3)),
+                    counter.high.eq(load & (at == 4)),
                 ]
-                with m.If(at == 0):
+                with m.If(load & (at == 0)):
                     # Among the kinds that there are.
                     m.d.sync += [is_hello.eq(header[:2] == Kind.HELLO), with_scores.eq(header[:2] == Kind.SCORES)]
-                with m.If(step & last):
+                with m.If(over):
                     m.next = "frame"
             with m.State("frame"):
                 with m.If(is_hello):
@@ -121,39 +132,35 @@ class Answerer(wiring.Component):
                     m.next = "class"
             with m.State("identity"):
                 m.d.comb += [
-                    there.eq(1),
-                    bit.eq(self._identity(m, at).bit_select(place, 1)),
-                    last.eq(whole & (at == self.identity.SIZE - 1)),
+                    load.eq(~loaded & ~full),
+                    step.eq(loaded),
+                    bit.eq(byte[0]),
+                    last.eq(at == self.identity.SIZE - 1),
                 ]
-                with m.If(step & last):
+                with m.If(over):
                     m.next = "check"
             with m.State("scores"):
                 m.d.comb += [
-                    there.eq(self.results.valid),
+                    step.eq(self.results.valid & ~full),
                     self.results.ready.eq(~full & last & ~result.last),
                 ]
                 self._scores(m, result, bit, last, step)
-                with m.If(step & last & result.last):
+                with m.If(over & result.last):
                     m.next = "class"
             with m.State("class"):
                 padded = Cat(Value.cast(result.best), Const(0, 15))[: 8 * self.identity.class_bytes]
                 m.d.comb += [
-                    there.eq(self.results.valid & result.last),
+                    step.eq(self.results.valid & result.last & ~full),
+                    self.results.ready.eq(~result.last | ~full & (place == 7) & last),
                     bit.eq(padded.bit_select(Cat(place, at)[: (len(padded) - 1).bit_length()], 1)),
-                    last.eq(whole & (at == self.identity.class_bytes - 1)),
-                    self.results.ready.eq(~result.last | ~full & last),
-                    counter.step.eq(step & last),
+                    last.eq(at == self.identity.class_bytes - 1),
+                    counter.step.eq(over),
                 ]
-                with m.If(step & last):
+                with m.If(over):
                     m.next = "frame"
             with m.State("check"):
-                m.d.comb += [
-                    there.eq(1),
-                    check.is_check.eq(1),
-                    bit.eq(check.due),
-                    last.eq(whole & (at == CHECK_BYTES - 1)),
-                ]
-                with m.If(step & last):
+                m.d.comb += [is_check.eq(1), step.eq(~full), bit.eq(check.due), last.eq(at == CHECK_BYTES - 1)]
+                with m.If(over):
                     m.next = "end"
             with m.State("end"):
                 m.d.comb += is_end.eq(1)
@@ -172,11 +179,11 @@ class Answerer(wiring.Component):
         with m.If(step):
             m.d.sync += at.eq(Mux(last, 0, at + 1))
 
-    def _identity(self, m: Module, at: Value) -> Value:
-        """A byte of the identity. It is there a cycle after its place, when the byte before it moves."""
+    def _identity(self, m: Module) -> memory.ReadPort:
+        """The bytes of the identity. One is there when the byte before it has left, which takes two cycles."""
         m.submodules.memory = store = memory.Memory(
             shape=8, depth=self.identity.SIZE, init=self.identity.to_bytes(), attrs={"rom_style": "block"}
         )
         read = store.read_port()
-        m.d.comb += [read.addr.eq(at), read.en.eq(1)]
-        return read.data
+        m.d.comb += read.en.eq(1)
+        return read

@@ -49,7 +49,9 @@ class CobsDecoder(wiring.Component):
         # Bytes of the block still to come, and whether a zero follows it if the packet goes on.
         left, zero = Signal(8), Signal()
         is_code, is_end = Signal(), Signal()
+        piece = Signal(DECODED, reset_less=True)
         m.d.comb += [
+            self.o.payload.eq(piece),
             self.i.ready.eq(~self.o.valid),
             is_code.eq(left == 0),
             is_end.eq(self.i.payload == 0),
@@ -57,9 +59,9 @@ class CobsDecoder(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
                 self.o.valid.eq(~is_code | is_end | zero),
-                self.o.payload.data.eq(Mux(is_code, 0, self.i.payload)),
-                self.o.payload.end.eq(is_end),
-                self.o.payload.bad.eq(~is_code),
+                piece.data.eq(Mux(is_code, 0, self.i.payload)),
+                piece.end.eq(is_end),
+                piece.bad.eq(~is_code),
                 left.eq(Mux(is_code, self.i.payload, left) - 1),
             ]
             with m.If(is_code):
@@ -79,8 +81,8 @@ class CobsEncoder(wiring.Component):
 
     | property  | formula                                                                        |
     |-----------|--------------------------------------------------------------------------------|
-    | latency   | 2 cycles from what ends a block to its code                                    |
-    | cycles    | 1 for each byte, 2 more for each 254 without a zero, 2 for the end of a packet |
+    | latency   | 3 cycles from what ends a block to its code                                    |
+    | cycles    | 2 for each byte, 4 more for each 254 without a zero, 4 for the end of a packet |
     | resources | a `Ring` of 256 bytes, two of its positions, a counter to 255, 17 LUTs to choose |
 
     Members
@@ -108,13 +110,16 @@ class CobsEncoder(wiring.Component):
         code = Signal(8, init=0)
         # After the last block, what is written as the code of an empty one is the zero that ends the packet.
         # So it is after reset: a packet that the reset cut off is over.
-        ending, full, go, is_split, over = Signal(init=1), Signal(), Signal(), Signal(), Signal()
+        ending, free, go, is_split, over = Signal(init=1), Signal(), Signal(), Signal(), Signal()
+        pause = Signal()
+        m.d.sync += pause.eq(go)
         m.d.comb += [
             ring.end.eq(place),
-            full.eq(ring.is_full(tail)),
+            ring.tail.eq(tail),
+            free.eq(~ring.full & ~pause),
             is_split.eq((code == _LONGEST) & ~self.i.payload.end),
-            self.i.ready.eq(~full & ~ending & ~is_split),
-            go.eq(~full & (ending | self.i.valid)),
+            self.i.ready.eq(free & ~ending & ~is_split),
+            go.eq(free & (ending | self.i.valid)),
             over.eq(ending | is_split | self.i.payload.end | (self.i.payload.data == 0)),
             ring.put.eq(go),
             ring.at.eq(Mux(over, place, tail)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,13 +65,16 @@ class FrameCounter(wiring.Component):
         ]
         with m.If(self.high):
             m.d.comb += self.excess.eq(self.data[upper:].any())
-            m.d.sync += frames[8:].eq(self.data[:upper])
         with m.Else():
             m.d.comb += self.excess.eq(self.data[len(frames) :].any())
+        # What is loaded, or else one less: one choice for each bit.
+        fewer, ends = (frames - 1)[: len(frames)], self.step & self.last
+        with m.If(self.low | ends):
+            m.d.sync += frames[:8].eq(Mux(self.low, self.data, fewer[:8]))
+        with m.If(self.high | ends):
+            m.d.sync += frames[8:].eq(Mux(self.high, self.data[:upper], fewer[8:]))
         with m.If(self.low):
-            m.d.sync += [frames[:8].eq(self.data), place.eq(0)]
-        with m.If(self.step):
+            m.d.sync += place.eq(0)
+        with m.Elif(self.step):
             m.d.sync += place.eq(following(place, self.frame_bytes))
-            with m.If(self.last):
-                m.d.sync += frames.eq(frames - 1)
         return m

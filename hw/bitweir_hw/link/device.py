@@ -11,11 +11,24 @@ from amaranth.lib.wiring import In, Out
 
 from ..gateware.accelerator import Accelerator
 from ..pipeline import Pipeline
-from .endpoint import Endpoint
+from .endpoint import Endpoint, check_capacity
 from .protocol import Identity
-from .uart import UartReceiver, UartTransmitter
+from .uart import UartReceiver, UartTransmitter, phase_step
 
-__all__ = ["Device", "device_rtlil"]
+__all__ = ["Device", "check_device", "device_rtlil"]
+
+
+def check_device(identity: Identity, baud: int) -> None:
+    """Refuse what no device can be made of, before anything is built.
+
+    Raises
+    ------
+    LinkError
+        The capacity is no power of two or has no room for a frame, or the baud rate is more than a quarter
+        of the clock.
+    """
+    check_capacity(identity)
+    phase_step(identity.clock, baud)
 
 
 class Device(wiring.Component):
@@ -47,7 +60,7 @@ class Device(wiring.Component):
     Raises
     ------
     LinkError
-        The baud rate is too high, or `identity.capacity` does not suit: see `Endpoint`.
+        See `check_device`.
     """
 
     rx: Signal
@@ -56,18 +69,16 @@ class Device(wiring.Component):
     dropped: Signal
 
     def __init__(self, pipeline: Pipeline, identity: Identity, *, baud: int) -> None:
+        check_device(identity, baud)
         self.pipeline, self.identity, self.baud = pipeline, identity, baud
-        self._endpoint = Endpoint(pipeline, identity)
-        self._receiver = UartReceiver(clock=identity.clock, baud=baud)
-        self._transmitter = UartTransmitter(clock=identity.clock, baud=baud)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.accelerator = accelerator = Accelerator(self.pipeline)
-        m.submodules.link = link = self._endpoint
-        m.submodules.receiver = receiver = self._receiver
-        m.submodules.transmitter = transmitter = self._transmitter
+        m.submodules.link = link = Endpoint(self.pipeline, self.identity)
+        m.submodules.receiver = receiver = UartReceiver(clock=self.identity.clock, baud=self.baud)
+        m.submodules.transmitter = transmitter = UartTransmitter(clock=self.identity.clock, baud=self.baud)
         wiring.connect(m, receiver.o, link.i)
         wiring.connect(m, link.frames, accelerator.i)
         wiring.connect(m, accelerator.o, link.results)

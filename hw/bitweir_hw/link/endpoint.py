@@ -15,7 +15,26 @@ from .protocol import HEADER, Identity
 from .reader import Reader
 from .receiver import Receiver
 
-__all__ = ["Endpoint"]
+__all__ = ["RAMS", "Endpoint", "check_capacity"]
+
+#: Bytes of the block RAMs beside the ring of requests: of the encoder, of pending headers, of the identity.
+RAMS = (CobsEncoder.DEPTH, Reader.QUEUE_BYTES, Identity.SIZE)
+
+
+def check_capacity(identity: Identity) -> None:
+    """Refuse a capacity that no device can have.
+
+    Raises
+    ------
+    LinkError
+        It is no power of two, or a request of one frame has no room.
+    """
+    least, capacity = HEADER.size + identity.frame_bytes, identity.capacity
+    if capacity < least or capacity & (capacity - 1):
+        raise LinkError(
+            f"The capacity must be a power of two from {1 << (least - 1).bit_length()} bytes on, "
+            f"so that a request of one frame has room, not {capacity}."
+        )
 
 
 class Endpoint(wiring.Component):
@@ -24,13 +43,13 @@ class Endpoint(wiring.Component):
     If answers are not taken, or the accelerator is slow, requests wait: first in the accelerator, then in
     a ring of `capacity` bytes. What comes when that is full is dropped.
 
-    | property  | formula                                                                                 |
-    |-----------|-----------------------------------------------------------------------------------------|
-    | cycles    | 10 for each byte that comes, 9 for each one that goes: less than a UART needs, which    |
-    |           | has at least 40; see `Unpacker` for frames                                              |
-    | ready     | always within 10 cycles                                                                 |
-    | resources | block RAM of `capacity`, 512, 256 and 64 bytes, and about 450 LUTs with beats of 64     |
-    |           | bits (see `benchmarks/link_size.py`)                                                    |
+    | property  | formula                                                                             |
+    |-----------|-------------------------------------------------------------------------------------|
+    | cycles    | 10 for each byte, those that come and those that go: less than a UART, which needs  |
+    |           | at least 40; see `Unpacker` for frames                                              |
+    | ready     | always within 10 cycles                                                             |
+    | resources | a block RAM for each of `RAMS` and one of `capacity` bytes; with beats of 64 bits   |
+    |           | and one score a beat about 430 LUTs on iCE40 (`benchmarks/link_size.py`)            |
 
     Parameters
     ----------
@@ -55,7 +74,7 @@ class Endpoint(wiring.Component):
     Raises
     ------
     LinkError
-        No request of one frame has room, or the capacity is no power of two.
+        See `check_capacity`.
     """
 
     i: stream.Interface
@@ -71,12 +90,7 @@ class Endpoint(wiring.Component):
         }
         if identity != Identity.of(pipeline, **timing):
             raise ValueError("identity must be that of the pipeline")
-        least, capacity = HEADER.size + identity.frame_bytes, identity.capacity
-        if capacity < least or capacity & (capacity - 1):
-            raise LinkError(
-                f"The capacity must be a power of two from {1 << (least - 1).bit_length()} bytes on, "
-                f"so that a request of one frame has room, not {capacity}."
-            )
+        check_capacity(identity)
         self.pipeline, self.identity = pipeline, identity
         spec = pipeline.nodes[-1].block
         assert isinstance(spec, ArgmaxSpec)

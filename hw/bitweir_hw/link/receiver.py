@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -79,22 +79,21 @@ class Receiver(wiring.Component):
 
         tail, committed, spoiled, good = Signal.like(ring.end), Signal.like(ring.end), Signal(), Signal()
         m.d.comb += [
-            ring.put.eq(byte & stored & ~ring.is_full(tail)),
+            ring.put.eq(byte & stored & ~ring.full),
             ring.at.eq(tail),
+            ring.tail.eq(tail),
             ring.data.eq(piece.data),
             ring.end.eq(committed),
             good.eq(complete & ~spoiled & ~piece.bad),
         ]
-        with m.If(byte & (wrong | stored & ring.is_full(tail)) | check.step & ~stored & (check.bit != check.due)):
+        with m.If(byte & (wrong | stored & ring.full) | check.step & ~stored & (check.bit != check.due)):
             m.d.sync += spoiled.eq(1)
-        with m.If(ring.put):
-            m.d.sync += tail.eq(tail + 1)
+        with m.If(ring.put | end & ~good):
+            m.d.sync += tail.eq(Mux(end, committed, tail + 1))
         with m.If(end):
             m.d.sync += spoiled.eq(0)
             with m.If(good):
                 m.d.sync += committed.eq(tail)
-            with m.Else():
-                m.d.sync += tail.eq(committed)
 
         begun = Signal()
         m.d.sync += self.dropped.eq(end & ~good & (begun | piece.bad))

@@ -90,7 +90,7 @@ class UartReceiver(wiring.Component):
         m.submodules.synchroniser = FFSynchronizer(self.rx, rx, init=1)
 
         active, broken, done = Signal(), Signal(), Signal()
-        phase, tick = Signal(self.width), Signal()
+        phase, tick = Signal(self.width, reset_less=True), Signal(reset_less=True)
         bit, byte = Signal(range(10)), Signal(8)
         m.d.sync += [Cat(phase, tick).eq(phase + self.step), done.eq(0), self.error.eq(0)]
         with m.If(~active):
@@ -150,7 +150,7 @@ class UartTransmitter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         active = Signal()
-        phase, tick = Signal(self.width), Signal()
+        phase, tick = Signal(self.width, reset_less=True), Signal(reset_less=True)
         left, bits = Signal(range(10)), Signal(9, init=0x1FF)
         m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(~active | tick & (left == 0))]
         m.d.sync += Cat(phase, tick).eq(phase + self.step)
