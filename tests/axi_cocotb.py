@@ -32,26 +32,41 @@ async def start(dut):
 
 
 def split(job, name):
-    """Packets of bytes: the content, and how many bytes belong to each."""
+    """Packets of bytes."""
     ends = np.cumsum(job[f"{name}_sizes"])
-    return [bytes(part) for part in np.split(job[name], ends[:-1])]
+    return [bytes(part) for part in np.split(job[name], ends)[:-1]]
 
 
 @cocotb.test()
 async def packets(dut):
+    """Rounds of packets: images of parameters first, if there are any, then frames."""
     folder = Path(os.environ["AXI_JOB"])
     with np.load(folder / "job.npz") as file:
         job = dict(file)
-    source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.aclk, dut.aresetn, reset_active_level=False)
-    sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.aclk, dut.aresetn, reset_active_level=False)
-    source.log.setLevel("WARNING")
-    sink.log.setLevel("WARNING")
+
+    def end(kind, prefix, share, seed):
+        made = kind(AxiStreamBus.from_prefix(dut, prefix), dut.aclk, dut.aresetn, reset_active_level=False)
+        made.log.setLevel("WARNING")
+        made.set_pause_generator(pauses(float(share), seed))
+        return made
+
+    source = end(AxiStreamSource, "s_axis", job["shares"][0], 1)
+    sink = end(AxiStreamSink, "m_axis", job["shares"][1], 2)
+    loads = end(AxiStreamSource, "s_axis_load", job["shares"][0], 3) if hasattr(dut, "s_axis_load_tdata") else None
     await start(dut)
-    for end, share, seed in ((source, job["shares"][0], 1), (sink, job["shares"][1], 2)):
-        end.set_pause_generator(pauses(float(share), seed))
-    for content in split(job, "sent"):
-        await source.send(AxiStreamFrame(content))
-    found = [bytes((await sink.recv()).tdata) for _ in range(int(job["results"]))]
+    found = []
+    for number in range(int(job["rounds"])):
+        for content in split(job, f"load{number}"):
+            await loads.send(AxiStreamFrame(content))
+        if loads:
+            # Frames that come meanwhile would meet what was loaded before.
+            await loads.wait()
+            for _ in range(200):
+                await RisingEdge(dut.aclk)
+            assert dut.loaded.value and not dut.load_failed.value
+        for content in split(job, f"sent{number}"):
+            await source.send(AxiStreamFrame(content))
+        found += [bytes((await sink.recv()).tdata) for _ in range(int(job[f"results{number}"]))]
     # All was sent, and nothing more comes.
     await source.wait()
     for _ in range(200):

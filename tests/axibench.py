@@ -3,11 +3,38 @@
 import numpy as np
 from amaranth.sim import Simulator
 from bitweir_hw.integration.layout import PacketLayout
+from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, check
+from bitweir_hw.plan import Folding, Plan
 from bitweir_sim import simulators
 from bitweir_sim.frames import pack
 from bitweir_sim.golden import run_slow
+from strategies import identity_input
 
-__all__ = ["broken", "drive_packets", "frame_bytes", "frames_and_results", "result_bytes", "run_icarus", "transfers"]
+__all__ = [
+    "broken",
+    "drive_packets",
+    "frame_bytes",
+    "frames_and_results",
+    "result_bytes",
+    "run_icarus",
+    "transfers",
+    "varied",
+]
+
+
+def varied(streams=1):
+    """A small network whose scores differ from frame to frame, and a plan that divides nothing."""
+    rng = np.random.default_rng(1)
+    layers = []
+    for index, (inputs, outputs) in enumerate(((45, 23), (23, 14), (14, 5))):
+        thresholds = rng.integers(-4, 5, (outputs, 1)) if index < 2 else None
+        output = BIPOLAR if index < 2 else None
+        weights = rng.random((outputs, inputs)) < 0.5
+        layers.append(Dense(name=f"dense{index}", weights=weights, thresholds=thresholds, output=output))
+    layers.append(Affine(name="scores", scale=rng.integers(-9, 9, 5), offset=rng.integers(-99, 99, 5)))
+    network = check(Network(name="odd", input=identity_input(45), layers=tuple(layers)))
+    foldings = (Folding(pe=4, simd=8), Folding(pe=5, simd=3), Folding(pe=2, simd=14))
+    return network, Plan(foldings=foldings, streams=streams)
 
 
 def frame_bytes(beats, beat_bits):
@@ -135,8 +162,15 @@ def drive_packets(
     return moved, seen[0]
 
 
-def run_icarus(sources, folder, *, top, sent, results, shares, load=()):
+def run_icarus(sources, folder, *, top, rounds, shares):
     """Let packets through a wrapper in Icarus, with the sources and sinks of cocotbext-axi (`axi_cocotb`).
+
+    Parameters
+    ----------
+    rounds : list of (list of bytes, list of bytes, int)
+        Images to load, packets to send, results to wait for.
+    shares : (float, float)
+        Cycles in which sources and the sink pause.
 
     Returns
     -------
@@ -145,15 +179,13 @@ def run_icarus(sources, folder, *, top, sent, results, shares, load=()):
     """
     runner = simulators._runner("icarus")
     built = simulators.build(sources, top=top, simulator="icarus")
-    np.savez(
-        folder / "job.npz",
-        sent=np.frombuffer(b"".join(sent), np.uint8),
-        sent_sizes=[len(packet) for packet in sent],
-        load=np.frombuffer(b"".join(load), np.uint8),
-        load_sizes=[len(packet) for packet in load],
-        results=results,
-        shares=shares,
-    )
+    job = {"rounds": len(rounds), "shares": shares}
+    for number, (loads, sent, results) in enumerate(rounds):
+        job[f"results{number}"] = results
+        for name, packets in ((f"load{number}", loads), (f"sent{number}", sent)):
+            job[name] = np.frombuffer(b"".join(packets), np.uint8)
+            job[f"{name}_sizes"] = np.array([len(packet) for packet in packets], np.int64)
+    np.savez(folder / "job.npz", **job)
     runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], False
     runner.test(
         test_module="axi_cocotb",
@@ -168,6 +200,6 @@ def run_icarus(sources, folder, *, top, sent, results, shares, load=()):
     assert (folder / "found.npz").exists(), (folder / "run.log").read_text()[-2000:]
     with np.load(folder / "found.npz") as file:
         ends = np.cumsum(file["found_sizes"])
-        found = [bytes(part) for part in np.split(file["found"], ends[:-1])]
+        found = [bytes(part) for part in np.split(file["found"], ends)[:-1]]
         assert file["left"] == 0, "a packet too many"
         return found, file["counts"].tolist()

@@ -12,6 +12,7 @@ from bitweir_hw.integration import PacketLayout
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.frames import pack
 from bitweir_sim.golden import run_slow
 from hypothesis import given, settings
@@ -50,6 +51,14 @@ def small():
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs") / "build"
     write_build(*small(), folder, axi=8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loadable(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs") / "build"
+    network, plan = small()
+    write_build(network, with_loaded_parameters(network, plan), folder, axi=8)
     return folder
 
 
@@ -111,11 +120,14 @@ def ports(path, module):
     return {name: way for way, name in re.findall(r"^  (input|output) (?:\[\d+:0\] )?(\w+);", body, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("module", ["NAME", "NAME_axi"])
-def test_the_verilog_templates_name_every_port(folder, module):
+@pytest.mark.parametrize(("module", "first"), [("NAME", "load__payload"), ("NAME_axi", "s_axis_load_tdata")])
+def test_the_verilog_templates_name_every_port(folder, loadable, module, first):
     (template,) = (block for block in VERILOG if block.startswith(f"{module} "))
+    (more,) = (block for block in VERILOG if re.match(rf"\s*\.{first}\b", block))
     file = module.replace("NAME", "net")
-    assert set(re.findall(r"\.(\w+)\s*\(", template)) == set(ports(folder / f"{file}.v", file))
+    named, added = (set(re.findall(r"\.(\w+)\s*\(", text)) for text in (template, more))
+    assert named == set(ports(folder / f"{file}.v", file))
+    assert named | added == set(ports(loadable / f"{file}.v", file))
 
 
 def test_the_litex_module_names_every_port_in_its_direction(folder):
