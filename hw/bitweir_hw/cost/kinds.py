@@ -48,7 +48,7 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
     copies, depth = spec.pe * spec.streams, spec.groups * spec.fold
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
     shared = depth <= 2 and not spec.stored
-    apart = min(copies, spec.streams << depth) if shared else copies
+    apart = copies if spec.stored else min(copies, spec.streams << min(depth, 16))
     terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
     if shared:
         for name in ("gate", "full adder", "late"):
