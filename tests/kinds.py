@@ -1,4 +1,4 @@
-"""A small network with a layer of each kind, which comes down to a block of each kind."""
+"""Small networks: with a layer of each kind, which comes down to a block of each kind; and dense ones."""
 
 import numpy as np
 from bitweir_hw.compressor import Popcount
@@ -17,6 +17,7 @@ from bitweir_hw.network import (
     check,
 )
 from bitweir_hw.plan import Folding, Plan
+from strategies import identity_input
 
 
 def every_kind(*, style="fused", streams=1):
@@ -49,3 +50,20 @@ def every_kind(*, style="fused", streams=1):
     network = check(Network(name="net", input=entry, layers=layers))
     foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3, memory="block"), Folding(pe=1, simd=20))
     return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), streams=streams)
+
+
+def dense_network(*sizes: int, seed: int = 1) -> Network:
+    """Dense layers of so many inputs and outputs, drawn."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        last = index == len(sizes) - 2
+        layers.append(
+            Dense(
+                name=f"dense{index}",
+                weights=rng.random((outputs, inputs)) < 0.5,
+                thresholds=None if last else rng.integers(-5, 5, (outputs, 1)),
+                output=None if last else BIPOLAR,
+            )
+        )
+    return check(Network(name="net", input=identity_input(sizes[0]), layers=tuple(layers)))

