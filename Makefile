@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long lint bench clean
+.PHONY: help setup demo test test-long lint bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -35,7 +35,8 @@ demo: $(VENV)/installed  ## a trained network becomes a verified accelerator, wi
 test: $(VENV)/installed-dev lint  ## style, types and all tests
 	@$(PYTEST)
 
-test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones
+test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones, routing
+	@$(PIP) --editable '.[pnr]'
 	@$(PYTEST) -m long
 
 lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
@@ -47,6 +48,10 @@ lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
 bench: $(VENV)/installed-dev  ## every claim about speed and size, measured again
 	@$(PIP) --editable '.[pnr]'
 	@for file in benchmarks/*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bitstreams: $(VENV)/installed  ## bitstreams/ built again; says whether the bytes are the same
+	@$(PIP) --editable '.[pnr]'
+	@$(BIN)/python bitstreams/rebuild.py
 
 clean:           ## remove what can be made again
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
