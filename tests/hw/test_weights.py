@@ -68,7 +68,7 @@ def test_every_beat_of_two_networks(data):
     run_loads(pipeline, images, loads, frames, i_stalls, o_stalls)
 
 
-def small():
+def small(simd=4):
     """Two networks of one shape with bits as weights, and a plan."""
     rng = np.random.default_rng(1)
 
@@ -80,8 +80,20 @@ def small():
         return check(Network(name=name, input=identity_input(9), layers=layers))
 
     network, other = network("net"), network("other")
-    plan = Plan(foldings=(Folding(pe=2, simd=4), Folding(pe=3, simd=3)))
+    plan = Plan(foldings=(Folding(pe=2, simd=simd), Folding(pe=3, simd=3)))
     return network, with_loaded_parameters(network, plan), other
+
+
+@pytest.mark.parametrize("simd", [4, 9])
+def test_a_load_waits_for_frames_that_wait_for_the_output(simd):
+    # The accelerator is full, and the next beat is offered already. With 9, each beat is a frame.
+    network, plan, other = small(simd)
+    pipeline, images = images_of(network, plan, other)
+    begin = load_cycles(pipeline) + 150
+    frames = np.random.default_rng(2).integers(0, 2, (30, 9))
+    loads = [Load(image, at) for image, at in zip(images, (0, begin), strict=True)]
+    met = run_loads(pipeline, images, loads, frames, (), np.ones(begin + 60, bool))
+    assert 3 < met.count(network) < 25 and met == [network] * met.count(network) + [other] * met.count(other)
 
 
 WRONG = ("damaged", "cut", "of another shape", "of zeros", "with bytes behind")

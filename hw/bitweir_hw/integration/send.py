@@ -71,14 +71,13 @@ class ResultSender(wiring.Component):
         wiring.connect(m, output.o, wiring.flipped(self.o))
         sent = Signal(transfer_layout(layout.tdata_bytes))
         word = Signal(range(layout.result_words))
-        last, with_scores, with_class, moves = Signal(), Signal(), Signal(), Signal()
-        first_class = layout.scores_bytes // layout.tdata_bytes
+        last, with_scores, moves = Signal(), Signal(), Signal()
         filled = layout.result_bytes - (layout.result_words - 1) * layout.tdata_bytes
         m.d.comb += [
             last.eq(word == layout.result_words - 1),
             with_scores.eq(word < -(-layout.scores_bytes // layout.tdata_bytes)),
-            with_class.eq(word >= first_class),
-            output.i.valid.eq((words.valid | ~with_scores) & (classes.o.valid | ~with_class)),
+            # A class comes with the last scores, which take a cycle or more: it is there when they are.
+            output.i.valid.eq(words.valid | ~with_scores),
             output.i.payload.eq(sent),
             moves.eq(output.i.valid & output.i.ready),
             words.ready.eq(moves & with_scores),
