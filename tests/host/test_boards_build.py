@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from bitweir.boards import bitstream
 from bitweir.boards import program as programming
@@ -18,7 +19,7 @@ from bitweir.boards.program import program, read_manifest
 from bitweir.build import Build
 from bitweir.cli import main
 from bitweir.folders import FileError
-from bitweir.report.routed import render_routed, routed
+from bitweir.report.routed import render_routed, routed, routed_schema
 from bitweir.shipped import located
 from bitweir.synthesis.nextpnr import missing
 from bitweir.synthesis.route import TimingError
@@ -60,6 +61,7 @@ def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str,
     build = Build.open(folder)
     assert digest(build.network) == digest(network)
     assert routed(build) == {"icebreaker": result["routed"]}
+    jsonschema.validate(result["routed"], routed_schema())
     assert len(list(render_routed(result["routed"]))) == 2
 
     manifest, board, file = read_manifest(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..build import Build
 from ..folders import FileError
 from ..synthesis.paths import told_path
 
-__all__ = ["render_routed", "routed"]
+__all__ = ["render_routed", "routed", "routed_schema"]
 
 _COLUMNS = ("lut", "ff", "carry", "lutram", "bram", "dsp", "sites")
 #: What every reader looks up.
@@ -24,6 +25,13 @@ _NUMBERS = (
     "clock_mhz", "fmax_mhz", "margin", "seed", "baud", "cycles_per_frame", "latency_cycles", "accelerator_fps",
     "link_fps",
 )  # fmt: skip
+
+
+def routed_schema() -> dict[str, Any]:
+    """The JSON schema of one entry of ``routed``, which is also that of ``routed-BOARD.json``."""
+    text = (resources.files(__package__) / "routed_schema.json").read_text()
+    result: dict[str, Any] = json.loads(text)
+    return result
 
 
 def routed(build: Build) -> dict[str, Any]:
