@@ -315,3 +315,39 @@ addEventListener("load", function () {{
     dom = browse(tmp_path, (tmp_path / "frame.html").as_uri(), "--window-size=1400,900")
     scroll, client = re.search(r"<title>widths (\d+) (\d+)</title>", dom).groups()
     assert scroll == client and width - 20 <= int(client) <= width
+
+
+def routed_result(build):
+    """What `bitweir build` would leave, with made-up figures."""
+    end = {"block": "conv", "layer": "conv", "register": "acc<b>"}
+    row = dict.fromkeys(KEYS, 5)
+    return {
+        "board": "icebreaker", "part": "ice40-up5k", "device": "iCE40UP5K-SG48", "clock_mhz": 24.0, "fmax_mhz": 25.5,
+        "margin": 0.05, "pll": None, "baud": 3_000_000, "seed": 3, "seeds": 4,
+        "attempts": [{"clock_mhz": 24.0, "fmax_mhz": 25.5, "seed": 3}], "cycles_per_frame": 16.0, "latency_cycles": 48,
+        "accelerator_fps": 1.5e6, "link_fps": 1000.0,
+        "utilisation": {"ICESTORM_LC": {"used": 4000, "available": 5280}},
+        "blocks": {**{block.name: row for block in build.pipeline.blocks}, "link": row},
+        "path": {
+            "ns": 39.2, "logic_ns": 9.2, "routing_ns": 30.0, "from": end, "to": end,
+            "steps": [{"kind": "routing", "ns": 30.0, "block": "conv", "cell": "a<i>"}],
+        },
+        "tools": {"nextpnr": "0"}, "options": ["--up5k"], "seconds": {"synthesis": 1.0, "routing": 2.0},
+    }  # fmt: skip
+
+
+def test_what_was_routed_stands_in_every_report(build, tmp_path):
+    shutil.copytree(build.folder, tmp_path / "copy")
+    (tmp_path / "copy" / "routed-icebreaker.json").write_text(json.dumps(routed_result(build)))
+    report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
+    jsonschema.validate(report, schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(report | {"routed": {"icebreaker": {"board": 1}}}, schema())
+    found = Checker(page(report))
+    assert not found.open and {"b", "i"}.isdisjoint(tag for tag, _ in found.tags)
+    console = Console(width=160, file=io.StringIO())
+    for part in render(report):
+        console.print(part)
+    for told in ("25.5 MHz", "39.20 ns", "4,000 of 5,280"):
+        assert any(told in text for text in found.texts) and told in console.file.getvalue()
+        assert told in markdown(report)

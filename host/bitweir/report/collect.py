@@ -37,6 +37,7 @@ from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES
 from .estimates import errors, estimates
 from .roofline import roofline
+from .routed import routed, routed_schema
 from .timeline import timeline
 
 __all__ = ["KINDS", "SCHEMA_VERSION", "collect", "schema"]
@@ -62,9 +63,14 @@ ROLES = {"weight": "weights", "threshold": "thresholds", "buffer": "buffer"}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a report."""
+    """The JSON schema of a report, with that of what was routed in its place."""
     text = (resources.files(__package__) / "schema.json").read_text()
     result: dict[str, Any] = json.loads(text)
+    board = routed_schema()
+    result["$defs"] |= board.pop("$defs")
+    result["properties"]["routed"]["additionalProperties"] = {
+        key: value for key, value in board.items() if key != "$schema"
+    }
     return result
 
 
@@ -134,6 +140,7 @@ def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str,
             **{key: sum(block[key] for block in blocks) for key in map("{}_bits".format, ROLES)},
         },
         "synthesis": measured,
+        "routed": routed(build),
         "estimates": estimated,
         "errors": errors(estimated, measured),
         "part": _part(chosen),

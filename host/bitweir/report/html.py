@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from . import svg, tables
+from .routed import routed_tables
 
 __all__ = ["page"]
 
@@ -47,6 +48,7 @@ def page(report: dict[str, Any]) -> str:
         blocks=tables.blocks(report),
         logic=[tables.logic(report, family) for family in families],
         bands=tables.bands(report),
+        routed=routed_tables(report),
         shares=_shares(report),
         part=tables.part_use(report),
         roofline=svg.roofline(report),

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import tables
 from .html import pace
+from .routed import routed_tables
 
 __all__ = ["markdown"]
 
@@ -39,6 +40,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for family in sorted({*report["synthesis"], *report["estimates"]}):
         yield from _table(tables.logic(report, family))
     yield from _table(tables.bands(report))
+    for table in routed_tables(report):
+        yield from _table(table)
     yield from ("", "## Roofline")
     yield from _table(tables.needs(report))
     yield from ("", "## Streams")

@@ -16,8 +16,9 @@ from rich.table import Table
 from ..build import Build
 from ..folders import FileError
 from ..synthesis.paths import told_path
+from . import tables
 
-__all__ = ["render_routed", "routed", "routed_schema"]
+__all__ = ["render_routed", "routed", "routed_schema", "routed_tables"]
 
 _COLUMNS = ("lut", "ff", "carry", "lutram", "bram", "dsp", "sites")
 #: What every reader looks up.
@@ -52,28 +53,81 @@ def render_routed(told: dict[str, Any]) -> Iterator[RenderableType]:
     yield _blocks(told)
 
 
+def routed_tables(report: dict[str, Any]) -> list[tables.Table]:
+    """What was routed, a column for each board, and where the longest path of each runs."""
+    boards = report["routed"]
+    if not boards:
+        return []
+    summaries = {board: dict(_told(told)) for board, told in boards.items()}
+    first = next(iter(summaries.values()))
+    found = [
+        tables.Table(
+            name="routed",
+            caption="What nextpnr routed, the UART link around the accelerator included",
+            columns=(
+                tables.Column(key="what", title="", numeric=False),
+                *(
+                    tables.Column(key=f"board{n}", title=f"{BOARDS[board].title} ({told['device']})", numeric=False)
+                    for n, (board, told) in enumerate(boards.items())
+                ),
+            ),
+            rows=tuple(
+                (tables.Cell(text=what), *(tables.Cell(text=told[what]) for told in summaries.values()))
+                for what in first
+            ),
+        )
+    ]
+    return found + [_path_table(n, board, told["path"]) for n, (board, told) in enumerate(boards.items())]
+
+
+def _path_table(number: int, board: str, path: dict[str, Any]) -> tables.Table:
+    return tables.Table(
+        name=f"path{number}",
+        caption=f"The longest path on {BOARDS[board].title}: {told_path(path)}",
+        columns=(
+            tables.Column(key="kind", title="Step", numeric=False),
+            tables.Column(key="ns", title="Time", unit="ns"),
+            tables.Column(key="block", title="Block", numeric=False),
+            tables.Column(key="cell", title="To cell", numeric=False),
+        ),
+        rows=tuple(
+            (
+                tables.Cell(text=step["kind"]),
+                tables.Cell(text=tables.number(step["ns"], 2), value=step["ns"]),
+                tables.Cell(text=step["block"]),
+                tables.Cell(text=step["cell"]),
+            )
+            for step in path["steps"]
+        ),
+    )
+
+
 def _summary(told: dict[str, Any]) -> Table:
     title = f"Routed on {BOARDS[told['board']].title} ({told['device']})"
     table = Table(title=title, show_header=False, title_justify="left", box=SIMPLE)
     table.add_column(style="bold")
     table.add_column()
+    for row in _told(told):
+        table.add_row(*row)
+    return table
+
+
+def _told(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """What there is to tell, and how it is told."""
     clock = told["clock_mhz"]
     used = (
         f"{kind} {cells['used']:,} of {cells['available']:,}"
         for kind, cells in told["utilisation"].items()
         if cells["available"] > 1
     )
-    rows = (
+    return [
         ("clock", f"{clock:.4g} MHz; routed Fmax {told['fmax_mhz']:.4g} MHz, seed {told['seed']}"),
         ("throughput", f"{told['accelerator_fps']:,.0f} frames/s; the link carries {told['link_fps']:,.0f}"),
         ("latency", f"{told['latency_cycles'] / clock:,.2f} us, {told['latency_cycles']:,} cycles"),
         ("cells", ", ".join(used)),
         ("longest path", told_path(told["path"])),
         ("took", f"{told['seconds']['synthesis']:.0f} s to synthesise, {told['seconds']['routing']:.0f} s to route"),
-    )
-    for row in rows:
-        table.add_row(*row)
-    return table
+    ]
 
 
 def _blocks(told: dict[str, Any]) -> Table:

@@ -11,6 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .routed import render_routed
+
 __all__ = ["render"]
 
 _RESOURCES = ("lut", "ff", "carry", "lutram", "bram", "dsp")
@@ -24,6 +26,8 @@ def render(report: dict[str, Any]) -> Iterator[RenderableType]:
     yield _totals(report)
     for family, measured in report["synthesis"].items():
         yield _synthesis(family, measured)
+    for told in report["routed"].values():
+        yield from render_routed(told)
     for note in report["network"]["notes"]:
         yield Text(f"note: {note}", style="dim")
 
