@@ -16,7 +16,6 @@ from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
@@ -246,12 +245,12 @@ def generate(
     wishes = Wishes(
         clock=clock, folding=folding, fps=fps, part=part, goal=goal, family=family, stage_levels=stage_levels,
         # A packet of the wrapper is one frame.
-        streams=1 if streams is None and axi is not None else streams,
+        streams=1 if streams is None and axi is not None else streams, weights=weights,
     )  # fmt: skip
     with output.working("Choosing the plan"):
         choice = choose(network, wishes)
     with output.working("Fitting FIFOs"):
-        plan = fit_depths(network, with_loaded_parameters(network, choice.plan) if weights == "ram" else choice.plan)
+        plan = fit_depths(network, choice.plan)
     with output.working("Generating Verilog"):
         build = write_build(network, plan, folder, axi=axi)
     report = collect(build, clock=clock, part=part)

@@ -20,6 +20,7 @@ from bitweir_hw.plan import (
     plan_from_foldings,
     plan_of_moderate_size,
 )
+from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_sim.cycles import schedule
 
@@ -69,6 +70,8 @@ class Wishes:
         that can be estimated for the part.
     streams : int or None
         V; None: for goal ``"fps"`` what serves it best, else 1.
+    weights : str
+        See `Plan`.
     """
 
     clock: float
@@ -79,6 +82,7 @@ class Wishes:
     family: str | None = None
     stage_levels: int | None = None
     streams: int | None = 1
+    weights: str = "rom"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +120,12 @@ def choose(network: Network, wishes: Wishes) -> Choice:
     if part and wishes.goal:
         return _search(network, wishes, part, popcount, streams)
     if wishes.folding is not None:
-        return Choice(plan=plan_from_foldings(network, wishes.folding, popcount=popcount, streams=streams))
-    if wishes.fps is not None:
-        return Choice(plan=plan_for_fps(network, wishes.fps, clock, popcount=popcount, streams=streams))
-    return Choice(plan=plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams))
+        plan = plan_from_foldings(network, wishes.folding, popcount=popcount, streams=streams)
+    elif wishes.fps is not None:
+        plan = plan_for_fps(network, wishes.fps, clock, popcount=popcount, streams=streams)
+    else:
+        plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams)
+    return Choice(plan=with_loaded_parameters(network, plan) if wishes.weights == "ram" else plan)
 
 
 def stage_levels(network: Network, part: Part, family: str, clock: float) -> int:
@@ -150,7 +156,8 @@ def stage_levels(network: Network, part: Part, family: str, clock: float) -> int
 def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount, streams: int) -> Choice:
     limits = Limits(sites=FILL * part.luts, block_rams=part.block_rams)
     settings: dict[str, Any] = {
-        "family": part.family, "limits": limits, "popcount": popcount, "streams": streams
+        "family": part.family, "limits": limits, "popcount": popcount, "streams": streams,
+        "loaded": wishes.weights == "ram",
     }  # fmt: skip
     if wishes.goal == "area":
         found = _cheapest(network, wishes, part, settings)

@@ -21,12 +21,14 @@ from .blocks import MatVecSpec
 from .blocks.arithmetic import ceil_div
 from .builder import Tip
 from .compressor import STYLE, Popcount
+from .cost import estimate_loader
 from .errors import PlanError
 from .layers import Conv, Dense, Layer, Map, Parallel
 from .lower import LOWERINGS, build, fork, join
 from .network import Network
 from .plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
 from .pricing import Fitted, Option, Prices, Probe
+from .reach import with_loaded_parameters
 
 __all__ = ["Found", "Limits", "cheapest", "fastest"]
 
@@ -71,7 +73,14 @@ class Found:
 
 
 def cheapest(
-    network: Network, *, family: str, cycles: int, limits: Limits, popcount: Popcount | None = None, streams: int = 1
+    network: Network,
+    *,
+    family: str,
+    cycles: int,
+    limits: Limits,
+    popcount: Popcount | None = None,
+    streams: int = 1,
+    loaded: bool = False,
 ) -> Found:
     """The plan with the fewest LUT sites that takes at most so many cycles a frame.
 
@@ -88,13 +97,15 @@ def cheapest(
         The family's best if not given.
     streams : int
         V.
+    loaded : bool
+        With parameters in RAM.
 
     Raises
     ------
     PlanError
         No plan is fast enough, or none was found that fits; names the resource that binds.
     """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams)
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams, loaded)
     search.check_pace(cycles)
     found, bound = search.within(cycles, limits)
     if found is None:
@@ -103,13 +114,19 @@ def cheapest(
 
 
 def fastest(
-    network: Network, *, family: str, limits: Limits, popcount: Popcount | None = None, streams: int = 1
+    network: Network,
+    *,
+    family: str,
+    limits: Limits,
+    popcount: Popcount | None = None,
+    streams: int = 1,
+    loaded: bool = False,
 ) -> Found:
     """The plan with the fewest cycles a frame that fits.
 
     Parameters and errors as in `cheapest`.
     """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams)
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams, loaded)
     paces = search.paces()
     low, high = 0, len(paces) - 1
     best, _ = search.within(paces[high], limits)
@@ -155,11 +172,14 @@ _Ways = dict[Tip, list[_Way]]
 
 
 class _Search:
-    def __init__(self, network: Network, family: str, popcount: Popcount, streams: int) -> None:
+    def __init__(self, network: Network, family: str, popcount: Popcount, streams: int, loaded: bool) -> None:
         self.network = network
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
-        self._plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
+        plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
+        self._plan = with_loaded_parameters(network, plan) if loaded else plan
+        #: Sites that belong to no layer, more or less: the folding hardly matters.
+        self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
         self._units: dict[str, MatVecSpec] = {}
         self._prices = Prices(family)
         #: What a block RAM costs; None: ways are compared in both currencies.
@@ -251,7 +271,7 @@ class _Search:
     def _ways(self, cycles: int) -> list[_Way]:
         """The best ways through the whole network; at a price, only one."""
         probe = Probe(self.network, self._plan, cycles, self._units)
-        ends = self._series(probe, self.network.layers, {probe.start(): [_Way()]})
+        ends = self._series(probe, self.network.layers, {probe.start(): [_Way(sites=self._loader)]})
         return self._kept([way for ways in ends.values() for way in ways])
 
     def _score(self, way: _Way) -> float:
@@ -282,7 +302,7 @@ class _Search:
         return Found(
             plan=plan,
             cycles=max(block.cycles for block in pipeline.blocks),
-            sites=round(sum(sites for sites, _ in totals)),
+            sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
             block_rams=round(sum(rams for _, rams in totals)),
             bound=0.0,
         )
@@ -343,7 +363,7 @@ class _Search:
     def _parallel(self, probe: Probe, layer: Parallel, ways: _Ways) -> _Ways:
         """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
         result: _Ways = {}
-        end_map = layer.hand_on(next(iter(ways)).map)
+        end_map = probe.hand_on(layer, next(iter(ways)).map)
         lanes = probe.lanes_needed(end_map)
         for tip, before in ways.items():
             starts = fork(probe, layer, tip)

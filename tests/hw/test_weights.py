@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
+from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import load_plan, plan_text
 from bitweir_hw.gateware.accelerator import Accelerator
@@ -15,7 +16,9 @@ from bitweir_hw.lower import lower
 from bitweir_hw.network import Network, check
 from bitweir_hw.parameters import _shape, image_bytes, load_cycles, parameter_image, shape_crc, with_parameters_of
 from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.pricing import LUTRAM_SITES
 from bitweir_hw.reach import LOADED, with_loaded_parameters
+from bitweir_hw.search import Limits, cheapest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinds import every_kind
@@ -286,3 +289,13 @@ def test_weights_are_in_rom_or_ram():
     with pytest.raises(PlanError) as error:
         lower(network, replace(plan, weights="flash"))
     assert str(error.value) == "Weights must be in rom or ram, not 'flash'."
+
+
+@pytest.mark.parametrize("family", ["ecp5", "ice40"])
+def test_the_search_prices_what_is_loaded(family):
+    network, _, _ = small()
+    found = cheapest(network, family=family, cycles=20, limits=Limits(), loaded=True)
+    assert found.plan.weights == "ram" and found.cycles <= 20
+    total = estimate_pipeline(lower(network, found.plan), family)[1]
+    assert found.sites == total.sites + LUTRAM_SITES[family] * total.lutram and found.block_rams == total.bram
+    assert found.sites > cheapest(network, family=family, cycles=20, limits=Limits()).sites

@@ -6,7 +6,7 @@ estimates were then. The clock is a rough estimate, see `speed`.
 """
 
 from .kinds import COSTS
-from .model import error_bands, estimate, estimate_pipeline, network_errors
+from .model import error_bands, estimate, estimate_loader, estimate_pipeline, network_errors
 from .speed import FMAX_FAMILIES, fmax, fmax_error
 from .terms import Cost
 
@@ -16,6 +16,7 @@ __all__ = [
     "Cost",
     "error_bands",
     "estimate",
+    "estimate_loader",
     "estimate_pipeline",
     "fmax",
     "fmax_error",

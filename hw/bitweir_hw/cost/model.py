@@ -13,7 +13,16 @@ from .kinds import COSTS
 from .loading import loader
 from .terms import Cost, Terms
 
-__all__ = ["coefficients", "cost_of", "error_bands", "estimate", "estimate_pipeline", "group_of", "network_errors"]
+__all__ = [
+    "coefficients",
+    "cost_of",
+    "error_bands",
+    "estimate",
+    "estimate_loader",
+    "estimate_pipeline",
+    "group_of",
+    "network_errors",
+]
 
 #: LUTs of a feature that no measurement has weighed.
 DEFAULT = 1.0
@@ -62,7 +71,12 @@ def estimate(block: BlockSpec, family: str) -> Cost:
 def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost], Cost]:
     """What each block takes, by name, and all together, with what loads parameters."""
     blocks = {block.name: estimate(block, family) for block in pipeline.blocks}
-    return blocks, sum(blocks.values(), cost_of(loader(pipeline, family), {}, family))
+    return blocks, sum(blocks.values(), estimate_loader(pipeline, family))
+
+
+def estimate_loader(pipeline: Pipeline, family: str) -> Cost:
+    """What loads parameters, beside their memories; nothing where they are fixed."""
+    return cost_of(loader(pipeline, family), {}, family)
 
 
 def error_bands(family: str, block: BlockSpec) -> dict[str, list[float]]:
