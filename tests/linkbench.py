@@ -178,14 +178,13 @@ def samples(data, *, ratio, shift=0.0, before=10, after=30):
     before, after : int
         Cycles of silence.
     """
-    edges, time = [], before + shift
+    begins, levels, time = [0.0], [1], before + shift
     for value, pause in data:
         time += pause * ratio
         for place, level in enumerate([0, *(value >> n & 1 for n in range(8)), 1]):
-            edges.append((time + place * ratio, level))
+            begins.append(time + place * ratio)
+            levels.append(level)
         time += 10 * ratio
-    levels = np.ones(int(time) + 1 + after, bool)
-    for begin, level in edges:
-        # A cycle sees the level that the wire has at its end.
-        levels[max(0, int(np.ceil(begin))) :] = level
-    return levels
+    # A cycle sees the level that the wire has when it begins.
+    cycles = np.arange(int(time) + 1 + after)
+    return np.array(levels, bool)[np.searchsorted(begins, cycles, side="right") - 1]

@@ -1,0 +1,55 @@
+# amaranth: UnusedElaboratable=no
+"""Devices as RTLIL, and what no device can be made of."""
+
+import re
+
+import pytest
+from bitweir_hw.errors import LinkError
+from bitweir_hw.link.device import Device, device_rtlil
+from bitweir_hw.lower import lower
+from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.reach import with_loaded_parameters
+from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from linkbench import identity_of
+from linkpins import BOARDS
+
+
+def test_names():
+    board = BOARDS[0]
+    text = device_rtlil(board.device(), name="net")
+    assert text == device_rtlil(board.device(), name="net")
+    found = set(re.findall(r"^module \\(\S+)", text, flags=re.MULTILINE))
+    accelerator = set(re.findall(r"^module \\(\S+)", accelerator_rtlil(board.pipeline, name="net"), flags=re.MULTILINE))
+    assert accelerator < found
+    assert all(name == "net_device" or name.startswith("net_device__") for name in found - accelerator)
+    # Names that Verilog need not escape.
+    assert all(re.fullmatch(r"\w+", name) for name in found)
+    cells = set(re.findall(r"^  cell \\(\S+)", text, flags=re.MULTILINE))
+    assert cells == found - {"net_device"}
+    verilog = rtlil_to_verilog(text)
+    (ports,) = re.findall(r"^module net_device\((.*?)\);", verilog, flags=re.MULTILINE)
+    assert set(ports.split(", ")) == {"clk", "rst", "rx", "tx", "busy", "dropped"}
+
+
+def test_baud_is_checked():
+    board = BOARDS[0]
+    with pytest.raises(LinkError) as failure:
+        Device(board.pipeline, board.identity, baud=board.CLOCK // 3)
+    assert str(failure.value) == "The baud rate must be between 1 and 250000, a quarter of the clock, not 333333."
+
+
+def test_capacity_is_checked():
+    board = BOARDS[0]
+    with pytest.raises(LinkError, match="^The capacity must be a power of two from 16 bytes on, so that "):
+        Device(board.pipeline, identity_of(board.pipeline, capacity=100), baud=1000)
+
+
+def test_parameters_in_ram_are_refused():
+    network = BOARDS[0].network
+    plan = Plan(foldings=(Folding(simd=64, pe=3), Folding(simd=9, pe=4)))
+    pipeline = lower(network, with_loaded_parameters(network, plan))
+    with pytest.raises(LinkError) as failure:
+        Device(pipeline, identity_of(pipeline), baud=1000)
+    assert str(failure.value) == (
+        "The link carries no parameters: for a device, generate the accelerator without --weights ram."
+    )
