@@ -71,7 +71,7 @@ def ends(dut):
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     layout=layouts(),
     kinds=st.lists(st.sampled_from(["good", "good", "short", "long", "hole"]), max_size=8),
@@ -185,7 +185,7 @@ def run_sender(spec, width, beats, content, i_stalls=(), o_stalls=()):
     return moved
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     spec=result_specs(),
     width=WIDTHS,
@@ -248,7 +248,7 @@ def ports(dut):
     return streams
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(st.data())
 def test_drawn_networks_behind_axi(data):
     network = data.draw(networks(max_layers=2))

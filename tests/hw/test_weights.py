@@ -57,10 +57,8 @@ def images_of(network, plan, *others):
     return pipeline, {parameter_image(with_parameters_of(each, network, plan)): each for each in networks}
 
 
-@settings(max_examples=10)
-@given(st.data())
-def test_every_beat_of_two_networks(data):
-    network, plan, other = data.draw(pairs(max_layers=3))
+def check_two_networks(data, **sizes):
+    network, plan, other = data.draw(pairs(**sizes))
     pipeline, images = images_of(network, plan, other)
     first, second = list(images)[0], list(images)[-1]
     frames = data.draw(codes(network, data.draw(st.integers(2, 4))))
@@ -69,6 +67,19 @@ def test_every_beat_of_two_networks(data):
     loads = [Load(first), Load(second, begin, data.draw(stalls()))]
     i_stalls, o_stalls = (np.concatenate([np.zeros(load_cycles(pipeline)), data.draw(stalls())]) for _ in range(2))
     run_loads(pipeline, images, loads, frames, i_stalls, o_stalls)
+
+
+@settings(max_examples=8)
+@given(st.data())
+def test_every_beat_of_two_networks(data):
+    check_two_networks(data, max_layers=2, max_size=8)
+
+
+@pytest.mark.long
+@settings(max_examples=300)
+@given(st.data())
+def test_every_beat_of_many_pairs(data):
+    check_two_networks(data)
 
 
 def small(simd=4):
@@ -102,7 +113,7 @@ def test_a_load_waits_for_frames_that_wait_for_the_output(simd):
 WRONG = ("damaged", "cut", "of another shape", "of zeros", "with bytes behind")
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     kinds=st.lists(st.sampled_from(WRONG), max_size=4),
     seed=st.integers(0, 2**32),
