@@ -254,6 +254,11 @@ def test_what_was_met_is_kept_if_nothing_faster_is(monkeypatch: pytest.MonkeyPat
     assert result.told["clock_mhz"] == 24.0
 
 
+def test_what_was_met_is_kept_if_no_clock_is_slow_enough_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(lambda clock, seed: 40 if clock < 30 else 11, monkeypatch)
+    assert route.route(FAKE, BOARD).told["clock_mhz"] == 24.0
+
+
 def test_the_best_seed_counts_and_the_lowest_of_equals(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: {1: 25.0, 2: 26.0, 3: 26.0}[seed], monkeypatch)
     result = route.route(FAKE, BOARD, clock=24e6, seeds=3)

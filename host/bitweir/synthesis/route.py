@@ -139,6 +139,8 @@ def route(
         try:
             pll = highest(board.family, board.oscillator, limit)
         except PlanError as error:
+            if run.kept:
+                break
             if not run.attempts:
                 raise
             raise TimingError(f"{run.too_slow()} {error}") from error
