@@ -165,7 +165,8 @@ _BOARDS = (
         tx=Pin(place="17"),
         led=Pin(place="10", inverted=True, volts="18"),
         activity=Pin(place="11", inverted=True, volts="18"),
-        button=Pin(place="4", inverted=True, pull="up", volts="18"),
+        # The other button is on a pin that also tells whether JTAG pins are pins for JTAG.
+        button=Pin(place="3", inverted=True, pull="up", volts="18"),
         bauds=_BAUDS,
         capacity=4_096,
         first_clock=54_000_000,

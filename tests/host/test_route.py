@@ -314,7 +314,7 @@ def test_constraints_are_those_of_the_tools() -> None:
     assert 'LOCATE COMP "rx" SITE "M1";\nIOBUF PORT "rx" IO_TYPE=LVCMOS33 PULLMODE=UP;\n' in constraints(
         BOARDS["ulx3s_85f"]
     )
-    assert 'IO_LOC "button" 4;\nIO_PORT "button" IO_TYPE=LVCMOS18 PULL_MODE=UP;\n' in constraints(BOARDS["tangnano9k"])
+    assert 'IO_LOC "button" 3;\nIO_PORT "button" IO_TYPE=LVCMOS18 PULL_MODE=UP;\n' in constraints(BOARDS["tangnano9k"])
 
 
 def test_hold_violations_are_found_in_a_log() -> None:

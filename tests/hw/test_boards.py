@@ -14,7 +14,7 @@ from bitweir_hw.devices import PARTS
 PLATFORMS = {"icebreaker": ICEBreakerPlatform, "tangnano9k": TangNano9kPlatform, "ulx3s_85f": ULX3S_85F_Platform}
 #: Which LED, and which button: (resource, number, inverted).
 LEDS = {"icebreaker": [("led_g", 0), ("led_r", 0)], "tangnano9k": [("led", 0), ("led", 1)]}
-BUTTONS = {"icebreaker": ("button", 0), "tangnano9k": ("button", 1), "ulx3s_85f": ("button_fire", 0)}
+BUTTONS = {"icebreaker": ("button", 0), "tangnano9k": ("button", 0), "ulx3s_85f": ("button_fire", 0)}
 
 
 def found(board: Board) -> dict[str, tuple[str, bool]]:
