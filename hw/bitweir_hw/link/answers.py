@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..blocks import ArgmaxSpec
 from ..gateware.argmax import result_layout
-from .check import CheckSum
 from .cobs import PIECE
 from .counting import FrameCounter
 from .protocol import CHECK_BYTES, HEADER, Identity, Kind
+from .sender import Sender
 
 __all__ = ["Answerer"]
 
@@ -19,16 +19,16 @@ __all__ = ["Answerer"]
 class Answerer(wiring.Component):
     """Makes a packet of each header and the results of its frames.
 
-    All bits pass one by one, the lowest first, through a byte and the check sum; so whatever widths scores
-    and classes have, they take one multiplexer each.
+    All bits pass one by one through a `Sender`; so whatever widths scores and classes have, they take one
+    multiplexer each.
 
     | property  | formula                                                                             |
     |-----------|-------------------------------------------------------------------------------------|
-    | latency   | 9 cycles from a byte of a header, or from a result, to the first byte made of it    |
-    | cycles    | 10 for each byte of a header or the identity, 9 for others, a few for each packet,  |
+    | latency   | 9 cycles from a byte of a header to its byte, 8 from a result to its first one      |
+    | cycles    | 10 for each byte of a header or the identity, 9 for others, 2 for each packet,      |
     |           | 1 for each frame, and for each result that nobody asked for                         |
-    | resources | ``2 / 3 * lanes * score_bits`` LUTs to choose a bit; 32 registers of the check sum, |
-    |           | a memory of the identity, a `FrameCounter`, about 30 registers                      |
+    | resources | ``2 / 3 * lanes * score_bits`` LUTs to choose a bit, a `Sender`, a `FrameCounter`,  |
+    |           | a memory of the identity                                                            |
 
     Parameters
     ----------
@@ -67,59 +67,15 @@ class Answerer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.check = check = CheckSum()
+        m.submodules.sender = sender = Sender(longest=self.identity.SIZE)
         m.submodules.counter = counter = FrameCounter(frame_bytes=1, most=self.most)
-        header, identity = self.headers.payload, self._identity(m)
-        result = data.View(result_layout(self.spec), self.results.payload)
-
-        # Bits are shifted into a byte, the place of which in its part of the packet is `at`. What is there as a
-        # whole byte is loaded, and then its own bits are shifted in.
-        byte, bit, place, at = Signal(8, reset_less=True), Signal(), Signal(3), Signal(range(self.identity.SIZE))
-        load, loaded, step, stepped, full = Signal(), Signal(), Signal(), Signal(), Signal()
-        is_header, is_check, is_end, last = Signal(), Signal(), Signal(), Signal()
-        with m.If(load | step):
-            m.d.sync += byte.eq(Mux(load, Mux(is_header, header, identity.data), Cat(byte[1:], bit)))
-        with m.If(load):
-            m.d.sync += loaded.eq(1)
-        with m.If(step):
-            m.d.sync += place.eq(place + 1)
-            with m.If(place == 7):
-                m.d.sync += [full.eq(1), loaded.eq(0), at.eq(Mux(last, 0, at + 1))]
-        with m.Elif(self.o.ready):
-            m.d.sync += full.eq(0)
-        m.d.sync += stepped.eq(step & ~is_check)
-        m.d.comb += [
-            identity.addr.eq(at),
-            self.o.valid.eq(full | is_end),
-            self.o.payload.data.eq(byte),
-            self.o.payload.end.eq(~full),
-            check.clear.eq(is_end),
-            # The sum takes a bit from the byte, a cycle late; its own bits it gives at once.
-            check.step.eq(stepped | step & is_check),
-            check.is_check.eq(~stepped),
-            check.bit.eq(byte[7]),
-        ]
-
-        is_hello, with_scores, over = Signal(), Signal(), Signal()
-        m.d.comb += over.eq(step & (place == 7) & last)
-        with m.FSM():
-            m.d.comb += self.busy.eq(self.headers.valid | ~is_header)
+        wiring.connect(m, sender.o, wiring.flipped(self.o))
+        identity = self._identity(m, sender.at)
+        with m.FSM() as fsm:
+            m.d.comb += self.busy.eq(self.headers.valid | ~fsm.ongoing("header"))
             with m.State("header"):
-                m.d.comb += [
-                    is_header.eq(1),
-                    self.headers.ready.eq(~loaded & ~full),
-                    load.eq(self.headers.valid & self.headers.ready),
-                    step.eq(loaded),
-                    bit.eq(byte[0]),
-                    last.eq(at == HEADER.size - 1),
-                    counter.data.eq(header),
-                    counter.low.eq(load & (at == 3)),
-                    counter.high.eq(load & (at == 4)),
-                ]
-                with m.If(load & (at == 0)):
-                    # Among the kinds that there are.
-                    m.d.sync += [is_hello.eq(header[:2] == Kind.HELLO), with_scores.eq(header[:2] == Kind.SCORES)]
-                with m.If(over):
+                is_hello, with_scores = self._header(m, sender, counter)
+                with m.If(sender.over):
                     m.next = "frame"
             with m.State("frame"):
                 with m.If(is_hello):
@@ -132,58 +88,87 @@ class Answerer(wiring.Component):
                     m.next = "class"
             with m.State("identity"):
                 m.d.comb += [
-                    load.eq(~loaded & ~full),
-                    step.eq(loaded),
-                    bit.eq(byte[0]),
-                    last.eq(at == self.identity.SIZE - 1),
+                    sender.load.eq(~sender.loaded & ~sender.full),
+                    sender.data.eq(identity),
+                    sender.step.eq(sender.loaded),
+                    sender.last.eq(sender.at == self.identity.SIZE - 1),
                 ]
-                with m.If(over):
+                with m.If(sender.over):
                     m.next = "check"
-            with m.State("scores"):
-                m.d.comb += [
-                    step.eq(self.results.valid & ~full),
-                    self.results.ready.eq(~full & last & ~result.last),
-                ]
-                self._scores(m, result, bit, last, step)
-                with m.If(over & result.last):
-                    m.next = "class"
+            with m.State("scores"), m.If(self._scores(m, sender)):
+                m.next = "class"
             with m.State("class"):
-                padded = Cat(Value.cast(result.best), Const(0, 15))[: 8 * self.identity.class_bytes]
-                m.d.comb += [
-                    step.eq(self.results.valid & result.last & ~full),
-                    self.results.ready.eq(~result.last | ~full & (place == 7) & last),
-                    bit.eq(padded.bit_select(Cat(place, at)[: (len(padded) - 1).bit_length()], 1)),
-                    last.eq(at == self.identity.class_bytes - 1),
-                    counter.step.eq(over),
-                ]
-                with m.If(over):
+                self._class(m, sender)
+                m.d.comb += counter.step.eq(sender.over)
+                with m.If(sender.over):
                     m.next = "frame"
             with m.State("check"):
-                m.d.comb += [is_check.eq(1), step.eq(~full), bit.eq(check.due), last.eq(at == CHECK_BYTES - 1)]
-                with m.If(over):
+                m.d.comb += [
+                    sender.is_check.eq(1),
+                    sender.step.eq(~sender.full),
+                    sender.last.eq(sender.at == CHECK_BYTES - 1),
+                ]
+                with m.If(sender.over):
                     m.next = "end"
             with m.State("end"):
-                m.d.comb += is_end.eq(1)
-                with m.If(self.o.ready & ~full):
+                m.d.comb += sender.end.eq(1)
+                with m.If(sender.ended):
                     m.next = "header"
         return m
 
-    def _scores(self, m: Module, result: data.View, bit: Signal, last: Signal, step: Signal) -> None:
-        """A bit of the scores of a beat."""
+    def _header(self, m: Module, sender: Sender, counter: FrameCounter) -> tuple[Signal, Signal]:
+        """Hand on a header; whether it is that of an identity, or one with scores."""
+        header = self.headers.payload
+        is_hello, with_scores = Signal(), Signal()
+        m.d.comb += [
+            self.headers.ready.eq(~sender.loaded & ~sender.full),
+            sender.load.eq(self.headers.valid & self.headers.ready),
+            sender.data.eq(header),
+            sender.step.eq(sender.loaded),
+            sender.last.eq(sender.at == HEADER.size - 1),
+            counter.data.eq(header),
+            counter.low.eq(sender.load & (sender.at == 3)),
+            counter.high.eq(sender.load & (sender.at == 4)),
+        ]
+        with m.If(sender.load & (sender.at == 0)):
+            # Among the kinds that there are.
+            m.d.sync += [is_hello.eq(header[:2] == Kind.HELLO), with_scores.eq(header[:2] == Kind.SCORES)]
+        return is_hello, with_scores
+
+    def _scores(self, m: Module, sender: Sender) -> Value:
+        """Hand on the scores of a frame; whether the last bit of them moves."""
+        result = data.View(result_layout(self.spec), self.results.payload)
         scores, width = Value.cast(result.scores), self.spec.lanes * self.spec.lane_bits
         # What fills the last byte is taken for bits of the last beat: there are zeros behind its scores.
         tail = 8 * self.identity.scores_bytes - (self.spec.cycles - 1) * width
         final = tail if self.spec.cycles == 1 else Mux(result.last, tail, width)
         at = Signal(range(max(tail, width)))
-        m.d.comb += [bit.eq(Cat(scores, Const(0, 7)).bit_select(at, 1)), last.eq(at == final - 1)]
-        with m.If(step):
-            m.d.sync += at.eq(Mux(last, 0, at + 1))
+        m.d.comb += [
+            sender.step.eq(self.results.valid & ~sender.full),
+            sender.bit.eq(Cat(scores, Const(0, 7)).bit_select(at, 1)),
+            sender.last.eq(at == final - 1),
+            self.results.ready.eq(~sender.full & sender.last & ~result.last),
+        ]
+        with m.If(sender.step):
+            m.d.sync += at.eq(Mux(sender.last, 0, at + 1))
+        return sender.over & result.last
 
-    def _identity(self, m: Module) -> memory.ReadPort:
-        """The bytes of the identity. One is there when the byte before it has left, which takes two cycles."""
+    def _class(self, m: Module, sender: Sender) -> None:
+        """Hand on the class of a frame, from its last result; let those before go by."""
+        result, class_bytes = data.View(result_layout(self.spec), self.results.payload), self.identity.class_bytes
+        padded, place = Cat(Value.cast(result.best), Const(0, 15))[: 8 * class_bytes], Cat(sender.place, sender.at)
+        m.d.comb += [
+            sender.step.eq(self.results.valid & result.last & ~sender.full),
+            sender.bit.eq(padded.bit_select(place[: (8 * class_bytes - 1).bit_length()], 1)),
+            sender.last.eq(sender.at == class_bytes - 1),
+            self.results.ready.eq(~result.last | ~sender.full & sender.is_whole & sender.last),
+        ]
+
+    def _identity(self, m: Module, at: Value) -> Value:
+        """A byte of the identity. It is there when the byte before it has left, which takes two cycles."""
         m.submodules.memory = store = memory.Memory(
             shape=8, depth=self.identity.SIZE, init=self.identity.to_bytes(), attrs={"rom_style": "block"}
         )
         read = store.read_port()
-        m.d.comb += read.en.eq(1)
-        return read
+        m.d.comb += [read.addr.eq(at), read.en.eq(1)]
+        return read.data

@@ -82,7 +82,7 @@ class Reader(wiring.Component):
     | property  | formula                                                                           |
     |-----------|-----------------------------------------------------------------------------------|
     | latency   | 3 cycles from a byte of a header to `headers`; see `Unpacker` for `frames`        |
-    | cycles    | 1 for each byte of a header, 1 more for each request, and those of the `Unpacker` |
+    | cycles    | 2 for each byte of a header, 1 more for each request, and those of the `Unpacker` |
     | resources | a `ByteQueue` of 64 bytes, a `FrameCounter`, an `Unpacker`, 4 registers           |
 
     Parameters

@@ -26,7 +26,7 @@ class Receiver(wiring.Component):
 
     | property  | formula                                                                            |
     |-----------|------------------------------------------------------------------------------------|
-    | latency   | 9 cycles from the end of a packet to its first byte                                |
+    | latency   | 3 cycles from the end of a packet to its first byte                                |
     | cycles    | 8 for each byte, as the check sum takes a bit a cycle, and 8 for the end           |
     | ready     | always within 8 cycles: what finds no room is dropped                              |
     | resources | a `Ring` of `capacity` bytes, two of its positions, 32 registers of the check sum, |
