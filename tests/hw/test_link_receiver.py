@@ -57,6 +57,13 @@ def test_counts_of_two_bytes(count):
     assert bytes(out) == good[:-4]
 
 
+def test_hello_has_no_frames():
+    wrong = [packet(HELLO, 1, 1, bytes(2)), packet(HELLO, 2, 1), packet(HELLO, 3, 0, bytes(2)), packet(HELLO, 4, 256)]
+    good = packet(HELLO, 5, 0)
+    out, *_ = exchange(Receiver(capacity=64, frame_bytes=2), pieces([*wrong, good]))
+    assert bytes(out) == good[:-4]
+
+
 def test_room_to_the_byte():
     # The output takes nothing: one byte waits there, and the rest has room.
     shape = {"frame_bytes": 1, "capacity": 64}

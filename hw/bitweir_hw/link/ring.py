@@ -82,7 +82,7 @@ class Ring(wiring.Component):
             self.o.payload.eq(read.data),
         ]
         m.d.sync += [
-            some.eq((begin != self.end) & ~fetch),
+            some.eq(begin != self.end),
             self.full.eq(self.tail == begin ^ self.depth),
         ]
         with m.If(fetch):
