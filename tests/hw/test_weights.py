@@ -76,7 +76,7 @@ def test_every_beat_of_two_networks(data):
 
 
 @pytest.mark.long
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_every_beat_of_many_pairs(data):
     check_two_networks(data)
