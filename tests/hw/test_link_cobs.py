@@ -69,6 +69,16 @@ def test_decoder_marks_what_is_no_packet(data):
     assert len(rest) <= len(left)
 
 
+@pytest.mark.parametrize("length", [253, 254, 255, 508])
+def test_blocks_that_are_as_long_as_may_be(length):
+    run = bytes(1 + n % 255 for n in range(length))
+    packets = [run, run + b"\0", run + b"\1"]
+    out, *_ = exchange(CobsEncoder(), pieces(packets))
+    assert bytes(out) == b"\0" + b"".join(map(wire, packets))
+    parts, good, _ = decoded(bytes(out[1:]))
+    assert (parts, good) == (packets, [True] * 3)
+
+
 @pytest.mark.parametrize("last", [1, 0])
 def test_encoder_with_blocks_of_254_and_nobody_who_takes(last):
     # The longest blocks fill the memory; those behind wait and nothing is lost.
