@@ -77,7 +77,7 @@ def test_results_are_read_back_by_the_report(mapped: Mapped) -> None:
     report = collect(Build.open(mapped.build.folder), clock=CLOCK)
     assert report["synthesis"] == {mapped.family: mapped.result}
     jsonschema.validate(report, schema())
-    assert len(list(render(report))) == 3
+    assert len(list(render(report))) == 4
 
 
 def test_all_cells_of_the_netlist_are_counted(mapped: Mapped) -> None:

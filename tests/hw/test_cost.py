@@ -24,6 +24,7 @@ from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys
 from kinds import every_kind
 
+# Bands are those of blocks by themselves, in other circumstances: twice as much is an error of the model.
 #: Fewer cells than these may be off whatever they are of: a few LUTs of control more or less.
 FEW = 12
 
@@ -85,12 +86,12 @@ def test_shipped_networks_cost_what_is_estimated(name, fps, family, tmp_path):
     real = sum(rows.values(), Cost())
     assert (total.bram, total.dsp) == (real.bram, real.dsp)
     for resource, (_, worst) in network_errors(family).items():
-        assert abs(getattr(total, resource) - getattr(real, resource)) <= 0.01 * worst * getattr(real, resource) + 0.5
+        assert abs(getattr(total, resource) - getattr(real, resource)) <= max(FEW, 0.02 * worst * getattr(real, resource))
     for block in pipeline.blocks:
         bands = error_bands(family, block)
         for resource in ("lut", "ff", "carry", "sites"):
             guess, cells = getattr(costs[block.name], resource), getattr(rows[block.name], resource)
-            assert abs(guess - cells) <= max(FEW, 0.01 * bands[resource][2] * cells), (block.name, resource)
+            assert abs(guess - cells) <= max(FEW, 0.02 * bands[resource][2] * cells), (block.name, resource)
 
 
 class Memories(wiring.Component):
