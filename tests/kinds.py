@@ -48,7 +48,7 @@ def every_kind(*, style="fused", streams=1):
         shape=(32,), format=wide, thresholds=np.array([[1.0, 2.0, 3.0]]), source=np.arange(32), map_shape=(4, 4, 2)
     )
     network = check(Network(name="net", input=entry, layers=layers))
-    foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3, memory="block"), Folding(pe=1, simd=20))
+    foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3), Folding(pe=1, simd=20))
     return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), streams=streams)
 
 
