@@ -69,7 +69,7 @@ class Request:
         return 5 + len(self.payload)
 
 
-def taken(data, *, frame_bytes, capacity):
+def taken(data, *, frame_bytes, capacity, loads=False):
     """The requests in the bytes on a wire that a device takes, if all those before have left."""
     requests = []
     for body in packets(data):
@@ -78,7 +78,7 @@ def taken(data, *, frame_bytes, capacity):
         request = Request(body[0], int.from_bytes(body[1:3], "little"), int.from_bytes(body[3:5], "little"), body[5:-4])
         frames = 0 if request.kind == HELLO else request.count
         shaped = len(request.payload) == frames * frame_bytes and (request.kind != HELLO or request.count == 0)
-        if request.kind in (HELLO, CLASSES, SCORES) and shaped and request.size <= capacity:
+        if request.kind in range(HELLO, 7 if loads else 4) and shaped and request.size <= capacity:
             requests.append(request)
     return requests
 

@@ -1,6 +1,6 @@
 """A device as levels on two wires, for compiled simulation: one beat a cycle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from bitweir_hw.link.device import Device
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.compiled import compile_design
 from bitweir_sim.golden import run_slow
 from linkbench import HELLO, SCORES, identity_of, packet
@@ -54,6 +55,7 @@ class Board:
     foldings: tuple[str, str]
     ratio: float
     capacity: int = 256
+    loads: bool = False
 
     CLOCK = 1_000_000
 
@@ -73,7 +75,8 @@ class Board:
     @cached_property
     def pipeline(self):
         pairs = [tuple(map(int, text.split("x"))) for text in self.foldings]
-        return lower(self.network, Plan(foldings=tuple(Folding(simd=simd, pe=pe) for simd, pe in pairs)))
+        plan = Plan(foldings=tuple(Folding(simd=simd, pe=pe) for simd, pe in pairs))
+        return lower(self.network, with_loaded_parameters(self.network, plan) if self.loads else plan)
 
     @cached_property
     def identity(self):
@@ -105,15 +108,15 @@ class Board:
 
         return run
 
-    def answer(self, request):
-        """The packet that answers a request, by the golden model."""
-        identity = self.identity
+    def answer(self, request, network=None, parameters=0):
+        """The packet that answers a request, by the golden model; of another network, if one is loaded."""
+        identity = replace(self.identity, parameters=parameters)
         if request.kind == HELLO:
             return packet(HELLO | 0x80, request.number, identity.SIZE, identity.to_bytes())
         data = np.frombuffer(request.payload, np.uint8).reshape(request.count, identity.frame_bytes)
         # One bit is one element, and there is one vector: what pads it comes behind.
         codes = np.unpackbits(data, axis=1, bitorder="little")[:, : self.inputs]
-        found, payload = run_slow(self.network, codes), b""
+        found, payload = run_slow(network or self.network, codes), b""
         for scores, best in zip(found.scores.tolist(), found.classes.tolist(), strict=True):
             if request.kind == SCORES:
                 bits = identity.score_bits

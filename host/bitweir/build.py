@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata, resources
+from math import ceil
 from pathlib import Path
 from string import Template
 
 from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
 from bitweir_hw.integration import PacketLayout, axi_rtlil
+from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.parameters import image_bytes, load_cycles, parameter_image
@@ -76,6 +80,29 @@ class Build:
     def timing(self) -> Timing:
         """Cycles, from the cycle model."""
         return steady_state(self.pipeline)
+
+    def identity(self, *, clock: int, capacity: Callable[[int], int]) -> Identity:
+        """What a device with this accelerator tells of itself.
+
+        Parameters
+        ----------
+        clock : int
+            Hz.
+        capacity : callable
+            Bytes of requests that it has room for, from the bytes of a frame.
+
+        Raises
+        ------
+        LinkError
+            Frames go side by side.
+        """
+        plan = hashlib.sha256(plan_text(self.plan).encode()).digest()
+        # How long a frame is does not depend on the capacity.
+        identity = Identity.of(
+            self.pipeline, capacity=0, clock=clock, cycles=ceil(self.timing.interval),
+            latency=self.timing.latency, digest=bytes.fromhex(digest(self.network)), plan=plan,
+        )  # fmt: skip
+        return replace(identity, capacity=capacity(identity.frame_bytes))
 
     @property
     def verilog(self) -> Path:

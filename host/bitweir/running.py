@@ -21,14 +21,45 @@ from .build import Build
 from .console import Output
 from .device import Device, connect
 from .device.opening import NO_TERMINALS
-from .folders import whole_file
+from .folders import FileError, whole_file
 from .images import Images, load_images
 from .simulate import describe_difference
 
-__all__ = ["print_run", "run_images", "serve_board"]
+__all__ = ["load_parameters", "print_run", "run_images", "serve_board"]
 
 #: As many classes are told one by one.
 _MOST_CLASSES = 20
+
+
+def load_parameters(url: str, path: Path, output: Output, *, baud: int | None = None) -> dict[str, Any]:
+    """Load an image of parameters into a device.
+
+    Parameters
+    ----------
+    url : str
+        See `device.connect`.
+    path : Path
+        Of the image.
+    output : Output
+        Shows what is under way.
+    baud : int, optional
+        See `device.connect`.
+
+    Raises
+    ------
+    BitweirError
+        The device or the file is not there, or the image does not suit.
+    """
+    try:
+        image = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+    with output.working(f"Connecting to {url}"):
+        device = connect(url, baud=baud)
+    with device, output.working(f"Loading {len(image):,} bytes"):
+        start = device.now()
+        device.load(image)
+        return {"device": url, "bytes": len(image), "seconds": round(device.now() - start, 6)}
 
 
 def run_images(
@@ -103,6 +134,10 @@ def run_images(
 def _network(device: Device) -> Any:
     if device.network is None:
         assert device.identity
+        if device.identity.loads:
+            raise LinkError(
+                "The device may hold any network of its shape: name the one that was loaded with --network."
+            )
         raise LinkError(
             f"The device holds network {device.identity.digest.hex()}, which is not known here: "
             "name its file or build folder with --network."

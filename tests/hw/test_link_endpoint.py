@@ -154,7 +154,7 @@ def test_hello_takes_its_turn():
     bench.run(hello + wire(packet(CLASSES, 7, 3, frames(bench.identity, 3, rng))) + hello)
     assert [found[0] for found in bench.answers()] == [0x81, 0x82, 0x81]
     assert bench.answers()[0][5:-4] == bench.identity.to_bytes()
-    assert bench.answers()[0][1:5] == b"\x34\x12\x40\x00"
+    assert bench.answers()[0][1:5] == b"\x34\x12\x44\x00"
 
 
 @pytest.mark.parametrize(("capacity", "least"), [(8, 16), (12, 16), (100, 16), (255, 16), (0, 16)])

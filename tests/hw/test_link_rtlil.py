@@ -6,9 +6,6 @@ import re
 import pytest
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.device import Device, device_rtlil
-from bitweir_hw.lower import lower
-from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from linkbench import identity_of
 from linkpins import BOARDS
@@ -42,14 +39,3 @@ def test_capacity_is_checked():
     board = BOARDS[0]
     with pytest.raises(LinkError, match="^The capacity must be a power of two from 16 bytes on, so that "):
         Device(board.pipeline, identity_of(board.pipeline, capacity=100), baud=1000)
-
-
-def test_parameters_in_ram_are_refused():
-    network = BOARDS[0].network
-    plan = Plan(foldings=(Folding(simd=64, pe=3), Folding(simd=9, pe=4)))
-    pipeline = lower(network, with_loaded_parameters(network, plan))
-    with pytest.raises(LinkError) as failure:
-        Device(pipeline, identity_of(pipeline), baud=1000)
-    assert str(failure.value) == (
-        "The link carries no parameters: for a device, generate the accelerator without --weights ram."
-    )

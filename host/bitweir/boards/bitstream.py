@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +37,8 @@ def bitstream_name(network: Network, board: Board) -> str:
 
 
 def identity_of(build: Build, board: Board, clock: int) -> Identity:
-    """What the device will tell of itself.
-
-    Parameters
-    ----------
-    clock : int
-        Hz.
-    """
-    plan = hashlib.sha256(plan_text(build.plan).encode()).digest()
-
-    def identity(capacity: int) -> Identity:
-        return Identity.of(
-            build.pipeline, capacity=capacity, clock=clock, cycles=ceil(build.timing.interval),
-            latency=build.timing.latency, digest=bytes.fromhex(digest(build.network)), plan=plan,
-        )  # fmt: skip
-
-    # How long a frame is does not depend on the capacity.
-    return identity(capacity_of(board, identity(0).frame_bytes))
+    """What the device will tell of itself; `clock` in Hz."""
+    return build.identity(clock=clock, capacity=lambda frame_bytes: capacity_of(board, frame_bytes))
 
 
 def board_rtlil(build: Build, board: Board, pll: Pll | None) -> str:

@@ -10,6 +10,7 @@ from bitweir_hw.boards import Board
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.devices import BLOCK_RAM
 from bitweir_hw.errors import PlanError
+from bitweir_hw.link.endpoint import RAMS
 from bitweir_hw.link.protocol import HEADER
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan, least_cycles
@@ -24,8 +25,6 @@ __all__ = ["GOALS", "LEVELS", "LINK_SITES", "Wishes", "baud_of", "capacity_of", 
 GOALS = ("link", "fps")
 #: LUTs left to the link, the clock and the reset; `benchmarks/link_size.py` measures the first.
 LINK_SITES = 800
-#: Block RAMs of the link beside its ring of requests, in bytes each: see `link.endpoint.Endpoint`.
-_LINK_RAMS = (512, 256, 64)
 #: Adder levels between registers: the clock of a board is to be high, and registers follow LUTs anyway.
 LEVELS = 1
 #: How much slower than `Board.first_clock` a design may turn out and still keep up with the link.
@@ -45,11 +44,14 @@ class Wishes:
         Frames a second to reach with the fewest LUTs, in place of the goal.
     stage_levels : int
         Adder levels between registers.
+    weights : str
+        See `Plan`.
     """
 
     goal: str = "link"
     fps: float | None = None
     stage_levels: int = LEVELS
+    weights: str = "rom"
 
 
 def baud_of(board: Board, clock: float) -> int:
@@ -110,7 +112,7 @@ def plan_for(network: Network, board: Board, wishes: Wishes) -> tuple[Plan, dict
     ram = BLOCK_RAM[board.family]
     limits = Limits(
         sites=FILL * board.part.luts - LINK_SITES,
-        block_rams=board.part.block_rams - sum(ram.needed(depth, 8) for depth in (capacity, *_LINK_RAMS)),
+        block_rams=board.part.block_rams - sum(ram.needed(depth, 8) for depth in (capacity, *RAMS)),
     )
     popcount = Popcount(style=STYLE[board.family], levels_per_stage=wishes.stage_levels)
     found = _found(network, board, wishes, limits, popcount)
@@ -125,9 +127,12 @@ def plan_for(network: Network, board: Board, wishes: Wishes) -> tuple[Plan, dict
 
 
 def _found(network: Network, board: Board, wishes: Wishes, limits: Limits, popcount: Popcount) -> Found:
+    settings: dict[str, Any] = {
+        "family": board.family, "limits": limits, "popcount": popcount, "loaded": wishes.weights == "ram",
+    }  # fmt: skip
+
     def cheap(fps: float) -> Found:
-        cycles = int(_RESERVE * board.first_clock / fps)
-        return cheapest(network, family=board.family, cycles=cycles, limits=limits, popcount=popcount)
+        return cheapest(network, cycles=int(_RESERVE * board.first_clock / fps), **settings)
 
     if wishes.fps is not None:
         if not wishes.fps > 0:
@@ -141,7 +146,7 @@ def _found(network: Network, board: Board, wishes: Wishes, limits: Limits, popco
             except PlanError:
                 # Then as near to it as can be.
                 pass
-    return fastest(network, family=board.family, limits=limits, popcount=popcount)
+    return fastest(network, **settings)
 
 
 def _frame_bytes(network: Network) -> int:

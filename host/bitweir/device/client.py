@@ -4,13 +4,17 @@ What is lost is told by order alone: an answer says that all requests before its
 or never will be. When nothing comes, the client asks the device for its identity, under a new number each time;
 the first answer shows what is lost, and that only is sent again. So whatever arrives late still counts, and
 never twice.
+
+Parameters must come in order, each once: their pieces are sent one by one, of two kinds by turns, so that the
+device knows a piece that it took although its answer was lost.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, cycle
 
 import numpy as np
 from bitweir_hw.errors import LinkError
@@ -34,6 +38,8 @@ _ENOUGH_BYTES = 512
 _WORTHWHILE_BYTES = 256
 #: Requests that should fit into the device at once, so that one arrives while another is computed and answered.
 _PARTS = 4
+#: Times that an image is sent before it counts as wrong: a reset amid it spoils one.
+_LOADS = 3
 #: How much longer than told a device may take.
 _TOLERANCE = 1.25
 #: Silence makes the wait longer, twice each time, up to this factor.
@@ -50,7 +56,7 @@ class _Sent:
     frames : range
         Which ones it asks about; none for a hello.
     unit : int
-        Bytes for each of them in the answer.
+        Bytes for each of them in the answer; 0 for what has none, -1 where nobody wants it any more.
     room : int
         Bytes that it takes in the device.
     wire, answer_wire : int
@@ -70,7 +76,12 @@ class _Sent:
             return False
         if self.kind == Kind.HELLO:
             return len(packet.payload) == packet.count
-        return packet.count == len(self.frames) and len(packet.payload) == packet.count * self.unit
+        answers = len(self.frames) if self.unit else 0
+        return self.unit >= 0 and packet.count == answers and len(packet.payload) == answers * self.unit
+
+    def refused_by(self, packet: Packet) -> bool:
+        """Whether that is the answer to this of a device without parameters; its number is right."""
+        return self.unit > 0 and packet.kind == self.kind | ANSWER and packet.count == 0
 
 
 @dataclass(frozen=True)
@@ -141,12 +152,13 @@ class Client:
         self.transport.close()
 
     def ask(self, kind: Kind, frames: Octets, unit: int) -> Octets:
-        """Ask about frames; when it returns, the device is known to be the same as before.
+        """Ask about frames, or load parameters; when it returns, the device is known to be the same as before.
 
         Parameters
         ----------
         kind : Kind
         frames : uint8 array, (N, frame bytes)
+            Or pieces of an image, as many as the device has room for: they go in one request.
         unit : int
             Bytes for each frame in the answer.
 
@@ -157,12 +169,13 @@ class Client:
         Raises
         ------
         LinkError
-            A frame is larger than the device has room for; nothing comes for too long; or another device answers.
+            A frame is larger than the device has room for; the device has no parameters; nothing comes for too
+            long; or another device answers.
         """
         todo: deque[range] = deque()
         if len(frames):
             assert self._known
-            step = frames_per_request(self._known.capacity, frames.shape[1], unit)
+            step = len(frames) if kind.loads else frames_per_request(self._known.capacity, frames.shape[1], unit)
             todo.extend(range(at, min(at + step, len(frames))) for at in range(0, len(frames), step))
         if not self._at_rest:
             # What an interrupted call left under way still takes its room, but its answers are not wanted.
@@ -174,6 +187,30 @@ class Client:
             pass
         self._at_rest = True
         return job.answers
+
+    def load(self, image: bytes) -> None:
+        """Load parameters into RAM.
+
+        Parameters
+        ----------
+        image : bytes
+            As `bitweir_hw.parameters.parameter_image` makes it.
+
+        Raises
+        ------
+        LinkError
+            The image is damaged, or for another accelerator; and what `ask` raises.
+        """
+        size = self.identity.frame_bytes
+        pieces = np.frombuffer(image + bytes(-len(image) % size), np.uint8).reshape(-1, size)
+        step = max(1, min(self.identity.capacity - HEADER.size, _ENOUGH_BYTES) // size)
+        for _ in range(_LOADS):
+            kinds = chain([Kind.LOAD], cycle([Kind.LOAD_ODD, Kind.LOAD_EVEN]))
+            for at, kind in zip(range(0, len(pieces), step), kinds, strict=False):
+                self.ask(kind, pieces[at : at + step], 0)
+            if image.endswith(self.identity.parameters.to_bytes(4, "little")):
+                return
+        raise LinkError("The image of parameters is damaged, or for another accelerator: the device does not take it.")
 
     @staticmethod
     def _forgotten(sent: _Sent) -> _Sent:
@@ -249,6 +286,8 @@ class Client:
             self._send(Kind.HELLO, range(0), job, probe=True)
             return False
         sent = self._under_way.get(packet.number)
+        if sent and sent.refused_by(packet):
+            raise LinkError(f"The device at {self.transport} has no parameters: load some with bitweir load.")
         if sent is None or not sent.answered_by(packet):
             return False
         lost = self._settle(packet.number, job)
@@ -258,7 +297,7 @@ class Client:
             )
             self._silent = 0
         else:
-            self._recognise(packet.payload)
+            self._recognise(packet.payload, loads=job.kind.loads)
             if lost:
                 self._fruitless("takes no frames")
         self._wait_anew()
@@ -276,19 +315,23 @@ class Client:
             if earlier == number:
                 break
             self.lost += 1
-            middle = (len(sent.frames) + 1) // 2
+            # The device may have taken a piece of an image; then it must see the same one again.
+            middle = len(sent.frames) if sent.kind.loads else (len(sent.frames) + 1) // 2
             lost += [half for half in (sent.frames[:middle], sent.frames[middle:]) if half]
         job.todo.extendleft(reversed(lost))
         return sum(map(len, lost))
 
-    def _recognise(self, payload: bytes) -> None:
-        """All answers of a job come between two of the same identity."""
+    def _recognise(self, payload: bytes, *, loads: bool) -> None:
+        """All answers of a job come between two of the same identity; parameters may change if it loads them."""
         identity = Identity.from_bytes(payload)
-        if self._known and identity != self._known:
+        known = self._known
+        if known and replace(identity, parameters=known.parameters) != known:
             raise LinkError(
                 f"Another accelerator answers than before: one of network {identity.digest.hex()}, "
-                f"not {self._known.digest.hex()}."
+                f"not {known.digest.hex()}."
             )
+        if known and identity != known and not loads:
+            raise LinkError(f"The device at {self.transport} holds other parameters than before.")
         self._known = self.identity = identity
 
     def _fruitless(self, told: str) -> None:

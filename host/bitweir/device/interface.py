@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
+from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
 from bitweir_sim.golden import Result
@@ -49,6 +50,23 @@ class Device(ABC):
     @abstractmethod
     def classify(self, images: ArrayLike) -> NDArray[Any]:
         """Classes (N,), int64; takes less of the link than `run`, and raises the same."""
+
+    def load(self, image: bytes, network: Network | None = None) -> None:
+        """Load parameters into RAM; what was computed before them does not change.
+
+        Parameters
+        ----------
+        image : bytes
+            As `bitweir parameters` writes it.
+        network : Network, optional
+            What the device computes with them.
+
+        Raises
+        ------
+        LinkError
+            The device has fixed parameters; the image is damaged or for another accelerator; or the device is gone.
+        """
+        raise LinkError("The parameters of the device are fixed: generate it with --weights ram to load others.")
 
     def now(self) -> float:
         """Seconds since some moment, in the time in which the device lives: that of the simulation, if it is one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 from bitweir_hw.errors import LinkError
@@ -16,7 +16,7 @@ from .client import Client
 from .frames import checked_codes, classes_of, codes_of, frame_bytes, scores_of
 from .interface import Device
 
-__all__ = ["LinkedDevice", "check_holds", "network_digest"]
+__all__ = ["LinkedDevice", "check_holds", "check_suits", "network_digest"]
 
 
 class LinkedDevice(Device):
@@ -27,7 +27,8 @@ class LinkedDevice(Device):
     client : Client
         The device closes it.
     network : Network, optional
-        What the device should hold; those that ship are recognised without.
+        What the device should hold; those that ship are recognised without. Where parameters are in RAM, it is not
+        known whose they are, so that the network must just suit.
 
     Raises
     ------
@@ -38,17 +39,32 @@ class LinkedDevice(Device):
     def __init__(self, client: Client, network: Network | None = None) -> None:
         self.client = client
         self._named = network
-        check_holds(self.identity.digest, network)
+        self._check(network)
 
     @property
     def identity(self) -> Identity:
         """What the device tells of itself."""
         return self.client.identity
 
-    @cached_property
+    @property
     def network(self) -> Network | None:
         """What it computes: as it was named, or one that ships."""
+        if self.identity.loads:
+            return self._named
         return self._named or _shipped().get(self.identity.digest)
+
+    def load(self, image: bytes, network: Network | None = None) -> None:
+        if not self.identity.loads:
+            super().load(image, network)
+        self._check(network)
+        self.client.load(image)
+        self._named = network
+
+    def _check(self, network: Network | None) -> None:
+        if self.identity.loads:
+            check_suits(self.identity, network)
+        else:
+            check_holds(self.identity.digest, network)
 
     def run(self, images: ArrayLike) -> Result:
         answers = self._ask(Kind.SCORES, images, self.identity.scores_bytes + self.identity.class_bytes)
@@ -88,6 +104,25 @@ def check_holds(held: bytes, network: Network | None) -> None:
     """
     if network and network_digest(network) != held:
         raise LinkError(f"The device holds network {held.hex()}, not {network.name} ({network_digest(network).hex()}).")
+
+
+def check_suits(identity: Identity, network: Network | None) -> None:
+    """Whether a device with parameters in RAM may hold a network, if one was named.
+
+    Raises
+    ------
+    LinkError
+        Its frames or classes are others.
+    """
+    if network is None:
+        return
+    held = (identity.vectors * identity.length, identity.lane_bits, identity.classes)
+    wanted = (network.input.size, network.input.format.bits, network.classes)
+    if held != wanted:
+        told = "{} elements of {} bits and {} classes"
+        raise LinkError(
+            f"The device cannot hold {network.name}, which has {told.format(*wanted)}: it has {told.format(*held)}."
+        )
 
 
 @cache

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import load_network
 from bitweir_hw.network import Network
+from bitweir_hw.parameters import parameter_image, with_parameters_of
 
 from ..build import Build
 from .client import Client
@@ -40,7 +41,8 @@ def connect(
         Where it is:
 
         - ``serial:///dev/ttyUSB1`` or ``serial:COM3``: a board at a serial port;
-        - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz;
+        - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz; parameters in RAM are
+          loaded into it, those of `network` if one is given;
         - ``golden:FILE``: the golden model of a network file or build folder.
 
         Boards take ``?baud=``, too.
@@ -83,9 +85,15 @@ def connect(
         golden = GoldenDevice(named_network(Path(place)))
         check_holds(network_digest(golden.network), network)
         return golden
-    transport, held = _OPENERS[scheme](place, options)
+    transport, build = _OPENERS[scheme](place, options)
     try:
-        return LinkedDevice(Client(transport, margin=margin, rounds=rounds), network or held)
+        device = LinkedDevice(
+            Client(transport, margin=margin, rounds=rounds), network or (build.network if build else None)
+        )
+        if build and device.identity.loads:
+            held = network or build.network
+            device.load(parameter_image(with_parameters_of(held, build.network, build.plan)), held)
+        return device
     except BaseException:
         transport.close()
         raise
@@ -114,7 +122,8 @@ def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
     return options
 
 
-_Opened = tuple[Transport, Network | None]
+#: The way to a device, and of a simulated one the build.
+_Opened = tuple[Transport, Build | None]
 
 
 def _serial(place: str, options: Mapping[str, int]) -> _Opened:
@@ -130,7 +139,7 @@ def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
 
     board = SimulatedBoard(build, **options)
     try:
-        return BoardTransport(board), build.network
+        return BoardTransport(board), build
     except BaseException:
         board.close()
         raise

@@ -6,7 +6,6 @@ the simulation rests, and its time goes on as that of the host does.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import select
 import threading
@@ -14,7 +13,6 @@ import time
 import tty
 from math import ceil
 
-from bitweir_hw.files import digest, plan_text
 from bitweir_hw.link.device import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.board import SimulatedUart, compile_board
@@ -43,19 +41,10 @@ _STOP, _RESET = b"!", b"r"
 def simulated_identity(build: Build, *, clock: int = CLOCK) -> Identity:
     """What the simulated board of a build tells of itself; `clock` in Hz."""
 
-    def identity(capacity: int) -> Identity:
-        return Identity.of(
-            build.pipeline,
-            capacity=capacity,
-            clock=clock,
-            cycles=ceil(build.timing.interval),
-            latency=build.timing.latency,
-            digest=bytes.fromhex(digest(build.network)),
-            plan=hashlib.sha256(plan_text(build.plan).encode()).digest(),
-        )
+    def capacity(frame_bytes: int) -> int:
+        return 1 << (max(_LEAST_BYTES, _LEAST_FRAMES * (HEADER.size + frame_bytes)) - 1).bit_length()
 
-    frames = _LEAST_FRAMES * (HEADER.size + identity(0).frame_bytes)
-    return identity(1 << (max(_LEAST_BYTES, frames) - 1).bit_length())
+    return build.identity(clock=clock, capacity=capacity)
 
 
 class SimulatedBoard:

@@ -62,7 +62,10 @@ def accelerator_ports(pipeline: Pipeline, *, taps: bool = False) -> dict[str, wi
         "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
     }
     if image_bytes(pipeline):
-        ports |= {"load": In(stream.Signature(LOAD)), "loaded": Out(1), "load_failed": Out(1)}
+        ports |= {
+            "load": In(stream.Signature(LOAD)), "loaded": Out(1), "load_failed": Out(1), "load_settled": Out(1),
+            "load_checksum": Out(32),
+        }  # fmt: skip
     for inner in pipeline.inner if taps else ():
         ports[f"tap_{inner.name}"] = Out(
             wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})
@@ -87,7 +90,8 @@ class Accelerator(wiring.Component):
     o : Out(stream.Signature(o_bits of the last block))
         See `argmax.result_layout`.
     load : In(stream.Signature(loading.LOAD))
-    loaded, load_failed : Out(1)
+    loaded, load_failed, load_settled : Out(1)
+    load_checksum : Out(32)
         Where parameters are in RAM: `parameters.parameter_image`, byte by byte; see `loading.Loader`.
     tap_NAME : Out(payload, valid, ready)
         With `taps`: the stream NAME, for all between two blocks.
@@ -140,6 +144,8 @@ class Accelerator(wiring.Component):
             loader.quiet.eq(gate.quiet),
             self.loaded.eq(loader.loaded),
             self.load_failed.eq(loader.failed),
+            self.load_settled.eq(loader.settled),
+            self.load_checksum.eq(loader.checksum),
         ]
         return gate.o
 

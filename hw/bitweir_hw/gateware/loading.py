@@ -201,6 +201,10 @@ class Loader(wiring.Component):
         See `FrameGate`.
     failed : Out(1)
         The last image was wrong.
+    checksum : Out(32)
+        While `loaded`: the CRC-32 at the end of the image.
+    settled : Out(1)
+        All bytes that came before this cycle are taken, and what they change is changed.
     """
 
     load: stream.Interface
@@ -208,6 +212,8 @@ class Loader(wiring.Component):
     loaded: Signal
     closing: Signal
     failed: Signal
+    checksum: Signal
+    settled: Signal
 
     def __init__(self, *, size: int, initial: int) -> None:
         self.size, self.initial = size, initial
@@ -220,6 +226,8 @@ class Loader(wiring.Component):
                 "loaded": Out(1),
                 "closing": Out(1),
                 "failed": Out(1),
+                "checksum": Out(32),
+                "settled": Out(1),
             }
         )
 
@@ -240,7 +248,8 @@ class Loader(wiring.Component):
         take = Signal()
         m.d.comb += [take.eq(fifo.o.valid & fifo.o.ready), check.valid.eq(take)]
         m.d.sync += [self.chain.start.eq(0), self.chain.valid.eq(0), self.chain.data.eq(byte.data)]
-        with m.FSM():
+        with m.FSM() as fsm:
+            m.d.comb += self.settled.eq(~fifo.o.valid & (fsm.ongoing("IDLE") | fsm.ongoing("LOADING")))
             with m.State("IDLE"):
                 m.d.comb += fifo.o.ready.eq(~byte.first)
                 with m.If(fifo.o.valid & byte.first):
@@ -258,6 +267,8 @@ class Loader(wiring.Component):
                     m.next = "CLOSING"
                 with m.If(take):
                     m.d.sync += [left.eq(left - 1), self.chain.valid.eq(left > CRC_BYTES)]
+                    # The last four bytes stay.
+                    m.d.sync += self.checksum.eq(Cat(self.checksum[8:], byte.data))
                     with m.If(left == 1):
                         m.next = "CHECKING"
             with m.State("CHECKING"):

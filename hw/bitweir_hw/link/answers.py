@@ -10,7 +10,7 @@ from ..blocks import ArgmaxSpec
 from ..gateware.argmax import result_layout
 from .cobs import PIECE
 from .counting import FrameCounter
-from .protocol import CHECK_BYTES, HEADER, Identity, Kind
+from .protocol import CHECK_BYTES, HEADER, KIND_BITS, Identity, Kind
 from .sender import Sender
 
 __all__ = ["Answerer"]
@@ -47,6 +47,9 @@ class Answerer(wiring.Component):
     o : Out(stream.Signature(PIECE))
     busy : Out(1)
         A header is there that is not answered.
+    loaded : In(1)
+    checksum : In(32)
+        Where parameters are loaded: whether some are in place, and the CRC-32 of their image.
     """
 
     headers: stream.Interface
@@ -56,8 +59,10 @@ class Answerer(wiring.Component):
 
     def __init__(self, identity: Identity, spec: ArgmaxSpec, *, most: int) -> None:
         self.identity, self.spec, self.most = identity, spec, most
+        loading = {"loaded": In(1), "checksum": In(32)} if identity.loads else {}
         super().__init__(
             {
+                **loading,
                 "headers": In(stream.Signature(8)),
                 "results": In(stream.Signature(self.spec.o_bits)),
                 "o": Out(stream.Signature(PIECE)),
@@ -131,8 +136,8 @@ class Answerer(wiring.Component):
             counter.high.eq(sender.load & (sender.at == 4)),
         ]
         with m.If(sender.load & (sender.at == 0)):
-            # Among the kinds that there are.
-            m.d.sync += [is_hello.eq(header[:2] == Kind.HELLO), with_scores.eq(header[:2] == Kind.SCORES)]
+            kind = header[:KIND_BITS]
+            m.d.sync += [is_hello.eq(kind == Kind.HELLO), with_scores.eq(kind == Kind.SCORES)]
         return is_hello, with_scores
 
     def _scores(self, m: Module, sender: Sender) -> Value:
@@ -166,9 +171,13 @@ class Answerer(wiring.Component):
 
     def _identity(self, m: Module, at: Value) -> Value:
         """A byte of the identity. It is there when the byte before it has left, which takes two cycles."""
+        fixed = self.identity.FIXED
         m.submodules.memory = store = memory.Memory(
-            shape=8, depth=self.identity.SIZE, init=self.identity.to_bytes(), attrs={"rom_style": "block"}
+            shape=8, depth=fixed, init=self.identity.to_bytes()[:fixed], attrs={"rom_style": "block"}
         )
         read = store.read_port()
         m.d.comb += [read.addr.eq(at), read.en.eq(1)]
-        return read.data
+        live: Value = Const(0, 8)
+        if self.identity.loads:
+            live = Mux(self.loaded, self.checksum.word_select(at[:2], 8), 0)
+        return Mux(at < fixed, read.data, live)

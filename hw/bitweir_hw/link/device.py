@@ -9,9 +9,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..errors import LinkError
 from ..gateware.accelerator import Accelerator
-from ..parameters import image_bytes
 from ..pipeline import Pipeline
 from .endpoint import Endpoint, check_capacity
 from .protocol import Identity
@@ -20,17 +18,15 @@ from .uart import UartReceiver, UartTransmitter, phase_step
 __all__ = ["Device", "check_device", "device_rtlil"]
 
 
-def check_device(pipeline: Pipeline, identity: Identity, baud: int) -> None:
+def check_device(identity: Identity, baud: int) -> None:
     """Refuse what no device can be made of, before anything is built.
 
     Raises
     ------
     LinkError
-        The capacity is no power of two or has no room for a frame, the baud rate is more than a quarter of the
-        clock, or the accelerator waits for parameters, which the link does not carry.
+        The capacity is no power of two or has no room for a frame, or the baud rate is more than a quarter of the
+        clock.
     """
-    if image_bytes(pipeline):
-        raise LinkError("The link carries no parameters: for a device, generate the accelerator without --weights ram.")
     check_capacity(identity)
     phase_step(identity.clock, baud)
 
@@ -73,7 +69,7 @@ class Device(wiring.Component):
     dropped: Signal
 
     def __init__(self, pipeline: Pipeline, identity: Identity, *, baud: int) -> None:
-        check_device(pipeline, identity, baud)
+        check_device(identity, baud)
         self.pipeline, self.identity, self.baud = pipeline, identity, baud
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1)})
 
@@ -93,6 +89,13 @@ class Device(wiring.Component):
             self.busy.eq(link.busy),
             self.dropped.eq(link.dropped | receiver.error),
         ]
+        if self.identity.loads:
+            wiring.connect(m, link.load, accelerator.load)
+            m.d.comb += [
+                link.loaded.eq(accelerator.loaded),
+                link.settled.eq(accelerator.load_settled),
+                link.checksum.eq(accelerator.load_checksum),
+            ]
         return m
 
 

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..blocks import ArgmaxSpec
 from ..errors import LinkError
+from ..gateware.loading import LOAD
 from ..pipeline import Pipeline
 from .answers import Answerer
 from .cobs import CobsDecoder, CobsEncoder
@@ -18,7 +19,7 @@ from .receiver import Receiver
 __all__ = ["RAMS", "Endpoint", "check_capacity"]
 
 #: Bytes of the block RAMs beside the ring of requests: of the encoder, of pending headers, of the identity.
-RAMS = (CobsEncoder.DEPTH, Reader.QUEUE_BYTES, Identity.SIZE)
+RAMS = (CobsEncoder.DEPTH, Reader.QUEUE_BYTES, Identity.FIXED)
 
 
 def check_capacity(identity: Identity) -> None:
@@ -70,6 +71,10 @@ class Endpoint(wiring.Component):
         There are requests that are not answered.
     dropped : Out(1)
         For one cycle: a packet was dropped.
+    load : Out(stream.Signature(LOAD))
+    loaded, settled : In(1)
+    checksum : In(32)
+        Where parameters are in RAM: to and from the accelerator, see `gateware.loading.Loader`.
 
     Raises
     ------
@@ -95,8 +100,12 @@ class Endpoint(wiring.Component):
         spec = pipeline.nodes[-1].block
         assert isinstance(spec, ArgmaxSpec)
         self.spec = spec
+        loading = {
+            "load": Out(stream.Signature(LOAD)), "loaded": In(1), "settled": In(1), "checksum": In(32),
+        }  # fmt: skip
         super().__init__(
             {
+                **(loading if identity.loads else {}),
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
                 "frames": Out(stream.Signature(identity.beat_bits)),
@@ -111,10 +120,13 @@ class Endpoint(wiring.Component):
         identity = self.identity
         most = (identity.capacity - HEADER.size) // identity.frame_bytes
         m.submodules.decoder = decoder = CobsDecoder()
-        m.submodules.receiver = receiver = Receiver(capacity=identity.capacity, frame_bytes=identity.frame_bytes)
-        m.submodules.reader = reader = Reader(
-            frame_bytes=identity.frame_bytes, most=most, beat_bits=identity.beat_bits, frame_bits=identity.frame_bits
+        m.submodules.receiver = receiver = Receiver(
+            capacity=identity.capacity, frame_bytes=identity.frame_bytes, loads=identity.loads
         )
+        m.submodules.reader = reader = Reader(
+            frame_bytes=identity.frame_bytes, most=most, beat_bits=identity.beat_bits,
+            frame_bits=identity.frame_bits, loads=identity.loads,
+        )  # fmt: skip
         m.submodules.answerer = answerer = Answerer(identity, self.spec, most=most)
         m.submodules.encoder = encoder = CobsEncoder()
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
@@ -129,4 +141,12 @@ class Endpoint(wiring.Component):
             self.busy.eq(receiver.o.valid | answerer.busy),
             self.dropped.eq(receiver.dropped),
         ]
+        if identity.loads:
+            wiring.connect(m, reader.load, wiring.flipped(self.load))
+            m.d.comb += [
+                reader.loaded.eq(self.loaded),
+                reader.settled.eq(self.settled),
+                answerer.loaded.eq(self.loaded),
+                answerer.checksum.eq(self.checksum),
+            ]
         return m

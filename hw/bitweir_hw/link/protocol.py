@@ -10,13 +10,16 @@ from typing import ClassVar
 from ..blocks import ArgmaxSpec
 from ..blocks.arithmetic import ceil_div
 from ..errors import LinkError
+from ..parameters import image_bytes
 from ..pipeline import Pipeline
 
-__all__ = ["ANSWER", "CHECK_BYTES", "HEADER", "VERSION", "Identity", "Kind"]
+__all__ = ["ANSWER", "CHECK_BYTES", "HEADER", "KIND_BITS", "VERSION", "Identity", "Kind"]
 
 VERSION = 1
 #: Kind, number and count.
 HEADER = struct.Struct("<BHH")
+#: Low bits of a kind that tell it from all others.
+KIND_BITS = 3
 #: Of the CRC-32 that ends a packet.
 CHECK_BYTES = 4
 #: Added to the kind of a request, it makes the kind of its answer.
@@ -29,6 +32,20 @@ class Kind(IntEnum):
     HELLO = 1
     CLASSES = 2
     SCORES = 3
+    #: The next three only where parameters are in RAM: the first piece of an image, and by turns those behind it.
+    LOAD = 4
+    LOAD_ODD = 5
+    LOAD_EVEN = 6
+
+    @property
+    def loads(self) -> bool:
+        """Whether it carries parameters; other kinds with a payload carry frames."""
+        return self >= Kind.LOAD
+
+    @classmethod
+    def known(cls, *, loads: bool) -> list[Kind]:
+        """What a device takes, with parameters in RAM or without."""
+        return [kind for kind in cls if loads or not kind.loads]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +69,10 @@ class Identity:
         First bytes of the SHA-256 of the network.
     plan : bytes, 8
         First bytes of the SHA-256 of the plan's file.
+    loads : bool
+        Whether parameters are in RAM.
+    parameters : int
+        CRC-32 at the end of the image that is in place; 0: none, or parameters are fixed.
     """
 
     output_lanes: int
@@ -67,16 +88,21 @@ class Identity:
     classes: int
     digest: bytes
     plan: bytes
+    loads: bool = False
+    parameters: int = 0
 
-    _LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sBBH7I2BH16s8s")
+    _LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sBBH7I2BH16s8sI")
     _MAGIC: ClassVar[bytes] = b"weir"
+    _LOADS: ClassVar[int] = 1
     SIZE: ClassVar[int] = _LAYOUT.size
+    #: Bytes that never change; those of `parameters` come behind them.
+    FIXED: ClassVar[int] = SIZE - 4
 
     @classmethod
     def of(
         cls, pipeline: Pipeline, *, capacity: int, clock: int, cycles: int, latency: int, digest: bytes, plan: bytes
     ) -> Identity:
-        """The identity of an accelerator; V must be 1.
+        """The identity of an accelerator that holds no parameters yet; V must be 1.
 
         Raises
         ------
@@ -92,11 +118,13 @@ class Identity:
             output_lanes=last.lanes, capacity=capacity, clock=clock, cycles=cycles, latency=latency,
             vectors=stream.vectors, length=stream.length, lanes=stream.lanes, lane_bits=stream.lane_bits,
             score_bits=last.lane_bits, classes=last.classes, digest=digest[:16], plan=plan[:8],
+            loads=bool(image_bytes(pipeline)),
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """As the device sends it."""
-        return self._LAYOUT.pack(self._MAGIC, VERSION, 0, *astuple(self))
+        *fixed, loads, parameters = astuple(self)
+        return self._LAYOUT.pack(self._MAGIC, VERSION, self._LOADS * loads, *fixed, parameters)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Identity:
@@ -109,10 +137,11 @@ class Identity:
         """
         if len(data) != cls.SIZE or data[:4] != cls._MAGIC:
             raise LinkError("What answers is no bitweir accelerator.")
-        _, version, _, *rest = cls._LAYOUT.unpack(data)
+        _, version, flags, *fixed, parameters = cls._LAYOUT.unpack(data)
         if version != VERSION:
             raise LinkError(f"The device speaks version {version} of the protocol, this host version {VERSION}.")
-        return cls(**dict(zip((field.name for field in fields(cls)), rest, strict=True)))
+        values = [*fixed, bool(flags & cls._LOADS), parameters]
+        return cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
 
     @property
     def beat_bits(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from math import gcd
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..gateware.fifo import following
+from ..gateware.loading import LOAD
 from .counting import FrameCounter
-from .protocol import ANSWER, HEADER, Identity, Kind
+from .protocol import ANSWER, HEADER, KIND_BITS, Identity, Kind
 from .ring import ByteQueue
 
 __all__ = ["FRAME_BYTE", "Reader", "Unpacker"]
@@ -79,11 +80,15 @@ class Reader(wiring.Component):
     A header goes on before its frames, so whoever answers knows of all that are in the accelerator; it
     becomes that of the answer. If nobody takes headers or beats, requests wait where they come from.
 
+    Where parameters are loaded, a request waits until those before it are in place. Pieces that come twice, and
+    frames that come while there are no parameters, are dropped; the answer to these has none.
+
     | property  | formula                                                                           |
     |-----------|-----------------------------------------------------------------------------------|
     | latency   | 3 cycles from a byte of a header to `headers`; see `Unpacker` for `frames`        |
     | cycles    | 2 for each byte of a header, 1 more for each request, and those of the `Unpacker` |
-    | resources | a `ByteQueue` of 64 bytes, a `FrameCounter`, an `Unpacker`, 4 registers           |
+    | resources | a `ByteQueue` of 64 bytes, a `FrameCounter`, an `Unpacker`, 4 registers, 4 more   |
+    |           | where there are parameters to load                                                |
 
     Parameters
     ----------
@@ -91,6 +96,8 @@ class Reader(wiring.Component):
         See `FrameCounter`.
     beat_bits, frame_bits : int
         See `Unpacker`.
+    loads : bool
+        Whether there are parameters to load.
 
     Members
     -------
@@ -99,6 +106,9 @@ class Reader(wiring.Component):
     headers : Out(stream.Signature(8))
         Of the answers, byte by byte.
     frames : Out(stream.Signature(beat_bits))
+    load : Out(stream.Signature(LOAD))
+    loaded, settled : In(1)
+        With `loads`, to and from a `gateware.loading.Loader`.
     """
 
     i: stream.Interface
@@ -108,14 +118,17 @@ class Reader(wiring.Component):
     #: Headers of 12 requests: more than an accelerator works on, as each one takes its time on the wire.
     QUEUE_BYTES = 64
 
-    def __init__(self, *, frame_bytes: int, most: int, beat_bits: int, frame_bits: int) -> None:
+    def __init__(self, *, frame_bytes: int, most: int, beat_bits: int, frame_bits: int, loads: bool = False) -> None:
         self.frame_bytes, self.most = frame_bytes, most
         self.beat_bits, self.frame_bits = beat_bits, frame_bits
+        self.loads = loads
+        loading = {"load": Out(stream.Signature(LOAD)), "loaded": In(1), "settled": In(1)} if loads else {}
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
                 "headers": Out(stream.Signature(8)),
                 "frames": Out(stream.Signature(beat_bits)),
+                **loading,
             }
         )
 
@@ -128,16 +141,18 @@ class Reader(wiring.Component):
         wiring.connect(m, unpacker.o, wiring.flipped(self.frames))
         at, is_header, take, hello = Signal(range(HEADER.size + 1)), Signal(), Signal(), Signal()
         with m.If(at == 0):
-            # Among the kinds that there are.
-            m.d.sync += hello.eq(self.i.payload[:2] == Kind.HELLO)
+            m.d.sync += hello.eq(self.i.payload[:KIND_BITS] == Kind.HELLO)
+        # Whether a request may begin; whether the answer has nothing for each frame; and who takes the payload.
+        begins, empty, some, taken = Signal(init=1), Signal(), Signal(), Signal()
+        count = Mux(empty & (at >= 3), 0, self.i.payload)
         m.d.comb += [
             is_header.eq(at != HEADER.size),
-            queue.i.payload.eq(self.i.payload | Mux(at == 0, ANSWER, 0) | Mux(hello & (at == 3), Identity.SIZE, 0)),
-            queue.i.valid.eq(self.i.valid & is_header),
+            queue.i.payload.eq(count | Mux(at == 0, ANSWER, 0) | Mux(hello & (at == 3), Identity.SIZE, 0)),
+            queue.i.valid.eq(self.i.valid & is_header & begins),
+            some.eq(self.i.valid & ~is_header & counter.some),
             unpacker.i.payload.data.eq(self.i.payload),
             unpacker.i.payload.last.eq(counter.last),
-            unpacker.i.valid.eq(self.i.valid & ~is_header & counter.some),
-            self.i.ready.eq(Mux(is_header, queue.i.ready, unpacker.i.ready & counter.some)),
+            self.i.ready.eq(Mux(is_header, queue.i.ready & begins, taken & counter.some)),
             take.eq(self.i.valid & self.i.ready),
             counter.data.eq(self.i.payload),
             counter.low.eq(take & (at == 3)),
@@ -148,4 +163,41 @@ class Reader(wiring.Component):
             m.d.sync += at.eq(at + take)
         with m.Elif(~counter.some):
             m.d.sync += at.eq(0)
+        if self.loads:
+            is_load, wanted = self._loading(m, begin=take & (at == 0), payload=some)
+            m.d.comb += [
+                begins.eq((at != 0) | self.settled),
+                empty.eq(is_load | ~wanted),
+                unpacker.i.valid.eq(some & wanted & ~is_load),
+                taken.eq(~wanted | Mux(is_load, self.load.ready, unpacker.i.ready)),
+            ]
+        else:
+            m.d.comb += [unpacker.i.valid.eq(some), taken.eq(unpacker.i.ready)]
         return m
+
+    def _loading(self, m: Module, *, begin: Value, payload: Value) -> tuple[Signal, Signal]:
+        """Give pieces of an image to the loader; `begin` of a request, and a byte of a `payload`.
+
+        Returns
+        -------
+        is_load, wanted : Signal
+            Of the request: whether it has a piece, and whether its payload is for anybody. From registers.
+        """
+        is_load, wanted, even = Signal(), Signal(), Signal()
+        kind = self.i.payload[:KIND_BITS]
+        with m.If(begin):
+            m.d.sync += [is_load.eq(kind >= Kind.LOAD), wanted.eq(self.loaded)]
+            with m.Switch(kind):
+                with m.Case(Kind.LOAD):
+                    m.d.sync += [wanted.eq(1), even.eq(0), self.load.payload.first.eq(1)]
+                with m.Case(Kind.LOAD_ODD):
+                    m.d.sync += [wanted.eq(~even), even.eq(1)]
+                with m.Case(Kind.LOAD_EVEN):
+                    m.d.sync += [wanted.eq(even), even.eq(0)]
+        m.d.comb += [
+            self.load.payload.data.eq(self.i.payload),
+            self.load.valid.eq(payload & wanted & is_load),
+        ]
+        with m.If(self.load.valid & self.load.ready):
+            m.d.sync += self.load.payload.first.eq(0)
+        return is_load, wanted

@@ -37,6 +37,8 @@ class Receiver(wiring.Component):
     capacity : int
         Bytes of requests, a power of two.
     frame_bytes : int
+    loads : bool
+        Whether there are parameters to load.
 
     Members
     -------
@@ -51,8 +53,8 @@ class Receiver(wiring.Component):
     o: stream.Interface
     dropped: Signal
 
-    def __init__(self, *, capacity: int, frame_bytes: int) -> None:
-        self.capacity, self.frame_bytes = capacity, frame_bytes
+    def __init__(self, *, capacity: int, frame_bytes: int, loads: bool = False) -> None:
+        self.capacity, self.frame_bytes, self.loads = capacity, frame_bytes, loads
         super().__init__({"i": In(stream.Signature(DECODED)), "o": Out(stream.Signature(8)), "dropped": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
@@ -130,7 +132,7 @@ class Receiver(wiring.Component):
         ]
         with m.Switch(at):
             with m.Case(0):
-                m.d.comb += wrong.eq(~Cat(data == kind for kind in Kind).any())
+                m.d.comb += wrong.eq(~Cat(data == kind for kind in Kind.known(loads=self.loads)).any())
                 with m.If(byte):
                     m.d.sync += hello.eq(data == Kind.HELLO)
             with m.Case(3, 4):

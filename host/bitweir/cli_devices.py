@@ -1,0 +1,145 @@
+"""Commands about boards and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from bitweir_hw.boards import BOARDS
+from bitweir_hw.plan import WEIGHTS
+from rich.text import Text
+
+from .boards import planning
+from .boards.bitstream import Options
+from .boards.command import build_for_board
+from .boards.program import program as load_bitstream
+from .build import Build
+from .cli_options import end, folder_argument, megahertz, with_models, with_output
+from .console import Output
+from .device.opening import DEFAULT_BAUD
+from .importing import Imported
+from .running import load_parameters, print_run, run_images, serve_board
+
+__all__ = ["COMMANDS"]
+
+
+@click.command("build")
+@click.option("--board", "board_name", required=True, type=click.Choice(sorted(BOARDS)), help="Board to build for.")
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--goal",
+    type=click.Choice(planning.GOALS),
+    default=planning.GOALS[0],
+    show_default=True,
+    help="The fewest LUTs that keep up with the link, or the most frames/s that fit.",
+)
+@click.option("--fps", type=float, help="Frames a second to reach with the fewest LUTs, in place of --goal.")
+@click.option(
+    "--clock", metavar="MHZ", type=float, callback=megahertz, help="Clock at most.  [default: the fastest that routes]"
+)
+@click.option(
+    "--stage-levels",
+    type=click.IntRange(min=0),
+    default=planning.LEVELS,
+    show_default=True,
+    help="Adder levels between registers in a popcount; 0: none.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(WEIGHTS),
+    default=WEIGHTS[0],
+    show_default=True,
+    help="Parameters are constants, or in RAM and come over the link, so that one bitstream serves many networks.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to route with; the best is kept."
+)
+@click.option("--jobs", type=click.IntRange(min=1), metavar="J", help="Seeds at once.  [default: one on each core]")
+@with_output
+@with_models
+def build_command(
+    output: Output,
+    models: Callable[[], Imported],
+    board_name: str,
+    folder: Path,
+    goal: str,
+    fps: float | None,
+    clock: float | None,
+    stage_levels: int,
+    weights: str,
+    seeds: int,
+    jobs: int | None,
+) -> None:
+    """Turn MODEL (a file, or a network that ships: digits, cnn) into a bitstream for a board, in a folder."""
+    wishes = planning.Wishes(goal=goal, fps=fps, stage_levels=stage_levels, weights=weights)
+    options = Options(clock=clock, seeds=seeds, jobs=jobs)
+    output.result(build_for_board(output, models(), board_name, folder, wishes, options))
+
+
+@click.command("program")
+@folder_argument
+@click.option("--flash", is_flag=True, help="Write the flash of the board, so that it starts with the design.")
+@with_output
+def program_command(output: Output, folder: Path, flash: bool) -> None:
+    """Load the bitstream in FOLDER, as build wrote it, into its board."""
+    with output.working("Loading the bitstream"):
+        result = load_bitstream(folder, flash=flash)
+    output.show(Text(f"Loaded: {result['file']}"))
+    output.result(result)
+
+
+@click.command("load")
+@click.argument("device")
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
+@with_output
+def load_command(output: Output, device: str, image: Path, baud: int | None) -> None:
+    """Load IMAGE, the parameters.bin of a build or what parameters has written, into DEVICE.
+
+    DEVICE is as for run; its parameters must be in RAM.
+    """
+    result = load_parameters(device, image, output, baud=baud)
+    output.show(Text(f"Loaded: {image}, {result['bytes']:,} bytes in {result['seconds']:.3g} s"))
+    output.result(result)
+
+
+@click.command("run")
+@click.argument("device")
+@click.option("--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
+@click.option("--demo-images", is_flag=True, help="The test images of the networks that ship.")
+@click.option("--network", type=click.Path(path_type=Path), help="What DEVICE holds: a network .npz or build folder.")
+@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
+@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@click.option("--check", is_flag=True, help="Compare every score and class with the golden model.")
+@with_output
+def run_command(output: Output, device: str, images: Path | None, demo_images: bool, **options: Any) -> None:
+    """Let DEVICE classify images.
+
+    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build; or
+    golden:FILE, the golden model of a network file or build.
+    """
+    if (images is None) != demo_images:
+        raise click.UsageError("Name images with --images, or take --demo-images, not both.")
+    result = run_images(device, images, output, **options)
+    print_run(output, result)
+    output.result(result)
+    end(result)
+
+
+@click.command()
+@folder_argument
+@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second.  [default: {DEFAULT_BAUD}]")
+@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ", help="Clock.  [default: 12]")
+@click.option("--faults", type=float, default=0.0, metavar="RATE", help="Share of bytes at which something goes wrong.")
+@click.option("--seed", type=int, default=0, help="Of the faults.")
+@with_output
+def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
+    """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""
+    serve_board(Build.open(folder), output, baud=baud, clock=clock, faults=faults, seed=seed)
+
+
+#: In the order in which they are used.
+COMMANDS = (build_command, program_command, load_command, run_command, simboard)

@@ -1,0 +1,115 @@
+"""What the commands share: options, and how they end."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from bitweir_hw.errors import BitweirError
+from bitweir_sim.trace import SimulationError
+
+from .console import Output
+from .folders import FileError
+from .importing import Imported, read_models
+from .shipped import located
+
+__all__ = ["Group", "clock_option", "end", "folder_argument", "megahertz", "with_models", "with_output"]
+
+
+class Group(click.Group):
+    """Ends a mistake of the user in one sentence and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BitweirError as error:
+            self._end(ctx, str(error), error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            # A file that nobody looks after: a cache or a temporary folder, a full disk.
+            self._end(ctx, f"Cannot use {str(error.filename)!r}: {error.strerror}.", FileError.exit_code)
+
+    def _end(self, ctx: click.Context, told: str, exit_code: int) -> None:
+        if ctx.obj is not None and ctx.obj.as_json:
+            ctx.obj.result({"error": told, "exit_code": exit_code})
+        click.echo(f"bitweir: {told}", err=True)
+        ctx.exit(exit_code)
+
+
+def with_output(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--json`` to a command and give it an `Output` first."""
+
+    @click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output."
+    )
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **options: Any) -> None:
+        output = Output(as_json=as_json)
+        ctx.find_root().obj = output
+        command(output, *args, **options)
+
+    return wrapped
+
+
+def megahertz(_: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Hz, from an option in MHz."""
+    if value is None:
+        return None
+    if not 0 < value < math.inf:
+        raise click.BadParameter(f"must be a positive number of MHz, not {value:g}")
+    return value * 1e6
+
+
+clock_option = click.option(
+    "--clock", default=100.0, show_default=True, metavar="MHZ", callback=megahertz, help="Clock of the accelerator."
+)
+
+
+def with_models(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what tells model files to a command, and give it ``models``, a function that reads them."""
+
+    @click.argument("paths", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
+    @click.option(
+        "--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes."
+    )
+    @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
+    @click.option("--vote", "voting", is_flag=True, help="Several models, each of which votes for its class.")
+    @functools.wraps(command)
+    def wrapped(
+        output: Output,
+        /,
+        *args: Any,
+        paths: tuple[Path, ...],
+        input_scale: str | None,
+        name: str | None,
+        voting: bool,
+        **options: Any,
+    ) -> None:
+        def models() -> Imported:
+            files, scale = located(paths, input_scale)
+            return read_models(output, files, input_scale=scale, name=name, voting=voting)
+
+        command(output, models, *args, **options)
+
+    return wrapped
+
+
+folder_argument = click.argument("folder", type=click.Path(path_type=Path))
+
+
+def end(simulation: dict[str, Any]) -> None:
+    """A design that differs from the golden model is a failure, although the command did its work."""
+    if wrong := simulation["mismatches"]:
+        click.echo(
+            f"bitweir: The design must do what the golden model does; {wrong:,} of {simulation['images']:,} images "
+            f"differ, the first: {simulation['first_mismatch']}.",
+            err=True,
+        )
+        click.get_current_context().exit(SimulationError.exit_code)
