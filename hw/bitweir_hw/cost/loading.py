@@ -52,8 +52,8 @@ def loader(pipeline: Pipeline, family: str) -> Terms:
         return terms
     beats = pipeline.input.beats
     left, under_way = index_bits(size + 5), index_bits(most_frames(pipeline) + 1)
-    # The CRC-32, two bytes that wait, the chain, states; beats and frames.
-    terms.ff = 32 + 2 * 9 + 2 + 10 + 3 + 2 + left + index_bits(beats) + under_way + 1
+    # The CRC-32, that which the image has, two bytes that wait, the chain, states; beats and frames.
+    terms.ff = 2 * 32 + 2 * 9 + 2 + 10 + 3 + 2 + left + index_bits(beats) + under_way + 1
     terms.luts["crc"] += CRC_LUTS
     terms.luts["load"] += 30
     # Frames are counted up and down.
