@@ -132,7 +132,7 @@ def test_plans_keep_up_with_the_link_and_leave_room() -> None:
         rate = link_rate(network, board)
         # 98 bytes of 10 bits.
         assert rate == board.bauds[0] / 980
-        assert 0.8 * board.first_clock / cycles >= rate
+        assert 0.65 * board.first_clock / cycles >= rate
         assert search["sites"] <= search["most_sites"] == int(0.85 * board.part.luts - LINK_SITES)
         assert search["block_rams"] <= search["most_block_rams"] < board.part.block_rams
 
@@ -146,9 +146,17 @@ def test_the_fastest_plan_takes_fewer_cycles_and_more_sites() -> None:
 def test_a_frame_rate_can_be_asked_for() -> None:
     network, board = dense_network(784, 64, 10), BOARDS["ulx3s_85f"]
     _, search = plan_for(network, board, Wishes(fps=1e6))
-    assert search["goal"] == "area" and search["cycles"] <= 80
+    assert search["goal"] == "area" and search["cycles"] <= 65
     with pytest.raises(PlanError, match=r"^Frame rate must be positive, not -1 frames/s\.$"):
         plan_for(network, board, Wishes(fps=-1))
+
+
+def test_parameters_may_come_over_the_link() -> None:
+    network = dense_network(98, 64, 10)
+    for board in BOARDS.values():
+        fixed, loaded = (plan_for(network, board, Wishes(weights=weights)) for weights in ("rom", "ram"))
+        assert (fixed[0].weights, loaded[0].weights) == ("rom", "ram")
+        assert fixed[1]["sites"] < loaded[1]["sites"] <= loaded[1]["most_sites"]
 
 
 def test_where_nothing_keeps_up_the_fastest_is_taken() -> None:

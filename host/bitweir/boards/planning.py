@@ -28,7 +28,7 @@ LINK_SITES = 800
 #: Adder levels between registers: the clock of a board is to be high, and registers follow LUTs anyway.
 LEVELS = 1
 #: How much slower than `Board.first_clock` a design may turn out and still keep up with the link.
-_RESERVE = 0.8
+_RESERVE = 0.65
 _BITS_A_BYTE = 10
 
 
@@ -93,7 +93,7 @@ def link_rate(network: Network, board: Board, *, baud: int | None = None) -> flo
 def plan_for(network: Network, board: Board, wishes: Wishes) -> tuple[Plan, dict[str, Any]]:
     """A plan that leaves room for the link, and what the search says of it.
 
-    With goal ``link`` it keeps up with the link at 80 % of the clock that the board usually reaches; if nothing that
+    With goal ``link`` it keeps up with the link at 65 % of the clock that the board usually reaches; if nothing that
     fits does, it is the fastest that fits.
 
     Returns

@@ -1,9 +1,8 @@
 """Requests and their answers over a link that may damage, lose and invent bytes; `docs/link.md` has the rules.
 
 What is lost is told by order alone: an answer says that all requests before its own have been answered,
-or never will be. When nothing comes, the client asks the device for its identity, under a new number each time;
-the first answer shows what is lost, and that only is sent again. So whatever arrives late still counts, and
-never twice.
+or never will be. When nothing comes, the client asks about no frames, under a new number each time; the first
+answer shows what is lost, and that only is sent again. So whatever arrives late still counts, and never twice.
 
 Parameters must come in order, each once: their pieces are sent one by one, of two kinds by turns, so that the
 device knows a piece that it took although its answer was lost.
@@ -14,7 +13,7 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from dataclasses import dataclass, replace
-from itertools import chain, cycle
+from itertools import chain, cycle, takewhile
 
 import numpy as np
 from bitweir_hw.errors import LinkError
@@ -222,14 +221,14 @@ class Client:
         """Send as much as the device and the buffers of the host have room for; a hello comes last."""
         while job.todo and self._send(job.kind, job.todo[0], job):
             job.todo.popleft()
-        last = next(reversed(self._under_way.values()), None)
-        if not job.todo and (last is None or last.kind != Kind.HELLO):
+        behind = takewhile(lambda one: not one.frames, reversed(self._under_way.values()))
+        if not job.todo and not any(one.kind == Kind.HELLO for one in behind):
             self._send(Kind.HELLO, range(0), job)
 
     def _send(self, kind: Kind, frames: range, job: _Job, *, probe: bool = False) -> bool:
         """Send a request, if there is room for it or nothing else is under way, or in any case as a probe."""
         payload = job.frames[frames.start : frames.stop].tobytes()
-        unit = job.answers.shape[1]
+        unit = 0 if probe else job.answers.shape[1]
         answer = wire_bytes(Identity.SIZE if kind == Kind.HELLO else len(frames) * unit)
         sent = _Sent(kind, frames, unit, HEADER.size + len(payload), wire_bytes(len(payload)), answer)
         if self._under_way and not probe and not self._has_room(sent):
@@ -283,7 +282,8 @@ class Client:
         packet = self._receive()
         if packet is None:
             self._fruitless("does not answer")
-            self._send(Kind.HELLO, range(0), job, probe=True)
+            # The shortest request, with the shortest answer, is the likeliest to come through.
+            self._send(Kind.CLASSES, range(0), job, probe=True)
             return False
         sent = self._under_way.get(packet.number)
         if sent and sent.refused_by(packet):
@@ -291,17 +291,17 @@ class Client:
         if sent is None or not sent.answered_by(packet):
             return False
         lost = self._settle(packet.number, job)
-        if sent.kind != Kind.HELLO:
+        if sent.frames:
             job.answers[sent.frames.start : sent.frames.stop] = np.frombuffer(packet.payload, np.uint8).reshape(
                 len(sent.frames), sent.unit
             )
             self._silent = 0
-        else:
+        elif lost:
+            self._fruitless("takes no frames")
+        if sent.kind == Kind.HELLO:
             self._recognise(packet.payload, loads=job.kind.loads)
-            if lost:
-                self._fruitless("takes no frames")
         self._wait_anew()
-        asked = any(one.kind != Kind.HELLO for one in self._under_way.values())
+        asked = any(one.frames for one in self._under_way.values())
         return sent.kind == Kind.HELLO and not job.todo and not asked
 
     def _settle(self, number: int, job: _Job) -> int:
