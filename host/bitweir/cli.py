@@ -23,8 +23,9 @@ from .exploring import SLOWEST, Goals, workers, write_exploration
 from .exploring import explore as explore_parts
 from .exploring import render as render_exploration
 from .folders import whole_file
-from .importing import Imported, differences, import_models
-from .importing import render as render_import
+from .import_tables import differences
+from .import_tables import render as render_import
+from .importing import Imported, import_models
 from .planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
 from .report.collect import collect
 from .report.html import page

@@ -31,22 +31,17 @@ from bitweir_hw.network import (
 from bitweir_sim.encoding import pixel_values
 from bitweir_sim.golden import weight_values
 from numpy.typing import NDArray
-from rich.box import SIMPLE, SIMPLE_HEAD
-from rich.console import RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from .console import Output
 from .folders import whole_file
 from .images import Images, load_images
+from .import_tables import counted, plain_name, told_shape
 from .importers import load_model
 from .importers.agreement import Agreement, Member, compare
 from .importers.ensemble import prefix, vote
-from .importers.errors import shown, shown_path
 from .importers.taps import INPUT, Taps
 
-__all__ = ["SCHEMA_VERSION", "Imported", "describe", "differences", "import_models", "read_models", "render", "schema"]
+__all__ = ["SCHEMA_VERSION", "Imported", "describe", "import_models", "read_models", "schema"]
 
 SCHEMA_VERSION = 1
 #: More runs of pixels than this are told by their number.
@@ -95,7 +90,7 @@ def read_models(
         raise click.UsageError("--vote needs two models or more.")
     found: list[tuple[Network, Taps | None]] = []
     for path in paths:
-        with output.working(f"Reading {_plain(path.name)}"):
+        with output.working(f"Reading {plain_name(path.name)}"):
             taps = Taps() if path.suffix.lower() == ".onnx" else None
             found.append((load_model(path, input_scale=input_scale, name=None if voting else name, taps=taps), taps))
     networks = [network for network, _ in found]
@@ -312,7 +307,7 @@ def _pixel_values(entry: Input) -> NDArray[np.int64] | None:
 def _rule(entry: Input, pixels: NDArray[np.int64] | None) -> Iterator[str]:
     """How a frame becomes codes, a sentence each."""
     shape = " x ".join(map(str, entry.shape))
-    yield f"The model takes frames of {shape} numbers x; the stream carries {_shape(entry.map.shape)}."
+    yield f"The model takes frames of {shape} numbers x; the stream carries {told_shape(entry.map.shape)}."
     used = np.bincount(entry.source, minlength=int(np.prod(entry.shape)))
     if (used != 1).any():
         yield (
@@ -331,7 +326,7 @@ def _rule(entry: Input, pixels: NDArray[np.int64] | None) -> Iterator[str]:
         told = ", ".join(f"{cut:.9g} in {count}" for cut, count in zip(cuts, counts, strict=True))
         yield f"x becomes {high:+d} where x >= a threshold, else {low:+d}; the threshold is {told} elements."
     elif rows > 1:
-        yield f"Each element has {_count(many, 'threshold')} of its own: x becomes {_levels(entry.format, low, high)}."
+        yield f"Each element has {counted(many, 'threshold')} of its own: x becomes {_levels(entry.format, low, high)}."
     elif many == 1:
         yield f"x becomes {high:+d} where x >= {entry.thresholds[0, 0]:.9g}, else {low:+d}."
     else:
@@ -368,10 +363,6 @@ def _pixel_runs(values: NDArray[np.int64]) -> str:
 def _levels(form: Format, low: int, high: int) -> str:
     by = "" if abs(form.step) == 1 else f" by {abs(form.step)}"
     return f"a number from {low} to {high}{by}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # ---- the comparison
@@ -437,163 +428,3 @@ def _agreement(found: Agreement) -> dict[str, Any]:
         "classes_differ": found.classes_differ if ran else None,
         "orders_differ": found.orders_differ if ran else None,
     }
-
-
-def differences(result: dict[str, Any]) -> str | None:
-    """One sentence if the classes of a network differ from those of its reference."""
-    found = result["comparison"]
-    if found is None or not found["classes_differ"]:
-        return None
-    first = found["first_mismatch"]
-    hidden = _first_code(found)
-    return (
-        f"The network must find the classes of the model file; {found['classes_differ']:,} of {found['images']:,} "
-        f"images differ, the first: image {first['image']}: expected class {first['expected']}, found {first['found']}"
-        f"{f'; of the codes, the first that differs is in {hidden}' if hidden else ''}."
-    )
-
-
-def _first_code(found: dict[str, Any]) -> str | None:
-    for model in found["models"]:
-        for layer in model["layers"]:
-            if layer["first"]:
-                return _place(layer)
-    return None
-
-
-def _place(layer: dict[str, Any]) -> str:
-    first = layer["first"]
-    return (
-        f"{layer['layer'] or INPUT}, channel {first['channel']}, pixel ({first['row']}, {first['column']}), "
-        f"image {first['image']}: expected {_short(first['expected'])}, found {_short(first['found'])}"
-    )
-
-
-def _short(number: float | str) -> str:
-    return number if isinstance(number, str) else f"{number:.6g}"
-
-
-# ---- for people
-
-
-def render(result: dict[str, Any]) -> Iterator[RenderableType]:
-    """Tables and lines for what `import_models` returns."""
-    yield _network_table(result)
-    for sentence in result["input"]["rule"]:
-        yield Text(f"input: {sentence}")
-    diagnostics = result["diagnostics"]
-    if diagnostics["nearest"] is not None:
-        layer, distance = diagnostics["nearest"]["layer"], diagnostics["nearest"]["distance"]
-        yield Text(
-            f"nearest: of all thresholds, one of {layer} is nearest to a sum that occurs, {distance:.2g} away."
-            if distance
-            else f"nearest: a threshold of {layer} lies exactly on a sum that occurs."
-        )
-    for note in result["notes"]:
-        yield Text(f"note: {note}", style="dim")
-    if result["comparison"] is not None:
-        yield from _comparison_tables(result["comparison"])
-    if result["output"] is not None:
-        yield Text(f"Written: {result['output']}")
-
-
-def _network_table(result: dict[str, Any]) -> Table:
-    network = result["network"]
-    table = Table(
-        title=f"Network {network['name']}, {network['classes']} classes",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("layer", no_wrap=True)
-    table.add_column("kind")
-    table.add_column("in -> out", no_wrap=True)
-    table.add_column("weights", justify="right", no_wrap=True)
-    table.add_column("thresholds", justify="right")
-    for row in _rows(result["layers"], 0):
-        table.add_row(*row)
-    return table
-
-
-def _rows(layers: list[dict[str, Any]], depth: int) -> Iterator[list[str]]:
-    """Two lines for each layer, so that the table suits narrow terminals."""
-    for layer in layers:
-        weights, padding, constant = layer["weights"], layer["padding"], layer["constant_neurons"]
-        yield [
-            "  " * depth + layer["name"],
-            layer["kind"] + ("" if padding is None else f"\npads {_padding(padding)}"),
-            f"{_shape(layer['input_shape'])}, {_told(layer['input_format'])}\n"
-            f"-> {_shape(layer['output_shape'])}, {_told(layer['output_format'])}",
-            "" if weights is None else f"{weights['count']:,} x {_count(weights['bits'], 'bit')}",
-            ("" if layer["thresholds"] is None else str(layer["thresholds"]))
-            + (f"\n{constant} constant" if constant else ""),
-        ]
-        for place, branch in enumerate(layer["branches"]):
-            factor = "" if branch["weight"] == 1 else f" times {branch['weight']}"
-            what = "" if branch["layers"] else "as it is"
-            yield ["  " * depth + f" branch {place}{factor}", "", what, "", ""]
-            yield from _rows(branch["layers"], depth + 1)
-
-
-def _padding(padding: dict[str, Any]) -> str:
-    pads = " ".join(map(str, padding["pads"]))
-    return pads if padding["value"] is None else f"{pads} of {padding['value']}"
-
-
-def _told(form: dict[str, Any]) -> str:
-    """A format in words."""
-    bits = _count(form["bits"], "bit")
-    if form["kind"] == "sums":
-        return f"sums {form['bits']} bit"
-    if (form["low"], form["high"]) == (-1, 1) and form["bits"] == 1:
-        return f"{bits} -1/+1"
-    by = "" if abs(form["step"]) == 1 else f" by {abs(form['step'])}"
-    return f"{form['bits']} bit {form['low']}..{form['high']}{by}"
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _comparison_tables(found: dict[str, Any]) -> Iterator[RenderableType]:
-    table = Table(show_header=False, title="Compared with the model file", title_justify="left", box=SIMPLE)
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("images", f"{found['images']:,}")
-    for what, key in (("accuracy", "accuracy"), ("accuracy of the file", "reference_accuracy")):
-        if found[key] is not None:
-            table.add_row(what, f"{found[key]:.2%}")
-    several = len(found["models"]) > 1
-    for model in found["models"]:
-        if several:
-            table.add_row("", "")
-            table.add_row("model", Text(shown(model["model"], most=4096)))
-        if model["reference"] is None:
-            table.add_row("reference", Text(f"none: {model['remark']}"))
-            continue
-        remark = f" ({model['remark']})" if model["remark"] else ""
-        table.add_row("reference", Text(f"{model['reference']}{remark}"))
-        for layer in model["layers"]:
-            name, wrong = layer["layer"] or INPUT, layer["differ"]
-            table.add_row(
-                f"codes of {name}",
-                Text(f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}", style="yellow")
-                if wrong
-                else f"all {layer['codes']:,} equal",
-            )
-        table.add_row("classes", _differ(model["classes_differ"]))
-        table.add_row("order of scores", _differ(model["orders_differ"], "yellow"))
-    if several and found["classes_differ"] is not None:
-        table.add_row("", "")
-        table.add_row("classes of the vote", _differ(found["classes_differ"]))
-    yield table
-
-
-def _differ(count: int, style: str = "red") -> Text:
-    return Text(f"{count:,} differ", style=style) if count else Text("all equal", style="green")
-
-
-def _plain(name: str) -> str:
-    """A file's name for a line in which brackets are markup."""
-    return escape(shown_path(Path(name))[1:-1])
