@@ -106,7 +106,7 @@ class _Search:
             return {"error": str(error)}
         family = PARTS[self.part].family
         pipeline = lower(network, found.plan)
-        total, clock = estimate_pipeline(pipeline, family)[1], fmax(pipeline, family)
+        total, clock = estimate_pipeline(pipeline, family)[1], fmax(pipeline, self.part)
         return {
             "part": self.part,
             "family": family,

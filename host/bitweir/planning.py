@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.cost import FMAX_FAMILIES, fmax
+from bitweir_hw.cost import FMAX_PARTS, fmax
 from bitweir_hw.devices import PARTS, Part
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
@@ -140,13 +140,13 @@ def stage_levels(network: Network, part: Part, family: str, clock: float) -> int
     clock : float
         Hz.
     """
-    if part.family not in FMAX_FAMILIES:
+    if part.name not in FMAX_PARTS:
         return DEFAULT_LEVELS
     reached = {}
     for levels in range(DEFAULT_LEVELS, 0, -1):
         popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount)
-        reached[levels] = fmax(lower(network, plan), part.family) or 0.0
+        reached[levels] = fmax(lower(network, plan), part.name) or 0.0
         if reached[levels] * 1e6 >= clock:
             return levels
     # More registers than help cost area alone.
@@ -178,7 +178,7 @@ def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount, st
             "part_block_rams": part.block_rams,
             "bound": None if wishes.goal == "latency" else found.bound,
             "clock_mhz": wishes.clock / 1e6,
-            "fmax_mhz": fmax(lower(network, found.plan), part.family),
+            "fmax_mhz": fmax(lower(network, found.plan), part.name),
         },
     )
 

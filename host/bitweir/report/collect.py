@@ -97,7 +97,11 @@ def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str,
     per_second = clock / cycles
     measured = _measured(build)
     chosen = PARTS[part or PART_OF[next(iter(measured), "ecp5")]]
-    estimated = estimates(build.pipeline, [family for family in FAMILIES if family in {*measured, chosen.family}])
+    # Of other families that were measured, their usual part.
+    parts = PART_OF | {chosen.family: chosen.name}
+    estimated = estimates(
+        build.pipeline, [parts[family] for family in FAMILIES if family in {*measured, chosen.family}]
+    )
     return {
         "schema": "bitweir report",
         "version": SCHEMA_VERSION,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bitweir_hw.cost import Cost, error_bands, estimate_pipeline, fmax, fmax_error, network_errors
+from bitweir_hw.devices import PARTS
 from bitweir_hw.pipeline import Pipeline
 
 from ..synthesis.flows import CLASSES
@@ -16,16 +17,17 @@ __all__ = ["ESTIMATED", "errors", "estimates"]
 ESTIMATED = (*CLASSES, "sites")
 
 
-def estimates(pipeline: Pipeline, families: Iterable[str]) -> dict[str, Any]:
-    """Estimated resources by family, as `schema.json` describes them."""
+def estimates(pipeline: Pipeline, parts: Iterable[str]) -> dict[str, Any]:
+    """Estimated resources by family, as `schema.json` describes them, for a part of each."""
     found = {}
-    for family in families:
+    for part in parts:
+        family = PARTS[part].family
         costs, total = estimate_pipeline(pipeline, family)
         found[family] = {
             "blocks": {name: _row(cost) for name, cost in costs.items()},
             "total": _row(total),
             "bands": bands(pipeline, family),
-            "fmax": _fmax(pipeline, family),
+            "fmax": _fmax(pipeline, part),
         }
     return found
 
@@ -42,9 +44,9 @@ def bands(pipeline: Pipeline, family: str) -> dict[str, Any]:
     return {"blocks": blocks, "total": {key: _shares(("median", "worst"), total[key]) for key in ESTIMATED}}
 
 
-def _fmax(pipeline: Pipeline, family: str) -> dict[str, float] | None:
-    clock = fmax(pipeline, family)
-    return None if clock is None else {"mhz": round(clock, 1), "error": fmax_error(family)}
+def _fmax(pipeline: Pipeline, part: str) -> dict[str, Any] | None:
+    clock = fmax(pipeline, part)
+    return None if clock is None else {"part": part, "mhz": round(clock, 1), "error": fmax_error()}
 
 
 def _shares(names: Iterable[str], percents: Iterable[float]) -> dict[str, float]:

@@ -186,7 +186,10 @@ def _clock(report: dict[str, Any]) -> list[tuple[str, str]]:
     if fmax is None:
         return []
     return [
-        ("Clock", f"about {fmax['mhz']:.0f} MHz may be reached on {family}, an estimate within {fmax['error']:.0%}")
+        (
+            "Clock",
+            f"about {fmax['mhz']:.0f} MHz may be reached on {fmax['part']}, an estimate within {fmax['error']:.0%}",
+        )
     ]
 
 

@@ -7,12 +7,12 @@ estimates were then. The clock is a rough estimate, see `speed`.
 
 from .kinds import COSTS
 from .model import error_bands, estimate, estimate_loader, estimate_pipeline, network_errors
-from .speed import FMAX_FAMILIES, fmax, fmax_error
+from .speed import FMAX_PARTS, fmax, fmax_error
 from .terms import Cost
 
 __all__ = [
     "COSTS",
-    "FMAX_FAMILIES",
+    "FMAX_PARTS",
     "Cost",
     "error_bands",
     "estimate",

@@ -3,7 +3,7 @@
 A path starts at a register or a block RAM, and is a number of *hops*: adders, with as many positions as their carry
 chain has, since timing analysis sees a chain from end to end; and LUTs. Each costs its own delay and a wire. The
 delays are those that nextpnr tells of the paths that it found longest in whole accelerators, on ECP5 of speed grade
-6 and on iCE40 HX; see `fmax_error`. What was not routed has no estimate.
+6, iCE40 HX and UP, and GW1NR-9 of grade C6/I5; see `fmax_error`. What was not routed has no estimate.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..gateware.width import Beats
 from ..pipeline import Pipeline
 from .terms import index_bits
 
-__all__ = ["FMAX_FAMILIES", "PATHS", "fmax", "fmax_error", "longest"]
+__all__ = ["FMAX_PARTS", "PATHS", "fmax", "fmax_error", "longest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +61,19 @@ class Delays:
     multiplier: float
 
 
+_ECP5 = Delays(register=0.5, block=5.6, adder=2.45, position=0.03, lut=1.5, multiplier=5.5)
+_HX = Delays(register=0.9, block=2.5, adder=1.75, position=0.13, lut=1.45, multiplier=12.0)
+_UP = Delays(register=2.0, block=5.5, adder=3.9, position=0.29, lut=3.2, multiplier=26.0)
+_GW1N = Delays(register=1.0, block=5.0, adder=2.5, position=0.1, lut=2.0, multiplier=8.0)
+#: By part; what was not routed has none.
 DELAYS = {
-    "ecp5": Delays(register=0.5, block=5.6, adder=2.45, position=0.03, lut=1.5, multiplier=5.5),
-    "ice40": Delays(register=0.9, block=2.5, adder=1.75, position=0.13, lut=1.45, multiplier=12.0),
-}
+    "ecp5-25k": _ECP5, "ecp5-45k": _ECP5, "ecp5-85k": _ECP5, "ice40-hx8k": _HX, "ice40-up5k": _UP, "gw1n-9": _GW1N,
+}  # fmt: skip
 
-#: What was routed, and so has an estimate.
-FMAX_FAMILIES = tuple(DELAYS)
-#: By family, the worst error against the routed accelerators.
-_ERROR = {"ecp5": 0.25, "ice40": 0.25}
+#: What has an estimate.
+FMAX_PARTS = tuple(DELAYS)
+#: The worst error against the routed accelerators.
+_ERROR = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +94,9 @@ class Path:
     luts: int = 0
     multipliers: int = 0
 
-    def delay(self, family: str) -> float:
+    def delay(self, part: str) -> float:
         """Nanoseconds."""
-        times = DELAYS[family]
+        times = DELAYS[part]
         return (
             (times.block if self.block else times.register)
             + sum(times.adder + times.position * bits for bits in self.adders)
@@ -101,16 +105,16 @@ class Path:
         )
 
 
-def fmax(pipeline: Pipeline, family: str) -> float | None:
-    """MHz that a router may reach, an estimate within about `fmax_error`; None where no router was at hand."""
-    if family not in FMAX_FAMILIES:
+def fmax(pipeline: Pipeline, part: str) -> float | None:
+    """MHz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
+    if part not in FMAX_PARTS:
         return None
-    return 1e3 / max(path.delay(family) for block in pipeline.blocks for path in longest(block))
+    return 1e3 / max(path.delay(part) for block in pipeline.blocks for path in longest(block))
 
 
-def fmax_error(family: str) -> float:
-    """The worst share by which `fmax` was off against routed accelerators of a family."""
-    return _ERROR[family]
+def fmax_error() -> float:
+    """The worst share by which `fmax` was off against routed accelerators (`benchmarks/routed_clock.py`)."""
+    return _ERROR
 
 
 def longest(block: BlockSpec) -> list[Path]:
