@@ -120,10 +120,8 @@ def import_command(
 @click.option(
     "--axi",
     type=int,
-    is_flag=False,
-    flag_value=8,
-    metavar="[BYTES]",
-    help="Add a module with AXI4-Stream ports, so many bytes wide; 8 if none are given.",
+    metavar="BYTES",
+    help="Add a module with AXI4-Stream ports, so many bytes wide: 1, 2, 4, ... 64.",
 )
 @with_output
 @with_models

@@ -9,6 +9,7 @@ from typing import Any
 
 from bitweir_hw.plan import plan_for_fps
 from bitweir_sim.sizing import fit_depths
+from rich.text import Text
 
 from .build import write_build
 from .console import Output
@@ -68,5 +69,5 @@ def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[s
         synthesise(build, shipped.family)
     report = collect(build, clock=clock)
     output.show("[bold]5. Report[/bold]", *render(report))
-    output.show(f"Everything is in {folder}: the Verilog in {build.verilog.name}, its ports in README.md.")
+    output.show(Text(f"Everything is in {folder}: the Verilog in {build.verilog.name}, its ports in README.md."))
     return {"folder": str(folder), "simulation": simulation, "report": report}

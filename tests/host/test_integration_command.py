@@ -25,7 +25,7 @@ def generate(*words, code=0):
 def test_axi_adds_a_module_in_a_file_of_its_own(model, tmp_path):
     generate(model, "-o", tmp_path / "plain", "--folding", FOLDING)
     generate(model, "-o", tmp_path / "axi", "--folding", FOLDING, "--axi", 16)
-    generate(model, "--axi", "-o", tmp_path / "eight", "--folding", FOLDING)
+    generate(model, "--axi", 8, "-o", tmp_path / "eight", "--folding", FOLDING)
     plain, axi, eight = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("plain", "axi", "eight")
     )
