@@ -177,7 +177,7 @@ def test_without_measurements(build, tmp_path):
 
 
 def test_estimates_are_those_of_the_cost_model(build):
-    found = estimates.estimates(build.pipeline, ["ice40", "xilinx"])
+    found = estimates.estimates(build.pipeline, ["ice40-up5k", "xc7z020"])
     assert set(found) == {"ice40", "xilinx"}
     for family, each in found.items():
         assert set(each["blocks"]) == {block.name for block in build.pipeline.blocks}
