@@ -15,7 +15,7 @@ from ..blocks.arithmetic import ceil_div
 from ..blocks.memories import is_block
 from .terms import Terms, counter, index_bits
 
-__all__ = ["block_rams", "different_columns", "lut_ram", "ram", "rom"]
+__all__ = ["DEPTHS", "WIDTHS", "block_rams", "different_columns", "lut_ram", "ram", "rom"]
 
 _EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
@@ -35,6 +35,17 @@ _CELLS_OF_BLOCK = 24
 #: Bits of a ROM up to which it is worth the time to look for those that are the same in all words, which Yosys
 #: leaves out. Those of presets are, often, those of weights are not.
 _LOOKED_AT = 1 << 18
+
+#: LUTs of four inputs for a bit of a ROM with random words, by width and depth (`benchmarks/rom_luts.py`, ECP5; iCE40
+#: and Gowin differ by 3 %, and by 10 % for depths just above 16).
+WIDTHS = (128, 512, 2048, 8192)
+DEPTHS = (17, 18, 20, 24, 28, 32, 36, 40, 48, 64, 96)
+_LUTS = (
+    (0.98, 1.48, 2.09, 2.53, 2.86, 3.32, 4.27, 4.71, 5.42, 7.01, 10.62),
+    (1.00, 1.51, 1.67, 2.04, 2.36, 2.70, 3.64, 3.95, 4.26, 5.65, 8.61),
+    (0.99, 1.25, 1.39, 1.51, 1.83, 1.96, 2.96, 2.94, 3.20, 4.32, 6.83),
+    (0.94, 1.10, 1.14, 1.16, 1.39, 1.61, 2.25, 2.40, 2.83, 3.79, 5.95),
+)
 
 
 def block_rams(depth: int, width: int, family: str, *, writable: bool) -> tuple[int, int]:
@@ -153,23 +164,18 @@ def rom(
 
 
 def _deep_rom(columns: NDArray[np.uint8], depth: int, family: str) -> int:
-    """LUTs of functions of an address that is too long for one; each is a row of bytes of eight values.
+    """LUTs of functions of an address that is too long for one.
 
-    Either a LUT for each 16 or 64 values, and multiplexers: one for each LUT but the first, or for each third one
-    where LUTs have six inputs; a last part of few values melts into its multiplexer. Or, which pays for hundreds of
-    functions, functions of eight values that all share, of which there are 256, and a LUT for each 1.5 of them.
+    With six inputs, a LUT for each 64 values and a multiplexer for each third one behind the first. With four, what
+    was measured: the more functions there are, the more they have in common.
     """
     count = len(columns)
     if family == "xilinx":
         parts = ceil_div(depth, 64)
         return count * (parts + ceil_div(parts - 1, 3))
-    parts, rest = ceil_div(depth, 16), (depth - 1) % 16 + 1
-    apart = count * (2 * parts - 1 - (rest <= 4) - (rest == 1))
-    eights = ceil_div(depth, 8)
-    shared = len(np.unique(columns))
-    # The last eight, where it has few values, costs less.
-    spared = {1: 0.5, 2: 0.45, 3: 0.45, 4: 0.25}.get(depth % 8, 0.0)
-    return min(apart, round(shared + count * (eights / 2 - spared)))
+    each = [np.interp(depth, DEPTHS, row) for row in _LUTS]
+    # Deeper ones have more of the same parts.
+    return round(count * float(np.interp(np.log(max(count, 1)), np.log(WIDTHS), each)) * max(1.0, depth / DEPTHS[-1]))
 
 
 def _bits(words: Sequence[int], width: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, log2, sqrt
 from typing import Any
 
 from ..blocks import (
@@ -28,6 +28,7 @@ from ..blocks import (
     WindowSpec,
 )
 from ..blocks.memories import is_block
+from ..devices import BLOCK_RAM, PARTS
 from ..gateware.pe_ecp5 import CHAIN, CHAIN_UNREGISTERED
 from ..gateware.popcount import CHAIN as FUSED_CHAIN
 from ..gateware.width import Beats
@@ -51,6 +52,9 @@ class Delays:
         A wire and a LUT.
     multiplier : float
         A wire and a multiplier.
+    spread : float
+        How much longer the wire from a block RAM is, for the square root of their number: that many columns and rows
+        of a large part lie between them.
     """
 
     register: float
@@ -59,12 +63,13 @@ class Delays:
     position: float
     lut: float
     multiplier: float
+    spread: float = 0.0
 
 
-_ECP5 = Delays(register=0.5, block=5.6, adder=2.45, position=0.03, lut=1.5, multiplier=5.5)
+_ECP5 = Delays(register=0.5, block=5.6, adder=2.45, position=0.03, lut=1.5, multiplier=5.5, spread=0.6)
 _HX = Delays(register=0.9, block=2.5, adder=1.75, position=0.13, lut=1.45, multiplier=12.0)
-_UP = Delays(register=2.0, block=5.5, adder=3.9, position=0.29, lut=3.2, multiplier=26.0)
-_GW1N = Delays(register=1.0, block=5.0, adder=2.5, position=0.1, lut=2.0, multiplier=8.0)
+_UP = Delays(register=2.8, block=7.5, adder=5.4, position=0.4, lut=4.5, multiplier=36.0)
+_GW1N = Delays(register=0.9, block=4.5, adder=2.1, position=0.08, lut=1.8, multiplier=7.0)
 #: By part; what was not routed has none.
 DELAYS = {
     "ecp5-25k": _ECP5, "ecp5-45k": _ECP5, "ecp5-85k": _ECP5, "ice40-hx8k": _HX, "ice40-up5k": _UP, "gw1n-9": _GW1N,
@@ -94,11 +99,11 @@ class Path:
     luts: int = 0
     multipliers: int = 0
 
-    def delay(self, part: str) -> float:
-        """Nanoseconds."""
+    def delay(self, part: str, block_rams: int) -> float:
+        """Nanoseconds, in a design of so many block RAMs."""
         times = DELAYS[part]
         return (
-            (times.block if self.block else times.register)
+            (times.block + times.spread * sqrt(block_rams) if self.block else times.register)
             + sum(times.adder + times.position * bits for bits in self.adders)
             + times.lut * self.luts
             + times.multiplier * self.multipliers
@@ -109,7 +114,14 @@ def fmax(pipeline: Pipeline, part: str) -> float | None:
     """MHz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
     if part not in FMAX_PARTS:
         return None
-    return 1e3 / max(path.delay(part) for block in pipeline.blocks for path in longest(block))
+    ram = BLOCK_RAM[PARTS[part].family]
+    many = sum(
+        ram.needed(memory.depth, memory.width) * memory.copies
+        for block in pipeline.blocks
+        for memory in block.memories()
+        if memory.block
+    )
+    return 1e3 / max(path.delay(part, many) for block in pipeline.blocks for path in longest(block))
 
 
 def fmax_error() -> float:
