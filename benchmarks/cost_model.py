@@ -339,7 +339,7 @@ def _run(batch: Mapping[Path, BlockSpec], family: str) -> None:
 # ---- fit
 
 #: Pull of the coefficients of a group towards those of all blocks of its family, in measurements of the group.
-PULL = 1.0
+PULL = 3.0
 #: Resources whose errors are told.
 RESOURCES = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
 

@@ -38,9 +38,10 @@ _LOOKED_AT = 1 << 18
 
 #: LUTs of four inputs for a bit of a ROM with random words, by width and depth (`benchmarks/rom_luts.py`, ECP5; iCE40
 #: and Gowin differ by 3 %, and by 10 % for depths just above 16).
-WIDTHS = (128, 512, 2048, 8192)
+WIDTHS = (32, 128, 512, 2048, 8192)
 DEPTHS = (17, 18, 20, 24, 28, 32, 36, 40, 48, 64, 96)
 _LUTS = (
+    (0.88, 1.56, 1.88, 2.63, 3.03, 2.94, 4.20, 4.90, 5.90, 7.80, 12.20),
     (0.98, 1.48, 2.09, 2.53, 2.86, 3.32, 4.27, 4.71, 5.42, 7.01, 10.62),
     (1.00, 1.51, 1.67, 2.04, 2.36, 2.70, 3.64, 3.95, 4.26, 5.65, 8.61),
     (0.99, 1.25, 1.39, 1.51, 1.83, 1.96, 2.96, 2.94, 3.20, 4.32, 6.83),
@@ -106,7 +107,7 @@ def _registers(depth: int, width: int, family: str) -> bool:
 def lut_ram(depth: int, width: int, family: str) -> Terms:
     """A memory that is read in the same cycle: LUT RAM, or registers where a family has none, or for a few bits."""
     if _registers(depth, width, family):
-        return Terms(ff=depth * width, luts=Counter({"read": (depth - 1) * width, "write": depth}))
+        return Terms(ff=depth * width, luts=Counter({"read": (depth - 1) * width, "store": depth}))
     shapes = _LUT_RAM[family]
     words, bits = shapes[0] if depth <= shapes[0][0] else shapes[-1]
     banks = ceil_div(depth, words)
