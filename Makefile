@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests run on all cores: one thread each for matrix products.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# Errors only: warnings are of the machine's own pip settings.
+PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
 .PHONY: help setup demo test test-long lint bench bitstreams clean
 

@@ -127,7 +127,7 @@ def test_another_network_than_asked_for(network, file):
 
 def test_only_what_is_used_is_loaded():
     program = "import sys, bitweir; sys.exit('numpy' in sys.modules or 'bitweir.device' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         bitweir.nothing  # noqa: B018
 
@@ -204,11 +204,15 @@ def test_which_images(file):
 
 @needs_compiler
 def test_a_board_in_a_program_of_its_own(folder):
-    command = [sys.executable, "-c", "from bitweir.cli import main; main()", "simboard", str(folder), "--json"]
+    # A program that was started with SIGINT ignored (nohup, some CI systems) hands that on to its children.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from bitweir.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "simboard", str(folder), "--json", "--faults", "0.002", "--seed", "5"]
     with subprocess.Popen(
-        [*command, "--faults", "0.002", "--seed", "5"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "COLUMNS": "200"},
-    ) as board:  # fmt: skip
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}
+    ) as board:
         try:
             assert board.stdout
             text = ""
@@ -220,7 +224,8 @@ def test_a_board_in_a_program_of_its_own(folder):
             assert (started["baud"], started["clock_mhz"]) == (3_000_000, 12)
             result = json.loads(run(started["device"], "--demo-images", "--check", "--json").stdout)
             assert result["mismatches"] == 0 and result["images"] == 360
-        finally:
             board.send_signal(signal.SIGINT)
-        assert board.wait(timeout=60) == 0
-        assert board.stderr and "faults." in board.stderr.read()
+            assert board.wait(timeout=60) == 0
+            assert board.stderr and "faults." in board.stderr.read()
+        finally:
+            board.kill()

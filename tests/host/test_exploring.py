@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 import bitweir.exploring as exploring
+import distributed
 import jsonschema
 import numpy as np
 import pytest
@@ -235,7 +236,6 @@ def test_command_writes_a_folder(tmp_path):
 
 
 def test_plots(network, tmp_path):
-    pytest.importorskip("matplotlib")
     for name in ("a", "b"):
         write_exploration(tmp_path / name, lambda: run(network))
     first, second = ((tmp_path / name / "explore.svg").read_bytes() for name in ("a", "b"))
@@ -274,7 +274,6 @@ def test_dask_missing(monkeypatch):
 # joblib tells of the tasks that an error leaves undone.
 @pytest.mark.filterwarnings("ignore:.*tasks which were still being processed:UserWarning")
 def test_dask_finds_the_same(network, monkeypatch, tmp_path):
-    distributed = pytest.importorskip("distributed")
     with pytest.raises(ToolError, match="No Dask scheduler answers at 'nothing://x'"), workers(None, "nothing://x"):
         pass
     cluster = distributed.LocalCluster(

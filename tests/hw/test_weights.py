@@ -14,7 +14,15 @@ from bitweir_hw.gateware.accelerator import Accelerator
 from bitweir_hw.layers import BIPOLAR, Dense, Format, Pool
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network, check
-from bitweir_hw.parameters import _shape, image_bytes, load_cycles, parameter_image, shape_crc, with_parameters_of
+from bitweir_hw.parameters import (
+    _shape,
+    contents,
+    image_bytes,
+    load_cycles,
+    parameter_image,
+    shape_crc,
+    with_parameters_of,
+)
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.pricing import LUTRAM_SITES
 from bitweir_hw.reach import LOADED, with_loaded_parameters
@@ -143,6 +151,20 @@ def test_only_right_images_let_frames_in(kinds, seed, pauses, frames):
     met = run_loads(pipeline, images, loads, codes_)
     if "with bytes behind" not in kinds:
         assert all(one is other for one in met)
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_load_that_is_cut_inside_a_word_leaves_nothing_behind(cut):
+    # Words of three bytes, in two memories: a counter of bytes that a new load does not clear would shift its image.
+    network, plan, other = small(9)
+    pipeline, images = images_of(network, plan, other)
+    words = [part.width for block in pipeline.blocks for part in contents(block)]
+    assert words[0] == 18
+    good, last = images
+    frames = np.random.default_rng(cut).integers(0, 2, (3, 9))
+    # The second cut stands in a later word of the last memory.
+    met = run_loads(pipeline, images, [Load(good[:cut]), Load(good[: len(good) - 4 - cut]), Load(last)], frames)
+    assert met == [other] * 3
 
 
 def test_frames_come_from_the_cycle_that_is_told():

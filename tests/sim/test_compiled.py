@@ -231,7 +231,11 @@ def test_builds_at_once_do_not_clash(tmp_path: Path) -> None:
         "print(built.run([1, 2, 3], expected_outputs=3, max_cycles=9).o.integers())\n"
     )
     both = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [process.communicate()[0] for process in both] == ["[3, 4, 5]\n"] * 2
+    try:
+        assert [process.communicate(timeout=120)[0] for process in both] == ["[3, 4, 5]\n"] * 2
+    finally:
+        for process in both:
+            process.kill()
     folders = [path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()]
     assert len(folders) == 1
 
