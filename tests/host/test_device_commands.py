@@ -206,8 +206,7 @@ def test_which_images(file):
 def test_a_board_in_a_program_of_its_own(folder):
     # A program that was started with SIGINT ignored (nohup, some CI systems) hands that on to its children.
     program = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from bitweir.cli import main; main()"
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from bitweir.cli import main; main()"
     )
     command = [sys.executable, "-c", program, "simboard", str(folder), "--json", "--faults", "0.002", "--seed", "5"]
     with subprocess.Popen(
