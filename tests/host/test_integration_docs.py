@@ -137,5 +137,12 @@ def test_the_litex_module_names_every_port_in_its_direction(folder):
     compile(example("litex.gen"), "docs/integration.md", "exec")
 
 
+def test_the_litex_dma_leaves_bytes_in_their_order():
+    # By default LiteX's DMA reverses the bytes of each word: wrong classes, and no counter tells.
+    made = re.findall(r"WishboneDMA(?:Reader|Writer)\((.*?)\)", example("litex.soc.cores.dma"))
+    assert len(made) == 2 and all('endianness="big"' in arguments for arguments in made)
+    compile(example("litex.soc.cores.dma"), "docs/integration.md", "exec")
+
+
 def test_a_frame_is_its_beats():
     assert frame_bytes([0b101, 0b011, 0b1], 3) == bytes([0b01_011_101, 0b0])

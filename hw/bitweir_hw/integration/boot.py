@@ -7,6 +7,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In
 
 from ..gateware.accelerator import Accelerator, accelerator_ports
+from ..gateware.fifo import following
 from ..parameters import load_cycles, parameter_image
 from ..pipeline import Pipeline
 from ..verilog import component_rtlil
@@ -15,15 +16,22 @@ from .external import inner_accelerator
 __all__ = ["BootedAccelerator", "boot_cycles", "booted_rtlil"]
 
 
+#: Stands behind the image; block RAM that does not answer yet does not read so.
+MARK = 0xA5
+
+
 class BootedAccelerator(wiring.Component):
     """An accelerator with parameters in RAM, and a ROM with an image of them.
 
     The image is loaded after each reset. For stand-alone use, and for testbenches that know nothing of loading.
 
+    Block RAM of an iCE40 reads as zeros for some microseconds after configuration (see `clocking.RESET_SECONDS`). So
+    the load begins when a byte behind the image reads as it should, and an image that arrived damaged is loaded again.
+
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
-    | first frame       | ``boot_cycles`` cycles after reset                                |
-    | resources         | the accelerator, a ROM of the image's bytes, a counter            |
+    | first frame       | ``boot_cycles`` cycles after reset, if the memory answers         |
+    | resources         | the accelerator, a ROM of the image's bytes and one, a counter    |
 
     Parameters
     ----------
@@ -62,27 +70,41 @@ class BootedAccelerator(wiring.Component):
             wiring.connect(m, *((outer, inner) if member.flow is In else (inner, outer)))
 
         length = len(self.image)
-        m.submodules.image = image = memory.Memory(shape=8, depth=length, init=self.image, attrs={"rom_style": "block"})
+        m.submodules.image = image = memory.Memory(
+            shape=8, depth=length + 1, init=[*self.image, MARK], attrs={"rom_style": "block"}
+        )
         read = image.read_port()
         at, moves = Signal(range(length + 1)), Signal()
         load = accelerator.load
         m.d.comb += [
             moves.eq(load.valid & load.ready),
-            # The memory answers in the next cycle: it is asked for what stands there then.
-            read.addr.eq(Mux(moves, at + 1, at)),
             read.en.eq(1),
             load.payload.data.eq(read.data),
             load.payload.first.eq(at == 0),
         ]
-        started = Signal()
-        m.d.sync += [started.eq(1), at.eq(at + moves)]
-        m.d.comb += load.valid.eq(started & (at != length))
+        with m.FSM():
+            with m.State("ASLEEP"):
+                m.d.comb += read.addr.eq(length)
+                with m.If(read.data == MARK):
+                    m.next = "FETCH"
+            with m.State("FETCH"):
+                m.d.comb += read.addr.eq(0)
+                m.next = "SENDING"
+            with m.State("SENDING"):
+                # The memory answers in the next cycle: it is asked for what stands there then.
+                m.d.comb += [load.valid.eq(1), read.addr.eq(Mux(moves, at + 1, at))]
+                with m.If(moves):
+                    m.d.sync += at.eq(following(at, length))
+                    with m.If(at == length - 1):
+                        m.next = "SENT"
+            with m.State("SENT"), m.If(accelerator.load_failed):
+                m.next = "FETCH"
         return m
 
 
 def boot_cycles(pipeline: Pipeline) -> int:
     """Cycles after reset until a `BootedAccelerator` takes its first beat."""
-    return 1 + load_cycles(pipeline)
+    return 3 + load_cycles(pipeline)
 
 
 def booted_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> str:
