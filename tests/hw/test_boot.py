@@ -79,5 +79,3 @@ def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late):
     assert found == wanted
     if not late or not asleep:
         assert first[0] == boot_cycles(pipeline) + asleep
-
-

@@ -83,6 +83,10 @@ class BootedAccelerator(wiring.Component):
             load.payload.first.eq(at == 0),
         ]
         with m.FSM():
+            with m.State("BEGIN"):
+                # What stands on the memory's output in the first cycle depends on how long reset lasted.
+                m.d.comb += read.addr.eq(length)
+                m.next = "ASLEEP"
             with m.State("ASLEEP"):
                 m.d.comb += read.addr.eq(length)
                 with m.If(read.data == MARK):
