@@ -8,7 +8,7 @@ from math import isqrt
 import numpy as np
 import pytest
 from bitweir.importers import fold
-from bitweir.importers.fold import Chain, columns, float_threshold, integer_thresholds, tie_distance
+from bitweir.importers.fold import Chain, columns, float_threshold, integer_thresholds, nearest, tie_distance
 from bitweir.importers.scores import integer_scores, ranks
 from bitweir.importers.surd import Surd, approximate, nearly, root, sign
 from hypothesis import given, settings
@@ -94,6 +94,37 @@ def test_any_chain_at_any_cut(steps, cuts, n):
             if abs(gap) < Fraction(1, 1 << 900):  # an exact tie, as far as 2,000 bits can tell
                 gap = Fraction(0)
             assert ((-acc if inverted else acc) >= threshold) == (gap > 0 or (gap == 0 and not strict))
+
+
+HUGE = st.sampled_from([3e38, -3e38, 1e-45, 1e30, -1e-30])
+MANY = st.lists(st.tuples(st.one_of(SMALL, FLOATS, HUGE).map(Fraction), st.booleans()), min_size=6, max_size=40)
+RISING = st.one_of(
+    STEP,
+    st.tuples(st.just("leaky"), st.one_of(st.integers(0, 8).map(lambda n: n / 4), st.floats(0, 2, width=32))),
+    st.tuples(st.just("scale"), HUGE),
+    st.tuples(st.just("shift"), HUGE),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(RISING, min_size=1, max_size=5).filter(lambda s: sum(kind == "norm" for kind, _ in s) < 3),
+    cuts=MANY.map(sorted),
+    n=st.sampled_from([1, 7, 100, 1 << 40]),
+    step=st.integers(1, 3),
+)
+def test_many_cuts_at_a_time_are_found_as_each_alone(steps, cuts, n, step):
+    """The bounds of floats decide nothing that exact numbers would decide otherwise."""
+    made = [getattr(fold, kind)(*(p if isinstance(p, (tuple, list)) else (p,))) for kind, p in steps]
+    chain = chain_of(*made)
+    alone = [integer_thresholds(chain, [cut], -n, n) for cut in cuts]
+    thresholds, inverted = integer_thresholds(chain, cuts, -n, n)
+    assert [(number,) for number in thresholds] == [tuple(found) for found, _ in alone]
+    assert {inverted} == {turned for _, turned in alone}
+    bounds = [1 - t if inverted else t for t in thresholds]
+    grid = (-n, -n + 2 * n // step * step)
+    least = min(tie_distance(chain, cut, t, step, grid) for cut, t in zip(cuts, bounds, strict=True))
+    assert nearest(chain, cuts, bounds, step, grid) == least
 
 
 @pytest.mark.parametrize(("gamma", "beta", "always"), [(0.0, 0.5, True), (0.0, -0.5, False), (0.0, -0.0, True)])
@@ -231,3 +262,49 @@ def test_classes_of_one_slope_keep_their_order_at_any_width():
 def test_ranks_of_equal_scores_are_equal():
     grid = [np.array([-2, 0, 2]), np.array([-2, 0, 2])]
     assert ranks([Fraction(1), Fraction(2)], [Fraction(0), Fraction(0)], grid).tolist() == [1, 2, 3, 0, 2, 4]
+
+
+def exact_ranks(slopes, offsets, grid):
+    """By definition: how many different scores are lower."""
+    scores = [
+        slope * int(a) + offset for slope, offset, cells in zip(slopes, offsets, grid, strict=True) for a in cells
+    ]
+    lower = [[k for k, other in enumerate(scores) if sign(other - score) < 0] for score in scores]
+    firsts = [k for k, score in enumerate(scores) if not any(sign(score - scores[j]) == 0 for j in range(k))]
+    return [len(set(below) & set(firsts)) for below in lower]
+
+
+#: Halves and thirds, some of them off by less than floats tell: whole lines of ties and near ties.
+TINY = st.sampled_from([Fraction(0), Fraction(0), Fraction(1, 10**20), Fraction(-1, 10**30)])
+SCORES = st.builds(lambda n, d, tiny: Fraction(n, d) + tiny, st.integers(-3, 3), st.sampled_from([1, 2, 3]), TINY)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    classes=st.lists(st.tuples(SCORES, SCORES, st.integers(1, 9)), min_size=1, max_size=4),
+    roots=st.sampled_from([(1, 1), (2, 1), (2, 2), (10**60, 1)]),
+    step=st.integers(1, 2),
+)
+def test_ranks_where_floats_cannot_tell(classes, roots, step):
+    by_slope, by_offset = (root(Fraction(v)) for v in roots)
+    slopes, offsets = [s * by_slope for s, _, _ in classes], [o * by_offset for _, o, _ in classes]
+    grid = [np.arange(-n, n + 1, step) for _, _, n in classes]
+    assert ranks(slopes, offsets, grid).tolist() == exact_ranks(slopes, offsets, grid)
+
+
+def test_ranks_of_a_million_scores_that_all_tie():
+    """Two classes with scores a * sqrt(2) and 2 a * sqrt(2): every other one of the first has a twin."""
+    grid = [np.arange(-(1 << 19), (1 << 19) + 1), np.arange(-(1 << 18), (1 << 18) + 1)]
+    found = ranks([root(Fraction(2)), root(Fraction(8))], [Fraction(0)] * 2, grid)
+    assert np.array_equal(found[: len(grid[0])], np.arange(len(grid[0])))
+    assert np.array_equal(found[len(grid[0]) :], np.arange(len(grid[1])) * 2)
+
+
+def test_a_class_whose_score_is_constant():
+    """One cell stands for all of it; the scores of the others still lie around it in their exact order."""
+    constant = chain_of(fold.scale(0.0), fold.shift(-0.75))
+    chains = [constant, chain_of(fold.scale(0.5)), constant]
+    scores = integer_scores(chains, [-100] * 3, [100] * 3, 2)
+    for a in range(-100, 101, 2):
+        found = scores.scale * a + scores.offset
+        assert found[0] == found[2] and (found[1] > found[0]) == (a > -1.5)

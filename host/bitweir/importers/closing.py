@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -11,13 +11,14 @@ from bitweir_hw.network import BIPOLAR, Format
 from numpy.typing import NDArray
 
 from .errors import ModelError
-from .fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, tie_distance
+from .fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest
 from .surd import Exact, Surd
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
-__all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise"]
+__all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise", "resolved"]
 
 _MAX_VALUES = 1 << 22
+_ONE = Fraction(1)
 #: Names of the steps that are scales and offsets only.
 AFFINE = {"scale", "shift", "norm"}
 
@@ -68,7 +69,7 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
     return Codes(origin, signal.shape, signal.index, thresholds, values, inverted, signal.batch, ternary, distance)
 
 
-def _range(signal: Signal) -> list[Exacts]:
+def _range(signal: Signal | Codes) -> list[Exacts]:
     """Lowest and highest element of a stream, as arrays that broadcast against the frame; none of a frame."""
     if isinstance(signal.origin, Frame):
         return []
@@ -120,7 +121,7 @@ def _close_stream(origin: Stream, chain: Chain, cuts: list[Cut], low: int, high:
     end = start + high - low
     # In terms of the accumulator that the chain takes, the boundary of an inverted row lies at 1 - threshold.
     bounds = [1 - t if inverted else t for t in thresholds]
-    distance = min(tie_distance(chain, c, t, origin.step, (low, high)) for c, t in zip(cuts, bounds, strict=True))
+    distance = nearest(chain, cuts, bounds, origin.step, (low, high))
     zero = None
     if len(cuts) > 1:
         inside = start + -(-(thresholds[0] - start) // origin.step) * origin.step
@@ -168,6 +169,45 @@ class Coding:
     shift: Exacts
 
 
+def resolved(codes: Codes) -> Codes:
+    """Codes in which constant elements have levels as evenly spaced as those of the others have.
+
+    A constant is one of those levels where it can be, since then all elements mean the same by a code; else a level
+    that is shifted. Thresholds out of reach choose it.
+    """
+    if any(isinstance(x, Surd) for value in codes.values for x in value.flat):
+        return codes
+    values = np.broadcast_arrays(*codes.values)
+    same = np.logical_and.reduce([np.asarray(value == values[0], bool) for value in values])
+    if not same.any():
+        return codes
+    constants = sorted(set(values[0][same].tolist()))
+    if same.all():
+        # Levels of the choice: zero, where there is one constant, and where there are two, both.
+        levels = constants if len(constants) == 2 else sorted((Fraction(0), constants[0] or _ONE))
+    else:
+        place = tuple(np.argwhere(~same)[0])
+        levels = [value[place] for value in values]
+    # How many thresholds each constant passes, and how far it lies from the level there.
+    chosen = {number: levels.index(number) if number in levels else 0 for number in constants}
+    code = np.frompyfunc(lambda number: chosen.get(number, 0), 1, 1)(values[0]).astype(np.int64)
+    always, never = _limits(codes)
+    rows = codes.thresholds if not same.all() else codes.thresholds[:1]
+    thresholds = [np.where(same, np.where(code > k, always, never), row) for k, row in enumerate(rows)]
+    shift = np.frompyfunc(lambda number: number - levels[chosen.get(number, 0)], 1, 1)(values[0])
+    ended = [np.where(same, shift + level, values[min(k, len(values) - 1)]) for k, level in enumerate(levels)]
+    return replace(codes, thresholds=np.stack(thresholds), values=tuple(np.asarray(v, object) for v in ended))
+
+
+def _limits(codes: Codes) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Thresholds that every, and that no, element of the origin reaches; they broadcast against the frame."""
+    if isinstance(codes.origin, Frame):
+        return np.array(-np.inf), np.array(np.inf)
+    low, high = _range(codes)
+    low, high = (end.astype(np.int64) for end in (low, high))
+    return np.where(codes.inverted, -high, low), np.where(codes.inverted, -low, high) + 1
+
+
 def coding(codes: Codes) -> Coding:
     """The number format of codes.
 
@@ -187,7 +227,7 @@ def coding(codes: Codes) -> Coding:
     steps = [np.asarray(b - a, object) for a, b in zip(codes.values, codes.values[1:], strict=False)]
     size = abs(steps[0].flat[0])
     if size == 0:
-        raise ModelError("the activation has one value only: train it again")
+        raise ModelError("the first channel of the activation has one value only, and the others have more")
     if any((np.abs(step) != size).any() or (step != steps[0]).any() for step in steps):
         raise ModelError(
             "activations must have one even spacing for all levels and channels, and these differ: "

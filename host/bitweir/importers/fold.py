@@ -11,7 +11,7 @@ parameter per tensor costs one number, whatever the size of the frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import enclosures
+from .enclosures import Bounds
 from .surd import Exact, Surd, approximate, root, sign
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "float_threshold",
     "integer_thresholds",
     "leaky",
+    "nearest",
     "norm",
     "scale",
     "shift",
@@ -42,6 +45,8 @@ __all__ = [
 
 #: Exact numbers take memory and time: as many parameters as no trained dense layer has.
 MAX_PARAMETERS = 1 << 18
+#: As many cuts are worth the float bounds of a chain.
+_MANY = 4
 #: Array of objects: fractions, or None for "no limit".
 Exacts = NDArray[Any]
 #: Where a quantiser changes its value: at ``y >= number``, or, if strict, at ``y > number``.
@@ -82,26 +87,29 @@ class Step:
         ``apply(y, *params)`` for one channel.
     slope : callable
         ``slope(*params)``: 1 rises, -1 falls, 0 is constant. None where it is not monotone.
+    enclose : callable or None
+        ``enclose(y, *params)``: float bounds of the result, from those of all operands.
     """
 
     name: str
     params: tuple[Exacts, ...]
     apply: Callable[..., Exact]
     slope: Callable[..., int] | None
+    enclose: Callable[..., Bounds] | None = None
 
     def reshaped(self, change: Callable[[Exacts], Exacts]) -> Step:
         """The same step with each parameter array changed."""
-        return Step(self.name, tuple(map(change, self.params)), self.apply, self.slope)
+        return replace(self, params=tuple(map(change, self.params)))
 
 
 def scale(factor: ArrayLike) -> Step:
     """``y * factor``."""
-    return Step("scale", (exact(factor),), lambda y, c: y * c, sign)
+    return Step("scale", (exact(factor),), lambda y, c: y * c, sign, enclosures.times)
 
 
 def shift(offset: ArrayLike) -> Step:
     """``y + offset``."""
-    return Step("shift", (exact(offset),), lambda y, c: y + c, lambda c: 1)
+    return Step("shift", (exact(offset),), lambda y, c: y + c, lambda c: 1, enclosures.plus)
 
 
 def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
@@ -113,7 +121,7 @@ def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
         return high if high is not None and sign(y - high) > 0 else y
 
     limits = tuple(np.array(None, object) if limit is None else exact(limit) for limit in (low, high))
-    return Step("clip", limits, apply, lambda low, high: 1)
+    return Step("clip", limits, apply, lambda low, high: 1, enclosures.clipped)
 
 
 def leaky(slope: ArrayLike) -> Step:
@@ -122,7 +130,7 @@ def leaky(slope: ArrayLike) -> Step:
     def apply(y: Exact, a: Fraction) -> Exact:
         return y * a if sign(y) < 0 else y
 
-    return Step("leaky", (exact(slope),), apply, lambda a: 1)
+    return Step("leaky", (exact(slope),), apply, lambda a: 1, enclosures.leaky)
 
 
 def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Step:
@@ -132,7 +140,7 @@ def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike
     factor = np.frompyfunc(lambda g, v: root(v) * (g / v), 2, 1)(gamma, variance)
     slope = np.frompyfunc(sign, 1, 1)(gamma)
     params = (np.asarray(factor, object), mean, beta, np.asarray(slope, object))
-    return Step("norm", params, lambda y, f, m, b, s: (y - m) * f + b, lambda f, m, b, s: s)
+    return Step("norm", params, lambda y, f, m, b, s: (y - m) * f + b, lambda f, m, b, s: s, enclosures.norm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +168,20 @@ class Chain:
     def __call__(self, y: Exact | int) -> Exact:
         start: Exact = Fraction(y) if isinstance(y, int) else y
         return reduce(lambda y, part: part[0].apply(y, *part[1]), self.parts, start)
+
+    @property
+    def enclosed(self) -> bool:
+        """Whether floats can bound it."""
+        return all(step.enclose for step, _ in self.parts)
+
+    def enclose(self, y: NDArray[np.int64]) -> Bounds:
+        """Float bounds of the values at some integers, where the chain is `enclosed`."""
+        bounds = enclosures.of_integers(y)
+        with np.errstate(all="ignore"):
+            for step, params in self.parts:
+                assert step.enclose is not None
+                bounds = step.enclose(bounds, *map(enclosures.of_number, params))
+        return bounds
 
     @property
     def slope(self) -> int:
@@ -243,9 +265,26 @@ def integer_thresholds(chain: Chain, cuts: Sequence[Cut], low: int, high: int) -
     inverted : bool
         The chain falls: the thresholds are for the accumulator of the inverted weight row, ``-acc``.
     """
-    if chain.slope < 0:
-        return [_first(lambda a, c=cut: _reaches(chain(-a), c), -high, -low) for cut in cuts], True  # type: ignore[misc]
-    return [_first(lambda a, c=cut: _reaches(chain(a), c), low, high) for cut in cuts], False  # type: ignore[misc]
+    turn = -1 if chain.slope < 0 else 1
+    low, high = sorted((turn * low, turn * high))
+    if len(cuts) < _MANY or not chain.enclosed:
+        tests = [lambda a, c=cut: _reaches(chain(turn * a), c) for cut in cuts]
+        return [_first(test, low, high) for test in tests], turn < 0
+    return _many_thresholds(chain, cuts, turn, low, high), turn < 0
+
+
+def _many_thresholds(chain: Chain, cuts: Sequence[Cut], turn: int, low: int, high: int) -> list[int]:
+    """`integer_thresholds` of many cuts at a time: floats decide where their bounds are clear of a cut."""
+    marks = enclosures.of_numbers([number for number, _ in cuts])
+    starts, ends = np.full(len(cuts), low, np.int64), np.full(len(cuts), high + 1, np.int64)
+    while (open_ := np.flatnonzero(starts < ends)).size:
+        middle = (starts[open_] + ends[open_]) // 2
+        found = chain.enclose(turn * middle)
+        reached = found[0] > marks[1][open_]
+        for place in np.flatnonzero(~reached & ~(found[1] < marks[0][open_])):
+            reached[place] = _reaches(chain(turn * int(middle[place])), cuts[open_[place]])
+        ends[open_[reached]], starts[open_[~reached]] = middle[reached], middle[~reached] + 1
+    return starts.tolist()
 
 
 def float_threshold(chain: Chain, cut: Cut) -> float:
@@ -289,6 +328,33 @@ def _ordinal(x: np.float32) -> int:
 
 def _from_ordinal(n: int) -> float:
     return float(np.copysign(np.uint32(abs(n)).view(np.float32), n))
+
+
+def nearest(chain: Chain, cuts: Sequence[Cut], thresholds: Sequence[int], step: int, grid: tuple[int, int]) -> float:
+    """The least `tie_distance` of some cuts, each with its threshold."""
+    places = list(range(len(cuts)))
+    if len(cuts) >= _MANY and chain.enclosed:
+        low, high = _distances(chain, cuts, thresholds, step, grid)
+        places = np.flatnonzero(~(low > high.min())).tolist()
+    return min((tie_distance(chain, cuts[k], thresholds[k], step, grid) for k in places), default=np.inf)
+
+
+def _distances(
+    chain: Chain, cuts: Sequence[Cut], thresholds: Sequence[int], step: int, grid: tuple[int, int]
+) -> Bounds:
+    """Bounds of the `tie_distance` of each cut."""
+    above = grid[0] + -(-(np.array(thresholds, np.int64) - grid[0]) // step) * step
+    outside = (above - step < grid[0]) | (above > grid[1])
+    marks = enclosures.of_numbers([number for number, _ in cuts])
+    with np.errstate(all="ignore"):
+        gaps = [enclosures.minus(chain.enclose(np.clip(at, *grid)), marks) for at in (above - step, above)]
+        rise = enclosures.magnitude(enclosures.minus(gaps[1], gaps[0]))
+        sizes = [enclosures.magnitude(gap) for gap in gaps]
+        low, high = (np.minimum(*ends) for ends in zip(*sizes, strict=True))
+        # A little more than floats round, and than `tie_distance` does.
+        low, high = low / rise[1] * step * (1 - 1e-9), high / rise[0] * step * (1 + 1e-9)
+    low, high = np.where(np.isnan(low), 0, low), np.where(np.isnan(high), np.inf, high)
+    return np.where(outside, np.inf, low), np.where(outside, np.inf, high)
 
 
 def tie_distance(chain: Chain, cut: Cut, threshold: int, step: int, grid: tuple[int, int]) -> float:

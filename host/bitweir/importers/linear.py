@@ -168,7 +168,12 @@ def _pad_value(operand: Operand, signs: Array, offsets: Exacts, value: Fraction,
     """The integer that stands for `value` on the stream of an operand."""
     found = {(value - offset) / (operand.scale * int(sign)) for sign, offset in zip(signs, offsets, strict=True)}
     pad = found.pop()
-    if found or pad.denominator != 1 or abs(pad) >= 1 << 31:
+    if found:
+        raise ModelError(
+            f"Node {label} pads with {float(value):g}, which is not the same code in all channels of its input: "
+            "use one rising scale and one offset for all channels in the quantiser before it, or do not pad."
+        )
+    if pad.denominator != 1 or abs(pad) >= 1 << 31:
         raise ModelError(
             f"Node {label} pads with {float(value):g}, which no code of its input means: pad with a value that the "
             "quantiser before it can have, or not at all."

@@ -101,7 +101,8 @@ def _round(walk: Walk, node: Node, x: Moving) -> Value:
         return x.then(Step("rounding", (), lambda y: Fraction(_to_whole(node, y)), None))
     found = [_to_whole(node, value) for value in ends(x)]
     low, high = min(found), max(found)
-    if high - low >= _MAX_LEVELS or low == high:
+    high = max(high, low + 1)  # of a constant, a level that is out of reach
+    if high - low >= _MAX_LEVELS:
         raise ModelError(f"it must round to 2 to {_MAX_LEVELS} levels, not to {high - low + 1}: clip before it")
     cut = _ROUNDING[{"Round": "ROUND", "Floor": "FLOOR", "Ceil": "CEIL"}[node.op]]
     cuts = [(whole(x, at), strict) for at, strict in map(cut, range(low + 1, high + 1))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isqrt
 
-__all__ = ["Exact", "Surd", "approximate", "coefficients", "nearly", "root", "sign"]
+__all__ = ["Exact", "Surd", "approximate", "between", "coefficients", "nearly", "root", "sign"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +75,17 @@ def nearly(x: Exact) -> Fraction:
         return x
     bits = 256
     return nearly(x.p) + nearly(x.q) * Fraction(isqrt((x.v.numerator << 2 * bits) // x.v.denominator), 1 << bits)
+
+
+def between(x: Exact, bits: int = 256) -> tuple[Fraction, Fraction]:
+    """Two fractions between which a number lies; they are equal for a fraction, and closer the more bits there are."""
+    if not isinstance(x, Surd):
+        return x, x
+    whole = isqrt((x.v.numerator << 2 * bits) // x.v.denominator)
+    ends = [Fraction(whole, 1 << bits), Fraction(whole + 1, 1 << bits)]
+    (low, high), factors = between(x.p, bits), between(x.q, bits)
+    products = [factor * end for factor in factors for end in ends]
+    return low + min(products), high + max(products)
 
 
 def coefficients(x: Exact) -> list[Fraction]:

@@ -17,7 +17,7 @@ from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import Affine, Dense, Input, Layer, Map, Network, Parallel, Pool, Threshold, check
 from numpy.typing import NDArray
 
-from .closing import AFFINE, Coding, affine, bounded, coding
+from .closing import AFFINE, Coding, affine, bounded, coding, resolved
 from .errors import ModelError
 from .fold import Exacts, columns, scale, shift
 from .inputs import InputRange
@@ -168,7 +168,7 @@ class Walk:
         """
         if isinstance(x, Signal) and isinstance(x.origin, Stream):
             return x
-        codes = x if isinstance(x, Codes) else self._levels(x, label)
+        codes = resolved(x) if isinstance(x, Codes) else self._levels(x, label)
         code = coding(codes)
         if isinstance(codes.origin, Frame):
             y = self._enter(codes, code, label, as_map)

@@ -57,6 +57,8 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
         return weights > 0, exact(high), False
     whole = np.zeros(rows.shape, np.int64)
     alpha = np.full(len(rows), Fraction(1), object)
+    if not high.any():
+        return whole.reshape(weights.shape), alpha, False  # constant neurons, all of them
     rounded = False
     for index, row in enumerate(rows.astype(np.float64)):
         if not high[index]:
