@@ -175,7 +175,7 @@ def resolved(codes: Codes) -> Codes:
     A constant is one of those levels where it can be, since then all elements mean the same by a code; else a level
     that is shifted. Thresholds out of reach choose it.
     """
-    if any(isinstance(x, Surd) for value in codes.values for x in value.flat):
+    if any(not isinstance(x, Fraction) for value in codes.values for x in value.flat):
         return codes
     values = np.broadcast_arrays(*codes.values)
     same = np.logical_and.reduce([np.asarray(value == values[0], bool) for value in values])
@@ -222,8 +222,10 @@ def coding(codes: Codes) -> Coding:
             f"Node {t.node} must not see 0, because sign(0) is 0 and one bit holds only -1 and +1, "
             f"but {t.where}: {t.remedy}."
         )
-    if any(isinstance(x, Surd) for value in codes.values for x in value.flat):
-        raise ModelError("a batch norm follows a quantiser: move it before the quantiser")
+    numbers = [x for value in codes.values for x in value.flat if not isinstance(x, Fraction)]
+    if numbers:
+        what = "batch norm" if isinstance(numbers[0], Surd) else "tanh or sigmoid"
+        raise ModelError(f"a {what} follows a quantiser and makes its levels irrational: move it before the quantiser")
     steps = [np.asarray(b - a, object) for a, b in zip(codes.values, codes.values[1:], strict=False)]
     size = abs(steps[0].flat[0])
     if size == 0:

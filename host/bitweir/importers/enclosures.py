@@ -26,6 +26,8 @@ __all__ = [
     "of_number",
     "of_numbers",
     "plus",
+    "sigmoid",
+    "tanh",
     "times",
 ]
 
@@ -99,6 +101,21 @@ def leaky(x: Bounds, slope: Bounds) -> Bounds:
     """``x`` if it is positive, else ``slope * x``, for a slope of 0 or more."""
     falls = times(x, slope)
     return np.where(x[0] < 0, falls[0], x[0]), np.where(x[1] < 0, falls[1], x[1])
+
+
+def tanh(x: Bounds) -> Bounds:
+    """The hyperbolic tangent, which NumPy knows to a few floats."""
+    return _loosely(np.tanh(x[0]), np.tanh(x[1]))
+
+
+def sigmoid(x: Bounds) -> Bounds:
+    """``1 / (1 + exp(-x))``, which NumPy knows to a few floats."""
+    return _loosely(1 / (1 + np.exp(-x[0])), 1 / (1 + np.exp(-x[1])))
+
+
+def _loosely(low: NDArray[np.float64], high: NDArray[np.float64]) -> Bounds:
+    """Bounds that leave room for 16 floats, and for what is too small for one."""
+    return low - abs(low) * 2.0**-48 - 1e-300, high + abs(high) * 2.0**-48 + 1e-300
 
 
 def norm(x: Bounds, factor: Bounds, mean: Bounds, beta: Bounds, slope: Bounds) -> Bounds:

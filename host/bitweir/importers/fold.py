@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import enclosures
+from . import curves, enclosures
 from .enclosures import Bounds
-from .surd import Exact, Surd, approximate, root, sign
+from .surd import Exact, approximate, root, sign
 
 __all__ = [
     "MAX_PARAMETERS",
@@ -40,6 +40,8 @@ __all__ = [
     "norm",
     "scale",
     "shift",
+    "sigmoid",
+    "tanh",
     "tie_distance",
 ]
 
@@ -143,6 +145,16 @@ def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike
     return Step("norm", params, lambda y, f, m, b, s: (y - m) * f + b, lambda f, m, b, s: s, enclosures.norm)
 
 
+def tanh() -> Step:
+    """``tanh(y)``."""
+    return Step("tanh", (), curves.tanh, lambda: 1, enclosures.tanh)
+
+
+def sigmoid() -> Step:
+    """``1 / (1 + exp(-y))``."""
+    return Step("sigmoid", (), curves.sigmoid, lambda: 1, enclosures.sigmoid)
+
+
 @dataclass(frozen=True, eq=False)
 class Quantiser:
     """A staircase: ``values[number of cuts that y has reached]``.
@@ -193,13 +205,13 @@ class Chain:
     def rounded_in_float(self) -> bool:
         """Whether float arithmetic rounds somewhere, so that it may miss exact ties."""
         return any(
-            step.name == "norm" or (step.name == "scale" and not _power_of_two(params[0]))
+            step.name in ("norm", "tanh", "sigmoid") or (step.name == "scale" and not _power_of_two(params[0]))
             for step, params in self.parts
         )
 
 
 def _power_of_two(x: Exact) -> bool:
-    if isinstance(x, Surd):
+    if not isinstance(x, Fraction):
         return False
     n, d = abs(x.numerator), x.denominator
     return n & (n - 1) == 0 and d & (d - 1) == 0

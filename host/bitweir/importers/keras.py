@@ -94,6 +94,8 @@ def _walked(file: KerasFile, graph: KerasGraph, numbers: InputRange | None, name
 def _run(job: Job, values: list[Value]) -> Value:
     """Apply the rule of a layer; whatever goes wrong in it ends in a sentence with the layer's name."""
     call = job.call
+    if call.kind not in AFTER_END:
+        values = [job.walk.resumed(x) for x in values]
     ended = next((x.ended for x in values if isinstance(x, Signal) and x.ended), "")
     if ended and call.kind not in AFTER_END:
         raise ModelError(f"Layer {call.label} must not follow {ended}, which ends a network: remove one of the two.")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from typing import Any
 
 from .errors import ModelError, shown
-from .fold import clip
+from .fold import Step, clip, sigmoid, tanh
 from .keras_job import Job
 from .keras_quantisers import QUANTISERS, larq_quantiser, quantised
 from .operands import whole
-from .symbols import Codes, Moving, Padded
+from .symbols import Codes, Moving, Padded, left_out
 
 __all__ = ["activated", "bare", "ended"]
 
 #: Functions that rise with each score: at the end they do not change the class.
 _RISING = {"log_softmax", "sigmoid", "softmax", "tanh"}
+#: Those of them that a quantiser may follow.
+_CURVES: dict[str, Callable[[], Step]] = {"sigmoid": sigmoid, "tanh": tanh}
 #: Functions that cut values off, with the limits.
 _CLIPPED = {"hard_tanh": (-1, 1), "relu": (0, None), "relu6": (0, 6)}
 
@@ -33,7 +36,8 @@ def activated(job: Job, x: Moving | Padded, spec: Any) -> Moving | Padded:
     if name == "linear":
         return x
     if name in _RISING:
-        return ended(job, bare(x), softmax="softmax" in name)
+        curve = _CURVES[name]() if name in _CURVES else None
+        return ended(job, bare(x), softmax="softmax" in name, resumes=curve)
     if name not in _CLIPPED:
         raise ModelError(
             f"its activation {shown(name)} is not supported: use relu, hard_tanh or a quantiser of Larq, or softmax at "
@@ -44,14 +48,16 @@ def activated(job: Job, x: Moving | Padded, spec: Any) -> Moving | Padded:
     return y.then(clip(low, high))
 
 
-def ended(job: Job, x: Moving, *, softmax: bool) -> Moving:
+def ended(job: Job, x: Moving, *, softmax: bool, resumes: Step | None = None) -> Moving:
     """Scores behind a function at the end of a network, which is left out."""
+    if isinstance(x, Codes) and resumes:
+        return x.then(resumes)
     if isinstance(x, Codes):
         raise ModelError("it must follow scores, not codes")
     if softmax and prod(x.shape) != x.shape[-1]:
         raise ModelError(f"its softmax must take one vector of scores, not frames of shape {x.shape}")
-    job.walk.notes.append(f"{job.label} at the end is left out: it does not change the class.")
-    return replace(x, ended=job.label)
+    job.walk.notes.append(left_out(job.label))
+    return replace(x, ended=job.label, resumes=resumes)
 
 
 def bare(x: Moving | Padded) -> Moving:

@@ -125,6 +125,8 @@ class _Values:
 def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
     """Apply the rule of a node; whatever goes wrong in it ends in a sentence with the node's name."""
     _check_known(node)
+    if node.op not in _AFTER_END:
+        operands = [walk.resumed(x) for x in operands]
     moving = [x for x in operands if isinstance(x, (Signal, Codes, Padded))]
     if node.op not in PADDED_OPS and any(isinstance(x, Padded) for x in moving):
         raise ModelError(

@@ -5,6 +5,7 @@ A rule is ``f(walk, node, x, *others) -> value``. A new operator is a new rule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ModelError
-from .fold import exact, scale, shift
+from .fold import Step, exact, scale, shift, sigmoid, tanh
 from .graph import Node
 from .linear import dense
 from .maps import MAP_RULES
@@ -20,7 +21,7 @@ from .operands import Rule, Value, parameter, whole
 from .quantisers import QUANTISER_RULES
 from .scalars import SCALAR_RULES
 from .shapes import SHAPE_RULES
-from .symbols import Codes, Moving, Signal
+from .symbols import Codes, Moving, Signal, left_out
 from .walk import Walk
 
 __all__ = ["NOT_YET", "RULES"]
@@ -64,12 +65,19 @@ def _choice(walk: Walk, node: Node, x: Moving, count: Any = None) -> Value:
     return replace(y, ended=node.label)
 
 
+#: Functions at the end that a quantiser may follow as well.
+_CURVES: dict[str, Callable[[], Step]] = {"Sigmoid": sigmoid, "Tanh": tanh}
+
+
 def _softmax(walk: Walk, node: Node, x: Moving) -> Value:
-    y = x if node.op == "Sigmoid" else _class_axis(node, x)
+    curve = _CURVES[node.op]() if node.op in _CURVES else None
+    y = x if curve else _class_axis(node, x)
+    if isinstance(y, Codes) and curve:
+        return y.then(curve)
     if isinstance(y, Codes):
         raise ModelError("it must follow scores, not codes")
-    walk.notes.append(f"{node.label} at the end is left out: it does not change the class.")
-    return replace(y, ended=node.label)
+    walk.notes.append(left_out(node.label))
+    return replace(y, ended=node.label, resumes=curve)
 
 
 RULES: dict[str, Rule] = {
@@ -83,5 +91,6 @@ RULES: dict[str, Rule] = {
     "MatMul": _matmul,
     "Sigmoid": _softmax,
     "Softmax": _softmax,
+    "Tanh": _softmax,
     "TopK": _choice,
 }

@@ -24,7 +24,19 @@ from .errors import ModelError
 from .fold import Exacts, Quantiser, Step
 from .surd import coefficients, sign
 
-__all__ = ["Codes", "Frame", "Moving", "Padded", "Point", "Signal", "Stream", "Ternary", "by_channel", "narrowed"]
+__all__ = [
+    "Codes",
+    "Frame",
+    "Moving",
+    "Padded",
+    "Point",
+    "Signal",
+    "Stream",
+    "Ternary",
+    "by_channel",
+    "left_out",
+    "narrowed",
+]
 
 Array = NDArray[Any]
 Move = Callable[[Array], Array]
@@ -118,6 +130,8 @@ class Signal:
         Size of axis 0 in the file; 1 where it is free.
     ended : str
         What came that nothing may follow, such as a softmax; else empty.
+    resumes : Step or None
+        What ended it, where something may follow after all.
     """
 
     origin: Frame | Stream
@@ -126,6 +140,11 @@ class Signal:
     steps: tuple[Step, ...] = ()
     batch: int = 1
     ended: str = ""
+    resumes: Step | None = None
+
+    def resumed(self) -> Signal:
+        """The signal behind what ended it, where that can be one more operation; else itself."""
+        return replace(self, ended="", resumes=None).then(self.resumes) if self.resumes else self
 
     def then(self, step: Step) -> Signal:
         """The signal after one more operation."""
@@ -185,7 +204,7 @@ class Codes:
         """The codes after one more operation, which need not be monotone: it maps each value."""
         apply = np.frompyfunc(step.apply, 1 + len(step.params), 1)
         values = tuple(np.asarray(apply(value, *step.params), object) for value in self.values)
-        if any(max(map(_bits, coefficients(x))) > _MAX_BITS for value in values for x in value.flat):
+        if any(max(map(_bits, coefficients(x)), default=0) > _MAX_BITS for value in values for x in value.flat):
             raise ModelError("the values of a quantiser must be numbers of moderate size")
         return self._simplified(values)
 
@@ -250,6 +269,11 @@ class Padded:
 
 Moving = Signal | Codes
 AnyMoving = TypeVar("AnyMoving", Signal, Codes)
+
+
+def left_out(label: str) -> str:
+    """The note about what ends a network."""
+    return f"{label} at the end is left out: it does not change the class."
 
 
 def _bits(x: Fraction) -> int:

@@ -23,7 +23,7 @@ from .fold import Exacts, columns, scale, shift
 from .inputs import InputRange
 from .scores import integer_scores
 from .surd import Surd
-from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel
+from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, left_out
 from .taps import Taps
 from .tidy import repeated, tidied
 
@@ -114,6 +114,13 @@ class Walk:
         """The signal that is the input of the model file."""
         frame = Frame(shape) if self._numbers is None else Frame(shape, self._numbers.levels, self._numbers.exact)
         return Signal(frame, shape, np.arange(prod(shape), dtype=np.int64), (), batch)
+
+    def resumed(self, x: Any) -> Any:
+        """A value behind what ended it, if more may follow that; see `Signal.resumed`."""
+        if not isinstance(x, Signal) or not x.resumes:
+            return x
+        self.notes = [note for note in self.notes if note != left_out(x.ended)]
+        return x.resumed()
 
     # ---- layers
 
