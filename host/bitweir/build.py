@@ -134,7 +134,7 @@ def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None =
         f"// {network.name}: binary neural network accelerator, by bitweir {metadata.version('bitweir')}\n"
         f"// network {identity}\n"
     )
-    with whole_folder(folder, mark=_PLAN) as new:
+    with whole_folder(folder) as new:
         (new / f"{network.name}.v").write_text(header + verilog)
         if layout:
             wrapper = rtlil_to_verilog(axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes))

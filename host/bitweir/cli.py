@@ -22,7 +22,7 @@ from .demo import NETWORKS, run_demo
 from .exploring import SLOWEST, Goals, workers, write_exploration
 from .exploring import explore as explore_parts
 from .exploring import render as render_exploration
-from .folders import whole_file
+from .folders import added_file, whole_file
 from .import_tables import differences
 from .import_tables import render as render_import
 from .importing import Imported, import_models
@@ -251,7 +251,7 @@ def report(
     output.show(*render(result))
     for file, form in ((html_file, page), (markdown_file, markdown)):
         if file:
-            whole_file(file, form(result).encode())
+            added_file(file, form(result).encode())
             output.show(Text(f"Written: {file}"))
     output.result(result)
 

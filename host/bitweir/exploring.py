@@ -31,7 +31,7 @@ from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.pricing import LUTRAM_SITES
 from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
-from bitweir_sim.cache import cache_folder, cached, content_key
+from bitweir_sim.cache import cached, content_key, kept
 from bitweir_sim.sizing import fit_depths
 
 from .build import Build
@@ -40,10 +40,8 @@ from .folders import whole_folder
 from .planning import FILL, stage_levels
 from .synthesis.measure import synthesise
 
-__all__ = ["MARK", "SLOWEST", "Goals", "explore", "pareto", "render", "schema", "workers", "write_exploration"]
+__all__ = ["SLOWEST", "Goals", "explore", "pareto", "render", "schema", "workers", "write_exploration"]
 
-#: The file that tells a folder of an exploration from others.
-MARK = "explore.json"
 #: How much slower than the fastest plan the slowest pace is.
 SLOWEST = 64
 
@@ -199,10 +197,10 @@ def _key(network: str, job: _Job) -> str:
 
 
 def _kept(key: str) -> Point | None:
-    file = cache_folder() / key / _RESULT
-    if not file.is_file():
+    folder = kept(key)
+    if folder is None:
         return None
-    result: Point = json.loads(file.read_text())
+    result: Point = json.loads((folder / _RESULT).read_text())
     return result
 
 
@@ -413,10 +411,10 @@ def write_exploration(folder: Path, make: Callable[[], dict[str, Any]]) -> dict[
     FileError
         Something else is there, or the folder cannot be written.
     """
-    with whole_folder(folder, mark=MARK) as new:
+    with whole_folder(folder) as new:
         result = make()
         if not plot(result, new):
             result["notes"].append("There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'.")
         (new / "explore.csv").write_text(csv_text(result["points"]))
-        (new / MARK).write_text(json.dumps(result, indent=1) + "\n")
+        (new / "explore.json").write_text(json.dumps(result, indent=1) + "\n")
     return result

@@ -1,6 +1,6 @@
 """Mistakes that a user can make, each with one clear sentence."""
 
-__all__ = ["BitweirError", "LinkError", "NetworkError", "PlanError", "ToolError"]
+__all__ = ["BitweirError", "FileError", "LinkError", "NetworkError", "PlanError", "ToolError"]
 
 
 class BitweirError(Exception):
@@ -26,6 +26,12 @@ class ToolError(BitweirError):
     """A tool that the work needs is missing, or failed."""
 
     exit_code = 6
+
+
+class FileError(BitweirError):
+    """A file or folder is missing, damaged, or cannot be written."""
+
+    exit_code = 7
 
 
 class LinkError(BitweirError):

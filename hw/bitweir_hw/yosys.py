@@ -41,5 +41,5 @@ def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
     if done.returncode:
         errors = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
         reason = errors[-1] if errors else f"exit code {done.returncode}"
-        raise ToolError(f"Yosys failed: {reason} (log: {folder / log}).")
+        raise ToolError(f"Yosys failed: {reason}.")
     return done.stdout

@@ -36,7 +36,7 @@ def _compile(command: Sequence[str | Path], folder: Path, log: str) -> None:
         (folder / log).write_text(done.stdout + done.stderr)
         errors = [line for line in done.stderr.splitlines() if "rror" in line]
         reason = errors[0] if errors else f"exit code {done.returncode}"
-        raise ToolError(f"{command[0]} failed: {reason} (log: {folder / log}).")
+        raise ToolError(f"{command[0]} failed: {reason}.")
 
 
 def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:

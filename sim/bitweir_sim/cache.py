@@ -1,17 +1,28 @@
-"""Compiled simulators, kept by the hash of all they were made from."""
+"""What took long to make, kept by the hash of all that it was made from: compiled simulators, results of searches.
+
+Libraries from here run in this process, so an entry counts only if its content is what was put there, and if nobody
+else could have put it there.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import platformdirs
+from bitweir_hw.errors import FileError, ToolError
 from filelock import FileLock
 
-__all__ = ["cache_folder", "cached", "content_key"]
+__all__ = ["cache_folder", "cached", "content_key", "kept", "sync"]
+
+#: Lists the files of an entry with the SHA-256 of each.
+_CONTENTS = "contents.json"
 
 
 def cache_folder() -> Path:
@@ -29,23 +40,153 @@ def content_key(kind: str, *parts: str | bytes) -> str:
     return f"{kind}-{digest.hexdigest()[:32]}"
 
 
+def kept(key: str) -> Path | None:
+    """The folder of this key if it is there, and whole.
+
+    Raises
+    ------
+    FileError
+        Another user may write to the cache.
+    """
+    root = cache_folder()
+    if not root.is_dir():
+        return None
+    _check_private(root)
+    return root / key if _whole(root / key) else None
+
+
 def cached(key: str, build: Callable[[Path], None]) -> Path:
-    """The folder of this key; `build` fills it the first time.
+    """The folder of this key; `build` fills it the first time, and again if it was damaged.
 
     The folder appears whole or not at all: it is built beside its place and then renamed. A second
     process that wants the same one waits.
+
+    Raises
+    ------
+    FileError
+        Another user may write to the cache.
+    ToolError
+        Of `build`; the folder with its logs, which stays until the next try, is added to the sentence.
     """
     root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    # Nobody else needs to look into it.
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_private(root)
     folder = root / key
-    if folder.is_dir():
+    if _whole(folder):
         return folder
     with FileLock(root / f"{key}.lock"):
-        if not folder.is_dir():
-            # Left behind by a build that failed, with its logs.
+        if not _whole(folder):
+            # Left behind by a build that failed or was killed.
             work = root / f"{key}.building"
-            shutil.rmtree(work, ignore_errors=True)
+            for stale in (work, folder):
+                if stale.exists():
+                    shutil.rmtree(stale)
             work.mkdir()
-            build(work)
+            try:
+                build(work)
+            except ToolError as error:
+                raise ToolError(f"{str(error).removesuffix('.')} (logs: {work}).") from error
+            names = {path.relative_to(work).as_posix(): _hash(path) for path in _files(work)}
+            (work / _CONTENTS).write_text(json.dumps(names, indent=1))
+            sync(work)
             work.replace(folder)
+            _sync_one(root)
     return folder
+
+
+def sync(folder: Path) -> None:
+    """Wait until all that is in a folder is on the disk: what is renamed then is whole even after a power cut."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir() or path.is_file():
+            _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _whole(folder: Path) -> bool:
+    """Whether every file of an entry is as it was when it was made; further ones, such as logs, do no harm."""
+    try:
+        names = json.loads((folder / _CONTENTS).read_bytes())
+        return bool(names) and all(_hash(folder / name) == value for name, value in names.items())
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
+
+
+# ---- who else may write
+
+
+def _check_private(root: Path) -> None:
+    """Raise a `FileError` if another user may change what is in the cache, or put another folder in its place."""
+    if not hasattr(os, "getuid"):
+        return
+    given = root.absolute()
+    links = [path for path in (given, *given.parents) if path.is_symlink()]
+    real = Path(os.path.realpath(root))
+    for path in (*links, real, *real.parents):
+        entry = path.lstat()
+        if entry.st_uid not in _trusted_users(within=path == real):
+            reason = "belongs to another user"
+        elif path not in links and not _only_owner_writes(entry, may_be_sticky=path != real):
+            reason = "can be written by other users"
+        else:
+            continue
+        raise FileError(
+            f"The cache {str(root)!r} is not used, as {str(path)!r} {reason}: "
+            "name a folder of your own in BITWEIR_CACHE_DIR."
+        )
+
+
+def _trusted_users(*, within: bool) -> set[int]:
+    """The user and the superuser; above the cache also the one who stands for users that a container does not know."""
+    users = {0, os.getuid()}
+    return users if within else users | _unknown_users()
+
+
+@cache
+def _unknown_users() -> set[int]:
+    try:
+        mapped = Path("/proc/self/uid_map").read_text().split()
+        # A line of this form: the process sees all users there are.
+        return set() if mapped == ["0", "0", "4294967295"] else {int(Path("/proc/sys/kernel/overflowuid").read_text())}
+    except (OSError, ValueError):
+        return set()
+
+
+def _only_owner_writes(entry: os.stat_result, *, may_be_sticky: bool) -> bool:
+    if may_be_sticky and entry.st_mode & stat.S_ISVTX:
+        # As in /tmp, users rename and remove only what is theirs.
+        return True
+    if entry.st_mode & stat.S_IWOTH:
+        return False
+    return not entry.st_mode & stat.S_IWGRP or entry.st_gid == 0 or _own_group(entry.st_gid)
+
+
+@cache
+def _own_group(number: int) -> bool:
+    """Whether a group has this user alone, as the first group of a user has on many systems."""
+    import grp
+    import pwd
+
+    try:
+        group, user = grp.getgrgid(number), pwd.getpwuid(os.getuid())
+    except KeyError:
+        return False
+    return group.gr_gid == user.pw_gid and group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}

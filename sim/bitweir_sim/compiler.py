@@ -43,7 +43,7 @@ def compile_library(arguments: Sequence[str | Path], folder: Path, *, log: str =
     Raises
     ------
     ToolError
-        With its first error; what it printed is left in `log`.
+        With its first error; what it printed is left in `log` of the folder.
     """
     command = [*compiler_command(), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -51,4 +51,4 @@ def compile_library(arguments: Sequence[str | Path], folder: Path, *, log: str =
         (folder / log).write_text(done.stdout + done.stderr)
         errors = [line for line in done.stderr.splitlines() if "rror" in line]
         reason = errors[0] if errors else f"exit code {done.returncode}"
-        raise ToolError(f"{command[0]} failed: {reason} (log: {folder / log}).")
+        raise ToolError(f"{command[0]} failed: {reason}.")

@@ -76,7 +76,7 @@ def _silently(log: Path, work: Any, what: str) -> None:
     except (SystemExit, RuntimeError) as problem:
         lines = log.read_text().splitlines() if log.exists() else []
         errors = [line for line in lines if "rror" in line]
-        raise ToolError(f"{what} failed: {errors[0] if errors else problem} (log: {log}).") from None
+        raise ToolError(f"{what} failed: {errors[0] if errors else problem}.") from None
 
 
 def build(sources: Sequence[Path], *, top: str, simulator: str, waves: bool = False) -> Path:

@@ -100,7 +100,7 @@ def test_the_same_input_gives_the_same_bytes(folder, tmp_path):
     first = {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith("synthesis-")}
     for other in ("again", "saved"):
         assert {path.name: path.read_bytes() for path in (tmp_path / other).iterdir()} == first
-    assert set(first) == {"digits.v", "network.npz", "plan.json", "README.md"}
+    assert set(first) == {"digits.v", "network.npz", "plan.json", "README.md", "bitweir-manifest.json"}
 
 
 # ---- a wrong design
@@ -217,7 +217,10 @@ def test_wrong_use(tmp_path, monkeypatch, words):
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "thesis").write_text("chapter 1")
-    told = f"'{tmp_path}' exists and was not made by bitweir: name another folder, or remove it."
+    told = (
+        f"'{tmp_path}' was not made by bitweir, or by a version that left no bitweir-manifest.json: "
+        "name another folder, or remove it."
+    )
     fails(told, 7, "generate", MODEL, "-o", tmp_path, "--folding", FOLDING, *SCALE)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
 

@@ -247,7 +247,11 @@ def test_without_matplotlib_there_is_a_note(network, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     result = write_exploration(tmp_path / "out", lambda: run(network))
     assert "pip install 'bitweir[explore]'" in result["notes"][-1]
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["explore.csv", "explore.json"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "bitweir-manifest.json",
+        "explore.csv",
+        "explore.json",
+    ]
 
 
 def test_mistakes(tmp_path, monkeypatch):

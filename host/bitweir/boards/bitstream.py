@@ -95,7 +95,7 @@ def write_bitstream(
     BitweirError
         See `build.write_build` and `synthesis.route.route`.
     """
-    with whole_folder(folder, mark="plan.json") as new:
+    with whole_folder(folder) as new:
         build = write_build(network, plan, new)
         design = Design(
             rtlil=lambda pll: board_rtlil(build, board, pll),

@@ -15,7 +15,7 @@ from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys, yosys_version
 
 from ..build import Build
-from ..folders import whole_file
+from ..folders import added_file, whole_file
 from .flows import CLASSES, FAMILIES, classify, lone_carries, script, sites
 
 __all__ = ["FAMILIES", "RESOURCES", "synthesise"]
@@ -87,7 +87,7 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
         "blocks": blocks,
         "total": {key: sum(row[key] for row in rows) for key in RESOURCES},
     }
-    whole_file(build.folder / f"synthesis-{family}.json", (json.dumps(result, indent=1) + "\n").encode())
+    added_file(build.folder / f"synthesis-{family}.json", (json.dumps(result, indent=1) + "\n").encode())
     return result
 
 
