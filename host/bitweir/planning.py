@@ -221,7 +221,10 @@ def _fastest_of_all(network: Network, settings: dict[str, Any]) -> Found:
 
 
 def _soonest(network: Network, settings: dict[str, Any]) -> Found:
-    """Of the fastest plan and of slower ones, which leave more to the layers that a frame waits for, the soonest."""
+    """Of the fastest plan and of slower ones, which leave more to the layers that a frame waits for, the soonest.
+
+    A frame takes as long when FIFOs are fitted: `fit_depths` sees to it.
+    """
     best = fastest(network, **settings)
     found, latency = best, _latency(network, best)
     for slower in (1.25, 1.6, 2.0, 3.0):

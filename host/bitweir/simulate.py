@@ -104,6 +104,8 @@ def simulate(
     if waves and not waves.parent.is_dir():
         # Simulators go on without a word when they cannot write.
         raise FileError(f"Cannot write {str(waves)!r}: there is no folder {str(waves.parent)!r}.")
+    # What jams is refused before anything is compiled.
+    _ = build.timing
     expected = fast.run(build.network, images.codes)
     run = _ENGINES[engine](build, images, output, waves)
     if save:

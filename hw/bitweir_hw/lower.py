@@ -12,6 +12,7 @@ import numpy as np
 from .blocks import (
     AffineSpec,
     ArgmaxSpec,
+    FifoSpec,
     ForkSpec,
     JoinSpec,
     PoolSpec,
@@ -21,6 +22,7 @@ from .blocks import (
 )
 from .blocks.arithmetic import ceil_div, signed_bits
 from .builder import Builder, Tip
+from .errors import PlanError
 from .layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Threshold, Vote
 from .network import Network
 from .pipeline import Pipeline
@@ -47,7 +49,13 @@ def lower(network: Network, plan: Plan) -> Pipeline:
     PlanError
         The plan does not fit.
     """
-    return build(Builder(network, check_plan(network, plan)))
+    pipeline = build(Builder(network, check_plan(network, plan)))
+    fifos = dict.fromkeys(block.name for block in pipeline.blocks if isinstance(block, FifoSpec))
+    for name, _ in plan.depths:
+        if name not in fifos:
+            told = f"it has {', '.join(fifos)}" if fifos else "it has none"
+            raise PlanError(f"The plan must give depths of FIFOs of the accelerator, not of {name!r}: {told}.")
+    return pipeline
 
 
 def build(builder: Builder) -> Pipeline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 
@@ -131,6 +132,9 @@ def check_plan(network: Network, plan: Plan) -> Plan:
     for name, depth in plan.depths:
         if not 2 <= depth <= MAX_DEPTH:
             raise PlanError(f"The FIFO {name!r} must hold 2 to {MAX_DEPTH} beats, not {depth}.")
+    for name, count in Counter(name for name, _ in plan.depths).items():
+        if count > 1:
+            raise PlanError(f"The plan must give the FIFO {name!r} one depth, not {count}.")
     return plan
 
 

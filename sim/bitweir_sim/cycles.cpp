@@ -5,6 +5,7 @@
 // number of its parameters and these. cycles.py writes it; each constructor below reads its parameters in
 // the order in which the model of the same name gives them.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -20,6 +21,7 @@ struct Credits {
     Credits(int64_t latency, int64_t depth) : latency(latency), depth(depth) {}
     bool available() const { return lent < depth; }
     bool valid() const { return waiting > 0; }
+    bool busy() const { return moving != 0; }
     void step(bool start, bool give) {
         moving = moving << 1 | start;
         bool done = moving >> latency & 1;
@@ -35,6 +37,7 @@ struct Block {
     virtual ~Block() = default;
     virtual bool ready() const = 0;
     virtual bool valid(int output) const = 0;
+    virtual bool busy() const = 0;
     virtual void step(bool take, const uint8_t *moves) = 0;
     virtual void state(Numbers &to) const = 0;
     bool gives(const uint8_t *moves) const { return moves[outputs[0]]; }
@@ -47,9 +50,10 @@ struct MatVec : Block {
     explicit MatVec(const int64_t *p) : groups(p[0]), words(p[1]), room(p[2]), credits(p[3], p[4]) {}
     bool ready() const override { return held < room; }
     bool valid(int) const override { return credits.valid(); }
+    bool issues() const { return (unread > 0 || group > 0) && (credits.available() || word < words - 1); }
+    bool busy() const override { return issues() || credits.busy(); }
     void step(bool take, const uint8_t *moves) override {
-        bool last = word == words - 1, first_group = group == 0, last_group = group == groups - 1;
-        bool issue = (unread > 0 || !first_group) && (credits.available() || !last);
+        bool last = word == words - 1, first_group = group == 0, last_group = group == groups - 1, issue = issues();
         credits.step(issue && last, gives(moves));
         held += take - (issue && last_group);
         unread += take - (issue && first_group);
@@ -75,8 +79,10 @@ struct Window : Block {
     }
     bool ready() const override { return held < room; }
     bool valid(int) const override { return credits.valid(); }
+    bool issues() const { return ahead >= 0 && credits.available(); }
+    bool busy() const override { return issues() || credits.busy(); }
     void step(bool take, const uint8_t *moves) override {
-        bool issue = ahead >= 0 && credits.available();
+        bool issue = issues();
         credits.step(issue, gives(moves));
         held += take;
         ahead += take;
@@ -100,6 +106,7 @@ struct Width : Block {
     explicit Width(const int64_t *p) : room(p[0]), leave(p[1]), amounts(p + 3, p + 3 + p[2]) {}
     bool ready() const override { return level <= room; }
     bool valid(int) const override { return level >= leave; }
+    bool busy() const override { return false; }
     void step(bool take, const uint8_t *moves) override {
         if (gives(moves)) level -= leave;
         if (take) {
@@ -116,6 +123,7 @@ struct Pipe : Block {
     explicit Pipe(const int64_t *p) : credits(p[0], p[1]) {}
     bool ready() const override { return credits.available(); }
     bool valid(int) const override { return credits.valid(); }
+    bool busy() const override { return credits.busy(); }
     void step(bool take, const uint8_t *moves) override { credits.step(take, gives(moves)); }
     void state(Numbers &to) const override { credits.state(to); }
 };
@@ -128,6 +136,7 @@ struct Collect : Block {
     explicit Collect(const int64_t *p) : credits(p[0], p[1]), completes(p + 3, p + 3 + p[2]) {}
     bool ready() const override { return credits.available() || !completes[beat]; }
     bool valid(int) const override { return credits.valid(); }
+    bool busy() const override { return credits.busy(); }
     void step(bool take, const uint8_t *moves) override {
         credits.step(take && completes[beat], gives(moves));
         if (take && ++beat == int64_t(completes.size())) beat = 0;
@@ -149,6 +158,7 @@ struct Fifo : Block {
         return true;
     }
     bool valid(int output) const override { return levels[output] > 0; }
+    bool busy() const override { return false; }
     void step(bool take, const uint8_t *moves) override {
         for (size_t n = 0; n < levels.size(); n++) levels[n] += take - moves[outputs[n]];
     }
@@ -168,15 +178,17 @@ std::unique_ptr<Block> make(int64_t kind, const int64_t *parameters) {
 
 struct Run {
     std::vector<std::unique_ptr<Block>> blocks;
-    std::vector<uint8_t> moves, took, offers;
+    // Of each stream: whether a beat moves, and is offered. Of each block: whether it takes, is ready, is busy.
+    std::vector<uint8_t> moves, offers, took, ready, busy;
     Numbers counts, waits; // waits: of each stream, cycles starved and cycles blocked
     std::vector<Numbers> recorded;
-    bool offering = false;
+    bool offering = false, still = false;
     int64_t cycle = 0;
 
     explicit Run(const int64_t *p) {
         int64_t streams = *p++, count = *p++;
-        moves.resize(streams), counts.resize(streams), recorded.resize(streams), took.resize(count);
+        moves.resize(streams), counts.resize(streams), recorded.resize(streams);
+        offers.resize(streams), took.resize(count), ready.resize(count), busy.resize(count);
         waits.resize(2 * streams);
         for (; count; count--) {
             int64_t kind = *p++;
@@ -188,20 +200,23 @@ struct Run {
             blocks.back()->inputs = inputs, blocks.back()->outputs = outputs;
             p += size;
         }
+        for (size_t b = 0; b < blocks.size(); b++) look(b);
+    }
+
+    // What a block does in the next cycle, as far as its state says: the same as before until it steps.
+    void look(size_t b) {
+        ready[b] = blocks[b]->ready(), busy[b] = blocks[b]->busy();
+        for (size_t n = 0; n < blocks[b]->outputs.size(); n++)
+            offers[blocks[b]->outputs[n]] = blocks[b]->valid(int(n));
     }
 
     void step(bool may_offer, bool takes, bool watch) {
-        offering = offering || may_offer;
-        moves[0] = offering;
-        for (auto &block : blocks)
-            for (size_t n = 0; n < block->outputs.size(); n++) moves[block->outputs[n]] = block->valid(int(n));
-        if (watch) {
-            offers = moves;
-            waits[2 * (moves.size() - 1)] += takes && !moves.back();
-        }
+        offers[0] = offering = offering || may_offer;
+        moves = offers;
+        if (watch) waits[2 * (moves.size() - 1)] += takes && !moves.back();
         moves.back() = moves.back() && takes;
         for (size_t b = 0; b < blocks.size(); b++) {
-            bool take = blocks[b]->ready();
+            bool take = ready[b];
             if (watch)
                 for (int stream : blocks[b]->inputs) waits[2 * stream] += take && !moves[stream];
             for (int stream : blocks[b]->inputs) take = take && moves[stream];
@@ -210,7 +225,15 @@ struct Run {
         }
         if (watch)
             for (size_t s = 0; s < moves.size(); s++) waits[2 * s + 1] += offers[s] && !moves[s];
-        for (size_t b = 0; b < blocks.size(); b++) blocks[b]->step(took[b], moves.data());
+        still = !moves[0];
+        for (size_t b = 0; b < blocks.size(); b++) {
+            bool steps = took[b] || busy[b];
+            for (int stream : blocks[b]->outputs) steps = steps || moves[stream];
+            if (!steps) continue;
+            still = false;
+            blocks[b]->step(took[b], moves.data());
+            look(b);
+        }
         if (moves[0]) offering = false;
     }
 };
@@ -224,15 +247,23 @@ void *cycles_new(const int64_t *program) { return new Run(program); }
 void cycles_free(void *handle) { delete static_cast<Run *>(handle); }
 
 // Steps until `outputs` output beats have moved in all and `drain` cycles more are over, or `until` is reached.
-// The source has `inputs` beats in all (negative: no end). Returns the cycle.
+// The source has `inputs` beats in all (negative: no end); a closed sink takes nothing. Ends before if output beats are
+// left and nothing can move any more. Returns the cycle.
 int64_t cycles_run(void *handle, int64_t inputs, int64_t outputs, int64_t drain, int64_t until, const uint8_t *pauses,
-                   int64_t pause_count, const uint8_t *refusals, int64_t refusal_count, int64_t record, int64_t watch) {
+                   int64_t pause_count, const uint8_t *refusals, int64_t refusal_count, int64_t closed, int64_t record,
+                   int64_t watch) {
     Run &run = *static_cast<Run *>(handle);
-    int64_t after = 0;
+    int64_t after = 0, patterns = std::max(pause_count, refusal_count);
+    run.still = false;
     for (; run.cycle < until; run.cycle++) {
-        if (run.counts.back() >= outputs && after++ >= drain) break;
+        // While a pattern of stalls lasts, what stands still may only wait for its end.
+        if (run.counts.back() >= outputs) {
+            if (after++ >= drain) break;
+        } else if (run.still && run.cycle > patterns) {
+            break;
+        }
         bool may = (inputs < 0 || run.counts[0] < inputs) && !(run.cycle < pause_count && pauses[run.cycle]);
-        run.step(may, !(run.cycle < refusal_count && refusals[run.cycle]), watch);
+        run.step(may, !(closed || (run.cycle < refusal_count && refusals[run.cycle])), watch);
         for (size_t s = 0; s < run.moves.size(); s++) {
             run.counts[s] += run.moves[s];
             if (record && run.moves[s]) run.recorded[s].push_back(run.cycle);

@@ -14,6 +14,7 @@ from bitweir_hw.pipeline import Pipeline
 from numpy.typing import NDArray
 
 from .models import MODELS
+from .sizing import jam_error
 from .stepping import stepper
 
 __all__ = ["MODELS", "Timing", "schedule", "steady_state"]
@@ -28,7 +29,6 @@ def schedule(
     i_stalls: Pattern | None = None,
     o_stalls: Pattern | None = None,
     drain: int = 0,
-    max_cycles: int = 10_000_000,
 ) -> list[NDArray[np.int64]]:
     """Cycle of every beat on every stream.
 
@@ -44,8 +44,6 @@ def schedule(
         Whether the sink refuses a beat in a cycle; likewise.
     drain : int
         Cycles after the last output beat, in which what no result needs may still move.
-    max_cycles : int
-        Where to give up.
 
     Returns
     -------
@@ -54,21 +52,20 @@ def schedule(
 
     Raises
     ------
-    RuntimeError
-        Beats are left after `max_cycles`.
+    PlanError
+        The accelerator jams; names the FIFOs that are too shallow, and the depths that are enough.
     """
     run, total = stepper(pipeline), frames * pipeline.output.beats
     run.run(
         inputs=frames * pipeline.input.beats,
         outputs=total,
         drain=drain,
-        until=max_cycles,
         pauses=_stalls(i_stalls),
         refusals=_stalls(o_stalls),
         record=True,
     )
-    if missing := total - run.counts()[-1]:
-        raise RuntimeError(f"{missing} of {total} output beats are missing after {max_cycles} cycles")
+    if run.counts()[-1] < total:
+        raise jam_error(pipeline)
     return [run.recorded(stream) for stream in range(len(pipeline.streams))]
 
 
@@ -114,6 +111,11 @@ def steady_state(pipeline: Pipeline) -> Timing:
 
     All state is finite and no schedule depends on data, so the state after a frame must repeat; from
     there on the rest is arithmetic.
+
+    Raises
+    ------
+    PlanError
+        The accelerator jams; names the FIFOs that are too shallow, and the depths that are enough.
     """
     run, never = stepper(pipeline), _stalls(None)
     finished: list[int] = []
@@ -121,6 +123,8 @@ def steady_state(pipeline: Pipeline) -> Timing:
     while True:
         outputs = (len(finished) + 1) * pipeline.output.beats
         finished.append(run.run(outputs=outputs, pauses=never, refusals=never) - 1)
+        if run.counts()[-1] < outputs:
+            raise jam_error(pipeline)
         key = (run.state(), run.counts()[0] % pipeline.input.beats)
         if key in seen:
             # The source offers its first beat in cycle 0, and an empty block takes it.

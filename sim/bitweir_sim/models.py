@@ -45,6 +45,9 @@ class BlockModel(Protocol):
     def valid(self, output: int) -> bool:
         """Whether it offers a beat on that output in this cycle."""
 
+    def busy(self) -> bool:
+        """Whether this cycle changes its state even if no beat moves on its streams."""
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         """End the cycle, in which it took and gave so."""
 
@@ -64,6 +67,9 @@ class _Credits:
 
     def valid(self) -> bool:
         return self._waiting > 0
+
+    def busy(self) -> bool:
+        return self._moving > 0
 
     def step(self, start: bool, give: bool) -> None:
         self._moving = self._moving << 1 | start
@@ -93,10 +99,16 @@ class MatVecModel:
     def valid(self, output: int) -> bool:
         return self._credits.valid()
 
+    def _issues(self) -> bool:
+        return (self._unread > 0 or self._group > 0) and (self._credits.free() or self._word < self._words - 1)
+
+    def busy(self) -> bool:
+        return self._issues() or self._credits.busy()
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         last = self._word == self._words - 1
         first_group, last_group = self._group == 0, self._group == self._groups - 1
-        issue = (self._unread > 0 or not first_group) and (self._credits.free() or not last)
+        issue = self._issues()
         self._credits.step(issue and last, gives[0])
         self._held += take - (issue and last_group)
         self._unread += take - (issue and first_group)
@@ -132,8 +144,14 @@ class WindowModel:
     def valid(self, output: int) -> bool:
         return self._credits.valid()
 
+    def _issues(self) -> bool:
+        return self._ahead >= 0 and self._credits.free()
+
+    def busy(self) -> bool:
+        return self._issues() or self._credits.busy()
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
-        issue = self._ahead >= 0 and self._credits.free()
+        issue = self._issues()
         self._credits.step(issue, gives[0])
         self._held += take
         self._ahead += take
@@ -168,6 +186,9 @@ class WidthModel:
     def valid(self, output: int) -> bool:
         return self._level >= self._leave
 
+    def busy(self) -> bool:
+        return False
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         if gives[0]:
             self._level -= self._leave
@@ -193,6 +214,9 @@ class PipeModel:
 
     def valid(self, output: int) -> bool:
         return self._credits.valid()
+
+    def busy(self) -> bool:
+        return self._credits.busy()
 
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         self._credits.step(take, gives[0])
@@ -221,6 +245,9 @@ class CollectModel:
     def valid(self, output: int) -> bool:
         return self._credits.valid()
 
+    def busy(self) -> bool:
+        return self._credits.busy()
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         self._credits.step(take and self._completes[self._beat], gives[0])
         if take:
@@ -245,6 +272,9 @@ class FifoModel:
 
     def valid(self, output: int) -> bool:
         return self._levels[output] > 0
+
+    def busy(self) -> bool:
+        return False
 
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         self._levels = [level + take - give for level, give in zip(self._levels, gives, strict=True)]

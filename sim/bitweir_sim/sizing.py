@@ -2,54 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from hashlib import sha256
 
 import numpy as np
 from bitweir_hw.blocks import FifoSpec
-from bitweir_hw.lower import lower
+from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import UNDER_WAY, lower
 from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
 
 from .stepping import stepper
 
-__all__ = ["fit_depths", "interval"]
+__all__ = ["fit_depths", "interval", "jam_error", "latency", "with_depths"]
+
+_NEVER = np.zeros(0, np.uint8)
+#: Frames of the run that starts empty before the other one starts.
+_ALONE = 3
 
 
 def interval(pipeline: Pipeline) -> Fraction | None:
-    """Cycles from frame to frame in steady state; None if frames get stuck.
+    """Cycles from frame to frame in steady state; None if the pipeline jams.
 
-    The same as that of `cycles.steady_state`, found sooner: all buffers are filled first, by a sink that takes
-    nothing. From there the pace of the slowest block shows after a frame or two, and not only when
-    everything before it has caught up.
+    The same as that of `cycles.steady_state`, often found sooner. Two runs look for it by turns, and the first one
+    whose state repeats tells. One starts empty: there the pace of a slow block shows when all before it has caught up.
+    The other one starts with all buffers full, by a sink that takes nothing at first: there it shows when all behind
+    it has run empty.
     """
-    run, never = stepper(pipeline), np.zeros(0, np.uint8)
-    # Longer than any block waits for itself.
-    span = 2 * max(block.cycles for block in pipeline.blocks) + 100
-    counts, cycle = [-1], 0
-    while counts != run.counts():
-        counts = run.counts()
-        cycle = run.run(outputs=1, until=cycle + span, pauses=never, refusals=np.ones(cycle + span, np.uint8))
-    stalled = np.ones(cycle, np.uint8)
-    finished: list[int] = []
-    seen: dict[tuple[bytes, int], int] = {}
+    empty = _Pace(pipeline)
+    for _ in range(_ALONE):
+        if empty.frame():
+            return empty.found
+    full = _Pace(pipeline)
+    full.fill()
     while True:
-        outputs = (len(finished) + 1) * pipeline.output.beats
-        limit = cycle + 1000 * span
-        cycle = run.run(outputs=outputs, until=limit, pauses=never, refusals=stalled)
-        if run.counts()[-1] < outputs:
-            return None
-        finished.append(cycle)
-        key = (run.state(), run.counts()[0] % pipeline.input.beats)
-        if key in seen:
-            before = seen[key]
-            return Fraction(finished[-1] - finished[before], len(finished) - 1 - before)
-        seen[key] = len(finished) - 1
+        for run in (full, empty):
+            if run.frame():
+                return run.found
+
+
+class _Pace:
+    """A run that goes on until its state repeats.
+
+    Attributes
+    ----------
+    found : Fraction or None
+        Cycles from frame to frame; None if it jams.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline, self._run = pipeline, stepper(pipeline)
+        self._finished: list[int] = []
+        self._seen: dict[tuple[bytes, int], int] = {}
+        self.found: Fraction | None = None
+
+    def fill(self) -> None:
+        """Fill all buffers."""
+        self._run.run(outputs=1, closed=True, pauses=_NEVER, refusals=_NEVER)
+
+    def frame(self) -> bool:
+        """Go on for a frame; whether the interval is known then."""
+        number, beats = len(self._finished), self._pipeline.output.beats
+        self._finished.append(self._run.run(outputs=(number + 1) * beats, pauses=_NEVER, refusals=_NEVER))
+        counts = self._run.counts()
+        if counts[-1] < (number + 1) * beats:
+            return True
+        # So that no state is kept, only what tells it from others.
+        key = (sha256(self._run.state()).digest(), counts[0] % self._pipeline.input.beats)
+        before = self._seen.setdefault(key, number)
+        if before == number:
+            return False
+        self.found = Fraction(self._finished[-1] - self._finished[before], number - before)
+        return True
+
+
+def latency(pipeline: Pipeline) -> int | None:
+    """Cycles from the first input beat of a frame to its last output beat, with nothing before it; None if it jams."""
+    run = stepper(pipeline)
+    # The source offers its first beat in cycle 0, and an empty block takes it.
+    last = run.run(outputs=pipeline.output.beats, pauses=_NEVER, refusals=_NEVER) - 1
+    return None if run.counts()[-1] < pipeline.output.beats else last
+
+
+def with_depths(pipeline: Pipeline, depths: Mapping[str, int]) -> Pipeline:
+    """The same pipeline with other depths of some FIFOs, by their names."""
+    nodes = tuple(
+        replace(node, block=replace(node.block, depth=depths[node.block.name]))
+        if isinstance(node.block, FifoSpec) and node.block.name in depths
+        else node
+        for node in pipeline.nodes
+    )
+    return replace(pipeline, nodes=nodes)
 
 
 def fit_depths(network: Network, plan: Plan) -> Plan:
-    """The plan with the smallest depth for each FIFO at which frames still follow each other as fast.
+    """The plan with the smallest depth for each FIFO that costs no cycle: neither from frame to frame, nor of a frame.
 
     FIFOs are fitted one after the other, in order of the stream, with the later ones at their default. So none
     can be one beat shallower without cost.
@@ -59,22 +109,75 @@ def fit_depths(network: Network, plan: Plan) -> Plan:
     network : Network
     plan : Plan
         Depths that it gives are kept.
+
+    Raises
+    ------
+    PlanError
+        The plan does not fit the network, or jams with the depths that it gives.
     """
     pipeline = lower(network, plan)
-    fifos = [block for block in pipeline.blocks if isinstance(block, FifoSpec)]
     given = dict(plan.depths)
-    open_fifos = [fifo for fifo in fifos if fifo.name not in given]
+    open_fifos = [fifo for fifo in _fifos(pipeline) if fifo.name not in given]
     if not open_fifos:
         return plan
-    goal = interval(pipeline)
+    soonest, goal = latency(pipeline), interval(pipeline)
+    if goal is None:
+        raise jam_error(pipeline)
+
+    def as_good(trial: Pipeline) -> bool:
+        return latency(trial) == soonest and interval(trial) == goal
+
+    fitted: dict[str, int] = {}
     for fifo in open_fifos:
-        low, high = 2, fifo.depth
-        while low < high:
-            middle = (low + high) // 2
-            trial = replace(plan, depths=(*plan.depths, (fifo.name, middle)))
-            if interval(lower(network, trial)) == goal:
-                high = middle
-            else:
-                low = middle + 1
-        plan = replace(plan, depths=(*plan.depths, (fifo.name, high)))
-    return plan
+        fitted[fifo.name] = _least_depth(pipeline, fifo, fitted, as_good)
+    return replace(plan, depths=(*plan.depths, *fitted.items()))
+
+
+def jam_error(pipeline: Pipeline) -> PlanError:
+    """What tells of a pipeline that jams which FIFOs are too shallow, and the depths that are enough.
+
+    Depths that are given are kept where deeper FIFOs behind them make up for it.
+    """
+    enough = {fifo.name: max(fifo.depth, 2 * fifo.beats, UNDER_WAY) for fifo in _fifos(pipeline)}
+    roomy = with_depths(pipeline, enough)
+    needed: dict[str, int] = {}
+    for fifo in _fifos(pipeline):
+        needed[fifo.name] = fifo.depth
+        if not _moves(with_depths(roomy, needed)):
+            del needed[fifo.name]
+            needed[fifo.name] = _least_depth(roomy, fifo, needed, _moves)
+    shallow = [
+        (fifo.name, needed[fifo.name], fifo.depth) for fifo in _fifos(pipeline) if needed[fifo.name] > fifo.depth
+    ]
+    if not shallow:
+        raise RuntimeError("the accelerator jams whatever its FIFOs hold")
+    told = " and ".join(
+        f"its FIFO {name!r} must hold at least {need} beats, not {have}" for name, need, have in shallow
+    )
+    return PlanError(
+        f"The accelerator jams with the depths of its plan: {told}; bitweir generate finds depths that cost no cycle."
+    )
+
+
+def _moves(pipeline: Pipeline) -> bool:
+    return interval(pipeline) is not None
+
+
+def _fifos(pipeline: Pipeline) -> list[FifoSpec]:
+    return [block for block in pipeline.blocks if isinstance(block, FifoSpec)]
+
+
+def _least_depth(
+    pipeline: Pipeline, fifo: FifoSpec, others: Mapping[str, int], good: Callable[[Pipeline], bool]
+) -> int:
+    """The smallest depth of a FIFO at which a pipeline is good, with the depths of others as given."""
+    low, (high,) = 2, (block.depth for block in _fifos(pipeline) if block.name == fifo.name)
+    # Many need the least depth, so it is tried first.
+    trial = low
+    while low < high:
+        if good(with_depths(pipeline, {**others, fifo.name: trial})):
+            high = trial
+        else:
+            low = trial + 1
+        trial = (low + high) // 2
+    return high

@@ -12,9 +12,10 @@ import ctypes
 from functools import cache
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.pipeline import Node, Pipeline
 from numpy.typing import NDArray
 
 from .cache import cached, content_key
@@ -24,6 +25,9 @@ from .models import MODELS
 __all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]
 
 Stalls = NDArray[np.uint8]
+
+#: Fitting FIFOs runs many pipelines that share all other blocks, and windows have long programs.
+_programs: WeakKeyDictionary[Node, NDArray[np.int64]] = WeakKeyDictionary()
 
 
 class Stepper(Protocol):
@@ -38,10 +42,13 @@ class Stepper(Protocol):
         until: int = 1 << 62,
         pauses: Stalls,
         refusals: Stalls,
+        closed: bool = False,
         record: bool = False,
         watch: bool = False,
     ) -> int:
         """Go on until so many output beats have moved in all, and `drain` cycles more, or before cycle `until`.
+
+        Ends as well where output beats are left and nothing can move any more: it jams, or the source has no more.
 
         Parameters
         ----------
@@ -49,6 +56,8 @@ class Stepper(Protocol):
             Beats in all; None for inputs without an end.
         pauses, refusals : uint8 array
             1 in cycles in which the source holds back a new beat, and in which the sink refuses one.
+        closed : bool
+            The sink takes nothing at all.
         record : bool
             Remember the cycle of each beat.
         watch : bool
@@ -102,18 +111,24 @@ class PythonStepper:
         until: int = 1 << 62,
         pauses: Stalls,
         refusals: Stalls,
+        closed: bool = False,
         record: bool = False,
         watch: bool = False,
     ) -> int:
-        after = 0
+        after, still, patterns = 0, False, max(len(pauses), len(refusals))
         while self._cycle < until:
             if self._counts[-1] >= outputs:
                 if after == drain:
                     break
                 after += 1
+            elif still:
+                break
             cycle = self._cycle
             may_offer = (inputs is None or self._counts[0] < inputs) and not (cycle < len(pauses) and pauses[cycle])
-            moves = self._step(may_offer, not (cycle < len(refusals) and refusals[cycle]), watch)
+            busy = any(model.busy() for model, _, _ in self._parts)
+            moves = self._step(may_offer, not (closed or (cycle < len(refusals) and refusals[cycle])), watch)
+            # While a pattern of stalls lasts, what stands still may only wait for its end.
+            still = cycle >= patterns and not busy and not any(moves)
             for stream, moved in enumerate(moves):
                 self._counts[stream] += moved
                 if moved and record:
@@ -168,14 +183,10 @@ class CompiledStepper:
     """The same through `cycles.cpp`, which is compiled at its first use."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        program = [len(pipeline.streams), len(pipeline.nodes)]
-        for node in pipeline.nodes:
-            model = MODELS[type(node.block)](node.block)
-            program += [model.kind, len(node.inputs), *node.inputs, len(node.outputs), *node.outputs]
-            program += [len(model.parameters), *model.parameters]
+        head = np.array([len(pipeline.streams), len(pipeline.nodes)], np.int64)
         self._streams = len(pipeline.streams)
         self._library = _library()
-        numbers = np.array(program, np.int64)  # must live as long as it is read
+        numbers = np.concatenate([head, *map(_program, pipeline.nodes)])  # must live as long as it is read
         self._handle = self._library.cycles_new(numbers.ctypes.data)
 
     def __del__(self) -> None:
@@ -191,12 +202,13 @@ class CompiledStepper:
         until: int = 1 << 62,
         pauses: Stalls,
         refusals: Stalls,
+        closed: bool = False,
         record: bool = False,
         watch: bool = False,
     ) -> int:
         end = -1 if inputs is None else inputs
         stalls = (pauses.ctypes.data, len(pauses), refusals.ctypes.data, len(refusals))
-        cycle: int = self._library.cycles_run(self._handle, end, outputs, drain, until, *stalls, record, watch)
+        cycle: int = self._library.cycles_run(self._handle, end, outputs, drain, until, *stalls, closed, record, watch)
         return cycle
 
     def counts(self) -> list[int]:
@@ -218,6 +230,15 @@ class CompiledStepper:
         return np.ctypeslib.as_array(cycles, (count,)).copy() if count else np.zeros(0, np.int64)
 
 
+def _program(node: Node) -> NDArray[np.int64]:
+    """What `cycles.cpp` makes a block from."""
+    if node not in _programs:
+        model = MODELS[type(node.block)](node.block)
+        numbers = [model.kind, len(node.inputs), *node.inputs, len(node.outputs), *node.outputs]
+        _programs[node] = np.array([*numbers, len(model.parameters), *model.parameters], np.int64)
+    return _programs[node]
+
+
 @cache
 def _library() -> ctypes.CDLL:
     source = Path(__file__).with_name("cycles.cpp")
@@ -232,7 +253,7 @@ def _library() -> ctypes.CDLL:
     library.cycles_new.restype, library.cycles_new.argtypes = pointer, [pointer]
     library.cycles_free.restype, library.cycles_free.argtypes = None, [pointer]
     library.cycles_run.restype = number
-    library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, number, number, number]
+    library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, *[number] * 4]
     library.cycles_counts.restype, library.cycles_counts.argtypes = ctypes.POINTER(number), [pointer]
     library.cycles_waits.restype, library.cycles_waits.argtypes = ctypes.POINTER(number), [pointer]
     library.cycles_state.restype, library.cycles_state.argtypes = number, [pointer, pointer]

@@ -43,7 +43,7 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
     Raises
     ------
     PlanError
-        The build uses primitives of another family.
+        The build uses primitives of another family, or jams.
     ToolError
         Yosys failed.
     """
@@ -53,6 +53,8 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
             f"The popcounts of this build are made of ECP5's carry cells, which {family} does not have: "
             f"generate it again with --family {family} or generic."
         )
+    # What jams is refused before Yosys starts.
+    _ = build.timing
     top = build.network.name
     names = [block.name for block in build.pipeline.blocks]
     modules = {f"{top}__{name}": name for name in names}
