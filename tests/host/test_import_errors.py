@@ -101,15 +101,16 @@ def sign_of(*more):
 
 BN = {"n": np.ones(3, np.float32), "z": np.zeros(3, np.float32)}
 CASES = {
-    "Node Foo 'the_f' has an operator that is not supported: replace it in the model.": [
+    "Node Foo 'the_f' is no operator that is known here: write it with standard operators of ONNX, or remove it.": [
         node("Foo", "x", "f"),
         node("MatMul", "f w", "y"),
     ],
-    "Node Sign 'the_b' of domain 'evil' has an operator that is not supported": [
+    "Node Sign 'the_b' of domain 'evil' is no operator that is known here: write it "
+    "with standard operators of ONNX, ": [
         helper.make_node("Sign", ["x"], ["b"], name="the_b", domain="evil"),
         LAST,
     ],
-    "Node ConvTranspose 'the_b' needs transposed convolution, which is not yet supported.": [
+    "Node ConvTranspose 'the_b' makes a larger map of a smaller one, and transposed convolutions are not supported: ": [
         node("ConvTranspose", "x w", "b"),
         LAST,
     ],
@@ -129,31 +130,47 @@ CASES = {
         node("BatchNormalization", "a n n z n", "y", training_mode=1),
     ],
     "Node MatMul 'the_y' must have binary weights, +a or -a with one a for each output, or whole multiples of one "
-    "number for each output, up to 255, but output 1 holds sizes from 1 to 1.41421: quantise them in the model, as by "
-    "sign(W).": [*FIRST, node("MatMul", "b real", "y")],
+    "number for each output (up to 32767 if the weights are exactly these products, else up to 255), but output 1 "
+    "holds sizes from 1 to 1.41421: quantise the weights in the model, to signs, or to integers of up to 16 bits times "
+    "a "
+    "power of two.": [*FIRST, node("MatMul", "b real", "y")],
     "Node MatMul 'the_y' must have finite numbers as weights": [*FIRST, node("MatMul", "b nan", "y")],
-    "Node Mul 'the_s' is malformed: parameters must be finite, but one is NaN or infinite.": [
+    "Node Mul 'the_s' cannot be folded: parameters must be finite, but one is NaN or "
+    "infinite: train the model again.": [
         node("Mul", "x infinite", "s"),
         node("Sign", "s", "b"),
         LAST,
     ],
     "Node MatMul 'the_y' takes the input of the model as it is, without a quantiser: say what a pixel becomes with "
     "--input-scale (8-bit inputs), or quantise the input in the model (1-bit inputs).": [node("MatMul", "x w", "y")],
-    "Node MatMul 'the_y' must take quantised activations, but the sums of dense0 arrive unquantised: put a sign "
-    "between the two layers.": [*FIRST, node("MatMul", "b w", "a"), node("Relu", "a", "r"), node("MatMul", "r v", "y")],
+    "Node MatMul 'the_y' must take quantised activations, but the sums of dense0 arrive unquantised: put a "
+    "quantiser of 1 to 8 bits between the two layers, such as a sign.": [
+        *FIRST,
+        node("MatMul", "b w", "a"),
+        node("Relu", "a", "r"),
+        node("MatMul", "r v", "y"),
+    ],
     "Node Abs 'the_s' cannot be folded: the absolute value is not monotone": [
         node("Abs", "x", "s"),
         node("Sign", "s", "b"),
         LAST,
     ],
-    "Node Mul 'the_s' must have a constant as one operand; both depend on the input": [
+    "Node Mul 'the_s' multiplies two values that both depend on the image, as a gate or a scale computed from each "
+    "image (squeeze-and-excitation, XNOR-Net's K, HORQ's betas) does: use a constant factor for each channel; only "
+    "sums "
+    "of such values are supported.": [
         node("Mul", "x x", "s"),
         node("Sign", "s", "b"),
         LAST,
     ],
-    "Node Div 'the_s' is malformed: ZeroDivisionError": [node("Div", "x zero", "s"), node("Sign", "s", "b"), LAST],
+    "Node Div 'the_s' cannot be folded: it divides by 0: check what it divides by in the model.": [
+        node("Div", "x zero", "s"),
+        node("Sign", "s", "b"),
+        LAST,
+    ],
     "Node MatMul 'the_y' must multiply frames of shape (3,), not (4,)": [*FIRST, node("MatMul", "b v", "y")],
-    "Node Relu 'the_y' must not follow Softmax 'the_s', which ends a network: remove one of the two.": [
+    "Node Relu 'the_y' must not follow Softmax 'the_s', because each result of a softmax depends on all of its inputs: "
+    "leave the softmax out and work on the scores themselves, or export the network up to it.": [
         *FIRST,
         node("MatMul", "b w", "a"),
         node("Softmax", "a", "s"),
@@ -168,7 +185,10 @@ CASES = {
         *FIRST[:1],
         node("Where", "g one minus", "y"),
     ],
-    "Node Concat 'the_y' is malformed: KeyError": [*FIRST, node("Concat", "b b", "y")],
+    "Node Concat 'the_y' cannot be folded: its attribute 'axis' is missing: export the model again.": [
+        *FIRST,
+        node("Concat", "b b", "y"),
+    ],
     "The graph must have no cycle, but node Neg 'the_b' depends on itself.": [
         node("Neg", "c", "b"),
         node("Neg", "b", "c"),

@@ -711,8 +711,10 @@ REFUSED = {
     "Layer ReLU 'it' cannot be folded: its threshold must be 0.": after_first("ReLU", threshold=1.0),
     "Layer Reshape 'it' cannot be folded: its target_shape [7, -1] must have as many elements as the frame of shape "
     "(5, 4, 4).": after_first("Reshape", target_shape=[7, -1]),
-    "Layer AveragePooling2D 'it' must average without padding, because windows at the edge would hold fewer values; "
-    "its pads are [0, 0, 1, 0].": after_first("AveragePooling2D", pool_size=[2, 2], padding="same"),
+    "Layer AveragePooling2D 'it' must average without padding, because windows at the edge would hold fewer values, "
+    "and its pads are [0, 0, 1, 0]: use windows that lie inside the map.": after_first(
+        "AveragePooling2D", pool_size=[2, 2], padding="same"
+    ),
     "Layer MaxPooling2D 'it' cannot be folded: its window [9, 9] must fit into the map of [5, 4].": after_first(
         "MaxPooling2D", pool_size=[9, 9]
     ),
@@ -729,8 +731,8 @@ REFUSED = {
     "Layer Softmax 'it' cannot be folded: its softmax must take one vector of scores, not frames of shape (5, 4, 4).": (
         after_first("Softmax")
     ),
-    "Layer QuantConv2D 'it' must take quantised activations, but the sums of conv0 arrive unquantised: put a sign "
-    "between the two layers.": a_convolution(input_quantizer=None),
+    "Layer QuantConv2D 'it' must take quantised activations, but the sums of conv0 arrive unquantised: put a "
+    "quantiser of 1 to 8 bits between the two layers, such as a sign.": a_convolution(input_quantizer=None),
     "Layer QuantConv2D 'it' cannot be folded: its input_quantizer magnitude_aware_sign takes a scale from all values "
     "of a batch, which hardware never has: use it for kernels only, and ste_sign for inputs.": a_convolution(
         input_quantizer="magnitude_aware_sign"

@@ -18,7 +18,17 @@ from .errors import ModelError
 from .graph import Node
 from .tensors import MAX_ELEMENTS
 
-__all__ = ["CONSTANT_OPS", "Array", "axes", "fold_constant", "quant_range", "quantise_array", "reshape_target", "sizes"]
+__all__ = [
+    "CONSTANT_OPS",
+    "Array",
+    "axes",
+    "fold_constant",
+    "quant_range",
+    "quantise_array",
+    "reshape_target",
+    "sizes",
+    "slice_array",
+]
 
 Array = NDArray[Any]
 
@@ -114,7 +124,8 @@ def _cast(node: Node, opset: int, x: Array) -> Array:
     return x.astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
 
 
-def _slice(node: Node, opset: int, x: Array, *parts: Array | None) -> Array:
+def slice_array(node: Node, opset: int, x: Array, *parts: Array | None) -> Array:
+    """What a Slice node leaves of an array."""
     names = ("starts", "ends", "axes", "steps")
     given: list[Any] = [part.tolist() if part is not None else None for part in parts]
     starts, ends, over, steps = given + [node.attributes.get(name) for name in names[len(given) :]]
@@ -242,7 +253,7 @@ CONSTANT_OPS: dict[str, Callable[..., Array]] = {
     "Round": _elementwise(np.rint),
     "Shape": lambda node, opset, x: sizes(node, x.shape),
     "Sign": _elementwise(np.sign),
-    "Slice": _slice,
+    "Slice": slice_array,
     "Sqrt": _elementwise(np.sqrt),
     "Squeeze": lambda node, opset, x, over=None: np.squeeze(x, axes(node, over)),
     "Sub": _elementwise(np.subtract),

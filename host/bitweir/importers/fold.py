@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import curves, enclosures
 from .enclosures import Bounds
+from .errors import ModelError
 from .surd import Exact, approximate, root, sign
 
 __all__ = [
@@ -60,16 +61,16 @@ def exact(values: ArrayLike) -> Exacts:
 
     Raises
     ------
-    ValueError
-        A number is not finite, or there are too many.
+    ModelError
+        A number is not finite, or there are too many; the text is the end of a sentence.
     """
     array = np.asarray(values)
     if array.size > MAX_PARAMETERS:
-        raise ValueError(f"at most {MAX_PARAMETERS} different parameters are supported, not {array.size}")
+        raise ModelError(f"at most {MAX_PARAMETERS} different parameters are supported, not {array.size}: share some")
     if array.dtype == object:
         return array
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError("parameters must be finite, but one is NaN or infinite")
+        raise ModelError("parameters must be finite, but one is NaN or infinite: train the model again")
     result = np.empty(array.size, object)
     result[:] = [Fraction(number) for number in array.ravel().tolist()]
     return result.reshape(array.shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto
 
 from .errors import ModelError, shown, shown_path
+from .modules import whereabouts
 from .tensors import read_tensor, regular_file
 
 __all__ = ["Graph", "GraphInput", "Node", "load"]
@@ -36,7 +37,11 @@ class Node:
     inputs, outputs : tuple of str
         Names of tensors; empty where an optional one is left out.
     attributes : mapping
-        Numbers, strings, lists, arrays.
+        Numbers, strings, lists, arrays. To ask for one that is missing is a `ModelError`.
+    graphs : bool
+        It holds graphs, as control flow does.
+    place : str
+        Where in the user's code it comes from, if the file says so; see `whereabouts`.
     """
 
     op: str
@@ -45,6 +50,8 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    graphs: bool = False
+    place: str = ""
 
     @property
     def label(self) -> str:
@@ -132,16 +139,24 @@ def _is_text(message: Any) -> bool:
     return True
 
 
+class _Attributes(dict[str, Any]):
+    """Attributes by name."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ModelError(f"its attribute {shown(name)} is missing: export the model again")
+
+
 def _node(proto: Any, folder: Path) -> Node:
-    attributes: dict[str, Any] = {}
+    attributes = _Attributes()
     domain = "" if proto.domain in _STANDARD else proto.domain
-    node = Node(proto.op_type, domain, proto.name, tuple(proto.input), tuple(proto.output), attributes)
+    graphs = any(entry.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for entry in proto.attribute)
+    place = whereabouts(proto.op_type, proto.name, {entry.key: entry.value for entry in proto.metadata_props})
+    inputs, outputs = tuple(proto.input), tuple(proto.output)
+    node = Node(proto.op_type, domain, proto.name, inputs, outputs, attributes, graphs, place)
     for entry in proto.attribute:
         if entry.type == AttributeProto.TENSOR:
             attributes[entry.name] = read_tensor(entry.t, folder)
-        elif entry.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
-            raise ModelError(f"Node {node.label} must not hold a graph: control flow is not supported.")
-        else:
+        elif entry.type not in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
             value = onnx.helper.get_attribute_value(entry)
             attributes[entry.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return node
@@ -207,7 +222,7 @@ def _without_copies(nodes: list[Node], same: dict[str, str], output: str) -> tup
     kept = []
     for entry in nodes:
         inputs = tuple(same.get(name, name) for name in entry.inputs)
-        node = Node(entry.op, entry.domain, entry.name, inputs, entry.outputs, entry.attributes)
+        node = replace(entry, inputs=inputs)
         equal = _equal(node, maker)
         if equal:
             same[node.outputs[0]] = equal

@@ -84,7 +84,10 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
     operand = walk.operand(inside, label, as_map=True)
     order = walk.channel_order(operand.signal, label)
     if groups > 1 and (order != np.arange(channels)).any():
-        raise ModelError(f"Node {label} must not follow a change of the order of channels: it has {groups} groups.")
+        raise ModelError(
+            f"Node {label} has {groups} groups, and must not follow a change of the order of channels: give the "
+            "filters of the layer before it that order instead."
+        )
     rows, alpha = _rows(walk, weights, label)
     each = channels // groups  # channels that a filter sees
     stream = operand.stream

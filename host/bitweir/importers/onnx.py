@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from .errors import ModelError, shown
 from .graph import Graph, Node, load
 from .inputs import InputRange, input_range
 from .maps import PADDED_OPS
-from .rules import NOT_YET, RULES
+from .refusals import refusal
+from .rules import PROBES, RULES
 from .symbols import Codes, Padded, Signal
 from .taps import Taps
+from .troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown
 from .walk import TooWide, Walk
 
 __all__ = ["import_onnx"]
@@ -78,15 +81,48 @@ def _import(
     batch, *shape = graph.input.shape
     values = _Values(graph)
     values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1))
+    troubles = Troubles()
     for node in graph.nodes:
         operands = [values.get(operand) for operand in node.inputs]
-        result = _run(walk, node, graph.opset, operands)
+        result = _tried(troubles, walk, node, graph.opset, operands)
         # TopK has the chosen scores and the class: either names what the network finds.
         for output in node.outputs[: 2 if node.op == "TopK" else 1]:
             values.put(output, result)
-        if taps is not None:
+        if taps is not None and not troubles:
             taps.made(node.outputs[0], result, dict(zip(node.inputs, operands, strict=True)))
+    if troubles:
+        raise troubles.error()
     return walk.finish(values.get(graph.output), name)
+
+
+def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
+    """What a node makes, or an `Unknown` if it is refused, so that what else is wrong is still looked for."""
+    if troubles.many:
+        raise troubles.error()
+    unknown = any(isinstance(x, Unknown) for x in operands)
+    moving = any(x is UNKNOWN or isinstance(x, (Signal, Codes, Padded)) for x in operands)
+    nothing = UNKNOWN if moving else UNKNOWN_CONSTANT
+    if not _known(node, moving):
+        text = refusal(node, custom=node.domain in _DOMAINS, constant=_known(node, moving=True))
+        troubles.add(_placed(text, node), kind=f"{node.domain}:{node.op}", name=f"{shown(node.name)}{node.place}")
+        return nothing
+    try:
+        if not unknown:
+            return _run(walk, node, opset, operands)
+        if node.op in PROBES:
+            _ruled(node, PROBES[node.op], node, *operands)
+    except BitweirError as error:
+        troubles.add(_placed(str(error), node))
+    except Exception:
+        if troubles:  # what it asks for would not help
+            raise troubles.error() from None
+        raise
+    return nothing
+
+
+def _placed(text: str, node: Node) -> str:
+    """A sentence with what is known of where a node comes from."""
+    return text.replace(f"Node {node.label}", f"Node {node.label}{node.place}", 1)
 
 
 class _Values:
@@ -123,8 +159,7 @@ class _Values:
 
 
 def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
-    """Apply the rule of a node; whatever goes wrong in it ends in a sentence with the node's name."""
-    _check_known(node)
+    """Apply the rule of a node."""
     if node.op not in _AFTER_END:
         operands = [walk.resumed(x) for x in operands]
     moving = [x for x in operands if isinstance(x, (Signal, Codes, Padded))]
@@ -134,13 +169,23 @@ def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
         )
     ended = next((x.ended for x in moving if isinstance(x, Signal) and x.ended), "")
     if ended and node.op not in _AFTER_END:
-        raise ModelError(f"Node {node.label} must not follow {ended}, which ends a network: remove one of the two.")
+        raise ModelError(
+            f"Node {node.label} must not follow {ended}, because each result of a softmax depends on all of its "
+            "inputs: leave the softmax out and work on the scores themselves, or export the network up to it."
+        )
+    if ended and node.op not in ("ArgMax", "TopK"):
+        return moving[0]
+    return (
+        _ruled(node, RULES[node.op], walk, node, *operands)
+        if moving
+        else _ruled(node, fold_constant, node, opset, operands)
+    )
+
+
+def _ruled(node: Node, rule: Callable[..., Any], *operands: Any) -> Any:
+    """What a rule makes of a node; whatever goes wrong in it ends in a sentence with the node's name."""
     try:
-        if not moving:
-            return fold_constant(node, opset, operands)
-        if ended and node.op not in ("ArgMax", "TopK"):
-            return moving[0]
-        return RULES[node.op](walk, node, *operands)
+        return rule(*operands)
     except BitweirError as error:
         text = str(error)
         # Rules that do not name the node themselves end a sentence that starts here.
@@ -148,22 +193,22 @@ def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
     except TooWide:
         raise
     except Exception as error:  # a malformed node: wrong count, type or shape of its inputs, a missing attribute
-        raise ModelError(f"Node {node.label} is malformed: {_reason(error)}.") from error
+        raise ModelError(
+            f"Node {node.label} is malformed: its inputs or attributes are not of the number, type or shape that the "
+            "operator asks for: check the file with onnx.checker, and export the model again."
+        ) from error
 
 
-def _check_known(node: Node) -> None:
+def _known(node: Node, moving: bool) -> bool:
+    """Whether there is a rule for a node."""
     custom = node.op in _CUSTOM and node.domain in _DOMAINS
     standard = not node.domain and node.op not in _CUSTOM
-    if standard and node.op in NOT_YET:
-        raise ModelError(f"Node {node.label} needs {NOT_YET[node.op]}, which is not yet supported.")
-    if not node.outputs or not (custom or standard) or node.op not in {*RULES, *CONSTANT_OPS}:
-        where = f" of domain {shown(node.domain)}" if node.domain else ""
-        raise ModelError(f"Node {node.label}{where} has an operator that is not supported: replace it in the model.")
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__} {shown(text)}" if not isinstance(error, ValueError) else shown(text)[1:-1]
+    return (
+        bool(node.outputs)
+        and (custom or standard)
+        and not node.graphs
+        and node.op in (RULES if moving else CONSTANT_OPS)
+    )
 
 
 def _suited(graph: Graph, numbers: InputRange | None) -> InputRange | None:

@@ -14,7 +14,7 @@ from .fold import Exacts, exact
 from .graph import Node
 from .symbols import Moving, Padded
 
-__all__ = ["Rule", "Value", "parameter", "per_channel", "sides", "whole"]
+__all__ = ["Rule", "Value", "both_move", "parameter", "per_channel", "sides", "whole"]
 
 Value = Moving | Padded | Array
 #: ``f(walk, node, x, *others) -> value``
@@ -24,10 +24,7 @@ Rule = Callable[..., Value]
 def parameter(x: Moving, array: Any, node: Node) -> Exacts:
     """A constant operand as exact numbers that broadcast against the frame."""
     if not isinstance(array, np.ndarray):
-        raise ModelError(
-            f"Node {node.label} must have a constant as one operand; both depend on the input: "
-            "gates between layers are not supported, only sums."
-        )
+        raise both_move(node)
     rank = len(x.shape)
     shape, full = array.shape, (x.batch, *x.shape)
     # What is larger than the frame, or has more axes, would spread the frame, even if all its numbers are equal.
@@ -37,14 +34,29 @@ def parameter(x: Moving, array: Any, node: Node) -> Exacts:
     elif array.ndim == rank + 1 and array.shape[0] == 1:
         array = array[0]
     if not fits or array.ndim > rank:
-        raise ModelError(f"its constant of shape {shape} must fit a frame of shape {x.shape}")
+        raise ModelError(
+            f"its constant of shape {shape} must fit a frame of shape {x.shape}: export one number, or one a channel"
+        )
     return exact(array.reshape((1,) * (rank - array.ndim) + array.shape))
+
+
+def both_move(node: Node) -> ModelError:
+    """What is wrong with an operation on two values that both depend on the image."""
+    if node.op in ("Gemm", "MatMul"):
+        what, remedy = "as attention does", "use a dense layer or a convolution with constant weights"
+    else:
+        what = "as a gate or a scale computed from each image (squeeze-and-excitation, XNOR-Net's K, HORQ's betas) does"
+        remedy = "use a constant factor for each channel; only sums of such values are supported"
+    verb = {"Div": "divides", "Mul": "multiplies", "MatMul": "multiplies", "Gemm": "multiplies"}.get(
+        node.op, "combines"
+    )
+    return ModelError(f"Node {node.label} {verb} two values that both depend on the image, {what}: {remedy}.")
 
 
 def per_channel(x: Moving, array: Any) -> Exacts:
     """A parameter per channel (axis 1 with the batch) as exact numbers that broadcast against the frame."""
     if not isinstance(array, np.ndarray):
-        raise ModelError("its parameters must be constant")
+        raise ModelError("its parameters must be constant, and not depend on the image: train with a batch norm")
     if array.size not in (1, *x.shape[:1]):
         raise ModelError(f"it must have one parameter for each of its {x.shape[0]} channels, not {array.size}")
     return exact(array.reshape(-1, *(1,) * (len(x.shape) - 1)))

@@ -47,7 +47,9 @@ def max_pool(walk: Walk, x: Moving | Padded, label: str, *, window: Window) -> S
     return replace(walk.map_signal(pooled, y.batch, order), steps=y.steps)
 
 
-def mean_pool(walk: Walk, x: Moving | Padded, label: str, *, window: Window) -> Signal:
+def mean_pool(
+    walk: Walk, x: Moving | Padded, label: str, *, window: Window, advice: str = "windows that lie inside the map"
+) -> Signal:
     """The mean of each window of a map (C, H, W): a sum, and a division that goes into the chain behind it."""
     y, stream = _map(walk, unpadded(x), label)
     order = walk.channel_order(y, label)
@@ -56,8 +58,8 @@ def mean_pool(walk: Walk, x: Moving | Padded, label: str, *, window: Window) -> 
         raise ModelError(f"Node {label} must not average what comes out of a {other[0]}: put a quantiser between them.")
     if window.padded:
         raise ModelError(
-            f"Node {label} must average without padding, because windows at the edge would hold fewer values; "
-            f"its pads are {list(window.pads)}."
+            f"Node {label} must average without padding, because windows at the edge would hold fewer values, and its "
+            f"pads are {list(window.pads)}: use {advice}."
         )
     taps = prod(window.kernel)
     layer = Pool(name=walk.name("pool"), kind="sum", kernel=window.kernel, stride=window.strides)

@@ -49,13 +49,16 @@ def _compare(strict: bool, rising: bool) -> Rule:
 
 def _not(walk: Walk, node: Node, x: Moving) -> Value:
     if not isinstance(x, Codes) or any(number not in (0, 1) for value in x.values for number in value.flat):
-        raise ModelError("it must turn round what a comparison says")
+        raise ModelError("it must turn round what a comparison says: put a comparison before it")
     return x.then(scale(whole(x, -1))).then(shift(whole(x, 1)))
 
 
 def _where(walk: Walk, node: Node, condition: Any, yes: Any, no: Any) -> Value:
     if not isinstance(condition, Codes) or not isinstance(yes, np.ndarray) or not isinstance(no, np.ndarray):
-        raise ModelError("it must choose between two constants by a comparison")
+        raise ModelError(
+            "it must choose between two constants by a comparison: write a staircase of more levels as a sum of "
+            "comparisons, l0 + (l1 - l0) * (x >= t1) + (l2 - l1) * (x >= t2) and so on"
+        )
     values = [parameter(condition, no, node), parameter(condition, yes, node)]
     return condition.quantised(Quantiser(((whole(condition, _HALF), False),), tuple(values)))
 
@@ -69,11 +72,13 @@ def _quant(walk: Walk, node: Node, x: Moving, step: Array, zero: Array, bits: Ar
     size, origin = parameter(x, step, node), parameter(x, zero, node)
     low, high = quant_range(node, bits)
     if any(number <= 0 for number in size.flat):
-        raise ModelError("its scale must be positive")
+        raise ModelError("its scale must be positive: train the model again, or export its absolute value")
     if (low, high) == (-1, 0):
         return _quantised(x, [(-origin * size, False)], [(-1 - origin) * size, (1 - origin) * size])
     if not 0 < high - low < _MAX_LEVELS:
-        raise ModelError(f"it must have 2 to {_MAX_LEVELS} levels to feed a layer, not {high - low + 1}")
+        raise ModelError(
+            f"it must have 2 to {_MAX_LEVELS} levels to feed a layer, not {high - low + 1}: use 8 bits or fewer"
+        )
     mode = str(node.attributes.get("rounding_mode", "ROUND")).upper()
     cuts = []
     for level in range(low + 1, high + 1):
@@ -116,10 +121,11 @@ def _to_whole(node: Node, y: Exact) -> int:
 
 def _multi_threshold(walk: Walk, node: Node, x: Moving, table: Array) -> Value:
     if node.attributes.get("data_layout", "NCHW") not in ("NCHW", "NC") and len(x.shape) > 1:
-        raise ModelError("its data_layout must be NCHW or NC")
+        raise ModelError("its data_layout must be NCHW or NC: export with channels first")
     if table.ndim != 2 or not 1 <= table.shape[1] < _MAX_LEVELS:
         raise ModelError(
-            f"it must have 1 to {_MAX_LEVELS - 1} thresholds a channel, not a table of shape {table.shape}"
+            f"it must have 1 to {_MAX_LEVELS - 1} thresholds a channel, not a table of shape {table.shape}: "
+            "use 8 bits or fewer"
         )
     step = Fraction(float(node.attributes.get("out_scale", 1)))
     base = Fraction(float(node.attributes.get("out_bias", 0)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .constants import Array, axes, reshape_target, sizes
+from .constants import Array, axes, reshape_target, sizes, slice_array
 from .errors import ModelError
 from .graph import Node
 from .operands import Rule, Value
@@ -17,11 +17,17 @@ from .walk import Walk
 
 __all__ = ["SHAPE_RULES"]
 
+#: More elements than any network picks along an axis.
+_MAX_PICKED = 1 << 16
+
 
 def _moved(x: Moving, after: tuple[int, ...], move: Callable[[Array], Array]) -> Value:
     """`after` and `move` have the batch axis, of size 1."""
     if after[:1] != (1,) or len(after) < 2:
-        raise ModelError("the batch axis must stay first: a frame may not be cut or merged with others")
+        raise ModelError(
+            "the batch axis must stay first, and a frame may not be cut or merged with others: export with the batch "
+            "first, as by batch_first=True"
+        )
     return x.moved(after[1:], lambda frame: move(frame[None])[0])
 
 
@@ -31,7 +37,9 @@ def _full(x: Moving) -> tuple[int, ...]:
 
 def _reshaped(x: Moving, after: tuple[int, ...]) -> Value:
     if after[:1] != (x.batch,):
-        raise ModelError(f"the batch axis of size {x.batch} must stay first, but the shape becomes {after}")
+        raise ModelError(
+            f"the batch axis of size {x.batch} must stay first, but the shape becomes {after}: use Flatten"
+        )
     return _moved(x, (1, *after[1:]), lambda array: array.reshape(1, *after[1:]))
 
 
@@ -42,7 +50,7 @@ def _reshape(walk: Walk, node: Node, x: Moving, target: Array) -> Value:
 def _flatten(walk: Walk, node: Node, x: Moving) -> Value:
     axis = node.attributes.get("axis", 1)
     if axis not in (1, -len(x.shape)):
-        raise ModelError(f"its axis must be 1, not {axis}")
+        raise ModelError(f"its axis must be 1, not {axis}: use Flatten(start_dim=1)")
     return _reshaped(x, (x.batch, prod(x.shape)))
 
 
@@ -51,7 +59,7 @@ def _squeeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Va
     chosen = axes(node, over)
     drop = {axis % len(full) for axis in chosen} if chosen else {a for a, size in enumerate(full) if size == 1 and a}
     if any(full[axis] != 1 for axis in drop):
-        raise ModelError("it may drop axes of size 1 only")
+        raise ModelError("it may drop axes of size 1 only: export the model again")
     return _reshaped(x, tuple(size for axis, size in enumerate(full) if axis not in drop))
 
 
@@ -64,7 +72,10 @@ def _unsqueeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> 
 def _transpose(walk: Walk, node: Node, x: Moving | Padded) -> Value:
     perm = node.attributes.get("perm", list(range(len(x.shape) + 1))[::-1])
     if sorted(perm) != list(range(len(x.shape) + 1)) or perm[0] != 0:
-        raise ModelError(f"it must leave the batch axis first; its perm is {perm}")
+        raise ModelError(
+            f"it must leave the batch axis first, and its perm is {perm}: export with the batch first, as by "
+            "batch_first=True"
+        )
     if isinstance(x, Padded):
         inside = _transpose(walk, node, x.inside)
         assert isinstance(inside, (Signal, Codes))
@@ -80,12 +91,15 @@ def _shape(walk: Walk, node: Node, x: Moving) -> Value:
 def _concat(walk: Walk, node: Node, *parts: Any) -> Value:
     """Several codes of one frame side by side, as a thermometer code is made."""
     if not all(isinstance(part, Codes) and part.origin is parts[0].origin for part in parts):
-        raise ModelError("it must join quantised forms of one tensor")
+        raise ModelError(
+            "it must join quantised forms of one tensor, and joining two branches is not supported: give each branch a "
+            "convolution of its own and add the results, since conv(concat(a, b)) = conv_a(a) + conv_b(b)"
+        )
     axis = node.attributes["axis"]
     axis = axis - 1 if axis > 0 else axis + len(parts[0].shape) if axis < 0 else -1
     counts = {len(part.thresholds) for part in parts}
     if axis < 0 or len(counts) != 1:
-        raise ModelError("it must join codes of as many levels each, and not along the batch")
+        raise ModelError("it must join codes of as many levels each, and not along the batch: quantise them alike")
 
     def join(arrays: list[Array]) -> Array:
         full = [np.broadcast_to(array, part.shape) for array, part in zip(arrays, parts, strict=True)]
@@ -106,11 +120,52 @@ def _concat(walk: Walk, node: Node, *parts: Any) -> Value:
     )  # fmt: skip
 
 
+def _gather(walk: Walk, node: Node, x: Moving, index: Any) -> Value:
+    """Elements along an axis by constant numbers, as channels are put into another order."""
+    if not isinstance(x, (Signal, Codes)) or not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
+        raise ModelError(
+            "it must pick elements by constant numbers, since a stream has a fixed order: use Conv or MatMul"
+        )
+    axis = node.attributes.get("axis", 0)
+    axis += len(x.shape) + 1 if axis < 0 else 0
+    if not 0 < axis <= len(x.shape) or index.ndim > 1:
+        raise ModelError("it must pick along one axis, not the batch, by one number or a list of them: export it so")
+    if index.size and not -x.shape[axis - 1] <= index.min() <= index.max() < x.shape[axis - 1]:
+        raise ModelError(
+            f"its numbers must lie within the {x.shape[axis - 1]} elements of the axis: the file is damaged"
+        )
+    if not 0 < index.size <= _MAX_PICKED:
+        raise ModelError(f"it must pick 1 to {_MAX_PICKED} elements, not {index.size}: pick fewer")
+    shape = (1, *x.shape[: axis - 1], *index.shape, *x.shape[axis:])
+    return _moved(x, shape, lambda frame: np.take(frame, index, axis))
+
+
+def _slice(walk: Walk, node: Node, x: Moving, *parts: Any) -> Value:
+    """A part of a frame; which one must be constant."""
+    if not isinstance(x, (Signal, Codes)) or not all(part is None or isinstance(part, np.ndarray) for part in parts):
+        raise ModelError("it must cut at constant places, since a stream has a fixed order: export with fixed shapes")
+    shape = slice_array(node, 0, np.broadcast_to(np.False_, (1, *x.shape)), *parts).shape
+    if 0 in shape:
+        raise ModelError("it must leave at least one element: the file is damaged")
+    return _moved(x, shape, lambda frame: slice_array(node, 0, frame, *parts))
+
+
+def _expand(walk: Walk, node: Node, x: Moving, shape: Any) -> Value:
+    """Expand, where it changes nothing."""
+    target = tuple(np.asarray(shape).reshape(-1).tolist())
+    if np.broadcast_shapes(_full(x), target) != _full(x):
+        raise ModelError(f"it must not spread a frame of shape {x.shape} to {target}: use one value for each element")
+    return x
+
+
 SHAPE_RULES: dict[str, Rule] = {
     "Concat": _concat,
+    "Expand": _expand,
     "Flatten": _flatten,
+    "Gather": _gather,
     "Reshape": _reshape,
     "Shape": _shape,
+    "Slice": _slice,
     "Squeeze": _squeeze,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,

@@ -149,7 +149,9 @@ class Signal:
     def then(self, step: Step) -> Signal:
         """The signal after one more operation."""
         if step.slope is None:
-            raise ModelError(f"{step.name} is not monotone, and only monotone operations fold before a quantiser")
+            raise ModelError(
+                f"{step.name} is not monotone, and only monotone operations fold before a quantiser: use ReLU or Clip"
+            )
         if len(self.steps) >= _MAX_STEPS:
             raise ModelError(f"more than {_MAX_STEPS} operations in a row do not fold: merge them")
         return replace(self, steps=(*self.steps, step))

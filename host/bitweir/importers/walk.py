@@ -202,7 +202,7 @@ class Walk:
         _check_width(y.origin)
         refused = ModelError(
             f"Node {label} must take quantised activations, but the sums of {y.origin.name} arrive unquantised: "
-            "put a sign between the two layers."
+            "put a quantiser of 1 to 8 bits between the two layers, such as a sign."
         )
         if any(step.name not in AFFINE for step in y.steps):
             raise refused
@@ -218,7 +218,10 @@ class Walk:
         """The place on the stream of each element of a frame, which has all of them once."""
         assert isinstance(x.origin, Stream)
         if not _is_permutation(x.index, x.origin.map.size):
-            raise ModelError(f"Node {label} must use each output of {x.origin.name} once.")
+            raise ModelError(
+                f"Node {label} must use each output of {x.origin.name} once, not only a part of them, and none twice: "
+                "take all of them, with weights of 0 for what is left out."
+            )
         return x.index
 
     def channel_order(self, x: Signal, label: str) -> NDArray[np.int64]:
@@ -417,8 +420,9 @@ def _places(first: Input, entry: Input, label: str) -> NDArray[np.int64]:
     places = {key: place for place, key in enumerate(keys(first))}
     if first.format != entry.format or first.size != entry.size or places.keys() != set(keys(entry)):
         raise ModelError(
-            f"Node {label} must read the input of the model as the first layer does, quantised in the same way: "
-            "branches may not begin with different quantisers of the input."
+            f"Node {label} must read the input of the model as the first layer does, all of it and quantised in the "
+            "same way: branches may not begin with different quantisers or different parts of the input; take all of "
+            "it, with weights of 0 for what is left out."
         )
     return np.array([places[key] for key in keys(entry)], np.int64)
 

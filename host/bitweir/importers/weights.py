@@ -65,11 +65,7 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
             continue  # a row of zeros: a constant neuron
         found = _multiples(row) or _rounded_multiples(row)
         if found is None:
-            raise ModelError(
-                f"Node {label} must have binary weights, +a or -a with one a for each output, or whole multiples of "
-                f"one number for each output, up to {_ROUNDED_LIMIT}, but output {index} holds sizes from "
-                f"{float(low[index]):g} to {float(high[index]):g}: quantise them in the model, as by sign(W)."
-            )
+            raise _refused(row, index, label)
         whole[index], alpha[index], noisy = found
         rounded |= noisy
     # One scale for all outputs keeps scores comparable, where it costs no wider weights.
@@ -78,6 +74,23 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
     if common is not None and np.abs(common[0]).max() <= np.abs(whole).max():
         whole, alpha[:], rounded = common
     return whole.reshape(weights.shape), alpha, rounded
+
+
+def _refused(row: NDArray[np.float64], index: int, label: str) -> ModelError:
+    """What is wrong with the weights of an output, which are no small multiples of one number."""
+    if len({*row[row > 0].tolist()}) == len({*row[row < 0].tolist()}) == 1:
+        return ModelError(
+            f"Node {label} must have one scale for each output, but output {index} holds +{row.max():g} and "
+            f"{row.min():g}, as trained ternary quantisation makes them: write it as p * matmul(x, P) - n * matmul(x, "
+            "N) with P and N of 0 and 1."
+        )
+    size = np.abs(row)
+    return ModelError(
+        f"Node {label} must have binary weights, +a or -a with one a for each output, or whole multiples of one number "
+        f"for each output (up to {_EXACT_LIMIT} if the weights are exactly these products, else up to "
+        f"{_ROUNDED_LIMIT}), but output {index} holds sizes from {size.min():g} to {size.max():g}: quantise the "
+        "weights in the model, to signs, or to integers of up to 16 bits times a power of two."
+    )
 
 
 def _multiples(row: NDArray[np.float64]) -> tuple[NDArray[np.int64], Fraction, bool] | None:

@@ -79,9 +79,15 @@ def node_window(node: Node, shape: Sequence[int], kernel: Sequence[int] | None =
     size = _pair(stated, "kernel_shape", 1)
     strides = _pair(node.attributes.get("strides", (1, 1)), "strides", 1)
     if any(step != 1 for step in node.attributes.get("dilations", ())):
-        raise ModelError("its dilations must be 1: dilated windows are not supported")
+        raise ModelError(
+            "its dilations must be 1, and dilated windows are not supported: use the larger kernel, with weights of 0 "
+            "between those of the dilated one"
+        )
     if len(shape) != 2:
-        raise ModelError("it must move over maps of two dimensions: others are not supported")
+        raise ModelError(
+            "it must move over maps of two dimensions: write one over (N, C, L) as one over (N, C, 1, L) with a kernel "
+            "of (1, k)"
+        )
     pads = _pads(node, shape, size, strides)
     if any(max(pads[axis::2]) >= size[axis] for axis in (0, 1)):
         raise ModelError(f"it must pad less than its kernel {list(size)} on each side, not {list(pads)}")

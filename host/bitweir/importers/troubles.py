@@ -1,0 +1,73 @@
+"""All that keeps a file from being imported, told in one sentence for each thing, not the first of them alone."""
+
+from __future__ import annotations
+
+from .errors import ModelError
+
+__all__ = ["UNKNOWN", "UNKNOWN_CONSTANT", "Troubles", "Unknown"]
+
+#: Things that are told, others of one kind that are named, and things after which nothing more is looked for.
+_TOLD, _NAMED, _MOST = 10, 3, 100
+
+
+class Unknown:
+    """What a node would have handed on, had it not been refused: what takes it is not computed, nor blamed for it."""
+
+
+#: Behind what depends on the image, and behind constants.
+UNKNOWN, UNKNOWN_CONSTANT = Unknown(), Unknown()
+
+
+class Troubles:
+    """The mistakes of one file, as they are found."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._more: dict[str, list[str]] = {}
+        self._first: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._texts)
+
+    @property
+    def many(self) -> bool:
+        """Whether there are so many that the search for more may end."""
+        return sum(map(len, self._more.values())) + len(self._texts) >= _MOST
+
+    def add(self, error: Exception | str, *, kind: str = "", name: str = "") -> None:
+        """Note a mistake.
+
+        Parameters
+        ----------
+        error : exception or str
+            A sentence.
+        kind : str
+            Mistakes of one kind are told once, and before the others: what an operator is comes first.
+        name : str
+            What to call others of the kind.
+        """
+        text = str(error)
+        if kind and kind in self._more:
+            self._more[kind].append(name)
+        elif text not in self._texts.values():
+            key = kind or f"\0{len(self._texts)}"
+            self._texts[key], self._more[key] = text, []
+            if kind:
+                self._first.append(key)
+
+    def error(self) -> ModelError:
+        """One error that tells all of them."""
+        order = [*self._first, *(key for key in self._texts if key not in self._first)]
+        told = [self._texts[key] + self._others(key) for key in order]
+        if len(told) == 1:
+            return ModelError(told[0])
+        rest = f" And {len(told) - _TOLD} more." if len(told) > _TOLD else ""
+        listed = " ".join(f"({number}) {text}" for number, text in enumerate(told[:_TOLD], 1))
+        return ModelError(f"The model cannot be imported for {len(told)} reasons. {listed}{rest}")
+
+    def _others(self, key: str) -> str:
+        names = self._more[key]
+        if not names:
+            return ""
+        listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        return f" The same holds for {listed}."

@@ -1,0 +1,278 @@
+"""Files that are refused: all that keeps them from being imported, each thing with its reason and a way out."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import onnx
+import pytest
+from bitweir.importers import ModelError, load_model
+from bitweir.importers.constants import CONSTANT_OPS
+from bitweir.importers.refusals import DOMAINS, OPERATORS
+from bitweir.importers.rules import RULES
+from onnx import TensorProto, helper, numpy_helper
+from onnxgraphs import Graph
+
+SCHEMAS = sorted({(schema.domain, schema.name) for schema in onnx.defs.get_all_schemas()})
+#: What no text may hold: names of Python's and NumPy's exceptions, and the repr of objects.
+LEAKS = re.compile(r"\w(Error|Exception)\b|Traceback|object at 0x|None")
+
+
+def test_every_operator_of_onnx_is_in_the_table_once():
+    """With a rule, or with a reason and a way out; a new release of ONNX brings new ones."""
+    standard = {name for domain, name in SCHEMAS if not domain}
+    assert standard <= {*RULES, *OPERATORS}
+    assert not set(OPERATORS) & set(RULES)
+    assert set(CONSTANT_OPS) <= {*RULES, *OPERATORS}
+    assert all(any(domain.startswith(start) for start in DOMAINS) for domain, _ in SCHEMAS if domain)
+    for entry in [*OPERATORS.values(), *DOMAINS.values()]:
+        assert entry.of("Node X 'x'").endswith(".") and ":" not in entry.reason + entry.remedy
+        assert not LEAKS.search(entry.of("Node X 'x'"))
+
+
+def one_node(path, domain, name, operands, **attributes):
+    node = helper.make_node(name, operands, ["t"], name="it", domain=domain, **attributes)
+    last = helper.make_node("MatMul", ["t", "w"], ["y"], name="last")
+    tensors = {"w": np.ones((4, 3), np.float32), "c": np.ones(4, np.float32), "i": np.array([1, 2], np.int64)}
+    graph = helper.make_graph(
+        [node, last],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(array, key) for key, array in tensors.items()],
+    )
+    domains = [helper.make_opsetid(one, 21 if not one else 1) for one in {"", domain}]
+    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=10), path)
+    return path
+
+
+@pytest.mark.parametrize("operands", [["x"], ["x", "c"], ["c", "x"], ["x", "x"], ["x", "i", "c"], ["x"] * 6, ["c"], []])
+def test_every_operator_of_onnx_imports_or_is_refused(tmp_path, operands):
+    """On the input, with constants of every number and order, on constants alone, and on nothing."""
+    refused = 0
+    for domain, name in SCHEMAS:
+        try:
+            load_model(one_node(tmp_path / "net.onnx", domain, name, operands), input_scale="1")
+        except ModelError as error:
+            refused += 1
+            text = str(error)
+            assert not LEAKS.search(text), text
+            assert text.endswith("."), text
+            if "last" not in text and "The model must have one input" not in text:
+                # The operator, then what is wrong, then what to do.
+                assert re.search(rf"Node {name} 'it'", text), text
+                assert ": " in text, text
+    assert refused > 150
+
+
+def save(tmp_path, g, output):
+    return g.save(tmp_path / "net.onnx", output)
+
+
+def refused(path, **options):
+    with pytest.raises(ModelError) as caught:
+        load_model(path, input_scale="1", **options)
+    return str(caught.value)
+
+
+def test_all_of_it_is_told(tmp_path):
+    """Operators first, each kind once; then what else is wrong, also behind what is refused."""
+    g = Graph(1)
+    x = g.op("Conv", g.op("Sub", "x", 7.5), g.rng.normal(size=(4, 2, 3, 3)))
+    x = g.op("Gelu", g.op("LayerNormalization", g.op("Gelu", x), np.ones(4)))
+    x = g.op("Mul", x, g.op("Softplus", g.op("GlobalAveragePool", x)))
+    x = g.op("Gelu", g.op("Gelu", g.op("Gelu", g.op("Gelu", x))))
+    x = g.op("MatMul", g.op("Flatten", x), g.rng.normal(size=(80, 3)))
+    assert refused(save(tmp_path, g, x)) == (
+        "The model cannot be imported for 6 reasons. (1) Node Gelu 'n2' is not monotone, and only monotone operations "
+        "fold into the thresholds of a quantiser: use ReLU, Clip (Hardtanh), Tanh or Sigmoid. The same holds for 'n4', "
+        "'n8', 'n9' and 2 more. (2) Node LayerNormalization 'n3' divides by a statistic of each image, which no "
+        "constant threshold can follow: train with a batch norm, whose statistics are constant. (3) Node Softplus 'n6' "
+        "is a curve of which no exact thresholds are known here: use ReLU, Clip (Hardtanh), Tanh or Sigmoid before the "
+        "quantiser, or leave it out where only a sign follows that it does not change. (4) Node Conv 'n1' must have "
+        "binary weights, +a or -a with one a for each output, or whole multiples of one number for each output (up to "
+        "32767 if the weights are exactly these products, else up to 255), but output 0 holds sizes from 0.0284222 to "
+        "1.30316: quantise the weights in the model, to signs, or to integers of up to 16 bits times a power of two. "
+        "(5) Node Mul 'n7' multiplies two values that both depend on the image, as a gate or a scale computed from "
+        "each image (squeeze-and-excitation, XNOR-Net's K, HORQ's betas) does: use a constant factor for each channel; "
+        "only sums of such values are supported. (6) Node MatMul 'n13' must have binary weights, +a or -a with one a "
+        "for each output, or whole multiples of one number for each output (up to 32767 if the weights are exactly "
+        "these products, else up to 255), but output 0 holds sizes from 0.0010488 to 3.10004: quantise the weights in "
+        "the model, to signs, or to integers of up to 16 bits times a power of two."
+    )
+
+
+def test_more_than_ten_are_counted(tmp_path):
+    g = Graph(2)
+    x = g.op("Conv", "x", g.signs(4, 2, 3, 3))
+    for _ in range(14):
+        x = g.op("Conv", x, g.rng.normal(size=(4, 4, 1, 1)))
+    text = refused(save(tmp_path, g, g.scores(x, 80)))
+    assert text.startswith("The model cannot be imported for 14 reasons. (1) Node Conv 'n1' must")
+    assert "(10) Node Conv 'n10' must" in text and "(11)" not in text and text.endswith(" And 4 more.")
+
+
+def test_hundreds_of_mistakes_end_the_search(tmp_path):
+    g = Graph(2)
+    x = "x"
+    for _ in range(3000):
+        x = g.op("Gelu", x)
+    assert refused(save(tmp_path, g, x)).endswith("The same holds for 'n1', 'n2', 'n3' and 96 more.")
+
+
+def test_constants_that_are_refused_are_no_gates(tmp_path):
+    g = Graph(3)
+    weights = g.op("Hardmax", g.signs(84, 3))
+    text = refused(save(tmp_path, g, g.op("MatMul", g.op("Flatten", "x"), weights)))
+    assert text == "Node Hardmax 'n0' must not end a network: export it up to its scores, or end with ArgMax."
+
+
+def test_a_rule_that_constants_have_not(tmp_path):
+    g = Graph(3)
+    weights = g.op("Softmax", g.signs(84, 3))
+    text = refused(save(tmp_path, g, g.op("MatMul", g.op("Flatten", "x"), weights)))
+    assert text == (
+        "Node Softmax 'n0' takes constants alone, and is not computed before the import: export the model with "
+        "constant folding."
+    )
+
+
+# ---- texts of one kind each
+
+SENTENCES = {
+    "Node LSTM 'n0' is a recurrent layer, and recurrent networks are not supported unless they are unrolled: write "
+    "each "
+    "step as layers of its own, without gates, or use convolutions over the steps.": lambda g: g.op(
+        "LSTM", "x", g.signs(1, 8, 4), g.signs(1, 8, 2)
+    ),
+    "Node MatMul 'n1' multiplies two values that both depend on the image, as attention does: use a dense layer or a "
+    "convolution with constant weights.": lambda g: g.op("MatMul", "x", g.op("Transpose", "x", perm=[0, 1, 3, 2])),
+    "Node MatMul 'n1' cannot be folded: its weights must be the second operand: transpose the product, as x @ W "
+    "instead of "
+    "W @ x.": lambda g: g.op("MatMul", g.signs(3, 84), g.op("Flatten", "x")),
+    "Node Abs 'n2' cannot be folded: the absolute value is not monotone, and only monotone operations fold before a "
+    "quantiser: write a clip as Clip (PACT), |x| > t as (x > t) + (x < -t), and leave out scales that are computed "
+    "from "
+    "each image, such as XNOR-Net's K and HORQ's betas.": lambda g: g.op("Abs", g.start(4, 3, 3)),
+    "Node PRelu 'n2' cannot be folded: its slope is -0.25 in channel 1 and negative in 1 more, and only functions that "
+    "rise "
+    "fold into thresholds: keep slopes at 0 or more in training, as by clamp(min=0).": lambda g: g.op(
+        "PRelu", g.start(4, 3, 3), np.array([0.5, -0.25, 0, -1]).reshape(4, 1, 1)
+    ),
+    "Node MatMul 'n1' must have one scale for each output, but output 0 holds +0.5 and -0.31459, as trained ternary "
+    "quantisation makes them: write it as p * matmul(x, P) - n * matmul(x, N) with P and N of 0 and 1.": lambda g: g.op(
+        "MatMul", g.op("Flatten", "x"), np.tile([[0.5], [-0.31459], [0.0]], (28, 3))
+    ),
+    "Node Where 'n5' cannot be folded: it must choose between two constants by a comparison: write a staircase of more "
+    "levels as a sum of comparisons, l0 + (l1 - l0) * (x >= t1) + (l2 - l1) * (x >= t2) and so on.": lambda g: g.op(
+        "Where", g.op("Greater", x := g.start(4, 3, 3), 3.0), 2.0, g.op("Where", g.op("Greater", x, 1.0), 1.0, 0.0)
+    ),
+    "Node Concat 'n8' cannot be folded: it must join quantised forms of one tensor, and joining two branches is not "
+    "supported: give each branch a convolution of its own and add the results, since conv(concat(a, b)) = conv_a(a) + "
+    "conv_b(b).": lambda g: g.op(
+        "Concat", *(g.sign(g.op("Conv", g.op("Sub", "x", 7.5), g.signs(4, 2, 3, 3))) for _ in range(2)), axis=1
+    ),
+    "Node Conv 'n7' has 2 groups, and must not follow a change of the order of channels: give the filters of the layer "
+    "before it that order instead.": lambda g: g.op(
+        "Conv",
+        g.op(
+            "Reshape",
+            g.op(
+                "Transpose",
+                g.op("Reshape", g.sign(g.start(4, 3, 3)), g.const([-1, 2, 2, 20], np.int64)),
+                perm=[0, 2, 1, 3],
+            ),
+            g.const([-1, 4, 5, 4], np.int64),
+        ),
+        g.signs(4, 2, 3, 3),
+        group=2,
+    ),
+    "Node Transpose 'n0' cannot be folded: it must leave the batch axis first, and its perm is [1, 0, 2, 3]: export "
+    "with "
+    "the batch first, as by batch_first=True.": lambda g: g.op("Transpose", "x", perm=[1, 0, 2, 3]),
+    "Node Exp 'n2' is a curve of which no exact thresholds are known here: use ReLU, Clip (Hardtanh), Tanh or Sigmoid "
+    "before the quantiser, or leave it out where only a sign follows that it does not change.": lambda g: g.op(
+        "Exp", g.start(4, 3, 3)
+    ),
+    "Node FusedConv 'n0' of domain 'com.microsoft' is an operator of ONNX Runtime's own, which its optimiser makes: "
+    "import "
+    "the file as it was exported.": lambda g: g.op("FusedConv", "x", g.signs(4, 2, 3, 3), domain="com.microsoft"),
+    "Node Trunc 'n0' of domain 'qonnx.custom_op.general' cuts low bits off, in a form that is not read: use Quant with "
+    "the "
+    "rounding mode FLOOR.": lambda g: g.op("Trunc", "x", 1.0, 0.0, 8.0, 4.0, domain="qonnx.custom_op.general"),
+}
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_sentences(tmp_path, text):
+    g = Graph(4)
+    y = SENTENCES[text](g)
+    if "MatMul" not in text:
+        y = g.op("MatMul", g.op("Flatten", y), g.signs(4, 3))
+    assert refused(save(tmp_path, g, y)) == text
+
+
+def test_control_flow(tmp_path):
+    g = Graph(5)
+    inner = helper.make_graph([], "inner", [], [])
+    x = g.op("If", "x", then_branch=inner, else_branch=inner)
+    assert refused(save(tmp_path, g, g.scores(x, 84))) == (
+        "Node If 'n0' is control flow, which a fixed pipeline cannot follow: export the model with fixed shapes and "
+        "without branches, so that loops are unrolled."
+    )
+    h = Graph(5)
+    y = h.op("Relu", "x", body=inner)
+    assert refused(save(tmp_path, h, h.scores(y, 84))) == (
+        "Node Relu 'n0' holds a graph of its own, and control flow is not supported: export the model with fixed "
+        "shapes, without branches."
+    )
+
+
+# ---- where in the user's code
+
+
+def named(tmp_path, name, **metadata):
+    g = Graph(6)
+    x = g.op("Conv", "x", g.rng.normal(size=(4, 2, 3, 3)))
+    g.nodes[0].name = name
+    for key, value in metadata.items():
+        g.nodes[0].metadata_props.add(key=f"pkg.torch.onnx.{key}", value=value)
+    text = refused(save(tmp_path, g, g.scores(x, 80)))
+    return re.match(r"Node (.*) must have binary weights", text)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("/layer1/layer1.0/conv1/Conv", "(module layer1.0.conv1)"),
+        ("/2/f/f.1/Conv_3", "(module 2.f.1)"),
+        ("/Conv", ""),
+        ("/a/Mul", ""),
+        ("model/quant_conv/Conv", ""),
+        ("/x\x1b[31m/Conv", "(module x\\x1b[31m)"),
+    ],
+)
+def test_names_of_the_older_exporter(tmp_path, name, told):
+    assert named(tmp_path, name) == f"Conv {ascii(name)} {told}".strip()
+
+
+TRACE = (
+    'File "/home/me/net.py", line 12, in forward\n    y = self.f(x)\n  File "/home/me/layers.py", line 7, in forward\n'
+    '    return conv(x)\n  File "/venv/lib/python3.12/site-packages/torch/nn/modules/conv.py", line 9, in forward'
+)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"name_scopes": "['', 'f', 'f.0', 'conv2d']", "stack_trace": TRACE}, " (module f.0, layers.py line 7)"),
+        ({"name_scopes": "['', 'conv2d']", "stack_trace": TRACE[:60]}, " (net.py line 12)"),
+        ({"name_scopes": "[" * 5000}, ""),
+        ({"name_scopes": "__import__('os')"}, ""),
+        ({"name_scopes": "[1, 2, 3]", "stack_trace": "File 'x'"}, ""),
+        ({"stack_trace": 'File "C:\\\\me\\\\n\x1b[31m.py", line 3, in f'}, " (n\\x1b[31m.py line 3)"),
+    ],
+)
+def test_metadata_of_the_newer_exporter(tmp_path, metadata, told):
+    assert named(tmp_path, "node_conv2d", **metadata) == f"Conv 'node_conv2d'{told}"
