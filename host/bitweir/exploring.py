@@ -28,7 +28,6 @@ from bitweir_hw.files import digest
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.pricing import LUTRAM_SITES
 from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
@@ -164,12 +163,12 @@ class _Measurement:
             total = synthesise(build, self.family)["total"]
         fitted = estimate_pipeline(build.pipeline, self.family)[1]
         return {
-            "fitted_sites": fitted.sites + LUTRAM_SITES[self.family] * fitted.lutram,
+            "fitted_sites": fitted.sites,
             "fitted_lut": fitted.lut,
             "fitted_ff": fitted.ff,
             "fitted_block_rams": fitted.bram,
             # As the search counts them: with the sites that LUT RAM takes.
-            "measured_sites": total["sites"] + LUTRAM_SITES[self.family] * total["lutram"],
+            "measured_sites": total["sites"],
             "measured_lut": total["lut"],
             "measured_ff": total["ff"],
             "measured_block_rams": total["bram"],

@@ -8,7 +8,7 @@ from typing import Any
 
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost import FMAX_PARTS, fmax
-from bitweir_hw.devices import PARTS, Part
+from bitweir_hw.devices import BLOCK_RAM, PARTS, Part
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
@@ -245,11 +245,19 @@ def _latency(network: Network, found: Found) -> int:
     return int(times[-1][-1] - times[0][0])
 
 
+def told_block_rams(part: Part, count: int) -> str:
+    """How many of the block RAMs of a part, and in which unit where they come in two sizes."""
+    ram, of = BLOCK_RAM[part.family], part.block_rams
+    if not ram.tile:
+        return f"{count:,} of {of:,} block RAMs"
+    return f"{count:,} of {of:,} block RAMs ({ram.name}; {ram.tiles(count):,} of {ram.tiles(of):,} {ram.tile} tiles)"
+
+
 def told_search(search: dict[str, Any]) -> str:
     """What the search found, in a sentence or two."""
     told = (
         f"Planned for {search['part']}, goal {search['goal']}: about {search['sites']:,} of {search['part_sites']:,} "
-        f"LUT sites and {search['block_rams']:,} of {search['part_block_rams']:,} block RAMs."
+        f"LUT sites and {told_block_rams(PARTS[search['part']], search['block_rams'])}."
     )
     if search["fmax_mhz"] and search["fmax_mhz"] < search["clock_mhz"]:
         told += f" A router may reach {search['fmax_mhz']:.0f} MHz only, not {search['clock_mhz']:,.6g}."

@@ -19,19 +19,22 @@ class BlockRam:
         Of the cell.
     shapes : tuple of (int, int)
         Depths, and bits of a word at each.
+    tile : str
+        What several of them are halves of, where they lie in pairs; a memory may take such a pair as a whole.
     """
 
     name: str
     shapes: tuple[tuple[int, int], ...]
+    tile: str = ""
 
     @property
     def bits(self) -> int:
         """Most bits that one holds."""
         return max(depth * width for depth, width in self.shapes)
 
-    def needed(self, depth: int, width: int) -> int:
-        """How many of them hold a memory: side by side for its width, one below the other for its depth."""
-        return min(ceil_div(width, w) * ceil_div(depth, d) for d, w in self.shapes)
+    def tiles(self, count: int) -> int:
+        """Tiles that hold so many: two share one, whatever they hold; a memory that takes a whole one counts as two."""
+        return ceil_div(count, 2)
 
 
 _EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
@@ -41,7 +44,7 @@ BLOCK_RAM = {
     "ecp5": BlockRam(name="DP16KD", shapes=_EIGHTEEN),
     "ice40": BlockRam(name="SB_RAM40_4K", shapes=((256, 16), (512, 8), (1024, 4), (2048, 2))),
     "gowin": BlockRam(name="BSRAM", shapes=_EIGHTEEN),
-    "xilinx": BlockRam(name="RAMB18", shapes=_EIGHTEEN),
+    "xilinx": BlockRam(name="RAMB18", shapes=_EIGHTEEN, tile="RAMB36"),
 }
 
 

@@ -15,12 +15,10 @@ from .lower import LOWERINGS
 from .network import Network
 from .plan import Folding, Plan
 
-__all__ = ["LUTRAM_SITES", "Fitted", "Option", "Prices", "Probe"]
+__all__ = ["Fitted", "Option", "Prices", "Probe"]
 
 #: Weights of more words than this are not tried in LUTs, those of fewer bits not in block RAM.
 LUT_DEPTH, BLOCK_BITS = 128, 512
-#: LUT sites that a LUT RAM cell takes.
-LUTRAM_SITES = {"ecp5": 4, "ice40": 0, "gowin": 4, "xilinx": 4}
 
 
 class Fitted(Builder):
@@ -118,14 +116,13 @@ class Prices:
         return self._costs[key]
 
     def of(self, blocks: list[BlockSpec]) -> tuple[float, float]:
-        """What blocks take, LUT RAM as sites."""
+        """What blocks take."""
         sites = rams = 0.0
         for block in blocks:
             key = _key(block)
             if key not in self._costs:
                 cost = estimate(block, self.family)
-                area = cost.sites + LUTRAM_SITES[self.family] * cost.lutram
-                self._costs[key] = (float(area), float(cost.bram))
+                self._costs[key] = (float(cost.sites), float(cost.bram))
             sites, rams = sites + self._costs[key][0], rams + self._costs[key][1]
         return sites, rams
 

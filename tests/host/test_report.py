@@ -6,7 +6,7 @@ from bitweir.build import write_build
 from bitweir.console import Output
 from bitweir.report.collect import KINDS, collect, schema
 from bitweir.report.terminal import render
-from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.cost import block_rams
 from bitweir_hw.gateware.accelerator import GATEWARE
 from kinds import every_kind
 
@@ -43,10 +43,27 @@ def test_operations(report):
 
 @pytest.mark.parametrize(
     ("family", "depth", "width", "count"),
-    [("ecp5", 512, 36, 1), ("ecp5", 513, 36, 2), ("ecp5", 1024, 20, 2), ("ecp5", 18432, 32, 36), ("ice40", 256, 17, 2)],
+    [
+        ("ecp5", 512, 36, 1),
+        ("ecp5", 513, 36, 2),
+        ("ecp5", 1024, 20, 2),
+        ("ice40", 256, 17, 2),
+        ("xilinx", 512, 36, 1),
+        ("xilinx", 512, 72, 2),
+        ("xilinx", 512, 100, 3),
+        ("xilinx", 3, 2752, 77),
+    ],
 )
 def test_block_rams(family, depth, width, count):
-    assert BLOCK_RAM[family].needed(depth, width) == count
+    assert block_rams(depth, width, family, writable=True)[0] == count
+
+
+def test_a_memory_has_one_number_of_block_rams_in_all_tables(report):
+    """What the memories of a block take is what the estimate of the block says, for every family."""
+    for family in report["estimates"]:
+        for block in report["blocks"]:
+            told = sum((memory["block_rams"] or {}).get(family, {"count": 0})["count"] for memory in block["memories"])
+            assert told == report["estimates"][family]["blocks"][block["name"]]["bram"]
 
 
 def test_terminal(report, capsys):

@@ -21,6 +21,7 @@ from bitweir.report.html import page
 from bitweir.report.markdown import markdown
 from bitweir.report.svg import CLASSES, element
 from bitweir.report.terminal import render
+from bitweir.synthesis.measure import VERSION
 from bitweir_hw.cost import Cost, estimate_pipeline, network_errors
 from bitweir_hw.network import Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
@@ -44,7 +45,7 @@ def measured(build):
         for number, block in enumerate(build.pipeline.blocks, 1)
     }
     total = {key: sum(row[key] for row in blocks.values()) for key in (*KEYS, "lanes")}
-    return {"family": "ecp5", "tool": "Yosys 0.0", "seconds": 1.5, "blocks": blocks, "total": total}
+    return {"version": VERSION, "family": "ecp5", "tool": "Yosys 0.0", "seconds": 1.5, "blocks": blocks, "total": total}
 
 
 @pytest.fixture(scope="module")

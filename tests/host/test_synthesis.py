@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 from bitweir.build import Build, write_build
 from bitweir.folders import FileError
+from bitweir.planning import told_block_rams
 from bitweir.report.collect import collect, schema
 from bitweir.report.terminal import render
 from bitweir.synthesis import flows
 from bitweir.synthesis.measure import RESOURCES, synthesise
 from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.devices import BLOCK_RAM, PARTS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.network import Dense, Network
 from bitweir_hw.plan import Folding, Plan
@@ -119,6 +122,28 @@ def test_a_damaged_result_is_told(tmp_path: Path, content: str) -> None:
         collect(build, clock=CLOCK)
 
 
+def test_a_result_of_a_version_that_counted_otherwise_is_told(tmp_path: Path) -> None:
+    build = small_build(tmp_path / "build", "fused")
+    file = build.folder / "synthesis-ice40.json"
+    measured = synthesise(build, "ice40")
+    assert collect(build, clock=CLOCK)["synthesis"]["ice40"]["total"] == measured["total"]
+    file.write_text(json.dumps({key: value for key, value in measured.items() if key != "version"}))
+    told = (
+        f"'{file}' was measured by another version of bitweir, which counts otherwise: measure again with "
+        "bitweir report --synth."
+    )
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        collect(build, clock=CLOCK)
+
+
+def test_a_large_block_ram_of_xilinx_is_two_small_ones() -> None:
+    cells = {"RAMB18E1": 93, "RAMB36E1": 4, "LUT6": 2}
+    assert flows.classify("xilinx", cells)["bram"] == 101
+    assert BLOCK_RAM["xilinx"].tiles(101) == 51
+    assert told_block_rams(PARTS["xc7a35t"], 101) == "101 of 100 block RAMs (RAMB18; 51 of 50 RAMB36 tiles)"
+    assert told_block_rams(PARTS["ecp5-25k"], 3) == "3 of 56 block RAMs"
+
+
 def test_carries_whose_sums_nobody_reads_are_counted() -> None:
     # Yosys drops outputs that are not connected. S of positions 0 and 1 is a LUT's, that of 2 is not; 3 is idle.
     lut = {
@@ -189,3 +214,22 @@ def test_a_cell_that_nobody_counts_is_told() -> None:
     with pytest.raises(ToolError) as error:
         flows.classify("ecp5", {"LUT4": 1, "EHXPLLL": 1})
     assert str(error.value) == "Yosys mapped ecp5 to a cell that no report counts: EHXPLLL."
+
+
+@pytest.mark.parametrize(
+    ("family", "cells", "sites"),
+    [
+        ("ecp5", {"LUT4": 5, "CCU2C": 2, "TRELLIS_DPR16X4": 3}, 5 + 4 + 12),
+        ("gowin", {"LUT4": 5, "ALU": 2, "RAM16SDP4": 3, "RAM16SDP2": 1}, 5 + 2 + 12 + 2),
+        ("xilinx", {"LUT6": 5, "RAM32M": 1, "RAM64M": 1, "RAM32X1D": 1, "SRL16E": 2, "SRLC32E": 1}, 5 + 8 + 2 + 3),
+        ("ice40", {"SB_LUT4": 5}, 5),
+    ],
+)
+def test_memory_in_luts_takes_lut_sites(family: str, cells: dict[str, int], sites: int) -> None:
+    assert flows.sites(family, cells) == sites
+
+
+def test_memory_in_luts_of_an_unknown_size_is_an_error() -> None:
+    told = "Yosys mapped xilinx to LUT RAM of a size that no report knows: RAM32X16DR8."
+    with pytest.raises(ToolError, match=f"^{re.escape(told)}$"):
+        flows.sites("xilinx", {"RAM32X16DR8": 1})

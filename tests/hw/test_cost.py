@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from collections import Counter
+from functools import partial
 from importlib import resources
 from typing import get_args
 
@@ -13,16 +16,31 @@ from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.importers import load_model
+from bitweir.planning import Wishes, choose
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import BlockSpec, MatVecSpec
 from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.cost import COSTS, Cost, error_bands, estimate, estimate_pipeline, fmax, network_errors
-from bitweir_hw.cost.memories import block_rams
+from bitweir_hw.cost import (
+    COSTS,
+    Cost,
+    error_bands,
+    estimate,
+    estimate_pipeline,
+    estimated_rams,
+    fmax,
+    network_errors,
+)
+from bitweir_hw.cost.memories import ram, rom
+from bitweir_hw.devices import BLOCK_RAM, PARTS
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_for_fps
 from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys
-from kinds import every_kind
+from hypothesis import given
+from hypothesis import strategies as st
+from kinds import dense_network, every_kind
+from shared_data import SHARED
+from strategies import networks, plans
 
 # Bands are those of blocks by themselves, in other circumstances: twice as much is an error of the model.
 #: Fewer cells than these may be off whatever they are of: a few LUTs of control more or less.
@@ -95,6 +113,12 @@ def test_shipped_networks_cost_what_is_estimated(name, fps, family, tmp_path):
             assert abs(guess - cells) <= max(FEW, 0.02 * bands[resource][2] * cells), (block.name, resource)
 
 
+def words_of(n, depth, width):
+    """Drawn words of a read-only memory."""
+    noise = random.Random(n)
+    return [noise.getrandbits(width) for _ in range(depth)]
+
+
 class Memories(wiring.Component):
     """Memories in block RAM, each with ports of its own."""
 
@@ -110,8 +134,7 @@ class Memories(wiring.Component):
         m = Module()
         for n, (depth, width, writable) in enumerate(self.shapes):
             style = {"ram_style" if writable else "rom_style": "block"}
-            noise = random.Random(n)
-            words = [] if writable else [noise.getrandbits(width) for _ in range(depth)]
+            words = [] if writable else words_of(n, depth, width)
             m.submodules[f"m{n}"] = store = memory.Memory(shape=width, depth=depth, init=words, attrs=style)
             read = store.read_port()
             m.d.comb += [read.addr.eq(getattr(self, f"r{n}")), read.en.eq(1), getattr(self, f"o{n}").eq(read.data)]
@@ -125,19 +148,101 @@ class Memories(wiring.Component):
         return m
 
 
+def drawn_shapes(seed, count, bits):
+    """Depths, widths and whether they are written: of all sizes, so few bits that a constant one is not unlikely."""
+    noise = random.Random(seed)
+    shapes = []
+    while len(shapes) < count:
+        depth, width = (int(2 ** noise.uniform(low, high)) for low, high in ((1.6, 12), (0, 8.5)))
+        if depth * width <= bits:
+            shapes.append((depth, width, noise.random() < 0.4))
+    return shapes
+
+
 SHAPES = [
     (40, 30, False), (98, 49, False), (600, 72, False), (2500, 5, False), (1100, 33, False), (3072, 48, False),
     (40, 30, True), (600, 72, True), (2500, 5, True), (300, 100, True), (1000, 9, True), (1100, 33, True),
 ]  # fmt: skip
 
 
+def held_by(shapes, family, folder):
+    """Block RAMs in which Yosys puts each of some memories."""
+    (folder / "design.il").write_text(rtlil.convert(Memories(shapes), name="top", emit_src=False))
+    run_yosys(flows.script(family, top="top"), folder)
+    counts = Counter()
+    for name, cell in json.loads((folder / "netlist.json").read_text())["modules"]["top"]["cells"].items():
+        if flows.classify(family, {cell["type"]: 1})["bram"]:
+            counts[int(re.match(r"m(\d+)\.", name)[1])] += flows.classify(family, {cell["type"]: 1})["bram"]
+    return [counts[n] for n in range(len(shapes))]
+
+
 @pytest.mark.parametrize("family", flows.FAMILIES)
 def test_block_ram_is_counted_exactly(family, tmp_path):
-    (tmp_path / "design.il").write_text(rtlil.convert(Memories(SHAPES), name="top", emit_src=False))
-    run_yosys(flows.script(family, top="top"), tmp_path)
-    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
-    wanted = sum(block_rams(depth, width, family, writable=writable)[0] for depth, width, writable in SHAPES)
-    assert flows.classify(family, cells)["bram"] == wanted
+    shapes = [*SHAPES, *drawn_shapes(1, 10, 8_000)]
+    wanted = [
+        ram(depth, width, family, block=True).bram
+        if writable
+        else rom(partial(words_of, n, depth, width), depth, width, family, style="block").bram
+        for n, (depth, width, writable) in enumerate(shapes)
+    ]
+    assert held_by(shapes, family, tmp_path) == wanted
+
+
+def xilinx(network, folder, wishes):
+    """The block RAMs that are counted of a whole design for xc7a35t, and those that Yosys takes for it in one piece."""
+    choice = choose(network, wishes)
+    pipeline = lower(network, choice.plan)
+    (folder / "design.il").write_text(accelerator_rtlil(pipeline, name="top"))
+    run_yosys(flows.script("xilinx", top="top"), folder)
+    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    counted = estimate_pipeline(pipeline, "xilinx")[1].bram
+    assert choice.search is None or choice.search["block_rams"] == counted
+    return counted, cells
+
+
+@pytest.mark.parametrize(
+    ("sizes", "folding"),
+    [
+        # 24 weights of 3 words: those that are the same in all words, one of four, take no place.
+        ((24, 24, 4), "24x8:block,12x4:block"),
+        ((40, 64, 6), "40x4:block,16x2:block"),
+        ((64, 90, 3), "64x3:block,30x3:block"),
+    ],
+)
+def test_block_ram_of_whole_xilinx_designs(sizes, folding, tmp_path):
+    counted, cells = xilinx(dense_network(*sizes), tmp_path, Wishes(clock=100e6, folding=folding, family="xilinx"))
+    small, large = cells.get("RAMB18E1", 0), cells.get("RAMB36E1", 0)
+    assert 0 < counted == small + 2 * large == flows.classify("xilinx", cells)["bram"]
+    # Tiles of 36 Kbit: two small ones share one.
+    assert BLOCK_RAM["xilinx"].tiles(counted) == -(-small // 2) + large
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["tfc", "digits", "cnn"])
+def test_the_fastest_designs_for_xc7a35t_are_in_the_part(name, tmp_path):
+    if name == "tfc":
+        path = SHARED / "data/models/TFC_1W1A.onnx"
+        if not path.is_file():
+            pytest.skip("the model TFC_1W1A.onnx is not here")
+        network = load_model(path, input_scale="1/255")
+    else:
+        with resources.as_file(resources.files("bitweir.networks") / f"{name}.onnx") as path:
+            network = load_model(path, input_scale="1")
+    wishes = Wishes(clock=100e6, part="xc7a35t", goal="fps", streams=1)
+    counted, cells = xilinx(network, tmp_path, wishes)
+    assert counted == cells.get("RAMB18E1", 0) + 2 * cells.get("RAMB36E1", 0)
+    assert counted <= PARTS["xc7a35t"].block_rams == 2 * 50
+
+
+@given(st.data())
+def test_every_memory_has_a_count_and_blocks_take_their_sum(data):
+    network = data.draw(networks())
+    pipeline = lower(network, data.draw(plans(network)))
+    for block in pipeline.blocks:
+        for family in flows.FAMILIES:
+            rams = estimated_rams(block, family)
+            assert len(rams) == len(block.memories())
+            assert sum(rams) == estimate(block, family).bram
 
 
 def test_more_lanes_cost_more_and_words_without_change_nothing():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from bitweir_hw import pricing
 from bitweir_hw.blocks import FifoSpec, MatVecSpec
-from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
@@ -20,12 +20,12 @@ from strategies import dense_networks, networks
 def price(block, family):
     """A price that is quick to ask, with all that makes the choice hard: lanes, registers, block RAMs."""
     memories = [memory for memory in block.memories() if memory.block]
-    rams = sum(BLOCK_RAM["ice40"].needed(memory.depth, memory.width) for memory in memories)
+    rams = sum(block_rams(memory.depth, memory.width, "ice40", writable=False)[0] for memory in memories)
     if isinstance(block, FifoSpec):
-        return SimpleNamespace(sites=0, lutram=0, bram=0)
+        return SimpleNamespace(sites=0, bram=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
     lanes = block.lanes * block.streams if isinstance(block, MatVecSpec) else 0
-    return SimpleNamespace(sites=3 * lanes + bits, lutram=0, bram=rams)
+    return SimpleNamespace(sites=3 * lanes + bits, bram=rams)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from typing import Any
 from bitweir_hw.blocks.arithmetic import ceil_div
 from bitweir_hw.boards import Board
 from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.link.endpoint import RAMS
 from bitweir_hw.link.protocol import HEADER
@@ -109,10 +109,10 @@ def plan_for(network: Network, board: Board, wishes: Wishes) -> tuple[Plan, dict
         Nothing fits, or nothing that fits is as fast as `wishes.fps`.
     """
     capacity = capacity_of(board, _frame_bytes(network))
-    ram = BLOCK_RAM[board.family]
     limits = Limits(
         sites=FILL * board.part.luts - LINK_SITES,
-        block_rams=board.part.block_rams - sum(ram.needed(depth, 8) for depth in (capacity, *RAMS)),
+        block_rams=board.part.block_rams
+        - sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in (capacity, *RAMS)),
     )
     popcount = Popcount(style=STYLE[board.family], levels_per_stage=wishes.stage_levels)
     found = _found(network, board, wishes, limits, popcount)

@@ -25,6 +25,7 @@ from bitweir_hw.blocks import (
     WidthSpec,
     WindowSpec,
 )
+from bitweir_hw.cost import estimated_rams
 from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS, Part
 from bitweir_hw.files import digest
 from bitweir_hw.yosys import yosys_version
@@ -34,7 +35,7 @@ from bitweir_sim.stepping import Stepper, stepper
 from ..build import Build
 from ..folders import FileError
 from ..synthesis.flows import FAMILIES
-from ..synthesis.measure import RESOURCES
+from ..synthesis.measure import RESOURCES, VERSION
 from .estimates import errors, estimates
 from .roofline import roofline
 from .routed import routed, routed_schema
@@ -42,7 +43,7 @@ from .timeline import timeline
 
 __all__ = ["KINDS", "SCHEMA_VERSION", "collect", "schema"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 #: What a reader calls each kind of block.
 KINDS: dict[type, str] = {
@@ -211,7 +212,7 @@ def _block(block: BlockSpec, cycles: float) -> dict[str, Any]:
         "operations": 0,
         "lanes": 0,
         "utilisation": None,
-        "memories": [_memory(memory) for memory in block.memories()],
+        "memories": _memories(block),
     }
     for role in ROLES:
         row[f"{role}_bits"] = sum(memory.bits for memory in block.memories() if memory.role == ROLES[role])
@@ -231,8 +232,17 @@ def _block(block: BlockSpec, cycles: float) -> dict[str, Any]:
     return row
 
 
-def _memory(memory: Memory) -> dict[str, Any]:
-    """Size of a memory, and for each family the block RAMs that hold it and how full they are."""
+def _memories(block: BlockSpec) -> list[dict[str, Any]]:
+    """What a block stores, each memory with its block RAMs as they are part of the estimates of the block."""
+    counts = {family: estimated_rams(block, family) for family in BLOCK_RAM}
+    return [
+        _memory(memory, {family: each[n] for family, each in counts.items() if each[n]})
+        for n, memory in enumerate(block.memories())
+    ]
+
+
+def _memory(memory: Memory, counts: dict[str, int]) -> dict[str, Any]:
+    """Size of a memory, and for each family that holds it in block RAM, how many and how full they are."""
     row: dict[str, Any] = {
         "role": memory.role,
         "depth": memory.depth,
@@ -242,10 +252,10 @@ def _memory(memory: Memory) -> dict[str, Any]:
         "kind": "block" if memory.block else "register" if memory.depth == 1 else "lut",
         "block_rams": None,
     }
-    if memory.block:
-        counts = {family: ram.needed(memory.depth, memory.width) * memory.copies for family, ram in BLOCK_RAM.items()}
+    if counts:
         row["block_rams"] = {
-            family: {"count": count, "full": memory.bits / (count * BLOCK_RAM[family].bits)}
+            # Bits that are the same in all words take no place, so there may be more than fit.
+            family: {"count": count, "full": min(1.0, memory.bits / (count * BLOCK_RAM[family].bits))}
             for family, count in counts.items()
         }
     return row
@@ -263,7 +273,13 @@ def _read(path: Path) -> dict[str, Any]:
         # All that a reader of the report looks up.
         rows = [measured["total"], *measured["blocks"].values()]
         if isinstance(measured["tool"], str) and all(type(row[key]) is int for row in rows for key in RESOURCES):
-            return measured | {"seconds": float(measured["seconds"])}
+            measured["seconds"] = float(measured["seconds"])
+            if measured.get("version") == VERSION:
+                return measured
+            raise FileError(
+                f"{str(path)!r} was measured by another version of bitweir, which counts otherwise: measure again with "
+                "bitweir report --synth."
+            )
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     raise FileError(f"{str(path)!r} is damaged: remove it, or measure again with bitweir report --synth.")

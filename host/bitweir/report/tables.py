@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.devices import BLOCK_RAM, BlockRam
 
 __all__ = [
     "RESOURCE_NAMES",
@@ -206,7 +206,7 @@ def blocks(report: dict[str, Any]) -> Table:
     slowest = max(block["cycles"] for block in report["blocks"])
     rows = []
     for block in report["blocks"]:
-        held = [memory for memory in block["memories"] if memory["block_rams"]]
+        held = _held([block], family)
         rows.append(
             (
                 *_words(block["name"], block["kind"]),
@@ -218,7 +218,6 @@ def blocks(report: dict[str, Any]) -> Table:
             )
         )
     total = report["total"]
-    all_held = [memory for block in report["blocks"] for memory in block["memories"] if memory["block_rams"]]
     return Table(
         name="blocks",
         caption="Work and memory of each block, in the order of the stream",
@@ -235,16 +234,26 @@ def blocks(report: dict[str, Any]) -> Table:
             *_words("", "", ""),
             _share(total["utilisation"]),
             *_numbers(*(total[f"{kind}_bits"] for kind in ("weight", "threshold", "buffer"))),
-            *_block_rams(all_held, family),
+            *_block_rams(_held(report["blocks"], family), family),
         ),
     )  # fmt: skip
 
 
+def _rams(memory: dict[str, Any], family: str) -> int:
+    """Block RAMs of a family that a memory takes."""
+    return (memory["block_rams"] or {}).get(family, {"count": 0})["count"]  # type: ignore[no-any-return]
+
+
+def _held(rows: Sequence[dict[str, Any]], family: str) -> list[dict[str, Any]]:
+    """Memories of blocks that sit in block RAM of a family."""
+    return [memory for block in rows for memory in block["memories"] if _rams(memory, family)]
+
+
 def _block_rams(held: Sequence[dict[str, Any]], family: str) -> list[Cell]:
     """How many block RAMs hold some memories, and how full they are."""
-    count = sum(memory["block_rams"][family]["count"] for memory in held)
-    bits = sum(memory["bits"] for memory in held)
-    full = bits / (count * BLOCK_RAM[family].bits) if count else None
+    count = sum(_rams(memory, family) for memory in held)
+    used = sum(memory["block_rams"][family]["full"] * _rams(memory, family) for memory in held)
+    full = used / count if count else None
     return [*_numbers(count), _share(full)]
 
 
@@ -326,19 +335,21 @@ def memories(report: dict[str, Any]) -> Table:
     rows = []
     for block in report["blocks"]:
         for memory in block["memories"]:
-            held = [memory] if memory["block_rams"] else []
+            held = [memory] if _rams(memory, family) else []
             rows.append(
                 (
                     *_words(block["name"], memory["role"]),
                     *_numbers(*(memory[key] for key in ("depth", "width", "copies", "bits"))),
-                    *_words({"block": "block RAM", "lut": "LUTs", "register": "registers"}[memory["kind"]]),
+                    *_words(
+                        "block RAM" if held else {"lut": "LUTs", "register": "registers"}.get(memory["kind"], "LUTs")
+                    ),
                     *_block_rams(held, family),
                 )
             )
     ram = BLOCK_RAM[family]
     return Table(
         name="memories",
-        caption=f"Memories; block RAMs are {ram.name} of {ram.bits:,} bits ({family})",
+        caption=f"Memories; block RAMs are {ram.name} of {ram.bits:,} bits ({family}){_pairs(ram)}",
         columns=_columns(
             ("block", "Block", "", False), ("holds", "Holds", "", False), ("words", "Words", ""),
             ("width", "Width", "bits"), ("copies", "Copies", ""), ("bits", "Size", "bits"), ("kind", "In", "", False),
@@ -346,6 +357,10 @@ def memories(report: dict[str, Any]) -> Table:
         ),
         rows=tuple(rows),
     )  # fmt: skip
+
+
+def _pairs(ram: BlockRam) -> str:
+    return f", two to a {ram.tile}, which counts as two" if ram.tile else ""
 
 
 # ---- bounds
@@ -357,11 +372,14 @@ def part_use(report: dict[str, Any]) -> Table:
     family = part["family"]
     sources = (("measured", report["synthesis"]), ("estimated", report["estimates"]))
     origin, found = next(((told, by[family]["total"]) for told, by in sources if family in by), ("computed", None))
-    held = [memory for block in report["blocks"] for memory in block["memories"] if memory["block_rams"]]
-    needed = sum(memory["block_rams"][family]["count"] for memory in held)
+    needed = sum(_rams(memory, family) for memory in _held(report["blocks"], family))
     wanted = [("LUT sites", "sites", "luts"), ("Flip-flops", "ff", "ffs"), ("DSPs", "dsp", "dsps")]
     uses = [(title, found[key], part[limit], origin) for title, key, limit in wanted if found]
-    uses.insert(min(2, len(uses)), ("Block RAMs", found["bram"] if found else needed, part["block_rams"], origin))
+    ram, count = BLOCK_RAM[family], found["bram"] if found else needed
+    rams = [("Block RAMs", count, part["block_rams"], origin)]
+    if ram.tile:
+        rams.append((f"{ram.tile} tiles", ram.tiles(count), ram.tiles(part["block_rams"]), origin))
+    uses[min(2, len(uses)) : min(2, len(uses))] = rams
     rows = tuple(
         (
             *_words(title),

@@ -81,12 +81,17 @@ def _memories(report: dict[str, Any]) -> Iterator[RenderableType]:
     """What sits in block RAM, and how full it is; of the family that was measured, or else of ECP5."""
     family = next(iter(report["synthesis"]), "ecp5")
     rows = [
-        (block["name"], memory) for block in report["blocks"] for memory in block["memories"] if memory["block_rams"]
+        (block["name"], memory)
+        for block in report["blocks"]
+        for memory in block["memories"]
+        if family in (memory["block_rams"] or {})
     ]
     if not rows:
         return
+    ram = BLOCK_RAM[family]
+    pairs = f", two to a {ram.tile}" if ram.tile else ""
     table = Table(
-        title=f"Block RAM ({family}: {BLOCK_RAM[family].name} of {BLOCK_RAM[family].bits:,} bits)",
+        title=f"Block RAM ({family}: {ram.name} of {ram.bits:,} bits{pairs})",
         title_justify="left",
         box=SIMPLE_HEAD,
     )
@@ -104,9 +109,12 @@ def _memories(report: dict[str, Any]) -> Iterator[RenderableType]:
             f"{used['full']:.0%}",
         )
     table.add_section()
-    used = [memory["block_rams"][family]["count"] for _, memory in rows]
-    full = sum(memory["bits"] for _, memory in rows) / (sum(used) * BLOCK_RAM[family].bits)
+    found = [memory["block_rams"][family] for _, memory in rows]
+    used = [each["count"] for each in found]
+    full = sum(each["full"] * each["count"] for each in found) / sum(used)
     table.add_row("total", "", "", "", "", _number(sum(used)), f"{full:.0%}")
+    if ram.tile:
+        table.add_row(f"{ram.tile} tiles", "", "", "", "", _number(ram.tiles(sum(used))), "")
     yield table
 
 

@@ -30,7 +30,7 @@ _PREFIXES: dict[str, dict[str, tuple[str, ...]]] = {
         "lut": ("SB_LUT4",),
         "ff": ("SB_DFF",),
         "carry": ("SB_CARRY",),
-        "bram": ("SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW", "SB_SPRAM256KA"),
+        "bram": ("SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW"),
         "lutram": (),
         "dsp": ("SB_MAC16",),
     },
@@ -53,12 +53,17 @@ _PREFIXES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+#: Cells that are several of the unit in which parts count: a RAMB36 fills the place of two RAMB18.
+_UNITS = {"RAMB36": 2}
+
 #: Cells that occupy nothing: constants, and marks that Yosys leaves of modules it flattened.
 _FREE = ("$scopeinfo", "GND", "VCC")
 
 
 def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
     """Sum up the cells of a netlist by `CLASSES`; carry cells count as cells, wide multiplexers as LUTs.
+
+    Block RAMs count in the unit of `devices.BLOCK_RAM`, as parts do: a RAMB36 of Xilinx is two RAMB18.
 
     Parameters
     ----------
@@ -70,14 +75,13 @@ def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
     table = _PREFIXES[_known(family)]
     sums = dict.fromkeys(CLASSES, 0)
     for kind, count in cells.items():
-        fits = [
-            (len(prefix), name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)
-        ]
+        fits = [(prefix, name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)]
         if not fits and kind not in _FREE:
             raise ToolError(f"Yosys mapped {family} to a cell that no report counts: {kind}.")
         if fits:
             # The longest prefix: SP must not take SPX9 from a longer name, nor ALU an ALU54B.
-            sums[max(fits)[1]] += count
+            prefix, name = max((len(prefix), prefix, name) for prefix, name in fits)[1:]
+            sums[name] += count * _UNITS.get(prefix, 1)
     return sums
 
 
@@ -86,24 +90,46 @@ def sites(family: str, cells: Mapping[str, int], *, lone: int = 0) -> int:
 
     | family | sites                                                                           |
     |--------|---------------------------------------------------------------------------------|
-    | ecp5   | LUT4 + 2 * CCU2C                                                                |
+    | ecp5   | LUT4 + 2 * CCU2C + 4 * TRELLIS_DPR16X4                                          |
     | ice40  | SB_LUT4 + `lone` (SB_CARRY with no LUT that sits in the same cell)              |
-    | gowin  | LUTs + ALU                                                                      |
+    | gowin  | LUTs + ALU + N for each RAM16SDPN                                               |
     | xilinx | LUTs + `lone` (CARRY4 positions in use whose S is constant or not a LUT's)      |
+    |        | + LUT RAM (4 for RAM32M and RAM64M) + shift registers                           |
 
     Parameters
     ----------
     lone : int
         From `lone_carries`; without it iCE40 and Xilinx are counted a little low.
     """
-    _known(family)
+    ram = _ram_sites(_known(family), cells)
     # Wide multiplexers are part of a slice that the LUTs occupy already; an inverter is a LUT.
     luts = sum(count for kind, count in cells.items() if kind.startswith(("LUT", "SB_LUT4", "INV")))
     if family == "ecp5":
-        return luts + 2 * cells.get("CCU2C", 0)
+        return luts + ram + 2 * cells.get("CCU2C", 0)
     if family == "gowin":
-        return luts + cells.get("ALU", 0)
-    return luts + lone
+        return luts + ram + cells.get("ALU", 0)
+    return luts + ram + lone
+
+
+#: LUT sites of LUT RAM by how the name of the cell begins: Lattice TN-02204 and FPGA-TN-02039 (16 words of 4 bits fill
+#: two slices), Gowin UG287, Xilinx UG474 table 2-3. What is not here is an error, not a guess.
+_RAM_SITES = {
+    "TRELLIS_DPR16X4": 4, "DPR16X4C": 4, "RAM16SDP1": 1, "RAM16SDP2": 2, "RAM16SDP4": 4, "RAM16S1": 1, "RAM16S2": 2,
+    "RAM16S4": 4, "RAM32M": 4, "RAM64M": 4, "RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2,
+    "RAM128X1S": 2, "RAM128X1D": 4, "RAM256X1S": 4, "SRL": 1,
+}  # fmt: skip
+
+
+def _ram_sites(family: str, cells: Mapping[str, int]) -> int:
+    """LUT sites of LUT RAM and shift registers."""
+    total = 0
+    for kind, count in cells.items():
+        if kind.startswith(_PREFIXES[family]["lutram"]):
+            fits = [(len(prefix), sites) for prefix, sites in _RAM_SITES.items() if kind.startswith(prefix)]
+            if not fits:
+                raise ToolError(f"Yosys mapped {family} to LUT RAM of a size that no report knows: {kind}.")
+            total += count * max(fits)[1]
+    return total
 
 
 def lone_carries(family: str, module: Mapping[str, Any]) -> int:
@@ -283,6 +309,7 @@ _SYNTHESIS: dict[str, Callable[[str], list[str]]] = {
 
 
 def _known(family: str) -> str:
+    """The family, which must be one of `FAMILIES`."""
     if family not in FAMILIES:
         raise ToolError(f"Synthesis family must be one of {', '.join(FAMILIES)}, not {family!r}.")
     return family

@@ -18,10 +18,12 @@ from ..build import Build
 from ..folders import added_file, whole_file
 from .flows import CLASSES, FAMILIES, classify, lone_carries, script, sites
 
-__all__ = ["FAMILIES", "RESOURCES", "synthesise"]
+__all__ = ["FAMILIES", "RESOURCES", "VERSION", "synthesise"]
 
 #: What is counted in each block, and in total.
 RESOURCES = (*CLASSES, "sites", "lanes")
+#: Raised when what is counted changes.
+VERSION = 2
 
 
 def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dic
     }
     rows = [*blocks.values(), *(_row(family, stat[f"\\{m}"]["num_cells_by_type"], mapped[m], 0) for m in others)]
     result = {
+        "version": VERSION,
         "family": family,
         "tool": f"Yosys {yosys_version()}",
         "seconds": round(seconds, 3),

@@ -220,6 +220,10 @@ class MatVecSpec:
         Element p has the bits from ``p * planes * S`` on, plane by plane. Padding is 1; padded
         inputs are 0, so that they never count.
         """
+        return [int.from_bytes(row.tobytes(), "little") for row in self.weight_rows()]
+
+    def weight_rows(self) -> NDArray[np.uint8]:
+        """The words of `weight_words` as bytes, the lowest first, (words, bytes)."""
         planes = self.planes
         bits = plane_bits(self.weights, planes)
         shape = (len(planes), self.groups, self.neuron_folds * self.pe, self.synapse_folds * self.simd)
@@ -229,8 +233,7 @@ class MatVecSpec:
         split = padded.reshape(
             len(planes), self.groups, self.neuron_folds, self.pe, self.synapse_folds, self.simd
         ).transpose(1, 2, 4, 3, 0, 5)
-        packed = np.packbits(split.reshape(self.groups * self.fold, self.weight_width), axis=1, bitorder="little")
-        return [int.from_bytes(row.tobytes(), "little") for row in packed]
+        return np.packbits(split.reshape(self.groups * self.fold, self.weight_width), axis=1, bitorder="little")
 
     def preset_words(self) -> list[int]:
         """Content of the preset memory: a word of P accumulators for each group of neurons.

@@ -6,7 +6,8 @@ estimates were then. The clock is a rough estimate, see `speed`.
 """
 
 from .kinds import COSTS
-from .model import error_bands, estimate, estimate_loader, estimate_pipeline, network_errors
+from .memories import block_rams
+from .model import error_bands, estimate, estimate_loader, estimate_pipeline, estimated_rams, network_errors
 from .speed import FMAX_PARTS, fmax, fmax_error
 from .terms import Cost
 
@@ -14,10 +15,12 @@ __all__ = [
     "COSTS",
     "FMAX_PARTS",
     "Cost",
+    "block_rams",
     "error_bands",
     "estimate",
     "estimate_loader",
     "estimate_pipeline",
+    "estimated_rams",
     "fmax",
     "fmax_error",
     "network_errors",

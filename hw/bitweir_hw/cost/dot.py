@@ -80,6 +80,7 @@ def _registers(terms: Terms, plan: DotPlan, popcount: Popcount, family: str, *, 
         count = bits * (copies if born else apart)
         if stages >= 3 and family == "xilinx":
             terms.lutram += count
+            terms.ram_sites += count
         else:
             terms.ff += count * stages
 

@@ -21,6 +21,7 @@ def fifo(width: int, depth: int, family: str) -> Terms:
     counter(terms, depth, family)
     if depth == 2:
         terms.ff += width
+        terms.rams.append(0)
         return terms
     block = is_block(depth, width)
     words = depth - 1 - block

@@ -58,7 +58,7 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
     if spec.stored:
         terms += loaded(depth, spec.weight_width, family, style=spec.memory, registers=stage)
     else:
-        terms += rom(spec.weight_words, depth, spec.weight_width, family, style=spec.memory, registers=stage)
+        terms += rom(spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, registers=stage)
     terms += _presets(spec, family)
     terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
     terms.ff += stage * spec.i_bits
@@ -118,9 +118,9 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
 
 def window(spec: WindowSpec, family: str) -> Terms:
     """`gateware.window`: copies of the buffer with two adders for each address, counters, fill levels, padding."""
-    terms = credited(spec.o_bits, spec.fifo_depth, family)
     block = is_block(spec.words, spec.i_bits)
-    terms += ram(spec.words, spec.i_bits, family, block=block).times(spec.taps)
+    terms = ram(spec.words, spec.i_bits, family, block=block).times(spec.taps)
+    terms += credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += (spec.latency - 1) * spec.o_bits + spec.latency
     for count in spec.loops:
         terms.ff += index_bits(count)
@@ -209,6 +209,7 @@ def width(spec: WidthSpec, family: str) -> Terms:
         terms += fifo(spec.o_bits, depth, family)
         terms.ff += 2 if depth == 3 and beats.phases > 1 else 0
         return terms
+    terms.rams.append(0)
     # Words as they come, where the next one stands, how many are left; two output registers.
     terms.ff += beats.most * spec.o_bits + index_bits(beats.most) + beats.most.bit_length()
     terms.ff += 2 * spec.o_bits + 2
@@ -275,9 +276,10 @@ def pool(spec: PoolSpec, family: str) -> Terms:
     bits = spec.o_lane_bits
     if spec.kind == "sum" and spec.format is not None:
         bits = (elements_of_window * ((1 << spec.i_lane_bits) - 1)).bit_length()
-    terms = credited(places * _result_bits(spec, bits), spec.fifo_depth, family)
+    terms = Terms()
     if elements_of_window > spec.taps:
         if spec.partial_words == 1:
+            terms.rams.append(0)
             terms.ff += places * bits
         else:
             block = spec.memories()[0].block
@@ -289,6 +291,7 @@ def pool(spec: PoolSpec, family: str) -> Terms:
         counter(terms, spec.partial_words, family)
         if spec.shape[2] > 1:
             adder(terms, index_bits(spec.partial_words), family)
+    terms += credited(places * _result_bits(spec, bits), spec.fifo_depth, family)
     # What windows of one pixel need not tell apart is not counted.
     whole = spec.kernel == (1, 1) and spec.stride == (1, 1)
     ends = [spec.shape[3], spec.shape[2] if not whole or spec.least is not None else 1]
@@ -391,12 +394,16 @@ def _multiply(terms: Terms, a: int, b: int, family: str, count: int) -> None:
 
 def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:
     """What blocks with constants for each channel share."""
-    terms = credited(spec.o_bits, spec.fifo_depth, family)
+    terms = _constants(spec, family, constants)
+    terms += credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += 2 + spec.i_bits + spec.o_bits
     terms.luts["fixed"] += 1
+    return terms
+
+
+def _constants(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:
     if spec.stored_bits:
-        terms += loaded(spec.vector_beats, spec.stored_width, family)
-        return terms
+        return loaded(spec.vector_beats, spec.stored_width, family)
     bits: dict[tuple[int, ...], None] = {}
     for lane in range(spec.lanes):
         for values in constants:
@@ -406,10 +413,10 @@ def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable
                 bit = tuple(value >> at & 1 for value in column)
                 if len(set(bit)) > 1:
                     bits[bit] = None
-    if bits:
-        words = [sum(bit << at for at, bit in enumerate(beat)) for beat in zip(*bits, strict=True)]
-        terms += rom(lambda: words, len(words), len(bits), family)
-    return terms
+    if not bits:
+        return Terms(rams=[0])
+    words = [sum(bit << at for at, bit in enumerate(beat)) for beat in zip(*bits, strict=True)]
+    return rom(lambda: words, len(words), len(bits), family)
 
 
 def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:

@@ -37,6 +37,7 @@ def loaded(depth: int, width: int, family: str, *, style: str = "auto", register
     terms.ff += registers * width
     if depth == 1:
         terms.ff += width
+        terms.rams.append(0)
         return terms
     # The address that is read.
     terms.ff += index_bits(depth)

@@ -20,21 +20,21 @@ __all__ = ["DEPTHS", "WIDTHS", "block_rams", "different_columns", "lut_ram", "ra
 _EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
 _FOUR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
-#: By family, kinds of block RAM: what Yosys thinks that one costs, its shapes, and bits that are written together.
+#: By family, kinds of block RAM: what Yosys thinks that one costs, its shapes, bits that are written together, and how
+#: many units of `devices.BLOCK_RAM` it takes.
 _BLOCKS = {
-    "ecp5": ((1, _EIGHTEEN, 9),),
-    "gowin": ((1, _EIGHTEEN, 9),),
-    "ice40": ((1, _FOUR, 1),),
-    # Two small ones cost one more than a large one.
-    "xilinx": ((129, _EIGHTEEN, 9), (257, _THIRTY_SIX, 9)),
+    "ecp5": ((1, _EIGHTEEN, 9, 1),),
+    "gowin": ((1, _EIGHTEEN, 9, 1),),
+    "ice40": ((1, _FOUR, 1, 1),),
+    # Two small ones cost one more than a large one, in whose place they fit (share/xilinx/brams_xc4v.txt).
+    "xilinx": ((129, _EIGHTEEN, 9, 1), (257, _THIRTY_SIX, 9, 2)),
 }
 #: Words and bits of a cell of LUT RAM with a port to write and one to read.
 _LUT_RAM = {"ecp5": ((16, 4),), "gowin": ((16, 4),), "xilinx": ((32, 6), (64, 3))}
+#: LUT sites of one, on all families.
+SITES_OF_CELL = 4
 #: Without a word about its style, a memory of more cells of LUT RAM than so many for each block RAM becomes these.
 _CELLS_OF_BLOCK = 24
-#: Bits of a ROM up to which it is worth the time to look for those that are the same in all words, which Yosys
-#: leaves out. Those of presets are, often, those of weights are not.
-_LOOKED_AT = 1 << 18
 
 #: LUTs of four inputs for a bit of a ROM with random words, by width and depth (`benchmarks/rom_luts.py`, ECP5; iCE40
 #: and Gowin differ by 3 %, and by 10 % for depths just above 16).
@@ -54,16 +54,23 @@ def block_rams(depth: int, width: int, family: str, *, writable: bool) -> tuple[
 
     Banks share block RAMs, side by side in their words: all bits of one that is only read, what is written
     together of others. Of equals, Yosys takes the one with the fewest banks, as these need multiplexers.
+
+    Returns
+    -------
+    int, int
+        Block RAMs in the unit of `devices.BLOCK_RAM`, a RAMB36 of Xilinx being two; and banks.
     """
+    if not width:
+        return 0, 1
     found = []
-    for cost, shapes, together in _BLOCKS[family]:
+    for cost, shapes, together, units in _BLOCKS[family]:
         for words, bits in shapes:
             banks = ceil_div(depth, words)
             unit = min(together, bits) if writable and banks > 1 else 1
             count = ceil_div(banks * ceil_div(width, unit) * unit, bits)
             if writable:
                 count = max(count, ceil_div(width, bits))
-            found.append((count * cost, banks, count))
+            found.append((count * cost, banks, count * units))
     _, banks, count = min(found)
     return count, banks
 
@@ -72,7 +79,7 @@ def _block(depth: int, width: int, family: str, *, writable: bool) -> Terms:
     """Block RAM; with several banks, registers for the number of the bank, and multiplexers."""
     count, banks = block_rams(depth, width, family, writable=writable)
     return Terms(
-        bram=count, ff=index_bits(banks), luts=Counter({"bank": (banks - 1) * width} if banks > 1 else {})
+        rams=[count], ff=index_bits(banks), luts=Counter({"bank": (banks - 1) * width} if banks > 1 else {})
     )  # fmt: skip
 
 
@@ -107,18 +114,19 @@ def _registers(depth: int, width: int, family: str) -> bool:
 def lut_ram(depth: int, width: int, family: str) -> Terms:
     """A memory that is read in the same cycle: LUT RAM, or registers where a family has none, or for a few bits."""
     if _registers(depth, width, family):
-        return Terms(ff=depth * width, luts=Counter({"read": (depth - 1) * width, "store": depth}))
+        return Terms(rams=[0], ff=depth * width, luts=Counter({"read": (depth - 1) * width, "store": depth}))
     shapes = _LUT_RAM[family]
     words, bits = shapes[0] if depth <= shapes[0][0] else shapes[-1]
     banks = ceil_div(depth, words)
-    terms = Terms(lutram=banks * ceil_div(width, bits))
+    cells = banks * ceil_div(width, bits)
+    terms = Terms(rams=[0], lutram=cells, ram_sites=SITES_OF_CELL * cells)
     if banks > 1:
         terms.luts.update({"bank": (banks - 1) * width, "write": banks})
     return terms
 
 
 def rom(
-    words: Callable[[], Sequence[int]],
+    words: Callable[[], Sequence[int] | NDArray[np.uint8]],
     depth: int,
     width: int,
     family: str,
@@ -134,23 +142,24 @@ def rom(
     Parameters
     ----------
     words : callable
-        Gives the words, if they matter.
+        Gives the words, or their bytes, the lowest first.
     style : str
         One of `blocks.memories.STYLES`.
     registers : int
         How many stand behind each other at the output, beside that of the memory itself.
     """
     if depth == 1:
-        return Terms()
+        return Terms(rams=[0])
     at = index_bits(depth)
     terms = Terms(ff=at)
     counter(terms, depth, family)
     if is_block(depth, width, style):
-        if depth * width <= _LOOKED_AT:
-            width = int(_changing(words(), width).sum())
+        # What is the same in all words, Yosys leaves out.
+        width = int(_changing(_rows(words(), width), width).sum())
         terms += _block(depth, width, family, writable=False)
         terms.ff += registers * width
         return terms
+    terms.rams.append(0)
     columns = different_columns(words(), width)
     terms.ff += (1 + registers) * len(columns)
     inputs = 6 if family == "xilinx" else 4
@@ -179,22 +188,26 @@ def _deep_rom(columns: NDArray[np.uint8], depth: int, family: str) -> int:
     return round(count * float(np.interp(np.log(max(count, 1)), np.log(WIDTHS), each)) * max(1.0, depth / DEPTHS[-1]))
 
 
-def _bits(words: Sequence[int], width: int) -> NDArray[np.uint8]:
-    """The bits of words, (words, bits)."""
+def _rows(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """The bytes of words, (words, bytes)."""
+    if isinstance(words, np.ndarray):
+        return words
     size = ceil_div(width, 8)
-    packed = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8).reshape(-1, size)
-    return np.unpackbits(packed, axis=1, count=width, bitorder="little")
+    return np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8).reshape(-1, size)
 
 
-def _changing(words: Sequence[int], width: int) -> NDArray[np.bool_]:
+def _bits(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    return np.unpackbits(rows, axis=-1, count=width, bitorder="little")
+
+
+def _changing(rows: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
     """Which bits are not the same in all words."""
-    bits = _bits(words, width)
-    changing: NDArray[np.bool_] = (bits != bits[0]).any(axis=0)
-    return changing
+    return _bits(np.bitwise_or.reduce(rows ^ rows[0], axis=0), width).astype(bool)
 
 
-def different_columns(words: Sequence[int], width: int) -> NDArray[np.uint8]:
+def different_columns(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     """The different bits that words have and that are not the same in all of them, (bits, bytes of eight words)."""
-    columns = np.packbits(_bits(words, width)[:, _changing(words, width)], axis=0).T
+    rows = _rows(words, width)
+    columns = np.packbits(_bits(rows, width)[:, _changing(rows, width)], axis=0).T
     found: NDArray[np.uint8] = np.unique(columns, axis=0)
     return found

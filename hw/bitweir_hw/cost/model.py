@@ -20,6 +20,7 @@ __all__ = [
     "estimate",
     "estimate_loader",
     "estimate_pipeline",
+    "estimated_rams",
     "group_of",
     "network_errors",
 ]
@@ -49,7 +50,7 @@ def cost_of(terms: Terms, weights: dict[str, dict[str, float]], family: str) -> 
     carry = {"ecp5": 2, "gowin": 1}.get(family, 0) * terms.carry
     return Cost(
         lut=round(lut), ff=terms.ff, carry=terms.carry, bram=terms.bram, lutram=terms.lutram, dsp=terms.dsp,
-        sites=round(lut + carry + lone),
+        sites=round(lut + carry + lone) + terms.ram_sites,
     )  # fmt: skip
 
 
@@ -66,6 +67,11 @@ def estimate(block: BlockSpec, family: str) -> Cost:
     # A style of another family is built of the same operators as the portable one.
     weights = fitted.get(group_of(block), fitted.get("MatVecSpec fused", {}))
     return cost_of(COSTS[type(block)](block, family), weights, family)
+
+
+def estimated_rams(block: BlockSpec, family: str) -> tuple[int, ...]:
+    """Block RAMs of each of the block's ``memories()``, all copies together; 0 for those that sit elsewhere."""
+    return tuple(COSTS[type(block)](block, family).rams)
 
 
 def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost], Cost]:

@@ -28,11 +28,12 @@ from ..blocks import (
     WindowSpec,
 )
 from ..blocks.memories import is_block
-from ..devices import BLOCK_RAM, PARTS
+from ..devices import PARTS
 from ..gateware.pe_ecp5 import CHAIN, CHAIN_UNREGISTERED
 from ..gateware.popcount import CHAIN as FUSED_CHAIN
 from ..gateware.width import Beats
 from ..pipeline import Pipeline
+from .model import estimate_pipeline
 from .terms import index_bits
 
 __all__ = ["FMAX_PARTS", "PATHS", "fmax", "fmax_error", "longest"]
@@ -114,13 +115,7 @@ def fmax(pipeline: Pipeline, part: str) -> float | None:
     """MHz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
     if part not in FMAX_PARTS:
         return None
-    ram = BLOCK_RAM[PARTS[part].family]
-    many = sum(
-        ram.needed(memory.depth, memory.width) * memory.copies
-        for block in pipeline.blocks
-        for memory in block.memories()
-        if memory.block
-    )
+    many = estimate_pipeline(pipeline, PARTS[part].family)[1].bram
     return 1e3 / max(path.delay(part, many) for block in pipeline.blocks for path in longest(block))
 
 

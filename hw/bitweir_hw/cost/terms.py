@@ -31,13 +31,13 @@ class Cost:
     carry : int
         Carry cells: of two positions on ECP5, of four on Xilinx, of one elsewhere.
     bram : int
-        Block RAMs; of Xilinx, of 18 or 36 Kbit each.
+        Block RAMs in the unit of `devices.BLOCK_RAM`: on Xilinx a RAMB18, so a RAMB36 is two.
     lutram : int
         LUT RAM cells and shift registers.
     dsp : int
         Multipliers.
     sites : int
-        LUT sites that LUTs and carry cells occupy.
+        LUT sites that LUTs, carry cells, LUT RAM and shift registers occupy.
     """
 
     lut: int = 0
@@ -58,35 +58,47 @@ class Terms:
 
     Parameters
     ----------
-    ff, carry, bram, lutram, dsp : int
+    ff, carry, lutram, dsp : int
         Cells.
+    ram_sites : int
+        LUT sites of LUT RAM and shift registers.
+    rams : list of int
+        Block RAMs of each memory, 0 for those that sit elsewhere: in the order of the block's ``memories()``.
     luts : Counter
         By feature: each is about the number of LUTs that it takes.
     """
 
     ff: int = 0
     carry: int = 0
-    bram: int = 0
     lutram: int = 0
+    ram_sites: int = 0
     dsp: int = 0
+    rams: list[int] = field(default_factory=list)
     luts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def bram(self) -> int:
+        """Block RAMs of all memories."""
+        return sum(self.rams)
 
     def __iadd__(self, other: Terms) -> Terms:
         self.ff += other.ff
         self.carry += other.carry
-        self.bram += other.bram
+        self.rams += other.rams
         self.lutram += other.lutram
+        self.ram_sites += other.ram_sites
         self.dsp += other.dsp
         self.luts.update(other.luts)
         return self
 
     def times(self, count: int) -> Terms:
-        """So many of the same."""
+        """So many of the same; memories of which there are several copies stay one."""
         return Terms(
             ff=self.ff * count,
             carry=self.carry * count,
-            bram=self.bram * count,
+            rams=[rams * count for rams in self.rams],
             lutram=self.lutram * count,
+            ram_sites=self.ram_sites * count,
             dsp=self.dsp * count,
             luts=Counter({name: value * count for name, value in self.luts.items()}),
         )
