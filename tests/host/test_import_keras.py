@@ -699,8 +699,12 @@ REFUSED = {
         lambda model: first(model, dtype={"class_name": "Policy", "config": {"name": "mixed_float16"}})
     ),
     "Layer Lambda 'it' holds Python code, which is never run: replace it by layers.": after_first("Lambda"),
-    "Layer Concatenate 'it' joins branches, which the integer network cannot: use Add.": after_first("Concatenate"),
-    "Layer Conv2DTranspose 'it' is of a class that is not supported: replace it in the model.": after_first(
+    "Layer Concatenate 'it' joins branches, which is not supported: give each branch a convolution of its own and use "
+    "Add, "
+    "since conv(concat(a, b)) = conv_a(a) + conv_b(b).": after_first("Concatenate"),
+    "Layer Conv2DTranspose 'it' is a transposed convolution, which is not supported: use convolutions that keep the "
+    "size of "
+    "the map.": after_first(
         "Conv2DTranspose"
     ),
     "Layer Sequential 'it' must not be a model itself: call its layers in the outer model.": after_first("Sequential"),
@@ -763,7 +767,9 @@ REFUSED = {
     "After the last layer only an affine map may follow, not a clip: it makes ties.": a_dense_layer(
         [[1.0, 1]] * 5, activation="relu"
     ),
-    "Layer QuantDense 'it' must not follow Softmax 'end', which ends a network: remove one of the two.": lambda model: (
+    "Layer QuantDense 'it' must not follow Softmax 'end', because each result of a softmax depends on all of its "
+    "inputs: "
+    "leave the softmax out and work on the scores themselves, or save the model up to it.": lambda model: (
         first(model), model.head(80), model("Softmax", name="end"), model("QuantDense", name="it")
     ),
     "The output of the model must be the scores of a last layer": lambda model: model("SteSign"),
@@ -780,6 +786,64 @@ def test_models_that_are_refused(tmp_path, in_process, text):
     REFUSED[text](model)
     with says(text):
         load_model(model.save(tmp_path / "m.h5"), input_scale="1")
+
+
+def test_all_of_it_is_told(tmp_path, in_process):
+    """Classes first, each once; then what else is wrong, also behind layers that are refused."""
+    model = Model()
+    model.conv(C, 4, 3, 3, name="first", kernel_quantizer=None)
+    for name in ("one", "two"):
+        model("LayerNormalization", name=name)
+    model("PReLU", name="curve")
+    model.head(5 * 4 * 4, name="last", kernel_quantizer=None)
+    with pytest.raises(ModelError) as caught:
+        load_model(model.save(tmp_path / "m.h5"), input_scale="1")
+    assert str(caught.value) == (
+        "The model cannot be imported for 4 reasons. (1) Layer LayerNormalization 'one' divides by a statistic of each "
+        "image, which no constant threshold can follow: use BatchNormalization, whose statistics are constant. The "
+        "same holds for 'two'. (2) Layer PReLU 'curve' is a curve of which no exact thresholds are known here: use "
+        "ReLU, LeakyReLU, or hard_tanh, tanh or sigmoid before the quantiser. (3) Layer QuantConv2D 'first' must have "
+        "quantised weights, but it holds floating point numbers of 72 sizes and has no kernel_quantizer: use the layer "
+        "of Larq with one, or make the weights whole multiples of one scale. (4) Layer QuantDense 'last' must have "
+        "quantised weights, but it holds floating point numbers of 400 sizes and has no kernel_quantizer: use the "
+        "layer of Larq with one, or make the weights whole multiples of one scale."
+    )
+
+
+@pytest.mark.parametrize("curve", ["tanh", "sigmoid"])
+def test_curves_before_a_quantiser(tmp_path, in_process, curve):
+    """They rise, so the sign of a tanh is that of its argument, and a sigmoid, which is positive, gives +1 alone."""
+    networks = []
+    for activation in (curve, "linear"):
+        model = Model(seed=3)
+        first(model)
+        model("Activation", activation=activation)
+        model.head(5 * 4 * 4)
+        networks.append(load_model(model.save(tmp_path / f"{activation}.h5"), input_scale="1"))
+    thresholds = [network.layers[0].thresholds for network in networks]
+    if curve == "tanh":
+        assert np.array_equal(*thresholds)
+    else:
+        assert (thresholds[0] <= -(2**10)).all() and not np.array_equal(*thresholds)
+    assert not any("left out" in note for note in networks[0].notes)
+
+
+def test_a_graph_that_unknown_layers_make_unreadable(tmp_path, in_process):
+    model = Model()
+    first(model)
+    model("MultiHeadAttention", name="look")
+    model.head(80)
+    path = model.save(tmp_path / "m.h5")
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            if layer["config"]["name"] == "look":
+                layer["inbound_nodes"] = [[["first", 0, 0, {"value": ["first", 0, 0]}]]]
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(
+        ModelError, match="^Layer MultiHeadAttention 'look' multiplies values that all depend on the image"
+    ):
+        load_model(path, input_scale="1")
 
 
 def test_a_first_layer_of_many_bits_asks_what_a_pixel_is(tmp_path):
@@ -829,7 +893,7 @@ GRAPHS = {
     "Layer SteSign 'sign' needs 'gone', which nothing makes.": put("sign", [[["gone", 0, 0, {}]]]),
     "Layer SteSign 'sign' must take the results of other layers, and nothing else.": put("sign", [[["conv", 0, 1]]]),
     "Layer SteSign 'sign' must say which layers it follows: the file is damaged.": put("sign", None),
-    "Layer SteSign 'sign' must take the result of one layer, not of 2.": put(
+    "Layer SteSign 'sign' must take the result of one layer, not of 2: join them with Add before it.": put(
         "sign", [[["conv", 0, 0], ["conv", 0, 0]]]
     ),
     "The model must have one output, not 2: save the scores alone.": model_with(

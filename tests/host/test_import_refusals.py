@@ -9,6 +9,9 @@ import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.constants import CONSTANT_OPS
+from bitweir.importers.keras_quantisers import QUANTISERS, larq_quantiser
+from bitweir.importers.keras_refusals import LAYERS, refused_layer
+from bitweir.importers.keras_rules import KERAS_RULES
 from bitweir.importers.refusals import DOMAINS, OPERATORS
 from bitweir.importers.rules import RULES
 from onnx import TensorProto, helper, numpy_helper
@@ -276,3 +279,103 @@ TRACE = (
 )
 def test_metadata_of_the_newer_exporter(tmp_path, metadata, told):
     assert named(tmp_path, "node_conv2d", **metadata) == f"Conv 'node_conv2d'{told}"
+
+
+# ---- layers of Keras and Larq
+
+#: All classes of layers of Keras 2 and 3, of Larq, and of what may stand beside them in a file.
+KERAS = """
+Activation ActivityRegularization Add AdditiveAttention AlphaDropout Attention Average AveragePooling1D
+AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding CenterCrop Concatenate Conv1D
+Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D
+Cropping3D Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding Flatten FlaxLayer
+GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing
+Identity IntegerLookup JaxLayer LSTM LSTMCell Lambda LayerNormalization LeakyReLU LocallyConnected1D LocallyConnected2D
+Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram Minimum MultiHeadAttention Multiply Normalization
+PReLU Permute Pipeline QuantActivation QuantConv1D QuantConv2D QuantConv2DTranspose QuantConv3D QuantConv3DTranspose
+QuantDense QuantDepthwiseConv2D QuantLocallyConnected1D QuantLocallyConnected2D QuantSeparableConv1D
+QuantSeparableConv2D RMSNormalization RNN RandomBrightness RandomContrast RandomCrop RandomFlip RandomHeight
+RandomRotation RandomTranslation RandomWidth RandomZoom ReLU RepeatVector Rescaling Reshape Resizing STFTSpectrogram
+SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpectralNormalization
+StackedRNNCells StringLookup Subtract TFOpLambda TFSMLayer TextVectorization ThresholdedReLU TimeDistributed
+TorchModuleWrapper UnitNormalization UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
+""".split()  # noqa: SIM905
+
+
+def test_every_layer_of_keras_is_in_a_table_once():
+    assert set(KERAS) <= {*KERAS_RULES, *LAYERS}
+    assert not set(LAYERS) & set(KERAS_RULES)
+    for entry in LAYERS.values():
+        assert ":" not in entry.reason + entry.remedy and not LEAKS.search(entry.of("Layer X 'x'"))
+    assert refused_layer("MyLayer", "MyLayer 'it'") == (
+        "Layer MyLayer 'it' is of a class that is not known here: replace it by layers of Keras or Larq."
+    )
+
+
+@pytest.mark.parametrize("name", QUANTISERS)
+def test_every_quantiser_of_larq_is_read(name):
+    found = larq_quantiser(name)
+    assert found is None if "no_op" in name or "NoOp" in name else found.name == name
+    assert found is None or larq_quantiser({"class_name": name, "config": {}}) == found
+
+
+# ---- other formats
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "net.pth",
+            b"",
+            "is a checkpoint of PyTorch, which holds weights but not what the network computes: build the model, load "
+            "the weights, and export it with torch.onnx.export(model.eval(), example, 'model.onnx').",
+        ),
+        ("net.PT", b"", "is a checkpoint of PyTorch, which holds weights"),
+        ("net.onnx", b"PK\x03\x04", "is a checkpoint of PyTorch, which holds weights"),
+        ("net.safetensors", b"", "is a checkpoint of PyTorch, which holds weights"),
+        ("net.onnx", b"\x89HDF\r\n", "is an HDF5 file: give it the suffix .h5."),
+        (
+            "net.tflite",
+            b"",
+            "is of TensorFlow Lite, which is not read: save the Keras model that it was made from as .keras or .h5, or "
+            "convert it with tf2onnx.",
+        ),
+        (
+            "saved_model.pb",
+            b"",
+            "is a SavedModel of TensorFlow, which is not read: save the model with model.save('model.keras') or "
+            "model.save('model.h5'), or convert it with tf2onnx.",
+        ),
+        (
+            "net.pkl",
+            b"",
+            "is a Python pickle, which can run code when it is read, so it is not: export the model to ONNX.",
+        ),
+        (
+            "net.mlmodel",
+            b"",
+            "must end in .onnx, .keras, .h5, .hdf5 or .npz: export the model to ONNX, which all frameworks can.",
+        ),
+        (
+            "net.onnx",
+            b"version https://git-lfs.github.com/spec/v1",
+            "is a pointer of Git LFS and not the file itself: fetch it with git lfs pull.",
+        ),
+        ("net.h5", b"<!DOCTYPE html>", "is a web page: download the file itself."),
+        ("net.onnx", b"text", "is no ONNX file, or it is damaged: export the model again."),
+    ],
+)
+def test_other_formats(tmp_path, name, content, told):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        load_model(path)
+    assert str(caught.value).startswith(f"Model file {str(path)!r} {told}")
+
+
+def test_a_folder_of_tensorflow(tmp_path):
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(ModelError, match="is a SavedModel of TensorFlow, which is not read: save the model with"):
+        load_model(tmp_path)

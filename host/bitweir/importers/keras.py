@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
 
-from .errors import ModelError, shown, shown_path
+from .errors import ModelError, shown_path
 from .inputs import InputRange, input_range
 from .keras_files import KerasFile, read_keras
 from .keras_graph import Call, KerasGraph, Key, graph_of
 from .keras_job import Job
+from .keras_linear import KERAS_PROBES
+from .keras_refusals import refused_layer
 from .keras_rules import AFTER_END, KERAS_RULES, Value
 from .symbols import Signal
+from .troubles import UNKNOWN, Troubles, Unknown
 from .walk import TooWide, Walk
 
 __all__ = ["import_keras"]
 
 #: Fraction bits of sums in fixed point: as many as fit, from the first number down to the second.
 _FRACTION_BITS, _LEAST_BITS = 24, 8
-#: Layers whose absence deserves a reason.
-_REFUSED = {
-    "Average": "averages branches: use Add, and halve its sum in the batch norm behind it",
-    "Concatenate": "joins branches, which the integer network cannot: use Add",
-    "Lambda": "holds Python code, which is never run: replace it by layers",
-    "Maximum": "compares branches, which the integer network cannot: use Add",
-    "Multiply": "multiplies branches, which the integer network cannot: use Add",
-    "Normalization": "has statistics of its own: use Rescaling, or a BatchNormalization before the first quantiser",
-    "TFOpLambda": "is an operation outside of a layer: use the layers Add and Activation",
-}
 
 
 def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Network:
@@ -55,16 +50,21 @@ def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Networ
         raise
     except Exception as error:  # whatever lies in a damaged file
         raise ModelError(
-            f"Model file {shown_path(path)} is damaged: {_reason(error)}. Save the model again."
+            f"Model file {shown_path(path)} is damaged, since its configuration is none that Keras writes: load the "
+            "model in Keras, and save it again."
         ) from error
 
 
 def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
-    graph = graph_of(file.config)
-    for call in graph.calls:
-        if call.kind not in KERAS_RULES:
-            reason = _REFUSED.get(call.kind, "is of a class that is not supported: replace it in the model")
-            raise ModelError(f"Layer {call.label} {reason}.")
+    seen: list[tuple[str, str]] = []
+    try:
+        graph = graph_of(file.config, seen)
+    except ModelError as error:
+        # What layers cannot be read may well be why the graph cannot.
+        troubles = Troubles()
+        for kind, label in seen:
+            _check_known(troubles, kind, label)
+        raise troubles.error() if troubles else error from error
     fraction_bits = _FRACTION_BITS
     while fraction_bits >= _LEAST_BITS:
         try:
@@ -80,29 +80,73 @@ def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
 def _walked(file: KerasFile, graph: KerasGraph, numbers: InputRange | None, name: str, fraction_bits: int) -> Network:
     walk = Walk(numbers, fraction_bits)
     readers = Counter(key for call in graph.calls for key in call.inputs)
-    held: dict[Key, Value] = {graph.input: walk.start(graph.shape, 1)}
+    held: dict[Key, Value | Unknown] = {graph.input: walk.start(graph.shape, 1)}
+    troubles = Troubles()
     for call in graph.calls:
         values = [held[key] for key in call.inputs]
         readers.subtract(call.inputs)
         # What nobody takes any more is let go: maps take memory.
         for key in {key for key in call.inputs if not readers[key]}:
             del held[key]
-        held[call.key] = _run(Job(walk, call, file), values)
+        held[call.key] = _tried(troubles, Job(walk, call, file), values)
+    if troubles:
+        raise troubles.error()
     return walk.finish(held[graph.output], name)
 
 
+def _check_known(troubles: Troubles, kind: str, label: str) -> bool:
+    """Whether there is a rule for a layer; what to say if not goes to the troubles."""
+    if kind in KERAS_RULES:
+        return True
+    troubles.add(refused_layer(kind, label), kind=kind, name=label.partition(" ")[2])
+    return False
+
+
+def _tried(troubles: Troubles, job: Job, values: list[Value | Unknown]) -> Value | Unknown:
+    """What a layer makes, or `UNKNOWN` if it is refused, so that what else is wrong is still looked for."""
+    if troubles.many:
+        raise troubles.error()
+    if not _check_known(troubles, job.call.kind, job.call.label):
+        return UNKNOWN
+    known = [x for x in values if not isinstance(x, Unknown)]
+    try:
+        if len(known) == len(values):
+            return _run(job, known)
+        if job.call.kind in KERAS_PROBES:
+            _ruled(job, KERAS_PROBES[job.call.kind], [])
+    except BitweirError as error:
+        troubles.add(error)
+    except Exception:
+        if troubles:  # what it asks for would not help
+            raise troubles.error() from None
+        raise
+    return UNKNOWN
+
+
 def _run(job: Job, values: list[Value]) -> Value:
-    """Apply the rule of a layer; whatever goes wrong in it ends in a sentence with the layer's name."""
+    """Apply the rule of a layer."""
     call = job.call
     if call.kind not in AFTER_END:
         values = [job.walk.resumed(x) for x in values]
     ended = next((x.ended for x in values if isinstance(x, Signal) and x.ended), "")
     if ended and call.kind not in AFTER_END:
-        raise ModelError(f"Layer {call.label} must not follow {ended}, which ends a network: remove one of the two.")
+        raise ModelError(
+            f"Layer {call.label} must not follow {ended}, because each result of a softmax depends on all of its "
+            "inputs: leave the softmax out and work on the scores themselves, or save the model up to it."
+        )
     if len(values) > 1 and call.kind != "Add":
-        raise ModelError(f"Layer {call.label} must take the result of one layer, not of {len(values)}.")
+        raise ModelError(
+            f"Layer {call.label} must take the result of one layer, not of {len(values)}: join them with Add before it."
+        )
+    result: Value = _ruled(job, KERAS_RULES[call.kind], values)
+    return result
+
+
+def _ruled(job: Job, rule: Callable[..., Any], values: Sequence[Value]) -> Any:
+    """What a rule makes of a layer; whatever goes wrong in it ends in a sentence with the layer's name."""
+    call = job.call
     try:
-        return KERAS_RULES[call.kind](job, *values)
+        return rule(job, *values)
     except BitweirError as error:
         # What all importers share speaks of nodes; rules that name nothing end a sentence that starts here.
         text = str(error).replace(f"Node {call.label} ", f"Layer {call.label} ")
@@ -111,12 +155,10 @@ def _run(job: Job, values: list[Value]) -> Value:
     except TooWide:
         raise
     except Exception as error:  # a malformed layer: a missing key, a value of another type
-        raise ModelError(f"Layer {call.label} is malformed: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__} {shown(text)}"
+        raise ModelError(
+            f"Layer {call.label} is malformed: its configuration or its inputs are not of the kind or shape that the "
+            "layer asks for: load the model in Keras, and save it again."
+        ) from error
 
 
 def _declared(graph: KerasGraph) -> InputRange | None:

@@ -76,8 +76,14 @@ class _Layer:
         return _label(self.kind, self.name)
 
 
-def graph_of(config: Mapping[str, Any]) -> KerasGraph:
+def graph_of(config: Mapping[str, Any], seen: list[tuple[str, str]] | None = None) -> KerasGraph:
     """The graph in a model's configuration.
+
+    Parameters
+    ----------
+    config : mapping
+    seen : list or None
+        Gets class and label of each layer, whether the graph can be read or not.
 
     Raises
     ------
@@ -94,6 +100,9 @@ def graph_of(config: Mapping[str, Any]) -> KerasGraph:
     if not isinstance(entries, list) or not entries or len(entries) > _MAX_CALLS:
         raise ModelError(f"The configuration of the model must list 1 to {_MAX_CALLS} layers.")
     layers = _layers(entries)
+    if seen is not None:
+        models = ("Functional", "InputLayer", "Model", "Sequential")
+        seen.extend((layer.kind, layer.label) for layer in layers if layer.kind not in models)
     for layer in layers:
         _check(layer)
     if kind == "Sequential":

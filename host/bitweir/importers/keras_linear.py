@@ -19,7 +19,7 @@ from .symbols import Moving, Padded, Signal
 from .weights import normalised
 from .windows import Window
 
-__all__ = ["LINEAR_RULES"]
+__all__ = ["KERAS_PROBES", "LINEAR_RULES"]
 
 Value = Moving | Padded
 _POINT = Window((1, 1))
@@ -143,3 +143,12 @@ LINEAR_RULES: dict[str, Callable[[Job, Value], Value]] = {
     "QuantSeparableConv2D": _separable,
     "SeparableConv2D": _separable,
 }
+
+
+def _probed(axes: int) -> Callable[[Job], object]:
+    """What of a layer can be checked if nothing is known of what it takes: its weights."""
+    return lambda job: _kernel(job, _arrays(job, "kernel")["kernel"], "kernel_quantizer", axes)
+
+
+#: By layer, ``f(job)``: what can be wrong with it whatever it takes.
+KERAS_PROBES = {"Conv2D": _probed(4), "Dense": _probed(2), "QuantConv2D": _probed(4), "QuantDense": _probed(2)}

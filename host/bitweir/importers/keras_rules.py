@@ -34,9 +34,9 @@ _MAX_NORMS = 3
 
 #: Layers that do nothing once a network is trained.
 _TRAINING = (
-    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "RandomBrightness",
-    "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "SpatialDropout1D",
-    "SpatialDropout2D",
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
+    "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "SpatialDropout1D", "SpatialDropout2D",
 )  # fmt: skip
 #: What may follow a softmax.
 AFTER_END = {*_TRAINING, "Flatten", "Reshape"}

@@ -17,6 +17,50 @@ from .tensors import regular_file
 __all__ = ["load_model"]
 
 
+#: What other formats are, by their suffixes, and what to do instead.
+_TORCH = (
+    "is a checkpoint of PyTorch, which holds weights but not what the network computes: build the model, load the "
+    "weights, and export it with torch.onnx.export(model.eval(), example, 'model.onnx')"
+)
+_SAVED_MODEL = (
+    "is a SavedModel of TensorFlow, which is not read: save the model with model.save('model.keras') or "
+    "model.save('model.h5'), or convert it with tf2onnx"
+)
+_UNKNOWN = "must end in .onnx, .keras, .h5, .hdf5 or .npz: export the model to ONNX, which all frameworks can"
+_FORMATS = {
+    **dict.fromkeys((".bin", ".ckpt", ".pt", ".pth", ".pt2", ".safetensors", ".torchscript"), _TORCH),
+    **dict.fromkeys(
+        (".pkl", ".pickle", ".joblib"),
+        "is a Python pickle, which can run code when it is read, so it is not: export the model to ONNX",
+    ),
+    ".pb": _SAVED_MODEL,
+    ".tflite": "is of TensorFlow Lite, which is not read: save the Keras model that it was made from as .keras or .h5, "
+    "or convert it with tf2onnx",
+}
+#: How files begin that have the suffix of another format.
+_BEGINNINGS = {
+    b"version https://git-lfs": "is a pointer of Git LFS and not the file itself: fetch it with git lfs pull",
+    b"<!DOCTYPE": "is a web page: download the file itself",
+    b"<html": "is a web page: download the file itself",
+}
+
+
+def _check_content(path: Path) -> None:
+    """Refuse what is plainly something else than its name says."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise ModelError(f"Model file {shown_path(path)} cannot be read: {error.strerror}.") from error
+    told = next((text for beginning, text in _BEGINNINGS.items() if start.startswith(beginning)), "")
+    if path.suffix.lower() == ".onnx" and start.startswith((b"PK\x03\x04", b"\x80\x02")):
+        told = _TORCH
+    elif path.suffix.lower() == ".onnx" and start.startswith(b"\x89HDF"):
+        told = "is an HDF5 file: give it the suffix .h5"
+    if told:
+        raise ModelError(f"Model file {shown_path(path)} {told}.")
+
+
 def load_model(
     path: Path | str, *, input_scale: str | None = None, name: str | None = None, taps: Taps | None = None
 ) -> Network:
@@ -48,7 +92,10 @@ def load_model(
     """
     path = Path(path)
     numbers = None if input_scale is None else input_range(input_scale)
+    if path.is_dir() and ((path / "saved_model.pb").exists() or (path / "keras_metadata.pb").exists()):
+        raise ModelError(f"Model file {shown_path(path)} {_SAVED_MODEL}.")
     regular_file(path, "Model file")
+    _check_content(path)
     kind = path.suffix.lower()
     if kind == ".npz":
         network = load_network(path)
@@ -61,10 +108,7 @@ def load_model(
 
         return import_keras(path, numbers=numbers, name=name)
     if kind != ".onnx":
-        raise ModelError(
-            f"Model file {shown_path(path)} must end in .onnx, .keras, .h5 or .npz; other formats are not yet "
-            "supported."
-        )
+        raise ModelError(f"Model file {shown_path(path)} {_FORMATS.get(kind, _UNKNOWN)}.")
     from .onnx import import_onnx
 
     return import_onnx(path, numbers=numbers, name=name, taps=taps)
