@@ -28,7 +28,7 @@ from bitweir_hw.files import digest
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.search import Found, Limits, cheapest, fastest
+from bitweir_hw.search import Found, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
 from bitweir_sim.sizing import fit_depths
@@ -36,7 +36,7 @@ from bitweir_sim.sizing import fit_depths
 from .build import Build
 from .explored import csv_text, plot, render
 from .folders import whole_folder
-from .planning import FILL, stage_levels
+from .planning import FILL, limits_of, stage_levels
 from .synthesis.measure import synthesise
 
 __all__ = ["SLOWEST", "Goals", "explore", "pareto", "render", "schema", "workers", "write_exploration"]
@@ -125,7 +125,7 @@ class _Search:
         part = PARTS[self.part]
         settings: dict[str, Any] = {
             "family": part.family,
-            "limits": Limits(sites=FILL * part.luts, block_rams=part.block_rams),
+            "limits": limits_of(part),
             "popcount": Popcount(
                 style=STYLE[part.family], levels_per_stage=stage_levels(network, part, part.family, self.clock)
             ),

@@ -32,6 +32,7 @@ __all__ = [
     "Choice",
     "Wishes",
     "choose",
+    "limits_of",
     "stage_levels",
     "told_search",
 ]
@@ -153,8 +154,22 @@ def stage_levels(network: Network, part: Part, family: str, clock: float) -> int
     return max(reached, key=lambda levels: (reached[levels], levels))
 
 
+def limits_of(part: Part) -> Limits:
+    """What a plan may use of a part, and of those parts of its family that hold more of something."""
+    others = sorted((one for one in PARTS.values() if one.family == part.family), key=lambda one: one.luts)
+    return Limits(
+        sites=FILL * part.luts,
+        block_rams=part.block_rams,
+        larger=tuple(
+            (one.name, Limits(sites=FILL * one.luts, block_rams=one.block_rams))
+            for one in others
+            if one.luts > part.luts or one.block_rams > part.block_rams
+        ),
+    )
+
+
 def _search(network: Network, wishes: Wishes, part: Part, popcount: Popcount, streams: int) -> Choice:
-    limits = Limits(sites=FILL * part.luts, block_rams=part.block_rams)
+    limits = limits_of(part)
     settings: dict[str, Any] = {
         "family": part.family, "limits": limits, "popcount": popcount, "streams": streams,
         "loaded": wishes.weights == "ram",

@@ -44,10 +44,13 @@ class Limits:
     ----------
     sites, block_rams : float
         Infinite where nobody says.
+    larger : tuple of (str, Limits), or None
+        Parts that hold more, the smallest first, to be named where nothing fits; None where they are not known.
     """
 
     sites: float = inf
     block_rams: float = inf
+    larger: tuple[tuple[str, Limits], ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,14 +244,23 @@ class _Search:
         small, _ = self._at_price(cycles, 1e6)
         what = f"{limits.sites:,.0f} LUT sites and {limits.block_rams:,.0f} block RAMs"
         if small.block_rams > limits.block_rams:
-            return (
-                f"The network must fit into {what} at {cycles:,} cycles a frame, but needs at least "
-                f"{small.block_rams:,} block RAMs: take a larger part."
-            )
+            needs = f"at least {small.block_rams:,} block RAMs"
+        else:
+            needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
+        ways = ["allow more cycles a frame"] if cycles < self.paces()[-1] else []
+        ways.append(self._larger(cycles, limits))
         return (
-            f"The network must fit into {what} at {cycles:,} cycles a frame, but needs about {found.sites:,} LUT sites "
-            f"and {found.block_rams:,} block RAMs: allow more cycles, or take a larger part."
+            f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: {', or '.join(ways)}."
         )
+
+    def _larger(self, cycles: int, limits: Limits) -> str:
+        """Which part to take instead, if one would do."""
+        if limits.larger is None:
+            return "take a larger part"
+        for name, room in limits.larger:
+            if self.within(cycles, room)[0] is not None:
+                return f"take {name}, the smallest listed part of the family that holds it"
+        return "make the network smaller, since no listed part of the family holds it"
 
     # ---- dynamic programming
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir.planning import FILL, Wishes, choose, told_search
+from bitweir.planning import FILL, Wishes, choose, limits_of, told_search
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import PlanError
@@ -84,3 +84,11 @@ def test_registers_follow_the_clock(network):
     assert "A router may reach" in told_search(fast.search) and "A router" not in told_search(slow.search)
     given = choose(network, Wishes(clock=1e9, part="ecp5-25k", goal="fps", stage_levels=3))
     assert given.plan.popcount.levels_per_stage == 3
+
+
+def test_larger_parts_of_a_family():
+    """The smallest first; more of anything counts."""
+    assert [name for name, _ in limits_of(PARTS["ecp5-25k"]).larger] == ["ecp5-45k", "ecp5-85k"]
+    assert [name for name, _ in limits_of(PARTS["xc7a100t"]).larger] == ["xc7z020"]
+    assert limits_of(PARTS["gw2a-18"]).larger == ()
+    assert limits_of(PARTS["ice40-up5k"]).larger[0][1].sites == FILL * 7680

@@ -1,6 +1,7 @@
 """The plan search against trying everything, on networks small enough for that."""
 
 import itertools
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -105,3 +106,30 @@ def test_what_does_not_fit_is_told():
         fastest(network, family="ice40", limits=Limits(sites=1))
     with pytest.raises(PlanError, match="A frame takes at least 16 cycles, so it cannot take at most 0"):
         cheapest(network, family="ice40", cycles=0, limits=Limits())
+
+
+def test_what_does_not_fit_is_told_which_part_holds_it():
+    """The smallest listed one, none, or, where parts are not known, a larger one; more cycles where they may help."""
+    network, _ = every_kind()
+    some, room = Limits(sites=2), Limits()
+
+    def told(limits, ask=fastest, **options):
+        with pytest.raises(PlanError) as error:
+            ask(network, family="ice40", limits=limits, **options)
+        return str(error.value)
+
+    start = r"^The network must fit into 1 LUT sites and inf block RAMs at [\d,]+ cycles a frame, but needs about "
+    needs = start + r"[\d,]+ LUT sites and \d+ block RAMs: "
+    assert re.search(
+        needs + r"take big, the smallest listed part of the family that holds it\.$",
+        told(Limits(sites=1, larger=(("small", some), ("big", room), ("huge", room)))),
+    )
+    assert re.search(
+        needs + r"make the network smaller, since no listed part of the family holds it\.$",
+        told(Limits(sites=1, larger=(("small", some),))),
+    )
+    assert re.search(needs + r"take a larger part\.$", told(Limits(sites=1)))
+    assert re.search(
+        needs + r"allow more cycles a frame, or take big, the smallest listed part of the family that",
+        told(Limits(sites=1, larger=(("big", room),)), cheapest, cycles=64),
+    )
