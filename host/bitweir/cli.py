@@ -23,7 +23,6 @@ from .exploring import SLOWEST, Goals, workers, write_exploration
 from .exploring import explore as explore_parts
 from .exploring import render as render_exploration
 from .folders import added_file, whole_file
-from .import_tables import differences
 from .import_tables import render as render_import
 from .importing import Imported, import_models
 from .planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
@@ -56,7 +55,7 @@ def main() -> None:
 @with_models
 def import_command(
     output: Output,
-    models: Callable[[], Imported],
+    models: Callable[..., Imported],
     target: Path,
     images: Path | None,
     limit: int | None,
@@ -70,10 +69,12 @@ def import_command(
         raise click.UsageError("--limit and --save need --images.")
     if target.suffix != ".npz":
         raise click.UsageError(f"The network file must end in .npz, not {target.name!r}.")
-    result = import_models(output, models(), target, images=images, limit=limit, save=save)
-    output.show(*render_import(result))
+    # Images say more than drawn inputs.
+    imported = models(compared=images is None)
+    result, told = import_models(output, imported, target, images=images, limit=limit, save=save)
+    output.show(*render_import(result), *map(Text, imported.told))
     output.result(result)
-    if told := differences(result):
+    if told:
         click.echo(f"bitweir: {told}", err=True)
         click.get_current_context().exit(SimulationError.exit_code)
 
@@ -147,7 +148,8 @@ def generate(
         raise click.UsageError("--part and --goal go together: what is best depends on both.")
     if goal and (goal == "area") != (fps is not None):
         raise click.UsageError("--fps says how fast --goal area must be, and goes with no other goal.")
-    network = models().network
+    imported = models()
+    network = imported.network
     wishes = Wishes(
         clock=clock, folding=folding, fps=fps, part=part, goal=goal, family=family, stage_levels=stage_levels,
         # A packet of the wrapper is one frame.
@@ -163,8 +165,8 @@ def generate(
     output.show(*render(report))
     if choice.search:
         output.show(Text(told_search(choice.search)))
-    output.show(Text(f"Written: {build.verilog}"))
-    result = {"folder": str(folder), "verilog": str(build.verilog), "report": report}
+    output.show(*map(Text, imported.told), Text(f"Written: {build.verilog}"))
+    result = {"folder": str(folder), "verilog": str(build.verilog), "report": report, "comparison": imported.comparison}
     output.result(result | ({"search": choice.search} if choice.search else {}))
 
 
@@ -181,11 +183,12 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
     MODEL must have the same shape as the network of FOLDER.
     """
     build = Build.open(folder)
-    pipeline = with_parameters_of(models().network, build.network, build.plan)
+    imported = models()
+    pipeline = with_parameters_of(imported.network, build.network, build.plan)
     image = parameter_image(pipeline)
     whole_file(target, image)
-    output.show(Text(f"Written: {target}, {len(image):,} bytes"))
-    output.result({"image": str(target), "bytes": len(image)})
+    output.show(*map(Text, imported.told), Text(f"Written: {target}, {len(image):,} bytes"))
+    output.result({"image": str(target), "bytes": len(image), "comparison": imported.comparison})
 
 
 @main.command("simulate")
@@ -294,13 +297,14 @@ def explore(
 
     Results are kept: an exploration that was interrupted goes on where it was.
     """
-    network = models().network
+    imported = models()
+    network = imported.network
     goals = Goals(parts=tuple(dict.fromkeys(parts)), clock=clock, points=points, streams=streams)
     with output.working("Exploring") as progress, workers(jobs, scheduler):
         result = write_exploration(folder, lambda: explore_parts(network, goals, synth=synth, progress=progress))
     output.show(*render_exploration(result))
-    output.show(Text(f"Written: {folder}"))
-    output.result({"folder": str(folder), "exploration": result})
+    output.show(*map(Text, imported.told), Text(f"Written: {folder}"))
+    output.result({"folder": str(folder), "exploration": result, "comparison": imported.comparison})
 
 
 @main.command()

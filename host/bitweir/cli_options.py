@@ -15,7 +15,7 @@ from bitweir_sim.trace import SimulationError
 
 from .console import Output
 from .folders import FileError
-from .importing import Imported, read_models
+from .importing import Imported, checked_models, read_models
 from .shipped import located
 
 __all__ = ["Group", "clock_option", "end", "folder_argument", "megahertz", "with_models", "with_output"]
@@ -73,7 +73,10 @@ clock_option = click.option(
 
 
 def with_models(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what tells model files to a command, and give it ``models``, a function that reads them."""
+    """Add what tells model files to a command, and give it ``models``, a function that reads them.
+
+    Unless it is told not to, it compares what it makes of them with them.
+    """
 
     @click.argument("paths", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
     @click.option(
@@ -92,9 +95,10 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         voting: bool,
         **options: Any,
     ) -> None:
-        def models() -> Imported:
+        def models(*, compared: bool = True) -> Imported:
             files, scale = located(paths, input_scale)
-            return read_models(output, files, input_scale=scale, name=name, voting=voting)
+            read = checked_models if compared else read_models
+            return read(output, files, input_scale=scale, name=name, voting=voting)
 
         command(output, models, *args, **options)
 

@@ -15,29 +15,7 @@ from rich.text import Text
 from .importers.errors import shown, shown_path
 from .importers.taps import INPUT
 
-__all__ = ["counted", "differences", "plain_name", "render", "told_shape"]
-
-
-def differences(result: dict[str, Any]) -> str | None:
-    """One sentence if the classes of a network differ from those of its reference."""
-    found = result["comparison"]
-    if found is None or not found["classes_differ"]:
-        return None
-    first = found["first_mismatch"]
-    hidden = _first_code(found)
-    return (
-        f"The network must find the classes of the model file; {found['classes_differ']:,} of {found['images']:,} "
-        f"images differ, the first: image {first['image']}: expected class {first['expected']}, found {first['found']}"
-        f"{f'; of the codes, the first that differs is in {hidden}' if hidden else ''}."
-    )
-
-
-def _first_code(found: dict[str, Any]) -> str | None:
-    for model in found["models"]:
-        for layer in model["layers"]:
-            if layer["first"]:
-                return _place(layer)
-    return None
+__all__ = ["counted", "plain_name", "render", "told_shape"]
 
 
 def _place(layer: dict[str, Any]) -> str:
@@ -153,22 +131,25 @@ def _comparison_tables(found: dict[str, Any]) -> Iterator[RenderableType]:
         table.add_row("reference", Text(f"{model['reference']}{remark}"))
         for layer in model["layers"]:
             name, wrong = layer["layer"] or INPUT, layer["differ"]
+            ties = f"; {layer['ties']:,} more only as floats are rounded" if layer["ties"] else ""
             table.add_row(
                 f"codes of {name}",
-                Text(f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}", style="yellow")
+                Text(f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}{ties}", style="red")
                 if wrong
+                else Text(f"{layer['ties']:,} of {layer['codes']:,} differ, only as floats are rounded", style="yellow")
+                if ties
                 else f"all {layer['codes']:,} equal",
             )
         table.add_row("classes", _differ(model["classes_differ"]))
-        table.add_row("order of scores", _differ(model["orders_differ"], "yellow"))
+        table.add_row("order of scores", _differ(model["orders_differ"]))
     if several and found["classes_differ"] is not None:
         table.add_row("", "")
         table.add_row("classes of the vote", _differ(found["classes_differ"]))
     yield table
 
 
-def _differ(count: int, style: str = "red") -> Text:
-    return Text(f"{count:,} differ", style=style) if count else Text("all equal", style="green")
+def _differ(count: int) -> Text:
+    return Text(f"{count:,} differ", style="red") if count else Text("all equal", style="green")
 
 
 def plain_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata, resources
 from itertools import groupby
 from pathlib import Path
@@ -32,18 +32,19 @@ from bitweir_sim.encoding import pixel_values
 from bitweir_sim.golden import weight_values
 from numpy.typing import NDArray
 
+from .comparing import Comparison, compare_drawn, compare_frames, described
 from .console import Output
 from .folders import whole_file
-from .images import Images, load_images
+from .images import load_images
 from .import_tables import counted, plain_name, told_shape
 from .importers import load_model
-from .importers.agreement import Agreement, Member, compare
+from .importers.agreement import Member
 from .importers.ensemble import prefix, vote
-from .importers.taps import INPUT, Taps
+from .importers.taps import Taps
 
-__all__ = ["SCHEMA_VERSION", "Imported", "describe", "import_models", "read_models", "schema"]
+__all__ = ["SCHEMA_VERSION", "Imported", "checked_models", "describe", "import_models", "read_models", "schema"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: More runs of pixels than this are told by their number.
 _MAX_RUNS = 6
 #: As `images` has it.
@@ -66,10 +67,40 @@ class Imported:
     network : Network
     members : tuple of Member
         One, or those that vote.
+    drawn : Comparison or None
+        With the members on drawn inputs; None where that was left to images, or where there is no model file.
     """
 
     network: Network
     members: tuple[Member, ...]
+    drawn: Comparison | None = None
+
+    @property
+    def comparison(self) -> dict[str, Any] | None:
+        """What `drawn` found, as `import_schema.json` has comparisons."""
+        return None if self.drawn is None else described(self.drawn)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What `drawn` found, in a sentence, or nothing."""
+        return () if self.drawn is None else (self.drawn.told,)
+
+
+def checked_models(
+    output: Output, paths: Sequence[Path], *, input_scale: str | None, name: str | None, voting: bool
+) -> Imported:
+    """Read models as `read_models` does, and compare the network with them on drawn inputs.
+
+    Raises
+    ------
+    click.UsageError, ModelError
+        As in `read_models`.
+    DisagreementError
+        The network does not compute what the files compute.
+    """
+    imported = read_models(output, paths, input_scale=input_scale, name=name, voting=voting)
+    with output.working("Comparing with the model file") as done:
+        return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))
 
 
 def read_models(
@@ -91,7 +122,7 @@ def read_models(
     found: list[tuple[Network, Taps | None]] = []
     for path in paths:
         with output.working(f"Reading {plain_name(path.name)}"):
-            taps = Taps() if path.suffix.lower() == ".onnx" else None
+            taps = None if path.suffix.lower() == ".npz" else Taps()
             found.append((load_model(path, input_scale=input_scale, name=None if voting else name, taps=taps), taps))
     networks = [network for network, _ in found]
     if not voting:
@@ -118,7 +149,7 @@ def import_models(
     images: Path | None = None,
     limit: int | None = None,
     save: Path | None = None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], str | None]:
     """Write a network, and compare it with its files where there are images.
 
     Parameters
@@ -127,7 +158,7 @@ def import_models(
         Shows what is under way.
     imported : Imported
     target : Path
-        The .npz file to write; it is written also if the network differs from its files.
+        The .npz file to write; it is left as it is if the network differs from its files.
     images : Path or None
         See `images.load_images`.
     limit : int or None
@@ -139,16 +170,26 @@ def import_models(
     -------
     dict
         As `import_schema.json` describes it.
+    difference : str or None
+        One sentence if the network differs from its files.
     """
     network = imported.network
-    loaded = None if images is None else load_images(images, network, limit=limit)
-    result = describe(imported)
-    result["output"] = str(target)
-    whole_file(target, network_bytes(network))
-    if images is not None and loaded is not None:
+    result, difference = describe(imported), None
+    if images is not None:
+        loaded = load_images(images, network, limit=limit)
         frames = read_arrays(images, limit=_LIMIT_BYTES)["x"][:limit]
-        result["comparison"] = _comparison(output, imported, loaded, frames, save)
-    return result
+        frames = frames.reshape(len(frames), *network.input.shape) if frames.dtype.kind != "i" else frames
+        with output.working(f"Comparing {len(frames):,} frames") as done:
+            found = compare_frames(network, imported.members, frames, loaded.codes, done)
+        result["comparison"], difference = described(found, loaded.labels), found.difference
+        if save is not None:
+            file = io.BytesIO()
+            np.savez_compressed(file, classes=found.classes, scores=found.scores)
+            whole_file(save, file.getvalue())
+    if difference is None:
+        whole_file(target, network_bytes(network))
+        result["output"] = str(target)
+    return result, difference
 
 
 # ---- the network
@@ -179,6 +220,7 @@ def describe(imported: Imported) -> dict[str, Any]:
         },
         "notes": list(network.notes),
         "comparison": None,
+        "drawn": imported.comparison,
     }
 
 
@@ -363,68 +405,3 @@ def _pixel_runs(values: NDArray[np.int64]) -> str:
 def _levels(form: Format, low: int, high: int) -> str:
     by = "" if abs(form.step) == 1 else f" by {abs(form.step)}"
     return f"a number from {low} to {high}{by}"
-
-
-# ---- the comparison
-
-
-def _comparison(
-    output: Output, imported: Imported, images: Images, frames: NDArray[Any], save: Path | None
-) -> dict[str, Any]:
-    network = imported.network
-    frames = frames.reshape(len(frames), *network.input.shape) if frames.dtype.kind != "i" else frames
-    with output.working(f"Comparing {len(images):,} frames") as done:
-        agreements, scores = compare(network, imported.members, frames, images.codes, done)
-    classes = np.argmax(scores, axis=1)
-    if save is not None:
-        file = io.BytesIO()
-        np.savez_compressed(file, classes=classes, scores=scores)
-        whole_file(save, file.getvalue())
-    wanted = _voted(agreements, network.classes)
-    wrong = np.zeros(len(classes), bool) if wanted is None else wanted != classes
-    place = int(wrong.argmax())
-    labels = images.labels
-    return {
-        "images": len(images),
-        "accuracy": None if labels is None else float((classes == labels).mean()),
-        "reference_accuracy": None if labels is None or wanted is None else float((wanted == labels).mean()),
-        "classes_differ": None if wanted is None else int(wrong.sum()),
-        "first_mismatch": {"image": place, "expected": int(wanted[place]), "found": int(classes[place])}
-        if wanted is not None and wrong.any()
-        else None,
-        "models": [_agreement(agreement) for agreement in agreements],
-    }
-
-
-def _voted(agreements: list[Agreement], classes: int) -> NDArray[np.int64] | None:
-    """The class that most references name, of equally many the lowest; None if a model has no reference."""
-    found = [agreement.classes for agreement in agreements if agreement.classes is not None]
-    if len(found) < len(agreements):
-        return None
-    votes = np.zeros((len(found[0]), classes), np.int64)
-    for one in found:
-        votes[np.arange(len(one)), one] += 1
-    voted: NDArray[np.int64] = np.argmax(votes, axis=1)
-    return voted
-
-
-def _agreement(found: Agreement) -> dict[str, Any]:
-    ran = found.classes is not None
-    return {
-        "model": str(found.path),
-        "reference": found.reference if ran else None,
-        "remark": found.remark or None,
-        "layers": [
-            {
-                "layer": None if one.layer == INPUT else one.layer,
-                "tensor": one.tensor,
-                "codes": one.codes,
-                "differ": one.differ,
-                "first": one.first,
-            }
-            for one in found.layers
-            if ran
-        ],
-        "classes_differ": found.classes_differ if ran else None,
-        "orders_differ": found.orders_differ if ran else None,
-    }

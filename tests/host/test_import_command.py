@@ -239,9 +239,11 @@ def test_wrong_classes_end_with_their_own_code(tmp_path, frames, wrong_import):
     first, many = found["first_mismatch"], found["classes_differ"]
     assert many > 20 and found["models"][0]["classes_differ"] == many
     assert result.stderr.splitlines()[-1] == (
-        f"bitweir: The network must find the classes of the model file; {many} of 40 images differ, the first: "
-        f"image {first['image']}: expected class {first['expected']}, found {first['found']}."
+        f"bitweir: The network must compute what model file 'r.onnx' computes, but the scores of dense0 give another "
+        f"class to {many} of 40 images, first to image {first['image']}: expected class {first['expected']}, "
+        f"found {first['found']}."
     )
+    assert not (tmp_path / "r.npz").exists()
     plain = run(*words, code=9)
     assert f"{many} differ" in plain.stdout and plain.stderr.splitlines()[-1] == result.stderr.splitlines()[-1]
 
@@ -268,7 +270,13 @@ def test_the_first_code_that_differs_is_named(tmp_path, frames, monkeypatch):
     assert first["channel"] == 1 and (first["expected"], first["found"]) == (1, -1)
     assert want[first["image"], 1, first["row"], first["column"]] == 1
     place = f"pixel ({first['row']}, {first['column']}), image {first['image']}: expected 1, found -1."
-    assert f"of the codes, the first that differs is in threshold0, channel 1, {place}" in result.stderr
+    of = sum(layer["codes"] for layer in layers)
+    assert result.stderr.splitlines()[-1] == (
+        f"bitweir: The network must compute what model file 'r.onnx' computes, but {layers[1]['differ']} of {of:,} "
+        f"codes differ, the first in threshold0 (tensor 'b1' of the file), channel 1, {place}"
+    )
+    # What follows from a wrong code is not wrong by itself.
+    assert layers[2]["differ"] == 0
 
 
 def test_images_that_nothing_can_be_compared_with(tmp_path):

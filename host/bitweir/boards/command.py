@@ -45,5 +45,9 @@ def build_for_board(
         models = [member.path for member in imported.members]
         _, routed = write_bitstream(network, plan, board, folder, options=options, models=models)
     bitstream = folder / bitstream_name(network, board)
-    output.show(*render_routed(routed), Text(f"Written: {bitstream}; load it with bitweir program {folder}"))
-    return {"folder": str(folder), "bitstream": str(bitstream), "search": search, "routed": routed}
+    output.show(*render_routed(routed), *map(Text, imported.told))
+    output.show(Text(f"Written: {bitstream}; load it with bitweir program {folder}"))
+    return {
+        "folder": str(folder), "bitstream": str(bitstream), "search": search, "routed": routed,
+        "comparison": imported.comparison,
+    }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from bitweir_sim.golden import trace, widest
 from numpy.typing import NDArray
 
 from .errors import shown
+from .keras_reference import keras_executor
 from .reference import CannotRunError, Executor, numpy_executor, runtime_executor
 from .taps import INPUT, Tap, Taps
 
-__all__ = ["Agreement", "LayerAgreement", "Member", "compare"]
+__all__ = ["Agreement", "Difference", "LayerAgreement", "Member", "compare"]
 
 Array = NDArray[Any]
 
@@ -44,6 +45,25 @@ class Member:
     last: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One element of which network and file say different things.
+
+    Parameters
+    ----------
+    image, row, column, channel : int
+    expected, found : float or str
+        As the tensor of the file has it; texts where that is no finite number.
+    """
+
+    image: int
+    row: int
+    column: int
+    channel: int
+    expected: float | str
+    found: float | str
+
+
 @dataclass(kw_only=True, eq=False)
 class LayerAgreement:
     """Codes of one layer beside the tensor of the file.
@@ -54,21 +74,27 @@ class LayerAgreement:
     codes : int
         How many were compared.
     differ : int
-    first : dict or None
-        The first code that differs: ``image``, ``row``, ``column``, ``channel``, ``expected`` and ``found`` as the
-        tensor has them.
+        Those that are wrong.
+    ties : int
+        Those that differ because floats are rounded: there, or at an earlier layer of the same frame.
+    first : Difference or None
+        The first code that is wrong.
     """
 
     layer: str
     tensor: str
     codes: int = 0
     differ: int = 0
-    first: dict[str, Any] | None = None
+    ties: int = 0
+    first: Difference | None = None
 
 
 @dataclass(kw_only=True, eq=False)
 class Agreement:
     """What a comparison of one file found.
+
+    A difference is none where the file itself, computed in floats, could say the same: see `rounding`. Such ones are
+    counted apart.
 
     Parameters
     ----------
@@ -82,9 +108,15 @@ class Agreement:
     classes : int64 array, (N,), or None
         That the reference found.
     classes_differ : int
-        Images of which the class differs.
+        Images of which the class is wrong.
     orders_differ : int
-        Images of which the scores differ in their order.
+        Images of which the scores are in a wrong order.
+    first_class : Difference or None
+        The first class that is wrong.
+    tied : bool array, (N,)
+        Images of which the class, or the order of scores, is another one where floats are rounded.
+    last : str
+        Layer that hands on the scores.
     """
 
     path: Path
@@ -94,6 +126,19 @@ class Agreement:
     classes: NDArray[np.int64] | None = None
     classes_differ: int = 0
     orders_differ: int = 0
+    first_class: Difference | None = None
+    tied: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    last: str = ""
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything was compared."""
+        return self.classes is not None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing is wrong in all that was compared."""
+        return not self.classes_differ and not self.orders_differ and not any(layer.differ for layer in self.layers)
 
 
 def compare(
@@ -151,9 +196,11 @@ class _Run:
         taps = member.taps.codes if member.taps else ()
         self._taps = sorted(taps, key=lambda tap: places[tap.layer])
         self._executor: Executor | None = None
+        self._judge: Executor | None = None
         self._classes: list[NDArray[np.int64]] = []
+        self._tied: list[NDArray[np.bool_]] = []
         layers = [LayerAgreement(layer=tap.layer, tensor=tap.tensor) for tap in self._taps]
-        self._found = Agreement(path=member.path, layers=layers)
+        self._found = Agreement(path=member.path, layers=layers, last=member.last)
         self._choose(runtime)
 
     @property
@@ -163,19 +210,20 @@ class _Run:
 
     def _choose(self, runtime: bool) -> None:
         member, found = self._member, self._found
+        kind = member.path.suffix.lower()
         if member.taps is None:
-            kind = member.path.suffix.lower()
             what = "a saved network" if kind == ".npz" else f"a {kind} file"
             found.remark = f"there is no independent executor of {what}"
             return
         if self._frames.dtype.kind == "i":
             found.remark = "the images hold codes, not what the model takes"
             return
-        tensors = list(dict.fromkeys([*(tap.tensor for tap in self._taps), member.taps.scores]))
+        self._tensors = list(dict.fromkeys([*(tap.tensor for tap in self._taps), member.taps.scores]))
+        makers = (runtime_executor, numpy_executor)[not runtime :] if kind == ".onnx" else (keras_executor,)
         remarks = []
-        for make in (runtime_executor, numpy_executor)[not runtime :]:
+        for make in makers:
             try:
-                self._executor = make(member.path, tensors)
+                self._executor = make(member.path, self._tensors)
                 break
             except CannotRunError as error:
                 remarks.append(str(error))
@@ -192,8 +240,8 @@ class _Run:
         scores = outputs[self._member.last]
         try:
             tensors = self._executor.run(x)
-            for tap, layer in zip(self._taps, self._found.layers, strict=True):
-                self._compare(tap, layer, outputs[tap.layer], tensors[tap.tensor], part.start)
+            have = [_values(tap, outputs[tap.layer][:, tap.index]) for tap in self._taps]
+            want = [_told(tap, tensors[tap.tensor]) for tap in self._taps]
             wanted = tensors[self._member.taps.scores].reshape(len(x), -1)
             if wanted.shape != scores.shape:
                 raise CannotRunError(f"the file has {wanted.shape[1]} scores, not {scores.shape[1]}")
@@ -201,40 +249,129 @@ class _Run:
             self._executor = None
             self._found = Agreement(path=self._member.path, remark=str(error), layers=[])
             return
-        self._classes.append(np.argmax(wanted, axis=1))
-        self._found.classes_differ += int((np.argmax(scores, axis=1) != self._classes[-1]).sum())
+        wrong = [~(abs(a - b) <= _half(tap)) for tap, a, b in zip(self._taps, want, have, strict=True)]
+        classes = np.argmax(wanted, axis=1)
         orders = [np.argsort(-rows, axis=1, kind="stable") for rows in (wanted, scores)]
-        self._found.orders_differ += int((orders[0] != orders[1]).any(axis=1).sum())
+        odd = (orders[0] != orders[1]).any(axis=1)
+        frames = np.flatnonzero(odd | np.any([mask.any(axis=1) for mask in wrong] or [odd], axis=0))
+        self._classes.append(classes)
+        self._tied.append(odd.copy())
+        for layer, mask in zip(self._found.layers, wrong, strict=True):
+            layer.codes += mask.size
+            layer.ties += int(mask.sum())
+        if len(frames):
+            told, own = ([one[frames] for one in arrays] for arrays in (want, have))
+            self._judge_frames(part.start, frames, x[frames], told, own, wanted[frames], scores[frames])
 
-    def _compare(self, tap: Tap, layer: LayerAgreement, stream: Array, tensor: Array, start: int) -> None:
-        codes = stream[:, tap.index]
-        if tensor.size != codes.size:
-            raise CannotRunError(f"tensor {shown(tap.tensor)} comes in the shape {tensor.shape[1:]}, not {tap.shape}")
-        want = tensor.reshape(codes.shape).astype(np.float64)
-        have = _values(tap, codes)
-        # The levels of a tensor are evenly spaced: what is nearest to another one is that one.
-        half = abs(float((tap.values[1] - tap.values[0]).flat[0])) / 2
-        wrong = ~(abs(want - have) <= half)
-        layer.codes += codes.size
-        layer.differ += int(wrong.sum())
-        if layer.first is None and wrong.any():
-            image, element = np.unravel_index(int(wrong.argmax()), wrong.shape)
-            _, columns, channels = self._maps[tap.layer].shape
-            pixel, channel = divmod(int(tap.index[element]), channels)
-            layer.first = {
-                "image": start + int(image),
-                "row": pixel // columns,
-                "column": pixel % columns,
-                "channel": channel,
-                "expected": _number(want[image, element]),
-                "found": _number(have[image, element]),
-            }
+    def _judge_frames(
+        self, start: int, frames: Array, x: Array, want: list[Array], have: list[Array], wanted: Array, scores: Array
+    ) -> None:
+        """Count what is wrong in frames in which something differs: where no rounding of floats explains it.
+
+        The reference computes each layer from the codes of the network. So a code that is off has no consequences, and
+        what is wrong is wrong at this layer.
+        """
+        low, high = self._limits(x, want, have, wanted)
+        earlier = np.zeros(len(frames), bool)
+        for tap, layer, told, own, least, most in zip(
+            self._taps, self._found.layers, want, have, low, high, strict=False
+        ):
+            half = _half(tap)
+            differs = ~(abs(told - own) <= half)
+            # No number, as infinities make it, says nothing.
+            wrong = (own < least - half) | (own > most + half)
+            # Nor may both executors of the file contradict each other.
+            wrong |= differs & ~earlier[:, None] & ((told < least - half) | (told > most + half))
+            earlier |= differs.any(axis=1)
+            layer.differ += int(wrong.sum())
+            layer.ties -= int((wrong & differs).sum())
+            if layer.first is None and wrong.any():
+                image, element = (int(place) for place in np.unravel_index(int(wrong.argmax()), wrong.shape))
+                at = image, element
+                expected = (
+                    told[at] if differs[at] else _level(tap, element, (least if own[at] < least[at] else most)[at])
+                )
+                layer.first = self._difference(tap, start + int(frames[image]), element, expected, own[at])
+        least, most = low[-1], high[-1]
+        found = np.argmax(scores, axis=1)
+        # Wrong is the class if another one has a higher score for sure, and the order if any two scores are.
+        classes = (least > np.take_along_axis(most, found[:, None], 1)).any(axis=1)
+        order = np.array([_misplaced(*rows) for rows in zip(scores, least, most, strict=True)])
+        self._tied[-1][frames[classes | order]] = False
+        self._found.classes_differ += int(classes.sum())
+        self._found.orders_differ += int(order.sum())
+        if self._found.first_class is None and classes.any():
+            place = int(classes.argmax())
+            self._found.first_class = Difference(
+                image=start + int(frames[place]), row=0, column=0, channel=int(found[place]),
+                expected=int(np.argmax(least[place])), found=int(found[place]),
+            )  # fmt: skip
+
+    def _limits(self, x: Array, want: list[Array], have: list[Array], wanted: Array) -> tuple[list[Array], list[Array]]:
+        """The least and the most that each tensor may be as far as floats are rounded: those of taps, then scores."""
+        taps = self._member.taps
+        assert taps is not None
+        try:
+            if self._judge is None:
+                self._judge = self._judging()
+            forced = {tap.tensor: own for tap, own in zip(self._taps, have, strict=True)}
+            ends = self._judge.between(x, forced)
+        except CannotRunError as error:
+            # What cannot be told apart counts as wrong: it is rare, and better than not to tell of it.
+            if not self._found.remark:
+                self._found.remark = f"what differs could not be told from ties, as {error}"
+            return [*want, wanted], [*want, wanted]
+        pairs = [[_told(tap, end) for end in ends[tap.tensor]] for tap in self._taps]
+        pairs.append([end.reshape(len(x), -1).astype(np.float64) for end in ends[taps.scores]])
+        low, high = zip(*pairs, strict=True)
+        return list(low), list(high)
+
+    def _judging(self) -> Executor:
+        assert self._executor is not None
+        if self._executor.steps:
+            return self._executor
+        return numpy_executor(self._member.path, self._tensors)
+
+    def _difference(self, tap: Tap, image: int, element: int, expected: float, found: float) -> Difference:
+        _, columns, channels = self._maps[tap.layer].shape
+        pixel, channel = divmod(int(tap.index[element]), channels)
+        return Difference(
+            image=image, row=pixel // columns, column=pixel % columns, channel=channel, expected=_number(expected),
+            found=_number(found),
+        )  # fmt: skip
 
     def finish(self) -> Agreement:
         """What was found in all."""
         if self._executor is not None and self._classes:
             self._found.classes = np.concatenate(self._classes)
+            self._found.tied = np.concatenate(self._tied)
         return self._found
+
+
+def _told(tap: Tap, tensor: Array) -> Array:
+    """A tensor of the file as numbers (N, E)."""
+    if tensor.size != len(tensor) * len(tap.index):
+        raise CannotRunError(f"tensor {shown(tap.tensor)} comes in the shape {tensor.shape[1:]}, not {tap.shape}")
+    return tensor.reshape(len(tensor), -1).astype(np.float64)
+
+
+def _misplaced(scores: Array, least: Array, most: Array) -> bool:
+    """Whether a score (M,) is at least as high as another one that is higher for sure."""
+    order = np.argsort(scores, kind="stable")
+    ranked = scores[order]
+    highest = np.maximum.accumulate(least[order])[np.searchsorted(ranked, ranked, side="right") - 1]
+    return bool((most[order] < highest).any())
+
+
+def _level(tap: Tap, element: int, near: float) -> float:
+    """The value of a tensor that is nearest to a number."""
+    values = [float(np.broadcast_to(value, tap.shape).reshape(-1)[element]) for value in tap.values]
+    return min(values, key=lambda value: abs(value - near))
+
+
+def _half(tap: Tap) -> float:
+    """The levels of a tensor are evenly spaced: what is nearer to one than this is that one."""
+    return abs(float((tap.values[1] - tap.values[0]).flat[0])) / 2
 
 
 def _values(tap: Tap, codes: Array) -> Array:

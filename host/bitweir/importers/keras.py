@@ -13,12 +13,13 @@ from bitweir_hw.network import Network
 from .errors import ModelError, shown_path
 from .inputs import InputRange, input_range
 from .keras_files import KerasFile, read_keras
-from .keras_graph import Call, KerasGraph, Key, graph_of
+from .keras_graph import BEFORE_ACTIVATION, Call, KerasGraph, Key, graph_of
 from .keras_job import Job
 from .keras_linear import KERAS_PROBES
 from .keras_refusals import refused_layer
 from .keras_rules import AFTER_END, KERAS_RULES, Value
 from .symbols import Signal
+from .taps import Taps
 from .troubles import UNKNOWN, Troubles, Unknown
 from .walk import TooWide, Walk
 
@@ -28,7 +29,7 @@ __all__ = ["import_keras"]
 _FRACTION_BITS, _LEAST_BITS = 24, 8
 
 
-def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Network:
+def import_keras(path: Path, *, numbers: InputRange | None, name: str, taps: Taps | None = None) -> Network:
     """The integer network of an ``.h5`` or ``.keras`` file.
 
     Parameters
@@ -38,6 +39,8 @@ def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Networ
         What the input holds; None leaves it to the model.
     name : str
         Of the network.
+    taps : Taps or None
+        Gets what the network does not tell.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Networ
         Names the layer that cannot become integers exactly, why, and what helps.
     """
     try:
-        return _network(read_keras(path), numbers, name)
+        return _network(read_keras(path), numbers, name, taps)
     except BitweirError:
         raise
     except Exception as error:  # whatever lies in a damaged file
@@ -55,7 +58,7 @@ def import_keras(path: Path, *, numbers: InputRange | None, name: str) -> Networ
         ) from error
 
 
-def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
+def _network(file: KerasFile, numbers: InputRange | None, name: str, taps: Taps | None) -> Network:
     seen: list[tuple[str, str]] = []
     try:
         graph = graph_of(file.config, seen)
@@ -68,7 +71,7 @@ def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
     fraction_bits = _FRACTION_BITS
     while fraction_bits >= _LEAST_BITS:
         try:
-            return _walked(file, graph, numbers or _declared(graph), name, fraction_bits)
+            return _walked(file, graph, numbers or _declared(graph), name, fraction_bits, taps)
         except TooWide as error:
             fraction_bits -= error.excess
     raise ModelError(
@@ -77,8 +80,12 @@ def _network(file: KerasFile, numbers: InputRange | None, name: str) -> Network:
     )
 
 
-def _walked(file: KerasFile, graph: KerasGraph, numbers: InputRange | None, name: str, fraction_bits: int) -> Network:
-    walk = Walk(numbers, fraction_bits)
+def _walked(
+    file: KerasFile, graph: KerasGraph, numbers: InputRange | None, name: str, fraction_bits: int, taps: Taps | None
+) -> Network:
+    walk = Walk(numbers, fraction_bits, taps)
+    if taps is not None:
+        taps.restart()
     readers = Counter(key for call in graph.calls for key in call.inputs)
     held: dict[Key, Value | Unknown] = {graph.input: walk.start(graph.shape, 1)}
     troubles = Troubles()
@@ -88,7 +95,12 @@ def _walked(file: KerasFile, graph: KerasGraph, numbers: InputRange | None, name
         # What nobody takes any more is let go: maps take memory.
         for key in {key for key in call.inputs if not readers[key]}:
             del held[key]
-        held[call.key] = _tried(troubles, Job(walk, call, file), values)
+        value = held[call.key] = _tried(troubles, Job(walk, call, file), values)
+        if taps is not None:
+            taps.made(call.tensor, value, {})
+            if isinstance(value, Signal) and value.ended == call.label:
+                # The scores are what it takes.
+                taps.scores = call.inner(BEFORE_ACTIVATION)
     if troubles:
         raise troubles.error()
     return walk.finish(held[graph.output], name)

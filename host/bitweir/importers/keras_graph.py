@@ -11,10 +11,13 @@ from typing import Any
 from .errors import ModelError, shown
 from .keras_files import snake_case
 
-__all__ = ["Call", "KerasGraph", "Key", "graph_of"]
+__all__ = ["BEFORE_ACTIVATION", "INPUT_CODES", "Call", "KerasGraph", "Key", "graph_of", "tensor_name"]
 
 #: A call of a layer: its name, and the number of the call.
 Key = tuple[str, int]
+
+#: What `Call.inner` names: the input behind its quantiser, and the result before its activation function.
+INPUT_CODES, BEFORE_ACTIVATION = "input", "sums"
 
 _MAX_CALLS = 1 << 12
 _MAX_INPUT = 1 << 20
@@ -48,6 +51,15 @@ class Call:
     def label(self) -> str:
         """For messages: class and name."""
         return _label(self.kind, self.name)
+
+    @property
+    def tensor(self) -> str:
+        """A name for the result."""
+        return tensor_name(self.key)
+
+    def inner(self, what: str) -> str:
+        """A name for something that the layer makes on its way to the result."""
+        return f"{self.tensor}/{what}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +121,12 @@ def graph_of(config: Mapping[str, Any], seen: list[tuple[str, str]] | None = Non
         return _sequential(layers, inner if isinstance(inner, dict) else {})
     assert isinstance(inner, dict)
     return _functional(layers, inner)
+
+
+def tensor_name(key: Key) -> str:
+    """A name for the result of a call."""
+    name, number = key
+    return f"{name}#{number}" if number else name
 
 
 def _label(kind: str, name: str) -> str:

@@ -14,7 +14,7 @@ from .errors import ModelError, shown
 from .fold import Exacts, exact
 from .keras_files import KerasFile
 from .keras_graph import Call
-from .symbols import Moving, Padded, Signal
+from .symbols import Codes, Moving, Padded, Signal
 from .walk import Walk
 from .windows import Window
 
@@ -72,6 +72,23 @@ class Job:
         """Arrays of the layer; where files have several names for one, the first is that of the result."""
         choices = [(name,) if isinstance(name, str) else name for name in names]
         return self.file.arrays(self.label, self.call.name, self.call.place, choices)
+
+    @overload
+    def first(self, x: Moving) -> Moving: ...
+    @overload
+    def first(self, x: Moving | Padded) -> Moving | Padded: ...
+    def first(self, x: Moving | Padded) -> Moving | Padded:
+        """A map (H, W, C) as (C, H, W); see `channels_first`."""
+        y, taps = channels_first(x), self.walk.taps
+        before, after = (z.inside if isinstance(z, Padded) else z for z in (x, y))
+        if taps is not None and isinstance(before, Codes) and isinstance(after, Codes):
+            taps.moved(before, after, lambda frame: frame.transpose(1, 2, 0))
+        return y
+
+    def made(self, what: str, x: Moving | Padded) -> None:
+        """Something on the way to the result has its value."""
+        if self.walk.taps is not None:
+            self.walk.taps.made(self.call.inner(what), x, {})
 
     def window(self, x: Moving | Padded, kernel: Pair, *, strides: Any = (1, 1)) -> Window:
         """How the layer moves over a map (C, H, W).

@@ -11,7 +11,8 @@ import numpy as np
 from .errors import ModelError, shown
 from .fold import scale, shift
 from .keras_activations import activated
-from .keras_job import Floats, Job, Pair, channels_first, channels_last, last_axis
+from .keras_graph import INPUT_CODES
+from .keras_job import Floats, Job, Pair, channels_last, last_axis
 from .keras_quantisers import larq_quantiser, quantised, quantised_kernel
 from .linear import conv, dense
 from .operands import whole
@@ -38,13 +39,13 @@ def _conv(job: Job, x: Value) -> Value:
     groups = job.option("groups", 1)
     if type(groups) is not int or groups < 1:
         raise ModelError(f"its groups must be a whole number of 1 or more, not {shown(groups)}")
-    y = _convolved(job, channels_first(_input(job, x)), kernel.transpose(3, 2, 0, 1), groups)
+    y = _convolved(job, job.first(_input(job, x)), kernel.transpose(3, 2, 0, 1), groups)
     return _finished(job, channels_last(_scaled(y, factor)), arrays)
 
 
 def _depthwise(job: Job, x: Value) -> Value:
     arrays = _arrays(job, ("depthwise_kernel", "kernel"))
-    y = _by_depth(job, channels_first(_input(job, x)), arrays["depthwise_kernel"])
+    y = _by_depth(job, job.first(_input(job, x)), arrays["depthwise_kernel"])
     return _finished(job, channels_last(y), arrays)
 
 
@@ -54,7 +55,7 @@ def _separable(job: Job, x: Value) -> Value:
     pointwise, factor = _kernel(job, arrays["pointwise_kernel"], "pointwise_quantizer", 4)
     if pointwise.shape[:2] != (1, 1):
         raise ModelError(f"its pointwise kernel must have a window of 1 x 1, not the shape {pointwise.shape}")
-    y = _by_depth(job, channels_first(_input(job, x)), arrays["depthwise_kernel"])
+    y = _by_depth(job, job.first(_input(job, x)), arrays["depthwise_kernel"])
     y = conv(job.walk, y, pointwise.transpose(3, 2, 0, 1), job.label, window=_POINT)
     return _finished(job, channels_last(_scaled(y, factor)), arrays)
 
@@ -90,7 +91,11 @@ def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
 def _input(job: Job, x: Value) -> Value:
     """The input behind the quantiser that the layer has for it."""
     quantiser = larq_quantiser(job.option("input_quantizer"))
-    return x if quantiser is None else quantised(x, quantiser)
+    if quantiser is None:
+        return x
+    codes = quantised(x, quantiser)
+    job.made(INPUT_CODES, codes)
+    return codes
 
 
 def _arrays(job: Job, *names: tuple[str, ...] | str) -> dict[str, Floats]:

@@ -16,7 +16,7 @@ from typing import Any
 from .errors import ModelError, shown
 from .fold import clip, leaky, norm, scale, shift
 from .keras_activations import activated, bare, ended
-from .keras_job import Job, channels_first, channels_last, fraction, last_axis
+from .keras_job import Job, channels_last, fraction, last_axis
 from .keras_linear import LINEAR_RULES
 from .keras_quantisers import QUANTISERS, larq_quantiser, quantised
 from .operands import whole
@@ -116,7 +116,7 @@ def _softmax(job: Job, x: Value) -> Value:
 
 
 def _pool(job: Job, x: Value, *, largest: bool) -> Value:
-    y, kernel = channels_first(x), job.pair("pool_size", (2, 2))
+    y, kernel = job.first(x), job.pair("pool_size", (2, 2))
     window = job.window(y, kernel, strides=kernel)
     if largest:
         return channels_last(max_pool(job.walk, y, job.label, window=window))
@@ -124,7 +124,7 @@ def _pool(job: Job, x: Value, *, largest: bool) -> Value:
 
 
 def _global_pool(job: Job, x: Value, *, largest: bool) -> Value:
-    y = channels_first(bare(x))
+    y = job.first(bare(x))
     pool = max_pool if largest else mean_pool
     pooled = channels_last(pool(job.walk, y, job.label, window=Window((y.shape[1], y.shape[2]))))
     return pooled if job.flag("keepdims", False) else pooled.moved(pooled.shape[2:], lambda frame: frame.reshape(-1))
@@ -177,7 +177,7 @@ def _add(job: Job, *values: Value) -> Value:
     is_map = len(values[0].shape) == 3
     if any(len(value.shape) != len(values[0].shape) for value in values):
         raise ModelError("it must add values of one shape")
-    total, *others = [channels_first(bare(value)) if is_map else bare(value) for value in values]
+    total, *others = [job.first(bare(value)) if is_map else bare(value) for value in values]
     for other in others:
         total = add(job.walk, total, other, job.label)
     assert isinstance(total, Signal)

@@ -78,7 +78,7 @@ def load_model(
     name : str or None
         Name of the network; None makes one from the file's name.
     taps : Taps or None
-        Gets what the network does not tell, for comparisons; of ONNX files only.
+        Gets what the network does not tell, for comparisons; not of networks.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def load_model(
     if kind in (".h5", ".hdf5", ".keras"):
         from .keras import import_keras
 
-        return import_keras(path, numbers=numbers, name=name)
+        return import_keras(path, numbers=numbers, name=name, taps=taps)
     if kind != ".onnx":
         raise ModelError(f"Model file {shown_path(path)} {_FORMATS.get(kind, _UNKNOWN)}.")
     from .onnx import import_onnx

@@ -9,7 +9,9 @@ interface, which knows the standard operators only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,21 @@ from bitweir_hw.errors import BitweirError
 from numpy.typing import NDArray
 from onnx import AttributeProto, TensorProto, numpy_helper
 
+from . import rounding
 from .errors import shown
 from .tensors import read_tensor, regular_file
 
-__all__ = ["OPS", "CannotRunError", "Executor", "numpy_executor", "runtime_executor"]
+__all__ = [
+    "NUMPY",
+    "OPS",
+    "CannotRunError",
+    "Executor",
+    "Program",
+    "Step",
+    "numpy_executor",
+    "ordered",
+    "runtime_executor",
+]
 
 Array = NDArray[Any]
 _STANDARD = ("", "ai.onnx")
@@ -33,6 +46,8 @@ _BATCH = 32
 _MAX_BATCH = 1 << 10
 #: Elements that a tensor of one batch may have.
 _MAX_ELEMENTS = 1 << 27
+#: What executors of this module are called.
+NUMPY = "NumPy in float64"
 
 
 class CannotRunError(BitweirError):
@@ -51,24 +66,35 @@ class Executor:
     ----------
     name : str
         What it is.
-    entry : onnx.ValueInfoProto
-        The input.
     tensors : sequence of str
         Which ones it tells.
     call : callable
         From a batch (B, ...) as the graph takes it to arrays (B, ...).
+    batch : int
+        Frames that the graph takes at once; 0 where that is free.
+    whole : bool
+        The graph takes uint8.
+    program : Program or None
+        What `call` runs, if it is one: `between` needs it.
     """
 
-    def __init__(self, name: str, entry: Any, tensors: Sequence[str], call: Callable[[Array], Sequence[Array]]) -> None:
+    def __init__(
+        self, name: str, tensors: Sequence[str], call: Callable[[Array], Sequence[Array]], *, batch: int = 0,
+        whole: bool = False, program: Program | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self._tensors = tuple(tensors)
         self._call = call
-        kind = entry.type.tensor_type
-        self._whole = kind.elem_type == TensorProto.UINT8
-        # The first axis may be free.
-        self._batch = int(kind.shape.dim[0].dim_value) if kind.shape.dim else 0
+        self._whole = whole
+        self._batch = batch
+        self._program = program
         if self._batch > _MAX_BATCH:
             raise CannotRunError(f"its batch has {self._batch} frames, more than {_MAX_BATCH}")
+
+    @property
+    def steps(self) -> bool:
+        """Whether `between` works."""
+        return self._program is not None
 
     def run(self, x: Array) -> dict[str, Array]:
         """Tensors (N, ...) for frames x (N, ...), floats of what the model takes.
@@ -78,30 +104,75 @@ class Executor:
         CannotRunError
             The graph breaks a rule of an operator.
         """
+        return self._told(x, {}, lambda frames, _: self._call(frames))
+
+    def between(self, x: Array, forced: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+        """The least and the most that each tensor can be, as far as float32 rounds.
+
+        Parameters
+        ----------
+        x : array, (N, ...)
+            As in `run`.
+        forced : mapping
+            Tensors that have these values (N, E) for all that reads them. What comes of such a tensor is told of the
+            graph before it; so a value that is off here has no consequences.
+
+        Returns
+        -------
+        dict
+            Two arrays (N, ...) for each tensor.
+
+        Raises
+        ------
+        CannotRunError
+            As in `run`; or the executor is no program.
+        """
+        program = self._program
+        if program is None:
+            raise CannotRunError(f"{self.name} runs a file as a whole only")
+        ends = []
+        for nudge in (-1, 1):
+            found = self._told(x, forced, lambda frames, part, nudge=nudge: program.ends(frames, part, nudge), each=2)
+            ends.append([(found[f"{name}:0"], found[f"{name}:1"]) for name in self._tensors])
+        return {
+            name: (np.minimum(low, other_low), np.maximum(high, other_high))
+            for name, (low, high), (other_low, other_high) in zip(self._tensors, *ends, strict=True)
+        }
+
+    def _told(
+        self, x: Array, forced: Mapping[str, Array], call: Callable[..., Sequence[Array]], each: int = 1
+    ) -> dict[str, Array]:
+        """What `call` makes of all frames; `each` arrays for each tensor, in a row."""
+        names = [name if each == 1 else f"{name}:{place}" for name in self._tensors for place in range(each)]
         try:
             if self._batch < 1 and len(x) > 1:
                 try:
-                    return self._in_batches(x, min(_BATCH, len(x)))
+                    return self._in_batches(x, forced, min(_BATCH, len(x)), call, names)
                 except Exception:
                     # A graph may say that its batch is free, and hold shapes of one frame.
                     self._batch = 1
-            return self._in_batches(x, max(1, self._batch))
+            return self._in_batches(x, forced, max(1, self._batch), call, names)
         except CannotRunError:
             raise
         except Exception as error:  # a node that breaks the rules of its operator
             raise CannotRunError(_reason(error)) from error
 
-    def _in_batches(self, x: Array, size: int) -> dict[str, Array]:
+    def _in_batches(
+        self, x: Array, forced: Mapping[str, Array], size: int, call: Callable[..., Sequence[Array]], names: list[str]
+    ) -> dict[str, Array]:
         """All frames; the last batch is filled up."""
-        parts: dict[str, list[Array]] = {name: [] for name in self._tensors}
+        parts: dict[str, list[Array]] = {name: [] for name in names}
         for start in range(0, len(x), size):
-            part = x[start : start + size]
-            filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
-            arrays = self._call(filled.astype(np.uint8 if self._whole else np.float32))
-            for name, array in zip(self._tensors, arrays, strict=True):
+            many = len(x[start : start + size])
+            # The last frame fills the batch up.
+            rows = np.minimum(np.arange(start, start + size), start + many - 1)
+            arrays = call(
+                x[rows].astype(np.uint8 if self._whole else np.float32), {key: one[rows] for key, one in forced.items()}
+            )
+            for name, array in zip(names, arrays, strict=True):
                 if array.shape[:1] != (size,):
                     raise CannotRunError(f"tensor {shown(name)} has the shape {array.shape}, without a batch of {size}")
-                parts[name].append(array[: len(part)])
+                parts[name].append(array[:many])
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
@@ -121,12 +192,13 @@ def numpy_executor(path: Path, tensors: Sequence[str]) -> Executor:
     """
     model = _read(path)
     try:
-        program = _Program(model, path.parent, tensors)
+        program = _program(model, path.parent, tensors)
     except CannotRunError:
         raise
     except Exception as error:  # as in `Executor.run`; and the importer need not have read all tensors
         raise CannotRunError(_reason(error)) from error
-    return Executor("NumPy in float64", _input(model.graph), tensors, program.run)
+    batch, whole = _taken(_input(model.graph))
+    return Executor(NUMPY, tensors, program.run, batch=batch, whole=whole, program=program)
 
 
 def runtime_executor(path: Path, tensors: Sequence[str]) -> Executor:
@@ -162,11 +234,13 @@ def runtime_executor(path: Path, tensors: Sequence[str]) -> Executor:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # whatever it says about a file
         raise CannotRunError(f"ONNX Runtime refuses the file: {_reason(error)}") from error
+    batch, whole = _taken(entry)
     return Executor(
         f"ONNX Runtime {onnxruntime.__version__}",
-        entry,
         tensors,
         lambda frames: session.run(list(tensors), {entry.name: frames}),
+        batch=batch,
+        whole=whole,
     )
 
 
@@ -192,64 +266,154 @@ def _input(graph: Any) -> Any:
     return values[0]
 
 
+def _taken(entry: Any) -> tuple[int, bool]:
+    """How many frames an input takes at once, 0 where the first axis is free, and whether as uint8."""
+    kind = entry.type.tensor_type
+    return (int(kind.shape.dim[0].dim_value) if kind.shape.dim else 0), kind.elem_type == TensorProto.UINT8
+
+
 # ---- a graph as a program
 
 
-class _Program:
-    """The nodes that some tensors need, in order; those that depend on no input are run once."""
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operator of a program, with the names of its tensors as a node of ONNX has them."""
 
-    def __init__(self, model: Any, folder: Path, tensors: Sequence[str]) -> None:
-        graph = model.graph
-        self._entry = _input(graph).name
-        self._opset = max((one.version for one in model.opset_import if one.domain in _STANDARD), default=1)
-        self._tensors = list(tensors)
-        makers = {name: node for node in graph.node for name in node.output if name}
-        stored = {tensor.name: tensor for tensor in graph.initializer}
-        order = _order(makers, [*tensors], {*stored, self._entry})
-        self._constants: dict[str, Array] = {
-            name: read_tensor(stored[name], folder)
-            for name in {*tensors, *(name for node in order for name in node.input)}
-            if name in stored
-        }
-        self._moving: list[tuple[Any, dict[str, Any]]] = []
-        moves = {self._entry}
-        for node in order:
-            attributes = {one.name: _attribute(one, folder) for one in node.attribute}
-            if moves.intersection(node.input):
-                moves.update(filter(None, node.output))
-                self._moving.append((node, attributes))
+    op_type: str
+    input: Sequence[str]
+    output: Sequence[str]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Program:
+    """Operators in order; those that depend on no input are run once.
+
+    Parameters
+    ----------
+    steps : iterable of Step
+        Each after what it needs.
+    constants : dict
+        Stored tensors by name.
+    entry : str
+        The input.
+    tensors : sequence of str
+        Which ones `run` tells.
+    opset : int
+        Of the standard operators.
+    """
+
+    def __init__(
+        self, steps: Iterable[Step], constants: dict[str, Array], entry: str, tensors: Sequence[str], opset: int
+    ) -> None:
+        self._constants, self._entry, self._tensors, self._opset = constants, entry, list(tensors), opset
+        self._moving: list[Step] = []
+        moves = {entry}
+        for step in steps:
+            if moves.intersection(step.input):
+                moves.update(filter(None, step.output))
+                self._moving.append(step)
             else:
-                self._put(self._constants, node, self._run(node, attributes, self._constants))
+                self._put(constants, step, self._run(step, [constants[name] if name else None for name in step.input]))
 
     def run(self, frames: Array) -> list[Array]:
         """Tensors for one batch."""
         held = dict(self._constants)
         held[self._entry] = _wide(frames)
-        for node, attributes in self._moving:
-            self._put(held, node, [_wide(array) for array in self._run(node, attributes, held)])
+        for step in self._moving:
+            self._put(held, step, self._wide_run(step, [held[name] if name else None for name in step.input]))
         return [_wide(held[name]) for name in self._tensors]
 
-    def _run(self, node: Any, attributes: dict[str, Any], held: dict[str, Array]) -> list[Array]:
-        if node.op_type not in OPS:
-            raise CannotRunError(f"operator {shown(node.op_type)} is not known")
+    def ends(self, frames: Array, forced: Mapping[str, Array], nudge: int) -> list[Array]:
+        """For each tensor its values less, and plus, what rounding may be; values at cuts are shifted by that.
+
+        Parameters
+        ----------
+        frames : array, (B, ...)
+        forced : mapping
+            See `Executor.between`.
+        nudge : int
+            1 shifts up what operators cut, -1 down.
+        """
+        held = dict(self._constants)
+        held[self._entry] = _wide(frames)
+        # For each tensor that depends on the input, the sum of the sizes of all that was added up in it.
+        sizes = {self._entry: np.abs(held[self._entry])}
+        told: dict[str, tuple[Array, Array]] = {}
+        for step in self._moving:
+            values = [held[name] if name else None for name in step.input]
+            given = [sizes.get(name) for name in step.input]
+            if step.op_type in rounding.CUTS:
+                values = rounding.nudged(values, given, nudge)
+
+            arrays = self._wide_run(step, values)
+            self._put(held, step, arrays)
+            self._put(sizes, step, rounding.sizes(step.op_type, partial(self._other, step), values, given, arrays))
+            for name in step.output:
+                if name in forced:
+                    told[name] = rounding.interval(held[name], sizes[name])
+                    held[name] = _like(held[name], forced[name], name)
+                    sizes[name] = np.abs(held[name])
+        return [end for name in self._tensors for end in told.get(name) or rounding.interval(held[name], sizes[name])]
+
+    def _other(self, step: Step, op: str, arrays: Sequence[Array | None], absolute: bool) -> list[Array]:
+        """The results of another operator with the attributes of a step, or the absolute values of them."""
+        given = step.attributes
+        attributes = {key: abs(value) if isinstance(value, float) else value for key, value in given.items()}
+        return self._wide_run(Step(op, step.input, step.output, attributes if absolute else given), arrays)
+
+    def _wide_run(self, step: Step, arrays: Sequence[Array | None]) -> list[Array]:
+        return [_wide(array) for array in self._run(step, arrays)]
+
+    def _run(self, step: Step, arrays: Sequence[Array | None]) -> list[Array]:
+        if step.op_type not in OPS:
+            raise CannotRunError(f"operator {shown(step.op_type)} is not known")
         with np.errstate(all="ignore"):
-            call = _Call(attributes, self._opset, len(node.output))
-            result = OPS[node.op_type](call, *(held[name] if name else None for name in node.input))
-        arrays = [np.asarray(array) for array in (result if isinstance(result, tuple) else (result,))]
-        if any(array.size > _MAX_ELEMENTS for array in arrays):
+            call = _Call(step.attributes, self._opset, len(step.output))
+            result = OPS[step.op_type](call, *arrays)
+        found = [np.asarray(array) for array in (result if isinstance(result, tuple) else (result,))]
+        if any(array.size > _MAX_ELEMENTS for array in found):
             raise CannotRunError("a tensor is too large")
-        return arrays
+        return found
 
     @staticmethod
-    def _put(held: dict[str, Array], node: Any, arrays: list[Array]) -> None:
-        held.update((name, array) for name, array in zip(node.output, arrays, strict=False) if name)
+    def _put(held: dict[str, Array], step: Step, arrays: list[Array]) -> None:
+        held.update((name, array) for name, array in zip(step.output, arrays, strict=False) if name)
+
+
+def _program(model: Any, folder: Path, tensors: Sequence[str]) -> Program:
+    """The nodes that some tensors need."""
+    graph = model.graph
+    entry = _input(graph).name
+    opset = max((one.version for one in model.opset_import if one.domain in _STANDARD), default=1)
+    makers = {name: node for node in graph.node for name in node.output if name}
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    order = ordered(makers, [*tensors], {*stored, entry})
+    constants = {
+        name: read_tensor(stored[name], folder)
+        for name in {*tensors, *(name for node in order for name in node.input)}
+        if name in stored
+    }
+    steps = (
+        Step(node.op_type, node.input, node.output, {one.name: _attribute(one, folder) for one in node.attribute})
+        for node in order
+    )
+    return Program(steps, constants, entry, tensors, opset)
+
+
+def _like(array: Array, values: Array, name: str) -> Array:
+    """Values (B, E) in the form of an array (B, ...)."""
+    if values.size != array.size:
+        raise CannotRunError(
+            f"tensor {shown(name)} comes in the shape {array.shape}, not with {values.shape[1]} elements"
+        )
+    return (values if array.dtype.kind == "f" else np.rint(values)).reshape(array.shape).astype(array.dtype)
 
 
 def _wide(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _order(makers: dict[str, Any], wanted: list[str], given: set[str]) -> list[Any]:
+def ordered(makers: dict[str, Any], wanted: list[str], given: set[str]) -> list[Any]:
     """Nodes that make the wanted tensors, each after what it needs."""
     order: list[Any] = []
     done: set[int] = set()
@@ -286,7 +450,7 @@ def _attribute(entry: Any, folder: Path) -> Any:
 class _Call:
     """What an operator gets beside its inputs: attributes, opset, and how many outputs the node has."""
 
-    def __init__(self, attributes: dict[str, Any], opset: int, outputs: int) -> None:
+    def __init__(self, attributes: Mapping[str, Any], opset: int, outputs: int) -> None:
         self._attributes = attributes
         self.opset = opset
         self.outputs = outputs
@@ -339,6 +503,11 @@ def _batch_norm(call: _Call, x: Array, gamma: Array, beta: Array, mean: Array, v
 
 def _leaky(call: _Call, x: Array) -> Array:
     return np.where(x < 0, x * float(np.float32(call.get("alpha", 0.01))), x)
+
+
+def _hard_sigmoid(call: _Call, x: Array) -> Array:
+    alpha, beta = (float(np.float32(call.get(name, default))) for name, default in (("alpha", 0.2), ("beta", 0.5)))
+    return np.asarray(np.clip(alpha * x + beta, 0, 1), x.dtype)
 
 
 def _prelu(call: _Call, x: Array, slope: Array) -> Array:
@@ -656,6 +825,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "GlobalMaxPool": _global(np.max),
     "Greater": _logical(np.greater),
     "GreaterOrEqual": _logical(np.greater_equal),
+    "HardSigmoid": _hard_sigmoid,
     "Identity": lambda call, x: x,
     "IntQuant": _quant,
     "LeakyRelu": _leaky,
@@ -666,6 +836,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "MatMul": _matmul,
     "Max": _same_type(lambda *arrays: np.maximum.reduce(np.broadcast_arrays(*arrays))),
     "MaxPool": _max_pool,
+    "Mean": _same_type(lambda *arrays: reduce(np.add, arrays) / len(arrays)),
     "Min": _same_type(lambda *arrays: np.minimum.reduce(np.broadcast_arrays(*arrays))),
     "Mul": _same_type(np.multiply),
     "MultiThreshold": _multi_threshold,
@@ -693,6 +864,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "Sqrt": _same_type(np.sqrt),
     "Squeeze": _squeeze,
     "Sub": _same_type(np.subtract),
+    "Sum": _same_type(lambda *arrays: reduce(np.add, arrays)),
     "Tanh": _same_type(np.tanh),
     "TopK": _top_k,
     "Transpose": lambda call, x: np.transpose(x, call.get("perm")),

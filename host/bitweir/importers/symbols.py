@@ -27,6 +27,7 @@ from .surd import coefficients, sign
 __all__ = [
     "Codes",
     "Frame",
+    "Move",
     "Moving",
     "Padded",
     "Point",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .symbols import Codes, Frame, Signal, Stream
+from .symbols import Codes, Frame, Move, Signal, Stream
 
 __all__ = ["INPUT", "Tap", "Taps"]
 
@@ -67,6 +67,8 @@ class Taps:
         Sums in fixed point that are not exact.
     fraction_bits : int
         Of these.
+    levels : float64 array, (L,), or None
+        Which numbers the input holds, as float32 has them, where the user or the file says so.
     """
 
     def __init__(self) -> None:
@@ -78,19 +80,32 @@ class Taps:
         self.scores = ""
         self.rounded: tuple[str, ...] = ()
         self.fraction_bits = 0
-        self._tensors: list[tuple[Codes, str]] = []
+        self.levels: NDArray[np.float64] | None = None
+        # By the id of the codes, which are kept so that no other object gets it.
+        self._tensors: dict[int, tuple[Codes, str, Move | None]] = {}
         self._closed: list[tuple[Codes, Signal]] = []
 
     def made(self, tensor: str, value: Any, made_of: Mapping[str, Any]) -> None:
         """A node has made a tensor of others."""
         if isinstance(value, Codes):
-            self._tensors.append((value, tensor))
+            self._tensors[id(value)] = (value, tensor, None)
         if isinstance(value, Signal):
             open_ones = [name for name, x in made_of.items() if isinstance(x, Signal) and not x.ended]
             if not value.ended:
                 self.scores = tensor
             elif open_ones:
                 self.scores = open_ones[0]
+
+    def moved(self, before: Codes, after: Codes, back: Move | None = None) -> None:
+        """Codes are those of another tensor, in another order if `back` undoes that on an array of the frame."""
+        if id(before) not in self._tensors:
+            return
+        _, tensor, earlier = self._tensors[id(before)]
+        if back is not None and earlier is not None:
+            inner, outer = back, earlier
+            self._tensors[id(after)] = (after, tensor, lambda array: outer(inner(array)))
+        else:
+            self._tensors[id(after)] = (after, tensor, back or earlier)
 
     def closed(self, codes: Codes, signal: Signal) -> None:
         """Codes have become a signal on a stream."""
@@ -106,29 +121,35 @@ class Taps:
         rounded, fraction_bits
             As the walk has them.
         """
-        names = {id(codes): tensor for codes, tensor in self._tensors}
         found: dict[tuple[str, str], Tap] = {}
         for codes, signal in self._closed:
             layer = INPUT if isinstance(codes.origin, Frame) else sites.get(id(_layer(signal)))
-            tensor = names.get(id(codes))
-            if layer is None or tensor is None:
+            if layer is None or id(codes) not in self._tensors:
                 continue  # what no node hands on in this form, as the negative of codes in a difference
+            _, tensor, back = self._tensors[id(codes)]
             exact = isinstance(codes.origin, Stream) and codes.origin.exact and np.isfinite(codes.distance[0])
             values = tuple(np.asarray(value, np.float64) for value in codes.values)
             distance = codes.distance[0] if exact else None
             tap = Tap(tensor, layer, codes.shape, signal.index, values, distance, codes.distance[1])
-            found.setdefault((layer, tensor), tap)
+            found.setdefault((layer, tensor), tap if back is None else _back(tap, back))
         self.codes = tuple(found.values())
         self.rounded, self.fraction_bits = tuple(rounded), fraction_bits
-        self._tensors, self._closed = [], []
+        self._tensors, self._closed = {}, []
 
     def prefixed(self, prefix: str) -> Taps:
         """The same for a network whose layers got a prefix to their names."""
         taps = Taps()
         taps.codes = tuple(tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer) for tap in self.codes)
-        taps.scores, taps.fraction_bits = self.scores, self.fraction_bits
+        taps.scores, taps.fraction_bits, taps.levels = self.scores, self.fraction_bits, self.levels
         taps.rounded = tuple(prefix + name for name in self.rounded)
         return taps
+
+
+def _back(tap: Tap, back: Move) -> Tap:
+    """A tap on codes whose elements come in another order than in the tensor."""
+    index = back(tap.index.reshape(tap.shape))
+    values = tuple(back(np.broadcast_to(value, tap.shape)) if value.size > 1 else value for value in tap.values)
+    return replace(tap, shape=index.shape, index=index.reshape(-1), values=values)
 
 
 def _layer(signal: Signal) -> Any:

@@ -112,6 +112,8 @@ class Walk:
 
     def start(self, shape: tuple[int, ...], batch: int) -> Signal:
         """The signal that is the input of the model file."""
+        if self.taps is not None and self._numbers is not None:
+            self.taps.levels = self._numbers.levels
         frame = Frame(shape) if self._numbers is None else Frame(shape, self._numbers.levels, self._numbers.exact)
         return Signal(frame, shape, np.arange(prod(shape), dtype=np.int64), (), batch)
 
@@ -176,6 +178,8 @@ class Walk:
         if isinstance(x, Signal) and isinstance(x.origin, Stream):
             return x
         codes = resolved(x) if isinstance(x, Codes) else self._levels(x, label)
+        if self.taps is not None and isinstance(x, Codes):
+            self.taps.moved(x, codes)
         code = coding(codes)
         if isinstance(codes.origin, Frame):
             y = self._enter(codes, code, label, as_map)

@@ -1,0 +1,241 @@
+"""Imported networks beside their model files: on images, or on inputs drawn for the purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from bitweir_hw.errors import BitweirError
+from bitweir_hw.network import Network
+from bitweir_sim.encoding import encode
+from bitweir_sim.trace import SimulationError
+from numpy.typing import NDArray
+
+from .importers.agreement import Agreement, Difference, LayerAgreement, Member, compare
+from .importers.drawn import drawn_frames, frames_to_draw
+from .importers.errors import shown
+from .importers.taps import INPUT
+
+__all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames", "described"]
+
+Array = NDArray[Any]
+Progress = Callable[[float], None]
+
+
+class DisagreementError(BitweirError):
+    """A network does not compute what its model file computes."""
+
+    exit_code = SimulationError.exit_code
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """A network and its model files on the same frames.
+
+    Parameters
+    ----------
+    drawn : bool
+        The frames were drawn; else they are images of the user.
+    frames : int
+    agreements : tuple of Agreement
+        One for each model file.
+    scores : int64 array, (N, M)
+        Of the network.
+    wanted : int64 array, (N,), or None
+        The class that most references name, of equally many the lowest; None if a model has no reference.
+    wrong : bool array, (N,)
+        Where the class of the network is another one, and no rounding of floats explains it.
+    """
+
+    drawn: bool
+    frames: int
+    agreements: tuple[Agreement, ...]
+    scores: NDArray[np.int64]
+    wanted: NDArray[np.int64] | None
+    wrong: NDArray[np.bool_]
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """Of the network, (N,)."""
+        found: NDArray[np.int64] = np.argmax(self.scores, axis=1)
+        return found
+
+    @property
+    def codes(self) -> int:
+        """How many codes were compared."""
+        return sum(layer.codes for one in self.agreements if one.ran for layer in one.layers)
+
+    @property
+    def ties(self) -> int:
+        """How many codes differ because floats are rounded."""
+        return sum(layer.ties for one in self.agreements if one.ran for layer in one.layers)
+
+    @property
+    def difference(self) -> str | None:
+        """One sentence if the network is wrong: where, what a model file says, and what the network says."""
+        what = "drawn input" if self.drawn else "image"
+        for found in self.agreements:
+            wrong = [layer for layer in found.layers if layer.differ] if found.ran else []
+            if wrong:
+                count, of = (sum(getattr(layer, key) for layer in found.layers) for key in ("differ", "codes"))
+                told = f"{count:,} of {of:,} codes differ, the first in {_place(wrong[0], what)}"
+            elif found.ran and not found.agrees:
+                told = _scores(found, self.frames, what)
+            else:
+                continue
+            return f"The network must compute what model file {shown(found.path.name)} computes, but {told}."
+        if self.wrong.any():
+            place = int(self.wrong.argmax())
+            assert self.wanted is not None
+            first = Difference(
+                image=place, row=0, column=0, channel=0, expected=int(self.wanted[place]),
+                found=int(self.classes[place]),
+            )  # fmt: skip
+            return (
+                f"The network must find the class that most model files name, but it does not for "
+                f"{int(self.wrong.sum()):,} of {self.frames:,} {what}s, the first: {_class(first, what)}."
+            )
+        return None
+
+    @property
+    def told(self) -> str:
+        """One sentence on what was compared, with what, and what came out."""
+        names = ", ".join(shown(found.path.name) for found in self.agreements if not found.ran)
+        if names:
+            remarks = "; ".join(dict.fromkeys(found.remark for found in self.agreements if not found.ran))
+            return f"Nothing was compared with model file {names}: {remarks}."
+        many = f"{self.frames:,} {'drawn inputs' if self.drawn else 'images'}"
+        models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
+        ties = f"; {self.ties:,} more differ only as floats are rounded" if self.ties else ""
+        equal = self.codes - self.ties
+        return f"Compared with {models} on {many}: {equal:,} codes and the order of all scores are equal{ties}."
+
+
+def _scores(found: Agreement, frames: int, what: str) -> str:
+    if found.first_class is None:
+        return f"the scores of {found.last} come in another order for {found.orders_differ:,} of {frames:,} {what}s"
+    many = f"{found.classes_differ:,} of {frames:,} {what}s"
+    return f"the scores of {found.last} give another class to {many}, first to {_class(found.first_class, what)}"
+
+
+def _class(first: Difference, what: str) -> str:
+    return f"{what} {first.image}: expected class {first.expected}, found {first.found}"
+
+
+def _place(layer: LayerAgreement, what: str) -> str:
+    first = layer.first
+    assert first is not None
+    tensor = f" (tensor {shown(layer.tensor)} of the file)"
+    return (
+        f"{layer.layer}{tensor}, channel {first.channel}, pixel ({first.row}, {first.column}), {what} {first.image}: "
+        f"expected {_short(first.expected)}, found {_short(first.found)}"
+    )
+
+
+def _short(number: float | str) -> str:
+    return number if isinstance(number, str) else f"{number:.6g}"
+
+
+def compare_drawn(
+    network: Network, members: Sequence[Member], progress: Progress = lambda share: None
+) -> Comparison | None:
+    """Compare on drawn inputs and on the corners of what the input takes, in about a second.
+
+    Parameters
+    ----------
+    network : Network
+    members : sequence of Member
+        Its model files.
+    progress : callable
+        Takes the share that is done.
+
+    Returns
+    -------
+    Comparison or None
+        None where there is no model file, as the network was saved as such.
+
+    Raises
+    ------
+    DisagreementError
+        The network is wrong.
+    """
+    if all(member.taps is None for member in members):
+        return None
+    count = frames_to_draw(network)
+    if not count:
+        remark = "a frame takes too long: compare on some images with bitweir import --images"
+        skipped = tuple(Agreement(path=member.path, remark=remark, layers=[]) for member in members)
+        none = np.zeros((0, network.classes), np.int64)
+        return Comparison(drawn=True, frames=0, agreements=skipped, scores=none, wanted=None, wrong=np.zeros(0, bool))
+    levels = next((member.taps.levels for member in members if member.taps is not None), None)
+    frames = drawn_frames(network.input, levels, count)
+    found = compare_frames(network, members, frames, encode(network.input, frames), progress, drawn=True)
+    if found.difference:
+        raise DisagreementError(f"{found.difference[:-1]}; nothing is written, and the fault is one of bitweir.")
+    return found
+
+
+def compare_frames(
+    network: Network, members: Sequence[Member], frames: Array, codes: Array, progress: Progress, *, drawn: bool = False
+) -> Comparison:
+    """Compare on frames (N, *shape), which are `codes` (N, K) to the network; see `agreement.compare`."""
+    agreements, scores = compare(network, members, frames, codes, progress)
+    wanted, wrong = _voted(agreements, network.classes), np.zeros(len(scores), bool)
+    if wanted is not None:
+        # One of the members may well say the other class of two that tie.
+        wrong = (wanted != np.argmax(scores, axis=1)) & ~np.any([one.tied for one in agreements], axis=0)
+    return Comparison(
+        drawn=drawn, frames=len(scores), agreements=tuple(agreements), scores=scores, wanted=wanted, wrong=wrong
+    )
+
+
+def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] | None:
+    """The class that most references name, of equally many the lowest; None if a model has no reference."""
+    found = [agreement.classes for agreement in agreements if agreement.classes is not None]
+    if len(found) < len(agreements):
+        return None
+    votes = np.zeros((len(found[0]), classes), np.int64)
+    for one in found:
+        votes[np.arange(len(one)), one] += 1
+    voted: NDArray[np.int64] = np.argmax(votes, axis=1)
+    return voted
+
+
+def described(found: Comparison, labels: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """A comparison as `import_schema.json` has it."""
+    place = int(found.wrong.argmax()) if len(found.wrong) else 0
+    wanted, classes = found.wanted, found.classes
+    return {
+        "images": found.frames,
+        "accuracy": None if labels is None else float((classes == labels).mean()),
+        "reference_accuracy": None if labels is None or wanted is None else float((wanted == labels).mean()),
+        "classes_differ": None if wanted is None else int(found.wrong.sum()),
+        "first_mismatch": {"image": place, "expected": int(wanted[place]), "found": int(classes[place])}
+        if wanted is not None and found.wrong.any()
+        else None,
+        "models": [_agreement(agreement) for agreement in found.agreements],
+    }
+
+
+def _agreement(found: Agreement) -> dict[str, Any]:
+    return {
+        "model": str(found.path),
+        "reference": found.reference if found.ran else None,
+        "remark": found.remark or None,
+        "layers": [
+            {
+                "layer": None if one.layer == INPUT else one.layer,
+                "tensor": one.tensor,
+                "codes": one.codes,
+                "differ": one.differ,
+                "ties": one.ties,
+                "first": None if one.first is None else asdict(one.first),
+            }
+            for one in found.layers
+            if found.ran
+        ],
+        "classes_differ": found.classes_differ if found.ran else None,
+        "orders_differ": found.orders_differ if found.ran else None,
+    }

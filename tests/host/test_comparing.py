@@ -1,0 +1,380 @@
+"""Networks beside their model files on drawn inputs: faults are found and named, ties of floats are none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import bitweir.importing
+import numpy as np
+import pytest
+from bitweir.cli import main
+from bitweir.comparing import DisagreementError, compare_drawn
+from bitweir.importers import load_model
+from bitweir.importers.agreement import Member
+from bitweir.importers.constants import CONSTANT_OPS
+from bitweir.importers.drawn import drawn_frames, frame_work, frames_to_draw
+from bitweir.importers.keras_reference import LAYERS
+from bitweir.importers.keras_rules import KERAS_RULES
+from bitweir.importers.reference import OPS, CannotRunError, numpy_executor, runtime_executor
+from bitweir.importers.rules import RULES
+from bitweir.importers.taps import Taps
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network
+from bitweir_sim.encoding import encode
+from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kerasmodels import KerasModel
+from onnxgraphs import Graph
+from shared_data import SHARED, needs_shared
+
+NETWORKS = Path(str(resources.files("bitweir.networks")))
+DIGITS, CNN = NETWORKS / "digits.onnx", NETWORKS / "cnn.onnx"
+
+
+def members(path, network, taps):
+    return [Member(path=path, network=network, taps=taps, last=network.layers[-1].name)]
+
+
+def loaded(path, scale="1"):
+    taps = Taps()
+    return load_model(path, input_scale=scale, taps=taps), taps
+
+
+def residual(path, seed=0, spread=3.0, size=1.0):
+    """Signs of a map -> convolution, batch norm, sign -> convolution and shortcut, sign -> dense; and some tensors."""
+    graph = Graph(seed)
+    first = graph.op("Conv", graph.sign("x"), graph.signs(3, 1, 3, 3), pads=[1, 1, 1, 1])
+    norm = graph.op("Mul", graph.norm(first, 3, spread), size)
+    bits = graph.sign(norm)
+    second = graph.op("Conv", bits, graph.signs(3, 3, 3, 3), pads=[1, 1, 1, 1])
+    total = graph.op("Add", second, first)
+    graph.save(path, graph.scores(graph.sign(total), 48), shape=("N", 1, 4, 4))
+    return norm, bits, total
+
+
+def larq(path):
+    """Convolution, batch norm, sign -> convolution, pool, sign -> dense."""
+    model = KerasModel((8, 8, 1), seed=2)
+    model.conv(1, 6, 3, 3, padding="same")
+    model.norm(6, 20)
+    model.conv(6, 8, 3, 3, input_quantizer="ste_sign")
+    model("MaxPooling2D", pool_size=[2, 2], strides=None)
+    model.norm(8, 4)
+    model.head(3 * 3 * 8)
+    model("Activation", activation="softmax")
+    return model.save(path)
+
+
+def place_of(network, kind):
+    """The layer of a network that a fault hits: one with codes; a last one hands on scores."""
+    (place, *_) = (
+        place
+        for place, layer in enumerate(network.layers)
+        if isinstance(layer, (Dense, Conv)) and (layer.thresholds is not None) == (kind != "score")
+    )
+    return place
+
+
+def damaged(network, kind, seed):
+    """A network with one fault, and the name of its layer."""
+    rng = np.random.default_rng(seed)
+    place = place_of(network, kind)
+    layer = network.layers[place]
+    if kind in ("weight", "score"):
+        weights = layer.weights.copy()
+        flat = weights.reshape(-1)
+        at = rng.integers(flat.size)
+        flat[at] = not flat[at]
+        layer = replace(layer, weights=weights)
+    elif kind == "threshold":
+        # Sums of an even number of signs are even: two is the next one.
+        thresholds = layer.thresholds.copy()
+        thresholds[rng.integers(len(thresholds))] += 2
+        layer = replace(layer, thresholds=thresholds)
+    else:
+        order = np.arange(layer.outputs)
+        order[[0, 1]] = [1, 0]
+        layer = replace(layer, weights=layer.weights[order], thresholds=layer.thresholds[order])
+    return replace(network, layers=(*network.layers[:place], layer, *network.layers[place + 1 :])), layer.name
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    found = {"digits": DIGITS, "cnn": CNN, "larq": larq(folder / "larq.h5")}
+    return {name: (path, *loaded(path)) for name, path in found.items()}
+
+
+@pytest.mark.parametrize("name", ["digits", "cnn", "larq"])
+def test_right_networks_agree(models, name):
+    path, network, taps = models[name]
+    found = compare_drawn(network, members(path, network, taps))
+    (agreement,) = found.agreements
+    assert found.frames == frames_to_draw(network) > 500 and found.difference is None and agreement.agrees
+    assert agreement.classes.shape == (found.frames,) and len(set(agreement.classes.tolist())) > 3
+    assert found.told == (
+        f"Compared with {path.name!r} (in {agreement.reference}) on {found.frames:,} drawn inputs: "
+        f"{found.codes:,} codes and the order of all scores are equal."
+    )
+    # Drawn inputs that make every code the same would say nothing.
+    assert all(layer.codes for layer in agreement.layers) and len(agreement.layers) == len(taps.codes) >= 1
+
+
+@pytest.mark.parametrize("kind", ["weight", "threshold", "swap", "score"])
+@pytest.mark.parametrize("name", ["digits", "cnn", "larq"])
+def test_planted_faults_are_found_and_named(models, name, kind):
+    """One wrong weight, one shifted threshold, two channels that change places."""
+    path, network, taps = models[name]
+    found = 0
+    for seed in range(2):
+        wrong, layer = damaged(network, kind, seed)
+        try:
+            compare_drawn(wrong, members(path, wrong, taps))
+        except DisagreementError as error:
+            found += 1
+            assert str(error).startswith(f"The network must compute what model file {path.name!r} computes, but ")
+            assert str(error).endswith("; nothing is written, and the fault is one of bitweir.")
+            assert layer in str(error) and error.exit_code == 9
+    # A threshold of a neuron that hardly ever reaches it may well be another one.
+    assert found >= (1 if kind == "threshold" else 2)
+
+
+def test_the_first_fault_is_told_whole(models):
+    path, network, taps = models["digits"]
+    place = place_of(network, "weight")
+    layer = network.layers[place]
+    thresholds = layer.thresholds.copy()
+    thresholds[7] = 10_000
+    layers = (*network.layers[:place], replace(layer, thresholds=thresholds), *network.layers[place + 1 :])
+    wrong = replace(network, layers=layers)
+    with pytest.raises(DisagreementError) as caught:
+        compare_drawn(wrong, members(path, wrong, taps))
+    (tap,) = (tap for tap in taps.codes if tap.layer == layer.name)
+    frames = drawn_frames(network.input, taps.levels, frames_to_draw(network))
+    codes = numpy_executor(path, [tap.tensor]).run(frames.astype(np.float32))[tap.tensor].reshape(len(frames), -1)
+    ones = np.flatnonzero(codes[:, 7] > 0)
+    assert str(caught.value) == (
+        f"The network must compute what model file 'digits.onnx' computes, but {len(ones):,} of "
+        f"{codes.size + len(frames) * network.input.size:,} codes differ, the first in {layer.name} (tensor "
+        f"{tap.tensor!r} of the file), channel 7, pixel (0, 0), drawn input {ones[0]}: expected 1, found -1; nothing "
+        "is written, and the fault is one of bitweir."
+    )
+
+
+# ---- commands
+
+
+@pytest.fixture
+def wrong_import(monkeypatch):
+    """An importer that turns the first weight of the last layer round."""
+
+    def load(path, **options):
+        network = load_model(path, **options)
+        return damaged(network, "score", 0)[0] if path.suffix != ".npz" else network
+
+    monkeypatch.setattr(bitweir.importing, "load_model", load)
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.stderr
+    return result
+
+
+COMMANDS = [
+    ("import", "-o", "net.npz"),
+    ("generate", "-o", "out"),
+    ("explore", "-o", "out", "--part", "ecp5-25k", "--points", "1"),
+    ("build", "-o", "out", "--board", "ulx3s_85f"),
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
+def test_a_wrong_network_ends_every_command(tmp_path, monkeypatch, wrong_import, words):
+    monkeypatch.chdir(tmp_path)
+    name, *words = words
+    result = run(name, DIGITS, "--input-scale", "1", *words, code=9)
+    assert result.stderr.splitlines()[-1].startswith(
+        "bitweir: The network must compute what model file 'digits.onnx' computes, but the scores of dense1 "
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_tell_of_codes_too(tmp_path, monkeypatch):
+    """A hidden code may be wrong without any class being another one."""
+
+    def load(path, **options):
+        return damaged(load_model(path, **options), "threshold", 0)[0]
+
+    monkeypatch.setattr(bitweir.importing, "load_model", load)
+    images = tmp_path / "images.npz"
+    np.savez(images, x=drawn_frames(loaded(DIGITS)[0].input, None, 300))
+    result = run("import", DIGITS, "-o", tmp_path / "n.npz", "--input-scale", "1", "--images", images, "--json", code=9)
+    found = json.loads(result.stdout)["comparison"]
+    assert found["models"][0]["layers"][1]["differ"] > 0
+    assert not (tmp_path / "n.npz").exists()
+
+
+def test_what_was_compared_is_told(tmp_path):
+    words = ("generate", DIGITS, "--input-scale", "1", "--fps", "1000", "-o", tmp_path / "out")
+    told = " ".join(run(*words).stdout.split())
+    assert "Compared with 'digits.onnx' (in " in told and " on 1,024 drawn inputs: " in told
+    found = json.loads(run(*words, "--json").stdout)["comparison"]
+    assert found["images"] == 1024 and found["models"][0]["layers"][0]["ties"] == 0
+
+
+def test_a_saved_network_has_no_model(tmp_path):
+    run("import", DIGITS, "-o", tmp_path / "n.npz", "--input-scale", "1")
+    result = run("import", tmp_path / "n.npz", "-o", tmp_path / "m.npz")
+    assert "ompared" not in result.stdout
+    assert json.loads(run("import", tmp_path / "n.npz", "-o", tmp_path / "m.npz", "--json").stdout)["drawn"] is None
+
+
+def test_votes_are_compared_with_each_member(tmp_path):
+    paths = [tmp_path / f"{seed}.onnx" for seed in range(2)]
+    for seed, path in enumerate(paths):
+        residual(path, seed)
+    result = json.loads(run("import", *paths, "--vote", "-o", tmp_path / "v.npz", "--json").stdout)
+    found = result["drawn"]
+    assert [len(model["layers"]) for model in found["models"]] == [3, 3] and found["classes_differ"] == 0
+    assert all(not layer["differ"] for model in found["models"] for layer in model["layers"])
+
+
+def test_an_executor_that_cannot_run_is_told(tmp_path, monkeypatch):
+    def no(path, tensors):
+        raise CannotRunError("operator 'It' is not known")
+
+    for maker in ("numpy_executor", "runtime_executor"):
+        monkeypatch.setattr(f"bitweir.importers.agreement.{maker}", no)
+    residual(tmp_path / "r.onnx")
+    told = " ".join(run("import", tmp_path / "r.onnx", "-o", tmp_path / "r.npz").stdout.split())
+    assert (
+        "Nothing was compared with model file 'r.onnx': operator 'It' is not known, and operator 'It' is not known."
+    ) in told
+
+
+# ---- ties
+
+
+def tie(path, at):
+    """Dense layer of weights 0.1, which float32 rounds, on signs; then a comparison with a sum that occurs."""
+    graph = Graph()
+    sums = graph.op("MatMul", graph.sign("x"), np.float32(0.1) * graph.signs(9, 12))
+    bits = graph.op("Where", graph.op("GreaterOrEqual", sums, at), 1.0, -1.0)
+    return graph.save(path, graph.op("MatMul", bits, graph.signs(12, 4)), shape=("N", 9))
+
+
+def test_ties_are_counted_apart(tmp_path):
+    """0.1 is no float: sums of 0.3 lie on one side or the other, by the order in which they are added."""
+    path = tie(tmp_path / "t.onnx", np.float32(0.1) * np.float32(3))
+    network, taps = loaded(path, None)
+    found = compare_drawn(network, members(path, network, taps))
+    assert found.difference is None and found.agreements[0].agrees
+    assert found.ties > 0 and f"; {found.ties:,} more differ only as floats are rounded." in found.told
+    # One unit further is no tie.
+    wrong, layer = damaged(network, "threshold", 0)
+    with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer} "):
+        compare_drawn(wrong, members(path, wrong, taps))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 999), spread=st.floats(0, 30), size=st.floats(0.01, 100))
+def test_what_float32_finds_lies_between_the_limits(tmp_path, seed, spread, size):
+    """Convolutions, batch norms of both signs and a sum of both ways: the bound holds, and is not far off."""
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "r.onnx"
+    norm, bits, total = residual(path, seed, spread, size)
+    x = np.random.default_rng(seed).normal(size=(20, 1, 4, 4)).astype(np.float32)
+    found = runtime_executor(path, [norm, bits, total]).run(x)
+    limits = numpy_executor(path, [norm, total]).between(x, {bits: found[bits].reshape(20, -1)})
+    for name, most in ((norm, 1e-4 * (spread * 5 + 20) * size), (total, 1e-3)):
+        low, high = limits[name]
+        assert (low <= found[name]).all() and (found[name] <= high).all()
+        assert (high - low).max() < most
+
+
+# ---- what is drawn
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_drawn_inputs_reach_every_code(data):
+    rows = data.draw(st.sampled_from(["one", "each"]))
+    shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
+    size, many, copies = int(np.prod(shape)), data.draw(st.integers(1, 7)), data.draw(st.integers(1, 3))
+    draw = np.random.default_rng(data.draw(st.integers(0, 99)))
+    source = np.tile(np.arange(size), copies)
+    count = 1 if rows == "one" else len(source)
+    thresholds = np.sort(draw.normal(scale=data.draw(st.sampled_from([0.01, 1, 1e4])), size=(count, many)), axis=1)
+    entry = Input(shape=shape, format=Format(bits=3), thresholds=thresholds, source=source)
+    frames = drawn_frames(entry, None, 400)
+    codes = encode(entry, frames)
+    assert frames.shape == (400, *shape) and frames.dtype == np.float32
+    assert all(set(column.tolist()) == set(range(many + 1)) for column in codes.T)
+    assert (codes[1] == 0).all() and (codes[2] == many).all()
+    assert np.array_equal(frames, drawn_frames(entry, None, 400))
+
+
+def test_drawn_inputs_are_numbers_that_occur():
+    entry = Input(
+        shape=(6,), format=Format(bits=8), thresholds=np.arange(-127.0, 128)[None], source=np.arange(6, dtype=np.int64)
+    )
+    levels = np.arange(-128.0, 128)
+    frames = drawn_frames(entry, levels, 300)
+    assert set(np.unique(frames)) <= set(levels.tolist()) and len(np.unique(frames)) > 200
+    pixels = drawn_frames(replace(entry, pixel_scale="1/255"), None, 300)
+    assert pixels.dtype == np.uint8 and (pixels[1] == 0).all() and (pixels[2] == 255).all()
+
+
+def test_large_networks_get_few_inputs():
+    """As many as a second allows, but three at least; none where a frame takes minutes."""
+
+    def network(side, channels, layers):
+        first = Input(
+            shape=(side, side, channels), format=BIPOLAR, thresholds=np.zeros((1, 1)),
+            source=np.arange(side * side * channels), map_shape=(side, side, channels),
+        )  # fmt: skip
+        weights = np.ones((channels, 3, 3, channels), np.bool_)
+        parts = tuple(
+            Conv(
+                name=f"c{n}",
+                weights=weights,
+                pads=(1, 1, 1, 1),
+                output=BIPOLAR,
+                thresholds=np.zeros((channels, 1), np.int64),
+            )  # fmt: skip
+            for n in range(layers)
+        )
+        return Network(name="n", input=first, layers=parts)
+
+    assert frames_to_draw(network(4, 2, 1)) == 1024
+    assert frames_to_draw(network(64, 64, 4)) == 3
+    large = network(224, 256, 3)
+    assert frame_work(large) > 1 << 36 and frames_to_draw(large) == 0
+
+
+def test_executors_know_what_importers_know():
+    """A rule without its operator would leave networks uncompared."""
+    assert not {*RULES, *CONSTANT_OPS} - {*OPS}
+    # This one is a rule that refuses.
+    assert {*KERAS_RULES} - {*LAYERS} <= {"MagnitudeAwareSign"}
+
+
+@needs_shared
+@pytest.mark.parametrize("form", ["h5", "quantized_scope.h5", "keras"])
+@pytest.mark.parametrize("name", ["l1_larq_mlp", "l2_larq_cnn_same_pad0"])
+def test_the_executor_of_keras_files_says_what_larq_says(name, form):
+    from bitweir.importers.keras_reference import keras_executor
+
+    path = SHARED / "data" / "digits" / f"{name}.{form}"
+    _, taps = loaded(path, "int8")
+    with np.load(path.parent / f"{name}.npz") as data:
+        scores = keras_executor(path, [taps.scores]).run(data["x_f32"])[taps.scores]
+        assert (scores.argmax(axis=1) == data["ref_argmax"]).all()
+        chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+        assert np.allclose(chances / chances.sum(axis=1, keepdims=True), data["ref_prob"], atol=1e-5)
