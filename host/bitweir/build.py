@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from fnmatch import fnmatchcase
+from functools import cache, cached_property
 from importlib import metadata, resources
 from math import ceil
 from pathlib import Path
 from string import Template
 
+import bitweir_hw
 from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
 from bitweir_hw.integration import PacketLayout, axi_rtlil
@@ -21,13 +25,21 @@ from bitweir_hw.parameters import image_bytes, load_cycles, parameter_image
 from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.yosys import yosys_version
+from bitweir_sim.cache import cached, content_key
 from bitweir_sim.cycles import Timing, steady_state
 
 from .folders import FileError, whole_folder
+from .manifest import MANIFEST, is_listed, listed, named
 
-__all__ = ["Build", "write_build"]
+__all__ = ["Build", "check_parts", "write_build"]
 
 _NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
+_ROUTED = "manifest.json"
+#: What belongs together in a folder; pages and tables for people do not count.
+_PARTS = (_NETWORK, _PLAN, _ROUTED, "*.v", "*.bit", "*.bin", "*.fs")
+_HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
+_HASH = "sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +64,7 @@ class Build:
         Raises
         ------
         FileError
-            The folder is missing or was not made by `generate`.
+            The folder is missing or was not made by `generate`, or a part of it is not the one that was written there.
         NetworkError, PlanError
             A file in it is damaged.
         """
@@ -63,6 +75,7 @@ class Build:
                 raise FileError(
                     f"{str(folder)!r} is no build folder, as it has no {name}: make it with bitweir generate."
                 )
+        check_parts(folder)
         build = cls(folder=folder, network=load_network(folder / _NETWORK), plan=load_plan(folder / _PLAN))
         if not build.verilog.is_file():
             raise FileError(
@@ -104,6 +117,32 @@ class Build:
         )  # fmt: skip
         return replace(identity, capacity=capacity(identity.frame_bytes))
 
+    def checked_verilog(self) -> str:
+        """Content of the Verilog file, if it is what network and plan give.
+
+        The folder may come from anybody, and Verilog may read files and, through attributes, write C++. So the file
+        is compared, and nothing reads it but this comparison: compilers and simulators take what is returned here.
+
+        Raises
+        ------
+        FileError
+            It is something else.
+        """
+        header = _header(self.network)
+        try:
+            found = self.verilog.read_bytes()
+        except OSError as error:
+            raise FileError(f"Cannot read {str(self.verilog)!r}: {error.strerror}.") from error
+        # Another version may have written it: what counts is what it says.
+        start = re.match(_HEADER.format(name=self.network.name, digest=digest(self.network)).encode(), found)
+        body = found[start.end() :] if start else b""
+        if not start or hashlib.sha256(body).hexdigest() != _verilog_hash(self.network, self.plan, self.pipeline):
+            raise FileError(
+                f"{str(self.verilog)!r} is not what {_NETWORK} and {_PLAN} beside it give with this version of "
+                "bitweir: make it again with bitweir generate."
+            )
+        return header + body.decode()
+
     @property
     def verilog(self) -> Path:
         """The Verilog file; its top module has the name of the network."""
@@ -129,11 +168,10 @@ def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None =
     pipeline = lower(network, plan)
     layout = None if axi is None else PacketLayout.of(pipeline, axi)
     verilog = rtlil_to_verilog(accelerator_rtlil(pipeline, name=network.name))
-    identity = digest(network)
-    header = (
-        f"// {network.name}: binary neural network accelerator, by bitweir {metadata.version('bitweir')}\n"
-        f"// network {identity}\n"
-    )
+    identity, header = digest(network), _header(network)
+    with suppress(OSError, FileError):
+        # Whoever simulates it need not generate it again to compare; without a cache that takes longer.
+        _verilog_hash(network, plan, pipeline, verilog)
     with whole_folder(folder) as new:
         (new / f"{network.name}.v").write_text(header + verilog)
         if layout:
@@ -145,6 +183,68 @@ def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None =
         (new / _PLAN).write_text(plan_text(plan))
         (new / _README).write_text(_readme(network, plan, pipeline, identity, layout))
     return Build(folder=folder, network=network, plan=plan)
+
+
+def check_parts(folder: Path) -> None:
+    """Whether each part of a build folder is the one that bitweir wrote there.
+
+    That tells accidents, such as the network of one folder beside the Verilog of another. It proves nothing against
+    the sender of a folder, who can list whatever is in it.
+
+    Raises
+    ------
+    FileError
+        Names the parts that are not, or the folder has no list of its files.
+    """
+    entries = listed(folder)
+    if entries is None:
+        raise FileError(
+            f"Build folder {str(folder)!r} has no {MANIFEST}, or a damaged one: make it again with bitweir generate."
+        )
+    parts = {name for name in entries if any(fnmatchcase(name, pattern) for pattern in _PARTS)}
+    for name in sorted(parts):
+        if not (folder / name).is_file():
+            raise FileError(
+                f"Build folder {str(folder)!r} is incomplete, as it has no {name}: make it again with bitweir generate."
+            )
+    # What commands would take for a part although nobody wrote it there.
+    others = {_NETWORK, _PLAN, _PARAMETERS, _ROUTED} | {f"{name[:-2]}_axi.v" for name in parts if name.endswith(".v")}
+    parts |= {name for name in others if (folder / name).exists()}
+    if wrong := sorted(name for name in parts if not is_listed(folder / name, entries)):
+        are = "is not what bitweir wrote there" if len(wrong) == 1 else "are not what bitweir wrote there"
+        raise FileError(f"In build folder {str(folder)!r}, {named(wrong)} {are}: make it again with bitweir generate.")
+
+
+def _header(network: Network) -> str:
+    """What a Verilog file begins with."""
+    return (
+        f"// {network.name}: binary neural network accelerator, by bitweir {metadata.version('bitweir')}\n"
+        f"// network {digest(network)}\n"
+    )
+
+
+def _verilog_hash(network: Network, plan: Plan, pipeline: Pipeline, verilog: str | None = None) -> str:
+    """SHA-256 of the Verilog that network and plan give, without its header; kept, as large ones take a while.
+
+    `verilog` is what they give if the caller has it.
+    """
+    versions = (metadata.version("amaranth"), yosys_version())
+    key = content_key("verilog", _gateware_sources(), *versions, digest(network), plan_text(plan))
+
+    def write(folder: Path) -> None:
+        text = rtlil_to_verilog(accelerator_rtlil(pipeline, name=network.name)) if verilog is None else verilog
+        (folder / _HASH).write_text(hashlib.sha256(text.encode()).hexdigest())
+
+    return (cached(key, write) / _HASH).read_text()
+
+
+@cache
+def _gateware_sources() -> str:
+    """A hash of the code that makes Verilog: a version alone does not tell one state of a checkout from another."""
+    root = Path(bitweir_hw.__file__).parent
+    files = sorted(path for path in root.rglob("*.py"))
+    parts = [part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes())]
+    return content_key("sources", *parts)
 
 
 def _order(pipeline: Pipeline) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "PART_SUFFIX",
     "add_entry",
     "changed",
+    "check_listed",
     "file_hash",
     "listed",
     "locked",
@@ -92,6 +93,26 @@ def changed(folder: Path, entries: dict[str, str]) -> list[str]:
         if name != MANIFEST and not _is_part(path) and not (_plain(path) and entries.get(name) == file_hash(path))
     ]
     return sorted(foreign)
+
+
+def is_listed(path: Path, entries: dict[str, str]) -> bool:
+    """Whether a file, which lies right in its folder, is as the list of that folder says."""
+    try:
+        return entries.get(path.name) == file_hash(path)
+    except OSError:
+        return False
+
+
+def check_listed(path: Path, remedy: str) -> None:
+    """Whether a file is the one that bitweir wrote there: what was measured of another build tells nothing of this one.
+
+    Raises
+    ------
+    FileError
+        It is not; `remedy` says what to do.
+    """
+    if not is_listed(path, listed(path.parent) or {}):
+        raise FileError(f"{str(path)!r} is not what bitweir wrote there: {remedy}.")
 
 
 def named(names: Sequence[str]) -> str:

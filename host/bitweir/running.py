@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.table import Table
 
-from .build import Build
+from .build import Build, check_parts
 from .console import Output
 from .device import Device, connect
 from .device.opening import NO_TERMINALS
 from .folders import FileError, whole_file
 from .images import Images, load_images
+from .manifest import listed
 from .simulate import describe_difference
 
 __all__ = ["load_parameters", "print_run", "run_images", "serve_board"]
@@ -50,6 +51,8 @@ def load_parameters(url: str, path: Path, output: Output, *, baud: int | None = 
     BitweirError
         The device or the file is not there, or the image does not suit.
     """
+    if listed(path.parent) is not None:
+        check_parts(path.parent)
     try:
         image = path.read_bytes()
     except OSError as error:

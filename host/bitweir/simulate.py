@@ -183,10 +183,8 @@ def _golden(build: Build, images: Images, output: Output, waves: Path | None) ->
 def _compiled(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
     if waves and waves.suffix != ".vcd":
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
-    with output.working("Compiling the design (kept for the next time)"), _booted(build) as (top, sources):
-        design = compile_design(
-            build.verilog, top=top, verilog=[*sources, *cell_models(build)], waves=waves is not None
-        )
+    with output.working("Compiling the design (kept for the next time)"), _sources(build) as (top, source, others):
+        design = compile_design(source, top=top, verilog=[*others, *cell_models(build)], waves=waves is not None)
     beats = pack(images.codes, build.pipeline.input)
     groups = -(-len(images) // build.pipeline.frames)
     results = groups * build.pipeline.output.beats
@@ -213,6 +211,8 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
         raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
     top = build.network.name
     boot = _boot(build)
+    with output.working("Comparing the Verilog with network and plan"):
+        build.checked_verilog()
     with output.working("Telling what must move in every cycle"):
         # While parameters are loaded, the input takes nothing: as if there was nothing to take.
         expected = expected_trace(
@@ -258,16 +258,22 @@ def _boot(build: Build) -> int:
 
 
 @contextmanager
-def _booted(build: Build) -> Iterator[tuple[str, list[Path]]]:
-    """The top module to simulate and further sources: a design with parameters in RAM needs one that loads them."""
+def _sources(build: Build) -> Iterator[tuple[str, Path, list[Path]]]:
+    """The top module to simulate, the design, and further sources.
+
+    The design is a copy of the file in the folder that was compared. One with parameters in RAM needs a module that
+    loads them.
+    """
     name = build.network.name
-    if not _boot(build):
-        yield name, []
-        return
     with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-        source = Path(folder) / f"{name}_boot.v"
-        source.write_text(rtlil_to_verilog(booted_rtlil(build.pipeline, name=name)))
-        yield f"{name}_boot", [source]
+        design = Path(folder) / f"{name}.v"
+        design.write_text(build.checked_verilog())
+        if not _boot(build):
+            yield name, design, []
+            return
+        boot = Path(folder) / f"{name}_boot.v"
+        boot.write_text(rtlil_to_verilog(booted_rtlil(build.pipeline, name=name)))
+        yield f"{name}_boot", design, [boot]
 
 
 def cell_models(build: Build) -> list[Path]:

@@ -70,7 +70,8 @@ class Builder:
         self.pace = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
         self._nodes: list[Node] = []
         self._streams: list[Stream] = []
-        self._names: set[str] = {"i", "o"}
+        # What streams, and the parts that load parameters, are called.
+        self._names: set[str] = {"i", "o", "loader", "gate"}
 
     def _cycles(self, layer: Dense | Conv, result: Map) -> int:
         folding = self.folding(layer)

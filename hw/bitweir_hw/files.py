@@ -17,6 +17,7 @@ from .compressor import Popcount
 from .errors import BitweirError, NetworkError, PlanError
 from .network import LAYERS, Format, Input, Network, check
 from .plan import Folding, Plan
+from .typed import check_types
 
 __all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", "read_arrays", "save_network"]
 
@@ -170,4 +171,6 @@ def _object(tree: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if "array" in tree:
         return arrays[tree["array"]]
     kind = _KINDS[tree["type"]]
-    return kind(**{name: _object(item, arrays) for name, item in tree.items() if name != "type"})
+    value = kind(**{name: _object(item, arrays) for name, item in tree.items() if name != "type"})
+    check_types(value)
+    return value

@@ -32,6 +32,7 @@ from .layers import (
     falls,
     in_series,
 )
+from .names import check_layer_name, check_network_name
 
 __all__ = [
     "BIPOLAR",
@@ -146,16 +147,14 @@ def check(network: Network) -> Network:
     NetworkError
         Names the layer, the rule that it breaks, and the value that breaks it.
     """
-    if not network.name.isidentifier() or not network.name.isascii():
-        raise NetworkError(f"Network name must be letters, digits and underscores, not {network.name!r}.")
+    check_network_name(network.name)
     _check_input(network.input)
     if not network.layers:
         raise NetworkError("Network must have at least one layer; it has none.")
     placed = network.placed()
     names = [layer.name for layer, _, _ in placed]
     for name in names:
-        if not name.isidentifier() or not name.isascii():
-            raise NetworkError(f"Layer names must be letters, digits and underscores, not {name!r}.")
+        check_layer_name(name)
     if len(set(names)) < len(names):
         raise NetworkError(f"Layer names must differ; they are {', '.join(names)}.")
     _, _, scores = placed[-1]

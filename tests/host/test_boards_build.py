@@ -19,6 +19,7 @@ from bitweir.boards.program import program, read_manifest
 from bitweir.build import Build
 from bitweir.cli import main
 from bitweir.folders import FileError
+from bitweir.manifest import write_manifest
 from bitweir.report.routed import render_routed, routed, routed_schema
 from bitweir.shipped import located
 from bitweir.synthesis.nextpnr import missing
@@ -204,9 +205,14 @@ def test_networks_that_ship_have_names(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_damaged_result_is_told(network: Network, tmp_path: Path, content: str) -> None:
     path = tmp_path / "routed-icebreaker.json"
     path.write_text(content)
+    routes = Build(folder=tmp_path, network=network, plan=plan_for(network, BOARD, Wishes())[0])
+    told = f"'{path}' is not what bitweir wrote there: remove it, or make it again with bitweir build."
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        routed(routes)
+    write_manifest(tmp_path)
     told = f"'{path}' is damaged: remove it, or make it again with bitweir build."
     with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
-        routed(Build(folder=tmp_path, network=network, plan=plan_for(network, BOARD, Wishes())[0]))
+        routed(routes)
 
 
 # ---- program
@@ -228,6 +234,17 @@ def loader_in(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Pat
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(place), prepend=":")
     return file
+
+
+def test_a_bitstream_in_a_folder_of_others_is_not_loaded(tmp_path: Path) -> None:
+    write_manifest(manifest_in(tmp_path))
+    (tmp_path / "plan.json").write_text("{}")
+    told = (
+        f"In build folder '{tmp_path}', 'plan.json' is not what bitweir wrote there: make it again with bitweir "
+        "generate."
+    )
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        program(tmp_path, flash=False)
 
 
 @pytest.mark.parametrize(("flash", "option"), [(False, ""), (True, "--write-flash ")])

@@ -12,7 +12,9 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
+from bitweir.build import Build
 from bitweir.cli import main
+from bitweir.manifest import write_manifest
 from bitweir.report.collect import schema
 from bitweir_sim.compiled import compiler_missing
 from click.testing import CliRunner
@@ -108,15 +110,15 @@ def test_the_same_input_gives_the_same_bytes(folder, tmp_path):
 
 @needs_compiler
 @pytest.mark.parametrize("json_wanted", [True, False])
-def test_a_wrong_bit_in_the_verilog_is_found(copy, json_wanted):
-    path = copy / "digits.v"
-    lines = path.read_text().splitlines()
+def test_a_wrong_bit_in_the_verilog_is_found(copy, monkeypatch, json_wanted):
+    lines = (copy / "digits.v").read_text().splitlines()
     # The last memory holds the weights of the last layer: every image sees every word of it.
     at = max(n for n, line in enumerate(lines) if re.match(r"\s+initial memory\[\d+\] = ", line))
     words = re.fullmatch(r"(.* = \d+')([dh])(\w+);", lines[at])
     value = int(words[3], 10 if words[2] == "d" else 16) ^ 1
     lines[at] = f"{words[1]}h{value:x};"
-    path.write_text("\n".join(lines))
+    # A file that was edited is not simulated: what is wrong here is what bitweir generates.
+    monkeypatch.setattr(Build, "checked_verilog", lambda self: "\n".join(lines))
     words = ["simulate", copy, "--images", IMAGES, "--limit", 20, *["--json"] * json_wanted]
     result = run(*words, code=9)
     told = r"bitweir: The design must do what the golden model does; 20 of 20 images differ, the first: (.*)\.\n$"
@@ -267,6 +269,9 @@ def test_files_that_are_not_there(folder, tmp_path):
 )
 def test_damaged_build_folders(copy, name, told, code):
     (copy / name).write_text("{}")
+    wrong = f"In build folder '{copy}', '{name}' is not what bitweir wrote there"
+    fails(f"{wrong}: make it again with bitweir generate.", 7, "report", copy)
+    write_manifest(copy)
     fails(told, code, "report", copy)
     fails(told, code, "simulate", copy, "--images", IMAGES)
 

@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 from bitweir.build import write_build
 from bitweir.cli import main
+from bitweir.folders import added_file
 from bitweir.report import estimates
 from bitweir.report.collect import KINDS, collect, schema
 from bitweir.report.html import page
@@ -53,7 +54,7 @@ def build(tmp_path_factory):
     network, plan = every_kind(streams=2)
     folder = tmp_path_factory.mktemp("page") / "build"
     result = write_build(replace(network, notes=(NOTE, "Second.")), plan, folder)
-    (folder / "synthesis-ecp5.json").write_text(json.dumps(measured(result)))
+    added_file(folder / "synthesis-ecp5.json", json.dumps(measured(result)).encode())
     return result
 
 
@@ -339,7 +340,7 @@ def routed_result(build):
 
 def test_what_was_routed_stands_in_every_report(build, tmp_path):
     shutil.copytree(build.folder, tmp_path / "copy")
-    (tmp_path / "copy" / "routed-icebreaker.json").write_text(json.dumps(routed_result(build)))
+    added_file(tmp_path / "copy" / "routed-icebreaker.json", json.dumps(routed_result(build)).encode())
     report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
     jsonschema.validate(report, schema())
     with pytest.raises(jsonschema.ValidationError):

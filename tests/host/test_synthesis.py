@@ -13,7 +13,7 @@ import jsonschema
 import numpy as np
 import pytest
 from bitweir.build import Build, write_build
-from bitweir.folders import FileError
+from bitweir.folders import FileError, added_file
 from bitweir.planning import told_block_rams
 from bitweir.report.collect import collect, schema
 from bitweir.report.terminal import render
@@ -115,8 +115,13 @@ def test_an_unknown_family_is_refused() -> None:
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"tool": 1}', '{"tool": "t", "seconds": 1, "blocks": {}}'])
 def test_a_damaged_result_is_told(tmp_path: Path, content: str) -> None:
     build = small_build(tmp_path / "build", "fused")
-    (build.folder / "synthesis-ecp5.json").write_text(content)
+    path = build.folder / "synthesis-ecp5.json"
+    path.write_text(content)
     (build.folder / "synthesis-other.json").write_text("not ours")
+    told = f"'{path}' is not what bitweir wrote there: remove it, or measure again with bitweir report --synth."
+    with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
+        collect(build, clock=CLOCK)
+    added_file(path, content.encode())
     told = f"'{build.folder}/synthesis-ecp5.json' is damaged: remove it, or measure again with bitweir report --synth."
     with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
         collect(build, clock=CLOCK)

@@ -13,7 +13,9 @@ from typing import Any
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.errors import ToolError
 
+from ..build import check_parts
 from ..folders import FileError
+from ..manifest import listed
 from .bitstream import MANIFEST
 
 __all__ = ["loader", "program", "read_manifest"]
@@ -58,6 +60,9 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], Board, Path]:
         same = False
     if not same:
         raise FileError(f"{str(folder)!r} is damaged: make it again with bitweir build.")
+    # Bitstreams that ship come without the rest of their folders.
+    if listed(folder) is not None:
+        check_parts(folder)
     return manifest, board, file
 
 

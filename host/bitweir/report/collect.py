@@ -34,6 +34,7 @@ from bitweir_sim.stepping import Stepper, stepper
 
 from ..build import Build
 from ..folders import FileError
+from ..manifest import check_listed
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES, VERSION
 from .estimates import errors, estimates
@@ -268,6 +269,8 @@ def _measured(build: Build) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    remedy = "remove it, or measure again with bitweir report --synth"
+    check_listed(path, remedy)
     try:
         measured: dict[str, Any] = json.loads(path.read_text())
         # All that a reader of the report looks up.
@@ -282,4 +285,4 @@ def _read(path: Path) -> dict[str, Any]:
             )
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
-    raise FileError(f"{str(path)!r} is damaged: remove it, or measure again with bitweir report --synth.")
+    raise FileError(f"{str(path)!r} is damaged: {remedy}.")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ..build import Build
 from ..folders import FileError
+from ..manifest import check_listed
 from ..synthesis.paths import told_path
 from . import tables
 
@@ -144,6 +145,8 @@ def _blocks(told: dict[str, Any]) -> Table:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    remedy = "remove it, or make it again with bitweir build"
+    check_listed(path, remedy)
     try:
         told: dict[str, Any] = json.loads(path.read_text())
         told_path(told["path"])
@@ -154,4 +157,4 @@ def _read(path: Path) -> dict[str, Any]:
             return told
     except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
         pass
-    raise FileError(f"{str(path)!r} is damaged: remove it, or make it again with bitweir build.")
+    raise FileError(f"{str(path)!r} is damaged: {remedy}.")
