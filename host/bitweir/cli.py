@@ -17,7 +17,7 @@ from rich.text import Text
 from .build import Build, write_build
 from .cli_devices import COMMANDS
 from .cli_options import Group, clock_option, end, folder_argument, with_models, with_output
-from .console import Output
+from .console import Output, complain
 from .demo import NETWORKS, run_demo
 from .exploring import SLOWEST, Goals, workers, write_exploration
 from .exploring import explore as explore_parts
@@ -75,7 +75,7 @@ def import_command(
     output.show(*render_import(result), *map(Text, imported.told))
     output.result(result)
     if told:
-        click.echo(f"bitweir: {told}", err=True)
+        complain(told)
         click.get_current_context().exit(SimulationError.exit_code)
 
 

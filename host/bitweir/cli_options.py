@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import math
+import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import click
 from bitweir_hw.errors import BitweirError
 from bitweir_sim.trace import SimulationError
 
-from .console import Output
+from .console import Output, complain
+from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 from .folders import FileError
 from .importing import Imported, checked_models, read_models
 from .shipped import located
@@ -24,13 +27,47 @@ __all__ = ["Group", "clock_option", "end", "folder_argument", "megahertz", "with
 class Group(click.Group):
     """Ends a mistake of the user in one sentence and an exit code, never in a traceback."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        if not extra.pop("standalone_mode", True):
+            return super().main(*args, **{**extra, "standalone_mode": False})
+        sys.exit(self._run(args, extra))
+
+    def _run(self, args: tuple[Any, ...], extra: dict[str, Any]) -> int:
+        """Exit code of a command."""
+        try:
+            with ending():
+                code = super().main(*args, **{**extra, "standalone_mode": False})
+                sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            return _told(error)
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            # What could not be written is still there, and would fail once more.
+            _drop_output()
+            complain(f"Cannot write: {error.strerror}.")
+            return FileError.exit_code
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except KeyboardInterrupt as error:
+            raise click.exceptions.Exit(_told(error)) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BitweirError as error:
             self._end(ctx, str(error), error.exit_code)
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            # Click would print an empty line, and end in code 1.
+            ctx.exit(_told(error))
         except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is None:
+            if error.filename is None:
                 raise
             # A file that nobody looks after: a cache or a temporary folder, a full disk.
             self._end(ctx, f"Cannot use {str(error.filename)!r}: {error.strerror}.", FileError.exit_code)
@@ -38,8 +75,25 @@ class Group(click.Group):
     def _end(self, ctx: click.Context, told: str, exit_code: int) -> None:
         if ctx.obj is not None and ctx.obj.as_json:
             ctx.obj.result({"error": told, "exit_code": exit_code})
-        click.echo(f"bitweir: {told}", err=True)
+        complain(told)
         ctx.exit(exit_code)
+
+
+def _told(error: BaseException) -> int:
+    """Exit code of a command that was told to end, after a line that says so."""
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has seen enough. Nor may the interpreter try again at its end.
+        _drop_output()
+        return BROKEN_PIPE
+    terminated = isinstance(error, Terminated)
+    complain("Terminated." if terminated else "Interrupted.")
+    return TERMINATED if terminated else INTERRUPTED
+
+
+def _drop_output() -> None:
+    """Let standard output go nowhere from here on."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def with_output(command: Callable[..., None]) -> Callable[..., None]:
@@ -111,9 +165,8 @@ folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 def end(simulation: dict[str, Any]) -> None:
     """A design that differs from the golden model is a failure, although the command did its work."""
     if wrong := simulation["mismatches"]:
-        click.echo(
-            f"bitweir: The design must do what the golden model does; {wrong:,} of {simulation['images']:,} images "
-            f"differ, the first: {simulation['first_mismatch']}.",
-            err=True,
+        complain(
+            f"The design must do what the golden model does; {wrong:,} of {simulation['images']:,} images "
+            f"differ, the first: {simulation['first_mismatch']}."
         )
         click.get_current_context().exit(SimulationError.exit_code)

@@ -4,13 +4,64 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
-__all__ = ["Output"]
+__all__ = ["Output", "complain", "equality", "printable"]
+
+#: Kinds of characters that terminals obey, or that turn what stands beside them: control, format (such as those that
+#: change the direction of text), separators of lines, and halves of characters.
+_OBEYED = {"Cc", "Cf", "Zl", "Zp", "Cs"}
+
+
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    """A text in which no character does anything but show itself: others become escapes as Python writes them.
+
+    What files hold reaches terminals, and a terminal obeys what it is sent.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _OBEYED and character not in keep
+        else character
+        for character in text
+    )
+
+
+def complain(told: str) -> None:
+    """One line on standard error, where somebody can still read it."""
+    try:
+        sys.stderr.write(f"bitweir: {printable(told, keep='')}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Nobody listens: the exit code must do.
+        pass
+
+
+def equality(differ: int) -> Text:
+    """How many things differ from what they should be, as a cell of a table."""
+    return Text(f"{differ:,} differ", style="red") if differ else Text("all equal", style="green")
+
+
+class _Console(Console):
+    """Shows what it is given: no words in brackets are markup, and no characters are orders to the terminal."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    def on_broken_pipe(self) -> None:
+        raise  # as it would without rich: see `cli_options.Group`
 
 
 class Output:
@@ -24,8 +75,8 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.progress = Console(stderr=True, highlight=False)
-        self._people = self.progress if as_json else Console(highlight=False)
+        self.progress: Console = _Console(stderr=True)
+        self._people = self.progress if as_json else _Console()
 
     def show(self, *items: RenderableType) -> None:
         """Something for people: with JSON, on standard error."""
@@ -46,5 +97,5 @@ class Output:
         callable
             Takes the share that is done, 0 to 1, where it is known.
         """
-        with self.progress.status(f"{what} ...") as status:
-            yield lambda share: status.update(f"{what}: {share:.0%} ...")
+        with self.progress.status(Text(f"{what} ...")) as status:
+            yield lambda share: status.update(Text(f"{what}: {share:.0%} ..."))

@@ -54,20 +54,23 @@ def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[s
     shipped = NETWORKS[name]
     files = resources.files("bitweir.networks")
     with resources.as_file(files / shipped.model) as model, resources.as_file(files / shipped.images) as images:
-        output.show(
-            f"[bold]1. Import[/bold] {shipped.model}, {shipped.about} trained on scikit-learn's handwritten digits"
-        )
+        about = f"{shipped.model}, {shipped.about} trained on scikit-learn's handwritten digits"
+        output.show(_step("1. Import", about))
         network = load_model(model, input_scale=shipped.input_scale)
-        output.show(f"[bold]2. Generate[/bold] an accelerator for {shipped.fps:,.0f} frames/s")
+        output.show(_step("2. Generate", f"an accelerator for {shipped.fps:,.0f} frames/s"))
         with output.working("Generating Verilog"):
             build = write_build(network, fit_depths(network, plan_for_fps(network, shipped.fps, clock)), folder)
-        output.show("[bold]3. Simulate[/bold] it on the test images")
+        output.show(_step("3. Simulate", "it on the test images"))
         simulation = simulate(build, images, output, clock=clock)
         print_simulation(output, simulation)
-    output.show(f"[bold]4. Synthesise[/bold] it for {shipped.family} with Yosys")
+    output.show(_step("4. Synthesise", f"it for {shipped.family} with Yosys"))
     with output.working(f"Synthesising for {shipped.family}"):
         synthesise(build, shipped.family)
     report = collect(build, clock=clock)
-    output.show("[bold]5. Report[/bold]", *render(report))
+    output.show(_step("5. Report", ""), *render(report))
     output.show(Text(f"Everything is in {folder}: the Verilog in {build.verilog.name}, its ports in README.md."))
     return {"folder": str(folder), "simulation": simulation, "report": report}
+
+
+def _step(what: str, told: str) -> Text:
+    return Text.assemble((what, "bold"), f" {told}")

@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -153,8 +152,8 @@ def _differ(count: int) -> Text:
 
 
 def plain_name(name: str) -> str:
-    """A file's name for a line in which brackets are markup."""
-    return escape(shown_path(Path(name))[1:-1])
+    """A file's name for a line."""
+    return shown_path(Path(name))[1:-1]
 
 
 def counted(number: int, what: str) -> str:

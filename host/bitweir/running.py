@@ -18,7 +18,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from .build import Build, check_parts
-from .console import Output
+from .console import Output, equality
 from .device import Device, connect
 from .device.opening import NO_TERMINALS
 from .folders import FileError, whole_file
@@ -199,7 +199,7 @@ def print_run(output: Output, result: dict[str, Any]) -> None:
     if result["accuracy"] is not None:
         table.add_row("accuracy", f"{result['accuracy']:.2%}")
     if (wrong := result["mismatches"]) is not None:
-        table.add_row("compared with golden", f"[red]{wrong:,} differ[/red]" if wrong else "[green]all equal[/green]")
+        table.add_row("compared with golden", equality(wrong))
     if wrong:
         table.add_row("first difference", result["first_mismatch"])
     speed = f"{result['frames_per_second']:,.0f} frames/s, {result['seconds']:.3f} s"

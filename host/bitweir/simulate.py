@@ -30,7 +30,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from .build import Build
-from .console import Output
+from .console import Output, equality
 from .folders import FileError, whole_file
 from .images import Images, load_images
 
@@ -307,7 +307,7 @@ def print_simulation(output: Output, result: dict[str, Any]) -> None:
     if result["accuracy"] is not None:
         table.add_row("accuracy", f"{result['accuracy']:.2%}")
     wrong = result["mismatches"]
-    table.add_row("compared with golden", f"[red]{wrong:,} differ[/red]" if wrong else "[green]all equal[/green]")
+    table.add_row("compared with golden", equality(wrong))
     if wrong:
         table.add_row("first difference", result["first_mismatch"])
     table.add_row("frame", f"every {result['cycles_per_frame']:g} cycles (from the {result['cycles_per_frame_from']})")
