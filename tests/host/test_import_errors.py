@@ -200,7 +200,8 @@ CASES = {
     ],
     "Tensor 'b' must be made once, but node Where 'the_b' makes it again.": [*FIRST, FIRST[1], LAST],
     "The output 'y' must be made by a node: the file is cut off.": FIRST,
-    "The model must have one input on which its output depends, not 0 (none).": [node("MatMul", "w v", "y")],
+    "The model must have one input on which its output depends, not 0 (none): export it with the image as its only "
+    "input.": [node("MatMul", "w v", "y")],
 }
 TENSORS = {
     "v": SIGNS[:3],

@@ -144,6 +144,11 @@ def test_a_rule_that_constants_have_not(tmp_path):
 # ---- texts of one kind each
 
 SENTENCES = {
+    "Node Relu 'n6' must not follow ArgMax 'n5', which chooses a class and ends the network: export it up to the "
+    "scores, "
+    "and leave what follows to the program that takes the results.": lambda g: g.op(
+        "Relu", g.op("ArgMax", g.scores(g.sign(g.op("Sub", "x", 7.5)), 84), axis=1)
+    ),
     "Node LSTM 'n0' is a recurrent layer, and recurrent networks are not supported unless they are unrolled: write "
     "each "
     "step as layers of its own, without gates, or use convolutions over the steps.": lambda g: g.op(

@@ -283,7 +283,10 @@ def _input(proto: Any, nodes: list[Node], tensors: Mapping[str, Any]) -> GraphIn
     values = [value for value in proto.input if value.name in read and value.name not in tensors]
     if len(values) != 1:
         names = ", ".join(shown(value.name) for value in values[:4]) or "none"
-        raise ModelError(f"The model must have one input on which its output depends, not {len(values)} ({names}).")
+        raise ModelError(
+            f"The model must have one input on which its output depends, not {len(values)} ({names}): export it with "
+            "the image as its only input."
+        )
     value = values[0]
     kind = value.type.tensor_type
     shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim)

@@ -169,6 +169,11 @@ def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
         )
     ended = next((x.ended for x in moving if isinstance(x, Signal) and x.ended), "")
     if ended and node.op not in _AFTER_END:
+        if "Softmax" not in ended:
+            raise ModelError(
+                f"Node {node.label} must not follow {ended}, which chooses a class and ends the network: export it up "
+                "to the scores, and leave what follows to the program that takes the results."
+            )
         raise ModelError(
             f"Node {node.label} must not follow {ended}, because each result of a softmax depends on all of its "
             "inputs: leave the softmax out and work on the scores themselves, or export the network up to it."

@@ -47,7 +47,9 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
         A row is neither binary nor made of small multiples of one number.
     """
     if weights.dtype.kind not in "fiu" or not weights.size or not np.isfinite(weights).all():
-        raise ModelError(f"Node {label} must have finite numbers as weights; some are NaN, infinite or missing.")
+        raise ModelError(
+            f"Node {label} must have finite numbers as weights; some are NaN, infinite or missing: train it again."
+        )
     if len(weights) > MAX_PARAMETERS:
         raise ModelError(f"Node {label} must have at most {MAX_PARAMETERS} outputs, not {len(weights)}.")
     rows = weights.reshape(len(weights), -1)
