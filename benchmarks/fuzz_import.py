@@ -708,18 +708,15 @@ def _compared(path: Path, network: Any, taps: Any, scale: str | None, rng: Rando
     """Whether a network finds what its file says, on a few frames."""
     from bitweir.importers.agreement import Member, compare
     from bitweir.importers.reference import CannotRunError, numpy_executor
-    from bitweir_sim.encoding import encode, pixel_values
+    from bitweir_sim.encoding import encode, model_values
     from bitweir_sim.golden import widest
 
     entry = network.input
     shape = (FRAMES, *entry.shape)
     if widest(network) > 1 << 14:
         return "imports", "large"
-    if entry.pixel_scale is not None:
-        frames = pixel_values(entry.pixel_scale)[rng.integers(0, 256, shape)]
-    elif scale is not None and scale.startswith("int"):
-        half = 1 << int(scale[3:]) - 1
-        frames = rng.integers(-half, half, shape).astype(np.float32)
+    if entry.stored is not None:
+        frames = model_values(entry, rng.integers(entry.stored.low, entry.stored.high + 1, shape))
     else:
         frames = (rng.integers(0, 17, shape) / 16).astype(np.float32)
     try:

@@ -142,8 +142,25 @@ def correlate(layer: Conv, values: dict[Cell, int], channels: int) -> dict[Cell,
                     for channel, weight in enumerate(pixel):
                         value = values.get((top + row, left + column, first + channel), layer.pad_value)
                         acc += signed(weight) * value
-            sums[y, x, m] = acc
+            sums[y, x, m] = acc + edge(layer, values, top, left, m)
     return sums
+
+
+def edge(layer: Conv, values: dict[Cell, int], top: int, left: int, m: int) -> int:
+    """What is added to a window at the edge: the classes count the changes of what lies outside on the way to it."""
+    if layer.edges is None:
+        return 0
+    sizes = 1 + max(row for row, _, _ in values), 1 + max(column for _, column, _ in values)
+    place = []
+    for axis, start in enumerate((top, left)):
+        before, after, kernel = layer.pads[axis], layer.pads[axis + 2], layer.kernel[axis]
+        seen = [
+            [not 0 <= first + tap < sizes[axis] for tap in range(kernel)]
+            for first in starts(sizes[axis], before, after, kernel, layer.stride[axis])
+            if first <= start
+        ]
+        place.append(sum(one != other for one, other in zip(seen, seen[1:], strict=False)))
+    return int(layer.edges[place[0], place[1], m])
 
 
 def windows(layer: Pool, values: dict[Cell, int]) -> dict[Cell, list[int]]:

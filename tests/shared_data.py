@@ -20,6 +20,7 @@ from bitweir_hw.network import (
     Layer,
     Network,
     Pool,
+    Stored,
     check,
     in_series,
 )
@@ -82,7 +83,7 @@ def _black_and_white(data: Mapping[str, NDArray[Any]], path: Path) -> Input:
         format=BIPOLAR,
         thresholds=np.array([[128.0]]),
         source=np.arange(pixels, dtype=np.int64),
-        pixel_scale="1",
+        stored=Stored(),
     )
 
 
@@ -98,7 +99,7 @@ def _colours(lut: NDArray[np.int16]) -> Input:
         thresholds=thresholds,
         source=np.arange(prod(shape), dtype=np.int64).reshape(shape).transpose(1, 2, 0).ravel(),
         map_shape=(32, 32, 3),
-        pixel_scale="1",
+        stored=Stored(),
     )
 
 

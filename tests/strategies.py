@@ -192,6 +192,9 @@ class _Layers:
             pad_value=self._pick([0, -1, 1, 3]),
             groups=groups,
         )
+        if any(pads) and self._pick([False, False, True]):
+            classes = layer.windows(source.shape).shape
+            layer = replace(layer, edges=self._rng.integers(-9, 10, (*classes, outputs)))
         return self._finish(layer, source, plain)
 
     def pool(self, source, geometry):

@@ -30,6 +30,7 @@ from bitweir_sim.cache import cached, content_key
 from bitweir_sim.cycles import Timing, steady_state
 
 from .folders import FileError, whole_folder
+from .input_words import input_rule
 from .manifest import MANIFEST, is_listed, listed, named
 
 __all__ = ["Build", "check_parts", "write_build"]
@@ -316,6 +317,7 @@ def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi
         o_top=last.o_bits - 1,
         elements=network.input.size,
         order=_order(pipeline),
+        rule="\n".join(f"- {sentence}" for sentence in input_rule(network.input)),
         lanes=first.lanes,
         code_bits=first.lane_bits,
         i_beats=first.beats,

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from .build import Build, write_build
 from .cli_devices import COMMANDS
-from .cli_options import Group, clock_option, end, folder_argument, with_models, with_output
+from .cli_options import Group, clock_option, end, folder_argument, round_option, with_models, with_output
 from .console import Output, complain
 from .demo import NETWORKS, run_demo
 from .exploring import SLOWEST, Goals, workers, write_exploration
@@ -51,6 +51,7 @@ def main() -> None:
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@round_option
 @with_output
 @with_models
 def import_command(
@@ -60,18 +61,19 @@ def import_command(
     images: Path | None,
     limit: int | None,
     save: Path | None,
+    rounding: bool,
 ) -> None:
     """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into integers, show them, and compare both on images.
 
     Several models with --vote become one network, in which each has one vote.
     """
-    if images is None and (limit is not None or save is not None):
-        raise click.UsageError("--limit and --save need --images.")
+    if images is None and (limit is not None or save is not None or rounding):
+        raise click.UsageError("--limit, --save and --round-images need --images.")
     if target.suffix != ".npz":
         raise click.UsageError(f"The network file must end in .npz, not {target.name!r}.")
     # Images say more than drawn inputs.
     imported = models(compared=images is None)
-    result, told = import_models(output, imported, target, images=images, limit=limit, save=save)
+    result, told = import_models(output, imported, target, images=images, limit=limit, save=save, rounding=rounding)
     output.show(*render_import(result), *map(Text, imported.told))
     output.result(result)
     if told:
@@ -202,6 +204,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
 @click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms: .vcd, or .fst with cocotb and Icarus.")
+@round_option
 @clock_option
 @with_output
 def simulate_command(
@@ -212,11 +215,14 @@ def simulate_command(
     limit: int | None,
     save: Path | None,
     waves: Path | None,
+    rounding: bool,
     clock: float,
 ) -> None:
     """Run images through the design in FOLDER."""
     build = Build.open(folder)
-    result = simulate(build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock)
+    result = simulate(
+        build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock, rounding=rounding
+    )
     print_simulation(output, result)
     output.result(result)
     end(result)

@@ -16,7 +16,7 @@ from .boards.bitstream import Options
 from .boards.command import build_for_board
 from .boards.program import program as load_bitstream
 from .build import Build
-from .cli_options import end, folder_argument, megahertz, with_models, with_output
+from .cli_options import end, folder_argument, megahertz, round_option, with_models, with_output
 from .console import Output
 from .device.opening import DEFAULT_BAUD
 from .importing import Imported
@@ -114,6 +114,7 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
 @click.option("--check", is_flag=True, help="Compare every score and class with the golden model.")
+@round_option
 @with_output
 def run_command(output: Output, device: str, images: Path | None, demo_images: bool, **options: Any) -> None:
     """Let DEVICE classify images.

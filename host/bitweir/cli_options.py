@@ -21,7 +21,7 @@ from .folders import FileError
 from .importing import Imported, checked_models, read_models
 from .shipped import located
 
-__all__ = ["Group", "clock_option", "end", "folder_argument", "megahertz", "with_models", "with_output"]
+__all__ = ["Group", "clock_option", "end", "folder_argument", "megahertz", "round_option", "with_models", "with_output"]
 
 
 class Group(click.Group):
@@ -134,7 +134,17 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.argument("paths", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
     @click.option(
-        "--input-scale", metavar="A/B", help="What a uint8 pixel is multiplied with to become what the model takes."
+        "--input-scale",
+        metavar="RULE",
+        help="From an integer x as images are stored, such as a pixel, to what the model takes: 1/255 (x times this), "
+        "x/127.5-1, (x-33)/79, or for channels (x-[124,116,104])/[58,57,57]; numbers, x, lists, + - * / and "
+        "parentheses. int8, and others of 2 to 16 bits: signed integers, as the model takes them.",
+    )
+    @click.option(
+        "--input-range",
+        metavar="LOW:HIGH",
+        help="Which integers arrive, such as -128:127.  [default: 0:255 with --input-scale; alone: as the model takes "
+        "them]",
     )
     @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
     @click.option("--vote", "voting", is_flag=True, help="Several models, each of which votes for its class.")
@@ -145,20 +155,29 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         *args: Any,
         paths: tuple[Path, ...],
         input_scale: str | None,
+        input_range: str | None,
         name: str | None,
         voting: bool,
         **options: Any,
     ) -> None:
         def models(*, compared: bool = True) -> Imported:
             files, scale = located(paths, input_scale)
+            if input_range is not None:
+                scale = input_scale
             read = checked_models if compared else read_models
-            return read(output, files, input_scale=scale, name=name, voting=voting)
+            return read(output, files, input_scale=scale, input_range=input_range, name=name, voting=voting)
 
         command(output, models, *args, **options)
 
     return wrapped
 
 
+round_option = click.option(
+    "--round-images",
+    "rounding",
+    is_flag=True,
+    help="Take the nearest where images hold numbers that the input does not take, and say how many.",
+)
 folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 

@@ -169,8 +169,7 @@ def compare_drawn(
         skipped = tuple(Agreement(path=member.path, remark=remark, layers=[]) for member in members)
         none = np.zeros((0, network.classes), np.int64)
         return Comparison(drawn=True, frames=0, agreements=skipped, scores=none, wanted=None, wrong=np.zeros(0, bool))
-    levels = next((member.taps.levels for member in members if member.taps is not None), None)
-    frames = drawn_frames(network.input, levels, count)
+    frames = drawn_frames(network.input, count)
     found = compare_frames(network, members, frames, encode(network.input, frames), progress, drawn=True)
     if found.difference:
         raise DisagreementError(f"{found.difference[:-1]}; nothing is written, and the fault is one of bitweir.")
@@ -178,7 +177,13 @@ def compare_drawn(
 
 
 def compare_frames(
-    network: Network, members: Sequence[Member], frames: Array, codes: Array, progress: Progress, *, drawn: bool = False
+    network: Network,
+    members: Sequence[Member],
+    frames: Array | None,
+    codes: Array,
+    progress: Progress,
+    *,
+    drawn: bool = False,
 ) -> Comparison:
     """Compare on frames (N, *shape), which are `codes` (N, K) to the network; see `agreement.compare`."""
     agreements, scores = compare(network, members, frames, codes, progress)
@@ -203,12 +208,13 @@ def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] |
     return voted
 
 
-def described(found: Comparison, labels: NDArray[np.int64] | None = None) -> dict[str, Any]:
-    """A comparison as `import_schema.json` has it."""
+def described(found: Comparison, labels: NDArray[np.int64] | None = None, *, rounded: int = 0) -> dict[str, Any]:
+    """A comparison as `import_schema.json` has it; so many numbers of the images became the nearest that is taken."""
     place = int(found.wrong.argmax()) if len(found.wrong) else 0
     wanted, classes = found.wanted, found.classes
     return {
         "images": found.frames,
+        "rounded": rounded,
         "accuracy": None if labels is None else float((classes == labels).mean()),
         "reference_accuracy": None if labels is None or wanted is None else float((wanted == labels).mean()),
         "classes_differ": None if wanted is None else int(found.wrong.sum()),

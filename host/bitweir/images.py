@@ -10,7 +10,7 @@ import numpy as np
 from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.files import read_arrays
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import encode
+from bitweir_sim.encoding import Codes, encoded, model_values
 from numpy.typing import NDArray
 
 from .importers.errors import shown
@@ -36,17 +36,23 @@ class Images:
     codes : array of unsigned integers, (N, K)
         As the accelerator takes them.
     labels : int64 array, (N,), or None
+    frames : array, (N, *shape), or None
+        As they came, where `rounded` is 0, and else as the model file takes them; None where the file holds codes.
+    rounded : int
+        How many numbers became the nearest that the input takes.
     """
 
     codes: NDArray[Any]
     labels: NDArray[np.int64] | None
+    frames: NDArray[Any] | None = None
+    rounded: int = 0
 
     def __len__(self) -> int:
         return len(self.codes)
 
 
-def load_images(path: Path, network: Network, *, limit: int | None = None) -> Images:
-    """Read `x`, and `y` where it is there, and turn `x` into codes; see `encoding.encode`.
+def load_images(path: Path, network: Network, *, limit: int | None = None, rounding: bool = False) -> Images:
+    """Read `x`, or `codes`, and `y` where it is there, and turn `x` into codes; see `encoding.encoded`.
 
     Frames of another shape are taken if they have as many elements, in the same order.
 
@@ -56,12 +62,15 @@ def load_images(path: Path, network: Network, *, limit: int | None = None) -> Im
         The file is missing or damaged, or holds no frames that the network takes.
     """
     arrays = _load(path)
-    if "x" not in arrays:
+    given = [name for name in ("x", "codes") if name in arrays]
+    if len(given) != 1:
         names = ", ".join(shown(name) for name in list(arrays)[:5])
-        raise ImageError(f"Image file {path.name!r} must have an array x; it has {names or 'none'}.")
-    x, y = arrays["x"], arrays.get("y")
+        raise ImageError(
+            f"Image file {path.name!r} must have an array x, or one named codes; it has {names or 'none'}."
+        )
+    x, y = arrays[given[0]], arrays.get("y")
     if x.ndim < 2 or len(x) == 0:
-        raise ImageError(f"Image file {path.name!r} must have x of shape (images, ...), not {x.shape}.")
+        raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {x.shape}.")
     if y is not None and (y.ndim != 1 or len(y) != len(x) or y.dtype.kind not in "iu"):
         raise ImageError(
             f"Image file {path.name!r} must have one integer label y for each of its {len(x)} images, "
@@ -69,16 +78,18 @@ def load_images(path: Path, network: Network, *, limit: int | None = None) -> Im
         )
     x = x[:limit]
     entry = network.input
-    count = int(np.prod(entry.shape))
-    if int(np.prod(x.shape[1:])) == count:
+    as_codes = given == ["codes"]
+    if not as_codes and int(np.prod(x.shape[1:])) == int(np.prod(entry.shape)):
         x = x.reshape(len(x), *entry.shape)
     try:
-        codes = encode(entry, x)
+        found = encoded(entry, Codes(x) if as_codes else x, rounding=rounding)
+        frames = model_values(entry, x, rounding=True) if found.rounded else None if as_codes else x
     except NetworkError as error:
         # The network is fine: what does not fit it are the frames.
         told = str(error)
         raise ImageError(f"In image file {path.name!r}, {told[0].lower()}{told[1:]}") from error
-    return Images(codes=codes, labels=None if y is None else y[:limit].astype(np.int64))
+    labels = None if y is None else y[:limit].astype(np.int64)
+    return Images(codes=found.codes, labels=labels, frames=frames, rounded=found.rounded)
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:

@@ -115,6 +115,8 @@ def _comparison_tables(found: dict[str, Any]) -> Iterator[RenderableType]:
     table.add_column(style="bold")
     table.add_column()
     table.add_row("images", f"{found['images']:,}")
+    if found["rounded"]:
+        table.add_row("rounded", f"{found['rounded']:,} numbers to what the input takes")
     for what, key in (("accuracy", "accuracy"), ("accuracy of the file", "reference_accuracy")):
         if found[key] is not None:
             table.add_row(what, f"{found[key]:.2%}")

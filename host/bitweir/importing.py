@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata, resources
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from bitweir_hw.files import digest, network_bytes, read_arrays
+from bitweir_hw.files import digest, network_bytes
 from bitweir_hw.network import (
     Affine,
     Conv,
     Dense,
-    Format,
     Input,
     Layer,
     Map,
@@ -28,27 +26,22 @@ from bitweir_hw.network import (
     Threshold,
     Vote,
 )
-from bitweir_sim.encoding import pixel_values
 from bitweir_sim.golden import weight_values
-from numpy.typing import NDArray
 
 from .comparing import Comparison, compare_drawn, compare_frames, described
 from .console import Output
 from .folders import whole_file
 from .images import load_images
-from .import_tables import counted, plain_name, told_shape
+from .import_tables import plain_name
 from .importers import load_model
 from .importers.agreement import Member
 from .importers.ensemble import prefix, vote
 from .importers.taps import Taps
+from .input_words import input_rule, stored_values
 
 __all__ = ["SCHEMA_VERSION", "Imported", "checked_models", "describe", "import_models", "read_models", "schema"]
 
 SCHEMA_VERSION = 2
-#: More runs of pixels than this are told by their number.
-_MAX_RUNS = 6
-#: As `images` has it.
-_LIMIT_BYTES = 8 << 30
 
 
 def schema() -> dict[str, Any]:
@@ -87,7 +80,13 @@ class Imported:
 
 
 def checked_models(
-    output: Output, paths: Sequence[Path], *, input_scale: str | None, name: str | None, voting: bool
+    output: Output,
+    paths: Sequence[Path],
+    *,
+    input_scale: str | None,
+    input_range: str | None = None,
+    name: str | None,
+    voting: bool,
 ) -> Imported:
     """Read models as `read_models` does, and compare the network with them on drawn inputs.
 
@@ -98,13 +97,19 @@ def checked_models(
     DisagreementError
         The network does not compute what the files compute.
     """
-    imported = read_models(output, paths, input_scale=input_scale, name=name, voting=voting)
+    imported = read_models(output, paths, input_scale=input_scale, input_range=input_range, name=name, voting=voting)
     with output.working("Comparing with the model file") as done:
         return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))
 
 
 def read_models(
-    output: Output, paths: Sequence[Path], *, input_scale: str | None, name: str | None, voting: bool
+    output: Output,
+    paths: Sequence[Path],
+    *,
+    input_scale: str | None,
+    input_range: str | None = None,
+    name: str | None,
+    voting: bool,
 ) -> Imported:
     """Read one model, or several that vote.
 
@@ -123,7 +128,10 @@ def read_models(
     for path in paths:
         with output.working(f"Reading {plain_name(path.name)}"):
             taps = None if path.suffix.lower() == ".npz" else Taps()
-            found.append((load_model(path, input_scale=input_scale, name=None if voting else name, taps=taps), taps))
+            network = load_model(
+                path, input_scale=input_scale, input_range=input_range, name=None if voting else name, taps=taps
+            )
+            found.append((network, taps))
     networks = [network for network, _ in found]
     if not voting:
         network, taps = found[0]
@@ -149,6 +157,7 @@ def import_models(
     images: Path | None = None,
     limit: int | None = None,
     save: Path | None = None,
+    rounding: bool = False,
 ) -> tuple[dict[str, Any], str | None]:
     """Write a network, and compare it with its files where there are images.
 
@@ -165,6 +174,8 @@ def import_models(
         Use only so many images.
     save : Path or None
         Where classes and scores go.
+    rounding : bool
+        Take the nearest where images hold what the input does not take.
 
     Returns
     -------
@@ -176,12 +187,11 @@ def import_models(
     network = imported.network
     result, difference = describe(imported), None
     if images is not None:
-        loaded = load_images(images, network, limit=limit)
-        frames = read_arrays(images, limit=_LIMIT_BYTES)["x"][:limit]
-        frames = frames.reshape(len(frames), *network.input.shape) if frames.dtype.kind != "i" else frames
-        with output.working(f"Comparing {len(frames):,} frames") as done:
-            found = compare_frames(network, imported.members, frames, loaded.codes, done)
-        result["comparison"], difference = described(found, loaded.labels), found.difference
+        loaded = load_images(images, network, limit=limit, rounding=rounding)
+        with output.working(f"Comparing {len(loaded):,} frames") as done:
+            found = compare_frames(network, imported.members, loaded.frames, loaded.codes, done)
+        result["comparison"] = described(found, loaded.labels, rounded=loaded.rounded)
+        difference = found.difference
         if save is not None:
             file = io.BytesIO()
             np.savez_compressed(file, classes=found.classes, scores=found.scores)
@@ -319,6 +329,8 @@ def _constant(layer: Dense | Conv | Threshold, source: Map) -> int:
         positive, negative = np.maximum(rows, 0).sum(axis=1), -np.minimum(rows, 0).sum(axis=1)
         low = (positive * min(ends) - negative * max(ends))[:, None]
         high = (positive * max(ends) - negative * min(ends))[:, None]
+        if isinstance(layer, Conv) and layer.edges is not None:
+            low, high = low + min(0, int(layer.edges.min())), high + max(0, int(layer.edges.max()))
     return int(((thresholds <= low) | (thresholds > high)).all(axis=1).sum())
 
 
@@ -326,82 +338,13 @@ def _constant(layer: Dense | Conv | Threshold, source: Map) -> int:
 
 
 def _input(entry: Input) -> dict[str, Any]:
-    pixels = _pixel_values(entry)
+    stored, values = entry.stored, stored_values(entry)
     return {
         "shape": list(entry.shape),
         "map": list(entry.map.shape),
         "format": _format(entry.map),
-        "levels": entry.thresholds.shape[1] + 1,
-        "pixel_scale": entry.pixel_scale,
-        "pixel_values": None if pixels is None else pixels.tolist(),
-        "rule": list(_rule(entry, pixels)),
+        "levels": entry.levels,
+        "stored": None if stored is None else {"low": stored.low, "high": stored.high, "rule": stored.rule},
+        "stored_values": None if values is None else values.tolist(),
+        "rule": list(input_rule(entry)),
     }
-
-
-def _pixel_values(entry: Input) -> NDArray[np.int64] | None:
-    """What each uint8 pixel becomes, where that is the same for all elements and known."""
-    if entry.pixel_scale is None or len(entry.thresholds) > 1:
-        return None
-    codes = np.searchsorted(entry.thresholds[0], pixel_values(entry.pixel_scale).astype(np.float64), side="right")
-    return entry.format.values(codes)
-
-
-def _rule(entry: Input, pixels: NDArray[np.int64] | None) -> Iterator[str]:
-    """How a frame becomes codes, a sentence each."""
-    shape = " x ".join(map(str, entry.shape))
-    yield f"The model takes frames of {shape} numbers x; the stream carries {told_shape(entry.map.shape)}."
-    used = np.bincount(entry.source, minlength=int(np.prod(entry.shape)))
-    if (used != 1).any():
-        yield (
-            f"Each number makes {used[0]} elements."
-            if (used == used[0]).all()
-            else f"A number makes {used.min()} to {used.max()} elements."
-        )
-    elif (entry.source != np.arange(entry.size)).any():
-        yield "The elements come in another order than in the file" + (
-            ": pixel by pixel, row by row, channels innermost." if entry.map_shape else "."
-        )
-    rows, many = entry.thresholds.shape
-    low, high = (entry.format.values([0, many])).tolist()
-    cuts, counts = np.unique(entry.thresholds, return_counts=True)
-    if rows > 1 and many == 1 and len(cuts) <= _MAX_RUNS:
-        told = ", ".join(f"{cut:.9g} in {count}" for cut, count in zip(cuts, counts, strict=True))
-        yield f"x becomes {high:+d} where x >= a threshold, else {low:+d}; the threshold is {told} elements."
-    elif rows > 1:
-        yield f"Each element has {counted(many, 'threshold')} of its own: x becomes {_levels(entry.format, low, high)}."
-    elif many == 1:
-        yield f"x becomes {high:+d} where x >= {entry.thresholds[0, 0]:.9g}, else {low:+d}."
-    else:
-        first, last = entry.thresholds[0, [0, -1]]
-        yield (
-            f"x becomes {_levels(entry.format, low, high)}, one more at each of {many} thresholds "
-            f"from {first:.9g} to {last:.9g}."
-        )
-    if entry.pixel_scale is None:
-        yield "What a uint8 pixel means is not known: give floats, or say it with --input-scale."
-        return
-    yield f"A uint8 pixel is multiplied by {entry.pixel_scale} to become x."
-    if pixels is not None:
-        yield f"So {_pixel_runs(pixels)}."
-
-
-def _pixel_runs(values: NDArray[np.int64]) -> str:
-    """What pixels become, in words."""
-    shift = int(values[0])
-    if np.array_equal(values, np.arange(256) + shift):
-        return "a pixel is its value" if not shift else f"a pixel is its value {shift:+d}"
-    runs = [
-        (value, [place for place, _ in group]) for value, group in groupby(enumerate(values.tolist()), lambda p: p[1])
-    ]
-    if len(runs) > _MAX_RUNS:
-        return f"the 256 pixels become {len(runs)} values from {runs[0][0]} to {runs[-1][0]}"
-    parts = [
-        f"{places[0]} to {places[-1]} become {value:+d}" if len(places) > 1 else f"{places[0]} becomes {value:+d}"
-        for value, places in runs
-    ]
-    return "pixels " + ", ".join(parts)
-
-
-def _levels(form: Format, low: int, high: int) -> str:
-    by = "" if abs(form.step) == 1 else f" by {abs(form.step)}"
-    return f"a number from {low} to {high}{by}"

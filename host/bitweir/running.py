@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import LinkError
 from bitweir_sim import fast
+from bitweir_sim.encoding import Codes
 from bitweir_sim.golden import Result
 from numpy.typing import NDArray
 from rich.box import SIMPLE
@@ -75,6 +76,7 @@ def run_images(
     limit: int | None = None,
     save: Path | None = None,
     check: bool = False,
+    rounding: bool = False,
 ) -> dict[str, Any]:
     """Let a device classify images.
 
@@ -96,6 +98,8 @@ def run_images(
         Where classes and scores go.
     check : bool
         Compare every score and class with the golden model.
+    rounding : bool
+        Take the nearest where images hold what the input does not take.
 
     Returns
     -------
@@ -111,7 +115,7 @@ def run_images(
     with output.working(f"Connecting to {url}"):
         device = connect(url, network=network, baud=baud)
     with device:
-        images = _images(device, path, limit)
+        images = _images(device, path, limit, rounding)
         with output.working(f"Classifying {len(images):,} images"):
             start = device.now()
             # Scores take most of what comes back, so they are fetched only for those who want them.
@@ -125,6 +129,7 @@ def run_images(
             "device": url,
             **_about(device),
             "images": len(images),
+            "rounded": images.rounded,
             "classes": np.bincount(classes, minlength=_network(device).classes).tolist(),
             "accuracy": None if images.labels is None else float((classes == images.labels).mean()),
             **_compared(device, images, result if check else None),
@@ -148,17 +153,16 @@ def _network(device: Device) -> Any:
     return device.network
 
 
-def _images(device: Device, path: Path | None, limit: int | None) -> Images:
+def _images(device: Device, path: Path | None, limit: int | None, rounding: bool) -> Images:
     network = _network(device)
     if path:
-        return load_images(path, network, limit=limit)
+        return load_images(path, network, limit=limit, rounding=rounding)
     with resources.as_file(resources.files("bitweir.networks") / "digits_test.npz") as shipped:
-        return load_images(shipped, network, limit=limit)
+        return load_images(shipped, network, limit=limit, rounding=rounding)
 
 
 def _answers(device: Device, images: Images, *, scores: bool) -> tuple[Result | None, NDArray[np.int64]]:
-    # As signed integers they are codes already.
-    codes = images.codes.astype(np.int64)
+    codes = Codes(images.codes)
     if not scores:
         return None, device.classify(codes)
     result = device.run(codes)
@@ -191,6 +195,8 @@ def print_run(output: Output, result: dict[str, Any]) -> None:
     table.add_column()
     table.add_row("network", result["network"])
     table.add_row("images", f"{result['images']:,}")
+    if result["rounded"]:
+        table.add_row("rounded", f"{result['rounded']:,} numbers to what the input takes")
     counts = result["classes"]
     told = [f"{index}: {count:,}" for index, count in enumerate(counts) if count]
     if len(counts) > _MOST_CLASSES:

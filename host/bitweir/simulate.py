@@ -73,6 +73,7 @@ def simulate(
     save: Path | None = None,
     waves: Path | None = None,
     clock: float = 100e6,
+    rounding: bool = False,
 ) -> dict[str, Any]:
     """Run images through a build and compare every score and class with the golden model.
 
@@ -93,6 +94,8 @@ def simulate(
         Where waveforms go.
     clock : float
         Hz; turns cycles into times.
+    rounding : bool
+        Take the nearest where images hold what the input does not take.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def simulate(
         ``mismatches`` counts the images of which a score or the class differs from golden, or whose
         result comes in another cycle than the cycle model says.
     """
-    images = load_images(path, build.network, limit=limit)
+    images = load_images(path, build.network, limit=limit, rounding=rounding)
     if waves and not waves.parent.is_dir():
         # Simulators go on without a word when they cannot write.
         raise FileError(f"Cannot write {str(waves)!r}: there is no folder {str(waves.parent)!r}.")
@@ -117,6 +120,7 @@ def simulate(
         "engine": engine,
         "simulator": run.simulator,
         "images": len(images),
+        "rounded": images.rounded,
         "accuracy": None if images.labels is None else float((run.result.classes == images.labels).mean()),
         "seconds": round(run.seconds, 6),
         **_timing(build, run.trace, clock),
@@ -304,6 +308,8 @@ def print_simulation(output: Output, result: dict[str, Any]) -> None:
     table.add_column(style="bold")
     table.add_column()
     table.add_row("images", f"{result['images']:,}")
+    if result["rounded"]:
+        table.add_row("rounded", f"{result['rounded']:,} numbers to what the input takes")
     if result["accuracy"] is not None:
         table.add_row("accuracy", f"{result['accuracy']:.2%}")
     wrong = result["mismatches"]

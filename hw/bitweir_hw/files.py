@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,22 @@ import numpy as np
 from .blocks.memories import STYLES
 from .compressor import Popcount
 from .errors import BitweirError, NetworkError, PlanError
-from .network import LAYERS, Format, Input, Network, check
+from .network import LAYERS, Format, Input, Network, Stored, check
 from .plan import Folding, Plan
 from .typed import check_types
 
 __all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", "read_arrays", "save_network"]
 
-VERSION = 2
+#: Of networks, and of plans.
+VERSION, PLAN_VERSION = 3, 2
+#: Fields of networks that version 3 has added.
+_LATER = {"edges"}
 #: A network file that claims to unpack to more is refused.
 LIMIT_BYTES = 1 << 31
 
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Network, Input, Format, *LAYERS, Plan, Folding, Popcount)}
+_KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Network, Input, Stored, Format, *LAYERS, Plan, Folding, Popcount)
+}
 
 
 def network_bytes(network: Network) -> bytes:
@@ -88,18 +93,38 @@ def read_arrays(path: Path, *, limit: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def digest(network: Network) -> str:
-    """Identity of a network: a hash of all that is in it, 64 hexadecimal digits."""
+    """Identity of a network: a hash of all that is in it, 64 hexadecimal digits.
+
+    What version 2 could tell is told as it did, so that boards which hold a network are known by it.
+    """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    total = hashlib.sha256(json.dumps(_tree(network, "", arrays)).encode())
+    tree = {"type": "Network", "name": network.name, "input": _input_tree(network.input, arrays)}
+    for entry in fields(network):
+        if entry.name not in tree:
+            tree[entry.name] = _tree(getattr(network, entry.name), entry.name, arrays, later=False)
+    total = hashlib.sha256(json.dumps(tree).encode())
     for name, array in arrays.items():
         total.update(f"{name} {array.dtype.str} {array.shape}".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
 
 
+def _input_tree(entry: Input, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """An input for `digest`: pixels of 8 bits and one scale have had a form of their own."""
+    stored, scale = entry.stored, None
+    if stored is not None:
+        if stored != Stored(scale=stored.scale[:1]):
+            return _tree(entry, "input", arrays)
+        scale = stored.scale[0]
+        if entry.thresholds is None:
+            entry = replace(entry, thresholds=stored.floats()[1:].astype(np.float64)[None])
+    tree = _tree(replace(entry, stored=None), "input", arrays)
+    return {name: part for name, part in tree.items() if name != "stored"} | {"pixel_scale": scale}
+
+
 def plan_text(plan: Plan) -> str:
     """Content of a plan's JSON file."""
-    return json.dumps({"format": "bitweir plan", "version": VERSION, "plan": _tree(plan, "", {})}, indent=1) + "\n"
+    return json.dumps({"format": "bitweir plan", "version": PLAN_VERSION, "plan": _tree(plan, "", {})}, indent=1) + "\n"
 
 
 def load_plan(path: Path) -> Plan:
@@ -114,7 +139,7 @@ def load_plan(path: Path) -> Plan:
         raise PlanError(f"There is no plan file {str(path)!r}.")
     try:
         tree = json.loads(path.read_text())
-        if tree["format"] != "bitweir plan" or tree["version"] != VERSION:
+        if tree["format"] != "bitweir plan" or tree["version"] != PLAN_VERSION:
             raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
         plan = _object(tree["plan"], {})
         if not isinstance(plan, Plan):
@@ -124,7 +149,7 @@ def load_plan(path: Path) -> Plan:
     except BitweirError:
         raise
     except Exception as error:  # as above
-        raise PlanError(f"File {path.name!r} is not a bitweir plan of version {VERSION}: {error}.") from error
+        raise PlanError(f"File {path.name!r} is not a bitweir plan of version {PLAN_VERSION}: {error}.") from error
 
 
 def _check_types(plan: Plan) -> None:
@@ -147,18 +172,23 @@ def _check_types(plan: Plan) -> None:
             raise ValueError(f"a memory is {folding.memory!r}")
 
 
-def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
-    """Plain JSON for a dataclass; its arrays go to `arrays` under a name that tells where they belong."""
+def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]], *, later: bool = True) -> Any:
+    """Plain JSON for a dataclass; its arrays go to `arrays` under a name that tells where they belong.
+
+    Without `later`, fields that version 2 did not have are left out where they hold their default.
+    """
     if isinstance(value, np.ndarray):
         arrays[name] = value
         return {"array": name}
     if is_dataclass(value):
         tree: dict[str, Any] = {"type": type(value).__name__}
         for entry in fields(value):
-            tree[entry.name] = _tree(getattr(value, entry.name), f"{name}.{entry.name}".strip("."), arrays)
+            part = getattr(value, entry.name)
+            if later or entry.name not in _LATER or part is not entry.default:
+                tree[entry.name] = _tree(part, f"{name}.{entry.name}".strip("."), arrays, later=later)
         return tree
     if isinstance(value, tuple):
-        return [_tree(item, f"{name}{index}", arrays) for index, item in enumerate(value)]
+        return [_tree(item, f"{name}{index}", arrays, later=later) for index, item in enumerate(value)]
     return value
 
 

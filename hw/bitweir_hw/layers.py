@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .edges import WindowClasses, window_classes
 from .errors import NetworkError
 from .formats import BIPOLAR, VALUE_BITS, Format, Integers, Map, Shape
 
@@ -103,6 +104,9 @@ class Conv:
         Rows above, columns on the left, rows below, columns on the right; each less than the kernel.
     pad_value : int
         Value of what lies outside the map: -1, 0 and +1 are usual. It need not be one that codes have.
+    edges : int64 array, (R, C, M), or None
+        What is added to the sums of each class of windows, where the pad value alone does not say what lies outside;
+        see `edges.window_classes`.
     groups : int
         Group g of the filters sees group g of the channels; C for a depthwise convolution.
     thresholds, output
@@ -117,6 +121,7 @@ class Conv:
     groups: int = 1
     thresholds: Integers | None = None
     output: Format | None = None
+    edges: Integers | None = None
 
     @property
     def outputs(self) -> int:
@@ -132,6 +137,10 @@ class Conv:
     def kernel(self) -> tuple[int, int]:
         """Rows and columns of a window."""
         return int(self.weights.shape[1]), int(self.weights.shape[2])
+
+    def windows(self, shape: Shape) -> WindowClasses:
+        """The classes of its windows over a map."""
+        return window_classes(shape, self.kernel, self.stride, self.pads)
 
     def hand_on(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
@@ -155,7 +164,17 @@ class Conv:
             )
         if any(self.pads):
             source = replace(source, low=min(source.low, self.pad_value), high=max(source.high, self.pad_value))
-        return _thresholded(self, _sums(self, source, (rows, columns, self.outputs)))
+        sums = _sums(self, source, (rows, columns, self.outputs))
+        if self.edges is not None:
+            wanted = (*self.windows(source.shape).shape, self.outputs)
+            if self.edges.dtype != np.int64 or self.edges.shape != wanted:
+                raise NetworkError(
+                    f"Layer {self.name!r} must have int64 edges of shape {wanted}, one for each class of windows and "
+                    f"filter, not {self.edges.dtype} of shape {self.edges.shape}."
+                )
+            low, high = sums.low + min(0, int(self.edges.min())), sums.high + max(0, int(self.edges.max()))
+            sums = _in_reach(self, replace(sums, low=low, high=high))
+        return _thresholded(self, sums)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import NetworkError
+from .inputs import Stored
 from .layers import (
     BIPOLAR,
     LAYERS,
@@ -49,6 +50,7 @@ __all__ = [
     "Parallel",
     "Pool",
     "Shape",
+    "Stored",
     "Threshold",
     "Vote",
     "check",
@@ -60,8 +62,10 @@ __all__ = [
 class Input:
     """How a frame becomes codes.
 
-    Element ``j`` of the frame is made from element ``source[j]`` of what the model file takes:
-    ``code[j] = number of thresholds t in thresholds[j] with x[source[j]] >= t``.
+    Element ``j`` of the stream is made from element ``source[j]`` of the frame. Where the model quantises its input,
+    it is compared: ``code[j] = number of thresholds t in thresholds[j] with x[source[j]] >= t``, for x as the model
+    file takes it. Where it does not, the stream carries the integers as which images are stored:
+    ``code[j] = integer[source[j]] - stored.low``.
 
     Parameters
     ----------
@@ -69,28 +73,37 @@ class Input:
         Shape of what the model file takes for one frame, without the batch.
     format : Format
         Of the codes.
-    thresholds : float64 array, (1 or K, T)
-        Ascending in each row; one row serves all elements. T is at most ``format.codes - 1``.
+    thresholds : float64 array, (1 or K, T), or None
+        Ascending in each row; one row serves all elements. T is at most ``format.codes - 1``. None where the
+        stream carries the integers themselves.
     source : int64 array, (K,)
         Row-major index into a frame of `shape`. K is the number of elements on the input stream.
     map_shape : (int, int, int) or None
         H, W and C of the map that the stream carries, channels innermost; None for a vector.
-    pixel_scale : str or None
-        What a uint8 pixel is multiplied with to become what the model file takes, as a fraction
-        like ``"1/255"``; None where nobody said so.
+    stored : Stored or None
+        The integers, such as pixels, as which images are stored, and what the model file takes for each of them;
+        None where nobody said so.
     """
 
     shape: tuple[int, ...]
     format: Format
-    thresholds: NDArray[np.float64]
+    thresholds: NDArray[np.float64] | None
     source: Integers
     map_shape: Shape | None = None
-    pixel_scale: str | None = None
+    stored: Stored | None = None
 
     @property
     def size(self) -> int:
         """K, the number of elements of a frame on the input stream."""
         return len(self.source)
+
+    @property
+    def levels(self) -> int:
+        """How many codes occur: 0 to one less."""
+        if self.thresholds is not None:
+            return int(self.thresholds.shape[1]) + 1
+        assert self.stored is not None
+        return self.stored.levels
 
     @property
     def map(self) -> Map:
@@ -179,7 +192,13 @@ def _check_input(entry: Input) -> None:
     shape = entry.map.shape
     if len(shape) != 3 or any(type(size) is not int or size < 1 for size in shape) or prod(shape) != entry.size:
         raise NetworkError(f"Input map must have rows, columns and channels for {entry.size} elements, not {shape}.")
+    if entry.stored is not None:
+        _check_stored(entry, entry.stored)
     thresholds = entry.thresholds
+    if thresholds is None:
+        if entry.stored is None or not 2 <= entry.stored.levels <= entry.format.codes:
+            raise NetworkError(f"Input without thresholds must say which integers its {entry.format.bits} bits hold.")
+        return
     if thresholds.ndim != 2 or thresholds.shape[0] not in (1, entry.size):
         raise NetworkError(f"Input thresholds must have 1 or {entry.size} rows; their shape is {thresholds.shape}.")
     if not 1 <= thresholds.shape[1] < entry.format.codes:
@@ -189,3 +208,13 @@ def _check_input(entry: Input) -> None:
         )
     if np.isnan(thresholds).any() or falls(thresholds):
         raise NetworkError("Input thresholds must be ascending numbers in each row.")
+
+
+def _check_stored(entry: Input, stored: Stored) -> None:
+    if not isinstance(stored, Stored):
+        raise NetworkError(f"Input must say what stored integers mean, not hold a {type(stored).__name__}.")
+    stored.check()
+    if stored.places > 1 and not (0 <= stored.axis < len(entry.shape) and entry.shape[stored.axis] == stored.places):
+        raise NetworkError(
+            f"Input rule {stored.rule} must have as many numbers as axis {stored.axis} of the shape {entry.shape}."
+        )

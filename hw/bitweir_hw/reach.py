@@ -40,9 +40,15 @@ def limits_for(layer: Layer) -> dict[str, Limits]:
     Weights of -1 and +1 need none, nor do thresholds. Other integers get as many bits as they need in two's
     complement, weights of -1, 0 and +1 no more than these.
     """
+    found: dict[str, Limits] = {}
     if isinstance(layer, Dense | Conv) and layer.weights.dtype != np.bool_:
         low, high = int(layer.weights.min()), int(layer.weights.max())
-        return {f"{layer.name}.weights": (-1, 1) if low >= -1 and high <= 1 else _power(low, high)}
+        found[f"{layer.name}.weights"] = (-1, 1) if low >= -1 and high <= 1 else _power(low, high)
+    if isinstance(layer, Conv) and any(layer.pads):
+        edges = layer.edges
+        found[f"{layer.name}.edges"] = (0, 0) if edges is None else _power(int(edges.min()), int(edges.max()))
+    if found:
+        return found
     if isinstance(layer, Affine):
         return {
             f"{layer.name}.{what}": _power(int(values.min()), int(values.max()))
@@ -99,7 +105,11 @@ class Reach:
             if isinstance(layer, Conv) and any(layer.pads):
                 low, high = min(low, layer.pad_value), max(high, layer.pad_value)
             ends = _products(self.limits(layer, "weights"), (low, high))
-            return _checked(layer, replace(result, low=layer.inputs * ends[0], high=layer.inputs * ends[1]))
+            low, high = (layer.inputs * end for end in ends)
+            if isinstance(layer, Conv) and layer.edges is not None:
+                edges = self.limits(layer, "edges")
+                low, high = low + min(0, edges[0]), high + max(0, edges[1])
+            return _checked(layer, replace(result, low=low, high=high))
         if isinstance(layer, Affine):
             ends, offset = (
                 _products(self.limits(layer, "scale"), (source.low, source.high)),

@@ -88,6 +88,9 @@ def matvec(
     if weights.dtype == np.bool_:
         signs = 2 * signs - 1
     consts = const + padding.corrections(signs)
+    edges = layer.edges if isinstance(layer, Conv) else None
+    if edges is not None:
+        consts = consts + edges.reshape(-1, *signs.shape[:2])
     spec = MatVecSpec(
         name=layer.name,
         layer=layer.name,
@@ -109,13 +112,16 @@ def matvec(
     )
     if layer.thresholds is not None and sign_only(layer):
         return _with_thresholds(spec, layer.thresholds[:, 0], consts, step)
-    if not _low_bits_agree(weights, form, padding, consts, loaded=stored is not None):
+    agree = _low_bits_agree(weights, form, padding, consts, loaded=stored is not None)
+    if not agree or (stored is not None and edges is not None and step > 1):
         # Each row would need low bits of its own: let the weights bring the step instead.
         limits = limits and (limits[0] * step, limits[1] * step)
         spec = replace(spec, weights=signs * step, stored=_stored_planes(signs, limits, zeros=_zeros(step)))
         const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding, spec.stored)
         # What the offset of the format brings does not change with the way of counting.
         consts = const + form.offset * signs.sum(axis=2) + padding.corrections(signs)
+        if edges is not None:
+            consts = consts + edges.reshape(-1, *signs.shape[:2])
         step = 1
     low, shift = int(consts.flat[0]) % step, step.bit_length() - 1
     sums = sums or replace(layer, thresholds=None, output=None).hand_on(source)
@@ -206,20 +212,13 @@ class _Padding:
         if source.format is None and code:
             code = layer.pad_value
         missing = layer.pad_value - (form.offset + form.step * code)
-        if not any(layer.pads) or missing == 0:
+        if not any(layer.pads) or (missing == 0 and layer.edges is None):
             size = layer.kernel
             return cls(
                 0, (0,) * positions[0], (0,) * positions[1], np.zeros((1, size[0]), bool), np.zeros((1, size[1]), bool)
             )
-        masks, classes = [], []
-        for axis in (0, 1):
-            at = np.arange(positions[axis])[:, None] * layer.stride[axis] - layer.pads[axis]
-            place = at + np.arange(layer.kernel[axis])
-            outside = (place < 0) | (place >= source.shape[axis])
-            changes = np.concatenate([[False], (outside[1:] != outside[:-1]).any(axis=1)])
-            masks.append(outside[np.concatenate([[True], changes[1:]])])
-            classes.append(tuple(int(number) for number in np.cumsum(changes)))
-        return cls(missing, classes[0], classes[1], masks[0], masks[1])
+        found = layer.windows(source.shape)
+        return cls(missing, found.row_classes, found.column_classes, found.rows, found.columns)
 
     def __neg__(self) -> _Padding:
         return replace(self, missing=-self.missing)
@@ -227,7 +226,7 @@ class _Padding:
     def corrections(self, weights: Integers) -> Integers:
         """What to add for each class, (classes, G, M), to sums of weights (G, M, K)."""
         if not self.missing:
-            return np.zeros((1, *weights.shape[:2]), np.int64)
+            return np.zeros((len(self.rows) * len(self.columns), *weights.shape[:2]), np.int64)
         kernel = self.rows.shape[1], self.columns.shape[1]
         taps = weights.reshape(*weights.shape[:2], *kernel, -1).sum(axis=4)
         outside = self.rows[:, None, :, None] | self.columns[None, :, None, :]

@@ -3,118 +3,285 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import NetworkError
-from bitweir_hw.network import Format, Input
+from bitweir_hw.network import Format, Input, Stored
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["batches", "checked_codes", "encode", "pixel_values"]
+__all__ = ["Codes", "Encoded", "batches", "checked_codes", "encode", "encoded", "model_values"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
+_HELP = (
+    "give what --input-scale and --input-range say, say there what the images hold, or accept the nearest with "
+    "--round-images"
+)
 
-def encode(entry: Input, x: ArrayLike) -> Array:
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Codes as the accelerator takes them, where images are expected.
+
+    Parameters
+    ----------
+    array : array of integers, (N, K) or (N, *shape)
+        (N, K) is in the order of the stream. Other shapes are in the order of the frame, and `Input.source`
+        rearranges them.
+    """
+
+    array: ArrayLike
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """Frames as codes.
+
+    Parameters
+    ----------
+    codes : array of unsigned integers, (N, K)
+        In the order of the stream: uint8, or uint16 or uint32 where codes have more bits.
+    rounded : int
+        How many numbers of the frames were not what the input takes, and became the nearest that is.
+    """
+
+    codes: Array
+    rounded: int
+
+
+def encode(entry: Input, x: ArrayLike | Codes, *, rounding: bool = False) -> Array:
+    """The codes of `encoded`."""
+    return encoded(entry, x, rounding=rounding).codes
+
+
+def encoded(entry: Input, x: ArrayLike | Codes, *, rounding: bool = False) -> Encoded:
     """Codes of frames, in the order of the input stream.
 
     Parameters
     ----------
     entry : Input
         Of the network.
-    x : array
+    x : array, or Codes
         The type says what it holds:
 
-        - floating point, (N, *shape): what the model file takes. Compared with the thresholds in float64.
-        - uint8, (N, *shape): pixels, which `pixel_values` turns into what the model file takes.
-        - signed integers: codes already. (N, K) is in the order of the stream and only checked;
-          (N, *shape) with more axes is in the order of the frame, and `Input.source` rearranges it.
-
-    Returns
-    -------
-    array, (N, K)
-        uint8, or uint16 or uint32 where codes have more bits.
+        - floating point, (N, *shape): what the model file takes. Where the model quantises it, it is compared with
+          the thresholds in float64. Else it must be what the rule of `entry.stored` makes of an integer, but for
+          what float32 rounds (`Stored.tolerance`).
+        - integers of any type, (N, *shape): those as which images are stored, such as pixels; `entry.stored` says
+          which there are and what they mean.
+        - `Codes`: these, after a check.
+    rounding : bool
+        Take the nearest number that the input takes in place of one that it does not.
 
     Raises
     ------
     NetworkError
-        `x` is of another type or shape, holds NaN or codes out of range, or holds pixels and nobody
-        said what they are scaled with.
+        `x` is of another type or shape, or holds what the input does not take; nobody said what integers mean.
     """
+    if isinstance(x, Codes):
+        return Encoded(codes=_given(entry, np.asarray(x.array)), rounded=0)
     frames = np.asarray(x)
-    if frames.dtype.kind not in "fi" and frames.dtype != np.uint8:
-        raise NetworkError(
-            f"Frames must be floating point, uint8 (pixels) or signed integers (codes), not {frames.dtype}."
-        )
-    if frames.dtype.kind == "i" and frames.shape[1:] == (entry.size,):
-        return checked_codes(entry, frames).astype(_code_type(entry.format))
-    if frames.shape[1:] != entry.shape:
-        wanted = ", ".join(["N", *map(str, entry.shape)])
-        raise NetworkError(f"Frames must have the shape ({wanted}), not {frames.shape}.")
-    flat = frames.reshape(len(frames), int(np.prod(entry.shape)))
-    rule = _rule(entry, frames.dtype)
+    _check_frames(entry, frames)
+    flat = frames.reshape(len(frames), -1) if len(frames) else frames.reshape(0, int(np.prod(entry.shape)))
     codes = np.empty((len(flat), entry.size), _code_type(entry.format))
     in_order = np.array_equal(entry.source, np.arange(flat.shape[1]))
+    found = _Misfits(entry, frames.dtype)
+    rule = _rule(entry, frames.dtype, found)
     for part in batches(len(flat), max(flat.shape[1], entry.size)):
-        codes[part] = rule(flat[part] if in_order else flat[part][:, entry.source])
-    return codes
+        numbers = rule(flat[part], part.start)
+        codes[part] = _count(entry, numbers if in_order else numbers[:, entry.source])
+    if found.count and not rounding:
+        raise NetworkError(found.told(frames.size))
+    return Encoded(codes=codes, rounded=found.count)
 
 
-def pixel_values(scale: str | None) -> Floats:
-    """What the model file takes for each value of a uint8 pixel.
+def model_values(entry: Input, x: ArrayLike, *, rounding: bool = False) -> Array:
+    """Frames as the model file takes them.
 
-    For the scale ``"a/b"`` this is ``float32(pixel) * float32(a) / float32(b)``, each step rounded to
-    float32: ``"1/255"`` gives ``float32(pixel) / float32(255)`` as frameworks compute it.
+    Integers become the float32 that is nearest to what the rule of `entry.stored` makes of them; floating point stays.
 
     Parameters
     ----------
-    scale : str or None
-        As `Input.pixel_scale` has it.
+    entry : Input
+    x : array, (N, *shape)
+        As `encoded` takes it, but no `Codes`.
+    rounding : bool
+        What `encoded` rounds is rounded here, too.
 
     Returns
     -------
-    float32 array, (256,)
+    array of floating point, (N, *shape)
 
     Raises
     ------
     NetworkError
-        The scale is unknown or is no fraction.
+        As `encoded`.
     """
-    if scale is None:
+    frames = np.asarray(x)
+    _check_frames(entry, frames)
+    floats = frames.dtype.kind == "f"
+    if floats and (entry.thresholds is not None or not rounding):
+        return frames
+    flat = frames.reshape(len(frames), -1) if len(frames) else frames.reshape(0, int(np.prod(entry.shape)))
+    found = _Misfits(entry, frames.dtype)
+    integers = _integers(entry, flat, found, 0)
+    if found.count and not rounding:
+        raise NetworkError(found.told(frames.size))
+    values = _values(entry, integers)
+    if floats:
+        # What lies on the grid stays as it came: float32 may have rounded it on another way.
+        values = np.where(found.last, values, flat)
+    return values.reshape(frames.shape)
+
+
+def _check_frames(entry: Input, frames: Array) -> None:
+    if frames.dtype.kind not in "fiu":
+        raise NetworkError(f"Frames must be floating point or integers, not {frames.dtype}.")
+    if frames.shape[1:] != entry.shape or not frames.ndim:
+        wanted = ", ".join(["N", *map(str, entry.shape)])
+        raise NetworkError(f"Frames must have the shape ({wanted}), not {frames.shape}.")
+    if frames.dtype.kind in "iu" and entry.stored is None:
         raise NetworkError(
-            "Pixels (uint8) need a scale to become what the model file takes; "
-            "give it with --input-scale, such as 1/255."
+            "Integers, such as pixels, need a rule by which they become what the model file takes: give it with "
+            "--input-scale, such as 1/255, or --input-range. Codes go into an array named codes."
         )
-    try:
-        over, _, under = scale.partition("/")
-        a, b = np.float32(over), np.float32(under or 1)
-    except ValueError:
-        a, b = np.float32(np.nan), np.float32(1)
-    if not np.isfinite([a, b]).all() or b == 0:
-        raise NetworkError(f"Input scale must be a number or a fraction such as 1/255, not {scale!r}.")
-    values: Floats = np.arange(256, dtype=np.float32) * a / b
+
+
+# ---- numbers, by the element of the frame
+
+
+class _Misfits:
+    """Numbers of frames that the input does not take."""
+
+    def __init__(self, entry: Input, dtype: np.dtype[Any]) -> None:
+        self._entry, self._dtype = entry, dtype
+        self.count = 0
+        self.last: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._first: tuple[int, int, Any, float] | None = None
+
+    def add(self, wrong: NDArray[np.bool_], numbers: Array, nearest: Array, start: int) -> None:
+        """Note those of some frames (n, E) which begin with frame `start`."""
+        self.last = wrong
+        self.count += int(wrong.sum())
+        if self._first is None and wrong.any():
+            image, element = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            near = nearest[image, element]
+            self._first = (start + int(image), int(element), numbers[image, element], near)
+
+    def told(self, total: int) -> str:
+        """What is wrong, in a sentence."""
+        stored, first = self._entry.stored, self._first
+        assert stored is not None and first is not None
+        image, element, number, near = first
+        place = ", ".join(map(str, np.unravel_index(element, self._entry.shape)))
+        if self._dtype.kind == "f":
+            wanted = f"what {stored.rule} makes of integers x from {stored.low} to {stored.high}"
+            what, nearest = f"{float(number):.9g}", f"{float(near):.9g}"
+        else:
+            wanted = f"integers from {stored.low} to {stored.high}"
+            what, nearest = str(int(number)), str(int(near))
+        return (
+            f"Frames must hold {wanted}, but {self.count:,} of {total:,} numbers are others, the first of them {what} "
+            f"in image {image} at ({place}), where {nearest} is nearest: {_HELP}."
+        )
+
+
+def _rule(entry: Input, dtype: np.dtype[Any], found: _Misfits) -> Callable[[Array, int], Array]:
+    """What makes of some frames (n, E), the first of which has a number, that which `_count` takes."""
+    stored, quantised = entry.stored, entry.thresholds is not None
+
+    def floats(flat: Array, start: int) -> Array:
+        _check_finite(entry, flat, start)
+        return flat if quantised else integers(flat, start)
+
+    def integers(flat: Array, start: int) -> Array:
+        assert stored is not None
+        whole = _integers(entry, flat, found, start)
+        return _values(entry, whole) if quantised else whole - stored.low
+
+    def octets(flat: Array, start: int) -> Array:
+        bits = flat.view(np.uint8)
+        if misfit.any():
+            found.add(misfit[bits], flat, nearest[bits], start)
+        return table[bits]
+
+    if dtype.kind == "f":
+        return floats
+    if dtype.itemsize > 1 or stored is None or stored.places > 1:
+        return integers
+    # There are only 256 cases.
+    cases = np.arange(256, dtype=np.uint8).view(dtype)[:, None]
+    nearest = _integers(replace(entry, shape=(1,)), cases, _Misfits(entry, dtype), 0).ravel()
+    misfit = nearest != cases.ravel()
+    table = _values(entry, nearest[:, None]).ravel() if quantised else nearest - stored.low
+    return octets
+
+
+def _check_finite(entry: Input, flat: Array, start: int) -> None:
+    wrong = ~np.isfinite(flat)
+    if wrong.any():
+        image, element = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        place = ", ".join(map(str, np.unravel_index(element, entry.shape)))
+        raise NetworkError(
+            f"Frames must hold finite numbers, not {flat[image, element]}, as image {start + int(image)} does at "
+            f"({place})."
+        )
+
+
+def _integers(entry: Input, flat: Array, found: _Misfits, start: int) -> NDArray[np.int64]:
+    """The stored integers of frames (n, E): what is none becomes the nearest, and is noted."""
+    stored = entry.stored
+    assert stored is not None
+    if flat.dtype.kind != "f":
+        # No range reaches the ends of int64, so that larger numbers may be cut.
+        whole = np.minimum(flat, np.iinfo(np.int64).max).astype(np.int64) if flat.dtype == np.uint64 else flat
+        near = np.clip(whole.astype(np.int64), stored.low, stored.high)
+        found.add(near != whole, flat, near, start)
+        return near
+    scale, offset, tolerance = _affine(entry, stored)
+    x = flat.astype(np.float64)
+    with np.errstate(over="ignore"):
+        near = np.clip(np.rint((x - offset) / scale), stored.low, stored.high).astype(np.int64)
+    grid = scale * near + offset
+    found.add(np.abs(x - grid) > tolerance, flat, grid, start)
+    return near
+
+
+def _places(entry: Input, stored: Stored) -> Array:
+    """Which rule each element of a frame has: (E,), or (1,) where it is one for all."""
+    if stored.places == 1:
+        return np.zeros(1, np.int64)
+    lead = (1,) * (len(entry.shape) - 1 - stored.axis)
+    return np.broadcast_to(np.arange(stored.places).reshape(-1, *lead), entry.shape).reshape(-1)
+
+
+def _affine(entry: Input, stored: Stored) -> tuple[Array, Array, Array]:
+    """Scale, offset and tolerance of each element, in float64, whose rounding is 2**-29 of that of float32."""
+    where = _places(entry, stored)
+    tolerances = [stored.tolerance(place) for place in range(stored.places)]
+    scale, offset, tolerance = (
+        np.array([float(number) for number in numbers])[where]
+        for numbers in (stored.scales, stored.offsets, tolerances)
+    )
+    return scale, offset, tolerance
+
+
+def _values(entry: Input, integers: NDArray[np.int64]) -> Floats:
+    """What the model file takes for integers (n, E): of the exact rule, rounded once to float32."""
+    stored = entry.stored
+    assert stored is not None
+    table = np.stack([stored.floats(place) for place in range(stored.places)])
+    values: Floats = table[_places(entry, stored), integers - stored.low]
     return values
 
 
-def _rule(entry: Input, dtype: np.dtype[Any]) -> Callable[[Array], Array]:
-    """How elements (n, K) in the order of the stream become codes (n, K)."""
-    if dtype.kind == "i":
-        return lambda x: checked_codes(entry, x)
-    if dtype.kind == "f":
-        return lambda x: _count(entry, x)
-    values = pixel_values(entry.pixel_scale)
-    if len(entry.thresholds) > 1:
-        return lambda x: _count(entry, values[x])
-    # One row of thresholds serves all elements, so there are only 256 cases.
-    table = _count(entry, values[:, None]).ravel().astype(_code_type(entry.format))
-    return lambda x: table[x]
-
-
 def _count(entry: Input, x: Array) -> Array:
-    """Number of thresholds that each element of x, (n, K), reaches."""
-    if np.isnan(x).any():
-        raise NetworkError("Frames must hold numbers, not NaN.")
+    """Codes of elements (n, K) in the order of the stream: the number of thresholds that each reaches, or itself."""
+    if entry.thresholds is None:
+        return x
     x = x.astype(np.float64)
     rows, many = entry.thresholds.shape
     if rows == 1 and many > 8:
@@ -126,17 +293,32 @@ def _count(entry: Input, x: Array) -> Array:
     return counts
 
 
-def checked_codes(entry: Input, codes: Array) -> Array:
-    """`codes`, an array of integers of shape (n, K), if the format has them all."""
+# ---- codes
+
+
+def _given(entry: Input, codes: Array) -> Array:
+    """Codes that somebody else has made, in the order of the stream."""
+    if codes.dtype.kind in "iu" and codes.shape[1:] != (entry.size,) and codes.shape[1:] == entry.shape:
+        codes = codes.reshape(len(codes), int(np.prod(entry.shape)))[:, entry.source]
+    return checked_codes(entry, codes, entry.levels - 1).astype(_code_type(entry.format))
+
+
+def checked_codes(entry: Input, codes: Array, most: int | None = None) -> Array:
+    """`codes`, an array of integers of shape (n, K), if they go up to `most`, or where it is None fit the format."""
     if codes.dtype.kind not in "iu" or codes.shape[1:] != (entry.size,):
         raise NetworkError(
             f"Codes must be integers of shape (N, {entry.size}), not {codes.dtype} of shape {codes.shape}."
         )
+    most = entry.format.codes - 1 if most is None else most
     if codes.size:
-        for code in (int(codes.min()), int(codes.max())):
-            if not 0 <= code < entry.format.codes:
+        for end in (int(codes.min()), int(codes.max())):
+            if not 0 <= end <= most:
+                wrong = (codes < 0) | (codes > most)
+                image, element = np.unravel_index(int(wrong.argmax()), wrong.shape)
                 raise NetworkError(
-                    f"Codes must be 0 to {entry.format.codes - 1} for {entry.format.bits} bits; one is {code}."
+                    f"Codes must be 0 to {most}, but {int(wrong.sum()):,} of {codes.size:,} are others, the first of "
+                    f"them {codes[image, element]} in image {image} at {element}, where "
+                    f"{0 if codes[image, element] < 0 else most} is nearest."
                 )
     return codes
 

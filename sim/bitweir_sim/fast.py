@@ -142,7 +142,8 @@ def _largest(layer: Dense | Conv, source: Map) -> int:
     if isinstance(layer, Conv):
         ends.append(layer.pad_value)
     weights = np.abs(weight_values(layer)).reshape(layer.outputs, -1).sum(axis=1)
-    return max(1, int(weights.max())) * max(map(abs, ends))
+    edge = 0 if not isinstance(layer, Conv) or layer.edges is None else int(np.abs(layer.edges).max())
+    return max(1, int(weights.max())) * max(map(abs, ends)) + edge
 
 
 class _Product:
@@ -174,6 +175,10 @@ class _Product:
             self._thresholds = np.clip(layer.thresholds, -largest, largest + 1).T.astype(kind)
         rows, columns, _ = self._layer.hand_on(Map(shape=self._shape, low=0, high=0)).shape
         self._pixels = rows * columns
+        self._edges: Array | None = None
+        if self._layer.edges is not None:
+            spread = self._layer.windows(self._shape).spread(self._layer.edges)
+            self._edges = spread.reshape(1, self._pixels, -1).astype(kind)
 
     def run(self, stream: Array) -> Array:
         """Codes or accumulators (n, K) to codes int32 or accumulators int64, (n, M)."""
@@ -198,6 +203,8 @@ class _Product:
     def _reached(self, sums: Array) -> Array:
         """Accumulators (groups, n * pixels, M / groups) to what is handed on, (n * pixels, M)."""
         acc = sums.transpose(1, 0, 2).reshape(sums.shape[1], self._layer.outputs)
+        if self._edges is not None:
+            acc = (acc.reshape(-1, *self._edges.shape[1:]) + self._edges).reshape(acc.shape)
         if self._thresholds is None:
             return acc
         first, *others = self._thresholds

@@ -106,7 +106,10 @@ def _conv(layer: Conv, stream: Integers, source: Map) -> Integers:
             for row, column, tap in _taps(layer, values(stream, source), outside=layer.pad_value)
         ),
     )
-    return _reached(layer.thresholds, acc.reshape(*acc.shape[:3], layer.outputs))
+    acc = acc.reshape(*acc.shape[:3], layer.outputs)
+    if layer.edges is not None:
+        acc = acc + layer.windows(source.shape).spread(layer.edges)
+    return _reached(layer.thresholds, acc)
 
 
 def _pool(layer: Pool, stream: Integers, source: Map) -> Integers:

@@ -20,6 +20,7 @@ from bitweir_hw.yosys import run_yosys
 from bitweir_sim import fast
 from bitweir_sim.board import compile_board
 from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.encoding import Codes
 from cellmodels import cell_models
 from kinds import dense_network
 
@@ -57,8 +58,8 @@ def test_the_netlist_of_a_device_answers_as_the_golden_model(
         client = Client(SerialTransport(board.port, board.baud, now=board.now))
         with LinkedDevice(client, network) as linked:
             assert linked.identity == simulated_identity(build)
-            result = linked.run(codes)
-            assert np.array_equal(linked.classify(codes), golden.classes)
+            result = linked.run(Codes(codes))
+            assert np.array_equal(linked.classify(Codes(codes)), golden.classes)
     assert np.array_equal(result.scores, golden.scores)
     assert np.array_equal(result.classes, golden.classes)
     assert len(set(golden.classes.tolist())) > 2

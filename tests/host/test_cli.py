@@ -170,8 +170,8 @@ def test_pixels_without_a_scale(tmp_path):
     run("generate", model, "-o", tmp_path / "out", "--folding", "4x3")
     np.savez(tmp_path / "i.npz", x=np.zeros((2, 4), np.uint8))
     told = (
-        "In image file 'i.npz', pixels (uint8) need a scale to become what the model file takes; "
-        "give it with --input-scale, such as 1/255."
+        "In image file 'i.npz', integers, such as pixels, need a rule by which they become what the model file takes: "
+        "give it with --input-scale, such as 1/255, or --input-range. Codes go into an array named codes."
     )
     fails(told, 8, "simulate", tmp_path / "out", "--images", tmp_path / "i.npz")
 
@@ -230,10 +230,13 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"z": np.zeros(3)}, "Image file 'i.npz' must have an array x; it has 'z'."),
+        ({"z": np.zeros(3)}, "Image file 'i.npz' must have an array x, or one named codes; it has 'z'."),
         ({"x": np.zeros(64)}, "Image file 'i.npz' must have x of shape (images, ...), not (64,)."),
         ({"x": np.zeros((3, 65))}, "In image file 'i.npz', frames must have the shape (N, 64), not (3, 65)."),
-        ({"x": np.full((3, 64), np.nan)}, "In image file 'i.npz', frames must hold numbers, not NaN."),
+        (
+            {"x": np.full((3, 64), np.nan)},
+            "In image file 'i.npz', frames must hold finite numbers, not nan, as image 0 does at (0).",
+        ),
         (
             {"x": np.zeros((3, 64)), "y": np.zeros(4, np.int64)},
             "Image file 'i.npz' must have one integer label y for each of its 3 images, not int64 of shape (4,).",
@@ -264,7 +267,7 @@ def test_files_that_are_not_there(folder, tmp_path):
     ("name", "told", "code"),
     [
         ("plan.json", "File 'plan.json' is not a bitweir plan of version 2: 'format'.", 5),
-        ("network.npz", "File 'network.npz' is not a bitweir network of version 2: File is not a zip file.", 4),
+        ("network.npz", "File 'network.npz' is not a bitweir network of version 3: File is not a zip file.", 4),
     ],
 )
 def test_damaged_build_folders(copy, name, told, code):

@@ -21,7 +21,7 @@ from bitweir.importers.keras_rules import KERAS_RULES
 from bitweir.importers.reference import OPS, CannotRunError, numpy_executor, runtime_executor
 from bitweir.importers.rules import RULES
 from bitweir.importers.taps import Taps
-from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
 from bitweir_sim.encoding import encode
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
@@ -153,7 +153,7 @@ def test_the_first_fault_is_told_whole(models):
     with pytest.raises(DisagreementError) as caught:
         compare_drawn(wrong, members(path, wrong, taps))
     (tap,) = (tap for tap in taps.codes if tap.layer == layer.name)
-    frames = drawn_frames(network.input, taps.levels, frames_to_draw(network))
+    frames = drawn_frames(network.input, frames_to_draw(network))
     codes = numpy_executor(path, [tap.tensor]).run(frames.astype(np.float32))[tap.tensor].reshape(len(frames), -1)
     ones = np.flatnonzero(codes[:, 7] > 0)
     assert str(caught.value) == (
@@ -213,7 +213,7 @@ def test_images_tell_of_codes_too(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bitweir.importing, "load_model", load)
     images = tmp_path / "images.npz"
-    np.savez(images, x=drawn_frames(loaded(DIGITS)[0].input, None, 300))
+    np.savez(images, x=drawn_frames(loaded(DIGITS)[0].input, 300))
     result = run("import", DIGITS, "-o", tmp_path / "n.npz", "--input-scale", "1", "--images", images, "--json", code=9)
     found = json.loads(result.stdout)["comparison"]
     assert found["models"][0]["layers"][1]["differ"] > 0
@@ -312,23 +312,25 @@ def test_drawn_inputs_reach_every_code(data):
     count = 1 if rows == "one" else len(source)
     thresholds = np.sort(draw.normal(scale=data.draw(st.sampled_from([0.01, 1, 1e4])), size=(count, many)), axis=1)
     entry = Input(shape=shape, format=Format(bits=3), thresholds=thresholds, source=source)
-    frames = drawn_frames(entry, None, 400)
+    frames = drawn_frames(entry, 400)
     codes = encode(entry, frames)
     assert frames.shape == (400, *shape) and frames.dtype == np.float32
     assert all(set(column.tolist()) == set(range(many + 1)) for column in codes.T)
     assert (codes[1] == 0).all() and (codes[2] == many).all()
-    assert np.array_equal(frames, drawn_frames(entry, None, 400))
+    assert np.array_equal(frames, drawn_frames(entry, 400))
 
 
 def test_drawn_inputs_are_numbers_that_occur():
-    entry = Input(
-        shape=(6,), format=Format(bits=8), thresholds=np.arange(-127.0, 128)[None], source=np.arange(6, dtype=np.int64)
-    )
-    levels = np.arange(-128.0, 128)
-    frames = drawn_frames(entry, levels, 300)
-    assert set(np.unique(frames)) <= set(levels.tolist()) and len(np.unique(frames)) > 200
-    pixels = drawn_frames(replace(entry, pixel_scale="1/255"), None, 300)
-    assert pixels.dtype == np.uint8 and (pixels[1] == 0).all() and (pixels[2] == 255).all()
+    """Integers as images are stored, from the least to the most, whether the model quantises them or not."""
+    stored = Stored(low=-128, high=127, scale=("1/255",))
+    for thresholds in (None, np.arange(-127.0, 128)[None] / 255):
+        entry = Input(
+            shape=(6,), format=Format(bits=8), thresholds=thresholds, source=np.arange(6, dtype=np.int64), stored=stored
+        )
+        frames = drawn_frames(entry, 300)
+        assert set(np.unique(frames)) <= set(range(-128, 128)) and len(np.unique(frames)) > 200
+        assert frames.dtype == np.int64 and (frames[1] == -128).all() and (frames[2] == 127).all()
+        assert (encode(entry, frames)[1] == 0).all() and (encode(entry, frames)[2] == 255).all()
 
 
 def test_large_networks_get_few_inputs():

@@ -13,6 +13,7 @@ import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.reference import numpy_executor
+from bitweir_hw.network import Stored
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
 from onnx import TensorProto, helper, numpy_helper
@@ -159,7 +160,7 @@ def test_a_constant_that_spreads_the_frame(tmp_path, shape):
 def test_pixels_of_a_uint8_input_are_what_they_are(tmp_path):
     nodes = [("Cast", "x", "p", {"to": TensorProto.FLOAT}), ("BipolarQuant", "p s", "q", {}), *DENSE]
     path = model(tmp_path / "m.onnx", nodes, {"s": 1, "w": SIGNS}, TensorProto.UINT8)
-    assert load_model(path).input.pixel_scale == load_model(path, input_scale="1").input.pixel_scale == "1"
+    assert load_model(path).input.stored == load_model(path, input_scale="1").input.stored == Stored()
     for scale in ("1/16", "int8"):
         with pytest.raises(ModelError, match="it takes pixels as they are: leave out --input-scale, or give 1"):
             load_model(path, input_scale=scale)

@@ -121,7 +121,7 @@ def test_the_object_follows_its_schema(tmp_path, frames):
     assert first["input_shape"] == [1, 1, 192] and first["weights"] == {"count": 192 * 256, "bits": 1}
     assert first["thresholds"] == 1 and first["constant_neurons"] == 2 and first["nearest"] > 0
     assert last["output_format"]["kind"] == "sums" and last["output_shape"] == [1, 1, 10]
-    assert result["input"]["pixel_values"] is None  # a number makes three elements, each by another rule
+    assert result["input"]["stored_values"] is None  # a number makes three elements, each by another rule
     assert result["input"]["rule"] == [
         "The model takes frames of 64 numbers x; the stream carries 1x1x192.",
         "Each number makes 3 elements.",
@@ -159,7 +159,7 @@ def test_what_a_pixel_becomes(tmp_path):
         "A uint8 pixel is multiplied by 1/255 to become x.",
         "So pixels 0 to 127 become -1, 128 to 255 become +1.",
     ]
-    assert result["input"]["pixel_values"] == [-1] * 128 + [1] * 128
+    assert result["input"]["stored_values"] == [-1] * 128 + [1] * 128
 
 
 def test_ties_are_told(tmp_path):
@@ -282,7 +282,7 @@ def test_the_first_code_that_differs_is_named(tmp_path, frames, monkeypatch):
 def test_images_that_nothing_can_be_compared_with(tmp_path):
     path = residual(tmp_path / "r.onnx")
     codes = tmp_path / "codes.npz"
-    np.savez(codes, x=np.random.default_rng(0).integers(0, 2, (9, 16)), y=np.zeros(9, np.int64))
+    np.savez(codes, codes=np.random.default_rng(0).integers(0, 2, (9, 16)), y=np.zeros(9, np.int64))
     result = run_json("import", path, "-o", tmp_path / "r.npz", "--images", codes)
     jsonschema.validate(result, schema())
     found = result["comparison"]
@@ -421,8 +421,8 @@ def test_a_file_that_is_none_leaves_nothing(tmp_path):
         ([], "Missing argument 'MODEL...'"),
         ([DIGITS, DIGITS], "Several models need --vote, by which each votes for its class."),
         ([DIGITS, "--vote"], "--vote needs two models or more."),
-        ([DIGITS, "--limit", 3], "--limit and --save need --images."),
-        ([DIGITS, "--save", "x.npz"], "--limit and --save need --images."),
+        ([DIGITS, "--limit", 3], "--limit, --save and --round-images need --images."),
+        ([DIGITS, "--save", "x.npz"], "--limit, --save and --round-images need --images."),
         ([DIGITS, "-o", "net.onnx"], "The network file must end in .npz, not 'net.onnx'."),
     ],
 )

@@ -17,7 +17,7 @@ from bitweir.importers import ModelError, keras_files, keras_reader, load_model
 from bitweir.importers.agreement import Member
 from bitweir.importers.taps import Taps
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel
+from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel, Stored
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
 from bitweir_sim.golden import trace
@@ -487,7 +487,7 @@ def test_activations_and_rescaling(tmp_path):
     model("Softmax", axis=-1)
     model.reference(pixels(model.shape, top=255), calibrate=True)
     net = agree(model, tmp_path / "m.h5", scale=None, top=255)
-    assert net.input.pixel_scale == "1"
+    assert net.input.stored == Stored()
 
 
 def test_reshape_of_a_flat_input(tmp_path):
@@ -1073,3 +1073,20 @@ def test_mutated_configurations_end_in_a_network_or_a_sentence(tmp_path, in_proc
         else:
             del holder[path[-1]]
     expect_network_or_sentence(model.save(tmp_path / "m.h5", config=config or {"x": 1}))
+
+
+@pytest.mark.parametrize("file", ["m.h5", "m.keras"])
+def test_a_rule_for_each_channel(tmp_path, file):
+    """Frames have their channels last; scales that differ become integer weights."""
+    model = Model(shape=(5, 4, 3), seed=9)
+    model.conv(3, 4, 2, 2)
+    model.norm(4, 2)
+    model.head(4 * 3 * 4)
+    net = load_model(model.save(tmp_path / file), input_scale="(x-[10,20,35])/[30,60,90]")
+    assert net.input.stored.axis == 2 and set(np.unique(abs(net.layers[0].weights))) == {2, 3, 6}
+    q = np.random.default_rng(1).integers(0, 256, (30, 5, 4, 3))
+    scores = run(net, encode(net.input, q)).scores
+    expected = model.reference((q - np.array([10, 20, 35])) / np.array([30, 60, 90]))
+    gaps = expected[:, :, None] - expected[:, None]
+    assert (scores[:, :, None] > scores[:, None])[gaps > 1e-9 * (1 + abs(expected).max())].all()
+    assert len(np.unique(scores, axis=0)) > 10

@@ -406,8 +406,11 @@ REFUSED = {
     "their order, not reshaped to (4, 4, 5).": lambda g: g.op(
         "Conv", g.op("Reshape", first(g), g.const([-1, 4, 4, 5], np.int64)), g.signs(4, 4, 2, 2)
     ),
-    "Node Conv 'n1' pads with 0, which no code of its input means: pad with a value that the quantiser before it can "
-    "have, or not at all.": lambda g: g.op("Conv", g.op("Sub", "x", 0.3), g.signs(4, C, 3, 3), pads=[1, 1, 1, 1]),
+    "Node MatMul 'n4' must follow a quantiser: the padding of conv0 with 0 lies between two integers of its input, "
+    "which is exact only where thresholds follow. Put a sign behind that layer, pad with a value that an integer of "
+    "the input means, or leave out the padding.": lambda g: g.op(
+        "Conv", g.op("Sub", "x", 0.3), g.signs(4, C, 3, 3), pads=[1, 1, 1, 1]
+    ),
     "Node Sign 'n6' must not take a padded map: only convolutions and max pools may follow a Pad.": lambda g: g.op(
         "Sign", g.op("Pad", first(g), g.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
     ),

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
-from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Network
+from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Network, Stored
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
 from bitweir_sim.golden import trace, weight_values
@@ -36,7 +36,7 @@ def test_mnist_networks(file, golden, scale, accuracy):
         assert (result.scores == expected["acc"]).all()
         assert (result.classes == expected["pred"]).all()
     assert (result.classes == labels).mean() == pytest.approx(accuracy)
-    assert net.name == file and net.input.pixel_scale == (scale or "1")
+    assert net.name == file and net.input.stored == Stored(scale=(scale or "1",))
     if "1W1A" in file:
         assert {net.input.format, *(layer.output for layer in net.layers[:-1])} == {BIPOLAR}
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from bitweir.importers import load_model
-from bitweir_hw.network import BIPOLAR, Affine, Dense, Format
+from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Stored
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
 from bitweir_sim.golden import trace
@@ -223,7 +223,7 @@ def test_one_scale_for_all_classes_is_left_out(tmp_path):
     y = b.op("Mul", b.op("Div", b.op("Sub", x, [0.45]), b.op("Pow", [318.2], 0.5)), [0.73])
     path = b.save(tmp_path / "3 layers.net.onnx", b.op("ArgMax", y, axis=1))
     net = load_model(path)
-    assert net.name == "net_3_layers_net" and net.input.pixel_scale is None
+    assert net.name == "net_3_layers_net" and net.input.stored is None
     assert load_model(path, name="mine").name == "mine"
     frames = rng.uniform(0, 0.5, (50, K)).astype(np.float32)
     assert (run(net, encode(net.input, frames)).scores == np.where(frames > 0.25, 1, -1) @ w).all()
@@ -283,7 +283,7 @@ def test_raw_pixels_through_an_affine_map(tmp_path):
     x = b.op("Where", b.op("GreaterOrEqual", b.op("Add", x, rng.integers(-9, 9, M) + 0.5), 0.0), 1.0, -1.0)
     path = b.save(tmp_path / "net.onnx", b.op("MatMul", x, signs(rng, M, CLASSES)))
     net = load_model(path, input_scale="0.0625")
-    assert net.input.format == Format(bits=8, offset=-8) and net.input.pixel_scale == "1/16"
+    assert net.input.format == Format(bits=8, offset=-8) and net.input.stored == Stored(scale=("1/16",))
     pixels = rng.integers(0, 256, (200, K), np.uint8)
     frames = (pixels / 16).astype(np.float32)
     assert (run(net, encode(net.input, pixels)).scores == runtime(path, frames)).all()
@@ -304,7 +304,7 @@ def test_graphs_that_take_raw_pixels_say_so(tmp_path, how):
         note.quant_parameter_tensor_names.add(key="finn_datatype", value="UINT8")
         onnx.save(model, path)
     net = load_model(path)
-    assert net.input.pixel_scale == "1"
+    assert net.input.stored == Stored()
     assert net.input.thresholds.tolist() == [[127.5]]
 
 

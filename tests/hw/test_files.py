@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from bitweir_hw import files
 from bitweir_hw.errors import NetworkError, PlanError
-from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text, save_network
+from bitweir_hw.files import VERSION, digest, load_network, load_plan, network_bytes, plan_text, save_network
 from bitweir_hw.plan import Folding, Plan
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +61,7 @@ def test_missing(tmp_path):
 def test_damaged(tmp_path, content):
     path = tmp_path / "net.npz"
     path.write_bytes(content)
-    with pytest.raises(NetworkError, match=r"File 'net.npz' is not a bitweir network of version 2: .*\."):
+    with pytest.raises(NetworkError, match=r"File 'net.npz' is not a bitweir network of version 3: .*\."):
         load_network(path)
     path = tmp_path / "plan.json"
     path.write_bytes(content)
@@ -86,7 +86,7 @@ def test_absurd_size_is_refused_unread(tmp_path, monkeypatch):
 
 def test_other_kinds_are_refused(tmp_path):
     path = tmp_path / "net.npz"
-    tree = {"format": "bitweir network", "version": 2, "network": {"type": "Folding", "pe": 1, "simd": 1}}
+    tree = {"format": "bitweir network", "version": VERSION, "network": {"type": "Folding", "pe": 1, "simd": 1}}
     np.savez(path, **{"network.json": np.frombuffer(json.dumps(tree).encode(), np.uint8)})
     with pytest.raises(NetworkError, match="a Folding"):
         load_network(path)

@@ -21,6 +21,7 @@ from bitweir_hw.network import (
     Network,
     Parallel,
     Pool,
+    Stored,
     Threshold,
     Vote,
     check,
@@ -83,6 +84,8 @@ def handed(layer, source=MAP):
         # A pad value out of the range of codes widens it, but only where there is padding.
         (replace(CONV, pads=(1, 0, 1, 1), pad_value=3), (5, 6, 6), (-24, 72), None),
         (replace(CONV, pad_value=3), (3, 5, 6), (-24, 24), None),
+        (replace(CONV, pads=(1, 0, 0, 0), edges=np.full((2, 1, 6), 7)), (4, 5, 6), (-24, 31), None),
+        (replace(CONV, pads=(1, 0, 0, 0), edges=np.full((2, 1, 6), -7)), (4, 5, 6), (-31, 24), None),
         (replace(CONV, weights=CONV.weights[..., :2], groups=2), (3, 5, 6), (-12, 12), None),
         (replace(CONV, thresholds=np.zeros((6, 1), INT), output=Format(bits=2)), (3, 5, 6), (0, 3), Format(bits=2)),
         (POOL, (2, 3, 4), (-1, 1), BIPOLAR),
@@ -206,6 +209,11 @@ CASES = {
     "Input thresholds must have 1 or 4 rows; their shape is (2, 1).": entry(thresholds=np.zeros((2, 1))),
     "Input thresholds must be 1 to 1 a row for 1 bits, not 2.": entry(thresholds=np.zeros((1, 2))),
     "Input thresholds must be ascending numbers in each row.": entry(thresholds=np.array([[np.nan]])),
+    "Input without thresholds must say which integers its 1 bits hold.": entry(thresholds=None, stored=Stored()),
+    "Input must say what stored integers mean, not hold a str.": entry(stored="1/255"),
+    "Input rule [1,2]*x must have as many numbers as axis 0 of the shape (4,).": entry(
+        stored=Stored(scale=("1", "2"), offset=("0", "0"))
+    ),
     # weights
     "Layer 'dense1' takes 3 inputs, but 4 arrive.": layers(LAST),
     "Layer 'dense1' must have a two-dimensional array of bool or int64 as weights, not int8 of shape (2, 4).": layers(
@@ -243,6 +251,8 @@ CASES = {
         replace(HIDDEN, thresholds=np.array([[2, 1, 0]] * 3), output=Format(bits=2)), LAST
     ),
     # windows
+    "Layer 'conv' must have int64 edges of shape (2, 1, 6), one for each class of windows and filter, not int64 of "
+    "shape (1, 1, 6).": conv(pads=(1, 0, 0, 0), edges=np.zeros((1, 1, 6), INT)),
     "Layer 'conv' must have groups of 1 or more, not (0,).": conv(groups=0),
     "Layer 'conv' must divide its 4 channels and 6 filters into groups, not 3 of them.": conv(groups=3),
     "Layer 'conv' must divide its 4 channels and 6 filters into groups, not 4 of them.": conv(groups=4),

@@ -23,6 +23,7 @@ from bitweir_hw.network import (
     Parallel,
     Pool,
     Shape,
+    Stored,
     Threshold,
     check,
 )
@@ -45,7 +46,7 @@ def network_of(form: Format, *layers: Layer, shape: Shape | None = None) -> Netw
         thresholds=np.zeros((1, 1)),
         source=np.arange(size, dtype=np.int64),
         map_shape=shape,
-        pixel_scale="1",
+        stored=Stored(),
     )
     return check(Network(name="drawn", input=entry, layers=layers))
 
@@ -355,7 +356,10 @@ def test_executors_refuse_what_are_no_codes(execute: object) -> None:
     for codes, message in (
         (np.zeros((1, 2)), "Codes must be integers of shape (N, 2), not float64 of shape (1, 2)."),
         (np.zeros(2, np.int64), "Codes must be integers of shape (N, 2), not int64 of shape (2,)."),
-        (np.array([[0, 2]]), "Codes must be 0 to 1 for 1 bits; one is 2."),
+        (
+            np.array([[0, 2]]),
+            "Codes must be 0 to 1, but 1 of 2 are others, the first of them 2 in image 0 at 1, where 1 is nearest.",
+        ),
     ):
         with pytest.raises(NetworkError) as caught:
             execute(network, codes)  # type: ignore[operator]

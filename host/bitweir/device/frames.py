@@ -10,7 +10,7 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Stream
-from bitweir_sim.encoding import batches, encode
+from bitweir_sim.encoding import Codes, batches, encode
 from bitweir_sim.frames import pack, unpack
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,7 +20,7 @@ Octets = NDArray[np.uint8]
 Integers = NDArray[np.int64]
 
 
-def checked_codes(identity: Identity, codes: ArrayLike) -> NDArray[Any]:
+def checked_codes(identity: Identity, codes: ArrayLike | Codes) -> NDArray[Any]:
     """Codes that this device takes, for a host that does not know its network.
 
     Parameters
@@ -34,7 +34,7 @@ def checked_codes(identity: Identity, codes: ArrayLike) -> NDArray[Any]:
     LinkError
         They are no integers, of another shape, or need more bits.
     """
-    array = np.asarray(codes)
+    array = np.asarray(codes.array if isinstance(codes, Codes) else codes)
     size = identity.vectors * identity.length
     if array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != size:
         raise LinkError(
@@ -47,18 +47,20 @@ def checked_codes(identity: Identity, codes: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def codes_of(network: Network, images: ArrayLike) -> NDArray[Any]:
-    """Codes (N, K) of images; see `encoding.encode`.
+def codes_of(network: Network, images: ArrayLike | Codes) -> NDArray[Any]:
+    """Codes (N, K) of images; see `encoding.encoded`.
 
-    Floating point and pixels of another shape are taken if they have as many elements, in the same order.
+    Images of another shape are taken if they have as many elements, in the same order.
 
     Raises
     ------
     NetworkError
         The images do not suit the network.
     """
+    if isinstance(images, Codes):
+        return encode(network.input, images)
     array, shape = np.asarray(images), network.input.shape
-    if array.ndim > 1 and array.dtype.kind != "i" and prod(array.shape[1:]) == prod(shape):
+    if array.ndim > 1 and prod(array.shape[1:]) == prod(shape):
         array = array.reshape(len(array), *shape)
     return encode(network.input, array)
 

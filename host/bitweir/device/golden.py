@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from bitweir_hw.network import Network
+from bitweir_sim.encoding import Codes
 from bitweir_sim.fast import prepare
 from bitweir_sim.golden import Result
 from numpy.typing import ArrayLike, NDArray
@@ -35,10 +36,10 @@ class GoldenDevice(Device):
         """What it computes."""
         return self._network
 
-    def run(self, images: ArrayLike) -> Result:
+    def run(self, images: ArrayLike | Codes) -> Result:
         return self._model.run(codes_of(self._network, images))
 
-    def classify(self, images: ArrayLike) -> NDArray[np.int64]:
+    def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64]:
         return self.run(images).classes
 
     def close(self) -> None:

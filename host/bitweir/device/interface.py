@@ -10,6 +10,7 @@ from typing import Any, Self
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
+from bitweir_sim.encoding import Codes
 from bitweir_sim.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,10 +20,10 @@ __all__ = ["Device"]
 class Device(ABC):
     """An accelerator; a context manager that closes it.
 
-    Images are what `bitweir_sim.encoding.encode` takes, N at a time, where N may be 0: floating point, (N, ...),
-    is what the model file takes; uint8 are pixels; signed integers are codes. Floating point and pixels of another
-    shape are taken if they have as many elements. A device whose network is not known here takes only codes,
-    (N, K), in the order of the input stream.
+    Images are what `bitweir_sim.encoding.encoded` takes, N at a time, where N may be 0: floating point, (N, ...), is
+    what the model file takes; integers are those as which images are stored, such as pixels; `Codes` are these. Images
+    of another shape are taken if they have as many elements. A device whose network is not known here takes only codes,
+    (N, K), in the order of the input stream, as `Codes` or as integers.
     """
 
     @property
@@ -36,7 +37,7 @@ class Device(ABC):
         """What it computes; None if that is not known here."""
 
     @abstractmethod
-    def run(self, images: ArrayLike) -> Result:
+    def run(self, images: ArrayLike | Codes) -> Result:
         """Scores (N, M) and classes (N,), both int64.
 
         Raises
@@ -48,7 +49,7 @@ class Device(ABC):
         """
 
     @abstractmethod
-    def classify(self, images: ArrayLike) -> NDArray[Any]:
+    def classify(self, images: ArrayLike | Codes) -> NDArray[Any]:
         """Classes (N,), int64; takes less of the link than `run`, and raises the same."""
 
     def load(self, image: bytes, network: Network | None = None) -> None:

@@ -9,6 +9,7 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.files import digest
 from bitweir_hw.link.protocol import Identity, Kind
 from bitweir_hw.network import Network
+from bitweir_sim.encoding import Codes
 from bitweir_sim.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
@@ -66,14 +67,14 @@ class LinkedDevice(Device):
         else:
             check_holds(self.identity.digest, network)
 
-    def run(self, images: ArrayLike) -> Result:
+    def run(self, images: ArrayLike | Codes) -> Result:
         answers = self._ask(Kind.SCORES, images, self.identity.scores_bytes + self.identity.class_bytes)
         return Result(scores=scores_of(self.identity, answers), classes=classes_of(self.identity, answers))
 
-    def classify(self, images: ArrayLike) -> NDArray[np.int64]:
+    def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64]:
         return classes_of(self.identity, self._ask(Kind.CLASSES, images, self.identity.class_bytes))
 
-    def _ask(self, kind: Kind, images: ArrayLike, unit: int) -> NDArray[np.uint8]:
+    def _ask(self, kind: Kind, images: ArrayLike | Codes, unit: int) -> NDArray[np.uint8]:
         if self.network:
             codes = codes_of(self.network, images)
         else:

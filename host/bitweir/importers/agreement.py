@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.network import Network
 from bitweir_sim import fast
-from bitweir_sim.encoding import batches, pixel_values
+from bitweir_sim.encoding import batches, model_values
 from bitweir_sim.golden import trace, widest
 from numpy.typing import NDArray
 
@@ -144,7 +144,7 @@ class Agreement:
 def compare(
     network: Network,
     members: Sequence[Member],
-    frames: Array,
+    frames: Array | None,
     codes: Array,
     progress: Callable[[float], None] = lambda share: None,
     *,
@@ -156,8 +156,8 @@ def compare(
     ----------
     network : Network
     members : sequence of Member
-    frames : array, (N, *shape)
-        uint8 pixels, floats as the models take them, or integer codes, for which nothing is compared.
+    frames : array, (N, *shape), or None
+        As the models take them; None where there are only codes, for which nothing is compared.
     codes : array, (N, K)
         The same as the network takes it.
     progress : callable
@@ -188,7 +188,7 @@ def compare(
 class _Run:
     """The comparison with one file, batch by batch."""
 
-    def __init__(self, network: Network, member: Member, frames: Array, runtime: bool) -> None:
+    def __init__(self, network: Network, member: Member, frames: Array | None, runtime: bool) -> None:
         self._member = member
         self._frames = frames
         places = {INPUT: -1, **{layer.name: place for place, (layer, _, _) in enumerate(network.placed())}}
@@ -215,7 +215,7 @@ class _Run:
             what = "a saved network" if kind == ".npz" else f"a {kind} file"
             found.remark = f"there is no independent executor of {what}"
             return
-        if self._frames.dtype.kind == "i":
+        if self._frames is None:
             found.remark = "the images hold codes, not what the model takes"
             return
         self._tensors = list(dict.fromkeys([*(tap.tensor for tap in self._taps), member.taps.scores]))
@@ -232,11 +232,11 @@ class _Run:
 
     def add(self, part: slice, outputs: Mapping[str, Array]) -> None:
         """Compare some frames, of which the network made `outputs`."""
-        if self._executor is None or self._member.taps is None:
+        if self._executor is None or self._member.taps is None or self._frames is None:
             return
         x = self._frames[part]
-        if x.dtype == np.uint8:
-            x = pixel_values(self._member.network.input.pixel_scale)[x]
+        if x.dtype.kind != "f":
+            x = model_values(self._member.network.input, x)
         scores = outputs[self._member.last]
         try:
             tensors = self._executor.run(x)

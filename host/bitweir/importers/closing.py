@@ -11,7 +11,7 @@ from bitweir_hw.network import BIPOLAR, Format
 from numpy.typing import NDArray
 
 from .errors import ModelError
-from .fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest
+from .fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest, shift
 from .surd import Exact, Surd
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
@@ -46,12 +46,15 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
         if key not in known:
             numbers = [(number, strict) for number, (_, strict) in zip(extra, cuts, strict=False)]
             known[key] = (
-                _close_stream(origin, chain, numbers, *extra[-2:])
+                _close_border(origin, chain, numbers, *extra[len(cuts) :])
                 if isinstance(origin, Stream)
-                else _close_frame(origin, chain, numbers)
+                else _close_frame(origin, chain, numbers, extra[-1])
             )
         rows.append(known[key])
     thresholds = np.array([row.thresholds for row in rows]).T.reshape(-1, *shape)
+    border = tuple(
+        np.array([row.border[place] for row in rows]).T.reshape(-1, *shape) for place in range(len(rows[0].border))
+    )
     inverted = np.array([row.inverted for row in rows]).reshape(shape)
     values = quantiser.values
     if isinstance(origin, Frame) and inverted.any():
@@ -65,26 +68,37 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
             ternary = Ternary(sign_node, f"{occurs[0]} brings a 0", _REMEDY[type(origin)])
         else:
             thresholds, values = thresholds[:1], (values[0], values[2])
+            border = tuple(one[:1] for one in border)
     distance = min((row.distance for row in known.values()), default=(np.inf, False))
-    return Codes(origin, signal.shape, signal.index, thresholds, values, inverted, signal.batch, ternary, distance)
+    return Codes(
+        origin, signal.shape, signal.index, thresholds, values, inverted, signal.batch, ternary, distance, border
+    )
 
 
 def _range(signal: Signal | Codes) -> list[Exacts]:
-    """Lowest and highest element of a stream, as arrays that broadcast against the frame; none of a frame."""
+    """Lowest and highest element of a stream, as arrays that broadcast against the frame; of a frame the place."""
     if isinstance(signal.origin, Frame):
-        return []
+        return [signal.origin.places(signal).astype(object)]
     stream = signal.origin
     channel = (signal.index % stream.map.channels).reshape(signal.shape)
-    return [narrowed(ends[channel]).astype(object) for ends in (stream.low, stream.high)]
+    limits = [narrowed(ends[channel]).astype(object) for ends in (stream.low, stream.high)]
+    return limits if stream.point.border is None else [*limits, narrowed(channel).astype(object)]
 
 
 def ends(signal: Signal) -> list[Exact]:
     """The values of a signal at both ends of the range of each of its channels."""
-    limits = _range(signal)
-    if isinstance(signal.origin, Frame):
+    origin = signal.origin
+    if isinstance(origin, Stream):
+        limits = _range(signal)[:2]
+    elif origin.stored is None:
         top = Fraction(float(np.finfo(np.float32).max))
-        limits = [np.array(end, object) for end in (signal.origin.exact or (-top, top))]
-        limits = [limits[0], limits[-1]]
+        limits = [np.array(end, object) for end in (-top, top)]
+    else:
+        stored, places = origin.stored, origin.places(signal)
+        limits = [
+            np.array([a * end + b for a, b in zip(stored.scales, stored.offsets, strict=True)], object)[places]
+            for end in (stored.low, stored.high)
+        ]
     _, channels = columns(signal.steps, *limits)
     return [chain(end) for chain, pair in channels for end in pair]
 
@@ -113,6 +127,26 @@ class _Closed:
     inverted: bool
     distance: tuple[float, bool]
     zero: str | None  # something at which the chain lies between the first two cuts
+    border: tuple[list[int], ...] = ()  # thresholds in each class of windows
+
+
+def _close_border(
+    origin: Stream, chain: Chain, cuts: list[Cut], low: int, high: int, channel: int | None = None
+) -> _Closed:
+    """As `_close_stream`, in each class of windows at the edge of a map where the sums lack a fraction."""
+    border = origin.point.border
+    if border is None or channel is None:
+        return _close_stream(origin, chain, cuts, low, high)
+    lacks = border.fractions[..., channel].reshape(-1).tolist()
+    found = {
+        lack: _close_stream(origin, Chain(((shift(lack), (lack,)), *chain.parts)), cuts, low, high)
+        for lack in dict.fromkeys([Fraction(0), *lacks])
+    }
+    zero = next((one.zero for one in found.values() if one.zero is not None), None)
+    distance = min(one.distance for one in found.values())
+    return replace(
+        found[Fraction(0)], distance=distance, zero=zero, border=tuple(found[lack].thresholds for lack in lacks)
+    )
 
 
 def _close_stream(origin: Stream, chain: Chain, cuts: list[Cut], low: int, high: int) -> _Closed:
@@ -130,18 +164,19 @@ def _close_stream(origin: Stream, chain: Chain, cuts: list[Cut], low: int, high:
     return _Closed(thresholds, inverted, (distance, chain.rounded_in_float), zero)
 
 
-def _close_frame(origin: Frame, chain: Chain, cuts: list[Cut]) -> _Closed:
+def _close_frame(origin: Frame, chain: Chain, cuts: list[Cut], place: int) -> _Closed:
     found = [float_threshold(chain, cut) for cut in cuts]
     inverted = chain.slope < 0
     if inverted:
         found.reverse()
     zero = None
     if len(cuts) > 1:
-        if origin.levels is None:
+        if origin.stored is None:
             zero = f"the input {found[0]:g}" if found[0] < found[1] else None
         else:
-            inside = np.flatnonzero((origin.levels >= found[0]) & (origin.levels < found[1]))
-            zero = f"the pixel {inside[0]}" if len(inside) else None
+            levels = origin.stored.floats(place)
+            inside = np.flatnonzero((levels >= found[0]) & (levels < found[1]))
+            zero = f"the integer {origin.stored.low + inside[0]}" if len(inside) else None
     return _Closed(found, inverted, (np.inf, False), zero)
 
 
@@ -192,18 +227,24 @@ def resolved(codes: Codes) -> Codes:
     chosen = {number: levels.index(number) if number in levels else 0 for number in constants}
     code = np.frompyfunc(lambda number: chosen.get(number, 0), 1, 1)(values[0]).astype(np.int64)
     always, never = _limits(codes)
-    rows = codes.thresholds if not same.all() else codes.thresholds[:1]
-    thresholds = [np.where(same, np.where(code > k, always, never), row) for k, row in enumerate(rows)]
+
+    def chosen_ones(table: NDArray[Any]) -> NDArray[Any]:
+        rows = table if not same.all() else table[:1]
+        return np.stack([np.where(same, np.where(code > k, always, never), row) for k, row in enumerate(rows)])
+
     shift = np.frompyfunc(lambda number: number - levels[chosen.get(number, 0)], 1, 1)(values[0])
     ended = [np.where(same, shift + level, values[min(k, len(values) - 1)]) for k, level in enumerate(levels)]
-    return replace(codes, thresholds=np.stack(thresholds), values=tuple(np.asarray(v, object) for v in ended))
+    return replace(
+        codes, thresholds=chosen_ones(codes.thresholds), border=tuple(map(chosen_ones, codes.border)),
+        values=tuple(np.asarray(v, object) for v in ended),
+    )  # fmt: skip
 
 
 def _limits(codes: Codes) -> tuple[NDArray[Any], NDArray[Any]]:
     """Thresholds that every, and that no, element of the origin reaches; they broadcast against the frame."""
     if isinstance(codes.origin, Frame):
         return np.array(-np.inf), np.array(np.inf)
-    low, high = _range(codes)
+    low, high = _range(codes)[:2]
     low, high = (end.astype(np.int64) for end in (low, high))
     return np.where(codes.inverted, -high, low), np.where(codes.inverted, -low, high) + 1
 

@@ -29,7 +29,8 @@ _COARSE = 5
 
 def frame_work(network: Network) -> int:
     """About how many multiplications a frame takes; comparisons with thresholds are counted by what they take."""
-    total: int = network.input.size * (1 + network.input.thresholds.shape[1] // _COMPARISONS)
+    entry = network.input
+    total: int = entry.size * (1 if entry.thresholds is None else 1 + entry.thresholds.shape[1] // _COMPARISONS)
     for layer, _, result in network.placed():
         total += result.size
         if isinstance(layer, (Dense, Conv)):
@@ -45,30 +46,31 @@ def frames_to_draw(network: Network) -> int:
     return 0 if work > _MOST_WORK else min(max(_BUDGET // work, _LEAST), _MOST)
 
 
-def drawn_frames(entry: Input, levels: NDArray[np.float64] | None, count: int) -> Array:
+def drawn_frames(entry: Input, count: int) -> Array:
     """Frames that reach all codes of the input.
 
     Parameters
     ----------
     entry : Input
-    levels : float64 array, (L,), or None
-        The numbers that occur, ascending; None where that is not known.
     count : int
 
     Returns
     -------
     array, (count, *entry.shape)
-        uint8 pixels where `entry` knows what they mean; else float32, as the model takes them: levels, or numbers
-        between the thresholds of the input and beyond them.
+        int64, as images are stored, where `entry` knows what that means; else float32, as the model takes them:
+        numbers between the thresholds of the input and beyond them.
     """
     rng = np.random.default_rng(_SEED)
     size = prod(entry.shape)
     shares = np.empty((count, size))
     for place in range(count):
         shares[place] = _share(rng, place, entry.shape).reshape(-1)
-    if entry.pixel_scale is not None:
-        return np.rint(shares * 255).astype(np.uint8).reshape(count, *entry.shape)
-    table: Array = levels[None].astype(np.float32) if levels is not None else _between(entry)
+    stored = entry.stored
+    if stored is not None:
+        # The least and the most stand for as much as each of the others.
+        steps = np.minimum((shares * stored.levels).astype(np.int64), stored.levels - 1)
+        return (stored.low + steps).reshape(count, *entry.shape)
+    table = _between(entry)
     # The least and the most stand for as much as each of the others.
     chosen = np.minimum((shares * table.shape[1]).astype(np.int64), table.shape[1] - 1)
     rows = np.arange(size)[None] if len(table) > 1 else np.zeros((1, 1), np.int64)
@@ -112,6 +114,7 @@ def _between(entry: Input) -> NDArray[np.float32]:
 def _cuts(entry: Input) -> Array:
     """The thresholds that each element of a frame meets, ascending: (1 or N, T)."""
     thresholds = entry.thresholds
+    assert thresholds is not None
     if len(thresholds) == 1:
         return thresholds
     size, many = prod(entry.shape), thresholds.shape[1]

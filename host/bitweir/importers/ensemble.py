@@ -80,7 +80,7 @@ def _difference(one: Network, other: Network) -> str:
     pairs: tuple[tuple[str, object, object], ...] = (
         ("the shape of their input", a.shape, b.shape),
         ("the format of their input codes", _told(a), _told(b)),
-        ("what a pixel becomes", a.pixel_scale, b.pixel_scale),
+        ("what stored integers mean", _meaning(a), _meaning(b)),
         ("the map that their input is", a.map.shape, b.map.shape),
         ("the number of their classes", one.classes, other.classes),
     )
@@ -89,7 +89,9 @@ def _difference(one: Network, other: Network) -> str:
             return f"{what}, {x} and {y}"
     if not np.array_equal(a.source, b.source):
         return "the order in which they take the elements of a frame"
-    rows, others = (np.broadcast_to(e.thresholds, (e.size, e.thresholds.shape[1])) for e in (a, b))
+    if a.thresholds is None or b.thresholds is None:
+        return "" if a.thresholds is b.thresholds else "whether they quantise it"
+    rows, others = (np.broadcast_to(t, (a.size, t.shape[1])) for t in (a.thresholds, b.thresholds))
     if rows.shape != others.shape:
         return f"the number of levels of their input, {rows.shape[1] + 1} and {others.shape[1] + 1}"
     if not np.array_equal(rows, others):
@@ -99,6 +101,11 @@ def _difference(one: Network, other: Network) -> str:
             f"for element {int(a.source[element])}"
         )
     return ""
+
+
+def _meaning(entry: Input) -> str:
+    stored = entry.stored
+    return "not said" if stored is None else f"{stored.rule} for {stored.low} to {stored.high}"
 
 
 def _told(entry: Input) -> str:

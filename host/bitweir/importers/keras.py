@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import Network
+from bitweir_hw.network import Network, Stored
 
 from .errors import ModelError, shown_path
-from .inputs import InputRange, input_range
+from .inputs import stored_input
 from .keras_files import KerasFile, read_keras
 from .keras_graph import BEFORE_ACTIVATION, Call, KerasGraph, Key, graph_of
 from .keras_job import Job
@@ -29,13 +29,13 @@ __all__ = ["import_keras"]
 _FRACTION_BITS, _LEAST_BITS = 24, 8
 
 
-def import_keras(path: Path, *, numbers: InputRange | None, name: str, taps: Taps | None = None) -> Network:
+def import_keras(path: Path, *, numbers: Stored | None, name: str, taps: Taps | None = None) -> Network:
     """The integer network of an ``.h5`` or ``.keras`` file.
 
     Parameters
     ----------
     path : Path
-    numbers : InputRange or None
+    numbers : Stored or None
         What the input holds; None leaves it to the model.
     name : str
         Of the network.
@@ -58,7 +58,7 @@ def import_keras(path: Path, *, numbers: InputRange | None, name: str, taps: Tap
         ) from error
 
 
-def _network(file: KerasFile, numbers: InputRange | None, name: str, taps: Taps | None) -> Network:
+def _network(file: KerasFile, numbers: Stored | None, name: str, taps: Taps | None) -> Network:
     seen: list[tuple[str, str]] = []
     try:
         graph = graph_of(file.config, seen)
@@ -81,13 +81,13 @@ def _network(file: KerasFile, numbers: InputRange | None, name: str, taps: Taps 
 
 
 def _walked(
-    file: KerasFile, graph: KerasGraph, numbers: InputRange | None, name: str, fraction_bits: int, taps: Taps | None
+    file: KerasFile, graph: KerasGraph, numbers: Stored | None, name: str, fraction_bits: int, taps: Taps | None
 ) -> Network:
     walk = Walk(numbers, fraction_bits, taps)
     if taps is not None:
         taps.restart()
     readers = Counter(key for call in graph.calls for key in call.inputs)
-    held: dict[Key, Value | Unknown] = {graph.input: walk.start(graph.shape, 1)}
+    held: dict[Key, Value | Unknown] = {graph.input: walk.start(graph.shape, 1, channels=-1)}
     troubles = Troubles()
     for call in graph.calls:
         values = [held[key] for key in call.inputs]
@@ -173,16 +173,16 @@ def _ruled(job: Job, rule: Callable[..., Any], values: Sequence[Value]) -> Any:
         ) from error
 
 
-def _declared(graph: KerasGraph) -> InputRange | None:
+def _declared(graph: KerasGraph) -> Stored | None:
     """What the model itself says about its input: whole numbers, or pixels that it scales itself; else None."""
     if graph.dtype == "uint8":
-        return input_range("1")
+        return Stored()
     if graph.dtype == "int8":
-        return input_range("int8")
+        return stored_input("int8")
     first: list[Call] = [call for call in graph.calls if graph.input in call.inputs]
     scales = [call.config.get("scale") for call in first if call.kind == "Rescaling"]
     if first and len(scales) == len(first) and all(_by_pixels(scale) for scale in scales):
-        return input_range("1")
+        return Stored()
     return None
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from math import gcd
+from math import floor, gcd
 from typing import Any
 
 import numpy as np
 from bitweir_hw.network import Conv, Dense
 from numpy.typing import NDArray
 
+from .borders import Border, edge_sums
 from .errors import ModelError
 from .fold import Exacts, scale, shift
 from .symbols import Moving, Padded, Signal, by_channel, narrowed
@@ -20,6 +22,8 @@ from .windows import Window
 __all__ = ["conv", "dense"]
 
 Array = NDArray[Any]
+#: Weights of at most 16 bits.
+_LARGEST = (1 << 15) - 1
 
 
 def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
@@ -42,7 +46,7 @@ def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
         )
     operand = walk.operand(inside, label, as_map=False)
     rows, alpha = _rows(walk, np.ascontiguousarray(weights.T), label)
-    turned = _turned(rows, np.broadcast_to(operand.signs, inside.shape).reshape(-1))
+    turned, shared = _turned(rows, np.broadcast_to(operand.factors, inside.shape).reshape(1, -1), label)
     in_order = np.empty_like(turned)
     in_order[:, walk.permutation(operand.signal, label)] = turned
     stream = operand.stream
@@ -52,7 +56,8 @@ def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
     y = Signal(sums, (*inside.shape[:-1], len(rows)), np.arange(len(rows)), (), inside.batch)
     offset = _products(_signed(rows), np.broadcast_to(operand.shift, inside.shape).reshape(1, -1))
     lead = (1,) * (len(y.shape) - 1)
-    return _scaled(y, alpha.reshape(*lead, -1), operand.scale, offset.reshape(*lead, -1))
+    slopes = _slopes(alpha, shared, operand.scale)
+    return _scaled(y, slopes.reshape(*lead, -1), (alpha * offset).reshape(*lead, -1))
 
 
 def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1) -> Signal:
@@ -93,13 +98,13 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
     stream = operand.stream
     owner = np.arange(len(weights)) // (len(weights) // groups)
     sees = owner[:, None] * each + np.arange(each)  # (M, C / groups)
-    signs, offsets = (by_channel(operand.signal, array)[order] for array in (operand.signs, operand.shift))
-    turned = _turned(rows, signs[sees][:, :, None, None])
-    in_order = np.empty((len(rows), *weights.shape[2:], each), rows.dtype)
+    factors, offsets = (by_channel(operand.signal, array)[order] for array in (operand.factors, operand.shift))
+    turned, shared = _turned(rows, factors[sees][:, :, None, None], label)
+    in_order = np.empty((len(rows), *weights.shape[2:], each), turned.dtype)
     in_order[..., order if groups == 1 else np.arange(each)] = turned.transpose(0, 2, 3, 1)
-    low, high, step, pad = stream.low, stream.high, stream.step, 0
+    low, high, step, pad, missing = stream.low, stream.high, stream.step, 0, None
     if window.padded:
-        pad = _pad_value(operand, signs, offsets, value, label)
+        pad, missing = _pad_value(operand, factors, offsets, value, label)
         step = gcd(step, *(int(end) - pad for end in low))
         low, high = np.minimum(low, pad), np.maximum(high, pad)
     layer = Conv(
@@ -108,10 +113,23 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
     # The ends of a tap are those of its channel.
     taps = [np.broadcast_to(ends[sees][:, None, None, :], in_order.shape) for ends in (low, high)]
     ends = _ends(in_order.reshape(len(rows), -1), *(tap.reshape(len(rows), -1) for tap in taps))
-    sums = walk.append(stream.point, layer, *ends, step, label, exact=stream.exact)
+    border = None
+    if missing is not None:
+        outside = layer.windows(stream.map.shape).outside
+        layer, border = _edged(layer, edge_sums(_signed(rows), missing[sees], shared, outside), value)
+        walk.notes.append(
+            f"{layer.name}: its padding of {float(value):g} lies between the integers of its input, so that sums at "
+            "the edges of the map start with numbers of their own."
+        )
+        if layer.edges is not None:
+            step = gcd(step, *(int(edge) for edge in np.unique(layer.edges)))
+            least, most = layer.edges.min(axis=(0, 1)), layer.edges.max(axis=(0, 1))
+            ends = ends[0] + np.minimum(0, least), ends[1] + np.maximum(0, most)
+    sums = walk.append(stream.point, layer, *ends, step, label, exact=stream.exact, border=border)
     offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
     y = walk.map_signal(sums, inside.batch)
-    return _scaled(y, alpha.reshape(-1, 1, 1), operand.scale, offset.reshape(-1, 1, 1))
+    slopes = _slopes(alpha, shared, operand.scale)
+    return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
 
 
 def unpadded(x: Moving | Padded) -> Moving:
@@ -141,8 +159,42 @@ def _signed(rows: Weights) -> NDArray[np.int64]:
     return np.where(rows, 1, -1) if rows.dtype == np.bool_ else rows.astype(np.int64)
 
 
-def _turned(rows: Weights, signs: NDArray[np.int64]) -> Weights:
-    return rows ^ (signs < 0) if rows.dtype == np.bool_ else rows * signs
+def _turned(rows: Weights, factors: Array, label: str) -> tuple[Weights, NDArray[np.int64]]:
+    """Weights times what their inputs were divided by, and by what each row (axis 0) was divided then.
+
+    Raises
+    ------
+    ModelError
+        They become too large.
+    """
+    shared = np.ones(len(rows), np.int64)
+    if (np.abs(factors) == 1).all():
+        factors = factors.astype(np.int64)
+        return (rows ^ (factors < 0) if rows.dtype == np.bool_ else rows * factors), shared
+    products = _signed(rows).astype(object) * factors
+    flat = products.reshape(len(rows), -1)
+    shared = np.array([gcd(*row) or 1 for row in flat], object)
+    products //= shared.reshape(-1, *(1,) * (rows.ndim - 1))
+    largest = int(np.abs(products).max())
+    if largest > _LARGEST:
+        raise ModelError(
+            f"Node {label} takes channels whose scales have no common unit that is large enough: its weights would "
+            f"be whole numbers of up to {largest:,}, and at most {_LARGEST:,} is supported. Use one scale for all "
+            "channels (offsets may differ), scales that are small multiples of one number, or quantise the input in "
+            "the model."
+        )
+    return products.astype(np.int64), shared
+
+
+def _edged(layer: Conv, lacks: Exacts, value: Fraction) -> tuple[Conv, Border | None]:
+    """A convolution with the whole part of what its sums lack at the edges, and the rest."""
+    whole = np.array([floor(number) for number in lacks.flat], object).reshape(lacks.shape)
+    rest = lacks - whole
+    if int(np.abs(whole).max()) >> 40:
+        raise ModelError(f"its padding of {float(value):g} must be nearer to the values of its input")
+    if whole.any():
+        layer = replace(layer, edges=whole.astype(np.int64))
+    return layer, Border(layer, value, rest) if rest.any() else None
 
 
 def _ends(rows: Weights, low: Array, high: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -161,24 +213,35 @@ def _products(rows: NDArray[np.int64], numbers: Exacts) -> Exacts:
     return result
 
 
-def _scaled(y: Signal, alpha: Exacts, size: Fraction, offset: Exacts) -> Signal:
-    if (alpha * size != 1).any():
-        y = y.then(scale(narrowed(alpha * size)))
-    return y.then(shift(narrowed(alpha * offset))) if (offset != 0).any() else y
+def _slopes(alpha: Exacts, shared: Array, size: Fraction) -> Exacts:
+    slopes: Exacts = alpha * shared.astype(object) * size
+    return slopes
 
 
-def _pad_value(operand: Operand, signs: Array, offsets: Exacts, value: Fraction, label: str) -> int:
-    """The integer that stands for `value` on the stream of an operand."""
-    found = {(value - offset) / (operand.scale * int(sign)) for sign, offset in zip(signs, offsets, strict=True)}
-    pad = found.pop()
-    if found:
-        raise ModelError(
-            f"Node {label} pads with {float(value):g}, which is not the same code in all channels of its input: "
-            "use one rising scale and one offset for all channels in the quantiser before it, or do not pad."
-        )
-    if pad.denominator != 1 or abs(pad) >= 1 << 31:
-        raise ModelError(
-            f"Node {label} pads with {float(value):g}, which no code of its input means: pad with a value that the "
-            "quantiser before it can have, or not at all."
-        )
-    return int(pad)
+def _scaled(y: Signal, slopes: Exacts, offsets: Exacts) -> Signal:
+    if (slopes != 1).any():
+        y = y.then(scale(narrowed(slopes)))
+    return y.then(shift(narrowed(offsets))) if (offsets != 0).any() else y
+
+
+def _pad_value(
+    operand: Operand, factors: Array, offsets: Exacts, value: Fraction, label: str
+) -> tuple[int, Exacts | None]:
+    """The integer that stands for `value` on the stream of an operand, and what taps of each channel lack then.
+
+    None where it says all: it need not be that of a code.
+    """
+    wanted = (value - offsets) / operand.scale
+    found = {number / factor for number, factor in zip(wanted, factors.tolist(), strict=True) if factor}
+    nearest = round(min(found))
+    if len(found) > 1 or nearest not in found or abs(nearest) >= 1 << 31:
+        # A code, for which the window unit needs no care.
+        form = operand.stream.map.format
+        if form is None:
+            raise ModelError(
+                f"Node {label} pads with {float(value):g}, which no integer of its input means: put a quantiser "
+                "between the two layers, or do not pad."
+            )
+        nearest = form.offset + form.step * min(max(round((nearest - form.offset) / form.step), 0), form.codes - 1)
+    missing = wanted - factors * nearest
+    return nearest, missing if missing.any() else None

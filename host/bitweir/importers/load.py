@@ -6,11 +6,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import load_network
-from bitweir_hw.network import Network, check
+from bitweir_hw.network import Input, Network, Stored, check
 
 from .errors import ModelError, shown_path
-from .inputs import input_range
+from .inputs import stored_input
 from .taps import Taps
 from .tensors import regular_file
 
@@ -62,7 +63,12 @@ def _check_content(path: Path) -> None:
 
 
 def load_model(
-    path: Path | str, *, input_scale: str | None = None, name: str | None = None, taps: Taps | None = None
+    path: Path | str,
+    *,
+    input_scale: str | None = None,
+    input_range: str | None = None,
+    name: str | None = None,
+    taps: Taps | None = None,
 ) -> Network:
     """Import a model file, exactly.
 
@@ -72,9 +78,12 @@ def load_model(
         An ``.onnx`` file, whose side files, if any, lie in its folder; a model of Keras or Larq that was saved as
         ``.keras`` or ``.h5`` (``.hdf5``); or a network that was saved as ``.npz``.
     input_scale : str or None
-        What a uint8 pixel is multiplied with to become what the model takes: ``"1/255"``, ``"0.0625"``,
-        ``"1"``. Or ``"int8"`` (``"int2"`` to it) for a model that takes signed whole numbers. None leaves it to the
-        graph, which mostly does not say.
+        The rule from an integer as which images are stored, such as a pixel, to what the model takes: ``"1/255"``,
+        ``"x/127.5-1"``, ``"(x-33)/79"``; see `inputs.parsed_rule`. Or ``"int8"`` and its like for a model that takes
+        signed whole numbers.
+    input_range : str or None
+        Which integers arrive, ``"LOW:HIGH"``: 0 to 255 where only the rule is given. Alone it means that the model
+        takes the integers as they are. Without both, it is left to the graph, which mostly does not say.
     name : str or None
         Name of the network; None makes one from the file's name.
     taps : Taps or None
@@ -91,7 +100,7 @@ def load_model(
         One sentence: what in the file, which rule, which value, what helps.
     """
     path = Path(path)
-    numbers = None if input_scale is None else input_range(input_scale)
+    numbers = None if input_scale is None and input_range is None else stored_input(input_scale, input_range)
     if path.is_dir() and ((path / "saved_model.pb").exists() or (path / "keras_metadata.pb").exists()):
         raise ModelError(f"Model file {shown_path(path)} {_SAVED_MODEL}.")
     regular_file(path, "Model file")
@@ -99,7 +108,7 @@ def load_model(
     kind = path.suffix.lower()
     if kind == ".npz":
         network = load_network(path)
-        entry = network.input if numbers is None else replace(network.input, pixel_scale=numbers.pixel_scale)
+        entry = network.input if numbers is None else _meaning(network.input, numbers)
         return check(replace(network, input=entry, name=name or network.name))
     name = _identifier(path.stem) if name is None else name
     # Protocol buffers and HDF5 take a moment to import, so nothing pays for them that reads no such model.
@@ -112,6 +121,21 @@ def load_model(
     from .onnx import import_onnx
 
     return import_onnx(path, numbers=numbers, name=name, taps=taps)
+
+
+def _meaning(entry: Input, numbers: Stored) -> Input:
+    """The input of a saved network, with another meaning of stored integers."""
+    try:
+        numbers = numbers.along(entry.shape, 0)
+    except NetworkError as error:
+        raise ModelError(str(error)) from error
+    if entry.thresholds is None and numbers != entry.stored:
+        assert entry.stored is not None
+        raise ModelError(
+            f"The input of the network carries the integers {entry.stored.low} to {entry.stored.high} by the rule "
+            f"{entry.stored.rule}, which its weights and thresholds hold: import the model file again for other ones."
+        )
+    return replace(entry, stored=numbers)
 
 
 def _identifier(stem: str) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import Network
+from bitweir_hw.network import Network, Stored
 from onnx import TensorProto
 
 from .constants import CONSTANT_OPS, fold_constant
 from .errors import ModelError, shown
 from .graph import Graph, Node, load
-from .inputs import InputRange, input_range
+from .inputs import stored_input
 from .maps import PADDED_OPS
 from .refusals import refusal
 from .rules import PROBES, RULES
@@ -40,13 +40,13 @@ _CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
 _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
 
 
-def import_onnx(path: Path, *, numbers: InputRange | None, name: str, taps: Taps | None = None) -> Network:
+def import_onnx(path: Path, *, numbers: Stored | None, name: str, taps: Taps | None = None) -> Network:
     """The integer network of an ONNX file.
 
     Parameters
     ----------
     path : Path
-    numbers : InputRange or None
+    numbers : Stored or None
         What the input holds; None leaves it to the graph.
     name : str
         Of the network.
@@ -72,9 +72,7 @@ def import_onnx(path: Path, *, numbers: InputRange | None, name: str, taps: Taps
     )
 
 
-def _import(
-    graph: Graph, numbers: InputRange | None, name: str, fraction_bits: int, taps: Taps | None = None
-) -> Network:
+def _import(graph: Graph, numbers: Stored | None, name: str, fraction_bits: int, taps: Taps | None = None) -> Network:
     walk = Walk(numbers, fraction_bits, taps)
     if taps is not None:
         taps.restart()
@@ -216,11 +214,11 @@ def _known(node: Node, moving: bool) -> bool:
     )
 
 
-def _suited(graph: Graph, numbers: InputRange | None) -> InputRange | None:
+def _suited(graph: Graph, numbers: Stored | None) -> Stored | None:
     """What the input holds, as the user or else the graph says it."""
     if numbers is None:
         return _declared(graph)
-    if graph.input.type == TensorProto.UINT8 and any(x.denominator != 1 or not 0 <= x < 256 for x in numbers.exact):
+    if graph.input.type == TensorProto.UINT8 and not _octets(numbers):
         raise ModelError(
             f"Input {shown(graph.input.name)} of the model is uint8, so it takes pixels as they are: "
             "leave out --input-scale, or give 1."
@@ -228,16 +226,26 @@ def _suited(graph: Graph, numbers: InputRange | None) -> InputRange | None:
     return numbers
 
 
-def _declared(graph: Graph) -> InputRange | None:
+def _octets(numbers: Stored) -> bool:
+    """Whether all that the rule makes is 0 to 255."""
+    ends = [
+        scale * end + offset
+        for scale, offset in zip(numbers.scales, numbers.offsets, strict=True)
+        for end in (numbers.low, numbers.low + 1, numbers.high)
+    ]
+    return all(end.denominator == 1 and 0 <= end < 256 for end in ends)
+
+
+def _declared(graph: Graph) -> Stored | None:
     """What the graph itself says about its input: raw uint8 pixels, or signed whole numbers; else None."""
     if graph.input.type == TensorProto.UINT8 or graph.input.annotation == "UINT8":
-        return input_range("1")
+        return Stored()
     if re.fullmatch("INT[2-8]", graph.input.annotation):
-        return input_range(graph.input.annotation)
+        return stored_input(graph.input.annotation)
     first = [node for node in graph.nodes if graph.input.name in node.inputs]
     by_255 = first and all(node.op == "Div" and node.inputs[:1] == (graph.input.name,) for node in first)
     if by_255:
         divisors = [graph.tensor(name) for node in first for name in node.inputs[1:]]
         if all(array is not None and prod(array.shape) == 1 and array.item() == 255 for array in divisors):
-            return input_range("1")
+            return Stored()
     return None

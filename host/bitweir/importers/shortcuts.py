@@ -17,6 +17,7 @@ from bitweir_hw.layers import SUM_BITS
 from bitweir_hw.network import Affine, Layer, Parallel
 from numpy.typing import NDArray
 
+from .borders import refusal
 from .closing import AFFINE, affine
 from .errors import ModelError
 from .fold import Exacts, scale, shift
@@ -84,6 +85,8 @@ def _branch(walk: Walk, x: Moving | Padded, label: str) -> _Branch:
     if other:
         raise ModelError(f"Node {label} must not add what comes out of a {other[0]}: put a quantiser between them.")
     assert isinstance(signal.origin, Stream)
+    if signal.origin.point.border is not None:
+        raise refusal(f"Node {label}", signal.origin.point.border)
     walk.permutation(signal, label)
     slopes, offsets = (by_channel(signal, array) for array in affine(signal))
     return _Branch(signal, signal.origin, slopes, offsets)

@@ -17,9 +17,10 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
-from bitweir_hw.network import Layer, Map
+from bitweir_hw.network import Layer, Map, Stored
 from numpy.typing import NDArray
 
+from .borders import Border
 from .errors import ModelError
 from .fold import Exacts, Quantiser, Step
 from .surd import coefficients, sign
@@ -54,24 +55,32 @@ class Frame:
     ----------
     shape : tuple of int
         Of one frame.
-    levels : float64 array, (L,), or None
-        Which numbers occur, ascending and as float32 has them, where the user or the file says so.
-    exact : tuple of Fraction
-        The same without rounding.
+    stored : Stored or None
+        Which integers occur and what they mean, where the user or the file says so.
     """
 
     shape: tuple[int, ...]
-    levels: NDArray[np.float64] | None = None
-    exact: tuple[Fraction, ...] = ()
+    stored: Stored | None = None
+
+    def places(self, x: Signal | Codes) -> Array:
+        """The place in the rule of `stored` of each element of a signal; broadcasts against its shape."""
+        flat = np.zeros((1,) * len(x.shape), np.int64)
+        if self.stored is None or self.stored.places == 1:
+            return flat
+        return narrowed(np.unravel_index(x.index, self.shape)[self.stored.axis].reshape(x.shape))
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """A place in the network: behind `layer`, which follows `before`. The first point is the input stream."""
+    """A place in the network: behind `layer`, which follows `before`. The first point is the input stream.
+
+    `border` says what the sums there lack, if they do.
+    """
 
     map: Map
     layer: Layer | None = None
     before: Point | None = None
+    border: Border | None = None
 
     @property
     def path(self) -> list[Point]:
@@ -191,6 +200,8 @@ class Codes:
         The quantiser was Sign, and 0 may arrive.
     distance : (float, bool)
         Least distance of a real threshold to an accumulator that occurs, and whether floats are rounded there.
+    border : tuple of int64 array
+        The thresholds in each class of windows, row by row, where the sums lack something at the edges of a map.
     """
 
     origin: Frame | Stream
@@ -202,6 +213,7 @@ class Codes:
     batch: int = 1
     ternary: Ternary | None = None
     distance: tuple[float, bool] = (np.inf, False)
+    border: tuple[Array, ...] = ()
 
     def then(self, step: Step) -> Codes:
         """The codes after one more operation, which need not be monotone: it maps each value."""
@@ -227,9 +239,13 @@ class Codes:
 
     def moved(self, shape: tuple[int, ...], move: Move) -> Codes:
         """The elements in another order or shape, as `move` does it to an array of the frame."""
-        rows = np.broadcast_arrays(*(_moved(row, self.shape, move) for row in self.thresholds))
+
+        def moved(thresholds: Array) -> Array:
+            return np.stack(np.broadcast_arrays(*(_moved(row, self.shape, move) for row in thresholds)))
+
         return replace(
-            self, shape=shape, index=move(self.index.reshape(self.shape)).reshape(-1), thresholds=np.stack(rows),
+            self, shape=shape, index=move(self.index.reshape(self.shape)).reshape(-1),
+            thresholds=moved(self.thresholds), border=tuple(map(moved, self.border)),
             values=tuple(_moved(value, self.shape, move) for value in self.values),
             inverted=_moved(self.inverted, self.shape, move),
         )  # fmt: skip
@@ -240,7 +256,9 @@ class Codes:
         if not any(keep):
             keep[0] = True
         kept = (value for value, k in zip(values[1:], keep, strict=True) if k)
-        return replace(self, thresholds=self.thresholds[np.array(keep)], values=(values[0], *kept))
+        kept_ones = np.array(keep)
+        border = tuple(rows[kept_ones] for rows in self.border)
+        return replace(self, thresholds=self.thresholds[kept_ones], values=(values[0], *kept), border=border)
 
 
 @dataclass(frozen=True, eq=False)

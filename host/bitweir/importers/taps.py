@@ -67,8 +67,6 @@ class Taps:
         Sums in fixed point that are not exact.
     fraction_bits : int
         Of these.
-    levels : float64 array, (L,), or None
-        Which numbers the input holds, as float32 has them, where the user or the file says so.
     """
 
     def __init__(self) -> None:
@@ -80,7 +78,6 @@ class Taps:
         self.scores = ""
         self.rounded: tuple[str, ...] = ()
         self.fraction_bits = 0
-        self.levels: NDArray[np.float64] | None = None
         # By the id of the codes, which are kept so that no other object gets it.
         self._tensors: dict[int, tuple[Codes, str, Move | None]] = {}
         self._closed: list[tuple[Codes, Signal]] = []
@@ -140,7 +137,7 @@ class Taps:
         """The same for a network whose layers got a prefix to their names."""
         taps = Taps()
         taps.codes = tuple(tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer) for tap in self.codes)
-        taps.scores, taps.fraction_bits, taps.levels = self.scores, self.fraction_bits, self.levels
+        taps.scores, taps.fraction_bits = self.scores, self.fraction_bits
         taps.rounded = tuple(prefix + name for name in self.rounded)
         return taps
 

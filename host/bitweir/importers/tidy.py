@@ -119,6 +119,8 @@ def _inverted(layer: Layer, negative: NDArray[np.bool_]) -> Layer:
     assert isinstance(layer, (Dense, Conv))
     rows = negative.reshape(-1, *(1,) * (layer.weights.ndim - 1))
     weights = layer.weights ^ rows if layer.weights.dtype == np.bool_ else layer.weights * np.where(rows, -1, 1)
+    if isinstance(layer, Conv) and layer.edges is not None:
+        layer = replace(layer, edges=np.where(negative, -layer.edges, layer.edges))
     return replace(layer, weights=weights)
 
 

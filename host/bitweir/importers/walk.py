@@ -9,21 +9,35 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
+from math import gcd, lcm, prod
 from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import NetworkError
-from bitweir_hw.network import Affine, Dense, Input, Layer, Map, Network, Parallel, Pool, Threshold, check
+from bitweir_hw.network import (
+    Affine,
+    Dense,
+    Format,
+    Input,
+    Layer,
+    Map,
+    Network,
+    Parallel,
+    Pool,
+    Stored,
+    Threshold,
+    check,
+)
 from numpy.typing import NDArray
 
-from .closing import AFFINE, Coding, affine, bounded, coding, resolved
+from .borders import Border, refusal, settled
+from .closing import AFFINE, affine, coding, resolved
 from .errors import ModelError
 from .fold import Exacts, columns, scale, shift
-from .inputs import InputRange
+from .grid import grid_of, rounding_note
 from .scores import integer_scores
 from .surd import Surd
-from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, left_out
+from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, left_out, narrowed
 from .taps import Taps
 from .tidy import repeated, tidied
 
@@ -53,7 +67,7 @@ class TooWide(Exception):  # noqa: N818 - it is no error yet: fewer fraction bit
 
 @dataclass(frozen=True, eq=False)
 class Operand:
-    """What a linear layer takes: ``value = scale * sign * integer + shift`` of the integers of a stream.
+    """What a linear layer takes: ``value = scale * factor * integer + shift`` of the integers of a stream.
 
     Parameters
     ----------
@@ -61,15 +75,15 @@ class Operand:
         Whose origin is the stream.
     scale : Fraction
         Positive.
-    signs : int64 array
-        -1 or 1; broadcasts against the frame.
+    factors : array of int
+        Mostly -1 or 1, and larger where channels of the input have scales of their own; broadcasts against the frame.
     shift : Exacts
         Broadcasts against the frame.
     """
 
     signal: Signal
     scale: Fraction
-    signs: NDArray[np.int64]
+    factors: NDArray[Any]
     shift: Exacts
 
     @property
@@ -84,8 +98,8 @@ class Walk:
 
     Parameters
     ----------
-    numbers : InputRange or None
-        What the input holds.
+    numbers : Stored or None
+        Which integers the input is stored as, and what they mean.
     fraction_bits : int
         Of sums in fixed point.
     taps : Taps or None
@@ -99,7 +113,7 @@ class Walk:
         Names of the sums that are not exact.
     """
 
-    def __init__(self, numbers: InputRange | None, fraction_bits: int, taps: Taps | None = None) -> None:
+    def __init__(self, numbers: Stored | None, fraction_bits: int, taps: Taps | None = None) -> None:
         self.notes: list[str] = []
         self.rounded: list[str] = []
         self.fraction_bits = fraction_bits
@@ -110,11 +124,13 @@ class Walk:
         self._counts: Counter[str] = Counter()
         self._points: dict[Any, Point] = {}
 
-    def start(self, shape: tuple[int, ...], batch: int) -> Signal:
-        """The signal that is the input of the model file."""
-        if self.taps is not None and self._numbers is not None:
-            self.taps.levels = self._numbers.levels
-        frame = Frame(shape) if self._numbers is None else Frame(shape, self._numbers.levels, self._numbers.exact)
+    def start(self, shape: tuple[int, ...], batch: int, *, channels: int = 0) -> Signal:
+        """The signal that is the input of the model file, whose channels are the first axis (0) or the last (-1)."""
+        try:
+            self._numbers = self._numbers and self._numbers.along(shape, channels)
+        except NetworkError as error:
+            raise ModelError(str(error)) from error
+        frame = Frame(shape, self._numbers)
         return Signal(frame, shape, np.arange(prod(shape), dtype=np.int64), (), batch)
 
     def resumed(self, x: Any) -> Any:
@@ -133,7 +149,7 @@ class Walk:
 
     def append(
         self, point: Point, layer: Layer, low: NDArray[np.int64], high: NDArray[np.int64], step: int, label: str,
-        *, exact: bool,
+        *, exact: bool, border: Border | None = None,
     ) -> Stream:  # fmt: skip
         """The stream behind a new layer; `low`, `high`, `step` and `exact` as in `Stream`.
 
@@ -150,7 +166,11 @@ class Walk:
             raise ModelError(f"Node {label} makes a layer that cannot be built: {error}") from error
         if handed.size > _MAX_ELEMENTS:
             raise ModelError(f"Node {label} must make maps of at most {_MAX_ELEMENTS} elements, not {handed.size}.")
-        stream = Stream(layer.name, Point(handed, layer, point), low, high, step, exact)
+        if point.border is not None:
+            if not isinstance(layer, Pool) or layer.kind != "max":
+                raise refusal(f"Node {label}", point.border)
+            border = point.border  # the largest sum, with what it lacks
+        stream = Stream(layer.name, Point(handed, layer, point, border), low, high, step, exact)
         if isinstance(layer, Parallel):
             _check_width(stream)
         return stream
@@ -177,14 +197,16 @@ class Walk:
         """
         if isinstance(x, Signal) and isinstance(x.origin, Stream):
             return x
-        codes = resolved(x) if isinstance(x, Codes) else self._levels(x, label)
-        if self.taps is not None and isinstance(x, Codes):
+        if isinstance(x, Signal):
+            return self._integers(x, label, as_map)
+        codes = resolved(x)
+        if self.taps is not None:
             self.taps.moved(x, codes)
         code = coding(codes)
         if isinstance(codes.origin, Frame):
-            y = self._enter(codes, code, label, as_map)
+            y = self._enter(codes, code.format, codes.thresholds, label, as_map)
         else:
-            y = self._threshold(codes, code, label)
+            y = self._threshold(codes, code.format, label)
         if self.taps is not None:
             self.taps.closed(codes, y)
         if code.scale != 1 or (code.signs != 1).any():
@@ -211,12 +233,17 @@ class Walk:
         if any(step.name not in AFFINE for step in y.steps):
             raise refused
         slopes, offsets = affine(y)
-        size = slopes.flat[0]
-        if any(isinstance(number, Surd) for number in (*slopes.flat, *offsets.flat)) or not size:
+        if any(isinstance(number, Surd) for number in (*slopes.flat, *offsets.flat)) or not slopes.any():
             raise refused
-        if (abs(slopes) != abs(size)).any():
+        size = abs(slopes.flat[0])
+        if (abs(slopes) == size).all():
+            return Operand(y, size, np.where(np.asarray(slopes > 0, bool), 1, -1), offsets)
+        if y.origin.map.format is None:
             raise refused
-        return Operand(y, abs(size), np.where(np.asarray(slopes > 0, bool), 1, -1), offsets)
+        under = lcm(*(slope.denominator for slope in slopes.flat))
+        unit = Fraction(gcd(*(int(slope * under) for slope in slopes.flat)), under)
+        factors = np.array([int(slope / unit) for slope in slopes.flat], object).reshape(slopes.shape)
+        return Operand(y, unit, factors, offsets)
 
     def permutation(self, x: Signal, label: str) -> NDArray[np.int64]:
         """The place on the stream of each element of a frame, which has all of them once."""
@@ -244,28 +271,21 @@ class Walk:
 
     # ---- from codes to layers
 
-    def _levels(self, x: Signal, label: str) -> Codes:
-        """The levels that the user said the frame has, as codes."""
+    def _integers(self, x: Signal, label: str, as_map: bool) -> Signal:
+        """The input as it is: the integers that the user said it is stored as."""
         assert isinstance(x.origin, Frame)
-        if x.origin.levels is None:
-            raise ModelError(
-                f"Node {label} takes the input of the model as it is, without a quantiser: say what a pixel "
-                "becomes with --input-scale (8-bit inputs), or quantise the input in the model (1-bit inputs)."
-            )
-        shape, channels = columns(x.steps)
-        shape = (1,) * (len(x.shape) - len(shape)) + shape
-        bounded(shape, len(x.origin.exact))
-        levels = np.array([[chain(level) for level in x.origin.exact] for chain, _ in channels], object).T
-        step = x.origin.exact[1] - x.origin.exact[0]
-        note = f"Pixels of 8 bits feed the first layer; their scale {step} is kept exactly, while float32 rounds it."
-        if step.denominator & (step.denominator - 1) and note not in self.notes:
+        taken = None if self._input is None or self._input.thresholds is not None else self._input.format
+        grid = grid_of(x, label, taken)
+        assert x.origin.stored is not None
+        note = rounding_note(x.origin.stored)
+        if note and note not in self.notes:
             self.notes.append(note)
-        flat = (1,) * len(x.shape)
-        thresholds = x.origin.levels[1:].reshape(-1, *flat)
-        values = tuple(level.reshape(shape) for level in levels)
-        return Codes(x.origin, x.shape, x.index, thresholds, values, np.zeros(flat, bool), x.batch)
+        y = self._enter(x, grid.format, None, label, as_map)
+        if (grid.slopes != 1).any():
+            y = y.then(scale(narrowed(grid.slopes)))
+        return y.then(shift(narrowed(grid.offsets))) if grid.offsets.any() else y
 
-    def _enter(self, codes: Codes, code: Coding, label: str, as_map: bool) -> Signal:
+    def _enter(self, codes: Moving, form: Format, thresholds: NDArray[Any] | None, label: str, as_map: bool) -> Signal:
         """The input stream; all that read it must agree on its codes."""
         assert isinstance(codes.origin, Frame)
         as_map = as_map and len(codes.shape) == 3
@@ -273,16 +293,16 @@ class Walk:
         place = np.arange(codes.index.size).reshape(codes.shape)
         if as_map:
             source, place = source.transpose(1, 2, 0), place.transpose(1, 2, 0)
-        levels = len(codes.thresholds)
-        if codes.thresholds.size == levels:  # one row serves all elements
-            rows = codes.thresholds.reshape(1, levels).astype(np.float64)
-        else:
-            full = np.broadcast_to(codes.thresholds, (levels, *codes.shape)).reshape(levels, -1)
+        rows = thresholds
+        if rows is not None and rows.size == len(rows):  # one row serves all elements
+            rows = rows.reshape(1, -1).astype(np.float64)
+        elif rows is not None:
+            full = np.broadcast_to(rows, (len(rows), *codes.shape)).reshape(len(rows), -1)
             rows = full[:, place.reshape(-1)].T.astype(np.float64)
         shape = (source.shape[0], source.shape[1], source.shape[2]) if as_map else None
         entry = Input(
-            shape=codes.origin.shape, format=code.format, thresholds=rows, source=source.reshape(-1), map_shape=shape,
-            pixel_scale=None if self._numbers is None else self._numbers.pixel_scale,
+            shape=codes.origin.shape, format=form, thresholds=rows, source=source.reshape(-1), map_shape=shape,
+            stored=codes.origin.stored,
         )  # fmt: skip
         index = np.empty(codes.index.size, np.int64)
         index[place.reshape(-1)] = np.arange(index.size)
@@ -290,31 +310,57 @@ class Walk:
             self._input, self._root = entry, Point(entry.map)
         else:
             index = _places(self._input, entry, label)[index]
-        ends = np.sort(code.format.values([0, len(codes.thresholds)]))
+        ends = np.sort(form.values([0, entry.levels - 1]))
         low, high = (np.full(self._root.map.channels, end) for end in ends)
-        stream = Stream("the input", self._root, low, high, abs(code.format.step))
+        stream = Stream("the input", self._root, low, high, abs(form.step))
         return Signal(stream, codes.shape, index, (), codes.batch)
 
-    def _threshold(self, codes: Codes, code: Coding, label: str) -> Signal:
+    def _threshold(self, codes: Codes, form: Format, label: str) -> Signal:
         origin = codes.origin
         assert isinstance(origin, Stream)
         self.permutation(Signal(origin, codes.shape, codes.index), label)
         thresholds = np.stack([by_channel(codes, row) for row in codes.thresholds], axis=1).astype(np.int64)
         inverted = by_channel(codes, codes.inverted)
-        point, handed = self.negated(origin.point, inverted), Map.of_codes(origin.map.shape, code.format)
-        key = (point, thresholds.tobytes(), code.format)
+        first = origin.point
+        if first.border is not None:
+            rows = [np.stack([by_channel(codes, row) for row in one], axis=1) for one in codes.border]
+            first, thresholds = self._settled(origin, rows, inverted, label)
+        point, handed = self.negated(first, inverted), Map.of_codes(origin.map.shape, form)
+        key = (point, thresholds.tobytes(), form)
         if key not in self._points:
-            layer = Threshold(name="threshold", thresholds=thresholds, output=code.format)
+            layer = Threshold(name="threshold", thresholds=thresholds, output=form)
             self._points[key] = Point(handed, layer, point)
             low, high = np.where(inverted, -origin.high, origin.low), np.where(inverted, -origin.low, origin.high)
             constant = ((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1)
             self._tell(origin, int(constant.sum()), int(inverted.sum()))
             if origin.exact:
                 self._tell_near(origin, *codes.distance)
-        ends = np.sort(code.format.values([0, len(codes.thresholds)]))
+        ends = np.sort(form.values([0, len(codes.thresholds)]))
         low, high = (np.full(handed.channels, end) for end in ends)
-        stream = Stream(origin.name, self._points[key], low, high, abs(code.format.step))
+        stream = Stream(origin.name, self._points[key], low, high, abs(form.step))
         return Signal(stream, codes.shape, codes.index, (), codes.batch)
+
+    def _settled(
+        self, origin: Stream, thresholds: list[NDArray[np.int64]], inverted: NDArray[np.bool_], label: str
+    ) -> tuple[Point, NDArray[np.int64]]:
+        """The same place behind a convolution with its edges, and the thresholds there."""
+        assert origin.point.border is not None
+        layer, settled_ones = settled(origin.point.border, thresholds, origin.low, origin.high, inverted, label)
+        path = origin.point.path
+        start = next(place for place, point in enumerate(path) if point.layer is origin.point.border.layer)
+        key = (path[start], layer.weights.tobytes(), b"" if layer.edges is None else layer.edges.tobytes())
+        before = path[start].before
+        assert before is not None
+        if key not in self._points:
+            self._points[key] = Point(layer.hand_on(before.map), layer, before)
+        point = self._points[key]
+        for pool in path[start + 1 :]:
+            assert pool.layer is not None
+            after = (point, pool)
+            if after not in self._points:
+                self._points[after] = Point(pool.layer.hand_on(point.map), pool.layer, point)
+            point = self._points[after]
+        return point, settled_ones
 
     def negated(self, point: Point, inverted: NDArray[np.bool_]) -> Point:
         """The point behind a change of the sign of some channels."""
@@ -366,6 +412,8 @@ class Walk:
         x = _in_class_order(x)
         sums = x.origin
         assert isinstance(sums, Stream)
+        if sums.point.border is not None:
+            raise refusal("The output of the model", sums.point.border)
         shape, channels = columns(x.steps)
         chains = [chain for chain, _ in channels]
         kinds = np.broadcast_to(np.arange(len(chains)).reshape(shape), x.shape).ravel()
@@ -418,7 +466,7 @@ def _places(first: Input, entry: Input, label: str) -> NDArray[np.int64]:
     """Where on the input stream `first` each element of another way to read the frame lies."""
 
     def keys(one: Input) -> list[tuple[int, bytes]]:
-        rows = [row.tobytes() for row in one.thresholds]
+        rows = [b""] if one.thresholds is None else [row.tobytes() for row in one.thresholds]
         return list(zip(one.source.tolist(), rows * (one.size // len(rows)), strict=True))
 
     places = {key: place for place, key in enumerate(keys(first))}

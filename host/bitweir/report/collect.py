@@ -34,6 +34,7 @@ from bitweir_sim.stepping import Stepper, stepper
 
 from ..build import Build
 from ..folders import FileError
+from ..input_words import input_rule
 from ..manifest import check_listed
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES, VERSION
@@ -113,6 +114,7 @@ def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str,
             "digest": digest(build.network),
             "elements": build.network.input.size,
             "classes": build.network.classes,
+            "input": list(input_rule(build.network.input)),
             "notes": list(build.network.notes),
         },
         "plan": {

@@ -29,6 +29,9 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield ""
     for what, told in tables.identity(report):
         yield f"- {_text(what)}: {_text(told)}"
+    yield from ("", "## Input", "")
+    for sentence in report["network"]["input"]:
+        yield f"- {_text(sentence)}"
     if report["network"]["notes"]:
         yield from ("", "## Notes", "")
         for note in report["network"]["notes"]:

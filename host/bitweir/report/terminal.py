@@ -28,6 +28,8 @@ def render(report: dict[str, Any]) -> Iterator[RenderableType]:
         yield _synthesis(family, measured)
     for told in report["routed"].values():
         yield from render_routed(told)
+    for sentence in report["network"]["input"]:
+        yield Text(f"input: {sentence}", style="dim")
     for note in report["network"]["notes"]:
         yield Text(f"note: {note}", style="dim")
 
