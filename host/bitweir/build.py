@@ -32,13 +32,14 @@ from bitweir_sim.cycles import Timing, steady_state
 from .folders import FileError, whole_folder
 from .input_words import input_rule
 from .manifest import MANIFEST, is_listed, listed, named
+from .target import TARGET_FILE, Target, load_target, target_text
 
 __all__ = ["Build", "check_parts", "write_build"]
 
 _NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
 _ROUTED = "manifest.json"
 #: What belongs together in a folder; pages and tables for people do not count.
-_PARTS = (_NETWORK, _PLAN, _ROUTED, "*.v", "*.bit", "*.bin", "*.fs")
+_PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, "*.v", "*.bit", "*.bin", "*.fs")
 _HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
 _HASH = "sha256"
 
@@ -52,11 +53,14 @@ class Build:
     folder : Path
     network : Network
     plan : Plan
+    target : Target
+        What it was made for.
     """
 
     folder: Path
     network: Network
     plan: Plan
+    target: Target = Target()
 
     @classmethod
     def open(cls, folder: Path) -> Build:
@@ -77,7 +81,12 @@ class Build:
                     f"{str(folder)!r} is no build folder, as it has no {name}: make it with bitweir generate."
                 )
         check_parts(folder)
-        build = cls(folder=folder, network=load_network(folder / _NETWORK), plan=load_plan(folder / _PLAN))
+        build = cls(
+            folder=folder,
+            network=load_network(folder / _NETWORK),
+            plan=load_plan(folder / _PLAN),
+            target=load_target(folder / TARGET_FILE),
+        )
         if not build.verilog.is_file():
             raise FileError(
                 f"Build folder {str(folder)!r} is incomplete, as it has no {build.verilog.name}: "
@@ -150,7 +159,9 @@ class Build:
         return self.folder / f"{self.network.name}.v"
 
 
-def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None = None) -> Build:
+def write_build(
+    network: Network, plan: Plan, folder: Path, *, axi: int | None = None, target: Target | None = None
+) -> Build:
     """Generate an accelerator into a folder: whole, or not at all.
 
     Parameters
@@ -160,12 +171,15 @@ def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None =
     folder : Path
     axi : int, optional
         Bytes of tdata of a module ``NAME_axi`` with AXI4-Stream ports, in a file of its own.
+    target : Target, optional
+        What it is made for, which other commands go by; without one, no part in particular.
 
     Raises
     ------
     BitweirError
         The plan does not fit, a layer cannot be built, or the folder cannot be written.
     """
+    target = target or Target()
     pipeline = lower(network, plan)
     layout = None if axi is None else PacketLayout.of(pipeline, axi)
     verilog = rtlil_to_verilog(accelerator_rtlil(pipeline, name=network.name))
@@ -182,8 +196,9 @@ def write_build(network: Network, plan: Plan, folder: Path, *, axi: int | None =
             (new / _PARAMETERS).write_bytes(parameter_image(pipeline))
         (new / _NETWORK).write_bytes(network_bytes(network))
         (new / _PLAN).write_text(plan_text(plan))
+        (new / TARGET_FILE).write_text(target_text(target))
         (new / _README).write_text(_readme(network, plan, pipeline, identity, layout))
-    return Build(folder=folder, network=network, plan=plan)
+    return Build(folder=folder, network=network, plan=plan, target=target)
 
 
 def check_parts(folder: Path) -> None:
@@ -209,7 +224,9 @@ def check_parts(folder: Path) -> None:
                 f"Build folder {str(folder)!r} is incomplete, as it has no {name}: make it again with bitweir generate."
             )
     # What commands would take for a part although nobody wrote it there.
-    others = {_NETWORK, _PLAN, _PARAMETERS, _ROUTED} | {f"{name[:-2]}_axi.v" for name in parts if name.endswith(".v")}
+    others = {_NETWORK, _PLAN, TARGET_FILE, _PARAMETERS, _ROUTED} | {
+        f"{name[:-2]}_axi.v" for name in parts if name.endswith(".v")
+    }
     parts |= {name for name in others if (folder / name).exists()}
     if wrong := sorted(name for name in parts if not is_listed(folder / name, entries)):
         are = "is not what bitweir wrote there" if len(wrong) == 1 else "are not what bitweir wrote there"

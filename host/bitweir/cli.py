@@ -16,7 +16,16 @@ from rich.text import Text
 
 from .build import Build, write_build
 from .cli_devices import COMMANDS
-from .cli_options import Group, clock_option, end, folder_argument, round_option, with_models, with_output
+from .cli_options import (
+    Group,
+    clock_option,
+    end,
+    folder_argument,
+    other_clock_option,
+    round_option,
+    with_models,
+    with_output,
+)
 from .console import Output, complain
 from .demo import NETWORKS, run_demo
 from .exploring import SLOWEST, Goals, workers, write_exploration
@@ -32,6 +41,7 @@ from .report.markdown import markdown
 from .report.terminal import render
 from .simulate import ENGINES, print_simulation, simulate
 from .synthesis.measure import FAMILIES, synthesise
+from .target import Target
 
 __all__ = ["main"]
 
@@ -162,8 +172,8 @@ def generate(
     with output.working("Fitting FIFOs"):
         plan = fit_depths(network, choice.plan)
     with output.working("Generating Verilog"):
-        build = write_build(network, plan, folder, axi=axi)
-    report = collect(build, clock=clock, part=part)
+        build = write_build(network, plan, folder, axi=axi, target=Target.of(clock=clock, part=part, family=family))
+    report = collect(build)
     output.show(*render(report))
     if choice.search:
         output.show(Text(told_search(choice.search)))
@@ -205,7 +215,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
 @click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
 @click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms: .vcd, or .fst with cocotb and Icarus.")
 @round_option
-@clock_option
+@other_clock_option
 @with_output
 def simulate_command(
     output: Output,
@@ -216,7 +226,7 @@ def simulate_command(
     save: Path | None,
     waves: Path | None,
     rounding: bool,
-    clock: float,
+    clock: float | None,
 ) -> None:
     """Run images through the design in FOLDER."""
     build = Build.open(folder)
@@ -236,11 +246,11 @@ def simulate_command(
 @click.option(
     "--part",
     type=click.Choice(sorted(PARTS)),
-    help="FPGA to compare with.  [default: one of the family that was measured, or ecp5-85k]",
+    help="FPGA to compare with.  [default: the one that FOLDER was made for, one of its family, or ecp5-85k]",
 )
 @click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report as a page to this file.")
 @click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write it as Markdown to this file.")
-@clock_option
+@other_clock_option
 @with_output
 def report(
     output: Output,
@@ -249,7 +259,7 @@ def report(
     part: str | None,
     html_file: Path | None,
     markdown_file: Path | None,
-    clock: float,
+    clock: float | None,
 ) -> None:
     """Tell what the design in FOLDER costs and how fast it is."""
     build = Build.open(folder)

@@ -133,7 +133,12 @@ def run_command(output: Output, device: str, images: Path | None, demo_images: b
 @click.command()
 @folder_argument
 @click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second.  [default: {DEFAULT_BAUD}]")
-@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ", help="Clock.  [default: 12]")
+@click.option(
+    "--clock",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MHZ",
+    help="Clock.  [default: that of the board that FOLDER was made for, or 12]",
+)
 @click.option("--faults", type=float, default=0.0, metavar="RATE", help="Share of bytes at which something goes wrong.")
 @click.option("--seed", type=int, default=0, help="Of the faults.")
 @with_output

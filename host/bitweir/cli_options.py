@@ -21,7 +21,17 @@ from .folders import FileError
 from .importing import Imported, checked_models, read_models
 from .shipped import located
 
-__all__ = ["Group", "clock_option", "end", "folder_argument", "megahertz", "round_option", "with_models", "with_output"]
+__all__ = [
+    "Group",
+    "clock_option",
+    "end",
+    "folder_argument",
+    "megahertz",
+    "other_clock_option",
+    "round_option",
+    "with_models",
+    "with_output",
+]
 
 
 class Group(click.Group):
@@ -123,6 +133,14 @@ def megahertz(_: click.Context, parameter: click.Parameter, value: float | None)
 
 clock_option = click.option(
     "--clock", default=100.0, show_default=True, metavar="MHZ", callback=megahertz, help="Clock of the accelerator."
+)
+
+other_clock_option = click.option(
+    "--clock",
+    type=float,
+    metavar="MHZ",
+    callback=megahertz,
+    help="Clock to tell times for.  [default: the one that FOLDER was made for]",
 )
 
 

@@ -18,6 +18,7 @@ from .report.collect import collect
 from .report.terminal import render
 from .simulate import print_simulation, simulate
 from .synthesis.measure import synthesise
+from .target import Target
 
 __all__ = ["NETWORKS", "run_demo"]
 
@@ -59,14 +60,15 @@ def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[s
         network = load_model(model, input_scale=shipped.input_scale)
         output.show(_step("2. Generate", f"an accelerator for {shipped.fps:,.0f} frames/s"))
         with output.working("Generating Verilog"):
-            build = write_build(network, fit_depths(network, plan_for_fps(network, shipped.fps, clock)), folder)
+            build = write_build(network, fit_depths(network, plan_for_fps(network, shipped.fps, clock)), folder,
+                                target=Target(clock=clock, family=shipped.family))  # fmt: skip
         output.show(_step("3. Simulate", "it on the test images"))
-        simulation = simulate(build, images, output, clock=clock)
+        simulation = simulate(build, images, output)
         print_simulation(output, simulation)
     output.show(_step("4. Synthesise", f"it for {shipped.family} with Yosys"))
     with output.working(f"Synthesising for {shipped.family}"):
         synthesise(build, shipped.family)
-    report = collect(build, clock=clock)
+    report = collect(build)
     output.show(_step("5. Report", ""), *render(report))
     output.show(Text(f"Everything is in {folder}: the Verilog in {build.verilog.name}, its ports in README.md."))
     return {"folder": str(folder), "simulation": simulation, "report": report}

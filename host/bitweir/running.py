@@ -236,13 +236,13 @@ def serve_board(
     seed : int
     """
     try:
-        from .device.simulated import BAUD, CLOCK, SimulatedBoard
+        from .device.simulated import SimulatedBoard
     except ImportError as error:
         raise LinkError(NO_TERMINALS) from error
 
     with output.working("Compiling the board (kept for the next time)"):
-        hertz = CLOCK if clock is None else round(clock * 1e6)
-        board = SimulatedBoard(build, clock=hertz, baud=baud or BAUD, faults=faults, seed=seed)
+        hertz = None if clock is None else round(clock * 1e6)
+        board = SimulatedBoard(build, clock=hertz, baud=baud, faults=faults, seed=seed)
     with board:
         device = f"serial:{board.port}"
         output.show(

@@ -72,7 +72,7 @@ def simulate(
     limit: int | None = None,
     save: Path | None = None,
     waves: Path | None = None,
-    clock: float = 100e6,
+    clock: float | None = None,
     rounding: bool = False,
 ) -> dict[str, Any]:
     """Run images through a build and compare every score and class with the golden model.
@@ -92,8 +92,8 @@ def simulate(
         Where classes and scores go.
     waves : Path, optional
         Where waveforms go.
-    clock : float
-        Hz; turns cycles into times.
+    clock : float, optional
+        Hz; turns cycles into times, in place of that of the target.
     rounding : bool
         Take the nearest where images hold what the input does not take.
 
@@ -123,7 +123,8 @@ def simulate(
         "rounded": images.rounded,
         "accuracy": None if images.labels is None else float((run.result.classes == images.labels).mean()),
         "seconds": round(run.seconds, 6),
-        **_timing(build, run.trace, clock),
+        **_timing(build, run.trace, build.target.clock if clock is None else clock),
+        "made_for_mhz": build.target.clock / 1e6,
     }
     if run.trace is not None:
         finished = _finished(build, run.trace) - _boot(build)
@@ -302,6 +303,11 @@ _ENGINES: dict[str, Callable[[Build, Images, Output, Path | None], _Run]] = {
 ENGINES = tuple(_ENGINES)
 
 
+def _told_clock(result: dict[str, Any]) -> str:
+    clock, own = result["clock_mhz"], result["made_for_mhz"]
+    return f"{clock:.6g} MHz" + (f" (--clock; made for {own:.6g} MHz)" if clock != own else "")
+
+
 def print_simulation(output: Output, result: dict[str, Any]) -> None:
     """Show the result of `simulate` to a person."""
     table = Table(show_header=False, title=f"Simulated by {result['simulator']}", title_justify="left", box=SIMPLE)
@@ -318,7 +324,7 @@ def print_simulation(output: Output, result: dict[str, Any]) -> None:
         table.add_row("first difference", result["first_mismatch"])
     table.add_row("frame", f"every {result['cycles_per_frame']:g} cycles (from the {result['cycles_per_frame_from']})")
     table.add_row("latency", f"{result['latency_cycles']} cycles, {result['latency_us']:.2f} us")
-    table.add_row("throughput", f"{result['frames_per_second']:,.0f} frames/s at {result['clock_mhz']:g} MHz")
+    table.add_row("throughput", f"{result['frames_per_second']:,.0f} frames/s at {_told_clock(result)}")
     speed = f"{result['seconds']:.3f} s"
     if "cycles_per_second" in result:
         speed += f", {result['simulated_cycles']:,} cycles at {result['cycles_per_second']:,} cycles/s"

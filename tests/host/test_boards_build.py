@@ -24,6 +24,7 @@ from bitweir.report.routed import render_routed, routed, routed_schema
 from bitweir.shipped import located
 from bitweir.synthesis.nextpnr import missing
 from bitweir.synthesis.route import TimingError
+from bitweir.target import Target
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.files import digest, plan_text, save_network
@@ -58,11 +59,13 @@ def built(network: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str, Any]], network: Network) -> None:
     folder, result = built
     names = {"README.md", "manifest.json", "net-icebreaker.bin", "net.v", "network.npz", "plan.json"}
-    names |= {"bitweir-manifest.json"}
+    names |= {"bitweir-manifest.json", "target.json"}
     assert {path.name for path in folder.iterdir()} == names | {"routed-icebreaker.json"}
     build = Build.open(folder)
     assert digest(build.network) == digest(network)
     assert routed(build) == {"icebreaker": result["routed"]}
+    # What it was routed at, not what it was asked for.
+    assert build.target == Target.of_board(BOARD, clock=19.875e6)
     jsonschema.validate(result["routed"], routed_schema())
     assert len(list(render_routed(result["routed"]))) == 2
 

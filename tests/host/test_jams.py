@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from bitweir.cli import main
+from bitweir.folders import whole_folder
 from bitweir_hw.files import network_bytes, plan_text
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
@@ -21,10 +22,10 @@ def folder(tmp_path):
     foldings = tuple(Folding(simd=simd, pe=2) for simd in (18, 18, 2))
     plan = Plan(foldings=foldings, depths=(("sum0_fifo0", 2), ("sum0_fifo1", 2)))
     path = tmp_path / "build"
-    path.mkdir()
-    (path / "network.npz").write_bytes(network_bytes(network))
-    (path / "plan.json").write_text(plan_text(plan))
-    (path / "net.v").write_text("module net; endmodule\n")
+    with whole_folder(path) as new:
+        (new / "network.npz").write_bytes(network_bytes(network))
+        (new / "plan.json").write_text(plan_text(plan))
+        (new / "net.v").write_text("module net; endmodule\n")
     np.savez(tmp_path / "images.npz", x=np.zeros((3, network.input.size), np.int64))
     return path
 

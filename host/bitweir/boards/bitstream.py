@@ -24,6 +24,7 @@ from ..build import Build, write_build
 from ..folders import whole_folder
 from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
 from ..synthesis.route import Design, Result, route
+from ..target import TARGET_FILE, Target, target_text
 from .planning import baud_of, capacity_of, link_rate
 
 __all__ = ["MANIFEST", "Options", "bitstream_name", "board_rtlil", "identity_of", "write_bitstream"]
@@ -96,7 +97,7 @@ def write_bitstream(
         See `build.write_build` and `synthesis.route.route`.
     """
     with whole_folder(folder) as new:
-        build = write_build(network, plan, new)
+        build = write_build(network, plan, new, target=Target.of_board(board, clock=options.clock or board.first_clock))
         design = Design(
             rtlil=lambda pll: board_rtlil(build, board, pll),
             layers={block.name: block.layer for block in build.pipeline.blocks},
@@ -105,9 +106,12 @@ def write_bitstream(
         told = _speeds(build, board, result) | result.told
         name = bitstream_name(network, board)
         (new / name).write_bytes(result.bitstream)
+        # Now the clock is known.
+        target = Target.of_board(board, clock=round(told["clock_mhz"] * 1e6))
+        (new / TARGET_FILE).write_text(target_text(target))
         _write_json(new / f"routed-{board.name}.json", told)
         _write_json(new / MANIFEST, _manifest(build, board, result, told, models))
-    return Build(folder=folder, network=network, plan=plan), told
+    return Build(folder=folder, network=network, plan=plan, target=target), told
 
 
 def _speeds(build: Build, board: Board, result: Result) -> dict[str, Any]:

@@ -13,16 +13,18 @@ import time
 import tty
 from math import ceil
 
+from bitweir_hw.boards import BOARDS
 from bitweir_hw.link.device import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.board import SimulatedUart, compile_board
 
+from ..boards.planning import baud_of
 from ..build import Build
 from ..simulate import cell_models
 from .faults import Faults
 from .transport import BITS_PER_BYTE, SerialTransport
 
-__all__ = ["BAUD", "CLOCK", "BoardTransport", "SimulatedBoard", "simulated_identity"]
+__all__ = ["BAUD", "CLOCK", "BoardTransport", "SimulatedBoard", "rates", "simulated_identity"]
 
 #: What it is simulated with where nobody says otherwise: an oscillator of many boards, and a rate of USB serial chips.
 CLOCK, BAUD = 12_000_000, 3_000_000
@@ -47,14 +49,22 @@ def simulated_identity(build: Build, *, clock: int = CLOCK) -> Identity:
     return build.identity(clock=clock, capacity=capacity)
 
 
+def rates(build: Build) -> tuple[int, int]:
+    """Hz and bits a second of the board that a build was made for; those of no board in particular without one."""
+    if build.target.board is None:
+        return CLOCK, BAUD
+    clock = round(build.target.clock)
+    return clock, baud_of(BOARDS[build.target.board], clock)
+
+
 class SimulatedBoard:
     """A board that runs until it is closed, in a thread; a context manager that closes it.
 
     Parameters
     ----------
     build : Build
-    clock, baud : int
-        Hz and bits a second.
+    clock, baud : int, optional
+        Hz and bits a second; by default those of the board that the build was made for, or else `CLOCK` and `BAUD`.
     faults : float
         Share of the bytes in each direction at which something goes wrong; see `Faults`.
     seed : int
@@ -76,8 +86,18 @@ class SimulatedBoard:
     """
 
     def __init__(
-        self, build: Build, *, clock: int = CLOCK, baud: int = BAUD, faults: float = 0.0, seed: int = 0
+        self,
+        build: Build,
+        *,
+        clock: int | None = None,
+        baud: int | None = None,
+        faults: float = 0.0,
+        seed: int = 0,
     ) -> None:
+        own_clock, own_baud = rates(build)
+        # The rate of a board may be too fast for another clock than its own.
+        baud = baud or (own_baud if clock in (None, own_clock) else BAUD)
+        clock = clock or own_clock
         identity = simulated_identity(build, clock=clock)
         name = build.network.name
         folder = compile_board(

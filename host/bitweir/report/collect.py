@@ -39,6 +39,7 @@ from ..manifest import check_listed
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES, VERSION
 from .estimates import errors, estimates
+from .fit import fit
 from .roofline import roofline
 from .routed import routed, routed_schema
 from .timeline import timeline
@@ -77,17 +78,23 @@ def schema() -> dict[str, Any]:
     return result
 
 
-def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str, Any]:
+def collect(build: Build, *, clock: float | None = None, part: str | None = None) -> dict[str, Any]:
     """All that follows from network and plan, and what synthesis has measured of them before.
 
     Parameters
     ----------
     build : Build
-    clock : float
-        Hz.
+    clock : float, optional
+        Hz, in place of that of the target.
     part : str, optional
-        A key of `PARTS`, to compare with; by default one of the family that was measured, or else of ECP5.
+        A key of `PARTS`, to compare with in place of that of the target. Where neither is named, it is the usual one of
+        the family that was measured, or else of ECP5.
     """
+    target = build.target
+    overridden = [
+        name for name, given in (("clock", clock), ("part", part)) if given not in (None, getattr(target, name))
+    ]
+    clock = target.clock if clock is None else clock
     started = time.perf_counter()
     timing, frames = build.timing, build.pipeline.frames
     run = stepper(build.pipeline)
@@ -99,12 +106,13 @@ def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str,
     lanes = sum(block["lanes"] for block in blocks)
     per_second = clock / cycles
     measured = _measured(build)
-    chosen = PARTS[part or PART_OF[next(iter(measured), "ecp5")]]
+    chosen = PARTS[part or target.usual_part or PART_OF[next(iter(measured), "ecp5")]]
     # Of other families that were measured, their usual part.
     parts = PART_OF | {chosen.family: chosen.name}
     estimated = estimates(
         build.pipeline, [parts[family] for family in FAMILIES if family in {*measured, chosen.family}]
     )
+    on_boards = routed(build)
     return {
         "schema": "bitweir report",
         "version": SCHEMA_VERSION,
@@ -148,10 +156,18 @@ def collect(build: Build, *, clock: float, part: str | None = None) -> dict[str,
             **{key: sum(block[key] for block in blocks) for key in map("{}_bits".format, ROLES)},
         },
         "synthesis": measured,
-        "routed": routed(build),
+        "routed": on_boards,
         "estimates": estimated,
         "errors": errors(estimated, measured),
+        "target": {
+            "part": target.part,
+            "family": target.family,
+            "board": target.board,
+            "clock_mhz": target.clock / 1e6,
+            "overridden": overridden,
+        },
         "part": _part(chosen),
+        "fit": fit(chosen, measured=measured, estimated=estimated, routed=on_boards),
         "roofline": roofline(
             build, chosen, clock=clock, cycles=cycles, **_sites(chosen.family, measured, estimated, lanes)
         ),

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from . import svg, tables
+from .fit import told_unfit
 from .routed import routed_tables
 
 __all__ = ["page"]
@@ -39,6 +40,7 @@ def page(report: dict[str, Any]) -> str:
     families = [family for family in ("ecp5", "ice40", "gowin", "xilinx") if family in _known(report)]
     return environment.get_template("page.html.j2").render(
         report=report,
+        unfit=told_unfit(report),
         figures=tables.figures(report),
         identity=tables.identity(report),
         legend=[(kind, told) for kind, told in _LEGEND.items() if kind in used],

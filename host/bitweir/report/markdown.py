@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import tables
+from .fit import told_unfit
 from .html import pace
 from .routed import routed_tables
 
@@ -24,6 +25,8 @@ def markdown(report: dict[str, Any]) -> str:
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"# {_text(report['network']['name'])}"
     yield ""
+    if unfit := told_unfit(report):
+        yield from (f"**{_text(unfit)}**", "")
     for what, much, unit in tables.figures(report):
         yield f"- **{_text(what)}**: {_text(much)} {_text(unit)}"
     yield ""

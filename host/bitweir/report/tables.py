@@ -8,6 +8,8 @@ from typing import Any
 
 from bitweir_hw.devices import BLOCK_RAM, BlockRam
 
+from .fit import told_clock, told_target
+
 __all__ = [
     "RESOURCE_NAMES",
     "Cell",
@@ -143,7 +145,7 @@ def figures(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     timing, total, roof = report["timing"], report["total"], report["roofline"]["total"]
     bits = sum(total[f"{kind}_bits"] for kind in ("weight", "threshold", "buffer"))
     return [
-        ("Throughput", number(timing["frames_per_second"]), f"frames/s at {timing['clock_mhz']:g} MHz"),
+        ("Throughput", number(timing["frames_per_second"]), f"frames/s at {told_clock(report)}"),
         ("Interval", _significant(timing["cycles_per_frame"]), "cycles a frame, in steady state"),
         ("Latency", _significant(timing["latency_us"]), f"µs, {number(timing['latency_cycles'])} cycles"),
         ("Work", _significant(timing["giga_operations_per_second"]), f"GOPS, {number(total['operations'])} a frame"),
@@ -170,6 +172,7 @@ def identity(report: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("Frames side by side", number(plan["streams"])),
         ("Input, output", f"{number(timing['input_beats'])} and {number(timing['output_beats'])} beats"),
+        ("Made for", told_target(report)),
         ("Part", f"{report['part']['name']}: {number(report['part']['luts'])} LUTs, "
                  f"{number(report['part']['block_rams'])} block RAMs of "
                  f"{number(BLOCK_RAM[report['part']['family']].bits)} bits"),

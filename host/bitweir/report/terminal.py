@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .fit import told_clock, told_target, told_unfit
 from .routed import render_routed
 
 __all__ = ["render"]
@@ -20,6 +21,8 @@ _RESOURCES = ("lut", "ff", "carry", "lutram", "bram", "dsp")
 
 def render(report: dict[str, Any]) -> Iterator[RenderableType]:
     """Tables and lines for a report as `collect` makes it."""
+    if unfit := told_unfit(report):
+        yield Text(unfit, style="bold red")
     yield _summary(report)
     yield _blocks(report)
     yield from _memories(report)
@@ -40,12 +43,13 @@ def _summary(report: dict[str, Any]) -> Table:
     table.add_column(style="bold")
     table.add_column()
     rows = (
-        ("throughput", f"{timing['frames_per_second']:,.0f} frames/s at {timing['clock_mhz']:g} MHz"),
+        ("throughput", f"{timing['frames_per_second']:,.0f} frames/s at {told_clock(report)}"),
         ("frame", f"every {timing['cycles_per_frame']:g} cycles in steady state"),
         ("latency", f"{timing['latency_cycles']} cycles, {timing['latency_us']:.2f} us"),
         ("operations", f"{total['operations']:,} a frame, {timing['giga_operations_per_second']:,.1f} GOPS"),
         ("lanes", f"{total['lanes']:,} (one is 2 operations a cycle), used {total['utilisation'] or 0:.1%}"),
         ("weights", f"{total['weight_bits']:,} bits on chip, padding included"),
+        ("made for", told_target(report)),
     )
     for row in rows:
         table.add_row(*row)
@@ -80,8 +84,8 @@ def _blocks(report: dict[str, Any]) -> Table:
 
 
 def _memories(report: dict[str, Any]) -> Iterator[RenderableType]:
-    """What sits in block RAM, and how full it is; of the family that was measured, or else of ECP5."""
-    family = next(iter(report["synthesis"]), "ecp5")
+    """What sits in block RAM of the family of the part, and how full it is."""
+    family = report["part"]["family"]
     rows = [
         (block["name"], memory)
         for block in report["blocks"]

@@ -1,0 +1,91 @@
+"""Whether a design fits the part that it is compared with, and what is said where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bitweir_hw.boards import BOARDS
+from bitweir_hw.devices import Part
+
+__all__ = ["fit", "told_clock", "told_target", "told_unfit"]
+
+#: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it.
+_RESOURCES = (
+    ("LUT sites", "sites", "luts"),
+    ("flip-flops", "ff", "ffs"),
+    ("block RAMs", "bram", "block_rams"),
+    ("DSPs", "dsp", "dsps"),
+)
+
+
+def fit(
+    part: Part, *, measured: Mapping[str, Any], estimated: Mapping[str, Any], routed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a design takes of each resource of a part, as `schema.json` describes it.
+
+    Parameters
+    ----------
+    part : Part
+    measured, estimated : dict
+        By family: what synthesis measured, and what the cost model expects, of which the first counts.
+    routed : dict
+        By board: what was routed. What was routed on a board with the part fits, whatever estimates say.
+    """
+    on_board = any(BOARDS[board].part_name == part.name for board in routed)
+    origin, found = next(
+        (told, by[part.family]["total"])
+        for told, by in (("measured", measured), ("estimated", estimated))
+        if part.family in by
+    )
+    rows = [
+        {
+            "resource": name,
+            "used": found[key],
+            "available": getattr(part, has),
+            "from": origin,
+            "fits": on_board or found[key] <= getattr(part, has),
+        }
+        for name, key, has in _RESOURCES
+    ]
+    return {"fits": all(row["fits"] for row in rows), "routed": on_board, "resources": rows}
+
+
+def told_unfit(report: Mapping[str, Any]) -> str | None:
+    """What a design has too much of, in a sentence; None if it fits."""
+    fitting, target = report["fit"], report["target"]
+    if fitting["fits"]:
+        return None
+    needs = [
+        f"{row['used']:,} {row['resource']} ({row['from']}) of {row['available']:,}"
+        for row in fitting["resources"]
+        if not row["fits"]
+    ]
+    name = report["part"]["name"]
+    why = "" if name == target["part"] else f" ({_compared(report)})"
+    return f"Does not fit {name}{why}: it needs {' and '.join(needs)}."
+
+
+def _compared(report: Mapping[str, Any]) -> str:
+    """Why a design is compared with a part that it was not made for."""
+    target = report["target"]
+    if "part" in target["overridden"]:
+        return f"--part; made for {told_target(report)}"
+    return "no part was named when it was generated"
+
+
+def told_target(report: Mapping[str, Any]) -> str:
+    """What the design was made for."""
+    target = report["target"]
+    what = target["part"] or (f"{target['family']}" if target["family"] else "no part in particular")
+    if target["board"]:
+        what = f"{BOARDS[target['board']].title}, {what}"
+    return f"{what} at {target['clock_mhz']:.6g} MHz"
+
+
+def told_clock(report: Mapping[str, Any]) -> str:
+    """The clock that times and rates are told for, and whether it is that of the target."""
+    clock = f"{report['timing']['clock_mhz']:.6g} MHz"
+    if "clock" not in report["target"]["overridden"]:
+        return clock
+    return f"{clock} (--clock; made for {report['target']['clock_mhz']:.6g} MHz)"

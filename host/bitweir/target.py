@@ -1,0 +1,107 @@
+"""What a design is made for: a part, a clock, perhaps a board."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS
+
+from .folders import FileError
+
+__all__ = ["DEFAULT_CLOCK", "TARGET_FILE", "Target", "load_target", "target_text"]
+
+#: Hz, where nobody names a clock.
+DEFAULT_CLOCK = 100e6
+#: Name of the file in a build folder.
+TARGET_FILE = "target.json"
+_FORMAT, _VERSION = "bitweir target", 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a design is made for.
+
+    Parameters
+    ----------
+    clock : float
+        Hz.
+    part : str or None
+        A key of `PARTS`.
+    family : str or None
+        A key of `BLOCK_RAM`; None where nobody named a family or a part.
+    board : str or None
+        A key of `BOARDS`.
+
+    Raises
+    ------
+    ValueError
+        There is no such part, family or board, they do not belong together, or the clock is no positive number.
+    """
+
+    clock: float = DEFAULT_CLOCK
+    part: str | None = None
+    family: str | None = None
+    board: str | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.clock) not in (int, float) or not 0 < self.clock < math.inf:
+            raise ValueError(f"clock {self.clock!r}")
+        for name, known in (("part", PARTS), ("family", BLOCK_RAM), ("board", BOARDS)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not str or value not in known):
+                raise ValueError(f"{name} {value!r}")
+        if self.part and self.family != PARTS[self.part].family:
+            raise ValueError(f"part {self.part!r} of family {self.family!r}")
+        if self.board and self.part != BOARDS[self.board].part_name:
+            raise ValueError(f"board {self.board!r} with part {self.part!r}")
+
+    @classmethod
+    def of(cls, *, clock: float, part: str | None = None, family: str | None = None) -> Target:
+        """The target of a user who names a part, or a family of primitives (``"generic"`` is none), or neither."""
+        if part:
+            return cls(clock=clock, part=part, family=PARTS[part].family)
+        return cls(clock=clock, family=family if family in BLOCK_RAM else None)
+
+    @classmethod
+    def of_board(cls, board: Board, *, clock: float) -> Target:
+        """The target of a design for a board."""
+        return cls(clock=clock, part=board.part_name, family=board.family, board=board.name)
+
+    @property
+    def usual_part(self) -> str | None:
+        """The part, or the one of its family that reports compare with; None where neither is named."""
+        return self.part or (PART_OF[self.family] if self.family else None)
+
+
+def target_text(target: Target) -> str:
+    """Content of the file."""
+    return json.dumps({"format": _FORMAT, "version": _VERSION, "target": asdict(target)}, indent=1) + "\n"
+
+
+def load_target(path: Path) -> Target:
+    """Read the file; what it says where there is none is what a user gets who names nothing.
+
+    Raises
+    ------
+    FileError
+        The file is damaged.
+    """
+    if not path.exists():
+        return Target()
+    try:
+        tree: dict[str, Any] = json.loads(path.read_bytes())
+        if tree["format"] != _FORMAT or tree["version"] != _VERSION:
+            raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
+        return Target(**tree["target"])
+    except OSError as error:
+        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise FileError(
+            f"{str(path)!r} is not a target of version {_VERSION} ({error}): make the folder again with bitweir "
+            "generate."
+        ) from error

@@ -1,0 +1,186 @@
+"""What a design was made for is kept, and every report goes by it; what does not fit says so first."""
+
+import json
+import re
+from dataclasses import replace
+
+import jsonschema
+import numpy as np
+import pytest
+from bitweir.build import Build, write_build
+from bitweir.cli import main
+from bitweir.device.simulated import BAUD, CLOCK, rates
+from bitweir.folders import FileError
+from bitweir.report.collect import collect, schema
+from bitweir.report.fit import fit
+from bitweir.report.html import page
+from bitweir.report.markdown import markdown
+from bitweir.report.terminal import render
+from bitweir.target import TARGET_FILE, Target, load_target, target_text
+from bitweir_hw.boards import BOARDS
+from bitweir_hw.devices import PARTS
+from bitweir_hw.files import network_bytes
+from bitweir_hw.plan import plan_for_fps
+from click.testing import CliRunner
+from kinds import dense_network
+from rich.console import Console
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("target")
+    network = dense_network(512, 128, 4)
+    (path / "net.npz").write_bytes(network_bytes(network))
+    np.savez(path / "images.npz", x=np.zeros((2, 512), np.int64))
+    goal = ("--part", "xc7a35t", "--goal", "area", "--fps", "1e5")
+    run("generate", path / "net.npz", "-o", path / "build", *goal, "--clock", "40")
+    return path / "build"
+
+
+def plan_of(network):
+    return network, plan_for_fps(network, 1e5, 1e8)
+
+
+def terminal(report):
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(*render(report))
+    return captured.get()
+
+
+def test_reports_go_by_the_target(folder):
+    report = json.loads(run("report", folder, "--json"))
+    jsonschema.validate(report, schema())
+    made = {"part": "xc7a35t", "family": "xilinx", "board": None, "clock_mhz": 40, "overridden": []}
+    assert report["target"] == made
+    assert (report["part"]["name"], report["timing"]["clock_mhz"]) == ("xc7a35t", 40)
+    assert list(report["estimates"]) == ["xilinx"]
+    assert report["fit"]["fits"] and not report["fit"]["routed"]
+    told = terminal(report)
+    assert re.search(r"throughput +[\d,]+ frames/s at 40 MHz\s", told)
+    assert re.search(r"made for +xc7a35t at 40 MHz\s", told)
+    assert "xilinx, estimated" in told and "ecp5" not in told
+    for text in (page(report), markdown(report)):
+        assert "frames/s at 40 MHz" in text and "ecp5" not in text and "Does not fit" not in text
+
+
+def test_what_is_given_instead_is_told(folder):
+    report = json.loads(run("report", folder, "--json", "--clock", "50", "--part", "ecp5-25k"))
+    jsonschema.validate(report, schema())
+    assert report["target"]["overridden"] == ["clock", "part"]
+    assert (report["part"]["name"], report["timing"]["clock_mhz"]) == ("ecp5-25k", 50)
+    assert "frames/s at 50 MHz (--clock; made for 40 MHz)" in terminal(report)
+    same = json.loads(run("report", folder, "--json", "--clock", "40", "--part", "xc7a35t"))
+    assert same["target"]["overridden"] == []
+
+
+def test_simulations_go_by_the_target(folder):
+    words = ("simulate", folder, "--images", folder.parent / "images.npz", "--engine", "golden")
+    assert json.loads(run(*words, "--json"))["clock_mhz"] == 40
+    assert "frames/s at 40 MHz\n" in re.sub(" +\n", "\n", run(*words))
+    assert "frames/s at 8 MHz (--clock; made for 40 MHz)" in run(*words, "--clock", "8")
+
+
+def test_what_does_not_fit_says_so_first(folder):
+    report = json.loads(run("report", folder, "--json"))
+    used = {row["resource"]: row["used"] for row in report["fit"]["resources"]}
+    small = {"luts": used["LUT sites"] - 1, "ffs": used["flip-flops"], "block_rams": 0}
+    report["part"] |= small
+    for row, limit in zip(report["fit"]["resources"], (*small.values(), 90), strict=True):
+        row |= {"available": limit, "fits": row["used"] <= limit}
+    report["fit"]["fits"] = False
+    needs = [f"{used['LUT sites']:,} LUT sites (estimated) of {used['LUT sites'] - 1:,}"]
+    if used["block RAMs"]:
+        needs.append(f"{used['block RAMs']:,} block RAMs (estimated) of 0")
+    told = f"Does not fit xc7a35t: it needs {' and '.join(needs)}."
+    assert terminal(report).startswith(told)
+    html = page(report)
+    assert html.index(told) < html.index("Throughput")
+    text = markdown(report).replace("\\", "")
+    assert text.index(told) < text.index("Throughput")
+
+
+def test_a_part_that_is_too_small(tmp_path):
+    network = dense_network(512, 128, 4)
+    (tmp_path / "net.npz").write_bytes(network_bytes(network))
+    words = ("generate", tmp_path / "net.npz", "-o", tmp_path / "build", "--folding", "512x64,128x4")
+    # The console breaks lines.
+    told = " ".join(run(*words, "--family", "ice40").split())
+    assert told.startswith("Does not fit ice40-hx8k (no part was named when it was generated): it needs ")
+    report = json.loads(run("report", tmp_path / "build", "--json", "--part", "ice40-up5k"))
+    assert not report["fit"]["fits"]
+    sites = report["fit"]["resources"][0]
+    assert sites["resource"] == "LUT sites" and sites["used"] > sites["available"] == 5280 and not sites["fits"]
+    told = "Does not fit ice40-up5k (--part; made for ice40 at 100 MHz): "
+    assert terminal(report).startswith(told)
+
+
+def test_a_board_is_named(tmp_path):
+    target = Target.of_board(BOARDS["icebreaker"], clock=24e6)
+    build = write_build(*plan_of(dense_network(16, 4)), tmp_path / "build", target=target)
+    assert Build.open(build.folder).target == build.target == target
+    assert target == Target(clock=24e6, part="ice40-up5k", family="ice40", board="icebreaker")
+    told = f"made for +{re.escape(BOARDS['icebreaker'].title)}, ice40-up5k at 24 MHz\\s"
+    assert re.search(told, terminal(collect(build)))
+
+
+def test_what_was_routed_fits():
+    part = PARTS["ice40-up5k"]
+    estimated = {"ice40": {"total": {"sites": part.luts + 1, "ff": 1, "bram": part.block_rams, "dsp": 0}}}
+    alone, on_board, on_another = (
+        fit(part, measured={}, estimated=estimated, routed=boards)
+        for boards in ({}, {"icebreaker": {}}, {"ulx3s_85f": {}})
+    )
+    assert (alone["fits"], on_board["fits"], on_another["fits"]) == (False, True, False)
+    assert [row["fits"] for row in alone["resources"]] == [False, True, True, True]
+    assert on_board["routed"] and not on_another["routed"]
+
+
+def test_a_simulated_board_is_that_of_the_target(tmp_path):
+    build = write_build(*plan_of(dense_network(16, 4)), tmp_path / "build")
+    assert rates(build) == (CLOCK, BAUD)
+    for board in BOARDS.values():
+        clock, baud = rates(replace(build, target=Target.of_board(board, clock=30e6)))
+        assert clock == 30_000_000 and baud in board.bauds and 4 * baud <= clock
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "list indices"),
+        (target_text(Target()).replace("100000000.0", '"fast"'), "clock 'fast'"),
+        (target_text(Target()).replace("100000000.0", "NaN"), "clock nan"),
+        (target_text(Target()).replace('"part": null', '"part": "z80"'), "part 'z80'"),
+        (target_text(Target()).replace('"part": null', '"part": "xc7a35t"'), "part 'xc7a35t' of family None"),
+        (target_text(Target()).replace('"board": null', '"board": "ulx3s_85f"'), "board 'ulx3s_85f' with part None"),
+        (target_text(Target()).replace('"version": 1', '"version": 2'), "format 'bitweir target', version 2"),
+    ],
+)
+def test_a_damaged_target(tmp_path, text, why):
+    (tmp_path / TARGET_FILE).write_text(text)
+    with pytest.raises(FileError) as error:
+        load_target(tmp_path / TARGET_FILE)
+    assert f"is not a target of version 1 ({why}" in str(error.value)
+    assert str(error.value).endswith("): make the folder again with bitweir generate.")
+
+
+def test_an_edited_target_is_refused(folder, tmp_path):
+    build = Build.open(folder)
+    other = write_build(build.network, build.plan, tmp_path / "build").folder
+    (other / TARGET_FILE).write_text(target_text(Target(clock=200e6)))
+    result = CliRunner().invoke(main, ["report", str(other)])
+    assert result.exit_code == 7 and result.stdout == ""
+    assert "'target.json' is not what bitweir wrote there" in result.stderr
+
+
+def test_without_one_nothing_is_taken_for_granted(tmp_path):
+    assert load_target(tmp_path / TARGET_FILE) == Target(clock=100e6, part=None, family=None, board=None)
+    assert Target.of(clock=1e6, family="generic").family is None
+    assert Target.of(clock=1e6, family="gowin").usual_part == "gw2a-18"
