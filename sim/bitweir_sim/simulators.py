@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .cache import cached, content_key
 from .compiled import compiler_missing
 from .drive import Run, limits
-from .trace import Beats, SimulationError, Trace, Words, as_words, stall_pattern
+from .trace import Beats, Difference, SimulationError, Trace, Words, as_words, stall_pattern
 from .verilator import verilator_environment
 
 __all__ = ["SIMULATORS", "available", "build", "load_trace", "run_amaranth", "run_cocotb", "save_trace"]
@@ -239,7 +239,8 @@ def run_cocotb(
             arrays = dict(file)
     found = load_trace(arrays)
     if problem := str(arrays["problem"]):
-        raise SimulationError(problem, trace=found)
+        difference = json.loads(str(arrays["difference"]))
+        raise SimulationError(problem, trace=found, difference=Difference(**difference) if difference else None)
     return found
 
 

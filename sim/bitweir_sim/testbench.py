@@ -2,12 +2,14 @@
 
 `simulators.run_cocotb` starts it inside Icarus or Verilator. The folder in BITWEIR_TESTBENCH holds
 ``job.npz``: the beats, the stall patterns, the limits and the expected trace; ``found.npz`` is left
-there: the trace, and the first problem in one sentence.
+there: the trace, the first problem in one sentence, and the difference that it tells of, if it is one.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +66,13 @@ async def every_cycle(dut: Any) -> None:
         taps={name: words[name] for name in streams if name not in ("i", "o")},
         expected=_expected(job),
     )
-    problem = ""
+    problem, difference = "", None
     try:
         await _drive(dut, streams, run)
     except SimulationError as error:
-        problem = str(error)
-    save_trace(folder / "found.npz", run.trace(), problem=np.array(problem))
+        problem, difference = str(error), error.difference
+    told = json.dumps(asdict(difference) if difference else None)
+    save_trace(folder / "found.npz", run.trace(), problem=np.array(problem), difference=np.array(told))
 
 
 def _expected(job: dict[str, Any]) -> Trace | None:

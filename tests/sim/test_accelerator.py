@@ -163,6 +163,32 @@ def test_a_wrong_threshold_is_told():
     assert told.endswith(", channel 7: expected 0, found 1")
 
 
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_cocotb_tells_a_flipped_weight_in_words_of_the_network(tmp_path, simulator):
+    if missing := available(simulator):
+        pytest.skip(missing)
+    network, pipeline = example()
+    frames = np.random.default_rng(3).integers(0, 2, (2, 45))
+    layer = network.layers[2]
+    weights = layer.weights.copy()
+    weights[3, 5] ^= True
+    other = replace(network, layers=(*network.layers[:2], replace(layer, weights=weights), *network.layers[3:]))
+    source = tmp_path / "odd.v"
+    source.write_text(rtlil_to_verilog(accelerator_rtlil(pipeline, name="odd", taps=True)))
+    golden, wrong = (run_slow(replace(one, layers=one.layers[:3]), frames).scores[0, 3] for one in (network, other))
+    assert abs(golden - wrong) == 2
+    expected = expected_trace(other, pipeline, frames)
+    cycle = expected.streams["dense2"].cycles[1]
+    with pytest.raises(SimulationError) as error:
+        run_cocotb(
+            [source], top="odd", simulator=simulator, beats=pack(frames, pipeline.input), i_bits=pipeline.input.bits,
+            expected=expected,
+        )  # fmt: skip
+    assert error.value.difference is not None and error.value.trace is not None
+    told = explain(error.value.difference, pipeline)
+    assert told == f"layer dense2, frame 0, cycle {cycle}, channel 3: expected {wrong}, found {golden}"
+
+
 def test_a_beat_in_another_cycle_is_told():
     network, pipeline = example()
     frames = np.random.default_rng(3).integers(0, 2, (2, 45))
