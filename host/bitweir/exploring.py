@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata, resources
 from pathlib import Path
@@ -34,6 +35,7 @@ from bitweir_sim.cache import cached, content_key, kept
 from bitweir_sim.sizing import fit_depths
 
 from .build import Build
+from .cluster import Cluster, cluster
 from .explored import csv_text, plot, render
 from .folders import whole_folder
 from .planning import FILL, limits_of, stage_levels
@@ -49,6 +51,9 @@ _RESULT = "result.json"
 _MEASURED = ("sites", "lut", "ff", "block_rams")
 #: What is compared: fewer of these, and more frames a second.
 _LESS = ("sites", "block_rams")
+
+#: The workers to take in place of processes of this machine.
+_cluster: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
 
 Point = dict[str, Any]
 Progress = Callable[[float], None]
@@ -211,7 +216,7 @@ def _keep(key: str, result: Point) -> None:
 
 
 def _worker(network: Network, number: int, job: _Job, sources: str) -> tuple[int, Point | None, str]:
-    """A result, or the sentence that tells why there is none: Dask's backend loses exceptions of single tasks."""
+    """A result, or the sentence that tells why there is none: workers of a scheduler may have other errors."""
     if _sources() != sources:
         return number, None, "A worker of the scheduler has another version of bitweir: install the same on all."
     try:
@@ -229,9 +234,8 @@ def _run(network: Network, jobs: Sequence[_Job], progress: Progress) -> list[Poi
     progress(1 - len(missing) / max(len(jobs), 1))
     if missing:
         # Workers return results and keep none, so that they need no file system in common.
-        parallel = joblib.Parallel(return_as="generator_unordered")
-        found = parallel(joblib.delayed(_worker)(network, number, jobs[number], _sources()) for number in missing)
-        for done, (number, result, told) in enumerate(found, 1):
+        calls = [(number, jobs[number], _sources()) for number in missing]
+        for done, (number, result, told) in enumerate(_results(network, calls), 1):
             if result is None:
                 raise ToolError(told)
             _keep(keys[number], result)
@@ -240,9 +244,19 @@ def _run(network: Network, jobs: Sequence[_Job], progress: Progress) -> list[Poi
     return [result for result in results if result is not None]
 
 
+def _results(network: Network, calls: list[tuple[int, _Job, str]]) -> Iterator[tuple[int, Point | None, str]]:
+    """What workers make of each call, in the order in which it comes."""
+    if found := _cluster.get():
+        # Not by joblib: it would go on here, without a word, where a scheduler has few workers or none.
+        yield from found.run(_worker, network, calls)
+    else:
+        parallel = joblib.Parallel(return_as="generator_unordered")
+        yield from parallel(joblib.delayed(_worker)(network, *call) for call in calls)
+
+
 @contextmanager
 def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
-    """Where joblib runs what is parallel: processes of this machine, or workers of a Dask scheduler.
+    """Where to run what is parallel: processes of this machine, or workers of a Dask scheduler.
 
     Parameters
     ----------
@@ -254,23 +268,18 @@ def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
     Raises
     ------
     ToolError
-        Dask is missing, or nothing answers at the address.
+        Dask is missing, or the scheduler is, or has no workers.
     """
     if scheduler is None:
         with joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count()):
             yield
         return
-    try:
-        import distributed
-    except ImportError as error:
-        raise ToolError("--scheduler needs Dask: pip install 'bitweir[dask]'.") from error
-    connect: Any = distributed.Client
-    try:
-        client = connect(scheduler, timeout="10s", set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ToolError(f"No Dask scheduler answers at {scheduler!r}: start one with dask scheduler.") from error
-    with client, joblib.parallel_config(backend="dask", client=client, n_jobs=jobs or -1):
-        yield
+    with cluster(scheduler) as found:
+        token = _cluster.set(found)
+        try:
+            yield
+        finally:
+            _cluster.reset(token)
 
 
 def explore(network: Network, goals: Goals, *, synth: bool, progress: Progress = lambda share: None) -> dict[str, Any]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+import time
 from importlib import resources
 from pathlib import Path
 
+import bitweir.cluster as cluster
 import bitweir.exploring as exploring
 import distributed
 import jsonschema
@@ -275,21 +279,19 @@ def test_dask_missing(monkeypatch):
         pass
 
 
-# joblib tells of the tasks that an error leaves undone.
-@pytest.mark.filterwarnings("ignore:.*tasks which were still being processed:UserWarning")
 def test_dask_finds_the_same(network, monkeypatch, tmp_path):
     with pytest.raises(ToolError, match="No Dask scheduler answers at 'nothing://x'"), workers(None, "nothing://x"):
         pass
-    cluster = distributed.LocalCluster(
+    local = distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=None
     )
-    with cluster:
-        with workers(None, cluster.scheduler_address):
+    with local:
+        with workers(None, local.scheduler_address):
             found = explore(network, GOALS, synth=False)
         # What a worker cannot do is told, not waited for.
         monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "other"))
         monkeypatch.setattr(exploring._Search, "run", _broken)
-        with pytest.raises(ToolError, match=r"^Broken\.$"), workers(None, cluster.scheduler_address):
+        with pytest.raises(ToolError, match=r"^Broken\.$"), workers(None, local.scheduler_address):
             explore(network, GOALS, synth=False)
     monkeypatch.undo()
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "third"))
@@ -298,3 +300,77 @@ def test_dask_finds_the_same(network, monkeypatch, tmp_path):
 
 def _broken(*_):
     raise ToolError("Broken.")
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A scheduler in a process of its own, and its address."""
+    file = tmp_path / "scheduler.json"
+    words = ("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+    with subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.DEVNULL) as process:
+        try:
+            while not file.exists() or not file.read_text():
+                assert process.poll() is None
+                time.sleep(0.1)
+            yield process, json.loads(file.read_text())["address"]
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def worker(scheduler):
+    """A worker of it, with one thread."""
+    words = ("distributed.cli.dask_worker", scheduler[1], "--nthreads", "1", "--nworkers", "1", "--no-dashboard")
+    with subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.DEVNULL) as process:
+        yield process
+        process.kill()
+
+
+def test_a_scheduler_that_dies_ends_it(network, scheduler, worker, monkeypatch):
+    process, address = scheduler
+
+    def progress(share):
+        if share == pytest.approx(3 / 10):
+            process.kill()
+            process.wait()
+
+    with monkeypatch.context() as patch, pytest.raises(ToolError) as error, workers(None, address):
+        # All work is done by the worker.
+        fails(patch)
+        explore(network, GOALS, synth=False, progress=progress)
+    assert str(error.value) == (
+        f"The Dask scheduler at {address!r} is lost; results so far are kept: start it again, and repeat the command "
+        "to go on."
+    )
+    shares = []
+    with workers(1, None):
+        explore(network, GOALS, synth=False, progress=shares.append)
+    # The fastest plans of both parts, and those of the second step that had come.
+    assert shares[0] == 1.0 and shares[1] >= 3 / 10 - 1e-9
+
+
+def test_a_scheduler_without_workers(scheduler, network, monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    _, address = scheduler
+    with pytest.raises(ToolError) as error, workers(None, address):
+        pass
+    assert str(error.value) == (
+        f"The Dask scheduler at {address!r} has no workers: start some with dask worker {address}."
+    )
+
+
+def test_workers_that_die(network, scheduler, worker, monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 1)
+    _, address = scheduler
+
+    def progress(share):
+        if worker.poll() is None:
+            worker.terminate()
+            worker.wait()
+
+    with pytest.raises(ToolError) as error, workers(None, address):
+        explore(network, GOALS, synth=False, progress=progress)
+    assert str(error.value) == (
+        f"The Dask scheduler at {address!r} has no workers left; results so far are kept: start some with dask worker "
+        f"{address}, and repeat the command to go on."
+    )

@@ -26,7 +26,7 @@ def folder(tmp_path):
         (new / "network.npz").write_bytes(network_bytes(network))
         (new / "plan.json").write_text(plan_text(plan))
         (new / "net.v").write_text("module net; endmodule\n")
-    np.savez(tmp_path / "images.npz", x=np.zeros((3, network.input.size), np.int64))
+    np.savez(tmp_path / "images.npz", codes=np.zeros((3, network.input.size), np.int64))
     return path
 
 

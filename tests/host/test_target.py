@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("target")
     network = dense_network(512, 128, 4)
     (path / "net.npz").write_bytes(network_bytes(network))
-    np.savez(path / "images.npz", x=np.zeros((2, 512), np.int64))
+    np.savez(path / "images.npz", codes=np.zeros((2, 512), np.int64))
     goal = ("--part", "xc7a35t", "--goal", "area", "--fps", "1e5")
     run("generate", path / "net.npz", "-o", path / "build", *goal, "--clock", "40")
     return path / "build"
