@@ -38,6 +38,7 @@ from bitweir_hw.blocks import (
     JoinSpec,
     MatVecSpec,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WidthSpec,
@@ -246,6 +247,9 @@ def _others() -> Iterator[BlockSpec]:
         (10, 1, 10, 1), (10, 2, 8, 1), (10, 10, 7, 1), (100, 4, 12, 1), (10, 1, 9, 2), (10, 4, 14, 1), (2, 1, 6, 1),
     ):  # fmt: skip
         yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams)
+        yield ResultSpec(
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, kind="scores"
+        )
         yield VoteSpec(
             name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, signed=lanes != 4
         )

@@ -728,11 +728,14 @@ def _compared(path: Path, network: Any, taps: Any, scale: str | None, rng: Rando
         return "imports", "the file makes infinite numbers"
     member = Member(path=path, network=network, taps=taps, last=network.layers[-1].name)
     (agreement,), scores = compare(network, [member], frames, encode(entry, frames), runtime=False)
-    if agreement.classes is None:
+    if agreement.results is None:
         if _detaches(path):
             return "imports", "(a - b) + b is taken as a, and here b has a larger shape"
         return "wrong", agreement.remark
     wrong = [layer for layer in agreement.layers if layer.differ]
+    if network.readout.kind != "class":
+        told = f"{agreement.results_differ} results differ, the first: {agreement.first_result}"
+        return ("agrees", "") if agreement.agrees else ("wrong", f"{told}; notes {network.notes}")
     ours = scores.argmax(axis=1)
     wanted = found[taps.scores].reshape(FRAMES, -1).astype(np.float64)
     size = np.abs(wanted).max(axis=1) + 1e-300

@@ -226,7 +226,7 @@ def main() -> None:
     codes = encode(network.input, pixels)
     frames = network.input.format.values(codes).astype(np.float32)
     layers: list[tuple[Any, Any]] = []
-    offset = np.zeros(network.classes, np.float32)
+    offset = np.zeros(network.outputs, np.float32)
     for layer in network.layers:
         if isinstance(layer, Dense):
             threshold = None if layer.thresholds is None else layer.thresholds[:, 0].astype(np.float32)

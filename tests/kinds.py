@@ -12,6 +12,7 @@ from bitweir_hw.network import (
     Network,
     Parallel,
     Pool,
+    Readout,
     Threshold,
     Vote,
     check,
@@ -20,8 +21,8 @@ from bitweir_hw.plan import Folding, Plan
 from strategies import identity_input
 
 
-def every_kind(*, style="fused", streams=1):
-    """The network, and a plan that divides nothing."""
+def every_kind(*, style="fused", streams=1, kind="class"):
+    """The network, with a result of a kind (its scores are those of a class), and a plan that divides nothing."""
     rng = np.random.default_rng(6)
     wide = Format(bits=2)
     layers = (
@@ -47,7 +48,8 @@ def every_kind(*, style="fused", streams=1):
     entry = Input(
         shape=(32,), format=wide, thresholds=np.array([[1.0, 2.0, 3.0]]), source=np.arange(32), map_shape=(4, 4, 2)
     )
-    network = check(Network(name="net", input=entry, layers=layers))
+    readout = Readout() if kind == "class" else Readout(kind="scores", scale=("1",), offset=("0",))
+    network = check(Network(name="net", input=entry, layers=layers, readout=readout))
     foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3), Folding(pe=1, simd=20))
     return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), streams=streams)
 

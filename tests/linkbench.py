@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
-from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.pipeline import Node, Pipeline, Stream
 from cobs import cobs
@@ -83,14 +83,21 @@ def taken(data, *, frame_bytes, capacity, loads=False):
     return requests
 
 
-def ends_of(*, beat_bits=64, beats=1, classes=10, lanes=4, score_bits=7):
+def ends_of(*, beat_bits=64, beats=1, classes=10, lanes=4, score_bits=7, result="class"):
     """A pipeline of nothing but its ends: a frame comes in so many beats, scores leave in so many lanes."""
-    block = ArgmaxSpec(name="argmax", layer="argmax", classes=classes, lanes=lanes, lane_bits=score_bits)
+    sizes = {"name": "argmax", "layer": "argmax", "classes": classes, "lanes": lanes, "lane_bits": score_bits}
+    block = ArgmaxSpec(**sizes) if result == "class" else ResultSpec(kind=result, **sizes)
     length = beat_bits * beats
     streams = (
         Stream(name="i", layer="input", length=length, vectors=1, lanes=beat_bits, lane_bits=1, signed=False),
         Stream(
-            name="argmax", layer="argmax", length=classes, vectors=1, lanes=lanes, lane_bits=score_bits, signed=True
+            name="argmax",
+            layer="argmax",
+            length=classes,
+            vectors=1,
+            lanes=lanes,
+            lane_bits=score_bits,
+            signed=block.elements_signed,
         ),
     )
     return Pipeline(nodes=(Node(block=block, inputs=(0,), outputs=(1,)),), streams=streams)

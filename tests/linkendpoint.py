@@ -27,9 +27,11 @@ def answer(request, identity):
     payload = b""
     for at in range(0, len(request.payload), identity.frame_bytes):
         scores = scores_of(_frame(request.payload[at : at + identity.frame_bytes], identity), identity)
-        if request.kind == SCORES:
+        # A result that is no class comes whole, whatever is asked for.
+        if request.kind == SCORES or not identity.class_bytes:
             payload += _joined(scores, identity.score_bits).to_bytes(identity.scores_bytes, "little")
-        payload += int(np.argmax(scores)).to_bytes(identity.class_bytes, "little")
+        if identity.class_bytes:
+            payload += int(np.argmax(scores)).to_bytes(identity.class_bytes, "little")
     return packet(request.kind | 0x80, request.number, request.count, payload)
 
 
@@ -183,5 +185,6 @@ class EndpointBench:
         for at in range(0, identity.classes, lanes):
             part = _joined(scores[at : at + lanes], identity.score_bits)
             best = int(np.argmax(scores[: at + lanes]))
-            tail = best | (at + lanes >= identity.classes) << max(1, (identity.classes - 1).bit_length())
+            bits = max(1, (identity.classes - 1).bit_length()) if identity.class_bytes else 0
+            tail = best * (bits > 0) | (at + lanes >= identity.classes) << bits
             self._results.append(part | tail << (lanes * identity.score_bits))

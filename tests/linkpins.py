@@ -10,7 +10,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.link.device import Device
 from bitweir_hw.lower import lower
-from bitweir_hw.network import Affine, Dense, Network, check
+from bitweir_hw.network import LABEL, Affine, Dense, Network, Readout, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.compiled import compile_design
@@ -56,6 +56,7 @@ class Board:
     ratio: float
     capacity: int = 256
     loads: bool = False
+    result: str = "class"
 
     CLOCK = 1_000_000
 
@@ -67,10 +68,16 @@ class Board:
             thresholds=rng.integers(-3, 3, (self.hidden, 1)), output=identity_input(1).format,
         )  # fmt: skip
         out = Dense(name="out", weights=rng.random((self.classes, self.hidden)) < 0.5)
+        if self.result == "labels":
+            out = replace(out, thresholds=rng.integers(-2, 3, (self.classes, 1)), output=LABEL)
+            layers, readout = (hidden, out), Readout(kind="labels")
+            return check(Network(name="net", input=identity_input(self.inputs), layers=layers, readout=readout))
         offset = Affine(
             name="scores", scale=rng.integers(1, 9, self.classes), offset=rng.integers(-20, 20, self.classes)
         )
-        return check(Network(name="net", input=identity_input(self.inputs), layers=(hidden, out, offset)))
+        readout = Readout() if self.result == "class" else Readout(kind="scores", scale=("1/8",), offset=("-3",))
+        layers = (hidden, out, offset)
+        return check(Network(name="net", input=identity_input(self.inputs), layers=layers, readout=readout))
 
     @cached_property
     def pipeline(self):
@@ -117,18 +124,22 @@ class Board:
         # One bit is one element, and there is one vector: what pads it comes behind.
         codes = np.unpackbits(data, axis=1, bitorder="little")[:, : self.inputs]
         found, payload = run_slow(network or self.network, codes), b""
-        for scores, best in zip(found.scores.tolist(), found.classes.tolist(), strict=True):
-            if request.kind == SCORES:
+        for index, scores in enumerate(found.scores.tolist()):
+            # A result that is no class comes whole, whatever is asked for.
+            if request.kind == SCORES or found.classes is None:
                 bits = identity.score_bits
                 number = sum((score & ((1 << bits) - 1)) << (place * bits) for place, score in enumerate(scores))
                 payload += number.to_bytes(identity.scores_bytes, "little")
-            payload += best.to_bytes(identity.class_bytes, "little")
+            if found.classes is not None:
+                payload += int(found.classes[index]).to_bytes(identity.class_bytes, "little")
         return packet(request.kind | 0x80, request.number, request.count, payload)
 
 
 BOARDS = (
     Board(inputs=64, hidden=9, classes=4, foldings=("64x3", "9x4"), ratio=4),
     Board(inputs=33, hidden=8, classes=3, foldings=("13x8", "8x1"), ratio=5.3),
+    Board(inputs=20, hidden=7, classes=3, foldings=("20x7", "7x2"), ratio=4, result="labels"),
+    Board(inputs=12, hidden=9, classes=1, foldings=("12x3", "9x1"), ratio=4, result="scores"),
 )
 
 

@@ -8,6 +8,7 @@ from bitweir_hw.blocks.memories import STYLES
 from bitweir_hw.compressor import Popcount
 from bitweir_hw.network import (
     BIPOLAR,
+    LABEL,
     Affine,
     Conv,
     Dense,
@@ -16,6 +17,7 @@ from bitweir_hw.network import (
     Network,
     Parallel,
     Pool,
+    Readout,
     Threshold,
     Vote,
     check,
@@ -43,6 +45,47 @@ def dense_layers(draw, name, inputs, outputs, *, last):
     return Dense(name=name, weights=weights, thresholds=thresholds, output=BIPOLAR)
 
 
+def usual_readout(layers, entry):
+    """A class where there is something to choose from, else the score."""
+    return (
+        Readout() if in_series(layers, entry.map).channels > 1 else Readout(kind="scores", scale=("1",), offset=("0",))
+    )
+
+
+@st.composite
+def _fractions(draw, outputs, count=None):
+    """Fractions in lowest terms, one for all outputs or one for each."""
+    number = st.fractions(-100, 100, max_denominator=1000).map(str)
+    counts = [1, outputs] if count is None else [count]
+    return tuple(draw(number) for _ in range(draw(st.sampled_from(counts))))
+
+
+@st.composite
+def ended(draw, layers, end, kinds=("class", "class", "labels", "scores", "codes")):
+    """Layers that hand on accumulators, with what makes a result of any kind of them, and the readout."""
+    possible = [kind for kind in kinds if kind != "class" or end.channels > 1]
+    kind = draw(st.sampled_from(possible or ["scores"]))
+    if kind == "class":
+        return layers, Readout()
+    if kind == "labels":
+        output, readout = LABEL, Readout(kind="labels")
+    else:
+        readout = Readout(kind=kind, scale=draw(_fractions(end.channels)), offset=draw(_fractions(end.channels)))
+        output = Format(
+            bits=draw(st.integers(1, 3)), offset=draw(st.integers(-4, 4)), step=draw(st.sampled_from([1, 2, -3]))
+        )
+    if kind == "scores":
+        return layers, readout
+    # Most thresholds amid what occurs, some at its ends or out of reach.
+    limits = st.integers(end.low - 1, end.high + 2) if end.high - end.low < 1 << 50 else st.integers(-9, 9)
+    count = draw(st.integers(1, output.codes - 1))
+    thresholds = np.sort(draw(hnp.arrays(np.int64, (end.channels, count), elements=limits)), axis=1)
+    last = layers[-1]
+    if isinstance(last, (Dense, Conv)) and draw(st.booleans()):
+        return (*layers[:-1], replace(last, thresholds=thresholds, output=output)), readout
+    return (*layers, Threshold(name="end", thresholds=thresholds, output=output)), readout
+
+
 @st.composite
 def dense_networks(draw, *, max_size=17, max_layers=3):
     """Dense networks with one-bit inputs and activations."""
@@ -54,7 +97,9 @@ def dense_networks(draw, *, max_size=17, max_layers=3):
     if draw(st.booleans()):
         values = hnp.arrays(np.int64, sizes[-1], elements=st.integers(-100, 100))
         layers.append(Affine(name="scores", scale=draw(values), offset=draw(values)))
-    return check(Network(name="net", input=identity_input(sizes[0]), layers=tuple(layers)))
+    entry = identity_input(sizes[0])
+    done, readout = draw(ended(tuple(layers), in_series(tuple(layers), entry.map)))
+    return check(Network(name="net", input=entry, layers=done, readout=readout))
 
 
 #: Formats of inputs: bipolar, unsigned, signed, {-1, 0, 1}, odd steps.
@@ -92,7 +137,9 @@ def networks(draw, *, max_size=12, max_layers=4):
     )
     layers = _Layers(draw, max_size)
     body, source = layers.some(draw(st.integers(0, max_layers - 1)), entry.map, depth=2)
-    return check(Network(name="net", input=entry, layers=body + layers.scores(source)))
+    body += layers.scores(source)
+    done, readout = draw(ended(body, in_series(body, entry.map)))
+    return check(Network(name="net", input=entry, layers=done, readout=readout))
 
 
 def _large(source):

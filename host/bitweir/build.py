@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 
 import bitweir_hw
-from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.blocks import EndSpec
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
 from bitweir_hw.integration import PacketLayout, axi_rtlil
 from bitweir_hw.link.protocol import Identity
@@ -32,6 +32,7 @@ from bitweir_sim.cycles import Timing, steady_state
 from .folders import FileError, whole_folder
 from .input_words import input_rule
 from .manifest import MANIFEST, is_listed, listed, named
+from .results import PLURALS, describe_result, result_name
 from .target import TARGET_FILE, Target, load_target, target_text
 
 __all__ = ["Build", "check_parts", "write_build"]
@@ -314,15 +315,50 @@ def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None) -> str:
         frame_words=layout.frame_words,
         result_bytes=layout.result_bytes,
         result_words=layout.result_words,
-        scores_bytes=layout.scores_bytes,
-        class_bytes=layout.class_bytes * layout.streams,
+        results=_packet(layout),
+    )
+
+
+def _elements(network: Network, last: EndSpec) -> str:
+    """What an output beat carries."""
+    kind, sign = PLURALS[network.readout.kind], "signed" if last.elements_signed else "unsigned"
+    if network.readout.kind == "class":
+        return "scores, signed, class 0 first"
+    return f"{kind}, output 0 first" if kind == "labels" else f"{kind}, {sign}, output 0 first"
+
+
+def _best(last: EndSpec) -> str:
+    """The row of the class, if there is one."""
+    if not last.index_bits:
+        return ""
+    low, high = last.i_bits, last.i_bits + last.index_bits * last.streams - 1
+    return (
+        f"| {high}:{low} | the class with the highest score so far, the lowest one in a tie; in the last beat, the "
+        "class |\n"
+    )
+
+
+def _meaning(network: Network) -> str:
+    """What the result means, where it is more than a class of scores without a unit."""
+    if network.readout.kind == "class" and not network.readout.scale:
+        return ""
+    return "\n**Result.** " + "\n".join(describe_result(network)) + "\n"
+
+
+def _packet(layout: PacketLayout) -> str:
+    """What a packet of results carries."""
+    if not layout.decides:
+        return f"{layout.scores_bytes} bytes of results, output 0 in\nthe lowest bits"
+    return (
+        f"{layout.scores_bytes} bytes of scores, class 0 in\n"
+        f"the lowest bits, then {layout.class_bytes * layout.streams} of classes"
     )
 
 
 def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi: PacketLayout | None) -> str:
     """The ports, for the person who instantiates the accelerator."""
     first, last = pipeline.input, pipeline.nodes[-1].block
-    assert isinstance(last, ArgmaxSpec)
+    assert isinstance(last, EndSpec)
     timing = steady_state(pipeline)
     template = Template((resources.files(__package__) / "build_readme.md").read_text())
     return template.substitute(
@@ -341,10 +377,11 @@ def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi
         o_beats=last.o_beats,
         score_lanes=last.lanes,
         score_bits=last.lane_bits,
-        best_low=last.i_bits,
-        best_high=last.i_bits + last.index_bits * last.streams - 1,
+        elements_name=_elements(network, last),
+        best=_best(last),
         frames=_side_by_side(pipeline.frames),
-        classes=network.classes,
+        results=result_name("scores" if network.readout.kind == "class" else network.readout.kind, network.outputs),
+        meaning=_meaning(network),
         pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
         latency=timing.latency,
         axi=_axi(pipeline, network.name, axi),

@@ -60,7 +60,7 @@ def main() -> None:
     "--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y, to compare with."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
 @round_option
 @with_output
 @with_models
@@ -212,7 +212,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
     "--engine", type=click.Choice(ENGINES), default="compiled", show_default=True, help="What runs the design."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
 @click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms: .vcd, or .fst with cocotb and Icarus.")
 @round_option
 @other_clock_option

@@ -112,7 +112,7 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 @click.option("--network", type=click.Path(path_type=Path), help="What DEVICE holds: a network .npz or build folder.")
 @click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write classes and scores to this .npz.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
 @click.option("--check", is_flag=True, help="Compare every score and class with the golden model.")
 @round_option
 @with_output

@@ -165,6 +165,11 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         "them]",
     )
     @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
+    @click.option(
+        "--result",
+        type=click.Choice(("class", "labels", "scores")),
+        help="What the accelerator tells of a frame.  [default: as the model ends]",
+    )
     @click.option("--vote", "voting", is_flag=True, help="Several models, each of which votes for its class.")
     @functools.wraps(command)
     def wrapped(
@@ -176,6 +181,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         input_range: str | None,
         name: str | None,
         voting: bool,
+        result: str | None,
         **options: Any,
     ) -> None:
         def models(*, compared: bool = True) -> Imported:
@@ -183,7 +189,9 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
             if input_range is not None:
                 scale = input_scale
             read = checked_models if compared else read_models
-            return read(output, files, input_scale=scale, input_range=input_range, name=name, voting=voting)
+            return read(
+                output, files, input_scale=scale, input_range=input_range, name=name, voting=voting, result=result
+            )
 
         command(output, models, *args, **options)
 

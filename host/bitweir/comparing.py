@@ -10,6 +10,7 @@ import numpy as np
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
 from bitweir_sim.encoding import encode
+from bitweir_sim.golden import Result, result
 from bitweir_sim.trace import SimulationError
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from .importers.agreement import Agreement, Difference, LayerAgreement, Member, 
 from .importers.drawn import drawn_frames, frames_to_draw
 from .importers.errors import shown
 from .importers.taps import INPUT
+from .results import ELEMENTS, QUALITY, numbers, numbers_quality, quality
 
 __all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames", "described"]
 
@@ -41,26 +43,28 @@ class Comparison:
     frames : int
     agreements : tuple of Agreement
         One for each model file.
+    network : Network
     scores : int64 array, (N, M)
         Of the network.
-    wanted : int64 array, (N,), or None
-        The class that most references name, of equally many the lowest; None if a model has no reference.
+    wanted : array, (N,) or (N, M), or None
+        The result of the model file, see `outcomes.Outcome.decided`; where models vote, the class that most references
+        name, of equally many the lowest; None if a model has no reference.
     wrong : bool array, (N,)
-        Where the class of the network is another one, and no rounding of floats explains it.
+        Where the result of the network is another one, and no rounding of floats explains it.
     """
 
     drawn: bool
     frames: int
     agreements: tuple[Agreement, ...]
+    network: Network
     scores: NDArray[np.int64]
-    wanted: NDArray[np.int64] | None
+    wanted: Array | None
     wrong: NDArray[np.bool_]
 
     @property
-    def classes(self) -> NDArray[np.int64]:
-        """Of the network, (N,)."""
-        found: NDArray[np.int64] = np.argmax(self.scores, axis=1)
-        return found
+    def result(self) -> Result:
+        """Of the network."""
+        return result(self.scores, self.network.readout.kind)
 
     @property
     def codes(self) -> int:
@@ -91,11 +95,11 @@ class Comparison:
             assert self.wanted is not None
             first = Difference(
                 image=place, row=0, column=0, channel=0, expected=int(self.wanted[place]),
-                found=int(self.classes[place]),
+                found=int(np.argmax(self.scores[place])),
             )  # fmt: skip
             return (
                 f"The network must find the class that most model files name, but it does not for "
-                f"{int(self.wrong.sum()):,} of {self.frames:,} {what}s, the first: {_class(first, what)}."
+                f"{int(self.wrong.sum()):,} of {self.frames:,} {what}s, the first: {_told(first, what, 'class')}."
             )
         return None
 
@@ -110,18 +114,22 @@ class Comparison:
         models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
         ties = f"; {self.ties:,} more differ only as floats are rounded" if self.ties else ""
         equal = self.codes - self.ties
-        return f"Compared with {models} on {many}: {equal:,} codes and the order of all scores are equal{ties}."
+        results = "the order of all scores" if self.network.readout.kind == "class" else "all results"
+        return f"Compared with {models} on {many}: {equal:,} codes and {results} are equal{ties}."
 
 
 def _scores(found: Agreement, frames: int, what: str) -> str:
-    if found.first_class is None:
+    if found.first_result is None:
         return f"the scores of {found.last} come in another order for {found.orders_differ:,} of {frames:,} {what}s"
-    many = f"{found.classes_differ:,} of {frames:,} {what}s"
-    return f"the scores of {found.last} give another class to {many}, first to {_class(found.first_class, what)}"
+    many, first = f"{found.results_differ:,} of {frames:,} {what}s", _told(found.first_result, what, found.kind)
+    if found.kind == "class":
+        return f"the scores of {found.last} give another class to {many}, first to {first}"
+    return f"the {found.kind} of {found.last} differ for {many}, first for {first}"
 
 
-def _class(first: Difference, what: str) -> str:
-    return f"{what} {first.image}: expected class {first.expected}, found {first.found}"
+def _told(first: Difference, what: str, kind: str) -> str:
+    output = "class" if kind == "class" else f"{ELEMENTS[kind]} {first.channel}"
+    return f"{what} {first.image}: expected {output} {_short(first.expected)}, found {_short(first.found)}"
 
 
 def _place(layer: LayerAgreement, what: str) -> str:
@@ -167,8 +175,10 @@ def compare_drawn(
     if not count:
         remark = "a frame takes too long: compare on some images with bitweir import --images"
         skipped = tuple(Agreement(path=member.path, remark=remark, layers=[]) for member in members)
-        none = np.zeros((0, network.classes), np.int64)
-        return Comparison(drawn=True, frames=0, agreements=skipped, scores=none, wanted=None, wrong=np.zeros(0, bool))
+        none = np.zeros((0, network.outputs), np.int64)
+        return Comparison(
+            drawn=True, frames=0, agreements=skipped, network=network, scores=none, wanted=None, wrong=np.zeros(0, bool)
+        )
     frames = drawn_frames(network.input, count)
     found = compare_frames(network, members, frames, encode(network.input, frames), progress, drawn=True)
     if found.difference:
@@ -187,18 +197,27 @@ def compare_frames(
 ) -> Comparison:
     """Compare on frames (N, *shape), which are `codes` (N, K) to the network; see `agreement.compare`."""
     agreements, scores = compare(network, members, frames, codes, progress)
-    wanted, wrong = _voted(agreements, network.classes), np.zeros(len(scores), bool)
-    if wanted is not None:
+    wrong = np.zeros(len(scores), bool)
+    wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network.outputs)
+    if wanted is not None and len(agreements) == 1:
+        wrong = agreements[0].differ & ~agreements[0].tied
+    elif wanted is not None:
         # One of the members may well say the other class of two that tie.
         wrong = (wanted != np.argmax(scores, axis=1)) & ~np.any([one.tied for one in agreements], axis=0)
     return Comparison(
-        drawn=drawn, frames=len(scores), agreements=tuple(agreements), scores=scores, wanted=wanted, wrong=wrong
+        drawn=drawn,
+        frames=len(scores),
+        agreements=tuple(agreements),
+        network=network,
+        scores=scores,
+        wanted=wanted,
+        wrong=wrong,
     )
 
 
 def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] | None:
     """The class that most references name, of equally many the lowest; None if a model has no reference."""
-    found = [agreement.classes for agreement in agreements if agreement.classes is not None]
+    found = [agreement.results for agreement in agreements if agreement.results is not None]
     if len(found) < len(agreements):
         return None
     votes = np.zeros((len(found[0]), classes), np.int64)
@@ -208,21 +227,36 @@ def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] |
     return voted
 
 
-def described(found: Comparison, labels: NDArray[np.int64] | None = None, *, rounded: int = 0) -> dict[str, Any]:
-    """A comparison as `import_schema.json` has it; so many numbers of the images became the nearest that is taken."""
-    place = int(found.wrong.argmax()) if len(found.wrong) else 0
-    wanted, classes = found.wanted, found.classes
+def described(found: Comparison, labels: Array | None = None, *, rounded: int = 0) -> dict[str, Any]:
+    """A comparison as `import_schema.json` has it; labels as `results.label_problem` lets them pass.
+
+    So many numbers of the images became the nearest that is taken.
+    """
+    wanted, kind = found.wanted, found.network.readout.kind
+    worth = dict.fromkeys(QUALITY) if labels is None or wanted is None else numbers_quality(kind, wanted, labels)
     return {
         "images": found.frames,
         "rounded": rounded,
-        "accuracy": None if labels is None else float((classes == labels).mean()),
-        "reference_accuracy": None if labels is None or wanted is None else float((wanted == labels).mean()),
-        "classes_differ": None if wanted is None else int(found.wrong.sum()),
-        "first_mismatch": {"image": place, "expected": int(wanted[place]), "found": int(classes[place])}
-        if wanted is not None and found.wrong.any()
-        else None,
+        **quality(found.network, found.result, labels),
+        **{f"reference_{name}": value for name, value in worth.items()},
+        "results_differ": None if wanted is None else int(found.wrong.sum()),
+        "first_mismatch": _first(found) if found.wrong.any() else None,
         "models": [_agreement(agreement) for agreement in found.agreements],
     }
+
+
+def _first(found: Comparison) -> dict[str, Any]:
+    """The first result that is wrong."""
+    place, wanted, result_ = int(found.wrong.argmax()), found.wanted, found.result
+    assert wanted is not None
+    if result_.classes is not None:
+        return {"image": place, "output": None, "expected": int(wanted[place]), "found": int(result_.classes[place])}
+    have = result_.labels if result_.labels is not None else numbers(found.network, result_.scores)
+    assert have is not None
+    output = int(np.abs(wanted[place].astype(np.float64) - have[place]).argmax())
+    return {
+        "image": place, "output": output, "expected": float(wanted[place, output]), "found": float(have[place, output])
+    }  # fmt: skip
 
 
 def _agreement(found: Agreement) -> dict[str, Any]:
@@ -242,6 +276,6 @@ def _agreement(found: Agreement) -> dict[str, Any]:
             for one in found.layers
             if found.ran
         ],
-        "classes_differ": found.classes_differ if found.ran else None,
-        "orders_differ": found.orders_differ if found.ran else None,
+        "results_differ": found.results_differ if found.ran else None,
+        "orders_differ": found.orders_differ if found.ran and found.kind == "class" else None,
     }

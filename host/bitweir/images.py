@@ -14,6 +14,7 @@ from bitweir_sim.encoding import Codes, encoded, model_values
 from numpy.typing import NDArray
 
 from .importers.errors import shown
+from .results import label_problem
 
 __all__ = ["ImageError", "Images", "load_images"]
 
@@ -35,7 +36,8 @@ class Images:
     ----------
     codes : array of unsigned integers, (N, K)
         As the accelerator takes them.
-    labels : int64 array, (N,), or None
+    labels : array or None
+        As `results.label_problem` lets it pass: int64 classes (N,), or labels or numbers (N, M).
     frames : array, (N, *shape), or None
         As they came, where `rounded` is 0, and else as the model file takes them; None where the file holds codes.
     rounded : int
@@ -43,7 +45,7 @@ class Images:
     """
 
     codes: NDArray[Any]
-    labels: NDArray[np.int64] | None
+    labels: NDArray[Any] | None
     frames: NDArray[Any] | None = None
     rounded: int = 0
 
@@ -71,11 +73,8 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
     x, y = arrays[given[0]], arrays.get("y")
     if x.ndim < 2 or len(x) == 0:
         raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {x.shape}.")
-    if y is not None and (y.ndim != 1 or len(y) != len(x) or y.dtype.kind not in "iu"):
-        raise ImageError(
-            f"Image file {path.name!r} must have one integer label y for each of its {len(x)} images, "
-            f"not {y.dtype} of shape {y.shape}."
-        )
+    if y is not None and (problem := label_problem(y, network, len(x))):
+        raise ImageError(f"Image file {path.name!r} must have {problem}.")
     x = x[:limit]
     entry = network.input
     as_codes = given == ["codes"]
@@ -88,8 +87,12 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
         # The network is fine: what does not fit it are the frames.
         told = str(error)
         raise ImageError(f"In image file {path.name!r}, {told[0].lower()}{told[1:]}") from error
-    labels = None if y is None else y[:limit].astype(np.int64)
+    labels = None if y is None else _labels(y[:limit], network)
     return Images(codes=found.codes, labels=labels, frames=frames, rounded=found.rounded)
+
+
+def _labels(y: NDArray[Any], network: Network) -> NDArray[Any]:
+    return y.astype(np.int64) if network.readout.kind == "class" else y.reshape(len(y), network.outputs)
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:

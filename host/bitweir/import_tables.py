@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .importers.errors import shown, shown_path
 from .importers.taps import INPUT
+from .results import PLURALS, QUALITY, quality_rows, result_name
 
 __all__ = ["counted", "plain_name", "render", "told_shape"]
 
@@ -34,6 +35,8 @@ def render(result: dict[str, Any]) -> Iterator[RenderableType]:
     yield _network_table(result)
     for sentence in result["input"]["rule"]:
         yield Text(f"input: {sentence}")
+    for sentence in result["result"]["rule"]:
+        yield Text(f"result: {sentence}")
     diagnostics = result["diagnostics"]
     if diagnostics["nearest"] is not None:
         layer, distance = diagnostics["nearest"]["layer"], diagnostics["nearest"]["distance"]
@@ -45,7 +48,7 @@ def render(result: dict[str, Any]) -> Iterator[RenderableType]:
     for note in result["notes"]:
         yield Text(f"note: {note}", style="dim")
     if result["comparison"] is not None:
-        yield from _comparison_tables(result["comparison"])
+        yield from _comparison_tables(result["comparison"], PLURALS[result["result"]["kind"]])
     if result["output"] is not None:
         yield Text(f"Written: {result['output']}")
 
@@ -53,7 +56,7 @@ def render(result: dict[str, Any]) -> Iterator[RenderableType]:
 def _network_table(result: dict[str, Any]) -> Table:
     network = result["network"]
     table = Table(
-        title=f"Network {network['name']}, {network['classes']} classes",
+        title=f"Network {network['name']}, {result_name(result['result']['kind'], network['outputs'])}",
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -110,16 +113,16 @@ def told_shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _comparison_tables(found: dict[str, Any]) -> Iterator[RenderableType]:
+def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[RenderableType]:
     table = Table(show_header=False, title="Compared with the model file", title_justify="left", box=SIMPLE)
     table.add_column(style="bold")
     table.add_column()
     table.add_row("images", f"{found['images']:,}")
     if found["rounded"]:
         table.add_row("rounded", f"{found['rounded']:,} numbers to what the input takes")
-    for what, key in (("accuracy", "accuracy"), ("accuracy of the file", "reference_accuracy")):
-        if found[key] is not None:
-            table.add_row(what, f"{found[key]:.2%}")
+    for what, before in (("", ""), (" of the file", "reference_")):
+        for name, told in quality_rows({name: found[before + name] for name in QUALITY}):
+            table.add_row(name + what, told)
     several = len(found["models"]) > 1
     for model in found["models"]:
         if several:
@@ -141,11 +144,12 @@ def _comparison_tables(found: dict[str, Any]) -> Iterator[RenderableType]:
                 if ties
                 else f"all {layer['codes']:,} equal",
             )
-        table.add_row("classes", _differ(model["classes_differ"]))
-        table.add_row("order of scores", _differ(model["orders_differ"]))
-    if several and found["classes_differ"] is not None:
+        table.add_row(results, _differ(model["results_differ"]))
+        if model["orders_differ"] is not None:
+            table.add_row("order of scores", _differ(model["orders_differ"]))
+    if several and found["results_differ"] is not None:
         table.add_row("", "")
-        table.add_row("classes of the vote", _differ(found["classes_differ"]))
+        table.add_row("classes of the vote", _differ(found["results_differ"]))
     yield table
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +37,7 @@ from .importers.agreement import Member
 from .importers.ensemble import prefix, vote
 from .importers.taps import Taps
 from .input_words import input_rule, stored_values
+from .results import describe_result, readout_entry, save_result
 
 __all__ = ["SCHEMA_VERSION", "Imported", "checked_models", "describe", "import_models", "read_models", "schema"]
 
@@ -87,6 +87,7 @@ def checked_models(
     input_range: str | None = None,
     name: str | None,
     voting: bool,
+    result: str | None = None,
 ) -> Imported:
     """Read models as `read_models` does, and compare the network with them on drawn inputs.
 
@@ -97,7 +98,9 @@ def checked_models(
     DisagreementError
         The network does not compute what the files compute.
     """
-    imported = read_models(output, paths, input_scale=input_scale, input_range=input_range, name=name, voting=voting)
+    imported = read_models(
+        output, paths, input_scale=input_scale, input_range=input_range, name=name, voting=voting, result=result
+    )
     with output.working("Comparing with the model file") as done:
         return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))
 
@@ -110,6 +113,7 @@ def read_models(
     input_range: str | None = None,
     name: str | None,
     voting: bool,
+    result: str | None = None,
 ) -> Imported:
     """Read one model, or several that vote.
 
@@ -129,7 +133,12 @@ def read_models(
         with output.working(f"Reading {plain_name(path.name)}"):
             taps = None if path.suffix.lower() == ".npz" else Taps()
             network = load_model(
-                path, input_scale=input_scale, input_range=input_range, name=None if voting else name, taps=taps
+                path,
+                input_scale=input_scale,
+                input_range=input_range,
+                name=None if voting else name,
+                taps=taps,
+                result=result,
             )
             found.append((network, taps))
     networks = [network for network, _ in found]
@@ -173,7 +182,7 @@ def import_models(
     limit : int or None
         Use only so many images.
     save : Path or None
-        Where classes and scores go.
+        Where results go; see `results.save_result`.
     rounding : bool
         Take the nearest where images hold what the input does not take.
 
@@ -193,9 +202,7 @@ def import_models(
         result["comparison"] = described(found, loaded.labels, rounded=loaded.rounded)
         difference = found.difference
         if save is not None:
-            file = io.BytesIO()
-            np.savez_compressed(file, classes=found.classes, scores=found.scores)
-            whole_file(save, file.getvalue())
+            save_result(save, network, found.result)
     if difference is None:
         whole_file(target, network_bytes(network))
         result["output"] = str(target)
@@ -218,7 +225,8 @@ def describe(imported: Imported) -> dict[str, Any]:
         "bitweir": metadata.version("bitweir"),
         "models": [str(member.path) for member in imported.members],
         "output": None,
-        "network": {"name": network.name, "digest": digest(network), "classes": network.classes},
+        "network": {"name": network.name, "digest": digest(network), "outputs": network.outputs},
+        "result": readout_entry(network) | {"rule": list(describe_result(network))},
         "input": _input(network.input),
         "layers": _layers(network.layers, network.input.map, {name: tap.distance for name, tap in near.items()}),
         "diagnostics": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import threading
 from importlib import resources
@@ -11,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import LinkError
+from bitweir_hw.network import Network
 from bitweir_sim import fast
 from bitweir_sim.encoding import Codes
-from bitweir_sim.golden import Result
-from numpy.typing import NDArray
+from bitweir_sim.golden import Result, differing
 from rich.box import SIMPLE
 from rich.table import Table
 
@@ -22,9 +21,10 @@ from .build import Build, check_parts
 from .console import Output, equality
 from .device import Device, connect
 from .device.opening import NO_TERMINALS
-from .folders import FileError, whole_file
+from .folders import FileError
 from .images import Images, load_images
 from .manifest import listed
+from .results import quality, quality_rows, save_result
 from .simulate import describe_difference
 
 __all__ = ["load_parameters", "print_run", "run_images", "serve_board"]
@@ -95,9 +95,9 @@ def run_images(
     limit : int, optional
         Use only so many images.
     save : Path, optional
-        Where classes and scores go.
+        Where results go; see `results.save_result`.
     check : bool
-        Compare every score and class with the golden model.
+        Compare every score, label, code and class with the golden model.
     rounding : bool
         Take the nearest where images hold what the input does not take.
 
@@ -119,27 +119,28 @@ def run_images(
         with output.working(f"Classifying {len(images):,} images"):
             start = device.now()
             # Scores take most of what comes back, so they are fetched only for those who want them.
-            result, classes = _answers(device, images, scores=check or save is not None)
+            result = _answers(device, images, scores=check or save is not None)
             seconds = device.now() - start
-        if save and result:
-            file = io.BytesIO()
-            np.savez_compressed(file, classes=result.classes, scores=result.scores)
-            whole_file(save, file.getvalue())
+        held = _network(device)
+        if save:
+            save_result(save, held, result)
         return {
             "device": url,
             **_about(device),
             "images": len(images),
             "rounded": images.rounded,
-            "classes": np.bincount(classes, minlength=_network(device).classes).tolist(),
-            "accuracy": None if images.labels is None else float((classes == images.labels).mean()),
-            **_compared(device, images, result if check else None),
+            "result": held.readout.kind,
+            "classes": None if result.classes is None else np.bincount(result.classes, minlength=held.outputs).tolist(),
+            "labels": None if result.labels is None else result.labels.sum(axis=0).tolist(),
+            **quality(held, result, images.labels),
+            **_compared(held, images, result if check else None),
             "time": "simulated" if url.startswith("sim:") else "real",
             "seconds": round(seconds, 6),
             "frames_per_second": len(images) / seconds,
         }
 
 
-def _network(device: Device) -> Any:
+def _network(device: Device) -> Network:
     if device.network is None:
         assert device.identity
         if device.identity.loads:
@@ -161,20 +162,19 @@ def _images(device: Device, path: Path | None, limit: int | None, rounding: bool
         return load_images(shipped, network, limit=limit, rounding=rounding)
 
 
-def _answers(device: Device, images: Images, *, scores: bool) -> tuple[Result | None, NDArray[np.int64]]:
+def _answers(device: Device, images: Images, *, scores: bool) -> Result:
     codes = Codes(images.codes)
-    if not scores:
-        return None, device.classify(codes)
-    result = device.run(codes)
-    return result, result.classes
+    if not scores and device.result == "class":
+        return Result(scores=np.zeros((len(images), 0), np.int64), classes=device.classify(codes))
+    return device.run(codes)
 
 
-def _compared(device: Device, images: Images, result: Result | None) -> dict[str, Any]:
+def _compared(network: Network, images: Images, result: Result | None) -> dict[str, Any]:
     if result is None:
         return {"mismatches": None, "first_mismatch": None}
-    expected = fast.run(_network(device), images.codes)
-    wrong = (result.scores != expected.scores).any(axis=1) | (result.classes != expected.classes)
-    first = describe_difference(int(wrong.argmax()), result, expected) if wrong.any() else None
+    expected = fast.run(network, images.codes)
+    wrong = differing(result, expected)
+    first = describe_difference(int(wrong.argmax()), result, expected, network.readout.kind) if wrong.any() else None
     return {"mismatches": int(wrong.sum()), "first_mismatch": first}
 
 
@@ -197,13 +197,14 @@ def print_run(output: Output, result: dict[str, Any]) -> None:
     table.add_row("images", f"{result['images']:,}")
     if result["rounded"]:
         table.add_row("rounded", f"{result['rounded']:,} numbers to what the input takes")
-    counts = result["classes"]
-    told = [f"{index}: {count:,}" for index, count in enumerate(counts) if count]
-    if len(counts) > _MOST_CLASSES:
-        told = [f"{len(told):,} of {len(counts):,} classes"]
-    table.add_row("classes", ", ".join(told))
-    if result["accuracy"] is not None:
-        table.add_row("accuracy", f"{result['accuracy']:.2%}")
+    for what in ("classes", "labels"):
+        if (counts := result[what]) is not None:
+            told = [f"{index}: {count:,}" for index, count in enumerate(counts) if count]
+            if len(counts) > _MOST_CLASSES:
+                told = [f"{len(told):,} of {len(counts):,} {what}"]
+            table.add_row(what, ", ".join(told))
+    for row in quality_rows(result):
+        table.add_row(*row)
     if (wrong := result["mismatches"]) is not None:
         table.add_row("compared with golden", equality(wrong))
     if wrong:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim import fast
 from bitweir_sim.compiled import compile_design
 from bitweir_sim.frames import pack, unpack_results
-from bitweir_sim.golden import Result
+from bitweir_sim.golden import Result, differing
 from bitweir_sim.simulators import available, run_cocotb
 from bitweir_sim.simulators import build as build_simulator
 from bitweir_sim.trace import SimulationError, Trace
@@ -31,8 +30,9 @@ from rich.table import Table
 
 from .build import Build
 from .console import Output, equality
-from .folders import FileError, whole_file
+from .folders import FileError
 from .images import Images, load_images
+from .results import ELEMENTS, quality, quality_rows, save_result
 
 __all__ = ["ENGINES", "cell_models", "describe_difference", "print_simulation", "simulate"]
 
@@ -75,7 +75,7 @@ def simulate(
     clock: float | None = None,
     rounding: bool = False,
 ) -> dict[str, Any]:
-    """Run images through a build and compare every score and class with the golden model.
+    """Run images through a build and compare every score, label, code and class with the golden model.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def simulate(
     limit : int, optional
         Use only so many images.
     save : Path, optional
-        Where classes and scores go.
+        Where results go; see `results.save_result`.
     waves : Path, optional
         Where waveforms go.
     clock : float, optional
@@ -100,7 +100,7 @@ def simulate(
     Returns
     -------
     dict
-        ``mismatches`` counts the images of which a score or the class differs from golden, or whose
+        ``mismatches`` counts the images of which the result differs from golden, or whose
         result comes in another cycle than the cycle model says.
     """
     images = load_images(path, build.network, limit=limit, rounding=rounding)
@@ -112,16 +112,14 @@ def simulate(
     expected = fast.run(build.network, images.codes)
     run = _ENGINES[engine](build, images, output, waves)
     if save:
-        file = io.BytesIO()
-        np.savez_compressed(file, classes=run.result.classes, scores=run.result.scores)
-        whole_file(save, file.getvalue())
-    wrong = (run.result.scores != expected.scores).any(axis=1) | (run.result.classes != expected.classes)
+        save_result(save, build.network, run.result)
+    wrong = differing(run.result, expected)
     result: dict[str, Any] = {
         "engine": engine,
         "simulator": run.simulator,
         "images": len(images),
         "rounded": images.rounded,
-        "accuracy": None if images.labels is None else float((run.result.classes == images.labels).mean()),
+        **quality(build.network, run.result, images.labels),
         "seconds": round(run.seconds, 6),
         **_timing(build, run.trace, build.target.clock if clock is None else clock),
         "made_for_mhz": build.target.clock / 1e6,
@@ -133,7 +131,10 @@ def simulate(
         result["simulated_cycles"] = run.trace.cycles_run
         result["cycles_per_second"] = round(run.trace.cycles_run / run.seconds)
     result["mismatches"] = int(wrong.sum())
-    result["first_mismatch"] = describe_difference(int(wrong.argmax()), run.result, expected) if wrong.any() else None
+    kind = build.network.readout.kind
+    result["first_mismatch"] = (
+        describe_difference(int(wrong.argmax()), run.result, expected, kind) if wrong.any() else None
+    )
     return result
 
 
@@ -165,14 +166,14 @@ def _finished(build: Build, trace: Trace) -> Integers:
     return trace.o.cycles[beats - 1 :: beats]
 
 
-def describe_difference(image: int, found: Result, expected: Result) -> str:
-    """The first thing in which the results of an image differ."""
+def describe_difference(image: int, found: Result, expected: Result, kind: str) -> str:
+    """The first thing in which the results of an image differ, where results are of a kind; see `Readout`."""
     differs = np.flatnonzero(found.scores[image] != expected.scores[image])
     if len(differs):
         channel = int(differs[0])
         want, have = expected.scores[image, channel], found.scores[image, channel]
-        return f"image {image}, score of class {channel}: expected {want}, found {have}"
-    if found.classes[image] != expected.classes[image]:
+        return f"image {image}, {ELEMENTS[kind]} {channel}: expected {want}, found {have}"
+    if found.classes is not None and expected.classes is not None and found.classes[image] != expected.classes[image]:
         return f"image {image}, class: expected {expected.classes[image]}, found {found.classes[image]}"
     return f"image {image}: its result comes in another cycle than expected"
 
@@ -316,8 +317,8 @@ def print_simulation(output: Output, result: dict[str, Any]) -> None:
     table.add_row("images", f"{result['images']:,}")
     if result["rounded"]:
         table.add_row("rounded", f"{result['rounded']:,} numbers to what the input takes")
-    if result["accuracy"] is not None:
-        table.add_row("accuracy", f"{result['accuracy']:.2%}")
+    for row in quality_rows(result):
+        table.add_row(*row)
     wrong = result["mismatches"]
     table.add_row("compared with golden", equality(wrong))
     if wrong:

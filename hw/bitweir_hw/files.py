@@ -15,7 +15,7 @@ import numpy as np
 from .blocks.memories import STYLES
 from .compressor import Popcount
 from .errors import BitweirError, NetworkError, PlanError
-from .network import LAYERS, Format, Input, Network, Stored, check
+from .network import LAYERS, Format, Input, Network, Readout, Stored, check
 from .plan import Folding, Plan
 from .typed import check_types
 
@@ -29,7 +29,7 @@ _LATER = {"edges"}
 LIMIT_BYTES = 1 << 31
 
 _KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (Network, Input, Stored, Format, *LAYERS, Plan, Folding, Popcount)
+    kind.__name__: kind for kind in (Network, Input, Stored, Format, Readout, *LAYERS, Plan, Folding, Popcount)
 }
 
 
@@ -67,8 +67,8 @@ def load_network(path: Path) -> Network:
         if tree["format"] != "bitweir network" or tree["version"] != VERSION:
             raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
         network = _object(tree["network"], arrays)
-        if not isinstance(network, Network):
-            raise ValueError(f"a {type(network).__name__}")
+        if not isinstance(network, Network) or not isinstance(network.readout, Readout):
+            raise ValueError("it holds something else")
         return check(network)
     except BitweirError:
         raise
@@ -95,13 +95,16 @@ def read_arrays(path: Path, *, limit: int) -> dict[str, np.ndarray[Any, Any]]:
 def digest(network: Network) -> str:
     """Identity of a network: a hash of all that is in it, 64 hexadecimal digits.
 
-    What version 2 could tell is told as it did, so that boards which hold a network are known by it.
+    What version 2 could tell is told as it did, so that boards which hold a network are known by it. Where the result
+    is a class, what scores mean is left out: it does not change what the accelerator does.
     """
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     tree = {"type": "Network", "name": network.name, "input": _input_tree(network.input, arrays)}
     for entry in fields(network):
         if entry.name not in tree:
             tree[entry.name] = _tree(getattr(network, entry.name), entry.name, arrays, later=False)
+    if network.readout.kind == "class":
+        del tree["readout"]
     total = hashlib.sha256(json.dumps(tree).encode())
     for name, array in arrays.items():
         total.update(f"{name} {array.dtype.str} {array.shape}".encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import ceil, prod
 from typing import Any
 
@@ -16,6 +17,7 @@ from .blocks import (
     ForkSpec,
     JoinSpec,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WindowSpec,
@@ -62,11 +64,13 @@ def build(builder: Builder) -> Pipeline:
     """The blocks that a builder makes of its network."""
     network, plan = builder.network, builder.plan
     end = _series(builder, network.layers, builder.start())
-    lanes = builder.lanes_needed(end.map)
-    end = builder.widened(end, "argmax", lanes, length=end.map.channels)
-    spec = ArgmaxSpec(
-        name=builder.name("argmax"),
-        layer="argmax",
+    kind = network.readout.kind
+    name = "argmax" if kind == "class" else "result"
+    end = builder.widened(end, name, builder.lanes_needed(end.map), length=end.map.channels)
+    make: Callable[..., ArgmaxSpec | ResultSpec] = ArgmaxSpec if kind == "class" else partial(ResultSpec, kind=kind)
+    spec = make(
+        name=builder.name(name),
+        layer=name,
         classes=end.map.channels,
         lanes=end.lanes,
         lane_bits=end.lane_bits,

@@ -1,4 +1,4 @@
-"""The integer network: from frames to codes, layers in series and parallel, scores.
+"""The integer network: from frames to codes, layers in series and parallel, and what the result is.
 
 A `Network` is what an importer makes of a model file and all that later steps read. It holds plain
 integers and NumPy arrays only. `bitweir_sim.golden` says what it computes.
@@ -34,10 +34,13 @@ from .layers import (
     in_series,
 )
 from .names import check_layer_name, check_network_name
+from .readout import LABEL, READOUTS, Readout, check_readout
 
 __all__ = [
     "BIPOLAR",
+    "LABEL",
     "LAYERS",
+    "READOUTS",
     "Affine",
     "Conv",
     "Dense",
@@ -49,6 +52,7 @@ __all__ = [
     "Network",
     "Parallel",
     "Pool",
+    "Readout",
     "Shape",
     "Stored",
     "Threshold",
@@ -113,7 +117,7 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """Layers in series, from codes to scores; the class is the lowest index with the highest score.
+    """Layers in series, from codes to a result.
 
     Parameters
     ----------
@@ -125,17 +129,25 @@ class Network:
         In the order of computation. A `Parallel` holds layers of its own.
     notes : tuple of str
         What the importer found that a user should know, a sentence each.
+    readout : Readout
+        What the integers that leave the last layer are.
     """
 
     name: str
     input: Input
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = field(default=())
+    readout: Readout = field(default=Readout())
 
     @property
-    def classes(self) -> int:
-        """Number of scores of a frame."""
-        return in_series(self.layers, self.input.map).channels
+    def end(self) -> Map:
+        """What leaves the last layer."""
+        return in_series(self.layers, self.input.map)
+
+    @property
+    def outputs(self) -> int:
+        """M, the numbers in the result of a frame: scores, labels or codes."""
+        return self.end.channels
 
     def placed(self) -> list[tuple[Layer, Map, Map]]:
         """Every layer with what it takes and hands on, inner layers before the `Parallel` they belong to."""
@@ -170,12 +182,11 @@ def check(network: Network) -> Network:
         check_layer_name(name)
     if len(set(names)) < len(names):
         raise NetworkError(f"Layer names must differ; they are {', '.join(names)}.")
-    _, _, scores = placed[-1]
-    if scores.format is not None:
-        raise NetworkError(f"The last layer {names[-1]!r} must hand on scores, not codes: leave out its thresholds.")
-    if scores.pixels != 1:
+    _, _, end = placed[-1]
+    check_readout(network.readout, names[-1], end)
+    if end.pixels != 1:
         raise NetworkError(
-            f"The last layer {names[-1]!r} must hand on one vector of scores, not a map of shape {scores.shape}: "
+            f"The last layer {names[-1]!r} must hand on one vector, not a map of shape {end.shape}: "
             "end with a dense layer or a pool over the whole map."
         )
     return network

@@ -205,6 +205,8 @@ def _difference(network: Network, template: Network) -> str | None:
     """The first thing of a network that must be as that of the template, and is not."""
     if (network.input.format, network.input.map.shape) != (template.input.format, template.input.map.shape):
         return "its input differs"
+    if network.readout.kind != template.readout.kind:
+        return f"its result is {network.readout.kind}, not {template.readout.kind}"
     found, wanted = ([layer for layer, _, _ in one.placed()] for one in (network, template))
     if [type(layer) for layer in found] != [type(layer) for layer in wanted]:
         return "it has other layers"

@@ -104,7 +104,7 @@ class Pipeline:
 
     @property
     def output(self) -> Stream:
-        """The stream of results; its elements are the scores, and more stands above them."""
+        """The stream of results; its elements are the scores, labels or codes, and more stands above them."""
         return self.streams[-1]
 
     @property

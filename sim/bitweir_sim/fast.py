@@ -25,7 +25,7 @@ Stage = Callable[[Array], Array]
 
 
 def run(network: Network, codes: ArrayLike) -> Result:
-    """Scores and classes of codes (N, K): the same integers as `run_slow`, faster.
+    """The result of codes (N, K): the same integers as `run_slow`, faster.
 
     The first call for a network prepares it; see `FastModel`.
     """
@@ -64,17 +64,17 @@ class FastModel:
     def __init__(self, network: Network) -> None:
         self._input = network.input
         self._width = widest(network)
-        self._outputs = network.classes
+        self._outputs, self._kind = network.outputs, network.readout.kind
         self.frames_a_float: dict[str, int] = {}
         self._stages, _ = self._prepare(network.layers, network.input.map)
 
     def run(self, codes: ArrayLike) -> Result:
-        """Scores and classes of codes (N, K)."""
+        """The result of codes (N, K)."""
         array = checked_codes(self._input, np.asarray(codes))
         scores = np.empty((len(array), self._outputs), np.int64)
         for part in batches(len(array), self._width):
             scores[part] = _through(self._stages, array[part])
-        return result(scores)
+        return result(scores, self._kind)
 
     def _prepare(self, layers: tuple[Layer, ...], source: Map) -> tuple[list[Stage], Map]:
         """What computes layers in a row, and the map that they hand on."""

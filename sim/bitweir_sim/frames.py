@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.blocks import ArgmaxSpec, EndSpec, ResultSpec
 from bitweir_hw.layers import Conv, Dense, Integers, Layer, Parallel, Threshold
 from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Pipeline, Stream
@@ -73,8 +73,10 @@ def unpack(words: Words, stream: Stream) -> Integers:
 
 
 def unpack_results(words: Words, pipeline: Pipeline, frames: int) -> golden.Result:
-    """Scores and classes of so many frames from output beats."""
+    """The results of so many frames from output beats."""
     stream, block = pipeline.output, pipeline.nodes[-1].block
+    if isinstance(block, ResultSpec):
+        return golden.result(unpack(words, stream)[:frames], block.kind)
     assert isinstance(block, ArgmaxSpec)
     lasts = _bits(words[stream.beats - 1 :: stream.beats])
     index = lasts[:, block.i_bits : block.i_bits + block.index_bits * block.streams].astype(np.int64)
@@ -142,7 +144,7 @@ def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) ->
     values = stream_values(network, pipeline, _in_frames(codes, pipeline.frames).reshape(-1, codes.shape[1]))
     beats = [pack(array, stream) for array, stream in zip(values, pipeline.streams, strict=True)]
     last = pipeline.nodes[-1].block
-    assert isinstance(last, ArgmaxSpec)
+    assert isinstance(last, EndSpec)
     beats[-1] = _result_beats(values[-1], pipeline.output, last)
     return beats
 
@@ -152,8 +154,8 @@ def element_masks(stream: Stream, groups: int) -> Words:
     return np.tile(pack(np.full((stream.frames, stream.vectors * stream.length), -1), stream), (groups, 1))
 
 
-def _result_beats(scores: Integers, stream: Stream, block: ArgmaxSpec) -> Words:
-    """Scores with the lowest index of the highest one so far, and the mark of the last beat."""
+def _result_beats(scores: Integers, stream: Stream, block: EndSpec) -> Words:
+    """Scores with the lowest index of the highest one so far (if it is wanted), and the mark of the last beat."""
     score_bits = _bits(pack(scores, stream))[:, : stream.bits]
     ends = np.minimum(np.arange(1, stream.beats + 1) * stream.lanes, stream.length)
     best = np.stack([scores[:, :end].argmax(axis=1) for end in ends], axis=1)

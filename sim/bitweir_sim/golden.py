@@ -25,11 +25,11 @@ from bitweir_hw.network import (
     Threshold,
     Vote,
 )
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .encoding import batches, checked_codes
 
-__all__ = ["EXECUTORS", "Result", "result", "run_slow", "trace", "values", "weight_values", "widest"]
+__all__ = ["EXECUTORS", "Result", "differing", "result", "run_slow", "trace", "values", "weight_values", "widest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,13 +39,17 @@ class Result:
     Parameters
     ----------
     scores : int64 array, (N, M)
-        Output of the last layer.
-    classes : int64 array, (N,)
-        Lowest index with the highest score.
+        The integers that leave the last layer: scores, codes, or labels as 0 and 1. `Network.readout` says what
+        they mean.
+    classes : int64 array, (N,), or None
+        Lowest index with the highest score, where the result is a class.
+    labels : bool array, (N, M), or None
+        Where the result is labels.
     """
 
     scores: Integers
-    classes: Integers
+    classes: Integers | None = None
+    labels: NDArray[np.bool_] | None = None
 
 
 def values(stream: Integers, source: Map) -> Integers:
@@ -192,12 +196,12 @@ def trace(network: Network, codes: ArrayLike) -> dict[str, Integers]:
 
 
 def run_slow(network: Network, codes: ArrayLike) -> Result:
-    """Scores and classes of codes (N, K), by the definition."""
+    """The result of codes (N, K), by the definition."""
     array = checked_codes(network.input, np.asarray(codes))
-    scores = np.empty((len(array), network.classes), np.int64)
+    scores = np.empty((len(array), network.outputs), np.int64)
     for part in batches(len(array), widest(network)):
         scores[part] = trace(network, array[part])[network.layers[-1].name]
-    return result(scores)
+    return result(scores, network.readout.kind)
 
 
 def widest(network: Network) -> int:
@@ -205,6 +209,21 @@ def widest(network: Network) -> int:
     return max(network.input.size, *(result.size for _, _, result in network.placed()))
 
 
-def result(scores: Integers) -> Result:
-    """Classes of scores (N, M)."""
-    return Result(scores=scores, classes=np.argmax(scores, axis=1).astype(np.int64))
+def result(scores: Integers, kind: str) -> Result:
+    """The result of a kind, see `Readout`, from what leaves the last layer, (N, M)."""
+    return Result(
+        scores=scores,
+        classes=np.argmax(scores, axis=1).astype(np.int64) if kind == "class" else None,
+        labels=scores != 0 if kind == "labels" else None,
+    )
+
+
+def differing(found: Result, expected: Result) -> NDArray[np.bool_]:
+    """Which of N frames have another result: a score, a label, a code or the class differs; (N,)."""
+    wrong: NDArray[np.bool_] = (found.scores != expected.scores).any(axis=1)
+    for have, want in ((found.classes, expected.classes), (found.labels, expected.labels)):
+        if (have is None) != (want is None):
+            return np.ones(len(found.scores), bool)
+        if have is not None and want is not None:
+            wrong = wrong | (have != want).any(axis=tuple(range(1, have.ndim)))
+    return wrong

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from bitweir_hw.blocks import (
     AffineSpec,
     ArgmaxSpec,
+    EndSpec,
     FifoSpec,
     ForkSpec,
     JoinSpec,
     MatVecSpec,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WidthSpec,
@@ -205,7 +207,7 @@ class PipeModel:
 
     kind = 3
 
-    def __init__(self, spec: AffineSpec | ThresholdSpec | JoinSpec | ArgmaxSpec) -> None:
+    def __init__(self, spec: AffineSpec | ThresholdSpec | JoinSpec | EndSpec) -> None:
         self.parameters = [spec.latency, spec.fifo_depth]
         self._credits = _Credits(spec.latency, spec.fifo_depth)
 
@@ -296,4 +298,5 @@ MODELS: dict[type, Callable[[Any], BlockModel]] = {
     AffineSpec: PipeModel,
     VoteSpec: CollectModel,
     ArgmaxSpec: PipeModel,
+    ResultSpec: PipeModel,
 }

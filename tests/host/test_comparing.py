@@ -114,7 +114,7 @@ def test_right_networks_agree(models, name):
     found = compare_drawn(network, members(path, network, taps))
     (agreement,) = found.agreements
     assert found.frames == frames_to_draw(network) > 500 and found.difference is None and agreement.agrees
-    assert agreement.classes.shape == (found.frames,) and len(set(agreement.classes.tolist())) > 3
+    assert agreement.results.shape == (found.frames,) and len(set(agreement.results.tolist())) > 3
     assert found.told == (
         f"Compared with {path.name!r} (in {agreement.reference}) on {found.frames:,} drawn inputs: "
         f"{found.codes:,} codes and the order of all scores are equal."
@@ -241,7 +241,7 @@ def test_votes_are_compared_with_each_member(tmp_path):
         residual(path, seed)
     result = json.loads(run("import", *paths, "--vote", "-o", tmp_path / "v.npz", "--json").stdout)
     found = result["drawn"]
-    assert [len(model["layers"]) for model in found["models"]] == [3, 3] and found["classes_differ"] == 0
+    assert [len(model["layers"]) for model in found["models"]] == [3, 3] and found["results_differ"] == 0
     assert all(not layer["differ"] for model in found["models"] for layer in model["layers"])
 
 

@@ -185,7 +185,7 @@ def test_shipped_networks_agree_with_the_reference(tmp_path, model):
     words = ("import", model, "-o", tmp_path / "net.npz", *SCALE, "--images", IMAGES, "--limit", 50, "--save", saved)
     found = run_json(*words)["comparison"]
     assert found["images"] == 50 and found["accuracy"] == found["reference_accuracy"] > 0.9
-    assert found["classes_differ"] == 0 and found["first_mismatch"] is None
+    assert found["results_differ"] == 0 and found["first_mismatch"] is None
     (agreement,) = found["models"]
     assert agreement["orders_differ"] == 0 and agreement["reference"]
     assert len(agreement["layers"]) >= 2
@@ -236,8 +236,8 @@ def test_wrong_classes_end_with_their_own_code(tmp_path, frames, wrong_import):
     result = run(*words, "--json", code=9)
     found = json.loads(result.stdout)["comparison"]
     jsonschema.validate(json.loads(result.stdout), schema())
-    first, many = found["first_mismatch"], found["classes_differ"]
-    assert many > 20 and found["models"][0]["classes_differ"] == many
+    first, many = found["first_mismatch"], found["results_differ"]
+    assert many > 20 and found["models"][0]["results_differ"] == many
     assert result.stderr.splitlines()[-1] == (
         f"bitweir: The network must compute what model file 'r.onnx' computes, but the scores of dense0 give another "
         f"class to {many} of 40 images, first to image {first['image']}: expected class {first['expected']}, "
@@ -287,7 +287,7 @@ def test_images_that_nothing_can_be_compared_with(tmp_path):
     jsonschema.validate(result, schema())
     found = result["comparison"]
     assert found["models"][0]["remark"] == "the images hold codes, not what the model takes"
-    assert found["classes_differ"] is None and found["reference_accuracy"] is None and found["accuracy"] is not None
+    assert found["results_differ"] is None and found["reference_accuracy"] is None and found["accuracy"] is not None
     again = run("import", tmp_path / "r.npz", "-o", tmp_path / "s.npz", "--images", codes)
     assert "none: there is no independent executor of a saved network" in again.stdout
     assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "r.npz").read_bytes()
@@ -350,12 +350,12 @@ def test_models_that_vote_on_the_command_line(tmp_path, frames):
     jsonschema.validate(result, schema())
     assert result["network"]["name"] == "panel" and result["models"] == [str(path) for path in paths]
     found = result["comparison"]
-    assert found["classes_differ"] == 0 and len(found["models"]) == 3
-    assert all(model["reference"] and model["classes_differ"] == 0 for model in found["models"])
+    assert found["results_differ"] == 0 and len(found["models"]) == 3
+    assert all(model["reference"] and model["results_differ"] == 0 for model in found["models"])
     assert found["models"][2]["layers"][1]["layer"] == "net2_threshold0"
     told = run("import", *paths, "--vote", "-o", tmp_path / "v.npz", "--images", frames).stdout
     assert "classes of the vote" in told
-    assert load_network(tmp_path / "v.npz").classes == 5
+    assert load_network(tmp_path / "v.npz").outputs == 5
 
 
 def test_generate_takes_models_that_vote(tmp_path, monkeypatch):
@@ -451,7 +451,7 @@ def test_names_of_a_model_stay_text(tmp_path, frames):
     network = load_network(target)
     assert network.name == "red_script_id" and network.name.isidentifier()
     assert all(layer.name.isidentifier() for layer, _, _ in network.placed())
-    assert run_json("import", path, "-o", target, "--images", frames)["comparison"]["classes_differ"] == 0
+    assert run_json("import", path, "-o", target, "--images", frames)["comparison"]["results_differ"] == 0
     model.graph.node[8].op_type = "Erf"
     del model.graph.node[8].input[1:]
     onnx.save(model, path)

@@ -16,6 +16,7 @@ from bitweir.comparing import compare_drawn
 from bitweir.importers import ModelError, keras_files, keras_reader, load_model
 from bitweir.importers.agreement import Member
 from bitweir.importers.taps import Taps
+from bitweir.results import numbers
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel, Stored
 from bitweir_sim.encoding import encode
@@ -692,7 +693,7 @@ REFUSED = {
         [[np.inf]] * 5, kernel_quantizer="ste_sign"
     ),
     "Layer Dense 'it' must multiply frames of shape (3,), not (5,)": a_dense_layer([[1.0]] * 3),
-    "After the last layer only an affine map may follow, not a clip: it makes ties.": a_dense_layer(
+    "After the last layer only an affine map may follow, not a clip: it makes ties; export the model": a_dense_layer(
         [[1.0, 1]] * 5, activation="relu"
     ),
     "Layer QuantDense 'it' must not follow Softmax 'end', because each result of a softmax depends on all of its "
@@ -700,7 +701,7 @@ REFUSED = {
     "leave the softmax out and work on the scores themselves, or save the model up to it.": lambda model: (
         first(model), model.head(80), model("Softmax", name="end"), model("QuantDense", name="it")
     ),
-    "The output of the model must be the scores of a last layer": lambda model: model("SteSign"),
+    "The output of the model must come from a last layer, not be the input": lambda model: model("SteSign"),
 }  # fmt: skip
 
 
@@ -1090,3 +1091,49 @@ def test_a_rule_for_each_channel(tmp_path, file):
     gaps = expected[:, :, None] - expected[:, None]
     assert (scores[:, :, None] > scores[:, None])[gaps > 1e-9 * (1 + abs(expected).max())].all()
     assert len(np.unique(scores, axis=0)) > 10
+
+
+# ---- results
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("end", ["sigmoid", "", "ste_sign", "softmax"])
+def test_results(tmp_path, in_process, end, outputs):
+    """Labels behind a sigmoid, codes behind a quantiser, a score of one output, else a class."""
+    model = Model(seed=outputs)
+    model.conv(C, 4, 3, 3)
+    model.norm(4, 20)
+    model.head(4 * 5 * 4, outputs)
+    model.norm(outputs, 9)
+    x = pixels(model.shape)
+    logits = model.reference(x)
+    if end:
+        model("Activation", activation=end)
+    path, taps = model.save(tmp_path / "m.h5"), Taps()
+    if end == "softmax" and outputs == 1:
+        with pytest.raises(ModelError, match="at the end chooses among one output, so that it always says the same"):
+            load_model(path, input_scale="1")
+        return
+    net = load_model(path, input_scale="1", taps=taps)
+    found = run(net, encode(net.input, x))
+    kind = {"sigmoid": "labels", "ste_sign": "codes", "softmax": "class"}.get(end, "class" if outputs > 1 else "scores")
+    assert net.readout.kind == kind
+    if kind == "labels":
+        assert np.array_equal(found.labels, logits > 0)
+    elif kind == "class":
+        assert np.array_equal(found.classes, logits.argmax(axis=1))
+    else:
+        wanted = logits if kind == "scores" else np.where(logits >= 0, 1.0, -1.0)
+        assert np.allclose(numbers(net, found.scores), wanted, atol=1e-6)
+    compared = compare_drawn(net, [Member(path=path, network=net, taps=taps, last=net.layers[-1].name)])
+    assert compared.agreements[0].ran and compared.agreements[0].agrees
+
+
+def test_the_activation_of_a_layer_is_named_as_such(tmp_path, in_process):
+    model = Model()
+    model.conv(C, 4, 3, 3)
+    model.norm(4, 20)
+    model.head(4 * 5 * 4, 4, activation="softmax")
+    net = load_model(model.save(tmp_path / "m.h5"), input_scale="1")
+    (note,) = (note for note in net.notes if "left out" in note)
+    assert re.fullmatch(r"The softmax of QuantDense '\w+' at the end is left out: it does not change the class\.", note)

@@ -506,9 +506,7 @@ def test_branches_that_read_the_input_in_two_ways(tmp_path):
 def test_a_map_is_no_vector_of_scores(tmp_path):
     g = Graph(23)
     path = g.save(tmp_path / "net.onnx", g.start(4, 3, 3))
-    with pytest.raises(
-        ModelError, match=r"^The output of the model must be one vector of scores, not a map of the shape"
-    ):
+    with pytest.raises(ModelError, match=r"^The output of the model must be one vector, not a map of the shape"):
         load_model(path, input_scale="1")
 
 

@@ -1,11 +1,13 @@
 """Frames and results as packets: right ones go through whole and at full rate, wrong ones leave nothing behind."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 from axibench import broken, drive_packets, frame_bytes, frames_and_results, result_bytes, transfers, varied
-from bitweir_hw.blocks import ArgmaxSpec
+from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.integration.axi import AxiAccelerator
 from bitweir_hw.integration.layout import TDATA_BYTES, PacketLayout
@@ -140,7 +142,8 @@ def test_counters_stop_at_the_top_and_start_again():
 @st.composite
 def result_specs(draw):
     classes = draw(st.integers(1, 20))
-    return ArgmaxSpec(
+    make = draw(st.sampled_from([ArgmaxSpec, *(partial(ResultSpec, kind=kind) for kind in ("labels", "scores"))]))
+    return make(
         name="argmax",
         layer="argmax",
         classes=classes,
@@ -152,8 +155,9 @@ def result_specs(draw):
 
 def sender_layout(spec, width):
     return PacketLayout(
-        tdata_bytes=width, beats=1, beat_bits=1, classes=spec.classes, score_bits=spec.lane_bits, streams=spec.streams
-    )
+        tdata_bytes=width, beats=1, beat_bits=1, classes=spec.classes, score_bits=spec.lane_bits, streams=spec.streams,
+        decides=isinstance(spec, ArgmaxSpec),
+    )  # fmt: skip
 
 
 def results(spec, count, rng):
@@ -161,12 +165,12 @@ def results(spec, count, rng):
     layout, beats, content = sender_layout(spec, 1), [], []
     for _ in range(count):
         scores = rng.integers(-(1 << spec.lane_bits - 1), 1 << spec.lane_bits - 1, (spec.classes, spec.streams))
-        best = rng.integers(0, spec.classes, spec.streams).tolist()
+        best = rng.integers(0, spec.classes, spec.streams).tolist() if layout.decides else []
         for n in range(spec.o_beats):
             lanes = scores[n * spec.lanes : (n + 1) * spec.lanes].ravel().tolist()
             beat = sum((score % (1 << spec.lane_bits)) << at * spec.lane_bits for at, score in enumerate(lanes))
             # Before the last beat the class may be any.
-            index = best if n == spec.o_beats - 1 else rng.integers(0, spec.classes, spec.streams).tolist()
+            index = best if n == spec.o_beats - 1 else rng.integers(0, spec.classes, len(best)).tolist()
             for at, value in enumerate(index):
                 beat |= value << spec.i_bits + at * spec.index_bits
             beats.append(beat | (n == spec.o_beats - 1) << spec.o_bits - 1)
@@ -202,8 +206,9 @@ def test_each_result_becomes_a_packet(spec, width, count, seed, i_stalls, o_stal
 @pytest.mark.parametrize(
     ("classes", "lanes", "bits"), [(10, 10, 11), (10, 1, 11), (10, 4, 11), (300, 7, 9), (2, 1, 1), (1, 1, 5)]
 )
-def test_results_follow_each_other_without_a_gap(width, classes, lanes, bits):
-    spec = ArgmaxSpec(name="argmax", layer="argmax", classes=classes, lanes=lanes, lane_bits=bits)
+@pytest.mark.parametrize("make", [ArgmaxSpec, partial(ResultSpec, kind="codes")], ids=["class", "codes"])
+def test_results_follow_each_other_without_a_gap(make, width, classes, lanes, bits):
+    spec = make(name="argmax", layer="argmax", classes=classes, lanes=lanes, lane_bits=bits)
     layout = sender_layout(spec, width)
     count = 12
     moved = run_sender(spec, width, *results(spec, count, np.random.default_rng(2)))

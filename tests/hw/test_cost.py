@@ -75,17 +75,23 @@ def test_every_kind_has_a_formula():
 
 @pytest.mark.parametrize("family", flows.FAMILIES)
 def test_every_kind_has_coefficients_and_error_bands(family):
-    pipeline = lower(*every_kind(style=STYLE[family]))
+    pipelines = [lower(*every_kind(style=STYLE[family], kind=kind)) for kind in ("class", "scores")]
+    for pipeline in pipelines:
+        check_costs(pipeline, family)
+    assert {type(block) for pipeline in pipelines for block in pipeline.blocks} == set(COSTS)
+    assert network_errors(family)["bram"] == [0, 0]
+
+
+def check_costs(pipeline, family):
+    """Every block has a cost and an error band."""
     costs, total = estimate_pipeline(pipeline, family)
     assert list(costs) == [block.name for block in pipeline.blocks]
     assert total == sum(costs.values(), Cost())
-    assert {type(block) for block in pipeline.blocks} == set(COSTS)
     for block in pipeline.blocks:
         assert min(vars(costs[block.name]).values()) >= 0
         assert costs[block.name].lut > 0
         median, most, worst = error_bands(family, block)["lut"]
         assert 0 <= median <= most <= worst
-    assert network_errors(family)["bram"] == [0, 0]
 
 
 @pytest.mark.parametrize("style", ["generic", "own"])

@@ -1,15 +1,19 @@
 """Networks and plans survive a round through files; damaged files are told."""
 
+import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from bitweir_hw import files
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import VERSION, digest, load_network, load_plan, network_bytes, plan_text, save_network
+from bitweir_hw.network import Readout
 from bitweir_hw.plan import Folding, Plan
 from hypothesis import given
 from hypothesis import strategies as st
+from kinds import dense_network
 from strategies import dense_networks, networks, plans
 
 
@@ -50,6 +54,32 @@ def test_digest_tells_networks_apart(data):
     assert digest(network) == before
 
 
+@given(st.data())
+def test_digest_leaves_out_what_the_scores_of_a_class_mean(data):
+    network = data.draw(dense_networks())
+    other = Readout(kind=network.readout.kind, scale=("3/7",), offset=("-1/2",))
+    told = digest(replace(network, readout=other)) != digest(network)
+    assert told == (network.readout.kind != "class" and network.readout != other)
+
+
+def test_a_network_of_the_version_before_is_read(tmp_path):
+    network = dense_network(4, 3, 2)
+    path = tmp_path / "net.npz"
+    with np.load(io.BytesIO(network_bytes(network))) as file:
+        arrays = dict(file)
+    tree = json.loads(arrays["network.json"].tobytes())
+    assert tree["version"] == 3 and tree["network"].pop("readout")["kind"] == "class"
+    arrays["network.json"] = np.frombuffer(json.dumps(tree | {"version": 2}).encode(), np.uint8)
+    np.savez(path, **arrays)
+    assert same(load_network(path), network)
+    for readout in ({"type": "Folding", "pe": 1, "simd": 1}, [], "class"):
+        tree["network"]["readout"] = readout
+        arrays["network.json"] = np.frombuffer(json.dumps(tree).encode(), np.uint8)
+        np.savez(path, **arrays)
+        with pytest.raises(NetworkError, match="File 'net.npz' is not a bitweir network of version 3: "):
+            load_network(path)
+
+
 def test_missing(tmp_path):
     with pytest.raises(NetworkError, match="There is no network file"):
         load_network(tmp_path / "net.npz")
@@ -88,7 +118,7 @@ def test_other_kinds_are_refused(tmp_path):
     path = tmp_path / "net.npz"
     tree = {"format": "bitweir network", "version": VERSION, "network": {"type": "Folding", "pe": 1, "simd": 1}}
     np.savez(path, **{"network.json": np.frombuffer(json.dumps(tree).encode(), np.uint8)})
-    with pytest.raises(NetworkError, match="a Folding"):
+    with pytest.raises(NetworkError, match="it holds something else"):
         load_network(path)
 
 

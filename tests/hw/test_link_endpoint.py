@@ -22,6 +22,7 @@ def pipelines(draw):
         classes=draw(st.sampled_from([1, 2, 7, 10, 300])),
         lanes=draw(st.sampled_from([1, 2, 3, 10])),
         score_bits=draw(st.integers(1, 9)),
+        result=draw(st.sampled_from(["class", "class", "labels", "scores", "codes"])),
     )
 
 

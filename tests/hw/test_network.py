@@ -2,16 +2,19 @@
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
 import bitweir_hw.layers
 import bitweir_hw.network
+import bitweir_hw.readout
 import numpy as np
 import pytest
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import (
     BIPOLAR,
+    LABEL,
     Affine,
     Conv,
     Dense,
@@ -21,6 +24,7 @@ from bitweir_hw.network import (
     Network,
     Parallel,
     Pool,
+    Readout,
     Stored,
     Threshold,
     Vote,
@@ -45,7 +49,31 @@ SCORES = Affine(name="s", scale=np.ones(4, INT), offset=np.ones(4, INT))
 
 def test_legal():
     assert check(NETWORK) is NETWORK
-    assert NETWORK.classes == 2
+    assert NETWORK.outputs == 2
+
+
+@pytest.mark.parametrize(
+    ("readout", "items"),
+    [
+        (Readout(scale=("3/7",), offset=("-1/2",)), (HIDDEN, LAST)),
+        (Readout(kind="scores", scale=("3/7",), offset=("-1/2", "5")), (HIDDEN, LAST)),
+        (Readout(kind="codes", scale=("-3/7", "0"), offset=("0",)), (replace(LAST, weights=np.ones((2, 4), bool),
+            thresholds=np.zeros((2, 1), INT), output=BIPOLAR),)),
+    ],
+)  # fmt: skip
+def test_results_with_a_meaning(readout, items):
+    assert check(replace(NETWORK, layers=items, readout=readout)).readout is readout
+
+
+def test_labels_and_one_score_are_legal():
+    assert check(read("labels", (), (), LABELS)).outputs == 3
+    assert check(replace(NETWORK, layers=(HIDDEN, ONE), readout=ONE_SCORE)).outputs == 1
+
+
+def test_what_integers_mean():
+    readout = Readout(kind="scores", scale=("3/7",), offset=("-1/2", "5"))
+    assert readout.exact([7, -14]) == [Fraction(5, 2), Fraction(-1)]
+    assert readout.numbers(np.array([[7, -14], [0, 0]])).tolist() == [[2.5, -1.0], [-0.5, 5.0]]
 
 
 def test_format_values():
@@ -129,7 +157,7 @@ def test_placed_tells_inner_layers_before_their_sum():
     assert [layer.name for layer, _, _ in placed] == ["dense0", "inner", "dense1", "vote", "both"]
     assert [result.channels for _, _, result in placed] == [3, 2, 2, 2, 2]
     assert [source.size for _, source, _ in placed] == [4, 3, 3, 2, 3]
-    assert network.classes == 2
+    assert network.outputs == 2
 
 
 @given(networks())
@@ -171,6 +199,15 @@ def both(*branches, weights=None, source=MAP):
     return after(source, Parallel(name="p", branches=branches, weights=weights))
 
 
+def read(kind, scale=(), offset=(), *items):
+    """The network with another result, and other layers if there are any."""
+    readout = Readout(kind=kind, scale=scale, offset=offset)
+    return replace(NETWORK, layers=items or NETWORK.layers, readout=readout)
+
+
+ONE = Dense(name="one", weights=np.ones((1, 3), bool))
+LABELS = replace(HIDDEN, output=LABEL)
+ONE_SCORE = Readout(kind="scores", scale=("1",), offset=("0",))
 FALLING = Map.of_codes((1, 1, 4), Format(bits=1, step=-1))
 WIDE = Map(shape=(1, 1, 4), low=0, high=1 << 32)
 HUGE = Map(shape=(4, 4, 4), low=-(1 << 61), high=0)
@@ -192,10 +229,43 @@ CASES = {
     "Layer names must differ; they are dense0, s, dense1, s.": layers(
         HIDDEN, Parallel(name="s", branches=((replace(LAST, name="s"),), (LAST,)))
     ),
-    "The last layer 'dense0' must hand on scores, not codes: leave out its thresholds.": layers(HIDDEN),
-    "The last layer 's' must hand on one vector of scores, not a map of shape (2, 2, 1): "
+    "The last layer 's' must hand on one vector, not a map of shape (2, 2, 1): "
     "end with a dense layer or a pool over the whole map.": replace(
-        entry(map_shape=(2, 2, 1)), layers=(Affine(name="s", scale=np.ones(1, INT), offset=np.ones(1, INT)),)
+        entry(map_shape=(2, 2, 1)),
+        layers=(Affine(name="s", scale=np.ones(1, INT), offset=np.ones(1, INT)),),
+        readout=ONE_SCORE,
+    ),
+    # results
+    "The result of a network must be one of class, labels, scores, codes, not 'logits'.": read("logits"),
+    "The last layer 'dense0' must hand on scores, not codes, where the result is a class: "
+    "leave out its thresholds.": layers(HIDDEN),
+    "The last layer 'dense0' must hand on scores, not codes, where the result is scores: "
+    "leave out its thresholds.": read("scores", ("1",), ("0",), HIDDEN),
+    "The last layer 'dense1' must hand on codes, not scores, where the result is labels: give it thresholds.": read(
+        "labels"
+    ),
+    "The last layer 'dense1' must hand on codes, not scores, where the result is codes: give it thresholds.": read(
+        "codes", ("1",), ("0",)
+    ),
+    "The last layer 'dense0' must hand on one bit, 0 or 1, as a label, not Format(bits=1, offset=-1, step=2).": read(
+        "labels", (), (), HIDDEN
+    ),
+    "The last layer 'one' must have two outputs or more where the result is a class, because that of one output is "
+    "always 0: let the result be labels or scores.": read("class", (), (), HIDDEN, ONE),
+    "A result of kind labels must have 0 numbers as scale, not ('1',).": read("labels", ("1",), (), LABELS),
+    "A result of kind class must have 0 or 1 numbers as offset, not ('0', '1').": read("class", ("1",), ("0", "1")),
+    "A result of kind scores must have 1 or 2 numbers as offset, not ().": read("scores", ("1",)),
+    "A result of kind scores must have 1 or 2 numbers as scale, not '1'.": read("scores", "1", ("0",)),
+    "A result of kind class must have both scale and offset, or neither.": read("class", ("1",)),
+    "A result of kind class must have a positive scale, not -1/2.": read("class", ("-1/2",), ("0",)),
+    "The scale of a result must be a fraction such as -3/64, not '0.5'.": read("scores", ("0.5",), ("0",)),
+    "The offset of a result must be a fraction such as -3/64, not 1.": read("scores", ("1",), (1,)),
+    f"The offset of a result must be a fraction such as -3/64, not '{'9' * 79}....": read(
+        "class", ("1",), ("9" * 5000,)
+    ),
+    "The scale of a result must be a fraction in lowest terms, not 2/4.": read("scores", ("2/4",), ("0",)),
+    "Whether a result is rounded must be true or false, not 1.": replace(
+        NETWORK, readout=Readout(kind="scores", scale=("1",), offset=("0",), rounded=1)
     ),
     # inputs
     "Input shape must have positive sizes, not (0, 4).": entry(shape=(0, 4)),
@@ -324,7 +394,7 @@ def test_illegal(text):
 def test_every_rule_has_a_case():
     rules = {
         (Path(module.__file__), number)
-        for module in (bitweir_hw.layers, bitweir_hw.network)
+        for module in (bitweir_hw.layers, bitweir_hw.network, bitweir_hw.readout)
         for number, line in enumerate(Path(module.__file__).read_text().splitlines(), 1)
         if re.search(r"\braise NetworkError\b", line)
     }

@@ -10,7 +10,7 @@ from bitweir_hw.gateware.fifo import Fifo
 from bitweir_hw.lower import lower
 from kinds import every_kind
 
-BLOCKS = {block.name: block for block in lower(*every_kind()).blocks}
+BLOCKS = {block.name: block for kind in ("class", "scores") for block in lower(*every_kind(kind=kind)).blocks}
 COMPONENTS = {name: GATEWARE[type(spec)](spec) for name, spec in BLOCKS.items()}
 COMPONENTS |= {f"fifo of {depth}": Fifo(width=4, depth=depth) for depth in (2, 3, 5)}
 

@@ -29,12 +29,12 @@ from bitweir_hw.network import (
 )
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import prepare, run
-from bitweir_sim.golden import EXECUTORS, run_slow, trace, values
+from bitweir_sim.golden import EXECUTORS, differing, run_slow, trace, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import reference
 from shared_data import SHARED, bnn_npz, cifar, mnist, needs_shared
-from strategies import networks
+from strategies import networks, usual_readout
 
 
 def network_of(form: Format, *layers: Layer, shape: Shape | None = None) -> Network:
@@ -48,7 +48,7 @@ def network_of(form: Format, *layers: Layer, shape: Shape | None = None) -> Netw
         map_shape=shape,
         stored=Stored(),
     )
-    return check(Network(name="drawn", input=entry, layers=layers))
+    return check(Network(name="drawn", input=entry, layers=layers, readout=usual_readout(layers, entry)))
 
 
 def codes_for(network: Network, frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -115,8 +115,19 @@ def wide_networks(draw: st.DrawFn, max_bits: int = 6) -> Network:
 def assert_same(network: Network, codes: np.ndarray) -> None:
     fast, slow = run(network, codes), run_slow(network, codes)
     np.testing.assert_array_equal(fast.scores, slow.scores)
-    np.testing.assert_array_equal(fast.classes, slow.classes)
-    assert fast.scores.dtype == fast.classes.dtype == slow.scores.dtype == slow.classes.dtype == np.int64
+    kind = network.readout.kind
+    assert fast.scores.dtype == slow.scores.dtype == np.int64
+    for one in (fast, slow):
+        # Each kind of result says what it is, and nothing else.
+        assert (one.classes is None) == (kind != "class")
+        assert (one.labels is None) == (kind != "labels")
+    if fast.classes is not None:
+        np.testing.assert_array_equal(fast.classes, [row.index(max(row)) for row in slow.scores.tolist()])
+        assert fast.classes.dtype == np.int64
+    if fast.labels is not None:
+        np.testing.assert_array_equal(fast.labels, slow.scores == 1)
+        assert fast.labels.dtype == np.bool_
+    assert not differing(fast, slow).any()
 
 
 # ---- definition = plain loops, fast = definition
@@ -139,7 +150,11 @@ def test_any_network_computes_what_plain_loops_do(network: Network, seed: int) -
     assert_same(network, codes)
     scores = outputs[network.layers[-1].name].tolist()
     assert run(network, codes).scores.tolist() == scores
-    assert run(network, codes).classes.tolist() == [frame.index(max(frame)) for frame in scores]
+    found = run(network, codes)
+    if network.readout.kind == "class":
+        assert found.classes.tolist() == [frame.index(max(frame)) for frame in scores]
+    if network.readout.kind == "labels":
+        assert found.labels.tolist() == [[code == 1 for code in frame] for frame in scores]
 
 
 @given(wide_networks(), st.integers(0, 40), st.integers(0, 2**32 - 1))

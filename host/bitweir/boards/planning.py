@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bitweir_hw.blocks.arithmetic import ceil_div
+from bitweir_hw.blocks.arithmetic import ceil_div, signed_bits
 from bitweir_hw.boards import Board
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost import block_rams
@@ -86,8 +86,15 @@ def link_rate(network: Network, board: Board, *, baud: int | None = None) -> flo
     baud : int, optional
         The best rate of the board if not given.
     """
-    classes = ceil_div(max(network.classes - 1, 1).bit_length(), 8)
-    return (baud or board.bauds[0]) / _BITS_A_BYTE / max(_frame_bytes(network), classes)
+    return (baud or board.bauds[0]) / _BITS_A_BYTE / max(_frame_bytes(network), _result_bytes(network))
+
+
+def _result_bytes(network: Network) -> int:
+    """Bytes of a class, or of labels, scores or codes where these are the result."""
+    if network.readout.kind == "class":
+        return ceil_div(max(network.outputs - 1, 1).bit_length(), 8)
+    end = network.end
+    return ceil_div(end.size * (signed_bits(end.low, end.high) if end.format is None else end.format.bits), 8)
 
 
 def plan_for(network: Network, board: Board, wishes: Wishes) -> tuple[Plan, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Frames as the bytes of requests, and the bytes of answers as scores and classes."""
+"""Frames as the bytes of requests, and the bytes of answers as scores, labels, codes and classes."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def classes_of(identity: Identity, answers: Octets) -> Integers:
 
 
 def scores_of(identity: Identity, answers: Octets) -> Integers:
-    """Scores from the first bytes of each answer.
+    """Scores, labels or codes from the first bytes of each answer.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def scores_of(identity: Identity, answers: Octets) -> Integers:
         vectors=1,
         lanes=identity.classes,
         lane_bits=identity.score_bits,
-        signed=True,
+        signed=identity.result in ("class", "scores"),
     )
     words = np.zeros((len(answers), -(-identity.scores_bytes // 8) * 8), np.uint8)
     words[:, : identity.scores_bytes] = answers[:, : identity.scores_bytes]

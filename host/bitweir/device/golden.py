@@ -39,8 +39,16 @@ class GoldenDevice(Device):
     def run(self, images: ArrayLike | Codes) -> Result:
         return self._model.run(codes_of(self._network, images))
 
-    def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64]:
-        return self.run(images).classes
+    @property
+    def result(self) -> str:
+        return self._network.readout.kind
+
+    def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64] | NDArray[np.bool_]:
+        if self.result != "class":
+            return self._labels(images)
+        classes = self.run(images).classes
+        assert classes is not None
+        return classes
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
@@ -36,9 +37,14 @@ class Device(ABC):
     def network(self) -> Network | None:
         """What it computes; None if that is not known here."""
 
+    @property
+    @abstractmethod
+    def result(self) -> str:
+        """What frames give, one of `bitweir_hw.readout.READOUTS`."""
+
     @abstractmethod
     def run(self, images: ArrayLike | Codes) -> Result:
-        """Scores (N, M) and classes (N,), both int64.
+        """Scores (N, M) and, where the result is a class, classes (N,), both int64; else labels or codes.
 
         Raises
         ------
@@ -50,7 +56,23 @@ class Device(ABC):
 
     @abstractmethod
     def classify(self, images: ArrayLike | Codes) -> NDArray[Any]:
-        """Classes (N,), int64; takes less of the link than `run`, and raises the same."""
+        """Classes (N,), int64, or labels (N, M), bool; takes less of the link than `run`.
+
+        Raises
+        ------
+        LinkError
+            The result of the network is scores or codes; or as `run`.
+        NetworkError
+            As `run`.
+        """
+
+    def _labels(self, images: ArrayLike | Codes) -> NDArray[np.bool_]:
+        """The labels that `classify` tells, where the result is no class."""
+        if self.result != "labels":
+            raise LinkError(f"The result of the network is {self.result}, neither a class nor labels: use run.")
+        labels = self.run(images).labels
+        assert labels is not None
+        return labels
 
     def load(self, image: bytes, network: Network | None = None) -> None:
         """Load parameters into RAM; what was computed before them does not change.

@@ -10,7 +10,7 @@ from bitweir_hw.files import digest
 from bitweir_hw.link.protocol import Identity, Kind
 from bitweir_hw.network import Network
 from bitweir_sim.encoding import Codes
-from bitweir_sim.golden import Result
+from bitweir_sim.golden import Result, result
 from numpy.typing import ArrayLike, NDArray
 
 from .client import Client
@@ -18,6 +18,8 @@ from .frames import checked_codes, classes_of, codes_of, frame_bytes, scores_of
 from .interface import Device
 
 __all__ = ["LinkedDevice", "check_holds", "check_suits", "network_digest"]
+
+_PLURAL = {"class": "classes", "labels": "labels", "scores": "scores", "codes": "codes"}
 
 
 class LinkedDevice(Device):
@@ -69,9 +71,18 @@ class LinkedDevice(Device):
 
     def run(self, images: ArrayLike | Codes) -> Result:
         answers = self._ask(Kind.SCORES, images, self.identity.scores_bytes + self.identity.class_bytes)
-        return Result(scores=scores_of(self.identity, answers), classes=classes_of(self.identity, answers))
+        scores = scores_of(self.identity, answers)
+        if self.identity.result != "class":
+            return result(scores, self.identity.result)
+        return Result(scores=scores, classes=classes_of(self.identity, answers))
 
-    def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64]:
+    @property
+    def result(self) -> str:
+        return self.identity.result
+
+    def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64] | NDArray[np.bool_]:
+        if self.result != "class":
+            return self._labels(images)
         return classes_of(self.identity, self._ask(Kind.CLASSES, images, self.identity.class_bytes))
 
     def _ask(self, kind: Kind, images: ArrayLike | Codes, unit: int) -> NDArray[np.uint8]:
@@ -113,14 +124,14 @@ def check_suits(identity: Identity, network: Network | None) -> None:
     Raises
     ------
     LinkError
-        Its frames or classes are others.
+        Its frames or results are others.
     """
     if network is None:
         return
-    held = (identity.vectors * identity.length, identity.lane_bits, identity.classes)
-    wanted = (network.input.size, network.input.format.bits, network.classes)
+    held = (identity.vectors * identity.length, identity.lane_bits, identity.classes, _PLURAL[identity.result])
+    wanted = (network.input.size, network.input.format.bits, network.outputs, _PLURAL[network.readout.kind])
     if held != wanted:
-        told = "{} elements of {} bits and {} classes"
+        told = "{} elements of {} bits and {} {}"
         raise LinkError(
             f"The device cannot hold {network.name}, which has {told.format(*wanted)}: it has {told.format(*held)}."
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import shown
 from .keras_reference import keras_executor
+from .outcomes import Outcome
 from .reference import CannotRunError, Executor, numpy_executor, runtime_executor
 from .taps import INPUT, Tap, Taps
 
@@ -105,16 +106,20 @@ class Agreement:
         Why it was not another one; else empty.
     layers : list of LayerAgreement
         In the order of the network.
-    classes : int64 array, (N,), or None
-        That the reference found.
-    classes_differ : int
-        Images of which the class is wrong.
+    kind : str
+        Of the result; see `Readout`.
+    results : array, (N,) or (N, M), or None
+        That the reference found; see `outcomes.decided`.
+    results_differ : int
+        Images of which the result is wrong.
     orders_differ : int
-        Images of which the scores are in a wrong order.
-    first_class : Difference or None
-        The first class that is wrong.
+        Images of which the scores of a class are in a wrong order.
+    first_result : Difference or None
+        The first result that is wrong.
+    differ : bool array, (N,)
+        Images of which the result is another one.
     tied : bool array, (N,)
-        Images of which the class, or the order of scores, is another one where floats are rounded.
+        Those of them, and those with another order of scores, where only rounded floats are why.
     last : str
         Layer that hands on the scores.
     """
@@ -123,22 +128,24 @@ class Agreement:
     reference: str | None = None
     remark: str = ""
     layers: list[LayerAgreement]
-    classes: NDArray[np.int64] | None = None
-    classes_differ: int = 0
+    kind: str = "class"
+    results: Array | None = None
+    results_differ: int = 0
     orders_differ: int = 0
-    first_class: Difference | None = None
+    first_result: Difference | None = None
+    differ: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     tied: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     last: str = ""
 
     @property
     def ran(self) -> bool:
         """Whether anything was compared."""
-        return self.classes is not None
+        return self.results is not None
 
     @property
     def agrees(self) -> bool:
         """Whether nothing is wrong in all that was compared."""
-        return not self.classes_differ and not self.orders_differ and not any(layer.differ for layer in self.layers)
+        return not self.results_differ and not self.orders_differ and not any(layer.differ for layer in self.layers)
 
 
 def compare(
@@ -175,7 +182,7 @@ def compare(
     runs = [_Run(network, member, frames, runtime) for member in members]
     if not any(one.runs for one in runs):
         return [one.finish() for one in runs], fast.run(network, codes).scores
-    scores = np.empty((len(codes), network.classes), np.int64)
+    scores = np.empty((len(codes), network.outputs), np.int64)
     for part in batches(len(codes), widest(network), largest=256):
         outputs = {INPUT: codes[part].astype(np.int64), **trace(network, codes[part])}
         scores[part] = outputs[network.layers[-1].name]
@@ -197,10 +204,12 @@ class _Run:
         self._taps = sorted(taps, key=lambda tap: places[tap.layer])
         self._executor: Executor | None = None
         self._judge: Executor | None = None
-        self._classes: list[NDArray[np.int64]] = []
+        self._outcome = Outcome(member.network)
+        self._results: list[Array] = []
+        self._differ: list[NDArray[np.bool_]] = []
         self._tied: list[NDArray[np.bool_]] = []
         layers = [LayerAgreement(layer=tap.layer, tensor=tap.tensor) for tap in self._taps]
-        self._found = Agreement(path=member.path, layers=layers, last=member.last)
+        self._found = Agreement(path=member.path, layers=layers, last=member.last, kind=member.network.readout.kind)
         self._choose(runtime)
 
     @property
@@ -250,12 +259,15 @@ class _Run:
             self._found = Agreement(path=self._member.path, remark=str(error), layers=[])
             return
         wrong = [~(abs(a - b) <= _half(tap)) for tap, a, b in zip(self._taps, want, have, strict=True)]
-        classes = np.argmax(wanted, axis=1)
-        orders = [np.argsort(-rows, axis=1, kind="stable") for rows in (wanted, scores)]
-        odd = (orders[0] != orders[1]).any(axis=1)
+        differ = self._outcome.differ(wanted, scores)
+        odd = differ.copy()
+        if self._outcome.kind == "class":
+            orders = [np.argsort(-rows, axis=1, kind="stable") for rows in (wanted, scores)]
+            odd |= (orders[0] != orders[1]).any(axis=1)
         frames = np.flatnonzero(odd | np.any([mask.any(axis=1) for mask in wrong] or [odd], axis=0))
-        self._classes.append(classes)
-        self._tied.append(odd.copy())
+        self._results.append(self._outcome.decided(wanted))
+        self._differ.append(differ)
+        self._tied.append(odd)
         for layer, mask in zip(self._found.layers, wrong, strict=True):
             layer.codes += mask.size
             layer.ties += int(mask.sum())
@@ -292,20 +304,25 @@ class _Run:
                     told[at] if differs[at] else _level(tap, element, (least if own[at] < least[at] else most)[at])
                 )
                 layer.first = self._difference(tap, start + int(frames[image]), element, expected, own[at])
-        least, most = low[-1], high[-1]
-        found = np.argmax(scores, axis=1)
-        # Wrong is the class if another one has a higher score for sure, and the order if any two scores are.
-        classes = (least > np.take_along_axis(most, found[:, None], 1)).any(axis=1)
-        order = np.array([_misplaced(*rows) for rows in zip(scores, least, most, strict=True)])
-        self._tied[-1][frames[classes | order]] = False
-        self._found.classes_differ += int(classes.sum())
+        self._judge_results(start, frames, low[-1], high[-1], scores)
+
+    def _judge_results(self, start: int, frames: Array, least: Array, most: Array, scores: Array) -> None:
+        """Count the results that are wrong for sure, where the file's own numbers lie between two ends."""
+        wrong = self._outcome.wrong(least, most, scores)
+        order = np.zeros(len(frames), bool)
+        if self._outcome.kind == "class":
+            # Wrong is the order if any two scores are.
+            order = np.array([_misplaced(*rows) for rows in zip(scores, least, most, strict=True)])
+        results = wrong.any(axis=1)
+        self._tied[-1][frames[results | order]] = False
+        self._found.results_differ += int(results.sum())
         self._found.orders_differ += int(order.sum())
-        if self._found.first_class is None and classes.any():
-            place = int(classes.argmax())
-            self._found.first_class = Difference(
-                image=start + int(frames[place]), row=0, column=0, channel=int(found[place]),
-                expected=int(np.argmax(least[place])), found=int(found[place]),
-            )  # fmt: skip
+        if self._found.first_result is None and results.any():
+            place, output = (int(index) for index in np.argwhere(wrong)[0])
+            expected, found = self._outcome.told(least[place], most[place], scores[place], output)
+            self._found.first_result = Difference(
+                image=start + int(frames[place]), row=0, column=0, channel=output, expected=expected, found=found
+            )
 
     def _limits(self, x: Array, want: list[Array], have: list[Array], wanted: Array) -> tuple[list[Array], list[Array]]:
         """The least and the most that each tensor may be as far as floats are rounded: those of taps, then scores."""
@@ -342,8 +359,9 @@ class _Run:
 
     def finish(self) -> Agreement:
         """What was found in all."""
-        if self._executor is not None and self._classes:
-            self._found.classes = np.concatenate(self._classes)
+        if self._executor is not None and self._results:
+            self._found.results = np.concatenate(self._results)
+            self._found.differ = np.concatenate(self._differ)
             self._found.tied = np.concatenate(self._tied)
         return self._found
 

@@ -48,6 +48,12 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
                 f"Models that vote must take the same input and tell the same classes, but {shown_path(paths[0])} and "
                 f"{shown_path(path)} differ in {found}: train or export them alike."
             )
+    for network, path in zip(networks, paths, strict=True):
+        if network.readout.kind != "class":
+            raise ModelError(
+                f"Models that vote must each tell a class, but the result of {shown_path(path)} is "
+                f"{network.readout.kind}: leave out --vote."
+            )
     branches = tuple(
         (*(_renamed(layer, prefix(place)) for layer in network.layers), Vote(name=f"{prefix(place)}vote"))
         for place, network in enumerate(networks)
@@ -82,7 +88,7 @@ def _difference(one: Network, other: Network) -> str:
         ("the format of their input codes", _told(a), _told(b)),
         ("what stored integers mean", _meaning(a), _meaning(b)),
         ("the map that their input is", a.map.shape, b.map.shape),
-        ("the number of their classes", one.classes, other.classes),
+        ("the number of their classes", one.outputs, other.outputs),
     )
     for what, x, y in pairs:
         if x != y:

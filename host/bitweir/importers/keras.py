@@ -29,7 +29,14 @@ __all__ = ["import_keras"]
 _FRACTION_BITS, _LEAST_BITS = 24, 8
 
 
-def import_keras(path: Path, *, numbers: Stored | None, name: str, taps: Taps | None = None) -> Network:
+def import_keras(
+    path: Path,
+    *,
+    numbers: Stored | None,
+    name: str,
+    taps: Taps | None = None,
+    result: str | None = None,
+) -> Network:
     """The integer network of an ``.h5`` or ``.keras`` file.
 
     Parameters
@@ -41,6 +48,8 @@ def import_keras(path: Path, *, numbers: Stored | None, name: str, taps: Taps | 
         Of the network.
     taps : Taps or None
         Gets what the network does not tell.
+    result : str or None
+        The kind of result that the user wants; None is that which the file says, see `endings.result`.
 
     Raises
     ------
@@ -48,7 +57,7 @@ def import_keras(path: Path, *, numbers: Stored | None, name: str, taps: Taps | 
         Names the layer that cannot become integers exactly, why, and what helps.
     """
     try:
-        return _network(read_keras(path), numbers, name, taps)
+        return _network(read_keras(path), numbers, name, taps, result)
     except BitweirError:
         raise
     except Exception as error:  # whatever lies in a damaged file
@@ -58,7 +67,7 @@ def import_keras(path: Path, *, numbers: Stored | None, name: str, taps: Taps | 
         ) from error
 
 
-def _network(file: KerasFile, numbers: Stored | None, name: str, taps: Taps | None) -> Network:
+def _network(file: KerasFile, numbers: Stored | None, name: str, taps: Taps | None, result: str | None) -> Network:
     seen: list[tuple[str, str]] = []
     try:
         graph = graph_of(file.config, seen)
@@ -71,7 +80,7 @@ def _network(file: KerasFile, numbers: Stored | None, name: str, taps: Taps | No
     fraction_bits = _FRACTION_BITS
     while fraction_bits >= _LEAST_BITS:
         try:
-            return _walked(file, graph, numbers or _declared(graph), name, fraction_bits, taps)
+            return _walked(file, graph, numbers or _declared(graph), name, fraction_bits, taps, result)
         except TooWide as error:
             fraction_bits -= error.excess
     raise ModelError(
@@ -81,7 +90,13 @@ def _network(file: KerasFile, numbers: Stored | None, name: str, taps: Taps | No
 
 
 def _walked(
-    file: KerasFile, graph: KerasGraph, numbers: Stored | None, name: str, fraction_bits: int, taps: Taps | None
+    file: KerasFile,
+    graph: KerasGraph,
+    numbers: Stored | None,
+    name: str,
+    fraction_bits: int,
+    taps: Taps | None,
+    result: str | None,
 ) -> Network:
     walk = Walk(numbers, fraction_bits, taps)
     if taps is not None:
@@ -98,12 +113,12 @@ def _walked(
         value = held[call.key] = _tried(troubles, Job(walk, call, file), values)
         if taps is not None:
             taps.made(call.tensor, value, {})
-            if isinstance(value, Signal) and value.ended == call.label:
+            if isinstance(value, Signal) and value.ended.endswith(call.label):
                 # The scores are what it takes.
                 taps.scores = call.inner(BEFORE_ACTIVATION)
     if troubles:
         raise troubles.error()
-    return walk.finish(held[graph.output], name)
+    return walk.finish(held[graph.output], name, result)
 
 
 def _check_known(troubles: Troubles, kind: str, label: str) -> bool:

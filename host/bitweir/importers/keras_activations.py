@@ -12,7 +12,7 @@ from .fold import Step, clip, sigmoid, tanh
 from .keras_job import Job
 from .keras_quantisers import QUANTISERS, larq_quantiser, quantised
 from .operands import whole
-from .symbols import Codes, Moving, Padded, left_out
+from .symbols import Codes, Moving, Padded
 
 __all__ = ["activated", "bare", "ended"]
 
@@ -36,8 +36,7 @@ def activated(job: Job, x: Moving | Padded, spec: Any) -> Moving | Padded:
     if name == "linear":
         return x
     if name in _RISING:
-        curve = _CURVES[name]() if name in _CURVES else None
-        return ended(job, bare(x), softmax="softmax" in name, resumes=curve)
+        return ended(job, bare(x), name)
     if name not in _CLIPPED:
         raise ModelError(
             f"its activation {shown(name)} is not supported: use relu, hard_tanh or a quantiser of Larq, or softmax at "
@@ -48,16 +47,19 @@ def activated(job: Job, x: Moving | Padded, spec: Any) -> Moving | Padded:
     return y.then(clip(low, high))
 
 
-def ended(job: Job, x: Moving, *, softmax: bool, resumes: Step | None = None) -> Moving:
-    """Scores behind a function at the end of a network, which is left out."""
-    if isinstance(x, Codes) and resumes:
-        return x.then(resumes)
+def ended(job: Job, x: Moving, name: str) -> Moving:
+    """Scores behind a function at the end of a network, by its name."""
+    softmax = "softmax" in name
+    curve = _CURVES[name]() if name in _CURVES else None
+    if isinstance(x, Codes) and curve:
+        return x.then(curve)
     if isinstance(x, Codes):
         raise ModelError("it must follow scores, not codes")
     if softmax and prod(x.shape) != x.shape[-1]:
         raise ModelError(f"its softmax must take one vector of scores, not frames of shape {x.shape}")
-    job.walk.notes.append(left_out(job.label))
-    return replace(x, ended=job.label, resumes=resumes)
+    # A layer that does more than this function stays: only the function is left out.
+    label = job.label if job.call.kind in ("Activation", "Softmax") else f"the {name} of {job.label}"
+    return replace(x, ended=label, end="softmax" if softmax else name, resumes=curve)
 
 
 def bare(x: Moving | Padded) -> Moving:

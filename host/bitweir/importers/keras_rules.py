@@ -109,7 +109,7 @@ def _softmax(job: Job, x: Value) -> Value:
     y, axis = bare(x), job.option("axis", -1)
     if axis not in (-1, len(y.shape)):
         raise ModelError(f"its axis must be that of the classes, the last, not {shown(axis)}")
-    return ended(job, y, softmax=True)
+    return ended(job, y, "softmax")
 
 
 # ---- maps

@@ -17,6 +17,8 @@ from .tensors import regular_file
 
 __all__ = ["load_model"]
 
+_ARTICLES = {"class": "a class", "labels": "labels", "scores": "scores", "codes": "codes"}
+
 
 #: What other formats are, by their suffixes, and what to do instead.
 _TORCH = (
@@ -69,6 +71,7 @@ def load_model(
     input_range: str | None = None,
     name: str | None = None,
     taps: Taps | None = None,
+    result: str | None = None,
 ) -> Network:
     """Import a model file, exactly.
 
@@ -88,6 +91,9 @@ def load_model(
         Name of the network; None makes one from the file's name.
     taps : Taps or None
         Gets what the network does not tell, for comparisons; not of networks.
+    result : str or None
+        What the result should be: ``"class"``, ``"labels"`` or ``"scores"``. None is what the file says: labels
+        behind a sigmoid, codes behind a quantiser, a score where there is one output, else a class.
 
     Returns
     -------
@@ -108,6 +114,11 @@ def load_model(
     kind = path.suffix.lower()
     if kind == ".npz":
         network = load_network(path)
+        if result is not None and result != network.readout.kind:
+            raise ModelError(
+                f"The result of the saved network {shown_path(path)} is {_ARTICLES[network.readout.kind]}, not "
+                f"{_ARTICLES.get(result, result)}: give --result where its model file is imported."
+            )
         entry = network.input if numbers is None else _meaning(network.input, numbers)
         return check(replace(network, input=entry, name=name or network.name))
     name = _identifier(path.stem) if name is None else name
@@ -115,12 +126,12 @@ def load_model(
     if kind in (".h5", ".hdf5", ".keras"):
         from .keras import import_keras
 
-        return import_keras(path, numbers=numbers, name=name, taps=taps)
+        return import_keras(path, numbers=numbers, name=name, taps=taps, result=result)
     if kind != ".onnx":
         raise ModelError(f"Model file {shown_path(path)} {_FORMATS.get(kind, _UNKNOWN)}.")
     from .onnx import import_onnx
 
-    return import_onnx(path, numbers=numbers, name=name, taps=taps)
+    return import_onnx(path, numbers=numbers, name=name, taps=taps, result=result)
 
 
 def _meaning(entry: Input, numbers: Stored) -> Input:

@@ -40,7 +40,9 @@ _CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
 _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
 
 
-def import_onnx(path: Path, *, numbers: Stored | None, name: str, taps: Taps | None = None) -> Network:
+def import_onnx(
+    path: Path, *, numbers: Stored | None, name: str, taps: Taps | None = None, result: str | None = None
+) -> Network:
     """The integer network of an ONNX file.
 
     Parameters
@@ -52,6 +54,8 @@ def import_onnx(path: Path, *, numbers: Stored | None, name: str, taps: Taps | N
         Of the network.
     taps : Taps or None
         Gets what the network does not tell.
+    result : str or None
+        The kind of result that the user wants; None is that which the file says, see `endings.result`.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def import_onnx(path: Path, *, numbers: Stored | None, name: str, taps: Taps | N
     fraction_bits = _FRACTION_BITS
     while fraction_bits >= _LEAST_BITS:
         try:
-            return _import(graph, numbers, name, fraction_bits, taps)
+            return _import(graph, numbers, name, fraction_bits, taps, result)
         except TooWide as error:
             fraction_bits -= error.excess
     raise ModelError(
@@ -72,7 +76,14 @@ def import_onnx(path: Path, *, numbers: Stored | None, name: str, taps: Taps | N
     )
 
 
-def _import(graph: Graph, numbers: Stored | None, name: str, fraction_bits: int, taps: Taps | None = None) -> Network:
+def _import(
+    graph: Graph,
+    numbers: Stored | None,
+    name: str,
+    fraction_bits: int,
+    taps: Taps | None = None,
+    result: str | None = None,
+) -> Network:
     walk = Walk(numbers, fraction_bits, taps)
     if taps is not None:
         taps.restart()
@@ -82,15 +93,15 @@ def _import(graph: Graph, numbers: Stored | None, name: str, fraction_bits: int,
     troubles = Troubles()
     for node in graph.nodes:
         operands = [values.get(operand) for operand in node.inputs]
-        result = _tried(troubles, walk, node, graph.opset, operands)
+        made = _tried(troubles, walk, node, graph.opset, operands)
         # TopK has the chosen scores and the class: either names what the network finds.
         for output in node.outputs[: 2 if node.op == "TopK" else 1]:
-            values.put(output, result)
+            values.put(output, made)
         if taps is not None and not troubles:
-            taps.made(node.outputs[0], result, dict(zip(node.inputs, operands, strict=True)))
+            taps.made(node.outputs[0], made, dict(zip(node.inputs, operands, strict=True)))
     if troubles:
         raise troubles.error()
-    return walk.finish(values.get(graph.output), name)
+    return walk.finish(values.get(graph.output), name, result)
 
 
 def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:

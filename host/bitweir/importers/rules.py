@@ -21,7 +21,7 @@ from .operands import Rule, Value, both_move, parameter, whole
 from .quantisers import QUANTISER_RULES
 from .scalars import SCALAR_RULES, check_inference
 from .shapes import SHAPE_RULES
-from .symbols import Codes, Moving, Padded, Signal, left_out
+from .symbols import Codes, Moving, Padded, Signal
 from .troubles import UNKNOWN
 from .walk import Walk
 from .weights import normalised
@@ -68,7 +68,7 @@ def _choice(walk: Walk, node: Node, x: Moving, count: Any = None) -> Value:
         raise ModelError(
             "it must choose the one highest score, and the first of equal ones: export the network up to its scores"
         )
-    return replace(y, ended=node.label)
+    return replace(y, ended=node.label, end="choice")
 
 
 #: Functions at the end that a quantiser may follow as well.
@@ -82,8 +82,7 @@ def _softmax(walk: Walk, node: Node, x: Moving) -> Value:
         return y.then(curve)
     if isinstance(y, Codes):
         raise ModelError("it must follow scores, not codes: remove it, or the quantiser before it")
-    walk.notes.append(left_out(node.label))
-    return replace(y, ended=node.label, resumes=curve)
+    return replace(y, ended=node.label, end=node.op.lower() if curve else "softmax", resumes=curve)
 
 
 RULES: dict[str, Rule] = {

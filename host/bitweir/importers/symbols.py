@@ -36,7 +36,6 @@ __all__ = [
     "Stream",
     "Ternary",
     "by_channel",
-    "left_out",
     "narrowed",
 ]
 
@@ -140,6 +139,8 @@ class Signal:
         Size of axis 0 in the file; 1 where it is free.
     ended : str
         What came that nothing may follow, such as a softmax; else empty.
+    end : str
+        Its kind, one of `endings.ENDS`.
     resumes : Step or None
         What ended it, where something may follow after all.
     """
@@ -150,11 +151,12 @@ class Signal:
     steps: tuple[Step, ...] = ()
     batch: int = 1
     ended: str = ""
+    end: str = ""
     resumes: Step | None = None
 
     def resumed(self) -> Signal:
         """The signal behind what ended it, where that can be one more operation; else itself."""
-        return replace(self, ended="", resumes=None).then(self.resumes) if self.resumes else self
+        return replace(self, ended="", end="", resumes=None).then(self.resumes) if self.resumes else self
 
     def then(self, step: Step) -> Signal:
         """The signal after one more operation."""
@@ -290,11 +292,6 @@ class Padded:
 
 Moving = Signal | Codes
 AnyMoving = TypeVar("AnyMoving", Signal, Codes)
-
-
-def left_out(label: str) -> str:
-    """The note about what ends a network."""
-    return f"{label} at the end is left out: it does not change the class."
 
 
 def _bits(x: Fraction) -> int:

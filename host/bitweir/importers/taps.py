@@ -62,7 +62,7 @@ class Taps:
     ----------
     codes : tuple of Tap
     scores : str
-        Name of the tensor whose highest element is the class.
+        Name of the tensor that tells the result: by its highest element, by which are greater than 0, or by all.
     rounded : tuple of str
         Sums in fixed point that are not exact.
     fraction_bits : int
@@ -86,6 +86,7 @@ class Taps:
         """A node has made a tensor of others."""
         if isinstance(value, Codes):
             self._tensors[id(value)] = (value, tensor, None)
+            self.scores = tensor
         if isinstance(value, Signal):
             open_ones = [name for name, x in made_of.items() if isinstance(x, Signal) and not x.ended]
             if not value.ended:

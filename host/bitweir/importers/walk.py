@@ -7,7 +7,7 @@ it is read at, and a layer is appended behind the point of what it takes.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm, prod
 from typing import Any
@@ -16,7 +16,6 @@ import numpy as np
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import (
     Affine,
-    Dense,
     Format,
     Input,
     Layer,
@@ -32,12 +31,12 @@ from numpy.typing import NDArray
 
 from .borders import Border, refusal, settled
 from .closing import AFFINE, affine, coding, resolved
+from .endings import result
 from .errors import ModelError
-from .fold import Exacts, columns, scale, shift
+from .fold import Exacts, scale, shift
 from .grid import grid_of, rounding_note
-from .scores import integer_scores
 from .surd import Surd
-from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, left_out, narrowed
+from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed
 from .taps import Taps
 from .tidy import repeated, tidied
 
@@ -135,10 +134,7 @@ class Walk:
 
     def resumed(self, x: Any) -> Any:
         """A value behind what ended it, if more may follow that; see `Signal.resumed`."""
-        if not isinstance(x, Signal) or not x.resumes:
-            return x
-        self.notes = [note for note in self.notes if note != left_out(x.ended)]
-        return x.resumed()
+        return x.resumed() if isinstance(x, Signal) else x
 
     # ---- layers
 
@@ -206,7 +202,7 @@ class Walk:
         if isinstance(codes.origin, Frame):
             y = self._enter(codes, code.format, codes.thresholds, label, as_map)
         else:
-            y = self._threshold(codes, code.format, label)
+            y = self.threshold(codes, code.format, label)
         if self.taps is not None:
             self.taps.closed(codes, y)
         if code.scale != 1 or (code.signs != 1).any():
@@ -315,7 +311,7 @@ class Walk:
         stream = Stream("the input", self._root, low, high, abs(form.step))
         return Signal(stream, codes.shape, index, (), codes.batch)
 
-    def _threshold(self, codes: Codes, form: Format, label: str) -> Signal:
+    def threshold(self, codes: Codes, form: Format, label: str) -> Signal:
         origin = codes.origin
         assert isinstance(origin, Stream)
         self.permutation(Signal(origin, codes.shape, codes.index), label)
@@ -332,7 +328,7 @@ class Walk:
             self._points[key] = Point(handed, layer, point)
             low, high = np.where(inverted, -origin.high, origin.low), np.where(inverted, -origin.low, origin.high)
             constant = ((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1)
-            self._tell(origin, int(constant.sum()), int(inverted.sum()))
+            self.tell(origin, int(constant.sum()), int(inverted.sum()))
             if origin.exact:
                 self._tell_near(origin, *codes.distance)
         ends = np.sort(form.values([0, len(codes.thresholds)]))
@@ -384,7 +380,7 @@ class Walk:
                 f"{origin.name}: a threshold lies within {distance:.1g} of a sum that occurs; float32 may miss it."
             )
 
-    def _tell(self, origin: Stream, constant: int, inverted: int) -> None:
+    def tell(self, origin: Stream, constant: int, inverted: int) -> None:
         point = origin.point
         while isinstance(point.layer, Pool) and point.before is not None:
             point = point.before  # what happens behind a pool ends up in the layer before it
@@ -398,43 +394,14 @@ class Walk:
 
     # ---- the end
 
-    def finish(self, x: Any, name: str) -> Network:
-        """The network whose scores are `x`."""
-        if not isinstance(x, Signal) or not isinstance(x.origin, Stream) or x.origin.point is self._root:
-            raise ModelError(
-                "The output of the model must be the scores of a last layer, not codes, the input or a constant: "
-                "export the network up to its scores."
-            )
-        other = [step.name for step in x.steps if step.name not in AFFINE]
-        if other:
-            raise ModelError(f"After the last layer only an affine map may follow, not a {other[0]}: it makes ties.")
+    def is_input(self, stream: Stream) -> bool:
+        """Whether no layer stands between the input and a stream."""
+        return stream.point is self._root
+
+    def finish(self, x: Any, name: str, wanted: str | None = None) -> Network:
+        """The network whose output is `x`, with a result of the kind that is wanted; see `endings.result`."""
+        point, readout = result(self, x, wanted)
         assert self._input is not None
-        x = _in_class_order(x)
-        sums = x.origin
-        assert isinstance(sums, Stream)
-        if sums.point.border is not None:
-            raise refusal("The output of the model", sums.point.border)
-        shape, channels = columns(x.steps)
-        chains = [chain for chain, _ in channels]
-        kinds = np.broadcast_to(np.arange(len(chains)).reshape(shape), x.shape).ravel()
-        try:
-            scores = integer_scores([chains[kind] for kind in kinds], sums.low.tolist(), sums.high.tolist(), sums.step)
-        except ValueError as error:
-            raise ModelError(
-                f"The scores of the last layer must fold into integers, but {error}: retrain without its batch norm."
-            ) from error
-        point = self.negated(sums.point, scores.inverted)
-        self._tell(sums, 0, int(scores.inverted.sum()))
-        if scores.scale is not None and scores.offset is not None:
-            point = Point(point.map, Affine(name="scores", scale=scores.scale, offset=scores.offset), point)
-        elif x.steps:
-            self.notes.append(
-                "The affine map after the last layer is one for all classes; it is left out, the class is the same."
-            )
-        if not scores.exact:
-            self.notes.append(
-                "Approximate: the scores of the classes are rounded to 60 bits; two that nearly tie may change places."
-            )
         if self.rounded:
             self.notes.append(
                 f"Approximate: {', '.join(self.rounded)} add real numbers in fixed point of {self.fraction_bits} "
@@ -445,7 +412,7 @@ class Walk:
         final, sites = tidied(layers)
         if self.taps is not None:
             self.taps.finish(sites, self.rounded, self.fraction_bits)
-        return check(Network(name=name, input=self._input, layers=final, notes=tuple(self.notes)))
+        return check(Network(name=name, input=self._input, layers=final, notes=tuple(self.notes), readout=readout))
 
 
 def _check_width(stream: Stream) -> None:
@@ -477,23 +444,3 @@ def _places(first: Input, entry: Input, label: str) -> NDArray[np.int64]:
             "it, with weights of 0 for what is left out."
         )
     return np.array([places[key] for key in keys(entry)], np.int64)
-
-
-def _in_class_order(x: Signal) -> Signal:
-    """The scores, with their stream in the order of the classes."""
-    stream = x.origin
-    assert isinstance(stream, Stream)
-    if stream.map.pixels != 1 or stream.map.size != len(x.index):
-        raise ModelError(
-            f"The output of the model must be one vector of scores, not a map of the shape {x.shape}: "
-            "end with a dense layer or a pool over the whole map."
-        )
-    if np.array_equal(x.index, np.arange(len(x.index))):
-        return x
-    layer = stream.point.layer
-    if not isinstance(layer, Dense) or not _is_permutation(x.index, len(x.index)):
-        raise ModelError("The output of the model must hold each score of the last layer once, in order.")
-    point = Point(stream.map, replace(layer, weights=layer.weights[x.index]), stream.point.before)
-    ends = (stream.low[x.index], stream.high[x.index])
-    stream = Stream(stream.name, point, *ends, stream.step)
-    return replace(x, origin=stream, index=np.arange(len(x.index)))

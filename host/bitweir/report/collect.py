@@ -20,6 +20,7 @@ from bitweir_hw.blocks import (
     MatVecSpec,
     Memory,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WidthSpec,
@@ -36,6 +37,7 @@ from ..build import Build
 from ..folders import FileError
 from ..input_words import input_rule
 from ..manifest import check_listed
+from ..results import describe_result, readout_entry
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import RESOURCES, VERSION
 from .estimates import errors, estimates
@@ -61,6 +63,7 @@ KINDS: dict[type, str] = {
     VoteSpec: "vote",
     AffineSpec: "affine",
     ArgmaxSpec: "argmax",
+    ResultSpec: "result",
 }
 #: Totals of bits, and the memories that each sums up.
 ROLES = {"weight": "weights", "threshold": "thresholds", "buffer": "buffer"}
@@ -121,8 +124,9 @@ def collect(build: Build, *, clock: float | None = None, part: str | None = None
             "name": build.network.name,
             "digest": digest(build.network),
             "elements": build.network.input.size,
-            "classes": build.network.classes,
             "input": list(input_rule(build.network.input)),
+            "outputs": build.network.outputs,
+            "result": readout_entry(build.network) | {"rule": list(describe_result(build.network))},
             "notes": list(build.network.notes),
         },
         "plan": {

@@ -21,7 +21,7 @@ _LEGEND = {
     "map": "pools, thresholds, affine maps",
     "sum": "sums",
     "move": "widths, forks, FIFOs",
-    "score": "votes, classes",
+    "score": "votes, results",
 }
 
 

@@ -167,7 +167,12 @@ def _needs(build: Build) -> Iterator[_Needs]:
         # The branches of a sum are counted themselves.
         activations = 0 if isinstance(layer, Parallel) else 2 * source.size * _bits(source) * pipeline.frames
         yield _needs_of(layer.name, blocks, activations, pipeline.frames)
-    yield _needs_of("class", [block for block in pipeline.blocks if block.layer not in names], 0, pipeline.frames)
+    yield _needs_of(
+        "class" if build.network.readout.kind == "class" else "result",
+        [block for block in pipeline.blocks if block.layer not in names],
+        0,
+        pipeline.frames,
+    )
 
 
 def _needs_of(name: str, blocks: list[BlockSpec], activation_bits: int, frames: int) -> _Needs:

@@ -29,6 +29,7 @@ CLASSES = {
     "affine": "map",
     "vote": "score",
     "argmax": "score",
+    "result": "score",
 }
 #: What a stream does in a cycle.
 STATES = ("moved", "blocked", "starved", "idle")
@@ -181,7 +182,7 @@ def pipeline(report: dict[str, Any]) -> Markup:
     for stream, lane in zip(streams, lanes, strict=True):
         drawn.append(_edge(place(stream["sender"]), place(stream["receiver"]), 16 + lane * _LANE, stream))
     most = max(block["cycles"] for block in blocks)
-    for end, told in (("source", "frames come in"), ("sink", "scores and classes leave")):
+    for end, told in (("source", "frames come in"), ("sink", "results leave")):
         x, y = place(end)
         drawn.append(element("circle", cx=x, cy=y, r=5, class_="end"))
         gives = [stream for stream in streams if stream["sender"] == end]

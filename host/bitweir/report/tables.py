@@ -8,6 +8,7 @@ from typing import Any
 
 from bitweir_hw.devices import BLOCK_RAM, BlockRam
 
+from ..results import result_name
 from .fit import told_clock, told_target
 
 __all__ = [
@@ -156,13 +157,18 @@ def figures(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
+def _outputs(network: dict[str, Any]) -> str:
+    return result_name(network["result"]["kind"], network["outputs"])
+
+
 def identity(report: dict[str, Any]) -> list[tuple[str, str]]:
     """Which network and which plan this is about."""
     network, plan = report["network"], report["plan"]
     timing = report["timing"]
     levels = plan["popcount"]["levels_per_stage"]
     return [
-        ("Network", f"{network['name']}: {number(network['elements'])} inputs, {number(network['classes'])} classes"),
+        ("Network", f"{network['name']}: {number(network['elements'])} inputs, {_outputs(network)}"),
+        ("Result", " ".join(network["result"]["rule"])),
         ("Digest", network["digest"]),
         ("Folding, SIMD×PE", ", ".join(f"{folding['simd']}×{folding['pe']}" for folding in plan["foldings"])),
         (

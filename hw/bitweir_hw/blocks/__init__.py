@@ -12,19 +12,21 @@ from .elementwise import AffineSpec, JoinSpec, PoolSpec, ThresholdSpec
 from .matvec import MatVecSpec
 from .memories import Memory
 from .moving import FifoSpec, ForkSpec, WidthSpec
-from .scores import ArgmaxSpec, VoteSpec
+from .scores import ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
 from .window import WindowSpec
 
 __all__ = [
     "AffineSpec",
     "ArgmaxSpec",
     "BlockSpec",
+    "EndSpec",
     "FifoSpec",
     "ForkSpec",
     "JoinSpec",
     "MatVecSpec",
     "Memory",
     "PoolSpec",
+    "ResultSpec",
     "ThresholdSpec",
     "VoteSpec",
     "WidthSpec",
@@ -43,4 +45,5 @@ BlockSpec = (
     | AffineSpec
     | VoteSpec
     | ArgmaxSpec
+    | ResultSpec
 )

@@ -1,4 +1,4 @@
-"""The ends of networks: the class of a frame, and votes."""
+"""The ends of networks: the class of a frame, results that are no class, and votes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from .arithmetic import ceil_div
 from .memories import Memory
 
-__all__ = ["ArgmaxSpec", "VoteSpec"]
+__all__ = ["ArgmaxSpec", "EndSpec", "ResultSpec", "VoteSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoresSpec:
-    """A block that looks for the lowest index with the highest score.
+    """A block that takes all scores of a frame, one behind the other, or other elements of a result.
 
     Parameters
     ----------
@@ -56,18 +56,23 @@ class ScoresSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArgmaxSpec(ScoresSpec):
-    """The running class beside the scores, see `gateware.argmax`; scores are signed."""
+class EndSpec(ScoresSpec):
+    """The last block: lets the elements of results pass, and marks the last beat of each; see `gateware.argmax`."""
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of a class; 0 where the result is none."""
+        return 0
+
+    @property
+    def elements_signed(self) -> bool:
+        """Whether the elements are in two's complement."""
+        return True
 
     @property
     def o_beats(self) -> int:
         """Output beats a frame."""
         return self.cycles
-
-    @property
-    def index_bits(self) -> int:
-        """Bits of a class."""
-        return max(1, (self.classes - 1).bit_length())
 
     @property
     def o_bits(self) -> int:
@@ -77,6 +82,34 @@ class ArgmaxSpec(ScoresSpec):
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         return (Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgmaxSpec(EndSpec):
+    """The running class beside the scores, see `gateware.argmax`; scores are signed."""
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of a class."""
+        return max(1, (self.classes - 1).bit_length())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultSpec(EndSpec):
+    """Labels, scores or codes as they are, see `gateware.result`.
+
+    Parameters
+    ----------
+    kind : str
+        As `Readout` has it: ``"labels"``, ``"scores"`` or ``"codes"``. Scores are signed.
+    """
+
+    kind: str
+
+    @property
+    def elements_signed(self) -> bool:
+        """Whether the elements are in two's complement."""
+        return self.kind == "scores"
 
 
 @dataclass(frozen=True, kw_only=True)

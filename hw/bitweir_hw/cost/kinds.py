@@ -20,6 +20,7 @@ from ..blocks import (
     JoinSpec,
     MatVecSpec,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WidthSpec,
@@ -451,6 +452,17 @@ def vote(spec: VoteSpec, family: str) -> Terms:
     return terms
 
 
+def result(spec: ResultSpec, family: str) -> Terms:
+    """`gateware.result`: a counter of beats, and a gate for each bit that pads the last one."""
+    terms = Terms()
+    counter(terms, spec.cycles, family)
+    terms.ff += index_bits(spec.cycles)
+    padded = spec.cycles * spec.lanes - spec.classes
+    terms.luts["padding"] += padded * spec.lane_bits * spec.streams
+    terms += credited(spec.o_bits, spec.fifo_depth, family)
+    return terms
+
+
 #: The formula of each kind of block.
 COSTS: dict[type, Callable[[Any, str], Terms]] = {
     MatVecSpec: matvec,
@@ -464,4 +476,5 @@ COSTS: dict[type, Callable[[Any, str], Terms]] = {
     AffineSpec: affine,
     VoteSpec: vote,
     ArgmaxSpec: argmax,
+    ResultSpec: result,
 }

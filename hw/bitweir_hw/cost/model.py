@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from ..blocks import BlockSpec
+from ..blocks import BlockSpec, FifoSpec, ResultSpec
 from ..pipeline import Pipeline
 from .kinds import COSTS
 from .loading import loader
@@ -39,6 +39,9 @@ def coefficients() -> dict[str, Any]:
 
 def group_of(block: BlockSpec) -> str:
     """What shares coefficients: a kind of block, and for units with weights a style of popcount."""
+    if isinstance(block, ResultSpec):
+        # It is a FIFO of two places, and a counter, as larger FIFOs have.
+        return FifoSpec.__name__
     style = getattr(block, "popcount", None)
     return type(block).__name__ + (f" {style.style}" if style else "")
 

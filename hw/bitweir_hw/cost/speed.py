@@ -22,6 +22,7 @@ from ..blocks import (
     JoinSpec,
     MatVecSpec,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WidthSpec,
@@ -166,7 +167,7 @@ def _width(spec: WidthSpec) -> list[Path]:
     return [Path(luts=3 + shifts)]
 
 
-def _passing(spec: ForkSpec | FifoSpec) -> list[Path]:
+def _passing(spec: ForkSpec | FifoSpec | ResultSpec) -> list[Path]:
     return [Path(block=any(memory.block for memory in spec.memories()), luts=2)]
 
 
@@ -215,4 +216,5 @@ PATHS: dict[type, Callable[[Any], list[Path]]] = {
     AffineSpec: _affine,
     VoteSpec: _scores,
     ArgmaxSpec: _scores,
+    ResultSpec: _passing,
 }

@@ -17,6 +17,7 @@ from ..blocks import (
     JoinSpec,
     MatVecSpec,
     PoolSpec,
+    ResultSpec,
     ThresholdSpec,
     VoteSpec,
     WidthSpec,
@@ -32,6 +33,7 @@ from .join import Join
 from .loading import LOAD, FrameGate, Loader
 from .matvec import MatVec
 from .pool import Pool
+from .result import Result
 from .threshold import Threshold
 from .vote import Vote
 from .width import WidthConverter
@@ -52,6 +54,7 @@ GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
     AffineSpec: Affine,
     VoteSpec: Vote,
     ArgmaxSpec: Argmax,
+    ResultSpec: Result,
 }
 
 

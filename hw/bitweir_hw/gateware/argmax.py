@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import ArgmaxSpec
+from ..blocks import ArgmaxSpec, EndSpec
 from .credits import CreditedOutput
 from .fifo import following
 from .values import elements, tree
@@ -14,21 +14,23 @@ from .values import elements, tree
 __all__ = ["Argmax", "Leader", "result_layout"]
 
 
-def result_layout(spec: ArgmaxSpec) -> data.StructLayout:
+def result_layout(spec: EndSpec) -> data.StructLayout:
     """What an output beat carries, from the lowest bit on.
 
     ``scores``
         Signed scores, of as many classes as there are lanes, for each class those of the V frames;
-        the first beat begins with class 0. Zero where the last beat is padded.
+        the first beat begins with class 0. Zero where the last beat is padded. Labels and codes are unsigned.
     ``best``
         For each of the V frames, the lowest index of the highest score so far; in the last beat of
-        a frame, the class.
+        a frame, the class. Of no bits where the result is no class.
     ``last``
         1 in the last beat of a frame.
     """
     return data.StructLayout(
         {
-            "scores": data.ArrayLayout(data.ArrayLayout(signed(spec.lane_bits), spec.streams), spec.lanes),
+            "scores": data.ArrayLayout(
+                data.ArrayLayout(Shape(spec.lane_bits, spec.elements_signed), spec.streams), spec.lanes
+            ),
             "best": data.ArrayLayout(spec.index_bits, spec.streams),
             "last": 1,
         }

@@ -6,7 +6,7 @@ from amaranth.hdl import ClockDomain, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import ArgmaxSpec
+from ..blocks import EndSpec
 from ..parameters import image_bytes
 from ..pipeline import Pipeline
 from ..verilog import component_rtlil
@@ -77,7 +77,7 @@ class AxiAccelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         last = self.pipeline.nodes[-1].block
-        assert isinstance(last, ArgmaxSpec)
+        assert isinstance(last, EndSpec)
         m.submodules.receiver = receiver = FrameReceiver(self.layout)
         m.submodules.accelerator = accelerator = inner_accelerator(self.pipeline, self.module)
         m.submodules.sender = sender = ResultSender(self.layout, last)

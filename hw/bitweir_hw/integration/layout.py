@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..blocks import ArgmaxSpec
+from ..blocks import EndSpec
 from ..blocks.arithmetic import ceil_div
 from ..errors import PlanError
 from ..pipeline import Pipeline
@@ -20,7 +20,8 @@ class PacketLayout:
     """Bytes of a frame and of its result, and the transfers that carry them.
 
     A frame is its beats, one behind the other, beat 0 in the lowest bits, filled up to whole bytes. A result is
-    the scores, class 0 in the lowest bits, filled up to whole bytes; then the class, a number of whole bytes.
+    the scores, class 0 in the lowest bits, filled up to whole bytes; then the class, a number of whole bytes. A
+    result that is labels, scores or codes is these alone.
     Byte 0 comes first, in the lowest bits of tdata. Where V frames go side by side, one packet carries all V:
     their elements and scores as beats have them, then V classes.
 
@@ -31,8 +32,11 @@ class PacketLayout:
     beats, beat_bits : int
         Of a frame on the accelerator's input stream.
     classes : int
+        The scores of a frame, or its labels or codes.
     score_bits : int
-        Of a score, signed.
+        Of a score.
+    decides : bool
+        Whether there is a class.
     streams : int
         V.
 
@@ -48,6 +52,7 @@ class PacketLayout:
     classes: int
     score_bits: int
     streams: int = 1
+    decides: bool = True
 
     def __post_init__(self) -> None:
         if self.tdata_bytes not in TDATA_BYTES:
@@ -60,7 +65,7 @@ class PacketLayout:
     def of(cls, pipeline: Pipeline, tdata_bytes: int) -> PacketLayout:
         """The layout for an accelerator."""
         last = pipeline.nodes[-1].block
-        assert isinstance(last, ArgmaxSpec)
+        assert isinstance(last, EndSpec)
         return cls(
             tdata_bytes=tdata_bytes,
             beats=pipeline.input.beats,
@@ -68,6 +73,7 @@ class PacketLayout:
             classes=last.classes,
             score_bits=last.lane_bits,
             streams=last.streams,
+            decides=last.index_bits > 0,
         )
 
     @property
@@ -102,8 +108,8 @@ class PacketLayout:
 
     @property
     def class_bytes(self) -> int:
-        """Bytes of one class."""
-        return ceil_div((self.classes - 1).bit_length(), 8) or 1
+        """Bytes of one class; 0 where there is none."""
+        return (ceil_div((self.classes - 1).bit_length(), 8) or 1) if self.decides else 0
 
     @property
     def result_bytes(self) -> int:

@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import ArgmaxSpec, WidthSpec
+from ..blocks import EndSpec, WidthSpec
 from ..gateware.argmax import result_layout
 from ..gateware.fifo import Fifo, following
 from ..gateware.width import WidthConverter
@@ -25,7 +25,7 @@ CLASSES = 4
 
 
 class ResultSender(wiring.Component):
-    """Packs the scores and the class of each frame into one packet.
+    """Packs the scores and the class of each frame, or its labels or codes, into one packet.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
@@ -34,7 +34,7 @@ class ResultSender(wiring.Component):
     |                   | that was not complete before                                      |
     | resources         | a `WidthConverter` to words of tdata; where results are several   |
     |                   | beats of at most 512 bits in all, one before it that collects     |
-    |                   | them; FIFOs of 4 classes and of 2 transfers                       |
+    |                   | them; FIFOs of 4 classes, if there are any, and of 2 transfers    |
 
     Members
     -------
@@ -45,7 +45,7 @@ class ResultSender(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, layout: PacketLayout, spec: ArgmaxSpec) -> None:
+    def __init__(self, layout: PacketLayout, spec: EndSpec) -> None:
         self.layout, self.spec = layout, spec
         super().__init__(
             {
@@ -56,16 +56,19 @@ class ResultSender(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        layout, spec = self.layout, self.spec
-        m.submodules.classes = classes = Fifo(width=spec.index_bits * spec.streams, depth=CLASSES)
+        layout = self.layout
+        classes = self._classes(m) if layout.decides else None
         scores, words = self._converters(m)
-        m.d.comb += [
-            self.i.ready.eq(scores.ready & classes.i.ready),
-            scores.valid.eq(self.i.valid & classes.i.ready),
-            scores.payload.eq(self.i.payload.scores),
-            classes.i.valid.eq(self.i.valid & scores.ready & self.i.payload.last),
-            classes.i.payload.eq(self.i.payload.best),
-        ]
+        m.d.comb += scores.payload.eq(self.i.payload.scores)
+        if classes is None:
+            m.d.comb += [self.i.ready.eq(scores.ready), scores.valid.eq(self.i.valid)]
+        else:
+            m.d.comb += [
+                self.i.ready.eq(scores.ready & classes.i.ready),
+                scores.valid.eq(self.i.valid & classes.i.ready),
+                classes.i.valid.eq(self.i.valid & scores.ready & self.i.payload.last),
+                classes.i.payload.eq(self.i.payload.best),
+            ]
 
         m.submodules.output = output = Fifo(width=len(Value.cast(self.o.payload)), depth=2)
         wiring.connect(m, output.o, wiring.flipped(self.o))
@@ -81,14 +84,24 @@ class ResultSender(wiring.Component):
             output.i.payload.eq(sent),
             moves.eq(output.i.valid & output.i.ready),
             words.ready.eq(moves & with_scores),
-            classes.o.ready.eq(moves & last),
-            sent.data.eq(Mux(with_scores, words.payload, 0) | self._class(word, classes.o.payload)),
             sent.keep.eq(Mux(last, (1 << filled) - 1, (1 << layout.tdata_bytes) - 1)),
             sent.last.eq(last),
         ]
+        if classes is None:
+            m.d.comb += sent.data.eq(words.payload)
+        else:
+            m.d.comb += [
+                classes.o.ready.eq(moves & last),
+                sent.data.eq(Mux(with_scores, words.payload, 0) | self._class(word, classes.o.payload)),
+            ]
         with m.If(moves):
             m.d.sync += word.eq(following(word, layout.result_words))
         return m
+
+    def _classes(self, m: Module) -> Fifo:
+        """Where the classes of frames wait."""
+        m.submodules.classes = classes = Fifo(width=self.spec.index_bits * self.spec.streams, depth=CLASSES)
+        return classes
 
     def _converters(self, m: Module) -> tuple[stream.Interface, stream.Interface]:
         """From the scores of beats to words of tdata: where they go in and come out."""

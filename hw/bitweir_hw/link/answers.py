@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import ArgmaxSpec
+from ..blocks import EndSpec
 from ..gateware.argmax import result_layout
 from .cobs import PIECE
 from .counting import FrameCounter
@@ -20,7 +20,7 @@ class Answerer(wiring.Component):
     """Makes a packet of each header and the results of its frames.
 
     All bits pass one by one through a `Sender`; so whatever widths scores and classes have, they take one
-    multiplexer each.
+    multiplexer each. A result that is no class is sent whole, whether a request asks for classes or scores.
 
     | property  | formula                                                                             |
     |-----------|-------------------------------------------------------------------------------------|
@@ -33,7 +33,7 @@ class Answerer(wiring.Component):
     Parameters
     ----------
     identity : Identity
-    spec : ArgmaxSpec
+    spec : EndSpec
         Of the results.
     most : int
         Frames that a request may have.
@@ -57,7 +57,7 @@ class Answerer(wiring.Component):
     o: stream.Interface
     busy: Signal
 
-    def __init__(self, identity: Identity, spec: ArgmaxSpec, *, most: int) -> None:
+    def __init__(self, identity: Identity, spec: EndSpec, *, most: int) -> None:
         self.identity, self.spec, self.most = identity, spec, most
         loading = {"loaded": In(1), "checksum": In(32)} if identity.loads else {}
         super().__init__(
@@ -90,7 +90,7 @@ class Answerer(wiring.Component):
                 with m.Elif(with_scores):
                     m.next = "scores"
                 with m.Else():
-                    m.next = "class"
+                    m.next = "class" if self.spec.index_bits else "scores"
             with m.State("identity"):
                 m.d.comb += [
                     sender.load.eq(~sender.loaded & ~sender.full),
@@ -100,13 +100,20 @@ class Answerer(wiring.Component):
                 ]
                 with m.If(sender.over):
                     m.next = "check"
-            with m.State("scores"), m.If(self._scores(m, sender)):
-                m.next = "class"
-            with m.State("class"):
-                self._class(m, sender)
-                m.d.comb += counter.step.eq(sender.over)
-                with m.If(sender.over):
-                    m.next = "frame"
+            if self.spec.index_bits:
+                with m.State("scores"), m.If(self._scores(m, sender)):
+                    m.next = "class"
+                with m.State("class"):
+                    self._class(m, sender)
+                    m.d.comb += counter.step.eq(sender.over)
+                    with m.If(sender.over):
+                        m.next = "frame"
+            else:
+                with m.State("scores"):
+                    over = self._scores(m, sender)
+                    m.d.comb += counter.step.eq(over)
+                    with m.If(over):
+                        m.next = "frame"
             with m.State("check"):
                 m.d.comb += [
                     sender.is_check.eq(1),
@@ -141,7 +148,7 @@ class Answerer(wiring.Component):
         return is_hello, with_scores
 
     def _scores(self, m: Module, sender: Sender) -> Value:
-        """Hand on the scores of a frame; whether the last bit of them moves."""
+        """Hand on the scores, labels or codes of a frame; whether the last bit of them moves."""
         result = data.View(result_layout(self.spec), self.results.payload)
         scores, width = Value.cast(result.scores), self.spec.lanes * self.spec.lane_bits
         # What fills the last byte is taken for bits of the last beat: there are zeros behind its scores.
@@ -152,7 +159,8 @@ class Answerer(wiring.Component):
             sender.step.eq(self.results.valid & ~sender.full),
             sender.bit.eq(Cat(scores, Const(0, 7)).bit_select(at, 1)),
             sender.last.eq(at == final - 1),
-            self.results.ready.eq(~sender.full & sender.last & ~result.last),
+            # The last beat stays until its class has left.
+            self.results.ready.eq(~sender.full & sender.last & (~result.last if self.spec.index_bits else Const(1))),
         ]
         with m.If(sender.step):
             m.d.sync += at.eq(Mux(sender.last, 0, at + 1))

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import ArgmaxSpec
+from ..blocks import EndSpec
 from ..errors import LinkError
 from ..gateware.loading import LOAD
 from ..pipeline import Pipeline
@@ -98,7 +98,7 @@ class Endpoint(wiring.Component):
         check_capacity(identity)
         self.pipeline, self.identity = pipeline, identity
         spec = pipeline.nodes[-1].block
-        assert isinstance(spec, ArgmaxSpec)
+        assert isinstance(spec, EndSpec)
         self.spec = spec
         loading = {
             "load": Out(stream.Signature(LOAD)), "loaded": In(1), "settled": In(1), "checksum": In(32),

@@ -7,15 +7,17 @@ from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from typing import ClassVar
 
-from ..blocks import ArgmaxSpec
+from ..blocks import EndSpec, ResultSpec
 from ..blocks.arithmetic import ceil_div
 from ..errors import LinkError
 from ..parameters import image_bytes
 from ..pipeline import Pipeline
+from ..readout import READOUTS
 
 __all__ = ["ANSWER", "CHECK_BYTES", "HEADER", "KIND_BITS", "VERSION", "Identity", "Kind"]
 
-VERSION = 1
+#: Of devices that tell classes, which hosts of all versions understand, and of those with other results.
+VERSION, RESULT_VERSION = 1, 2
 #: Kind, number and count.
 HEADER = struct.Struct("<BHH")
 #: Low bits of a kind that tell it from all others.
@@ -65,6 +67,7 @@ class Identity:
     vectors, length, lanes, lane_bits : int
         Of the input stream: see `pipeline.Stream`.
     score_bits, classes : int
+        Bits of a score, and scores of a frame; or of its labels or codes.
     digest : bytes, 16
         First bytes of the SHA-256 of the network.
     plan : bytes, 8
@@ -73,6 +76,8 @@ class Identity:
         Whether parameters are in RAM.
     parameters : int
         CRC-32 at the end of the image that is in place; 0: none, or parameters are fixed.
+    result : str
+        What frames give, one of `READOUTS`. Scores are signed, labels and codes are not.
     """
 
     output_lanes: int
@@ -90,10 +95,13 @@ class Identity:
     plan: bytes
     loads: bool = False
     parameters: int = 0
+    result: str = "class"
 
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sBBH7I2BH16s8sI")
     _MAGIC: ClassVar[bytes] = b"weir"
     _LOADS: ClassVar[int] = 1
+    #: Above that flag, in two bits: the kind of result.
+    _RESULTS: ClassVar[tuple[str, ...]] = tuple(READOUTS)
     SIZE: ClassVar[int] = _LAYOUT.size
     #: Bytes that never change; those of `parameters` come behind them.
     FIXED: ClassVar[int] = SIZE - 4
@@ -110,7 +118,7 @@ class Identity:
             Frames go side by side.
         """
         last = pipeline.nodes[-1].block
-        assert isinstance(last, ArgmaxSpec)
+        assert isinstance(last, EndSpec)
         if pipeline.frames != 1:
             raise LinkError(f"The link takes one frame at a time, the plan {pipeline.frames} side by side.")
         stream = pipeline.input
@@ -118,13 +126,15 @@ class Identity:
             output_lanes=last.lanes, capacity=capacity, clock=clock, cycles=cycles, latency=latency,
             vectors=stream.vectors, length=stream.length, lanes=stream.lanes, lane_bits=stream.lane_bits,
             score_bits=last.lane_bits, classes=last.classes, digest=digest[:16], plan=plan[:8],
-            loads=bool(image_bytes(pipeline)),
+            loads=bool(image_bytes(pipeline)), result=last.kind if isinstance(last, ResultSpec) else "class",
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """As the device sends it."""
-        *fixed, loads, parameters = astuple(self)
-        return self._LAYOUT.pack(self._MAGIC, VERSION, self._LOADS * loads, *fixed, parameters)
+        *fixed, loads, parameters, result = astuple(self)
+        version = VERSION if result == "class" else RESULT_VERSION
+        flags = self._LOADS * loads | self._RESULTS.index(result) << 1
+        return self._LAYOUT.pack(self._MAGIC, version, flags, *fixed, parameters)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Identity:
@@ -138,9 +148,13 @@ class Identity:
         if len(data) != cls.SIZE or data[:4] != cls._MAGIC:
             raise LinkError("What answers is no bitweir accelerator.")
         _, version, flags, *fixed, parameters = cls._LAYOUT.unpack(data)
-        if version != VERSION:
-            raise LinkError(f"The device speaks version {version} of the protocol, this host version {VERSION}.")
-        values = [*fixed, bool(flags & cls._LOADS), parameters]
+        if version not in (VERSION, RESULT_VERSION):
+            raise LinkError(
+                f"The device speaks version {version} of the protocol, this host versions {VERSION} and "
+                f"{RESULT_VERSION}."
+            )
+        result = cls._RESULTS[flags >> 1 & 3] if version == RESULT_VERSION else "class"
+        values = [*fixed, bool(flags & cls._LOADS), parameters, result]
         return cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
 
     @property
@@ -160,8 +174,8 @@ class Identity:
 
     @property
     def class_bytes(self) -> int:
-        """Bytes of a class in an answer."""
-        return ceil_div((self.classes - 1).bit_length(), 8) or 1
+        """Bytes of a class in an answer; 0 where the result is none."""
+        return (ceil_div((self.classes - 1).bit_length(), 8) or 1) if self.result == "class" else 0
 
     @property
     def scores_bytes(self) -> int:

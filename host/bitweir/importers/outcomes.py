@@ -1,0 +1,88 @@
+"""The result of a network beside the numbers of its model file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bitweir_hw.network import Network
+from numpy.typing import NDArray
+
+__all__ = ["Outcome"]
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+#: Of the largest number of a tensor: what float32 may lose in the sum of a last layer.
+_FLOAT_SHARE = 1e-5
+
+
+class Outcome:
+    """Compares the integers (N, M) that leave the last layer with the numbers (N, M) of the file.
+
+    Where the result is labels, these are what a sigmoid takes.
+
+    Parameters
+    ----------
+    network : Network
+        Of the file.
+
+    Attributes
+    ----------
+    kind : str
+        Of the result; see `Readout`.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._readout, self._form = network.readout, network.end.format
+        self.kind = network.readout.kind
+
+    def decided(self, numbers: Array) -> Array:
+        """What numbers of the file say: classes (N,), labels (N, M) as bool, or the numbers."""
+        if self.kind == "class":
+            classes: Array = np.argmax(numbers, axis=1)
+            return classes
+        return numbers > 0 if self.kind == "labels" else numbers
+
+    def differ(self, wanted: Array, integers: Array) -> Mask:
+        """Frames of which the result is another one than that of the file, (N,)."""
+        if self.kind == "class":
+            mask: Mask = np.argmax(wanted, axis=1) != np.argmax(integers, axis=1)
+            return mask
+        return np.asarray(self._outside(wanted, wanted, integers).any(axis=1), np.bool_)
+
+    def wrong(self, least: Array, most: Array, integers: Array) -> Mask:
+        """Results that are wrong whatever numbers between two ends the file has: (N, M); (N, 1) for a class."""
+        if self.kind != "class":
+            return self._outside(least, most, integers)
+        found = np.argmax(integers, axis=1)
+        # Another class has a higher score for sure.
+        return np.asarray((least > np.take_along_axis(most, found[:, None], 1)).any(axis=1), np.bool_)[:, None]
+
+    def told(self, least: Array, most: Array, integers: Array, output: int) -> tuple[float, float]:
+        """What the file says of one frame, and what the network does, of one output; for a class, the two classes."""
+        if self.kind == "class":
+            return int(np.argmax(least)), int(np.argmax(integers))
+        if self.kind == "labels":
+            return int(least[output] > 0), int(integers[output])
+        have = float(self._numbers(integers[None])[0, output])
+        return float(least[output] if have < least[output] else most[output]), have
+
+    def _outside(self, least: Array, most: Array, integers: Array) -> Mask:
+        """Outputs that are not what numbers between two ends make of them, (N, M).
+
+        Scores and codes are spaced by their scale: what is nearer to one of them than half of it is that one, and
+        float32 may lose a share of the largest number in a sum.
+        """
+        if self.kind == "labels":
+            mask: Mask = np.where(integers == 1, ~(most > 0), ~(least <= 0))
+            return mask
+        have = self._numbers(integers)
+        step = abs(np.array([float(scale) for scale in self._readout.scales]))
+        step = step * (1 if self._form is None else abs(self._form.step))
+        slack = np.maximum(step / 2, _FLOAT_SHARE * np.abs(most).max(initial=0.0))
+        # What is no number is outside.
+        inside: Mask = (have >= least - slack) & (have <= most + slack)
+        return ~inside
+
+    def _numbers(self, integers: Array) -> NDArray[np.float64]:
+        return self._readout.numbers(integers if self._form is None else self._form.values(integers))

@@ -1,0 +1,217 @@
+"""Results of images: what they mean, how they compare with the labels of a file, and what of them is saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bitweir_hw.formats import Format, Integers
+from bitweir_hw.network import Network
+from bitweir_sim.golden import Result
+from numpy.typing import NDArray
+
+from .folders import whole_file
+
+__all__ = [
+    "ELEMENTS",
+    "PLURALS",
+    "QUALITY",
+    "describe_result",
+    "label_problem",
+    "numbers",
+    "numbers_quality",
+    "quality",
+    "quality_rows",
+    "readout_entry",
+    "result_name",
+    "save_result",
+]
+
+#: What one element of a result is called, by the kind of result.
+ELEMENTS = {"class": "score of class", "labels": "label", "scores": "score", "codes": "code"}
+#: And many results.
+PLURALS = {"class": "classes", "labels": "labels", "scores": "scores", "codes": "codes"}
+#: What `quality` measures, None where a kind of result has no such figure.
+QUALITY = ("accuracy", "label_accuracy", "mean_error")
+#: As many characters of a fraction are shown exactly; more outputs than this are not listed one by one.
+_MOST_CHARACTERS, _MOST_OUTPUTS = 48, 8
+
+
+def numbers(network: Network, values: Integers) -> NDArray[np.float64] | None:
+    """What the integers of results (N, M) mean in the numbers of the model; None where that is not known."""
+    readout = network.readout
+    if not readout.scale:
+        return None
+    form = network.end.format
+    return readout.numbers(values if form is None else form.values(values))
+
+
+def save_result(path: Path, network: Network, result: Result) -> None:
+    """Write results to an .npz file.
+
+    A class gives the arrays ``classes`` (N,) and ``scores`` (N, M); labels give ``labels`` (N, M), bool; scores and
+    codes give these, int64, and ``numbers`` (N, M), float64, which is what they mean to the model.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    if result.classes is not None:
+        arrays = {"classes": result.classes, "scores": result.scores}
+    elif result.labels is not None:
+        arrays = {"labels": result.labels}
+    else:
+        meaning = numbers(network, result.scores)
+        assert meaning is not None
+        arrays = {network.readout.kind: result.scores, "numbers": meaning}
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    whole_file(path, file.getvalue())
+
+
+# ---- labels of files
+
+
+def label_problem(y: NDArray[Any], network: Network, images: int) -> str | None:
+    """Why labels of a file cannot be compared with the results of a network, as the end of a sentence; None: they can.
+
+    A class has one integer for each image; labels have (N, M), or (N,) for one label, of 0 and 1; scores and codes
+    have numbers of the model, (N, M) or (N,).
+    """
+    kind, outputs = network.readout.kind, network.outputs
+    if kind == "class":
+        if y.ndim != 1 or len(y) != images or y.dtype.kind not in "iu":
+            return f"one integer label y for each of its {images} images, not {y.dtype} of shape {y.shape}"
+        return None
+    shapes = [(images, outputs)] + ([(images,)] if outputs == 1 else [])
+    what = "labels of 0 and 1" if kind == "labels" else "numbers"
+    if y.shape not in shapes or y.dtype.kind not in "biuf":
+        return f"{what} as y of shape {' or '.join(map(str, shapes))}, not {y.dtype} of shape {y.shape}"
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        return "finite numbers as y"
+    if kind == "labels" and not np.isin(y, (0, 1)).all():
+        return f"labels of 0 and 1 as y, not {y[~np.isin(y, (0, 1))].flat[0]}"
+    return None
+
+
+def quality(network: Network, result: Result, y: NDArray[Any] | None) -> dict[str, Any]:
+    """How results compare with what a file of images wants.
+
+    Returns
+    -------
+    dict
+        ``accuracy``: the share of images whose class, or all of whose labels, are right; ``label_accuracy``: that
+        share for each label; ``mean_error``: mean of ``|number - y|`` over all scores or codes, as the model has them.
+        Each is None where there is no `y`, or where the kind of result has none.
+    """
+    if y is None:
+        return dict.fromkeys(QUALITY)
+    told = result.classes if result.classes is not None else result.labels
+    return numbers_quality(network.readout.kind, numbers(network, result.scores) if told is None else told, y)
+
+
+def numbers_quality(kind: str, told: NDArray[Any] | None, y: NDArray[Any]) -> dict[str, Any]:
+    """The same for what a model says: classes (N,), labels (N, M) as bool, or numbers (N, M)."""
+    assert told is not None
+    found: dict[str, Any] = dict.fromkeys(QUALITY)
+    wanted = y.reshape(told.shape)
+    if kind == "class":
+        found["accuracy"] = float((told == wanted).mean())
+    elif kind == "labels":
+        right = told == (wanted != 0)
+        found["accuracy"] = float(right.all(axis=1).mean())
+        found["label_accuracy"] = [float(share) for share in right.mean(axis=0)]
+    else:
+        found["mean_error"] = float(np.abs(told - wanted.astype(np.float64)).mean())
+    return found
+
+
+def quality_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same for a table."""
+    if found["accuracy"] is not None:
+        yield "accuracy", f"{found['accuracy']:.2%}"
+    if found["label_accuracy"] is not None and len(found["label_accuracy"]) > 1:
+        shares = found["label_accuracy"]
+        told = ", ".join(f"{share:.2%}" for share in shares[:_MOST_OUTPUTS])
+        yield "accuracy of each label", told + (f", ... ({len(shares)} labels)" if len(shares) > _MOST_OUTPUTS else "")
+    if found["mean_error"] is not None:
+        yield "mean error", f"{found['mean_error']:.6g}"
+
+
+# ---- what a result is
+
+
+def result_name(kind: str, outputs: int) -> str:
+    """The outputs of a network in words."""
+    one = {"class": "class"}.get(kind, ELEMENTS[kind])
+    return f"{outputs:,} {one if outputs == 1 else PLURALS[kind]}"
+
+
+def readout_entry(network: Network) -> dict[str, Any]:
+    """What the result is, for JSON."""
+    readout, form = network.readout, network.end.format
+    return {
+        "kind": readout.kind,
+        "scale": list(readout.scale),
+        "offset": list(readout.offset),
+        "rounded": readout.rounded,
+        "format": None if form is None else {"bits": form.bits, "offset": form.offset, "step": form.step},
+    }
+
+
+def describe_result(network: Network) -> Iterator[str]:
+    """What the result is and means, a sentence each."""
+    readout, outputs, form = network.readout, network.outputs, network.end.format
+    if readout.kind == "class":
+        yield f"The result is a class: the lowest index with the highest of {outputs:,} scores."
+    elif readout.kind == "labels":
+        bits = "1 bit" if outputs == 1 else "1 bit each"
+        yield (
+            f"The result is {result_name('labels', outputs)}, {bits}: 1 where the model's score is greater than 0, "
+            "that is its sigmoid greater than 1/2, else 0."
+        )
+    elif readout.kind == "scores":
+        integers = "a signed integer" if outputs == 1 else "signed integers"
+        yield f"The result is {result_name('scores', outputs)}, {integers}."
+    else:
+        assert form is not None
+        yield f"The result is {result_name('codes', outputs)} of {form.bits} bit{'s' * (form.bits > 1)}."
+    if readout.scale:
+        yield from _meaning(network, form)
+
+
+def _meaning(network: Network, form: Format | None) -> Iterator[str]:
+    """What leads from integers to the numbers of the model."""
+    readout = network.readout
+    if form is not None:
+        yield f"A code c has the value v = {form.offset} + {form.step} * c."
+    letter = "v" if form is not None else "s"
+    what = "A code" if form is not None else "A score s"
+    near = "about " if readout.rounded else ""
+    if len(readout.scale) == len(readout.offset) == 1:
+        scale, offset = readout.scales[0], readout.offsets[0]
+        yield f"{what} means {near}{_map(letter, scale, offset)} in the numbers of the model."
+    else:
+        yield f"{what} means {near}{letter} * scale + offset in the numbers of the model:"
+        count = network.outputs
+        scales, offsets = (part * (count // len(part)) for part in (readout.scales, readout.offsets))
+        for place, (scale, offset) in enumerate(zip(scales[:_MOST_OUTPUTS], offsets, strict=False)):
+            yield f"output {place}: {_map(letter, scale, offset)};"
+        if count > _MOST_OUTPUTS:
+            yield f"and so on for {count:,} outputs, all of which network.npz holds."
+    if readout.rounded:
+        yield "The exact numbers are irrational or very long; these are the nearest of 64 significant bits."
+
+
+def _map(letter: str, scale: Fraction, offset: Fraction) -> str:
+    scaled = letter if scale == 1 else f"{letter} * {_shown(scale)}"
+    return f"{scaled} + {_shown(offset)}" if offset else scaled
+
+
+def _shown(number: Fraction) -> str:
+    """A fraction, exactly if it is short, in brackets where it is negative or a quotient."""
+    told = str(number)
+    if len(told) > _MOST_CHARACTERS:
+        told = f"{float(number):.17g}"
+    return f"({told})" if "/" in told or told.startswith("-") else told
