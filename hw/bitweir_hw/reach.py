@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .blocks.arithmetic import signed_bits
 from .errors import NetworkError, PlanError
@@ -40,21 +42,27 @@ def limits_for(layer: Layer) -> dict[str, Limits]:
     Weights of -1 and +1 need none, nor do thresholds. Other integers get as many bits as they need in two's
     complement, weights of -1, 0 and +1 no more than these.
     """
-    found: dict[str, Limits] = {}
+    found = {}
+    for name, (low, high) in _ends(layer).items():
+        if name.endswith(".weights") and low >= -1 and high <= 1:
+            found[name] = (-1, 1)
+        elif name.endswith(".edges") and layer.edges is None:  # type: ignore[union-attr]
+            found[name] = (0, 0)
+        else:
+            found[name] = _power(low, high)
+    return found
+
+
+def _ends(layer: Layer) -> dict[str, Limits]:
+    """The least and the highest value of each parameter that has limits."""
+    arrays: dict[str, NDArray[Any]] = {}
     if isinstance(layer, Dense | Conv) and layer.weights.dtype != np.bool_:
-        low, high = int(layer.weights.min()), int(layer.weights.max())
-        found[f"{layer.name}.weights"] = (-1, 1) if low >= -1 and high <= 1 else _power(low, high)
+        arrays["weights"] = layer.weights
     if isinstance(layer, Conv) and any(layer.pads):
-        edges = layer.edges
-        found[f"{layer.name}.edges"] = (0, 0) if edges is None else _power(int(edges.min()), int(edges.max()))
-    if found:
-        return found
+        arrays["edges"] = np.zeros(1, np.int64) if layer.edges is None else layer.edges
     if isinstance(layer, Affine):
-        return {
-            f"{layer.name}.{what}": _power(int(values.min()), int(values.max()))
-            for what, values in (("scale", layer.scale), ("offset", layer.offset))
-        }
-    return {}
+        arrays = {"scale": layer.scale, "offset": layer.offset}
+    return {f"{layer.name}.{what}": (int(values.min()), int(values.max())) for what, values in arrays.items()}
 
 
 def _power(low: int, high: int) -> Limits:
@@ -82,14 +90,18 @@ class Reach:
         given = {name: (low, high) for name, low, high in plan.limits}
         self._limits: dict[str, Limits] = {}
         for layer, _, _ in network.placed():
-            for name, (low, high) in limits_for(layer).items():
-                least, most = self._limits[name] = given.get(name, (low, high))
+            self._limits |= {name: given.get(name, usual) for name, usual in limits_for(layer).items()}
+            for name, (low, high) in _ends(layer).items():
+                least, most = self._limits[name]
                 if low < least or high > most:
                     what = name.rpartition(".")[2]
                     raise PlanError(
                         f"Layer {layer.name!r} must have {what} of {least} to {most}, for which the accelerator has "
                         f"room, not of {low} to {high}."
                     )
+        for name in given:
+            if name not in self._limits:
+                raise PlanError(f"The plan must give limits of parameters of its network, not of {name!r}.")
 
     def limits(self, layer: Layer, what: str) -> Limits:
         """What a parameter of a layer may be; weights of -1 and +1 have these as limits."""

@@ -11,7 +11,7 @@ from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import load_plan, plan_text
 from bitweir_hw.gateware.accelerator import Accelerator
-from bitweir_hw.layers import BIPOLAR, Dense, Format, Pool
+from bitweir_hw.layers import BIPOLAR, Affine, Dense, Format, Pool
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network, check
 from bitweir_hw.parameters import (
@@ -276,8 +276,41 @@ def test_parameters_beyond_their_limits_are_refused_by_name():
     with pytest.raises(PlanError) as error:
         with_parameters_of(wide, network, plan)
     assert str(error.value) == (
-        "Layer 'affine' must have scale of -4 to 3, for which the accelerator has room, not of -8 to 7."
+        "Layer 'affine' must have scale of -4 to 3, for which the accelerator has room, not of -2 to 4."
     )
+
+
+def test_what_is_told_are_the_values_of_the_array():
+    # Integers of 0 to 2 have room for -4 to 3: what is told of those that do not fit is what they are.
+    rng = np.random.default_rng(2)
+    network = check(
+        Network(
+            name="net", input=identity_input(6),
+            layers=(Dense(name="dense", weights=np.array([[0, 1, 2, 0, 1, 2]] * 3)),
+                    Affine(name="affine", scale=np.array([1, 2, 0]), offset=np.array([0, 5, 1]))),
+        )
+    )  # fmt: skip
+    plan = with_loaded_parameters(network, Plan(foldings=(Folding(pe=1, simd=2),)))
+    assert plan.limits == (("dense.weights", -4, 3), ("affine.scale", -4, 3), ("affine.offset", -8, 7))
+    for at, field, values, told in (
+        (0, "weights", rng.integers(0, 5, (3, 6)) | 4, "weights of -4 to 3, for which"),
+        (1, "scale", np.array([0, 2, 4]), "scale of -4 to 3, for which the accelerator has room, not of 0 to 4."),
+        (1, "offset", np.array([-9, 2, 1]), "offset of -8 to 7, for which the accelerator has room, not of -9 to 2."),
+    ):
+        with pytest.raises(PlanError) as error:
+            with_parameters_of(changed(network, at, **{field: values}), network, plan)
+        assert told in str(error.value)
+        if field == "weights":
+            assert str(error.value).endswith(f"room, not of {values.min()} to {values.max()}.")
+    # Limits that somebody wrote into the plan hold as they are.
+    narrow = replace(plan, limits=(("dense.weights", 0, 2), ("affine.scale", 0, 2), ("affine.offset", 0, 5)))
+    pipeline, images = images_of(network, narrow)
+    assert image_bytes(pipeline) <= image_bytes(lower(network, plan))
+    never = np.zeros(load_cycles(pipeline))
+    run_loads(pipeline, images, [Load(*images)], rng.integers(0, 2, (3, 6)), never, never)
+    with pytest.raises(PlanError) as error:
+        lower(network, replace(plan, limits=(*plan.limits, ("dense.scale", 0, 1))))
+    assert str(error.value) == "The plan must give limits of parameters of its network, not of 'dense.scale'."
 
 
 def test_fixed_parameters_have_no_image():
