@@ -18,7 +18,8 @@ from bitweir.importers.constants import CONSTANT_OPS
 from bitweir.importers.drawn import drawn_frames, frame_work, frames_to_draw
 from bitweir.importers.keras_reference import LAYERS
 from bitweir.importers.keras_rules import KERAS_RULES
-from bitweir.importers.reference import OPS, CannotRunError, numpy_executor, runtime_executor
+from bitweir.importers.operators import OPS
+from bitweir.importers.reference import CannotRunError, numpy_executor, runtime_executor
 from bitweir.importers.rules import RULES
 from bitweir.importers.taps import Taps
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
