@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -218,7 +218,6 @@ def describe(imported: Imported) -> dict[str, Any]:
     taps = [member.taps for member in imported.members if member.taps is not None]
     near = {tap.layer: tap for one in taps for tap in one.codes if tap.distance is not None}
     closest = min(near.values(), key=lambda tap: tap.distance or 0.0, default=None)
-    rounded = [name for one in taps for name in one.rounded]
     return {
         "schema": "bitweir import",
         "version": SCHEMA_VERSION,
@@ -232,9 +231,7 @@ def describe(imported: Imported) -> dict[str, Any]:
         "diagnostics": {
             "ties": [tap.layer for tap in near.values() if tap.distance == 0 and tap.rounds],
             "nearest": None if closest is None else {"layer": closest.layer, "distance": closest.distance},
-            "approximate": {"layers": rounded, "fraction_bits": max(one.fraction_bits for one in taps)}
-            if rounded
-            else None,
+            "bounds": [asdict(bound) for bound in network.bounds],
         },
         "notes": list(network.notes),
         "comparison": None,

@@ -15,7 +15,7 @@ import numpy as np
 from .blocks.memories import STYLES
 from .compressor import Popcount
 from .errors import BitweirError, NetworkError, PlanError
-from .network import LAYERS, Format, Input, Network, Readout, Stored, check
+from .network import LAYERS, Bound, Format, Input, Network, Readout, Stored, check
 from .plan import Folding, Plan
 from .typed import check_types
 
@@ -29,7 +29,7 @@ _LATER = {"edges"}
 LIMIT_BYTES = 1 << 31
 
 _KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (Network, Input, Stored, Format, Readout, *LAYERS, Plan, Folding, Popcount)
+    kind.__name__: kind for kind in (Network, Bound, Input, Stored, Format, Readout, *LAYERS, Plan, Folding, Popcount)
 }
 
 
@@ -93,7 +93,9 @@ def read_arrays(path: Path, *, limit: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def digest(network: Network) -> str:
-    """Identity of a network: a hash of all that is in it, 64 hexadecimal digits.
+    """Identity of a network: a hash of all that is in it but its bounds, 64 hexadecimal digits.
+
+    Bounds follow from where a network came from, not from what it computes.
 
     What version 2 could tell is told as it did, so that boards which hold a network are known by it. Where the result
     is a class, what scores mean is left out: it does not change what the accelerator does.
@@ -101,7 +103,7 @@ def digest(network: Network) -> str:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     tree = {"type": "Network", "name": network.name, "input": _input_tree(network.input, arrays)}
     for entry in fields(network):
-        if entry.name not in tree:
+        if entry.name not in tree and entry.name != "bounds":
             tree[entry.name] = _tree(getattr(network, entry.name), entry.name, arrays, later=False)
     if network.readout.kind == "class":
         del tree["readout"]

@@ -6,8 +6,10 @@ integers and NumPy arrays only. `bitweir_sim.golden` says what it computes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import prod
 
 import numpy as np
@@ -42,6 +44,7 @@ __all__ = [
     "LAYERS",
     "READOUTS",
     "Affine",
+    "Bound",
     "Conv",
     "Dense",
     "Format",
@@ -60,6 +63,9 @@ __all__ = [
     "check",
     "in_series",
 ]
+
+#: A fraction that is not negative, of a size that no bound exceeds.
+_FRACTION = re.compile(r"\d{1,400}(/[1-9]\d{0,399})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +121,63 @@ class Input:
         return Map.of_codes((1, 1, self.size) if self.map_shape is None else self.map_shape, self.format)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """How far integers that stand for real numbers may be off, over all inputs that there are.
+
+    Fractions are text, as `fractions.Fraction` reads it.
+
+    Parameters
+    ----------
+    layer : str
+        Hands on the integers.
+    of : str
+        ``"codes"``: what a quantiser makes of them. ``"scores"`` or ``"class"``: they are scores, of which the
+        highest is the class.
+    error : str
+        No real value is farther from what its integer stands for, in numbers of the model file.
+    unit : str
+        What an integer of 1 stands for, of the channel in which that is the most.
+    closest : str or None
+        No real value that can occur is nearer to a threshold of the quantisers; None where that is not known.
+    exact : bool
+        No code is wrong: in each channel, no real value that can occur is as near to a threshold as the error there.
+    """
+
+    layer: str
+    of: str
+    error: str
+    unit: str
+    closest: str | None = None
+    exact: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The same in words."""
+        error = _short(self.error)
+        if self.of == "scores":
+            return f"Approximate: a score of {self.layer} is off by at most {error}."
+        if self.of == "class":
+            return (
+                f"Approximate: a score of {self.layer} is off by at most {error}, so the class is right wherever its "
+                f"score leads by more than {_short(str(2 * Fraction(self.error)))}."
+            )
+        if self.exact:
+            return (
+                f"{self.layer}: its integers stand for real numbers and are off by at most {error}, but no value that "
+                "can occur is as near to a threshold as that in its channel: every code is exact."
+            )
+        near = "is not known" if self.closest is None else f"is {_short(self.closest)}"
+        return (
+            f"Approximate: a code of {self.layer} is right wherever the real value is more than {error} from its "
+            f"threshold; the closest distance that can occur {near}."
+        )
+
+
+def _short(number: str | None) -> str:
+    return f"{float(Fraction(number or 0)):.2g}"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
     """Layers in series, from codes to a result.
@@ -131,6 +194,8 @@ class Network:
         What the importer found that a user should know, a sentence each.
     readout : Readout
         What the integers that leave the last layer are.
+    bounds : tuple of Bound
+        Where real numbers are not exact.
     """
 
     name: str
@@ -138,6 +203,7 @@ class Network:
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = field(default=())
     readout: Readout = field(default=Readout())
+    bounds: tuple[Bound, ...] = field(default=())
 
     @property
     def end(self) -> Map:
@@ -189,7 +255,26 @@ def check(network: Network) -> Network:
             f"The last layer {names[-1]!r} must hand on one vector, not a map of shape {end.shape}: "
             "end with a dense layer or a pool over the whole map."
         )
+    _check_bounds(network.bounds, names)
     return network
+
+
+def _check_bounds(bounds: tuple[Bound, ...], names: list[str]) -> None:
+    for bound in bounds:
+        if bound.layer not in names:
+            raise NetworkError(f"A bound must name a layer of the network, not {bound.layer!r}.")
+        if bound.of not in ("codes", "scores", "class"):
+            raise NetworkError(
+                f"The bound of layer {bound.layer!r} must be of codes, scores or a class, not of {bound.of!r}."
+            )
+        if type(bound.exact) is not bool:
+            raise NetworkError(f"The bound of layer {bound.layer!r} must be exact or not, not {bound.exact!r}.")
+        numbers = [bound.error, bound.unit] + [bound.closest] * (bound.closest is not None)
+        for number in numbers:
+            if not isinstance(number, str) or not _FRACTION.fullmatch(number):
+                raise NetworkError(
+                    f"The bound of layer {bound.layer!r} must have fractions such as '3/1024', not {number!r}."
+                )
 
 
 def _check_input(entry: Input) -> None:

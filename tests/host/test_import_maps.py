@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
@@ -314,21 +316,34 @@ def test_residual_blocks(tmp_path):
     pixels = g.rng.integers(0, 16, (200, C, 6, 6), np.uint8)
     result = run(net, encode(net.input, pixels))
     assert (result.classes == runtime(path, pixels.astype(np.float32))[0].argmax(axis=1)).all()
-    (note,) = (note for note in net.notes if note.startswith("Approximate"))
-    assert note.startswith("Approximate: sum0, sum1, sum2 add real numbers in fixed point of ")
+    # The first sum has two streams, which are few enough to prove all of its signs.
+    assert [(bound.layer, bound.of, bound.exact) for bound in net.bounds] == [
+        ("sum0", "codes", True), ("sum1", "codes", False), ("sum2", "codes", False),
+    ]  # fmt: skip
+    assert all(0 < Fraction(bound.error) < 1e-3 for bound in net.bounds)
+    assert [note for note in net.notes if note.startswith("Approximate")] == [b.sentence for b in net.bounds[1:]]
     assert len({layer.name for layer, _, _ in net.placed()}) == len(net.placed())
     assert all(abs(end) < 1 << 31 for layer, _, to in net.placed() for end in (to.low, to.high) if "sum" in layer.name)
 
 
-def test_shortcuts_that_do_not_fit_are_refused(tmp_path):
+@pytest.mark.parametrize("large", [1e5, 1e7])
+def test_a_shortcut_that_is_far_larger(tmp_path, large):
+    """What decides where the large one is 0 is kept, or the sum is refused."""
     g = Graph(19)
     x = g.op("Conv", "x", g.signs(4, C, 3, 3), pads=[1, 1, 1, 1])
     y = g.norm(g.op("Conv", g.sign(x), g.signs(4, 4, 3, 3), pads=[1, 1, 1, 1]), 4)
-    x = g.sign(g.op("Add", g.op("Mul", x, 1e7 / 3), y))
+    x = g.sign(g.op("Add", g.op("Mul", x, large / 3), y))
+    path = g.save(tmp_path / "net.onnx", g.scores(x, 4 * H * W))
+    if large < 1e6:
+        agree(path)
+        return
     with pytest.raises(
-        ModelError, match=r"^The shortcuts of the model must fit 32 bits with 8 fraction bits, but their"
+        ModelError,
+        match=r"^Node MatMul 'n10' must quantise sums that are known well enough, but those of sum0 may be off by 42 "
+        r"and add a stream that ranges over 84.1 only: put a quantiser, such as a sign, between the sums before it, or "
+        r"scale their branches by multiples of one number\.$",
     ):
-        load_model(g.save(tmp_path / "net.onnx", g.scores(x, 4 * H * W)), input_scale="1")
+        load_model(path, input_scale="1")
 
 
 # ---- drawn networks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +61,8 @@ def test_digits_networks(file):
     result, outputs = run(net, codes), trace(net, codes)
     assert (result.classes == expected).all()
     assert (outputs[net.layers[-1].name].reshape(result.scores.shape) == result.scores).all()
-    approximate = [note for note in net.notes if note.startswith("Approximate")]
-    assert len(approximate) == file.startswith("d_bireal")
-    if approximate:
+    assert [bound.layer for bound in net.bounds] == (["sum0", "pool0"] if file.startswith("d_bireal") else [])
+    if net.bounds:
         return
     path = Path(f"{base}.exact.npz")
     if path.is_file():
@@ -114,12 +114,16 @@ def test_sums_in_fixed_point_have_the_signs_of_real_numbers():
         total = total + gamma * (sums - mean) / np.sqrt(var + float(np.float32(1e-5))) + beta
     codes = outputs["threshold1"].reshape(-1, 16)
     assert codes.size == 360 * 64 * 16 and (codes == (total >= 0)).all()
-    fixed = outputs["sum0"].reshape(-1, 16) / 2**24
-    assert abs(fixed - total).max() < 2e-4
-    (note,) = (note for note in net.notes if note.startswith("Approximate"))
-    assert note == (
-        "Approximate: sum0, sum1 add real numbers in fixed point of 24 fraction bits. "
-        "A value nearer to a threshold than the rounding may fall on its other side."
+    first, pooled = net.bounds
+    assert (first.layer, pooled.layer) == ("sum0", "pool0")
+    assert Fraction(first.error) < 1e-6 and Fraction(pooled.error) < 1e-5
+    assert first.exact and not pooled.exact and pooled.closest is None
+    assert abs(total).min() > float(Fraction(first.closest))
+    assert net.notes[-2:] == (
+        "sum0: its integers stand for real numbers and are off by at most 9.5e-07, but no value that can occur is as "
+        "near to a threshold as that in its channel: every code is exact.",
+        "Approximate: a code of pool0 is right wherever the real value is more than 6.5e-06 from its threshold; "
+        "the closest distance that can occur is not known.",
     )
 
 

@@ -16,6 +16,7 @@ from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
     Affine,
+    Bound,
     Conv,
     Dense,
     Format,
@@ -173,6 +174,10 @@ def test_drawn_networks_are_legal_and_keep_to_the_limits_of_sums(network):
 
 def layers(*items):
     return replace(NETWORK, layers=items)
+
+
+def bounded(**changes):
+    return replace(NETWORK, bounds=(replace(Bound(layer="dense1", of="codes", error="1/3", unit="1"), **changes),))
 
 
 def entry(**changes):
@@ -375,6 +380,11 @@ CASES = {
     "Layer 't' must have thresholds: it is nothing else.": after(
         MAP, Threshold(name="t", thresholds=None, output=None)
     ),
+    # bounds
+    "A bound must name a layer of the network, not 'sum0'.": bounded(layer="sum0"),
+    "The bound of layer 'dense1' must be of codes, scores or a class, not of 'sums'.": bounded(of="sums"),
+    "The bound of layer 'dense1' must be exact or not, not 1.": bounded(exact=1),
+    "The bound of layer 'dense1' must have fractions such as '3/1024', not '1e-9'.": bounded(error="1e-9"),
     "Layer 'p' must sum maps of one shape; its branches end in (5, 6, 4), (2, 3, 4).": both((), (POOL,)),
     "Layer 'p' must hand on values of at most 62 bits, not -4611686018427387904 to 0.": both((), (), source=HUGE),
 }

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from bitweir_hw.network import BIPOLAR, Format
 from numpy.typing import NDArray
 
+from .accuracy import Margin, margin
 from .errors import ModelError
 from .fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest, shift
-from .surd import Exact, Surd
+from .surd import Exact, Surd, nearly, sign
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
 __all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise", "resolved"]
 
 _MAX_VALUES = 1 << 22
 _ONE = Fraction(1)
+#: Where a chain meets a number is told up to this, in integers of its stream.
+_CLOSE = Fraction(1, 1 << 40)
 #: Names of the steps that are scales and offsets only.
 AFFINE = {"scale", "shift", "norm"}
 
@@ -70,9 +75,63 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
             thresholds, values = thresholds[:1], (values[0], values[2])
             border = tuple(one[:1] for one in border)
     distance = min((row.distance for row in known.values()), default=(np.inf, False))
+    margins = _margins(signal, cuts)
     return Codes(
-        origin, signal.shape, signal.index, thresholds, values, inverted, signal.batch, ternary, distance, border
+        origin,
+        signal.shape,
+        signal.index,
+        thresholds,
+        values,
+        inverted,
+        signal.batch,
+        ternary,
+        distance,
+        border,
+        margins,
     )
+
+
+def _margins(signal: Signal, cuts: Sequence[tuple[Exacts, bool]]) -> dict[int, Margin]:
+    """Of a quantiser behind sums that are not exact: for each channel how its thresholds lie to the error."""
+    stream = signal.origin
+    if not isinstance(stream, Stream) or stream.accuracy is None or stream.exact:
+        return {}
+    channel = narrowed((signal.index % stream.map.channels).reshape(signal.shape)).astype(object)
+    seen: set[Any] = set()
+    found: dict[int, Margin] = {}
+    for chain, (*numbers, place) in columns(signal.steps, *(array for array, _ in cuts), channel)[1]:
+        key = (*(tuple(params) for _, params in chain.parts), *numbers, place)
+        if key in seen:
+            continue
+        seen.add(key)
+        low, high = int(stream.low[place]), int(stream.high[place])
+        slack = int(stream.accuracy.error[place]) + 2
+        marks = crossings(chain, list(dict.fromkeys(numbers)), low - slack, high + slack)
+        one = margin(stream.accuracy, place, sorted(marks), low, high)
+        found[place] = found[place] | one if place in found else one
+    return found
+
+
+def crossings(chain: Chain, numbers: Sequence[Exact], low: int, high: int) -> list[Fraction]:
+    """Where a chain meets some numbers, if that is between two integers; close to the real place."""
+    if not chain.slope:
+        return []
+    if all(step.name in AFFINE for step, _ in chain.parts):
+        start = nearly(chain(0))
+        rise = nearly(chain(1)) - start
+        places = [(nearly(number) - start) / rise for number in numbers]
+        return [place for place in places if low <= place <= high]
+    places = []
+    for number in numbers:
+        ends = [Fraction(low), Fraction(high)]
+        below = [sign(chain(end) - number) < 0 for end in ends]
+        if below[0] == below[1]:
+            continue
+        while ends[1] - ends[0] > _CLOSE:
+            middle = (ends[0] + ends[1]) / 2
+            ends[(sign(chain(middle) - number) < 0) == below[1]] = middle
+        places.append(ends[1])
+    return places
 
 
 def _range(signal: Signal | Codes) -> list[Exacts]:
@@ -190,8 +249,8 @@ class Coding:
     Parameters
     ----------
     format : Format
-    scale : Fraction
-        Positive.
+    scale : Fraction or Exacts
+        Positive; or one for each element, not negative, which broadcasts against the frame.
     signs : int64 array
         -1 or 1; broadcasts against the frame.
     shift : Exacts
@@ -199,7 +258,7 @@ class Coding:
     """
 
     format: Format
-    scale: Fraction
+    scale: Fraction | Exacts
     signs: NDArray[np.int64]
     shift: Exacts
 
@@ -249,8 +308,14 @@ def _limits(codes: Codes) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.where(codes.inverted, -high, low), np.where(codes.inverted, -low, high) + 1
 
 
-def coding(codes: Codes) -> Coding:
+def coding(codes: Codes, *, varied: bool = False) -> Coding:
     """The number format of codes.
+
+    Parameters
+    ----------
+    codes : Codes
+    varied : bool
+        Whether the scale may be another one for each element, as in a sum, and no fraction.
 
     Raises
     ------
@@ -263,6 +328,8 @@ def coding(codes: Codes) -> Coding:
             f"Node {t.node} must not see 0, because sign(0) is 0 and one bit holds only -1 and +1, "
             f"but {t.where}: {t.remedy}."
         )
+    if varied:
+        return _varied(codes)
     numbers = [x for value in codes.values for x in value.flat if not isinstance(x, Fraction)]
     if numbers:
         what = "batch norm" if isinstance(numbers[0], Surd) else "tanh or sigmoid"
@@ -286,6 +353,21 @@ def coding(codes: Codes) -> Coding:
         step = offset.denominator
         return Coding(Format(bits=bits, offset=int(offset * step), step=step), size / step, signs, first * 0)
     return Coding(Format(bits=bits), size, signs, first)
+
+
+def _varied(codes: Codes) -> Coding:
+    """Codes whose levels are evenly spaced for each element, be it at another distance for each."""
+    steps = [np.asarray(b - a, object) for a, b in pairwise(codes.values)]
+    rises = np.frompyfunc(sign, 1, 1)(steps[0]).astype(np.int64)
+    if any(np.frompyfunc(sign, 1, 1)(step - steps[0]).any() for step in steps[1:]):
+        raise ModelError(
+            "activations must have one even spacing for all levels of a channel, and these differ: use even levels"
+        )
+    signs, size = np.where(rises < 0, -1, 1), np.asarray(steps[0] * rises, object)
+    if len(codes.values) == 2:
+        half = Fraction(1, 2)
+        return Coding(BIPOLAR, size * half, signs, np.asarray(codes.values[0] + steps[0] * half, object))
+    return Coding(Format(bits=(len(codes.values) - 1).bit_length()), size, signs, codes.values[0])
 
 
 def affine(signal: Signal) -> tuple[Exacts, Exacts]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from bitweir_hw.network import LABEL, Affine, Dense, Format, Readout
 from numpy.typing import NDArray
 
 from .borders import refusal
+from .bounds import score_margin
 from .closing import AFFINE, coding, quantise, resolved
 from .errors import ModelError
 from .fold import Exacts, Quantiser, columns
@@ -127,6 +129,8 @@ def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
     sums = x.origin
     assert isinstance(sums, Stream)
     chains = _chains(x)
+    if prod(columns(x.steps)[0]) > 1:
+        walk.plan.need_common(sums.last)  # else the classes could not be compared without a multiplier for each
     try:
         scores = integer_scores(chains, sums.low.tolist(), sums.high.tolist(), sums.step)
     except ValueError as error:
@@ -137,10 +141,7 @@ def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
         walk.notes.append(f"{_capital(x.ended)} at the end is left out: it does not change the class.")
     point = walk.negated(sums.point, scores.inverted)
     walk.tell(sums, 0, int(scores.inverted.sum()))
-    if not scores.exact:
-        walk.notes.append(
-            "Approximate: the scores of the classes are rounded to 60 bits; two that nearly tie may change places."
-        )
+    walk.score_margin = score_margin(sums, chains, scores.error)
     if scores.scale is not None and scores.offset is not None:
         return Point(point.map, Affine(name="scores", scale=scores.scale, offset=scores.offset), point), Readout()
     if x.steps:
@@ -175,8 +176,10 @@ def _scores(walk: Walk, x: Signal) -> tuple[Point, Readout]:
     assert isinstance(sums, Stream)
     if x.ended:
         walk.notes.append(f"{_capital(x.ended)} at the end is left out: the scores are what it takes.")
-    offsets = [chain(0) for chain in _chains(x)]
-    slopes = [chain(1) - offset for chain, offset in zip(_chains(x), offsets, strict=True)]
+    chains = _chains(x)
+    walk.score_margin = score_margin(sums, chains, _ZERO)
+    offsets = [chain(0) for chain in chains]
+    slopes = [chain(1) - offset for chain, offset in zip(chains, offsets, strict=True)]
     return sums.point, _readout("scores", slopes, offsets)
 
 
@@ -268,7 +271,8 @@ def _in_order(x: Any) -> Any:
     layer = replace(layer, weights=weights, thresholds=None if thresholds is None else thresholds[x.index])
     point = Point(stream.map, layer, stream.point.before)
     ends = (stream.low[x.index], stream.high[x.index])
-    stream = Stream(stream.name, point, *ends, stream.step, stream.exact)
+    accuracy = stream.accuracy and stream.accuracy.ordered(x.index)
+    stream = Stream(stream.name, point, *ends, stream.step, accuracy)
     return replace(x, origin=stream, index=np.arange(len(x.index)))
 
 

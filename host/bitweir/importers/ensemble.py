@@ -69,6 +69,11 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
             input=first.input,
             layers=(Parallel(name="votes", branches=branches),),
             notes=tuple(notes),
+            bounds=tuple(
+                replace(bound, layer=prefix(place) + bound.layer)
+                for place, network in enumerate(networks)
+                for bound in network.bounds
+            ),
         )
     )
 

@@ -21,12 +21,10 @@ from .keras_rules import AFTER_END, KERAS_RULES, Value
 from .symbols import Signal
 from .taps import Taps
 from .troubles import UNKNOWN, Troubles, Unknown
-from .walk import TooWide, Walk
+from .units import FixedPoint, Replan, TooWide, planned
+from .walk import Walk
 
 __all__ = ["import_keras"]
-
-#: Fraction bits of sums in fixed point: as many as fit, from the first number down to the second.
-_FRACTION_BITS, _LEAST_BITS = 24, 8
 
 
 def import_keras(
@@ -77,16 +75,8 @@ def _network(file: KerasFile, numbers: Stored | None, name: str, taps: Taps | No
         for kind, label in seen:
             _check_known(troubles, kind, label)
         raise troubles.error() if troubles else error from error
-    fraction_bits = _FRACTION_BITS
-    while fraction_bits >= _LEAST_BITS:
-        try:
-            return _walked(file, graph, numbers or _declared(graph), name, fraction_bits, taps, result)
-        except TooWide as error:
-            fraction_bits -= error.excess
-    raise ModelError(
-        f"The shortcuts of the model must fit 32 bits with {_LEAST_BITS} fraction bits, but their values are too "
-        "large: scale them down by a batch norm."
-    )
+    numbers = numbers or _declared(graph)
+    return planned(lambda plan: _walked(file, graph, numbers, name, plan, taps, result))
 
 
 def _walked(
@@ -94,11 +84,11 @@ def _walked(
     graph: KerasGraph,
     numbers: Stored | None,
     name: str,
-    fraction_bits: int,
+    plan: FixedPoint,
     taps: Taps | None,
     result: str | None,
 ) -> Network:
-    walk = Walk(numbers, fraction_bits, taps)
+    walk = Walk(numbers, plan, taps)
     if taps is not None:
         taps.restart()
     readers = Counter(key for call in graph.calls for key in call.inputs)
@@ -179,7 +169,7 @@ def _ruled(job: Job, rule: Callable[..., Any], values: Sequence[Value]) -> Any:
         text = str(error).replace(f"Node {call.label} ", f"Layer {call.label} ")
         text = text if text[:1].isupper() else f"Layer {call.label} cannot be folded: {text}."
         raise ModelError(text) from error
-    except TooWide:
+    except (Replan, TooWide):
         raise
     except Exception as error:  # a malformed layer: a missing key, a value of another type
         raise ModelError(

@@ -11,6 +11,7 @@ import numpy as np
 from bitweir_hw.network import Conv, Dense
 from numpy.typing import NDArray
 
+from .accuracy import Accuracy
 from .borders import Border, edge_sums
 from .errors import ModelError
 from .fold import Exacts, scale, shift
@@ -52,11 +53,12 @@ def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
     stream = operand.stream
     low, high = (np.tile(ends, stream.map.pixels) for ends in (stream.low, stream.high))
     layer = Dense(name=walk.name("dense"), weights=in_order)
-    sums = walk.append(stream.point, layer, *_ends(in_order, low, high), stream.step, label, exact=stream.exact)
+    slopes = _slopes(alpha, shared, operand.scale)
+    accuracy = _accuracy(operand, in_order, slopes)
+    sums = walk.append(stream.point, layer, *_ends(in_order, low, high), stream.step, label, accuracy=accuracy)
     y = Signal(sums, (*inside.shape[:-1], len(rows)), np.arange(len(rows)), (), inside.batch)
     offset = _products(_signed(rows), np.broadcast_to(operand.shift, inside.shape).reshape(1, -1))
     lead = (1,) * (len(y.shape) - 1)
-    slopes = _slopes(alpha, shared, operand.scale)
     return _scaled(y, slopes.reshape(*lead, -1), (alpha * offset).reshape(*lead, -1))
 
 
@@ -125,10 +127,11 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
             step = gcd(step, *(int(edge) for edge in np.unique(layer.edges)))
             least, most = layer.edges.min(axis=(0, 1)), layer.edges.max(axis=(0, 1))
             ends = ends[0] + np.minimum(0, least), ends[1] + np.maximum(0, most)
-    sums = walk.append(stream.point, layer, *ends, step, label, exact=stream.exact, border=border)
+    slopes = _slopes(alpha, shared, operand.scale)
+    accuracy = _accuracy(operand, in_order, slopes)
+    sums = walk.append(stream.point, layer, *ends, step, label, accuracy=accuracy, border=border)
     offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
     y = walk.map_signal(sums, inside.batch)
-    slopes = _slopes(alpha, shared, operand.scale)
     return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
 
 
@@ -157,6 +160,14 @@ def _rows(walk: Walk, weights: Array, label: str) -> tuple[Weights, Exacts]:
 def _signed(rows: Weights) -> NDArray[np.int64]:
     """Weights as the numbers that they mean."""
     return np.where(rows, 1, -1) if rows.dtype == np.bool_ else rows.astype(np.int64)
+
+
+def _accuracy(operand: Operand, rows: Weights, slopes: Exacts) -> Accuracy | None:
+    """What is known of the sums of a layer that takes sums; `slopes`, (M,), are what an integer of 1 is."""
+    accuracy = operand.stream.accuracy
+    if accuracy is None:
+        return None
+    return accuracy.weighted(np.abs(_signed(rows)).reshape(len(rows), -1).sum(axis=1), slopes)
 
 
 def _turned(rows: Weights, factors: Array, label: str) -> tuple[Weights, NDArray[np.int64]]:

@@ -24,14 +24,13 @@ from .rules import PROBES, RULES
 from .symbols import Codes, Padded, Signal
 from .taps import Taps
 from .troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown
-from .walk import TooWide, Walk
+from .units import FixedPoint, Replan, TooWide, planned
+from .walk import Walk
 
 __all__ = ["import_onnx"]
 
 #: Elements of constants held at a time, and made in total: some times what the largest networks need.
 _MAX_ALIVE, _MAX_WORK = 1 << 29, 1 << 32
-#: Fraction bits of sums in fixed point: as many as fit, from the first number down to the second.
-_FRACTION_BITS, _LEAST_BITS = 24, 8
 
 #: Custom operators, and the domains in which the dialects of QONNX have them.
 _DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
@@ -64,27 +63,18 @@ def import_onnx(
     """
     graph = load(path)
     numbers = _suited(graph, numbers)
-    fraction_bits = _FRACTION_BITS
-    while fraction_bits >= _LEAST_BITS:
-        try:
-            return _import(graph, numbers, name, fraction_bits, taps, result)
-        except TooWide as error:
-            fraction_bits -= error.excess
-    raise ModelError(
-        f"The shortcuts of the model must fit 32 bits with {_LEAST_BITS} fraction bits, but their values are too "
-        "large: scale them down by a batch norm."
-    )
+    return planned(lambda plan: _import(graph, numbers, name, plan, taps, result))
 
 
 def _import(
     graph: Graph,
     numbers: Stored | None,
     name: str,
-    fraction_bits: int,
+    plan: FixedPoint,
     taps: Taps | None = None,
     result: str | None = None,
 ) -> Network:
-    walk = Walk(numbers, fraction_bits, taps)
+    walk = Walk(numbers, plan, taps)
     if taps is not None:
         taps.restart()
     batch, *shape = graph.input.shape
@@ -204,7 +194,7 @@ def _ruled(node: Node, rule: Callable[..., Any], *operands: Any) -> Any:
         text = str(error)
         # Rules that do not name the node themselves end a sentence that starts here.
         raise error if text[:1].isupper() else ModelError(f"Node {node.label} cannot be folded: {text}.") from error
-    except TooWide:
+    except (Replan, TooWide):
         raise
     except Exception as error:  # a malformed node: wrong count, type or shape of its inputs, a missing attribute
         raise ModelError(

@@ -43,7 +43,7 @@ def max_pool(walk: Walk, x: Moving | Padded, label: str, *, window: Window) -> S
         name=walk.name("pool"), kind="max", kernel=window.kernel, stride=window.strides, pads=window.pads,
         least=least if least.any() else None,
     )  # fmt: skip
-    pooled = walk.append(stream.point, layer, stream.low, stream.high, stream.step, label, exact=stream.exact)
+    pooled = walk.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
     return replace(walk.map_signal(pooled, y.batch, order), steps=y.steps)
 
 
@@ -63,8 +63,9 @@ def mean_pool(
         )
     taps = prod(window.kernel)
     layer = Pool(name=walk.name("pool"), kind="sum", kernel=window.kernel, stride=window.strides)
+    accuracy = stream.accuracy and stream.accuracy.summed(taps)
     pooled = walk.append(
-        stream.point, layer, taps * stream.low, taps * stream.high, stream.step, label, exact=stream.exact
+        stream.point, layer, taps * stream.low, taps * stream.high, stream.step, label, accuracy=accuracy
     )
     # The mean of scaled and shifted values is the scaled and shifted mean.
     divide = scale(np.full((1, 1, 1), Fraction(1, taps), object))

@@ -34,13 +34,15 @@ class IntegerScores:
     """Per class: whether to invert the weight row, then ``scale * acc + offset``.
 
     `scale` and `offset` are None where one rising map is common to all classes: accumulators serve as scores.
-    `exact` is False where two scores that nearly tie may come out in the other order.
+    `exact` is False where two scores that nearly tie may come out in the other order: each is off by `error` at most,
+    in numbers of the model.
     """
 
     inverted: NDArray[np.bool_]
     scale: NDArray[np.int64] | None
     offset: NDArray[np.int64] | None
     exact: bool = True
+    error: Fraction = Fraction(0)
 
 
 def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[int], step: int) -> IntegerScores:
@@ -124,7 +126,9 @@ def _of_many_cells(
         while _width(slopes, offsets, unit, reach) > _SCORE_BITS:
             unit *= 2
     scale, offset = ([round(nearly(x * (1 / unit))) for x in part] for part in (slopes, offsets))
-    return IntegerScores(inverted, np.array(scale, np.int64), np.array(offset, np.int64), exact)
+    # Slope and offset are off by half a unit each, and by what `nearly` is.
+    error = Fraction(0) if exact else unit * (reach + 1) * Fraction(501, 1000)
+    return IntegerScores(inverted, np.array(scale, np.int64), np.array(offset, np.int64), exact, error)
 
 
 def _width(slopes: Sequence[Exact], offsets: Sequence[Exact], unit: Fraction, reach: int) -> int:

@@ -2,8 +2,8 @@
 
 Both ways from their nearest common point become branches of a `Parallel`. Each ends in integers of one
 common unit, by an `Affine` where it needs one. The unit is exact where all scales and offsets are whole
-multiples of one number that is not too small. Else it is a power of two, the network is approximate,
-and a note says so.
+multiples of one number that is not too small. Else it is chosen as `units` says, channel by channel, the
+offsets go into the chain behind the sum, and the stream carries a bound on its error.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from fractions import Fraction
 from math import gcd, lcm
 
 import numpy as np
-from bitweir_hw.layers import SUM_BITS
 from bitweir_hw.network import Affine, Layer, Parallel
 from numpy.typing import NDArray
 
+from .accuracy import Accuracy, Leaf
 from .borders import refusal
 from .closing import AFFINE, affine
 from .errors import ModelError
 from .fold import Exacts, scale, shift
 from .linear import unpadded
-from .surd import nearly, sign
+from .surd import sign
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed
-from .walk import TooWide, Walk
+from .units import MOST_BITS, Summand, Units, fitted
+from .walk import Walk
 
 __all__ = ["add"]
 
-#: Magnitude bits of an exact sum: 32 bits with the sign.
-_EXACT_BITS = 31
+#: An exact sum of fewer bits is as good as any other stream of integers.
+_PLAIN_BITS = 16
+#: More summands have too many sums to enumerate.
+_MAX_LEAVES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,29 @@ class _Branch:
     stream: Stream
     slopes: Exacts
     offsets: Exacts
+
+    @property
+    def errors(self) -> Exacts:
+        """Bound on what the integers are off already, (C,)."""
+        accuracy = self.stream.accuracy
+        return np.full(len(self.slopes), Fraction(0), object) if accuracy is None else accuracy.error
+
+    @property
+    def summand(self) -> Summand:
+        """What the choice of units needs to know."""
+        reach = np.maximum(abs(self.stream.low), abs(self.stream.high))
+        accuracy = self.stream.accuracy
+        units = None if accuracy is None else accuracy.unit
+        return Summand(self.slopes, reach, self.errors, self.stream.sums, self.stream.last, units)
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The integers that are known exactly, with their slopes in this sum; empty where that is not known."""
+        stream = self.stream
+        if stream.accuracy is None:
+            return (Leaf(self.slopes, stream.low, stream.high, stream.step),)
+        scales = np.array([s * (1 / u) for s, u in zip(self.slopes, stream.accuracy.unit, strict=True)], object)
+        return tuple(leaf.times(scales) for leaf in stream.accuracy.leaves)
 
 
 def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signal:
@@ -55,32 +81,35 @@ def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signa
     slopes, offsets = [one.slopes, other.slopes], one.offsets + other.offsets
     if one.stream.point is other.stream.point:
         return _scaled(replace(one.signal, steps=()), slopes[0] + slopes[1], offsets)
-    unit, name = _exact_unit(one, other), walk.name("sum")
-    exact = unit is not None and one.stream.exact and other.stream.exact
-    if unit is None:
-        unit = _fixed_unit(walk, one, other)
-    if not exact:
-        walk.rounded.append(name)
-    factors, offset = [_whole(numbers, unit) for numbers in slopes], _whole(offsets, unit)
-    # One branch takes the offsets of both: the other may then need no layer of its own.
-    takes = 1 if (factors[1] != 1).any() else 0
+    name = walk.name("sum")
+    walk.plan.feeds(one.stream.sums | other.stream.sums)
+    found = None
+    if name not in walk.plan.ratios:
+        found = _exact(one, other, offsets, walk.plan.exact_bits(name, len(offsets)))
+    simple = found is not None and one.stream.exact and other.stream.exact
+    if found is None:
+        found = fitted(name, (one.summand, other.summand), offsets, walk.plan)
+    # One branch takes the offset of both: the other may then need no layer of its own.
+    takes = 1 if (found.factors[1] != 1).any() else 0
     common = _common(one.stream.point, other.stream.point)
-    branches, low, high = [], offset, offset
-    for place, (branch, factor) in enumerate(zip((one, other), factors, strict=True)):
-        constant = offset if place == takes else np.zeros_like(offset)
+    branches, low, high = [], found.offset, found.offset
+    for place, (branch, factor) in enumerate(zip((one, other), found.factors, strict=True)):
+        constant = found.offset if place == takes else np.zeros_like(found.offset)
         branches.append((*_after(common, branch.stream.point), *_affine(factor, constant)))
         ends = np.sort([factor * branch.stream.low, factor * branch.stream.high], axis=0)
         low, high = low + ends[0], high + ends[1]
-    step = gcd(*(int(number) * b.stream.step for b, f in zip((one, other), factors, strict=True) for number in f))
+    pairs = zip((one, other), found.factors, strict=True)
+    step = gcd(*(int(number) * branch.stream.step for branch, factor in pairs for number in factor))
     layer = Parallel(name=name, branches=tuple(branches))
-    stream = walk.append(common, layer, low, high, max(step, 1), label, exact=exact)
-    none = np.array([Fraction(0)], object)
-    return _scaled(replace(one.signal, origin=stream, steps=()), np.array([unit], object), none)
+    simple = simple and max(abs(low).max(), abs(high).max()) < 1 << _PLAIN_BITS
+    accuracy = None if simple else _accuracy(name, (one, other), found)
+    stream = walk.append(common, layer, low, high, max(step, 1), label, accuracy=accuracy)
+    return _scaled(replace(one.signal, origin=stream, steps=()), narrowed(found.unit), narrowed(found.rest))
 
 
 def _branch(walk: Walk, x: Moving | Padded, label: str) -> _Branch:
     inside = unpadded(x)
-    signal = walk.signal(inside, label, as_map=len(inside.shape) == 3)
+    signal = walk.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
     other = [step.name for step in signal.steps if step.name not in AFFINE]
     if other:
         raise ModelError(f"Node {label} must not add what comes out of a {other[0]}: put a quantiser between them.")
@@ -108,43 +137,35 @@ def _scaled(y: Signal, slopes: Exacts, offsets: Exacts) -> Signal:
 # ---- the unit
 
 
-def _exact_unit(one: _Branch, other: _Branch) -> Fraction | None:
-    """The number of which all slopes and offsets are whole multiples, if the sum has few enough bits in it."""
-    numbers = [*one.slopes, *other.slopes, *(one.offsets + other.offsets)]
+def _exact(one: _Branch, other: _Branch, offsets: Exacts, bits: int) -> Units | None:
+    """Integers in a number of which all slopes and offsets are whole multiples, if they have few enough bits in it."""
+    numbers = [*one.slopes, *other.slopes, *offsets]
     fractions = [number for number in numbers if isinstance(number, Fraction)]
     under = lcm(*(number.denominator for number in fractions))
-    if len(fractions) < len(numbers) or under.bit_length() > 2 * _EXACT_BITS:
+    if len(fractions) < len(numbers) or under.bit_length() > 2 * MOST_BITS:
         return None
-    unit = Fraction(gcd(*(int(number * under) for number in fractions)), under)
-    if not unit:
-        return Fraction(1)
+    unit = Fraction(gcd(*(int(number * under) for number in fractions)), under) or Fraction(1)
     reach = [
         abs(slope) * max(abs(int(low)), abs(int(high)))
         for branch in (one, other)
         for slope, low, high in zip(branch.slopes, branch.stream.low, branch.stream.high, strict=True)
     ]
-    most = 2 * max(reach) + max(map(abs, one.offsets + other.offsets))
-    return unit if most / unit < 1 << _EXACT_BITS else None
+    if (2 * max(reach) + max(map(abs, offsets))) / unit >= 1 << bits:
+        return None
+    whole = [
+        np.array([int(number / unit) for number in part], np.int64) for part in (one.slopes, other.slopes, offsets)
+    ]
+    units = np.full(len(offsets), unit, object)
+    error: Exacts = (abs(one.slopes) * one.errors + abs(other.slopes) * other.errors) / units
+    return Units(units, (whole[0], whole[1]), whole[2], offsets * 0, error)
 
 
-def _fixed_unit(walk: Walk, one: _Branch, other: _Branch) -> Fraction:
-    """A unit of at least the fraction bits of the walk, in which a branch that has one slope stays as it is."""
-    finest = Fraction(1, 1 << walk.fraction_bits)
-    for branch in (one, other):
-        slope = branch.slopes[0]
-        if isinstance(slope, Fraction) and slope and all(number == slope for number in branch.slopes):
-            parts = -(-abs(slope) // finest)
-            return abs(slope) / (1 << (int(parts) - 1).bit_length())
-    return finest
-
-
-def _whole(numbers: Exacts, unit: Fraction) -> NDArray[np.int64]:
-    """Numbers in a unit, to the nearest integer."""
-    whole = [round(nearly(number * (1 / unit))) for number in numbers]
-    excess = max(abs(number).bit_length() for number in whole) - SUM_BITS
-    if excess > 0:
-        raise TooWide(excess)
-    return np.array(whole, np.int64)
+def _accuracy(name: str, pair: tuple[_Branch, _Branch], found: Units) -> Accuracy:
+    """What is known of a sum in some units."""
+    parts = [branch.leaves for branch in pair]
+    leaves = (*parts[0], *parts[1]) if all(parts) else ()
+    sums = pair[0].stream.sums | pair[1].stream.sums | {name}
+    return Accuracy(found.unit, found.error, leaves if len(leaves) <= _MAX_LEAVES else (), sums, name)
 
 
 # ---- the branches

@@ -12,7 +12,7 @@ Shapes are those of one frame, without the batch. Parameters broadcast against t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ import numpy as np
 from bitweir_hw.network import Layer, Map, Stored
 from numpy.typing import NDArray
 
+from .accuracy import Accuracy, Margin
 from .borders import Border
 from .errors import ModelError
 from .fold import Exacts, Quantiser, Step
@@ -104,8 +105,8 @@ class Stream:
     low, high : int64 array, (C,)
         What occurs in a channel is among ``low, low + step, ..., high``.
     step : int
-    exact : bool
-        False behind a sum in fixed point.
+    accuracy : Accuracy or None
+        Behind sums: what the integers stand for, and how far they may be off; None where they are exact.
     """
 
     name: str
@@ -113,7 +114,22 @@ class Stream:
     low: NDArray[np.int64]
     high: NDArray[np.int64]
     step: int
-    exact: bool = True
+    accuracy: Accuracy | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the integers are what they stand for, without any error."""
+        return self.accuracy is None or self.accuracy.exact
+
+    @property
+    def sums(self) -> frozenset[str]:
+        """Sums behind which the stream is, up to the last quantiser."""
+        return frozenset() if self.accuracy is None else self.accuracy.sums
+
+    @property
+    def last(self) -> str:
+        """The sum that chose the unit; empty if none did."""
+        return "" if self.accuracy is None else self.accuracy.last
 
     @property
     def map(self) -> Map:
@@ -204,6 +220,8 @@ class Codes:
         Least distance of a real threshold to an accumulator that occurs, and whether floats are rounded there.
     border : tuple of int64 array
         The thresholds in each class of windows, row by row, where the sums lack something at the edges of a map.
+    margins : dict
+        Of a quantiser behind sums that are not exact: by channel, how its thresholds lie to their error.
     """
 
     origin: Frame | Stream
@@ -216,6 +234,7 @@ class Codes:
     ternary: Ternary | None = None
     distance: tuple[float, bool] = (np.inf, False)
     border: tuple[Array, ...] = ()
+    margins: dict[int, Margin] = field(default_factory=dict)
 
     def then(self, step: Step) -> Codes:
         """The codes after one more operation, which need not be monotone: it maps each value."""

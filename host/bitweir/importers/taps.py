@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .surd import approximate
 from .symbols import Codes, Frame, Move, Signal, Stream
 
 __all__ = ["INPUT", "Tap", "Taps"]
@@ -44,6 +45,8 @@ class Tap:
         None where all channels are constant, where sums are in fixed point, and for the input.
     rounds : bool
         Whether float arithmetic may round a sum to the other side of a threshold.
+    stream : str
+        The layer that makes the numbers that became codes; bounds go by this name. `INPUT` for the input.
     """
 
     tensor: str
@@ -53,6 +56,7 @@ class Tap:
     values: tuple[NDArray[np.float64], ...]
     distance: float | None
     rounds: bool
+    stream: str
 
 
 class Taps:
@@ -63,10 +67,6 @@ class Taps:
     codes : tuple of Tap
     scores : str
         Name of the tensor that tells the result: by its highest element, by which are greater than 0, or by all.
-    rounded : tuple of str
-        Sums in fixed point that are not exact.
-    fraction_bits : int
-        Of these.
     """
 
     def __init__(self) -> None:
@@ -76,8 +76,6 @@ class Taps:
         """Forget everything: the walk over the graph begins again."""
         self.codes: tuple[Tap, ...] = ()
         self.scores = ""
-        self.rounded: tuple[str, ...] = ()
-        self.fraction_bits = 0
         # By the id of the codes, which are kept so that no other object gets it.
         self._tensors: dict[int, tuple[Codes, str, Move | None]] = {}
         self._closed: list[tuple[Codes, Signal]] = []
@@ -109,15 +107,13 @@ class Taps:
         """Codes have become a signal on a stream."""
         self._closed.append((codes, signal))
 
-    def finish(self, sites: Mapping[int, str], rounded: list[str], fraction_bits: int) -> None:
+    def finish(self, sites: Mapping[int, str]) -> None:
         """The network is complete.
 
         Parameters
         ----------
         sites : mapping
             From the id of a `Threshold` layer of the walk to the layer of the network that hands on its codes.
-        rounded, fraction_bits
-            As the walk has them.
         """
         found: dict[tuple[str, str], Tap] = {}
         for codes, signal in self._closed:
@@ -126,20 +122,22 @@ class Taps:
                 continue  # what no node hands on in this form, as the negative of codes in a difference
             _, tensor, back = self._tensors[id(codes)]
             exact = isinstance(codes.origin, Stream) and codes.origin.exact and np.isfinite(codes.distance[0])
-            values = tuple(np.asarray(value, np.float64) for value in codes.values)
+            values = tuple(np.vectorize(approximate, otypes=[np.float64])(number) for number in codes.values)
             distance = codes.distance[0] if exact else None
-            tap = Tap(tensor, layer, codes.shape, signal.index, values, distance, codes.distance[1])
+            stream = INPUT if isinstance(codes.origin, Frame) else codes.origin.name
+            tap = Tap(tensor, layer, codes.shape, signal.index, values, distance, codes.distance[1], stream)
             found.setdefault((layer, tensor), tap if back is None else _back(tap, back))
         self.codes = tuple(found.values())
-        self.rounded, self.fraction_bits = tuple(rounded), fraction_bits
         self._tensors, self._closed = {}, []
 
     def prefixed(self, prefix: str) -> Taps:
         """The same for a network whose layers got a prefix to their names."""
         taps = Taps()
-        taps.codes = tuple(tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer) for tap in self.codes)
-        taps.scores, taps.fraction_bits = self.scores, self.fraction_bits
-        taps.rounded = tuple(prefix + name for name in self.rounded)
+        taps.codes = tuple(
+            tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer, stream=prefix + tap.stream)
+            for tap in self.codes
+        )
+        taps.scores = self.scores
         return taps
 
 

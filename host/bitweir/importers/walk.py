@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from math import gcd, lcm, prod
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -29,39 +31,26 @@ from bitweir_hw.network import (
 )
 from numpy.typing import NDArray
 
+from .accuracy import Accuracy, Margin
 from .borders import Border, refusal, settled
+from .bounds import bound, check_width, known_badly, wanted_errors
 from .closing import AFFINE, affine, coding, resolved
 from .endings import result
 from .errors import ModelError
 from .fold import Exacts, scale, shift
-from .grid import grid_of, rounding_note
+from .grid import grid_of, places, rounding_note
 from .surd import Surd
 from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed
 from .taps import Taps
 from .tidy import repeated, tidied
+from .units import FixedPoint
 
-__all__ = ["Operand", "TooWide", "Walk"]
+__all__ = ["Operand", "Walk"]
 
 #: A threshold nearer to an accumulator that occurs than this is worth a note.
 _NEAR = 1e-6
 #: Elements of a map: more than 224 x 224 pixels of 64 channels.
 _MAX_ELEMENTS = 1 << 22
-#: Magnitude bits of what fixed-point sums may reach: 32 bits with the sign.
-_FIXED_BITS = 31
-
-
-class TooWide(Exception):  # noqa: N818 - it is no error yet: fewer fraction bits help
-    """A sum in fixed point does not fit.
-
-    Parameters
-    ----------
-    excess : int
-        Bits above what fits.
-    """
-
-    def __init__(self, excess: int) -> None:
-        super().__init__(excess)
-        self.excess = excess
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +88,8 @@ class Walk:
     ----------
     numbers : Stored or None
         Which integers the input is stored as, and what they mean.
-    fraction_bits : int
-        Of sums in fixed point.
+    plan : FixedPoint
+        What is known about sums from earlier walks.
     taps : Taps or None
         Gets what the network does not tell.
 
@@ -108,14 +97,17 @@ class Walk:
     ----------
     notes : list of str
         What the user should know.
-    rounded : list of str
-        Names of the sums that are not exact.
+    margins : dict
+        By the name of the stream, how the thresholds of its quantisers lie to the error of its sums.
+    score_margin : Margin or None
+        How far the scores at the end may be off, if they are not exact.
     """
 
-    def __init__(self, numbers: Stored | None, fraction_bits: int, taps: Taps | None = None) -> None:
+    def __init__(self, numbers: Stored | None, plan: FixedPoint, taps: Taps | None = None) -> None:
         self.notes: list[str] = []
-        self.rounded: list[str] = []
-        self.fraction_bits = fraction_bits
+        self.margins: dict[str, Margin] = {}
+        self.score_margin: Margin | None = None
+        self.plan = plan
         self.taps = taps
         self._numbers = numbers
         self._root: Point | None = None
@@ -145,9 +137,9 @@ class Walk:
 
     def append(
         self, point: Point, layer: Layer, low: NDArray[np.int64], high: NDArray[np.int64], step: int, label: str,
-        *, exact: bool, border: Border | None = None,
+        *, accuracy: Accuracy | None, border: Border | None = None,
     ) -> Stream:  # fmt: skip
-        """The stream behind a new layer; `low`, `high`, `step` and `exact` as in `Stream`.
+        """The stream behind a new layer; `low`, `high`, `step` and `accuracy` as in `Stream`.
 
         Raises
         ------
@@ -166,9 +158,9 @@ class Walk:
             if not isinstance(layer, Pool) or layer.kind != "max":
                 raise refusal(f"Node {label}", point.border)
             border = point.border  # the largest sum, with what it lacks
-        stream = Stream(layer.name, Point(handed, layer, point, border), low, high, step, exact)
+        stream = Stream(layer.name, Point(handed, layer, point, border), low, high, step, accuracy)
         if isinstance(layer, Parallel):
-            _check_width(stream)
+            check_width(stream)
         return stream
 
     def map_signal(self, stream: Stream, batch: int, order: NDArray[np.int64] | None = None) -> Signal:
@@ -180,7 +172,7 @@ class Walk:
 
     # ---- what a layer takes
 
-    def signal(self, x: Moving, label: str, *, as_map: bool) -> Signal:
+    def signal(self, x: Moving, label: str, *, as_map: bool, varied: bool = False) -> Signal:
         """A value as a signal on a stream: codes and frames are closed.
 
         Parameters
@@ -190,6 +182,8 @@ class Walk:
             Of the node that takes it, for messages.
         as_map : bool
             The frame has the shape (C, H, W) and should arrive as a map, if it is still open how it arrives.
+        varied : bool
+            What takes it can take codes of another scale for each channel.
         """
         if isinstance(x, Signal) and isinstance(x.origin, Stream):
             return x
@@ -198,15 +192,21 @@ class Walk:
         codes = resolved(x)
         if self.taps is not None:
             self.taps.moved(x, codes)
-        code = coding(codes)
+        try:
+            code = coding(codes)
+        except ModelError:
+            if not varied:
+                raise
+            code = coding(codes, varied=True)
         if isinstance(codes.origin, Frame):
             y = self._enter(codes, code.format, codes.thresholds, label, as_map)
         else:
             y = self.threshold(codes, code.format, label)
         if self.taps is not None:
             self.taps.closed(codes, y)
-        if code.scale != 1 or (code.signs != 1).any():
-            y = y.then(scale(np.asarray(code.signs.astype(object) * code.scale, object)))
+        factor = np.asarray(code.signs.astype(object) * code.scale, object)
+        if (factor != 1).any():
+            y = y.then(scale(factor))
         return y.then(shift(code.shift)) if (code.shift != 0).any() else y
 
     def operand(self, x: Moving, label: str, *, as_map: bool) -> Operand:
@@ -221,7 +221,7 @@ class Walk:
         """
         y = self.signal(x, label, as_map=as_map)
         assert isinstance(y.origin, Stream)
-        _check_width(y.origin)
+        check_width(y.origin)
         refused = ModelError(
             f"Node {label} must take quantised activations, but the sums of {y.origin.name} arrive unquantised: "
             "put a quantiser of 1 to 8 bits between the two layers, such as a sign."
@@ -235,6 +235,7 @@ class Walk:
         if (abs(slopes) == size).all():
             return Operand(y, size, np.where(np.asarray(slopes > 0, bool), 1, -1), offsets)
         if y.origin.map.format is None:
+            self.plan.need_common(y.origin.last)
             raise refused
         under = lcm(*(slope.denominator for slope in slopes.flat))
         unit = Fraction(gcd(*(int(slope * under) for slope in slopes.flat)), under)
@@ -305,7 +306,7 @@ class Walk:
         if self._input is None or self._root is None:
             self._input, self._root = entry, Point(entry.map)
         else:
-            index = _places(self._input, entry, label)[index]
+            index = places(self._input, entry, label)[index]
         ends = np.sort(form.values([0, entry.levels - 1]))
         low, high = (np.full(self._root.map.channels, end) for end in ends)
         stream = Stream("the input", self._root, low, high, abs(form.step))
@@ -329,7 +330,9 @@ class Walk:
             low, high = np.where(inverted, -origin.high, origin.low), np.where(inverted, -origin.low, origin.high)
             constant = ((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1)
             self.tell(origin, int(constant.sum()), int(inverted.sum()))
-            if origin.exact:
+            if codes.margins:
+                self._keep_margins(origin, codes.margins, label)
+            elif origin.exact:
                 self._tell_near(origin, *codes.distance)
         ends = np.sort(form.values([0, len(codes.thresholds)]))
         low, high = (np.full(handed.channels, end) for end in ends)
@@ -369,6 +372,16 @@ class Walk:
             self._points[key] = Point(layer.hand_on(point.map), layer, point)
         return self._points[key]
 
+    def _keep_margins(self, origin: Stream, margins: dict[int, Margin], label: str) -> None:
+        """Note what is known of codes of sums that are not exact; ask for better sums where that proves all codes."""
+        total = reduce(or_, margins.values())
+        if not total.exact and len(origin.sums) == 1:
+            self.plan.aim(next(iter(origin.sums)), wanted_errors(margins, origin.map.channels))
+        if total.poor:
+            raise ModelError(f"Node {label} must quantise sums {known_badly(origin.name, total)}")
+        known = self.margins.get(origin.name)
+        self.margins[origin.name] = total if known is None else known | total
+
     def _tell_near(self, origin: Stream, distance: float, rounded: bool) -> None:
         if distance == 0 and rounded:
             self.notes.append(
@@ -402,24 +415,18 @@ class Walk:
         """The network whose output is `x`, with a result of the kind that is wanted; see `endings.result`."""
         point, readout = result(self, x, wanted)
         assert self._input is not None
-        if self.rounded:
-            self.notes.append(
-                f"Approximate: {', '.join(self.rounded)} add real numbers in fixed point of {self.fraction_bits} "
-                "fraction bits. A value nearer to a threshold than the rounding may fall on its other side."
-            )
         layers = tuple(place.layer for place in point.path if place.layer is not None)
         self.notes.extend(f"{layer}: several branches need it, and each computes it." for layer in repeated(layers))
         final, sites = tidied(layers)
         if self.taps is not None:
-            self.taps.finish(sites, self.rounded, self.fraction_bits)
-        return check(Network(name=name, input=self._input, layers=final, notes=tuple(self.notes), readout=readout))
-
-
-def _check_width(stream: Stream) -> None:
-    """Refuse what a sum in fixed point makes too wide, for registers or for the layer that multiplies it."""
-    excess = max(abs(stream.map.low), abs(stream.map.high)).bit_length() - _FIXED_BITS
-    if excess > 0 and not stream.exact:
-        raise TooWide(excess)
+            self.taps.finish(sites)
+        bounds = [bound(stream, "codes", margin) for stream, margin in self.margins.items() if margin.error]
+        if self.score_margin is not None:
+            bounds.append(bound(final[-1].name, readout.kind, self.score_margin))
+        notes = (*self.notes, *(one.sentence for one in bounds))
+        return check(
+            Network(name=name, input=self._input, layers=final, notes=notes, readout=readout, bounds=tuple(bounds))
+        )
 
 
 def _is_permutation(index: NDArray[np.int64], size: int) -> bool:
@@ -427,20 +434,3 @@ def _is_permutation(index: NDArray[np.int64], size: int) -> bool:
     seen = np.zeros(size, np.bool_)
     seen[index] = True
     return len(index) == size and bool(seen.all())
-
-
-def _places(first: Input, entry: Input, label: str) -> NDArray[np.int64]:
-    """Where on the input stream `first` each element of another way to read the frame lies."""
-
-    def keys(one: Input) -> list[tuple[int, bytes]]:
-        rows = [b""] if one.thresholds is None else [row.tobytes() for row in one.thresholds]
-        return list(zip(one.source.tolist(), rows * (one.size // len(rows)), strict=True))
-
-    places = {key: place for place, key in enumerate(keys(first))}
-    if first.format != entry.format or first.size != entry.size or places.keys() != set(keys(entry)):
-        raise ModelError(
-            f"Node {label} must read the input of the model as the first layer does, all of it and quantised in the "
-            "same way: branches may not begin with different quantisers or different parts of the input; take all of "
-            "it, with weights of 0 for what is left out."
-        )
-    return np.array([places[key] for key in keys(entry)], np.int64)
