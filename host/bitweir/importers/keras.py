@@ -20,7 +20,7 @@ from .keras_refusals import refused_layer
 from .keras_rules import AFTER_END, KERAS_RULES, Value
 from .symbols import Signal
 from .taps import Taps
-from .troubles import UNKNOWN, Troubles, Unknown
+from .troubles import UNKNOWN, Troubles, Unknown, kind_of
 from .units import FixedPoint, Replan, TooWide, planned
 from .walk import Walk
 
@@ -111,11 +111,16 @@ def _walked(
     return walk.finish(held[graph.output], name, result)
 
 
+def _add(troubles: Troubles, text: str, label: str, *, first: bool = False) -> None:
+    """Note a sentence about a layer."""
+    troubles.add(text, kind=kind_of(text, f"Layer {label}"), name=label, first=first)
+
+
 def _check_known(troubles: Troubles, kind: str, label: str) -> bool:
     """Whether there is a rule for a layer; what to say if not goes to the troubles."""
     if kind in KERAS_RULES:
         return True
-    troubles.add(refused_layer(kind, label), kind=kind, name=label.partition(" ")[2])
+    _add(troubles, refused_layer(kind, label), label, first=True)
     return False
 
 
@@ -132,7 +137,7 @@ def _tried(troubles: Troubles, job: Job, values: list[Value | Unknown]) -> Value
         if job.call.kind in KERAS_PROBES:
             _ruled(job, KERAS_PROBES[job.call.kind], [])
     except BitweirError as error:
-        troubles.add(error)
+        _add(troubles, str(error), job.call.label)
     except Exception:
         if troubles:  # what it asks for would not help
             raise troubles.error() from None

@@ -23,7 +23,7 @@ from .refusals import refusal
 from .rules import PROBES, RULES
 from .symbols import Codes, Padded, Signal
 from .taps import Taps
-from .troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown
+from .troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown, kind_of
 from .units import FixedPoint, Replan, TooWide, planned
 from .walk import Walk
 
@@ -100,10 +100,10 @@ def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: lis
         raise troubles.error()
     unknown = any(isinstance(x, Unknown) for x in operands)
     moving = any(x is UNKNOWN or isinstance(x, (Signal, Codes, Padded)) for x in operands)
-    nothing = UNKNOWN if moving else UNKNOWN_CONSTANT
+    nothing = UNKNOWN if moving and node.op != "Shape" else UNKNOWN_CONSTANT
     if not _known(node, moving):
         text = refusal(node, custom=node.domain in _DOMAINS, constant=_known(node, moving=True))
-        troubles.add(_placed(text, node), kind=f"{node.domain}:{node.op}", name=f"{shown(node.name)}{node.place}")
+        _add(troubles, text, node, first=True)
         return nothing
     try:
         if not unknown:
@@ -111,7 +111,7 @@ def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: lis
         if node.op in PROBES:
             _ruled(node, PROBES[node.op], node, *operands)
     except BitweirError as error:
-        troubles.add(_placed(str(error), node))
+        _add(troubles, str(error), node)
     except Exception:
         if troubles:  # what it asks for would not help
             raise troubles.error() from None
@@ -119,9 +119,11 @@ def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: lis
     return nothing
 
 
-def _placed(text: str, node: Node) -> str:
-    """A sentence with what is known of where a node comes from."""
-    return text.replace(f"Node {node.label}", f"Node {node.label}{node.place}", 1)
+def _add(troubles: Troubles, text: str, node: Node, *, first: bool = False) -> None:
+    """Note a sentence about a node, with what is known of where the node comes from."""
+    subject = f"Node {node.label}"
+    kind, name = kind_of(text, subject), f"{node.label}{node.place}"
+    troubles.add(text.replace(subject, f"{subject}{node.place}", 1), kind=kind, name=name, first=first)
 
 
 class _Values:

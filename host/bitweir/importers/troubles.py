@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .errors import ModelError
 
-__all__ = ["UNKNOWN", "UNKNOWN_CONSTANT", "Troubles", "Unknown"]
+__all__ = ["UNKNOWN", "UNKNOWN_CONSTANT", "Troubles", "Unknown", "kind_of"]
 
 #: Things that are told, others of one kind that are named, and things after which nothing more is looked for.
 _TOLD, _NAMED, _MOST = 10, 3, 100
@@ -16,6 +16,11 @@ class Unknown:
 
 #: Behind what depends on the image, and behind constants.
 UNKNOWN, UNKNOWN_CONSTANT = Unknown(), Unknown()
+
+
+def kind_of(text: str, subject: str) -> str:
+    """What a sentence says of its subject, without what is found there."""
+    return text.replace(subject, "", 1).partition(", but ")[0]
 
 
 class Troubles:
@@ -34,26 +39,26 @@ class Troubles:
         """Whether there are so many that the search for more may end."""
         return sum(map(len, self._more.values())) + len(self._texts) >= _MOST
 
-    def add(self, error: Exception | str, *, kind: str = "", name: str = "") -> None:
+    def add(self, text: str, *, kind: str, name: str, first: bool = False) -> None:
         """Note a mistake.
 
         Parameters
         ----------
-        error : exception or str
+        text : str
             A sentence.
         kind : str
-            Mistakes of one kind are told once, and before the others: what an operator is comes first.
+            Mistakes of one kind are told once; see `kind_of`.
         name : str
             What to call others of the kind.
+        first : bool
+            To be told before the others, as what no rule knows.
         """
-        text = str(error)
-        if kind and kind in self._more:
+        if kind in self._more:
             self._more[kind].append(name)
-        elif text not in self._texts.values():
-            key = kind or f"\0{len(self._texts)}"
-            self._texts[key], self._more[key] = text, []
-            if kind:
-                self._first.append(key)
+            return
+        self._texts[kind], self._more[kind] = text, []
+        if first:
+            self._first.append(kind)
 
     def error(self) -> ModelError:
         """One error that tells all of them."""
