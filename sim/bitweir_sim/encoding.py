@@ -89,10 +89,10 @@ def encoded(entry: Input, x: ArrayLike | Codes, *, rounding: bool = False) -> En
     codes = np.empty((len(flat), entry.size), _code_type(entry.format))
     in_order = np.array_equal(entry.source, np.arange(flat.shape[1]))
     found = _Misfits(entry, frames.dtype)
-    rule = _rule(entry, frames.dtype, found)
+    rule, count = _rule(entry, frames.dtype, found)
     for part in batches(len(flat), max(flat.shape[1], entry.size)):
         numbers = rule(flat[part], part.start)
-        codes[part] = _count(entry, numbers if in_order else numbers[:, entry.source])
+        codes[part] = count(entry, numbers if in_order else numbers[:, entry.source])
     if found.count and not rounding:
         raise NetworkError(found.told(frames.size))
     return Encoded(codes=codes, rounded=found.count)
@@ -189,8 +189,12 @@ class _Misfits:
         )
 
 
-def _rule(entry: Input, dtype: np.dtype[Any], found: _Misfits) -> Callable[[Array, int], Array]:
-    """What makes of some frames (n, E), the first of which has a number, that which `_count` takes."""
+Rule = Callable[[Array, int], Array]
+Count = Callable[[Input, Array], Array]
+
+
+def _rule(entry: Input, dtype: np.dtype[Any], found: _Misfits) -> tuple[Rule, Count]:
+    """Two steps: one on some frames (n, E), the first of which has a number, and one on elements of the stream."""
     stored, quantised = entry.stored, entry.thresholds is not None
 
     def floats(flat: Array, start: int) -> Array:
@@ -209,15 +213,21 @@ def _rule(entry: Input, dtype: np.dtype[Any], found: _Misfits) -> Callable[[Arra
         return table[bits]
 
     if dtype.kind == "f":
-        return floats
-    if dtype.itemsize > 1 or stored is None or stored.places > 1:
-        return integers
+        return floats, _count
+    if dtype.itemsize > 1 or stored is None or stored.places > 1 or _rows(entry) > 1:
+        return integers, _count
     # There are only 256 cases.
     cases = np.arange(256, dtype=np.uint8).view(dtype)[:, None]
     nearest = _integers(replace(entry, shape=(1,)), cases, _Misfits(entry, dtype), 0).ravel()
     misfit = nearest != cases.ravel()
     table = _values(entry, nearest[:, None]).ravel() if quantised else nearest - stored.low
-    return octets
+    table = _count(entry, table).astype(_code_type(entry.format))
+    return octets, lambda _, codes: codes
+
+
+def _rows(entry: Input) -> int:
+    """How many rows of thresholds there are; 1 where there are none."""
+    return 1 if entry.thresholds is None else len(entry.thresholds)
 
 
 def _check_finite(entry: Input, flat: Array, start: int) -> None:

@@ -606,3 +606,29 @@ def test_normalisation_and_zero_padding():
     codes = encode(net.input, q)
     assert (first_codes(net, codes) == (y >= 0).transpose(0, 2, 3, 1)).all()
     assert net.layers[0].edges is not None
+
+
+@DRAWN
+@given(
+    st.lists(st.sampled_from([0.5, -0.5, 0.25, 0.7]), min_size=3, max_size=3, unique=False),
+    st.lists(st.sampled_from([0.0, 0.3, -0.1, 1.0, 0.5]), min_size=3, max_size=3),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_padding_of_hidden_layers(tmp_path, scales, shifts, alike, seed):
+    """Two levels a channel, neither of which may be 0, and zeros around the map."""
+    g = Graph(seed=seed)
+    scales = [scales[0]] * 3 if alike else [scales[0] * (1 if s > 0 else -1) for s in scales]
+    first, second = g.signs(3, 2, 2, 2), g.signs(4, 3, 3, 3)
+    bits = g.sign(g.op("Conv", "x", first))
+    a, b = (np.float32(numbers).reshape(1, 3, 1, 1) for numbers in (scales, shifts))
+    x = g.op("Conv", g.op("Add", g.op("Mul", bits, a), b), second, pads=[1, 1, 1, 1])
+    bias = g.rng.normal(0, 2, (1, 4, 1, 1)).astype(np.float32)
+    path = g.save(tmp_path / "net.onnx", g.scores(g.sign(g.op("Add", x, bias)), 4 * 20), ("N", 2, 6, 5))
+    q = g.rng.integers(-4, 4, (12, 2, 6, 5))
+    h = np.where(convolved(q, first.astype(int)) >= 0, 1, -1).astype(object)
+    exact = [np.array([Fraction(float(n)) for n in one.flat], object).reshape(one.shape) for one in (a, b, bias)]
+    y = convolved(h * exact[0] + exact[1], second.astype(int).astype(object), (1, 1, 1, 1)) + exact[2]
+    wanted = np.where(y >= 0, 1, -1).reshape(12, -1) @ g_last(g)
+    net = load_model(path, input_range="-4:3")
+    assert (run(net, encode(net.input, q)).scores == wanted).all()
