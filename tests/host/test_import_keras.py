@@ -680,8 +680,6 @@ REFUSED = {
     "Layer QuantConv2D 'it' cannot be folded: its padding must be 'same' or 'valid', not 'causal'.": a_convolution(
         padding="causal"
     ),
-    "Layer QuantConv2D 'it' pads with 0.5, which no code of its input means: pad with a value that the quantiser "
-    "before it can have, or not at all.": a_convolution(padding="same", pad_values=0.5),
     "Layer QuantConv2D 'it' must divide 4 channels into 3 groups": a_convolution(groups=3),
     "Layer QuantConv2D 'it' cannot be folded: it must not pad with 1 a map that has a border of 0.": two_borders,
     "Layer Dense 'it' must have quantised weights, but it holds floating point numbers of 2 sizes and has no "
@@ -1136,3 +1134,16 @@ def test_the_activation_of_a_layer_is_named_as_such(tmp_path, in_process):
     net = load_model(model.save(tmp_path / "m.h5"), input_scale="1")
     (note,) = (note for note in net.notes if "left out" in note)
     assert re.fullmatch(r"The softmax of QuantDense '\w+' at the end is left out: it does not change the class\.", note)
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("value", [0.5, -0.3, 2.0])
+def test_borders_of_any_number_around_signs(tmp_path, value):
+    """What lies outside the map need not be a code: the sums at the edges start with numbers of their own."""
+    model = Model(seed=3)
+    model.conv(C, 4, 3, 3)
+    model.norm(4, 20)
+    model.conv(4, 6, 3, 3, padding="same", input_quantizer="ste_sign", pad_values=value)
+    model.norm(6)
+    model.head(5 * 4 * 6)
+    agree(model, tmp_path / "m.h5")
