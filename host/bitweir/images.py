@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bitweir_hw.arrays import open_arrays
 from bitweir_hw.errors import BitweirError, NetworkError
-from bitweir_hw.files import read_arrays
 from bitweir_hw.network import Network
 from bitweir_sim.encoding import Codes, encoded, model_values
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ __all__ = ["ImageError", "Images", "load_images"]
 
 #: A file that claims to unpack to more is refused.
 _LIMIT_BYTES = 8 << 30
+#: What counts in a file.
+_ARRAYS = ("x", "codes", "y")
 
 
 class ImageError(BitweirError):
@@ -63,19 +65,18 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
     ImageError
         The file is missing or damaged, or holds no frames that the network takes.
     """
-    arrays = _load(path)
+    arrays, shapes = _load(path, limit)
     given = [name for name in ("x", "codes") if name in arrays]
     if len(given) != 1:
-        names = ", ".join(shown(name) for name in list(arrays)[:5])
+        names = ", ".join(shown(name) for name in list(shapes)[:5])
         raise ImageError(
             f"Image file {path.name!r} must have an array x, or one named codes; it has {names or 'none'}."
         )
-    x, y = arrays[given[0]], arrays.get("y")
+    x, y, whole = arrays[given[0]], arrays.get("y"), shapes[given[0]]
     if x.ndim < 2 or len(x) == 0:
-        raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {x.shape}.")
-    if y is not None and (problem := label_problem(y, network, len(x))):
+        raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {whole}.")
+    if y is not None and (problem := label_problem(y, network, whole[0])):
         raise ImageError(f"Image file {path.name!r} must have {problem}.")
-    x = x[:limit]
     entry = network.input
     as_codes = given == ["codes"]
     if not as_codes and int(np.prod(x.shape[1:])) == int(np.prod(entry.shape)):
@@ -95,10 +96,14 @@ def _labels(y: NDArray[Any], network: Network) -> NDArray[Any]:
     return y.astype(np.int64) if network.readout.kind == "class" else y.reshape(len(y), network.outputs)
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]]:
+def _load(path: Path, first: int | None) -> tuple[dict[str, NDArray[Any]], dict[str, tuple[int, ...]]]:
+    """The first frames of a file and all labels, and the shapes of all arrays in it, whole."""
     if not path.is_file():
         raise ImageError(f"There is no image file {str(path)!r}.")
     try:
-        return read_arrays(path, limit=_LIMIT_BYTES)
+        with open_arrays(path, limit=_LIMIT_BYTES) as file:
+            known = [name for name in _ARRAYS if name in file.names]
+            arrays = {name: file.read(name, None if name == "y" else first) for name in known}
+            return arrays, {name: file.shape(name) for name in file.names}
     except Exception as error:  # a damaged file fails in many ways
         raise ImageError(f"{path.name!r} is not an .npz file of plain arrays: {error}.") from error

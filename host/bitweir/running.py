@@ -31,6 +31,8 @@ __all__ = ["load_parameters", "print_run", "run_images", "serve_board"]
 
 #: As many classes are told one by one.
 _MOST_CLASSES = 20
+#: More parameters than any part has room for.
+_MOST_IMAGE_BYTES = 1 << 28
 
 
 def load_parameters(url: str, path: Path, output: Output, *, baud: int | None = None) -> dict[str, Any]:
@@ -54,16 +56,27 @@ def load_parameters(url: str, path: Path, output: Output, *, baud: int | None = 
     """
     if listed(path.parent) is not None:
         check_parts(path.parent)
-    try:
-        image = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+    image = _image(path)
     with output.working(f"Connecting to {url}"):
         device = connect(url, baud=baud)
     with device, output.working(f"Loading {len(image):,} bytes"):
         start = device.now()
         device.load(image)
         return {"device": url, "bytes": len(image), "seconds": round(device.now() - start, 6)}
+
+
+def _image(path: Path) -> bytes:
+    """Content of a file of parameters, which may be a pipe, and may never end."""
+    try:
+        with path.open("rb") as file:
+            image = file.read(_MOST_IMAGE_BYTES + 1)
+    except OSError as error:
+        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+    if len(image) > _MOST_IMAGE_BYTES:
+        raise FileError(f"{str(path)!r} is no image of parameters: it must have at most {_MOST_IMAGE_BYTES:,} bytes.")
+    if not image:
+        raise FileError(f"{str(path)!r} is no image of parameters: it is empty.")
+    return image
 
 
 def run_images(

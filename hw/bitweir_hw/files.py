@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .arrays import read_arrays
 from .blocks.memories import STYLES
 from .compressor import Popcount
 from .errors import BitweirError, NetworkError, PlanError
@@ -74,22 +74,6 @@ def load_network(path: Path) -> Network:
         raise
     except Exception as error:  # a damaged or hostile file fails in many ways
         raise NetworkError(f"File {path.name!r} is not a bitweir network of version {VERSION}: {error}.") from error
-
-
-def read_arrays(path: Path, *, limit: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays of an .npz file, without pickle.
-
-    Raises
-    ------
-    ValueError
-        The file would unpack to more than `limit` bytes. A damaged file raises many other kinds.
-    """
-    with zipfile.ZipFile(path) as packed:
-        size = sum(entry.file_size for entry in packed.infolist())
-    if size > limit:
-        raise ValueError(f"it must unpack to at most {limit} bytes, not {size}")
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def digest(network: Network) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -14,6 +13,7 @@ from bitweir_hw.errors import ToolError
 from bitweir_hw.yosys import run_yosys
 
 from .cache import cached, content_key
+from .compiler import compile_with, run_tool
 from .cxxrtl import adapt
 from .harness import Harness, Ports
 from .verilator import verilator_environment, verilator_root
@@ -28,15 +28,6 @@ _HERE = Path(__file__).parent
 def _read(names: Sequence[str], top: str) -> str:
     read = [f"read_{'verilog' if name.endswith('.v') else 'rtlil'} {name}" for name in names]
     return "\n".join([*read, f"hierarchy -top {top}", "proc", "flatten", f"rename {top} {_TOP}", ""])
-
-
-def _compile(command: Sequence[str | Path], folder: Path, log: str) -> None:
-    done = subprocess.run(list(command), cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        (folder / log).write_text(done.stdout + done.stderr)
-        errors = [line for line in done.stderr.splitlines() if "rror" in line]
-        reason = errors[0] if errors else f"exit code {done.returncode}"
-        raise ToolError(f"{command[0]} failed: {reason}.")
 
 
 def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:
@@ -93,7 +84,7 @@ def build_cxxrtl(
     # Without CXXRTL_NDEBUG an address out of range would end the Python process.
     options = ["-std=c++17", "-shared", "-fPIC", *flags, *feedback, "-DCXXRTL_NDEBUG"]
     options += ["-I.", f"-I{_HERE}", f"-I{runtime}"]
-    _compile([*compiler, *options, "-o", "design.so", _HERE / harness.source], folder, "compiler.log")
+    compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source], folder, "compiler.log")
     (folder / "ports.json").write_text(json.dumps(ports))
 
 
@@ -112,9 +103,7 @@ def build_verilator(
     root, environment = verilator_root(), verilator_environment()
     command = ["verilator", "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal"]
     command += ["-Wno-lint", "--Mdir", ".", "--prefix", "Vtop", "--top-module", _TOP, *(["--trace"] if waves else [])]
-    done = subprocess.run(
-        [*command, "flat.v"], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_tool([*command, "flat.v"], folder, environment)
     if done.returncode:
         raise ToolError(f"Verilator failed: {(done.stdout + done.stderr).strip().splitlines()[0]}")
     found = re.findall(r"VL_(?:IN|OUT)\w*\(&(\w+),(\d+),(\d+)", (folder / "Vtop.h").read_text())
@@ -135,14 +124,14 @@ def build_verilator(
     with ThreadPoolExecutor(2) as pool:
         list(
             pool.map(
-                lambda unit: _compile(
+                lambda unit: compile_with(
                     [*common, *trace, *unit[1], "-c", unit[0], "-o", f"{unit[0].stem}.o"], folder, f"{unit[0].stem}.log"
                 ),
                 units,
             )
         )
     objects = [f"{path.stem}.o" for path, _ in units]
-    _compile([*common, "-shared", "-o", "design.so", *objects, *library.glob("*.o")], folder, "link.log")
+    compile_with([*common, "-shared", "-o", "design.so", *objects, *library.glob("*.o")], folder, "link.log")
     (folder / "ports.json").write_text(json.dumps(ports))
 
 
@@ -154,7 +143,7 @@ def _verilator_library(root: Path, common: Sequence[str | Path], waves: bool) ->
 
     def build(folder: Path) -> None:
         for source in sources:
-            _compile([*common, "-O2", "-c", source, "-o", f"{source.stem}.o"], folder, f"{source.stem}.log")
+            compile_with([*common, "-O2", "-c", source, "-o", f"{source.stem}.o"], folder, f"{source.stem}.log")
 
     return cached(key, build)
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from .compiled import build_library
+from .compiler import compiler_command, load_library
 from .harness import UART
 
 __all__ = ["SimulatedUart", "compile_board"]
@@ -115,7 +116,7 @@ class SimulatedUart:
 
 @cache
 def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+    library = load_library(path, compiler_command()[0])
     handle, number = ctypes.c_void_p, ctypes.c_int64
     library.board_new.restype, library.board_new.argtypes = handle, [number, number]
     library.board_run.restype = ctypes.c_bool

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from . import backends
 from .cache import cached, content_key
-from .compiler import compiler_command, compiler_missing, compiler_version
+from .compiler import compiler_command, compiler_missing, compiler_version, load_library
 from .drive import changed, dropped, limits, missing_outputs
 from .harness import STREAMS, Harness, tap_widths
 from .trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
@@ -192,7 +192,7 @@ def _fetch(library: ctypes.CDLL, handle: int, stream: int, bits: int) -> tuple[N
 
 @cache
 def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+    library = load_library(path, compiler_command()[0])
     handle, number = ctypes.c_void_p, ctypes.c_int64
     library.bitweir_new.restype, library.bitweir_new.argtypes = handle, [ctypes.c_char_p, number]
     library.bitweir_free.restype, library.bitweir_free.argtypes = None, [handle]

@@ -19,7 +19,7 @@ from bitweir_hw.pipeline import Node, Pipeline
 from numpy.typing import NDArray
 
 from .cache import cached, content_key
-from .compiler import compile_library, compiler_command, compiler_missing
+from .compiler import compile_library, compiler_command, compiler_missing, load_library
 from .models import MODELS
 
 __all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]
@@ -248,7 +248,7 @@ def _library() -> ctypes.CDLL:
         compile_library([*flags, "-o", "cycles.so", source], folder)
 
     folder = cached(content_key("cycles", source.read_bytes(), *flags, *compiler_command()), build)
-    library = ctypes.CDLL(str(folder / "cycles.so"))
+    library = load_library(folder / "cycles.so", compiler_command()[0])
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     library.cycles_new.restype, library.cycles_new.argtypes = pointer, [pointer]
     library.cycles_free.restype, library.cycles_free.argtypes = None, [pointer]

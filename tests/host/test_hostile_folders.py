@@ -48,7 +48,7 @@ def folder(built: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    np.savez(tmp_path / "images.npz", x=np.zeros((2, 16), np.int8))
+    np.savez(tmp_path / "images.npz", codes=np.zeros((2, 16), np.int8))
     return tmp_path / "images.npz"
 
 

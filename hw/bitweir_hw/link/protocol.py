@@ -103,6 +103,15 @@ class Identity:
     #: Above that flag, in two bits: the kind of result.
     _RESULTS: ClassVar[tuple[str, ...]] = tuple(READOUTS)
     SIZE: ClassVar[int] = _LAYOUT.size
+    #: The least and the most that a field may be.
+    _RANGES: ClassVar[dict[str, tuple[int, int]]] = {
+        "clock": (1, 10**10), "cycles": (1, (1 << 32) - 1), "vectors": (1, 1 << 26), "length": (1, 1 << 26),
+        "lanes": (1, 1 << 20), "lane_bits": (1, 64), "score_bits": (1, 64), "classes": (1, (1 << 16) - 1),
+        "output_lanes": (1, (1 << 16) - 1), "capacity": (HEADER.size + 1, 1 << 28),
+    }  # fmt: skip
+    #: Bytes of a frame, and seconds that one may take.
+    _MOST_BYTES: ClassVar[int] = 1 << 28
+    _MOST_SECONDS: ClassVar[int] = 3600
     #: Bytes that never change; those of `parameters` come behind them.
     FIXED: ClassVar[int] = SIZE - 4
 
@@ -155,7 +164,28 @@ class Identity:
             )
         result = cls._RESULTS[flags >> 1 & 3] if version == RESULT_VERSION else "class"
         values = [*fixed, bool(flags & cls._LOADS), parameters, result]
-        return cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
+        identity = cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
+        identity._check()
+        return identity
+
+    def _check(self) -> None:
+        """Raise a `LinkError` for numbers that no accelerator has: they would take memory and time without end."""
+        for name, (least, most) in self._RANGES.items():
+            if not least <= (value := getattr(self, name)) <= most:
+                raise LinkError(
+                    f"What answers says that its {name} is {value:,}, not {least:,} to {most:,}: it is no accelerator, "
+                    "or it is damaged."
+                )
+        if self.frame_bytes > self._MOST_BYTES:
+            raise LinkError(
+                f"What answers says that a frame has {self.frame_bytes:,} bytes, more than {self._MOST_BYTES:,}: "
+                "it is no accelerator, or it is damaged."
+            )
+        if max(self.cycles, self.latency) > self._MOST_SECONDS * self.clock:
+            raise LinkError(
+                f"What answers says that a frame takes {max(self.cycles, self.latency):,} cycles at {self.clock:,} Hz, "
+                f"more than {self._MOST_SECONDS:,} s: it is no accelerator, or it is damaged."
+            )
 
     @property
     def beat_bits(self) -> int:
