@@ -172,7 +172,8 @@ CASES = {
         node("Softmax", "a", "s"),
         node("Relu", "s", "y"),
     ],
-    "After the last layer only an affine map may follow, not a clip: it makes ties; export the model without it.": [
+    "After the last layer only an affine map may follow, not a ReLU or clip: it makes ties; export the model "
+    "without it.": [
         *FIRST,
         node("MatMul", "b w", "a"),
         node("Relu", "a", "y"),

@@ -691,7 +691,8 @@ REFUSED = {
         [[np.inf]] * 5, kernel_quantizer="ste_sign"
     ),
     "Layer Dense 'it' must multiply frames of shape (3,), not (5,)": a_dense_layer([[1.0]] * 3),
-    "After the last layer only an affine map may follow, not a clip: it makes ties; export the model": a_dense_layer(
+    "After the last layer only an affine map may follow, not a ReLU or clip: it makes ties; "
+    "export the model": a_dense_layer(
         [[1.0, 1]] * 5, activation="relu"
     ),
     "Layer QuantDense 'it' must not follow Softmax 'end', because each result of a softmax depends on all of its "

@@ -261,7 +261,8 @@ def test_what_makes_no_sense_is_refused(tmp_path):
         )
     relu = ending(tmp_path, 1, "Relu")
     assert refused(relu) == (
-        "After the last layer only an affine map may follow, not a clip: it makes ties; export the model without it."
+        "After the last layer only an affine map may follow, not a ReLU or clip: it makes ties; export the model "
+        "without it."
     )
     assert refused(tmp_path / "net.npz", result="labels").endswith(
         "net.npz' is scores, not labels: give --result where its model file is imported."

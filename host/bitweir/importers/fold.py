@@ -124,7 +124,7 @@ def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
         return high if high is not None and sign(y - high) > 0 else y
 
     limits = tuple(np.array(None, object) if limit is None else exact(limit) for limit in (low, high))
-    return Step("clip", limits, apply, lambda low, high: 1, enclosures.clipped)
+    return Step("ReLU or clip", limits, apply, lambda low, high: 1, enclosures.clipped)
 
 
 def leaky(slope: ArrayLike) -> Step:
@@ -133,7 +133,7 @@ def leaky(slope: ArrayLike) -> Step:
     def apply(y: Exact, a: Fraction) -> Exact:
         return y * a if sign(y) < 0 else y
 
-    return Step("leaky", (exact(slope),), apply, lambda a: 1, enclosures.leaky)
+    return Step("leaky ReLU", (exact(slope),), apply, lambda a: 1, enclosures.leaky)
 
 
 def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Step:

@@ -74,7 +74,7 @@ def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signa
     if one.signal.shape != other.signal.shape or one.stream.map.shape != other.stream.map.shape:
         raise ModelError(
             f"Node {label} must add maps of one shape, not {one.signal.shape} and {other.signal.shape}: "
-            "sums that spread one value over a map are not supported."
+            "sums that spread one value over a map are not supported, so give both the same shape."
         )
     if (one.signal.index != other.signal.index).any():
         raise ModelError(f"Node {label} must add maps whose elements come in one order: leave out what reorders one.")
