@@ -1,4 +1,4 @@
-"""Networks that Hypothesis draws, as ONNX graphs, each with a reference in exact fractions of its own.
+"""Networks that Hypothesis draws, as ONNX graphs with affine inputs or without, and an exact reference of their own.
 
 A `Model` grows by calls such as ``model.gate(x)``: each adds nodes to the graph and computes what they make of some
 frames, without the importer. A reference value is exact, but for batch norms, whose roots have 200 bits. Every sign is
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bitweir_hw.network import Stored
 from hypothesis import strategies as st
 from onnxgraphs import Graph
 
@@ -68,16 +69,29 @@ class Model:
     shape : tuple of int
         (C,) or (C, H, W) of a frame.
     frames : int
+    stored : Stored
+        Which integers the frames hold, and what they are to the model.
     """
 
-    def __init__(self, seed: int, shape: tuple[int, ...], frames: int) -> None:
+    def __init__(self, seed: int, shape: tuple[int, ...], frames: int, stored: Stored) -> None:
         self.graph = Graph(seed)
         self.rng = self.graph.rng
         self.shape = shape
-        self.pixels = self.rng.integers(0, 16, (frames, *shape)).astype(np.uint8)
+        self.stored = stored
+        self.pixels = self.rng.integers(stored.low, stored.high + 1, (frames, *shape))
         self.sites: list[Site] = []
-        self.input = Value("x", self.pixels.astype(np.int64), self._whole(1))
+        self.input = Value("x", self._taken(), self._whole(1))
         self.output: Value | None = None
+
+    def _taken(self) -> np.ndarray:
+        """What the model takes for the integers, exactly."""
+        if self.stored.scale == ("1",) and self.stored.offset == ("0",):
+            return self.pixels
+        scales, offsets = (
+            np.array(numbers, object).reshape(-1, *(1,) * (len(self.shape) - 1))
+            for numbers in (self.stored.scales, self.stored.offsets)
+        )
+        return self.pixels.astype(object) * scales + offsets
 
     def _whole(self, number: int) -> np.ndarray:
         return np.full((1,) * len(self.shape), Fraction(number), object)
@@ -184,8 +198,12 @@ def models(draw: Any, *, frames: int = 20) -> Model:
     maps = draw(st.booleans())
     channels = draw(st.integers(2, 4))
     shape = (2, 4, 4) if maps else (draw(st.integers(4, 9)),)
-    model = Model(draw(st.integers(0, 2**32 - 1)), shape, frames if not maps else frames // 2)
+    stored = draw(rules(shape[0])) if draw(st.booleans()) else Stored(high=15)
+    model = Model(draw(st.integers(0, 2**32 - 1)), shape, frames if not maps else frames // 2, stored)
     x = scaled(draw, model, model.linear(model.input, channels), centred=True)
+    if maps and stored.scale != ("1",):
+        # Zeros around such a map lie between its integers, which is exact behind thresholds.
+        x = scaled(draw, model, model.linear(model.sign(x), channels))
     seen = [x]
     for _ in range(draw(st.integers(1, 4))):
         x = block(draw, model, x, seen)
@@ -195,6 +213,20 @@ def models(draw: Any, *, frames: int = 20) -> Model:
             seen = [x]
     model.output = ended(draw, model, x)
     return model
+
+
+@st.composite
+def rules(draw: Any, channels: int) -> Stored:
+    """An affine input: one rule, or offsets or small multiples of one scale that differ from channel to channel."""
+    low, high = draw(st.sampled_from([(0, 15), (-8, 7), (0, 255), (-128, 127), (3, 9)]))
+    scale = draw(st.fractions(min_value=Fraction(1, 50), max_value=2, max_denominator=300).filter(lambda s: s != 1))
+    offset = st.fractions(min_value=-2, max_value=2, max_denominator=10_000)
+    kind = draw(st.sampled_from(["one", "offsets", "scales"]))
+    if kind == "one" or channels > 3:
+        return Stored.of((scale,), (draw(offset),), low, high)
+    factors = [draw(st.sampled_from([1, -1, 2, 3])) if kind == "scales" else 1 for _ in range(channels)]
+    offsets = tuple(draw(offset) for _ in range(channels))
+    return Stored.of(tuple(scale * factor for factor in factors), offsets, low, high)
 
 
 def block(draw: Any, model: Model, x: Value, seen: list[Value]) -> Value:

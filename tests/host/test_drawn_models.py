@@ -23,7 +23,9 @@ def compare(model: Model, path, counts: Counter) -> None:
     """Codes of all signs, and classes; a frame with an excused code counts no more behind it."""
     taps = Taps()
     try:
-        net = load_model(model.save(path / "net.onnx"), input_scale="1", taps=taps)
+        stored = model.stored
+        rule, span = stored.rule, f"{stored.low}:{stored.high}"
+        net = load_model(model.save(path / "net.onnx"), input_scale=rule, input_range=span, taps=taps)
     except ModelError as error:
         assert REFUSED.search(str(error)), error
         counts["refused"] += 1
