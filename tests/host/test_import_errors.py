@@ -400,7 +400,10 @@ def expect_network_or_sentence(path: Path) -> Network | None:
         return load_model(path)
     except BitweirError as error:
         text = str(error)
-        assert text[0].isupper() and text.endswith(".") and text.isprintable() and len(text) < 700
+        assert text[0].isupper() and text.endswith((".", "...")) and text.isprintable() and len(text) <= 6000
+        # Of a sentence each, if there are several; and nothing of Python.
+        assert all(len(one) < 900 for one in re.split(r"\(\d+\) Node", text))
+        assert not re.search(r"\w(Error|Exception)\b|Traceback", text)
         return None
 
 

@@ -15,7 +15,7 @@ from bitweir.importers.keras_rules import KERAS_RULES
 from bitweir.importers.refusals import DOMAINS, OPERATORS
 from bitweir.importers.rules import RULES
 from onnx import TensorProto, helper, numpy_helper
-from onnxgraphs import Graph
+from onnxgraphs import Graph, agree
 
 SCHEMAS = sorted({(schema.domain, schema.name) for schema in onnx.defs.get_all_schemas()})
 #: What no text may hold: names of Python's and NumPy's exceptions, and the repr of objects.
@@ -394,3 +394,66 @@ def test_a_folder_of_tensorflow(tmp_path):
     (tmp_path / "saved_model.pb").touch()
     with pytest.raises(ModelError, match="is a SavedModel of TensorFlow, which is not read: save the model with"):
         load_model(tmp_path)
+
+
+# ---- the ways out that are told are ways out: each network is taken, with the codes of ONNX Runtime
+
+
+def dilated(g):
+    """Zeros between the weights of a dilated kernel."""
+    weights = np.zeros((4, 2, 5, 5), np.float32)
+    weights[:, :, ::2, ::2] = g.signs(4, 2, 3, 3)
+    return g.scores(g.sign(g.norm(g.op("Conv", g.op("Sub", "x", 7.5), weights), 4, 20)), 4 * 3 * 2)
+
+
+def of_one_row(g):
+    x = g.op("Reshape", "x", g.const([-1, 2, 1, 42], np.int64))
+    return g.scores(g.sign(g.norm(g.op("Conv", x, g.signs(4, 2, 1, 5)), 4, 20)), 4 * 38)
+
+
+def joined(g):
+    """conv(concat(a, b)) as conv_a(a) + conv_b(b)."""
+    a, b = (g.sign(g.norm(g.start(4, 3, 3), 4, 9)) for _ in range(2))
+    x = g.op("Add", g.op("Conv", a, g.signs(4, 4, 2, 2)), g.op("Conv", b, g.signs(4, 4, 2, 2)))
+    return g.scores(g.sign(g.norm(x, 4, 2)), 4 * 4 * 3)
+
+
+def magnitudes(g):
+    """|x| > t as (x > t) + (x < -t)."""
+    x = g.norm(g.start(4, 3, 3), 4, 20)
+    parts = [g.op("Cast", g.op(op, x, end), to=1) for op, end in (("Greater", 0.75), ("Less", -0.75))]
+    return g.scores(g.sign(g.norm(g.op("Conv", g.op("Add", *parts), g.signs(4, 4, 2, 2)), 4, 2)), 4 * 4 * 3)
+
+
+def staircase(g):
+    """Levels 0, 1 and 4, which are not evenly spaced."""
+    x = g.norm(g.start(4, 3, 3), 4, 20)
+    parts = [g.op("Cast", g.op("GreaterOrEqual", x, end), to=1) for end in (-0.5, 0.75)]
+    x = g.op("Add", g.op("Mul", parts[0], 1.0), g.op("Mul", parts[1], 3.0))
+    return g.scores(g.sign(g.norm(g.op("Conv", x, g.signs(4, 4, 2, 2)), 4, 4)), 4 * 4 * 3)
+
+
+def ternary(g):
+    """p * matmul(x, P) - n * matmul(x, N)."""
+    x = g.op("Flatten", g.sign(g.norm(g.start(4, 3, 3), 4, 20)))
+    kind = g.rng.integers(-1, 2, (80, 6))
+    plus, minus = (g.op("MatMul", x, (kind == sign).astype(np.float32)) for sign in (1, -1))
+    x = g.op("Sub", g.op("Mul", plus, 0.5), g.op("Mul", minus, 0.3125))
+    return g.op("MatMul", g.sign(g.norm(x, 6, 3)), g.signs(6, 5))
+
+
+def unrolled(g):
+    """Two steps of a recurrent layer, each over the whole frame, with zeros in the weights for the other step."""
+    x = g.op("Flatten", g.sign(g.op("Sub", "x", 7.5)))
+    kernel = g.signs(42, 8)
+    first, second = np.zeros((84, 8), np.float32), np.zeros((84, 8), np.float32)
+    first[:42], second[42:] = kernel, kernel
+    h = g.sign(g.norm(g.op("MatMul", x, first), 8))
+    h = g.sign(g.norm(g.op("Add", g.op("MatMul", x, second), g.op("MatMul", h, g.signs(8, 8))), 8))
+    return g.op("MatMul", h, g.signs(8, 5))
+
+
+@pytest.mark.parametrize("build", [dilated, of_one_row, joined, magnitudes, staircase, ternary, unrolled])
+def test_ways_out(tmp_path, build):
+    g = Graph(7)
+    agree(save(tmp_path, g, build(g)))
