@@ -16,7 +16,7 @@ from bitweir_sim.cache import sync
 
 from .manifest import MANIFEST, PART_SUFFIX, add_entry, changed, listed, locked, named, try_lock, write_manifest
 
-__all__ = ["FileError", "added_file", "whole_file", "whole_folder"]
+__all__ = ["FileError", "added_file", "streamed_file", "whole_file", "whole_folder"]
 
 #: Ends the name of a folder in which another one is made.
 _WORK_SUFFIX = ".bitweir-work"
@@ -76,6 +76,55 @@ def added_file(path: Path, content: bytes) -> None:
             add_entry(path)
     except OSError as error:
         raise FileError(f"Cannot write {str(path.parent / MANIFEST)!r}: {error.strerror}.") from error
+
+
+@contextmanager
+def streamed_file(path: Path) -> Iterator[Path]:
+    """A place at which a tool writes a file that takes its place at `path` when the block ends.
+
+    That also holds for a block that ends in an error, as the file may tell why; but not if the file could not be
+    written, or after Ctrl-C. A link is followed, and a device is written to, as by `whole_file`.
+
+    Raises
+    ------
+    FileError
+        There is no such folder, or nothing can be written there.
+    """
+    place = Path(os.path.realpath(path))
+    if not place.parent.is_dir():
+        raise FileError(f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}.")
+    try:
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        direct = _takes_bytes(path)
+        if not direct:
+            prefix = f".{place.name[:_PREFIX_CHARACTERS]}."
+            handle, name = tempfile.mkstemp(prefix=prefix, suffix=PART_SUFFIX, dir=place.parent)
+            os.close(handle)
+    except OSError as error:
+        raise FileError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
+    if direct:
+        yield path
+        return
+    part, done = Path(name), True
+    try:
+        yield part
+    except (FileError, OSError):
+        done = False
+        raise
+    except Exception:
+        raise
+    except BaseException:
+        done = False
+        raise
+    finally:
+        if done and part.stat().st_size:
+            part.chmod(0o666 & ~_umask())
+            part.replace(place)
+        else:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

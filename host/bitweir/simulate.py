@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -30,7 +30,7 @@ from rich.table import Table
 
 from .build import Build
 from .console import Output, equality
-from .folders import FileError
+from .folders import FileError, streamed_file
 from .images import Images, load_images
 from .results import ELEMENTS, quality, quality_rows, save_result
 
@@ -104,9 +104,9 @@ def simulate(
         result comes in another cycle than the cycle model says.
     """
     images = load_images(path, build.network, limit=limit, rounding=rounding)
-    if waves and not waves.parent.is_dir():
-        # Simulators go on without a word when they cannot write.
-        raise FileError(f"Cannot write {str(waves)!r}: there is no folder {str(waves.parent)!r}.")
+    with _waveform(waves):
+        # Told before anything takes time: simulators go on without a word when they cannot write.
+        pass
     # What jams is refused before anything is compiled.
     _ = build.timing
     expected = fast.run(build.network, images.codes)
@@ -194,14 +194,14 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
     beats = pack(images.codes, build.pipeline.input)
     groups = -(-len(images) // build.pipeline.frames)
     results = groups * build.pipeline.output.beats
-    with output.working(f"Simulating {len(images):,} frames") as done:
+    with output.working(f"Simulating {len(images):,} frames") as done, _waveform(waves) as file:
         started = time.perf_counter()
         trace = design.run(
             beats,
             expected_outputs=results,
             progress=lambda _, found: done(found / results),
             max_cycles=_boot(build) + build.timing.last_cycle(groups) + _SPARE_CYCLES,
-            waves=waves,
+            waves=file,
         )
         seconds = time.perf_counter() - started
     return _Run(result=_result(build, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL")
@@ -234,7 +234,7 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
                 source.write_text(rtlil_to_verilog(accelerator_rtlil(build.pipeline, name=top, taps=True)))
             sources = [source, *cell_models(build)]
             build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
-        with output.working(f"Simulating {len(images):,} frames in {simulator}"):
+        with output.working(f"Simulating {len(images):,} frames in {simulator}"), _waveform(waves) as file:
             started = time.perf_counter()
             try:
                 trace = run_cocotb(
@@ -245,7 +245,7 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
                     i_bits=build.pipeline.input.bits,
                     expected=expected,
                     drain=COCOTB_DRAIN,
-                    waves=waves,
+                    waves=file,
                 )
             except SimulationError as error:
                 if error.difference:
@@ -256,6 +256,11 @@ def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) ->
     return _Run(
         result=_result(build, trace, len(images)), seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}"
     )
+
+
+def _waveform(path: Path | None) -> AbstractContextManager[Path | None]:
+    """Where a simulator writes the waveform that is to be at `path`; nowhere without one."""
+    return streamed_file(path) if path else nullcontext()
 
 
 def _boot(build: Build) -> int:

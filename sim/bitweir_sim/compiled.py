@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from bitweir_hw.errors import ToolError
+from bitweir_hw.errors import FileError, ToolError
 from bitweir_hw.yosys import yosys_version
 from numpy.typing import NDArray
 
@@ -30,8 +31,10 @@ from .trace import Beats, SimulationError, Trace, Words, as_words, check_trace, 
 __all__ = ["CompiledDesign", "build_library", "compile_design", "compiler_missing"]
 
 _HERE = Path(__file__).parent
-#: Cycles of one call: long enough to cost nothing, short enough for progress and Ctrl-C.
-_CHUNK = 1 << 19
+#: Cycles of one call: the first, and the most. Long enough to cost nothing, short enough for progress and Ctrl-C.
+_FIRST_CHUNK, _CHUNK = 1 << 10, 1 << 19
+#: Seconds of one call.
+_MOST_SECONDS = 0.4
 _RUNNING, _DONE, _DROPPED, _CHANGED = range(4)
 
 
@@ -114,13 +117,15 @@ class CompiledDesign:
         waves : Path
             Write a waveform (VCD) there.
         progress : callable
-            Called with the cycles and the output beats until now, every half million cycles.
+            Called with the cycles and the output beats until now, several times a second.
 
         Raises
         ------
         SimulationError
             At the first difference, or if output beats are missing at `max_cycles`, or a stream
             breaks rule 2 (valid and payload hold until the beat moves).
+        FileError
+            The waveform cannot be written.
         """
         expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
         record_taps = record_taps or (expected is not None and not expected.streams.keys() <= {"i", "o"})
@@ -142,10 +147,19 @@ class CompiledDesign:
         library = _load(self.folder / "design.so")
         handle = library.bitweir_new(os.fsencode(waves) if waves else None, reset_cycles)
         try:
-            status = _RUNNING
+            status, chunk = _RUNNING, min(_FIRST_CHUNK, _CHUNK)
             while status == _RUNNING and (cycle := library.bitweir_cycle(handle)) < max_cycles:
-                job.until = min(cycle + _CHUNK, max_cycles)
+                started = time.perf_counter()
+                job.until = min(cycle + chunk, max_cycles)
                 status = library.bitweir_run(handle, ctypes.byref(job))
+                if not library.bitweir_waves(handle):
+                    raise FileError("Cannot write all of the waveform: the disk may be full.")
+                # A large design takes a millisecond a cycle, a small one a microsecond.
+                spent = time.perf_counter() - started
+                if spent < _MOST_SECONDS / 2:
+                    chunk = min(2 * chunk, _CHUNK)
+                elif spent > _MOST_SECONDS:
+                    chunk = max(chunk // 2, 1)
                 if progress:
                     progress(library.bitweir_cycle(handle), _fetch(library, handle, -1, 0)[0].size)
             trace = self._trace(library, handle, words, record_taps)
@@ -198,6 +212,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library.bitweir_free.restype, library.bitweir_free.argtypes = None, [handle]
     library.bitweir_run.restype, library.bitweir_run.argtypes = number, [handle, ctypes.c_void_p]
     library.bitweir_cycle.restype, library.bitweir_cycle.argtypes = number, [handle]
+    library.bitweir_waves.restype, library.bitweir_waves.argtypes = number, [handle]
     library.bitweir_culprit.restype, library.bitweir_culprit.argtypes = number, [handle]
     library.bitweir_beats.restype = number
     library.bitweir_beats.argtypes = [handle, number, ctypes.c_void_p, ctypes.c_void_p]

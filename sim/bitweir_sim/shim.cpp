@@ -126,6 +126,9 @@ int64_t bitweir_run(void *handle, const Job *job) {
     return status;
 }
 
+// Whether all of the waveform until now is in its file.
+int64_t bitweir_waves(void *handle) { return static_cast<Simulation *>(handle)->design.waves_written(); }
+
 int64_t bitweir_cycle(void *handle) { return static_cast<Simulation *>(handle)->cycle; }
 
 // Which stream broke a rule: -1 is o, others are taps.

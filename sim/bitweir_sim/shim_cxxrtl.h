@@ -52,6 +52,7 @@ struct Design {
         file << vcd.buffer << std::flush;
         vcd.buffer.clear();
     }
+    bool waves_written() { return file.good(); }
     void settle() {
         top.p_clk.set(false);
         top.step();
@@ -65,6 +66,7 @@ struct Design {
 #elif defined(FEEDBACK)
     void open_waves(const char *) {}
     void flush_waves() {}
+    bool waves_written() { return true; }
     // Wires that feed themselves settle in several evaluations, which step() repeats: an edge each way.
     void settle() {
         top.p_clk.set(false);
@@ -77,6 +79,7 @@ struct Design {
 #else
     void open_waves(const char *) {}
     void flush_waves() {}
+    bool waves_written() { return true; }
     // One evaluation a cycle does both: registers take the next value at commit, so between
     // eval and commit the outputs have the values before the edge. The clock stays 1, and the
     // note of its last value is put back to 0, which makes every evaluation an edge.

@@ -45,6 +45,8 @@ struct Design {
         vcd.open(path);
     }
     void flush_waves() { vcd.flush(); }
+    // It closes the file when it cannot write.
+    bool waves_written() { return vcd.isOpen(); }
     void dump() {
         vcd.dump(context.time());
         context.timeInc(5);
@@ -52,6 +54,7 @@ struct Design {
 #else
     void open_waves(const char *) {}
     void flush_waves() {}
+    bool waves_written() { return true; }
     void dump() {}
 #endif
     void settle() {

@@ -13,6 +13,7 @@ import pytest
 from bitweir import running
 from bitweir.build import write_build
 from bitweir.cli import main
+from bitweir.folders import FileError, streamed_file
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_command, compiler_missing
 from click.testing import CliRunner
@@ -148,3 +149,41 @@ def test_compilers_of_odd_names(monkeypatch):
         "Compiled simulation needs a C++ compiler, and a 'b was not found: "
         "install g++ (Debian, Ubuntu: apt install g++), or name another compiler in CXX."
     )
+
+
+# ---- waveforms
+
+
+@pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
+def test_waveforms_that_cannot_be_written(folder, tmp_path):
+    images = tmp_path / "i.npz"
+    np.savez(images, codes=np.zeros((3, 16), np.int8))
+    words = ("simulate", folder, "--images", images, "--waves")
+    (tmp_path / "folder.vcd").mkdir()
+    fails(7, f"Cannot write '{tmp_path}/folder.vcd': Is a directory.", *words, tmp_path / "folder.vcd")
+    (tmp_path / "full.vcd").symlink_to("/dev/full")
+    fails(7, "Cannot write all of the waveform: the disk may be full.", *words, tmp_path / "full.vcd")
+    (tmp_path / "null.vcd").symlink_to("/dev/null")
+    (tmp_path / "real.vcd").write_text("old")
+    (tmp_path / "link.vcd").symlink_to("real.vcd")
+    for name in ("null.vcd", "link.vcd"):
+        done = CliRunner().invoke(main, [str(word) for word in (*words, tmp_path / name)])
+        assert done.exit_code == 0, done.stderr
+        assert (tmp_path / name).is_symlink()
+    assert "$enddefinitions" in (tmp_path / "real.vcd").read_text()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_file_that_a_tool_writes(tmp_path):
+    path = tmp_path / "file"
+    with streamed_file(path) as part:
+        part.write_text("1")
+        assert not path.exists()
+    assert path.read_text() == "1"
+    # A run that ends in an error leaves what tells why; one that was interrupted, or could not write, what was there.
+    for error, content in ((ValueError, "2"), (KeyboardInterrupt, "2"), (FileError, "2")):
+        with pytest.raises(error), streamed_file(path) as part:
+            part.write_text("2" if error is ValueError else "3")
+            raise error
+        assert path.read_text() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
