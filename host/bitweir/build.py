@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -16,6 +16,7 @@ from string import Template
 
 import bitweir_hw
 from bitweir_hw.blocks import EndSpec
+from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
 from bitweir_hw.integration import PacketLayout, axi_rtlil
 from bitweir_hw.link.protocol import Identity
@@ -29,13 +30,14 @@ from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cached, content_key
 from bitweir_sim.cycles import Timing, steady_state
 
+from .cells import CELLS, cell_file, cell_model, needed_cells
 from .folders import FileError, whole_folder
 from .input_words import input_rule
 from .manifest import MANIFEST, is_listed, listed, named
 from .results import PLURALS, describe_result, result_name
 from .target import TARGET_FILE, Target, load_target, target_text
 
-__all__ = ["Build", "check_parts", "write_build"]
+__all__ = ["Build", "check_parts", "fill_build", "write_build"]
 
 _NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
 _ROUTED = "manifest.json"
@@ -180,25 +182,37 @@ def write_build(
     BitweirError
         The plan does not fit, a layer cannot be built, or the folder cannot be written.
     """
+    with whole_folder(folder) as new:
+        build = fill_build(network, plan, new, axi=axi, target=target)
+    return replace(build, folder=folder)
+
+
+def fill_build(
+    network: Network, plan: Plan, folder: Path, *, axi: int | None = None, target: Target | None = None
+) -> Build:
+    """As `write_build`, into an empty folder that is there and belongs to the caller."""
     target = target or Target()
     pipeline = lower(network, plan)
     layout = None if axi is None else PacketLayout.of(pipeline, axi)
     verilog = rtlil_to_verilog(accelerator_rtlil(pipeline, name=network.name))
+    cells = needed_cells(verilog)
+    _check_name(network, cells)
     identity, header = digest(network), _header(network)
     with suppress(OSError, FileError):
         # Whoever simulates it need not generate it again to compare; without a cache that takes longer.
         _verilog_hash(network, plan, pipeline, verilog)
-    with whole_folder(folder) as new:
-        (new / f"{network.name}.v").write_text(header + verilog)
-        if layout:
-            wrapper = rtlil_to_verilog(axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes))
-            (new / f"{network.name}_axi.v").write_text(header + wrapper)
-        if image_bytes(pipeline):
-            (new / _PARAMETERS).write_bytes(parameter_image(pipeline))
-        (new / _NETWORK).write_bytes(network_bytes(network))
-        (new / _PLAN).write_text(plan_text(plan))
-        (new / TARGET_FILE).write_text(target_text(target))
-        (new / _README).write_text(_readme(network, plan, pipeline, identity, layout))
+    (folder / f"{network.name}.v").write_text(header + verilog)
+    if layout:
+        wrapper = rtlil_to_verilog(axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes))
+        (folder / f"{network.name}_axi.v").write_text(header + wrapper)
+    for cell in cells:
+        (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
+    if image_bytes(pipeline):
+        (folder / _PARAMETERS).write_bytes(parameter_image(pipeline))
+    (folder / _NETWORK).write_bytes(network_bytes(network))
+    (folder / _PLAN).write_text(plan_text(plan))
+    (folder / TARGET_FILE).write_text(target_text(target))
+    (folder / _README).write_text(_readme(network, plan, pipeline, identity, layout, cells))
     return Build(folder=folder, network=network, plan=plan, target=target)
 
 
@@ -355,7 +369,38 @@ def _packet(layout: PacketLayout) -> str:
     )
 
 
-def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi: PacketLayout | None) -> str:
+def _check_name(network: Network, cells: Sequence[str]) -> None:
+    """A module must not have the name of a cell that it is made of, nor its file that of the model of the cell."""
+    for cell in cells:
+        if network.name.lower() == cell.lower():
+            raise NetworkError(
+                f"Network {network.name!r} must have another name than the cell {cell} of which its accelerator is "
+                "made: name it with --name."
+            )
+
+
+def _kind(network: Network, cells: Sequence[str]) -> str:
+    """What the Verilog is made of, and what simulators need beside it."""
+    if not cells:
+        return f"portable Verilog: `{network.name}.v`, top module\n`{network.name}`. It instantiates no primitives."
+    names = " and ".join(f"{CELLS[cell]} cell {cell}" for cell in cells)
+    files = " ".join(map(cell_file, cells))
+    return (
+        f"Verilog that instantiates the {names}: `{network.name}.v`,\n"
+        f"top module `{network.name}`. It is portable but for that. A simulator needs the model of the cell, too,\n"
+        f"which lies beside it, as in `iverilog {network.name}.v {files}`; synthesis knows the cell and must not\n"
+        "read the model."
+    )
+
+
+def _readme(
+    network: Network,
+    plan: Plan,
+    pipeline: Pipeline,
+    identity: str,
+    axi: PacketLayout | None,
+    cells: Sequence[str],
+) -> str:
     """The ports, for the person who instantiates the accelerator."""
     first, last = pipeline.input, pipeline.nodes[-1].block
     assert isinstance(last, EndSpec)
@@ -363,6 +408,7 @@ def _readme(network: Network, plan: Plan, pipeline: Pipeline, identity: str, axi
     template = Template((resources.files(__package__) / "build_readme.md").read_text())
     return template.substitute(
         name=network.name,
+        kind=_kind(network, cells),
         identity=identity,
         i_bits=first.bits,
         i_top=first.bits - 1,

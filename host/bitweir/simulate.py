@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from .build import Build
+from .cells import cell_model
 from .console import Output, equality
 from .folders import FileError, streamed_file
 from .images import Images, load_images
@@ -291,8 +291,7 @@ def cell_models(build: Build) -> list[Path]:
     """Verilog of the primitives that the design has, if any."""
     if build.plan.popcount.style != STYLE["ecp5"]:
         return []
-    # The package is installed as files, as a compiler must read them.
-    return [Path(str(resources.files("bitweir_sim") / "ccu2c.v"))]
+    return [cell_model("CCU2C")]
 
 
 def _result(build: Build, trace: Trace, frames: int) -> Result:

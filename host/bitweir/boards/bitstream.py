@@ -20,7 +20,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
 from bitweir_hw.pll import Pll
 
-from ..build import Build, write_build
+from ..build import Build, fill_build
 from ..folders import whole_folder
 from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
 from ..synthesis.route import Design, Result, route
@@ -97,7 +97,7 @@ def write_bitstream(
         See `build.write_build` and `synthesis.route.route`.
     """
     with whole_folder(folder) as new:
-        build = write_build(network, plan, new, target=Target.of_board(board, clock=options.clock or board.first_clock))
+        build = fill_build(network, plan, new, target=Target.of_board(board, clock=options.clock or board.first_clock))
         design = Design(
             rtlil=lambda pll: board_rtlil(build, board, pll),
             layers={block.name: block.layer for block in build.pipeline.blocks},

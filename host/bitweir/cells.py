@@ -1,0 +1,28 @@
+"""Primitives of FPGA families that generated Verilog instantiates, and models of them for simulators."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+__all__ = ["CELLS", "cell_file", "cell_model", "needed_cells"]
+
+#: Whose cells they are. All other Verilog is made of operators, whatever the family.
+CELLS = {"CCU2C": "ECP5 carry"}
+
+
+def needed_cells(verilog: str) -> tuple[str, ...]:
+    """The primitives that some Verilog instantiates."""
+    return tuple(cell for cell in CELLS if re.search(rf"^ *{cell} (#\(|\S+ *\()", verilog, re.MULTILINE))
+
+
+def cell_file(cell: str) -> str:
+    """Name of the file with the model of a primitive."""
+    return f"{cell.lower()}.v"
+
+
+def cell_model(cell: str) -> Path:
+    """The file of this package with the model of a primitive, which is ours."""
+    # The package is installed as files, as a compiler must read them.
+    return Path(str(resources.files("bitweir_sim") / cell_file(cell)))
