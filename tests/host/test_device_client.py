@@ -8,6 +8,7 @@ from bitweir.device.client import HOST_BUFFER, Client, frames_per_request
 from bitweir.device.faults import KINDS, Faults, FaultyTransport
 from bitweir.device.linked import LinkedDevice
 from bitweir_hw.errors import LinkError
+from bitweir_hw.link.protocol import Identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from link_reference import IDENTITY, ReferenceDevice, packet, scores_and_class
@@ -279,6 +280,41 @@ def test_other_things_that_answer():
         connect_to(b"hello")
     with pytest.raises(LinkError, match="^The device speaks version 9 of the protocol, this host versions 1 and 2.$"):
         connect_to(b"weir\x09" + IDENTITY.to_bytes()[5:])
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("labels", 1), ("scores", 5), ("codes", 3)])
+def test_results_that_are_no_class(kind, bits):
+    identity = replace(IDENTITY, result=kind, score_bits=bits, classes=3)
+    assert (identity.class_bytes, identity.scores_bytes) == (0, (3 * bits + 7) // 8)
+    transport = ReferenceDevice(identity, lambda frame: (scores_and_class(frame)[0][: identity.scores_bytes], b""))
+    fields = []
+    for frame in CODES:
+        number = sum(int(code) << at for at, code in enumerate(frame)).to_bytes(identity.frame_bytes, "little")
+        told = int.from_bytes(scores_and_class(number)[0], "little")
+        fields.append([told >> at * bits & (1 << bits) - 1 for at in range(3)])
+    wanted = np.array(fields)
+    if kind == "scores":
+        wanted = np.where(wanted >> bits - 1, wanted - (1 << bits), wanted)
+    with connected(transport) as device:
+        assert device.identity == identity and device.result == kind
+        result = device.run(CODES)
+        assert np.array_equal(result.scores, wanted) and result.classes is None
+        if kind == "labels":
+            assert np.array_equal(result.labels, wanted == 1) and np.array_equal(device.classify(CODES), wanted == 1)
+        else:
+            told = f"^The result of the network is {kind}, neither a class nor labels: use run.$"
+            with pytest.raises(LinkError, match=told):
+                device.classify(CODES)
+
+
+def test_identities_of_devices_with_a_class_are_as_before():
+    assert IDENTITY.to_bytes()[4:6] == b"\x01\x00" and replace(IDENTITY, loads=True).to_bytes()[4:6] == b"\x01\x01"
+    for flags, kind in ((2, "labels"), (4, "scores"), (6, "codes")):
+        for loads in (False, True):
+            identity = replace(IDENTITY, result=kind, loads=loads)
+            data = identity.to_bytes()
+            # Hosts that know no other results than classes must refuse it.
+            assert data[4:6] == bytes([2, flags + loads]) and Identity.from_bytes(data) == identity
 
 
 def test_a_class_that_there_is_not():

@@ -13,7 +13,7 @@ from bitweir_hw.files import load_plan, plan_text
 from bitweir_hw.gateware.accelerator import Accelerator
 from bitweir_hw.layers import BIPOLAR, Affine, Dense, Format, Pool
 from bitweir_hw.lower import lower
-from bitweir_hw.network import Network, check
+from bitweir_hw.network import Network, Readout, check
 from bitweir_hw.parameters import (
     _shape,
     contents,
@@ -263,10 +263,14 @@ def test_another_shape_is_refused_by_name():
         (changed(network, 2, weights=(2, 1)), "layer 'sum' differs in its weights"),
         (replace(network, layers=network.layers[:2] + network.layers[3:]), "it has other layers"),
         (replace(network, input=replace(network.input, format=Format(bits=2, step=2))), "its input differs"),
+        (replace(network, readout=ONE_SCALE), "its result is scores, not class"),
     ):
         with pytest.raises(NetworkError) as error:
             with_parameters_of(other, network, plan)
         assert str(error.value) == f"{shape}{told}."
+
+
+ONE_SCALE = Readout(kind="scores", scale=("1",), offset=("0",))
 
 
 def test_parameters_beyond_their_limits_are_refused_by_name():
