@@ -82,6 +82,8 @@ class Model:
         self.sites: list[Site] = []
         self.input = Value("x", self._taken(), self._whole(1))
         self.output: Value | None = None
+        #: What follows the output: a sigmoid, a sign, or nothing.
+        self.end = ""
 
     def _taken(self) -> np.ndarray:
         """What the model takes for the integers, exactly."""
@@ -93,13 +95,13 @@ class Model:
         )
         return self.pixels.astype(object) * scales + offsets
 
-    def _whole(self, number: int) -> np.ndarray:
-        return np.full((1,) * len(self.shape), Fraction(number), object)
+    def _whole(self, number: int, axes: int | None = None) -> np.ndarray:
+        return np.full((1,) * (len(self.shape) if axes is None else axes), Fraction(number), object)
 
-    def _channels(self, numbers) -> np.ndarray:
-        """float32 numbers, one a channel or one in all, as they broadcast against a frame."""
+    def _channels(self, numbers, x: Value) -> np.ndarray:
+        """float32 numbers, one a channel or one in all, as they broadcast against a frame of a tensor."""
         numbers = np.asarray(numbers, np.float32).reshape(-1)
-        return numbers.reshape(-1, *(1,) * (len(self.shape) - 1))
+        return numbers.reshape(-1, *(1,) * (x.array.ndim - 2))
 
     def _scaled(self, x: Value, name: str, factor: np.ndarray, offset: np.ndarray | None = None) -> Value:
         array = x.array * factor
@@ -116,7 +118,7 @@ class Model:
         if x.array.ndim == 2:
             weights = self.graph.signs(inputs, outputs)
             array = x.array @ weights.astype(np.int64)
-            return Value(self.graph.op("MatMul", x.name, weights), array, self._whole(1))
+            return Value(self.graph.op("MatMul", x.name, weights), array, self._whole(1, 1))
         weights = self.graph.signs(outputs, inputs, 3, 3)
         whole = weights.astype(np.int64)
         padded = np.pad(x.array, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -129,13 +131,13 @@ class Model:
 
     def gate(self, x: Value, numbers) -> Value:
         """Times a number, or one for each channel."""
-        numbers = self._channels(numbers)
+        numbers = self._channels(numbers, x)
         return self._scaled(x, self.graph.op("Mul", x.name, numbers), fractions(numbers))
 
     def shift(self, x: Value, numbers) -> Value:
         """Plus a number, or one for each channel."""
-        numbers = self._channels(numbers)
-        return self._scaled(x, self.graph.op("Add", x.name, numbers), self._whole(1), fractions(numbers))
+        numbers = self._channels(numbers, x)
+        return self._scaled(x, self.graph.op("Add", x.name, numbers), self._whole(1, x.array.ndim - 1), fractions(numbers))
 
     def norm(self, x: Value) -> Value:
         """A batch norm of drawn numbers."""
@@ -144,13 +146,13 @@ class Model:
         beta, mean = self.rng.normal(size=channels), self.rng.normal(scale=3, size=channels)
         variance = self.rng.uniform(0.5, 40, channels)
         name = self.graph.op("BatchNormalization", x.name, gamma, beta, mean, variance)
-        gamma, beta, mean, variance = (fractions(self._channels(n)) for n in (gamma, beta, mean, variance))
+        gamma, beta, mean, variance = (fractions(self._channels(n, x)) for n in (gamma, beta, mean, variance))
         factor = gamma / np.frompyfunc(root, 1, 1)(variance + Fraction(float(np.float32(1e-5))))
         return self._scaled(x, name, factor, beta - mean * factor)
 
     def add(self, x: Value, y: Value) -> Value:
         """The sum of two."""
-        return Value(self.graph.op("Add", x.name, y.name), x.array + y.array, self._whole(1))
+        return Value(self.graph.op("Add", x.name, y.name), x.array + y.array, self._whole(1, x.array.ndim - 1))
 
     def pool(self, x: Value, kind: str) -> Value:
         """The largest, or the mean, of windows of 2 x 2."""
@@ -166,7 +168,7 @@ class Model:
         frames = len(x.array)
         distance = abs(np.asarray(x.array / x.slope, object))
         self.sites.append(Site({}, distance.reshape(frames, -1)))
-        return self._known(Value(name, np.where(positive, 1, -1), self._whole(1), self.sites[-1]))
+        return self._known(Value(name, np.where(positive, 1, -1), self._whole(1, x.array.ndim - 1), self.sites[-1]))
 
     def flat(self, x: Value) -> Value:
         """As a vector."""
@@ -176,7 +178,8 @@ class Model:
     def save(self, path: Path) -> Path:
         """Write the graph."""
         assert self.output is not None
-        return self.graph.save(path, self.output.name, ("N", *self.shape))
+        last = self.graph.op("Sigmoid", self.output.name) if self.end == "sigmoid" else self.output.name
+        return self.graph.save(path, last, ("N", *self.shape))
 
 
 def fractions(numbers: np.ndarray) -> np.ndarray:
@@ -194,7 +197,10 @@ def root(number: Fraction) -> Fraction:
 
 @st.composite
 def models(draw: Any, *, frames: int = 20) -> Model:
-    """Stacked sums of gated streams, which end in a dense layer over signs, or are scores themselves."""
+    """Stacked sums of gated streams, which end in a dense layer over signs, or are scores themselves.
+
+    Results are a class, labels, a score, or codes, of one to three outputs (or more, where sums are scores).
+    """
     maps = draw(st.booleans())
     channels = draw(st.integers(2, 4))
     shape = (2, 4, 4) if maps else (draw(st.integers(4, 9)),)
@@ -212,6 +218,12 @@ def models(draw: Any, *, frames: int = 20) -> Model:
             x = model.pool(x, draw(st.sampled_from(["MaxPool", "AveragePool"])))
             seen = [x]
     model.output = ended(draw, model, x)
+    model.end = draw(st.sampled_from(["", "", "sigmoid", "sign"]))
+    if model.output.array.shape[1] == 1 or model.end:
+        # A score of its own: its scale and its offset count.
+        model.output = scaled(draw, model, model.output)
+    if model.end == "sign":
+        model.output = model.sign(model.output)
     return model
 
 
@@ -268,4 +280,4 @@ def ended(draw: Any, model: Model, x: Value) -> Value:
     """Scores."""
     if x.array.ndim == 2 and draw(st.integers(0, 3)) == 0:
         return x
-    return model.linear(model.flat(model.sign(x)), 3)
+    return model.linear(model.flat(model.sign(x)), draw(st.integers(1, 3)))

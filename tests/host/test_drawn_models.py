@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.taps import Taps
+from bitweir_hw.network import Network
 from bitweir_sim.encoding import encode
 from bitweir_sim.golden import trace
 from drawn_models import Model, models
@@ -50,10 +51,31 @@ def compare(model: Model, path, counts: Counter) -> None:
     counts["models"] += 1
     counts["bounded"] += bool(net.bounds)
     counts["proved"] += sum(bound.exact for bound in net.bounds)
+    counts[net.readout.kind] += 1
+    check_results(model, net, outputs, errors, clean, counts)
+
+
+def check_results(model: Model, net: Network, outputs, errors, clean, counts: Counter) -> None:
+    """The results of frames in which no code was excused, as far as bounds tell."""
     assert model.output is not None
-    scores = model.output.array.astype(object)
-    error = errors.get(net.layers[-1].name, Fraction(0))
-    found = outputs[net.layers[-1].name].argmax(axis=1)
+    scores, last = model.output.array.astype(object), outputs[net.layers[-1].name]
+    error = max((errors.get(layer.name, Fraction(0)) for layer in net.layers[-2:]), default=Fraction(0))
+    several = scores.shape[1] > 1
+    assert net.readout.kind == {"sigmoid": "labels", "sign": "codes"}.get(model.end, "class" if several else "scores")
+    if net.readout.kind == "labels":
+        near = abs(np.asarray(scores / model.output.slope, object)) <= error
+        assert ((last == 1) == (scores > 0))[clean & ~near.any(axis=1)].all()
+        counts["labels told"] += int(clean.sum()) * scores.shape[1]
+    if net.readout.kind == "scores":
+        for frame in np.flatnonzero(clean):
+            (number,), wanted = net.readout.exact(last[frame].tolist()), scores[frame][0]
+            # Scale and offset are exact, or rounded to 64 significant bits.
+            slack = error * abs(model.output.slope.reshape(-1)[0]) + abs(wanted) / (1 << 50) + Fraction(1, 1 << 50)
+            assert abs(number - wanted) <= slack, frame
+            counts["scores told"] += 1
+    if net.readout.kind != "class":
+        return
+    found = last.argmax(axis=1)
     for frame in np.flatnonzero(clean):
         best, second = sorted(scores[frame], reverse=True)[:2] if scores.shape[1] > 1 else (scores[frame][0], -np.inf)
         if best - second > 2 * error or best == second:
@@ -72,6 +94,7 @@ def run(tmp_path, examples: int) -> None:
     drawn()
     # What is refused has many sums in a row whose gates differ much.
     assert counts["refused"] <= examples / 5 and counts["bounded"] > examples / 2
+    assert all(counts[kind] for kind in ("class", "labels", "scores", "codes"))
     assert counts["excused"] <= counts["codes"] / 10_000 and counts["near"] <= counts["codes"] / 100
 
 

@@ -60,11 +60,13 @@ def result(walk: Walk, x: Any, wanted: str | None) -> tuple[Point, Readout]:
         The output is no result, or none of the kind that is wanted.
     """
     if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not walk.is_input(x.origin):
-        x = _in_order(x)
-        if isinstance(x, Codes):
-            return _end_in_codes(walk, x, wanted)
-        kind = _kind(x, wanted)
-        return {"class": _class, "labels": _labels, "scores": _scores}[kind](walk, x)
+        y = _in_order(x)
+        if isinstance(y, Codes):
+            if walk.taps is not None:
+                walk.taps.moved(x, y)
+            return _end_in_codes(walk, y, wanted)
+        kind = _kind(y, wanted)
+        return {"class": _class, "labels": _labels, "scores": _scores}[kind](walk, y)
     raise ModelError(
         "The output of the model must come from a last layer, not be the input or a constant: "
         "export the network up to its scores."
@@ -199,7 +201,9 @@ def _end_in_codes(walk: Walk, codes: Codes, wanted: str | None) -> tuple[Point, 
                 "threshold: leave out --result."
             )
         return _labelled(walk, bits, "the labels"), Readout(kind="labels")
-    codes = resolved(codes)
+    before, codes = codes, resolved(codes)
+    if walk.taps is not None:
+        walk.taps.moved(before, codes)
     form, scale, shift = _spacing(codes)
     signal = walk.threshold(codes, form, "the codes")
     if walk.taps is not None:
