@@ -137,7 +137,9 @@ class Model:
     def shift(self, x: Value, numbers) -> Value:
         """Plus a number, or one for each channel."""
         numbers = self._channels(numbers, x)
-        return self._scaled(x, self.graph.op("Add", x.name, numbers), self._whole(1, x.array.ndim - 1), fractions(numbers))
+        return self._scaled(
+            x, self.graph.op("Add", x.name, numbers), self._whole(1, x.array.ndim - 1), fractions(numbers)
+        )
 
     def norm(self, x: Value) -> Value:
         """A batch norm of drawn numbers."""

@@ -62,7 +62,7 @@ def result(walk: Walk, x: Any, wanted: str | None) -> tuple[Point, Readout]:
     if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not walk.is_input(x.origin):
         y = _in_order(x)
         if isinstance(y, Codes):
-            if walk.taps is not None:
+            if walk.taps is not None and isinstance(x, Codes):
                 walk.taps.moved(x, y)
             return _end_in_codes(walk, y, wanted)
         kind = _kind(y, wanted)
