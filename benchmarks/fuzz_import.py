@@ -17,6 +17,7 @@ import io
 import json
 import multiprocessing
 import multiprocessing.connection
+import re
 import resource
 import shutil
 import signal
@@ -57,7 +58,7 @@ class Case:
     seed : int
     outcome : str
         ``agrees``, ``imports`` (but is not compared), ``refused``; or a failure: ``wrong``, ``raises``, ``slow``,
-        ``dies``, ``unprintable``, ``memory``.
+        ``dies``, ``unprintable``, ``memory``, ``leaks`` (the name of an exception).
     seconds : float
         Of processor time.
     what : str
@@ -696,8 +697,10 @@ def _import(path: Path, scale: str | None, rng: Random) -> tuple[str, str]:
         network = load_model(path, input_scale=scale, taps=taps)
     except BitweirError as error:
         told = str(error)
-        if "MemoryError" in told:
+        if "more memory than there is" in told:
             return "memory", told
+        if re.search(r"\w(Error|Exception)\b", told):
+            return "leaks", told
         return ("refused" if told.isprintable() else "unprintable"), told
     if not all(note.isprintable() for note in network.notes):
         return "unprintable", repr(network.notes)

@@ -457,3 +457,14 @@ def unrolled(g):
 def test_ways_out(tmp_path, build):
     g = Graph(7)
     agree(save(tmp_path, g, build(g)))
+
+
+def test_memory_that_runs_out(tmp_path, monkeypatch):
+    def greedy(*operands):
+        raise MemoryError
+
+    monkeypatch.setitem(RULES, "MatMul", greedy)
+    g = Graph(8)
+    assert refused(save(tmp_path, g, g.scores("x", 84))) == (
+        "Node MatMul 'n1' needs more memory than there is: make the model smaller."
+    )

@@ -176,6 +176,8 @@ def _ruled(job: Job, rule: Callable[..., Any], values: Sequence[Value]) -> Any:
         raise ModelError(text) from error
     except (Replan, TooWide):
         raise
+    except MemoryError as error:
+        raise ModelError(f"Layer {call.label} needs more memory than there is: make the model smaller.") from error
     except Exception as error:  # a malformed layer: a missing key, a value of another type
         raise ModelError(
             f"Layer {call.label} is malformed: its configuration or its inputs are not of the kind or shape that the "

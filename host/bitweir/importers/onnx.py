@@ -198,6 +198,8 @@ def _ruled(node: Node, rule: Callable[..., Any], *operands: Any) -> Any:
         raise error if text[:1].isupper() else ModelError(f"Node {node.label} cannot be folded: {text}.") from error
     except (Replan, TooWide):
         raise
+    except MemoryError as error:
+        raise ModelError(f"Node {node.label} needs more memory than there is: make the model smaller.") from error
     except Exception as error:  # a malformed node: wrong count, type or shape of its inputs, a missing attribute
         raise ModelError(
             f"Node {node.label} is malformed: its inputs or attributes are not of the number, type or shape that the "
