@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 
@@ -381,3 +382,55 @@ def test_the_executor_of_keras_files_says_what_larq_says(name, form):
         assert (scores.argmax(axis=1) == data["ref_argmax"]).all()
         chances = np.exp(scores - scores.max(axis=1, keepdims=True))
         assert np.allclose(chances / chances.sum(axis=1, keepdims=True), data["ref_prob"], atol=1e-5)
+
+
+# ---- sums that are not exact, and results that are no class
+
+
+def stacked(path):
+    """Signs -> two convolutions, each scaled by channel and added to what comes before it, sign -> dense."""
+    graph = Graph(3)
+    x = graph.sign("x")
+    for _ in range(2):
+        y = graph.op("Conv", graph.sign(x), graph.signs(2, 2, 3, 3), pads=[1, 1, 1, 1])
+        x = graph.op("Add", x, graph.op("Mul", y, graph.rng.uniform(0.03, 0.3, (2, 1, 1))))
+    return graph.save(path, graph.scores(graph.sign(graph.op("Sub", x, 0.0123)), 2 * 7 * 6))
+
+
+def test_bounds_of_sums_are_no_differences(tmp_path):
+    """A threshold that is off by less than the bound excuses is none; without a bound it is one."""
+    path = stacked(tmp_path / "s.onnx")
+    network, taps = loaded(path, None)
+    assert network.bounds and taps.slack and all((array >= 0).all() and array.any() for array in taps.slack.values())
+    assert compare_drawn(network, members(path, network, taps)).ties == 0
+    place = next(n for n, layer in enumerate(network.layers) if layer.name == taps.codes[-1].layer)
+    layer = network.layers[place]
+    unit = max(float(Fraction(bound.unit)) for bound in network.bounds if bound.of == "codes")
+    shifted = replace(layer, thresholds=layer.thresholds + round(0.05 / unit))
+    wrong = replace(network, layers=(*network.layers[:place], shifted, *network.layers[place + 1 :]))
+    with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer.name} "):
+        compare_drawn(wrong, members(path, wrong, taps))
+    taps.slack = {name: np.full_like(array, 0.1) for name, array in taps.slack.items()}
+    assert compare_drawn(wrong, members(path, wrong, taps)).ties > 0
+
+
+@pytest.mark.parametrize(("kind", "end"), [("labels", "Sigmoid"), ("scores", "Identity")])
+def test_results_that_are_no_class_are_compared(tmp_path, kind, end):
+    graph = Graph(5)
+    hidden = graph.sign(graph.op("MatMul", graph.sign("x"), graph.signs(9, 12)))
+    output = graph.op("Add", graph.op("Mul", graph.op("MatMul", hidden, graph.signs(12, 3)), 0.25), [0.3, -0.2, 0.1])
+    path = graph.save(tmp_path / "r.onnx", graph.op(end, output), shape=("N", 9))
+    taps = Taps()
+    network = load_model(path, result=kind, taps=taps)
+    assert network.readout.kind == kind
+    found = compare_drawn(network, members(path, network, taps))
+    assert found.told.endswith(" codes and all results are equal.")
+    place = next(n for n, layer in enumerate(network.layers) if layer.name == "dense1")
+    weights = network.layers[place].weights.copy()
+    weights[1, :4] = ~weights[1, :4]
+    layers = (*network.layers[:place], replace(network.layers[place], weights=weights), *network.layers[place + 1 :])
+    wrong = replace(network, layers=layers)
+    with pytest.raises(
+        DisagreementError, match=rf"the {kind} of dense1 differ for [\d,]+ of 1,024 drawn inputs, first "
+    ):
+        compare_drawn(wrong, members(path, wrong, taps))

@@ -94,8 +94,8 @@ class LayerAgreement:
 class Agreement:
     """What a comparison of one file found.
 
-    A difference is none where the file itself, computed in floats, could say the same: see `rounding`. Such ones are
-    counted apart.
+    A difference is none where the file itself, computed in floats, could say the same: see `rounding`; nor where
+    integers stand for real numbers and it lies within the bound of their error. Such ones are counted apart.
 
     Parameters
     ----------
@@ -332,7 +332,7 @@ class _Run:
             if self._judge is None:
                 self._judge = self._judging()
             forced = {tap.tensor: own for tap, own in zip(self._taps, have, strict=True)}
-            ends = self._judge.between(x, forced)
+            ends = self._judge.between(x, forced, taps.slack)
         except CannotRunError as error:
             # What cannot be told apart counts as wrong: it is rare, and better than not to tell of it.
             if not self._found.remark:

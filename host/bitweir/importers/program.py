@@ -67,7 +67,7 @@ class Program:
             self._put(held, step, self._wide_run(step, [held[name] if name else None for name in step.input]))
         return [_wide(held[name]) for name in self._tensors]
 
-    def ends(self, frames: Array, forced: Mapping[str, Array], nudge: int) -> list[Array]:
+    def ends(self, frames: Array, forced: Mapping[str, Array], nudge: int, slack: Mapping[str, Array]) -> list[Array]:
         """For each tensor its values less, and plus, what rounding may be; values at cuts are shifted by that.
 
         Parameters
@@ -77,6 +77,8 @@ class Program:
             See `Executor.between`.
         nudge : int
             1 shifts up what operators cut, -1 down.
+        slack : mapping
+            See `Executor.between`.
         """
         held = dict(self._constants)
         held[self._entry] = _wide(frames)
@@ -93,6 +95,8 @@ class Program:
             self._put(held, step, arrays)
             self._put(sizes, step, rounding.sizes(step.op_type, partial(self._other, step), values, given, arrays))
             for name in step.output:
+                if name in slack:
+                    sizes[name] = rounding.with_slack(sizes[name], _like(sizes[name][0], slack[name][None], name))
                 if name in forced:
                     told[name] = rounding.interval(held[name], sizes[name])
                     held[name] = _like(held[name], forced[name], name)

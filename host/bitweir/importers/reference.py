@@ -86,7 +86,9 @@ class Executor:
         """
         return self._told(x, {}, lambda frames, _: self._call(frames))
 
-    def between(self, x: Array, forced: Mapping[str, Array]) -> dict[str, tuple[Array, Array]]:
+    def between(
+        self, x: Array, forced: Mapping[str, Array], slack: Mapping[str, Array] | None = None
+    ) -> dict[str, tuple[Array, Array]]:
         """The least and the most that each tensor can be, as far as float32 rounds.
 
         Parameters
@@ -96,6 +98,9 @@ class Executor:
         forced : mapping
             Tensors that have these values (N, E) for all that reads them. What comes of such a tensor is told of the
             graph before it; so a value that is off here has no consequences.
+
+        slack : mapping, optional
+            How much more than that the elements (E,) of a tensor may be off.
 
         Returns
         -------
@@ -112,7 +117,9 @@ class Executor:
             raise CannotRunError(f"{self.name} runs a file as a whole only")
         ends = []
         for nudge in (-1, 1):
-            found = self._told(x, forced, lambda frames, part, nudge=nudge: program.ends(frames, part, nudge), each=2)
+            found = self._told(
+                x, forced, lambda frames, part, nudge=nudge: program.ends(frames, part, nudge, slack or {}), each=2
+            )
             ends.append([(found[f"{name}:0"], found[f"{name}:1"]) for name in self._tensors])
         return {
             name: (np.minimum(low, other_low), np.maximum(high, other_high))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CUTS", "SHARE", "interval", "nudged", "sizes"]
+__all__ = ["CUTS", "SHARE", "interval", "nudged", "sizes", "with_slack"]
 
 Array = NDArray[Any]
 
@@ -48,6 +48,14 @@ def interval(values: Array, size: Array) -> tuple[Array, Array]:
         return values.astype(np.float64), values.astype(np.float64)
     reach = SHARE * size
     return values - reach, values + reach
+
+
+def with_slack(size: Array, slack: Array) -> Array:
+    """Sizes of values that are off by `slack` for another reason than that floats are rounded.
+
+    What earlier values were off is in that already; an eighth of the share is far more than floats lose.
+    """
+    return np.maximum(size, size / 8 + slack / SHARE)
 
 
 def nudged(values: Sequence[Array | None], given: Sequence[Array | None], nudge: int) -> list[Array | None]:

@@ -67,6 +67,9 @@ class Taps:
     codes : tuple of Tap
     scores : str
         Name of the tensor that tells the result: by its highest element, by which are greater than 0, or by all.
+    slack : dict
+        For each tensor of real numbers that integers stand for how far each element may be off, (E,), in the
+        order of the tensor.
     """
 
     def __init__(self) -> None:
@@ -76,6 +79,8 @@ class Taps:
         """Forget everything: the walk over the graph begins again."""
         self.codes: tuple[Tap, ...] = ()
         self.scores = ""
+        self.slack: dict[str, NDArray[np.float64]] = {}
+        self._streams: set[str] = set()
         # By the id of the codes, which are kept so that no other object gets it.
         self._tensors: dict[int, tuple[Codes, str, Move | None]] = {}
         self._closed: list[tuple[Codes, Signal]] = []
@@ -86,6 +91,7 @@ class Taps:
             self._tensors[id(value)] = (value, tensor, None)
             self.scores = tensor
         if isinstance(value, Signal):
+            self._bounded(tensor, value)
             open_ones = [name for name, x in made_of.items() if isinstance(x, Signal) and not x.ended]
             if not value.ended:
                 self.scores = tensor
@@ -102,6 +108,16 @@ class Taps:
             self._tensors[id(after)] = (after, tensor, lambda array: outer(inner(array)))
         else:
             self._tensors[id(after)] = (after, tensor, back or earlier)
+
+    def _bounded(self, tensor: str, value: Signal) -> None:
+        """Note how well the numbers of a tensor are known, where it is the first of a stream that is not exact."""
+        stream = value.origin
+        if not isinstance(stream, Stream) or stream.accuracy is None or stream.exact or stream.name in self._streams:
+            return
+        self._streams.add(stream.name)
+        accuracy = stream.accuracy
+        each = np.array([float(a * b) for a, b in zip(accuracy.error, accuracy.unit, strict=True)])
+        self.slack[tensor] = each[value.index % stream.map.channels]
 
     def closed(self, codes: Codes, signal: Signal) -> None:
         """Codes have become a signal on a stream."""
@@ -137,7 +153,7 @@ class Taps:
             tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer, stream=prefix + tap.stream)
             for tap in self.codes
         )
-        taps.scores = self.scores
+        taps.scores, taps.slack = self.scores, self.slack
         return taps
 
 
