@@ -9,9 +9,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata, resources
@@ -181,6 +183,8 @@ class _Measurement:
 
 
 _Job = _Search | _Measurement
+#: Of a worker: the number of the job, its result, and else why there is none.
+_Answer = tuple[int, Point | None, str]
 
 
 @functools.cache
@@ -235,16 +239,18 @@ def _run(network: Network, jobs: Sequence[_Job], progress: Progress) -> list[Poi
     if missing:
         # Workers return results and keep none, so that they need no file system in common.
         calls = [(number, jobs[number], _sources()) for number in missing]
-        for done, (number, result, told) in enumerate(_results(network, calls), 1):
-            if result is None:
-                raise ToolError(told)
-            _keep(keys[number], result)
-            results[number] = result
-            progress(1 - (len(missing) - done) / len(jobs))
+        # Closed at once after an error or Ctrl-C, so that what is under way ends within `workers`.
+        with closing(_results(network, calls)) as found:
+            for done, (number, result, told) in enumerate(found, 1):
+                if result is None:
+                    raise ToolError(told)
+                _keep(keys[number], result)
+                results[number] = result
+                progress(1 - (len(missing) - done) / len(jobs))
     return [result for result in results if result is not None]
 
 
-def _results(network: Network, calls: list[tuple[int, _Job, str]]) -> Iterator[tuple[int, Point | None, str]]:
+def _results(network: Network, calls: list[tuple[int, _Job, str]]) -> Generator[_Answer, None, None]:
     """What workers make of each call, in the order in which it comes."""
     if found := _cluster.get():
         # Not by joblib: it would go on here, without a word, where a scheduler has few workers or none.
@@ -252,6 +258,21 @@ def _results(network: Network, calls: list[tuple[int, _Job, str]]) -> Iterator[t
     else:
         parallel = joblib.Parallel(return_as="generator_unordered")
         yield from parallel(joblib.delayed(_worker)(network, *call) for call in calls)
+
+
+def _start_workers() -> None:
+    """Start the processes of joblib, which are kept, so that Ctrl-C is for this one alone.
+
+    A terminal sends it to all, and each would print where it was. What is blocked here is blocked in them; here it
+    comes when it is not blocked any more.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        joblib.Parallel()(joblib.delayed(int)() for _ in range(2))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -272,7 +293,11 @@ def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
     """
     if scheduler is None:
         with joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count()):
-            yield
+            _start_workers()
+            with warnings.catch_warnings():
+                # Of joblib, at an end before the last one, as after Ctrl-C.
+                warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
+                yield
         return
     with cluster(scheduler) as found:
         token = _cluster.set(found)

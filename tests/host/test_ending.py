@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
@@ -215,6 +216,26 @@ def test_signals_at_drawn_moments(tmp_path, number, seed):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_many_signals_at_drawn_moments(tmp_path, number, seed):
     check_signal_at_a_drawn_moment(tmp_path, number, seed)
+
+
+def test_an_exploration_is_interrupted_in_one_line(tmp_path):
+    """Ctrl-C goes to all processes of a terminal, and only one may say so; what was found is kept."""
+    environment = {**os.environ, "BITWEIR_CACHE_DIR": str(tmp_path / "cache")}
+    words = ["explore", "digits", "-o", tmp_path / "out", "--part", "ecp5-85k", "--points", "400", "--jobs", "2"]
+    with subprocess.Popen(
+        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        start_new_session=True,
+    ) as program:  # fmt: skip
+        for _ in range(1000):
+            if len(found := list((tmp_path / "cache").glob("explore-*/contents.json"))) >= 2:
+                break
+            time.sleep(0.05)
+        assert found and program.poll() is None
+        os.killpg(program.pid, signal.SIGINT)
+        output, errors = program.communicate(timeout=60)
+    assert (program.returncode, output) == (INTERRUPTED, "")
+    assert [line for line in errors.splitlines() if line] == ["bitweir: Interrupted."]
+    assert not list(tmp_path.glob("*out*")) and all(path.is_file() for path in found)
 
 
 # ---- what reaches a terminal
