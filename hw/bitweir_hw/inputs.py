@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ __all__ = ["MAX_LEVELS", "Stored"]
 
 #: Integers that may arrive, as many as 16 bits tell apart.
 MAX_LEVELS = 1 << 16
+#: Integers times rules: each is calculated as a fraction.
+_MAX_CASES = 1 << 20
 #: So float32 leaves each number of the rule nearer to itself than to its neighbours; see `Stored.tolerance`.
 _MAX_STEPS = 1 << 19
 #: Roundings of float32 on the way from an integer to what the model takes, with those of the constants.
@@ -85,9 +88,7 @@ class Stored:
 
     def floats(self, place: int = 0) -> NDArray[np.float32]:
         """What the model takes for each integer, from the lowest on, rounded once to float32: (levels,)."""
-        scale, offset = self.scales[place], self.offsets[place]
-        exact = [float(scale * number + offset) for number in range(self.low, self.high + 1)]
-        return np.array(exact).astype(np.float32)
+        return _floats(self.scales[place], self.offsets[place], self.low, self.high)
 
     def tolerance(self, place: int = 0) -> Fraction:
         """How far float32 may be from the exact rule.
@@ -140,6 +141,11 @@ class Stored:
             or any(number.partition("/")[2].strip("0") == "" for number in numbers if "/" in number)
         ):  # fmt: skip
             raise NetworkError("Input rule must be fractions, as many scales as offsets.")
+        if self.levels * self.places > _MAX_CASES:
+            raise NetworkError(
+                f"Input rule must have at most {_MAX_CASES:,} cases, not {self.places:,} numbers for each of "
+                f"{self.levels:,} integers."
+            )
         most = max(abs(self.low), abs(self.high))
         for scale, offset in zip(self.scales, self.offsets, strict=True):
             if scale == 0:
@@ -149,3 +155,11 @@ class Stored:
                     f"Input rule {self.rule} must have numbers that float32 tells apart: its offset is at most "
                     f"{_MAX_STEPS - most:,} steps, not {float(abs(offset / scale)):,.0f}."
                 )
+
+
+@lru_cache(maxsize=64)
+def _floats(scale: Fraction, offset: Fraction, low: int, high: int) -> NDArray[np.float32]:
+    """A line at all integers of a range, rounded once to float32; kept, since each batch of frames asks for it."""
+    numbers = np.array([float(scale * number + offset) for number in range(low, high + 1)]).astype(np.float32)
+    numbers.setflags(write=False)
+    return numbers

@@ -183,6 +183,11 @@ def test_what_is_no_range(text):
             "Input range must have a low end below its high end, and at most 65,536 integers, not 0 to 65536.",
         ),
         (
+            f"x-[{','.join(map(str, range(17)))}]",
+            "0:65535",
+            "Input rule must have at most 1,048,576 cases, not 17 numbers for each of 65,536 integers.",
+        ),
+        (
             "x-600000",
             None,
             "Input rule x-600000 must have numbers that float32 tells apart: its offset is at most 524,033 steps, not "

@@ -77,7 +77,7 @@ def test_import_compares_every_code_for_each_type_of_images(tmp_path, model, int
     if form == "codes":
         assert found["models"][0]["remark"] == "the images hold codes, not what the model takes"
     else:
-        assert found["classes_differ"] == 0 and found["models"][0]["reference"]
+        assert found["results_differ"] == 0 and found["models"][0]["reference"]
         assert [(layer["codes"], layer["differ"]) for layer in found["models"][0]["layers"]] == [(30 * 80, 0)]
 
 
@@ -95,7 +95,7 @@ def test_images_off_the_grid_end_with_their_own_code(tmp_path, model, integers):
     assert "2 numbers to what the input takes" in run(*words, "--round-images").stdout
     # The model gets what the accelerator gets.
     found = run_json(*words, "--round-images")["comparison"]
-    assert found["rounded"] == 2 and found["classes_differ"] == 0
+    assert found["rounded"] == 2 and found["results_differ"] == 0
     assert found["models"][0]["layers"][0]["differ"] == 0
     assert run("import", model, "-o", tmp_path / "n.npz", *RULE, "--round-images", code=2).stderr.endswith(
         "--limit, --save and --round-images need --images.\n"
