@@ -8,8 +8,10 @@ import re
 from collections import Counter
 from functools import partial
 from importlib import resources
+from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Module
@@ -23,24 +25,30 @@ from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost import (
     COSTS,
     Cost,
+    drawn,
     error_bands,
     estimate,
     estimate_pipeline,
     estimated_rams,
+    extrapolated,
     fmax,
     network_errors,
 )
 from bitweir_hw.cost.memories import ram, rom
+from bitweir_hw.cost.multipliers import multiply
+from bitweir_hw.cost.terms import Terms
 from bitweir_hw.devices import BLOCK_RAM, PARTS
 from bitweir_hw.lower import lower
-from bitweir_hw.plan import plan_for_fps
+from bitweir_hw.network import Affine, Dense, Network, check
+from bitweir_hw.plan import plan_for_fps, plan_from_foldings
+from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from kinds import dense_network, every_kind
 from shared_data import SHARED
-from strategies import networks, plans
+from strategies import identity_input, networks, plans
 
 # Bands are those of blocks by themselves, in other circumstances: twice as much is an error of the model.
 #: Fewer cells than these may be off whatever they are of: a few LUTs of control more or less.
@@ -79,7 +87,7 @@ def test_every_kind_has_coefficients_and_error_bands(family):
     for pipeline in pipelines:
         check_costs(pipeline, family)
     assert {type(block) for pipeline in pipelines for block in pipeline.blocks} == set(COSTS)
-    assert network_errors(family)["bram"] == [0, 0]
+    assert network_errors(family)["bram"] == [0, 0, 0]
 
 
 def check_costs(pipeline, family):
@@ -92,6 +100,28 @@ def check_costs(pipeline, family):
         assert costs[block.name].lut > 0
         median, most, worst = error_bands(family, block)["lut"]
         assert 0 <= median <= most <= worst
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+def test_bands_are_those_of_drawn_designs_and_stand_in_the_docs(family):
+    known = drawn(family)
+    assert known.count >= 15
+    assert all(0 <= median <= most <= worst for median, most, worst in known.errors.values())
+    docs = (Path(__file__).parents[2] / "docs/cost-model.md").read_text()
+    names = {"ecp5": "ECP5", "ice40": "iCE40", "gowin": "Gowin", "xilinx": "Xilinx 7"}
+    shown = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
+    told = " | ".join(" / ".join(f"{value:g}" for value in known.errors[key]) for key in shown)
+    assert f"| {names[family]} | {known.count} | {known.most_sites:,} | {told} |" in docs.splitlines()
+
+
+def test_what_no_drawn_design_had_is_extrapolated():
+    network, plan = every_kind()
+    small = lower(dense_network(16, 8, 4), plan_from_foldings(dense_network(16, 8, 4), "4x2,4x2"))
+    assert extrapolated(small, "ecp5") == []
+    large = lower(dense_network(256, 256, 4), plan_from_foldings(dense_network(256, 256, 4), "256x64,4x2"))
+    assert extrapolated(large, "ecp5") == [f"more than {drawn('ecp5').most_sites:,} LUT sites"]
+    loads = lower(network, with_loaded_parameters(network, plan))
+    assert extrapolated(loads, "ecp5")[-1] == "parameters in RAM"
 
 
 @pytest.mark.parametrize("style", ["generic", "own"])
@@ -109,7 +139,7 @@ def test_shipped_networks_cost_what_is_estimated(name, fps, family, tmp_path):
     costs, total = estimate_pipeline(pipeline, family)
     real = sum(rows.values(), Cost())
     assert (total.bram, total.dsp) == (real.bram, real.dsp)
-    for resource, (_, worst) in network_errors(family).items():
+    for resource, (*_, worst) in network_errors(family).items():
         guess, cells = getattr(total, resource), getattr(real, resource)
         assert abs(guess - cells) <= max(FEW, 0.02 * worst * cells), resource
     for block in pipeline.blocks:
@@ -194,6 +224,18 @@ def test_block_ram_is_counted_exactly(family, tmp_path):
     assert held_by(shapes, family, tmp_path) == wanted
 
 
+@pytest.mark.parametrize(
+    ("depth", "width", "count"),
+    [(12, 5, 0), (22, 3, 0), (23, 3, 1), (14, 5, 1), (13, 5, 0), (17, 4, 1), (4, 17, 0), (66, 1, 0), (34, 2, 1),
+     (3, 30, 0), (4, 32, 0), (5, 28, 2), (9, 20, 2), (16, 4, 0), (16, 5, 1)],
+)  # fmt: skip
+def test_small_memories_of_ice40_are_registers(depth, width, count):
+    """Where Yosys 0.70 put memories without a word about their style."""
+    terms = ram(depth, width, "ice40", block=False)
+    assert terms.bram == count
+    assert (terms.ff >= depth * width) == (count == 0)
+
+
 def xilinx(network, folder, wishes):
     """The block RAMs that are counted of a whole design for xc7a35t, and those that Yosys takes for it in one piece."""
     choice = choose(network, wishes)
@@ -249,6 +291,47 @@ def test_every_memory_has_a_count_and_blocks_take_their_sum(data):
             rams = estimated_rams(block, family)
             assert len(rams) == len(block.memories())
             assert sum(rams) == estimate(block, family).bram
+
+
+@pytest.mark.parametrize(
+    ("family", "counts"),
+    [
+        ("ecp5", [1, 1, 1, 1, 1, 1, 2, 4, 2, 4, 1, 2, 2]),
+        ("xilinx", [1, 1, 1, 1, 1, 1, 1, 2, 2, 4, 1, 1, 2]),
+        ("gowin", [0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 1, 0, 2]),
+        ("ice40", [0] * 13),
+    ],
+)
+def test_multipliers_are_those_of_yosys(family, counts):
+    """What Yosys 0.70 made of scales of so many bits for elements of so many: several where the factors are wide."""
+    bits = [
+        (8, 3), (6, 4), (9, 9), (11, 17), (11, 18), (11, 19), (14, 21), (20, 21), (12, 27), (20, 37), (4, 13), (3, 21),
+        (26, 9),
+    ]  # fmt: skip
+    assert [multiply(Terms(), element, scale, family) for element, scale in bits] == counts
+
+
+def scaled(scale, bits):
+    """Scores of so many bits, each with a scale and an offset."""
+    inputs = (1 << (bits - 2)) - 2
+    rng = np.random.default_rng(3)
+    layers = (
+        Dense(name="dense", weights=rng.random((len(scale), inputs)) < 0.5),
+        Affine(name="scores", scale=np.array(scale), offset=np.arange(len(scale))),
+    )
+    return check(Network(name="net", input=identity_input(inputs), layers=layers))
+
+
+@pytest.mark.parametrize("family", ["ecp5", "gowin", "xilinx"])
+@pytest.mark.parametrize("scale", [[200_000, 399_999, 5], [1_000_001]], ids=["wide", "one"])
+def test_multipliers_of_wide_scales_are_counted(family, scale, tmp_path):
+    network = scaled(scale, 7)
+    plan = plan_from_foldings(network, "8x1", popcount=Popcount(style=STYLE[family]))
+    pipeline = lower(network, plan)
+    rows = measured(pipeline, family, tmp_path)
+    counted = estimate_pipeline(pipeline, family)[0]
+    assert {name: row.dsp for name, row in rows.items()} == {name: cost.dsp for name, cost in counted.items()}
+    assert sum(row.dsp for row in rows.values()) > 0
 
 
 def test_more_lanes_cost_more_and_words_without_change_nothing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bitweir_hw.cost import Cost, error_bands, estimate_pipeline, fmax, fmax_error, network_errors
+from bitweir_hw.cost import Cost, drawn, error_bands, estimate_pipeline, extrapolated, fmax, fmax_error
 from bitweir_hw.devices import PARTS
 from bitweir_hw.pipeline import Pipeline
 
@@ -36,12 +36,17 @@ def bands(pipeline: Pipeline, family: str) -> dict[str, Any]:
     """How far estimates were off when the cost model was measured, as shares: see `bitweir_hw.cost`."""
     blocks = {}
     for block in pipeline.blocks:
-        known = error_bands(family, block)
+        each = error_bands(family, block)
         blocks[block.name] = (
-            {key: _shares(("median", "most", "worst"), known[key]) for key in ESTIMATED} if known else None
+            {key: _shares(("median", "most", "worst"), each[key]) for key in ESTIMATED} if each else None
         )
-    total = network_errors(family)
-    return {"blocks": blocks, "total": {key: _shares(("median", "worst"), total[key]) for key in ESTIMATED}}
+    known = drawn(family)
+    return {
+        "blocks": blocks,
+        "total": {key: _shares(("median", "most", "worst"), known.errors[key]) for key in ESTIMATED},
+        "designs": known.count,
+        "extrapolated": extrapolated(pipeline, family),
+    }
 
 
 def _fmax(pipeline: Pipeline, part: str) -> dict[str, Any] | None:

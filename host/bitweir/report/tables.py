@@ -317,18 +317,24 @@ def bands(report: dict[str, Any]) -> Table:
     kept = [key for key in RESOURCE_NAMES if report["estimates"][family]["total"][key] or key in ("lut", "bram")]
 
     def cells(name: str, errors: dict[str, Any] | None) -> tuple[Cell, ...]:
-        told = [errors[key].get("most", errors[key]["worst"]) if errors else None for key in kept]
-        return (*_words(name), *(_share(error) for error in told))
+        return (*_words(name), *(_share(errors[key]["most"] if errors else None) for key in kept))
 
+    def whole(errors: dict[str, Any]) -> tuple[Cell, ...]:
+        ranks = ([errors[key][rank] for rank in ("median", "most", "worst")] for key in kept)
+        texts = (" / ".join(f"{100 * share:.1f}" for share in each) + " %" for each in ranks)
+        return (*_words("drawn designs"), *(Cell(text=text) for text in texts))
+
+    beyond = known["extrapolated"]
     return Table(
         name="bands",
         caption=(
             f"How far estimates for {family} were off against Yosys: 95 % of blocks of the same kind by no more than "
-            "this; of whole networks, the worst"
+            f"this; totals of {known['designs']} designs that were drawn: median / 95 % / worst"
+            + (f". Extrapolated, may be off by more: this design has {', '.join(beyond)}" if beyond else "")
         ),
         columns=_columns(("block", "Block", "", False), *((key, RESOURCE_NAMES[key], "within") for key in kept)),
         rows=tuple(cells(name, errors) for name, errors in known["blocks"].items()),
-        total=cells("whole networks", known["total"]),
+        total=whole(known["total"]),
     )
 
 

@@ -7,7 +7,17 @@ estimates were then. The clock is a rough estimate, see `speed`.
 
 from .kinds import COSTS
 from .memories import block_rams
-from .model import error_bands, estimate, estimate_loader, estimate_pipeline, estimated_rams, network_errors
+from .model import (
+    Drawn,
+    drawn,
+    error_bands,
+    estimate,
+    estimate_loader,
+    estimate_pipeline,
+    estimated_rams,
+    extrapolated,
+    network_errors,
+)
 from .speed import FMAX_PARTS, fmax, fmax_error
 from .terms import Cost
 
@@ -15,12 +25,15 @@ __all__ = [
     "COSTS",
     "FMAX_PARTS",
     "Cost",
+    "Drawn",
     "block_rams",
+    "drawn",
     "error_bands",
     "estimate",
     "estimate_loader",
     "estimate_pipeline",
     "estimated_rams",
+    "extrapolated",
     "fmax",
     "fmax_error",
     "network_errors",

@@ -28,12 +28,14 @@ from ..blocks import (
 )
 from ..blocks.arithmetic import signed_bits
 from ..blocks.memories import is_block
+from ..gateware.values import signed_digits
 from ..gateware.width import Beats
 from ..layers import Format
 from .dot import elements
 from .flow import credited, fifo
 from .loading import loaded
 from .memories import ram, rom
+from .multipliers import multiply
 from .terms import Terms, adder, compare, compare_constant, counter, index_bits
 
 __all__ = ["COSTS"]
@@ -245,7 +247,11 @@ def join(spec: JoinSpec, family: str) -> Terms:
         low, high = low + min(ends), high + max(ends)
         steps.append(abs(factor * form.step) or 1)
         bits.append(signed_bits(min(ends), max(ends)))
-        more += steps[-1] & (steps[-1] - 1) > 0
+        digits = len(signed_digits(steps[-1]))
+        if digits > 2 and size > 1:
+            multiply(terms, size + (given is not None), steps[-1].bit_length() + 1, family, places)
+        else:
+            more += digits > 1
         if given and not _bare(form, factor):
             adder(terms, bits[-1], family, places)
     # Of two numbers Yosys sees which bits are constant or copies of the sign, of more it does not.
@@ -360,37 +366,36 @@ def affine(spec: AffineSpec, family: str) -> Terms:
     base = spec.format.offset if spec.format else 0
     scale, offset = spec.scale * step, spec.scale * base + spec.offset
     terms = _channels(spec, family, [scale, offset])
+    # Codes have no sign, and get one.
+    wide = spec.i_lane_bits + (spec.format is not None)
     if spec.stored_bits:
         places = spec.lanes * spec.streams
-        _multiply(terms, spec.i_lane_bits, spec.stored_bits[0], family, places)
+        multiply(terms, wide, spec.stored_bits[0], family, places)
         adder(terms, spec.o_lane_bits, family, places)
         return terms
     for lane in range(spec.lanes):
         scales = {int(s) for s in scale[lane :: spec.lanes]} or {0}
         offsets = {int(s) for s in offset[lane :: spec.lanes]} or {0}
         bits = spec.o_lane_bits
-        if len(scales) > 1 and family == "xilinx":
-            # The multiplier adds, and has registers before and behind it.
-            terms.ff -= spec.streams * (spec.i_lane_bits + spec.o_lane_bits)
-            bits = 0
+        size = max(abs(s) for s in scales).bit_length() + 1
+        several = len(scales) > 1
+        if not several and family == "ice40" and len(signed_digits(max(scales))) > 2:
+            # A row of adders for each bit of the constant.
+            terms.luts["multiply"] += wide * abs(max(scales)).bit_count() * spec.streams
+        elif several or len(signed_digits(max(scales))) > 2:
+            used = multiply(terms, wide, size, family, spec.streams)
+            if family == "xilinx" and used and several:
+                # A multiplier has registers before it; one alone adds, and has registers behind it.
+                terms.ff -= spec.streams * (spec.i_lane_bits + (spec.o_lane_bits if used == 1 else 0))
+                bits = 0 if used == 1 else bits
         elif len(scales) == len(offsets) == 1:
             # A constant is added above its lowest zeros.
             (value,) = offsets
             bits = max(0, spec.i_lane_bits + 1 - _zeros(value)) if value else 0
         adder(terms, bits, family, spec.streams)
-        if len(scales) > 1:
-            size = max(abs(s) for s in scales).bit_length() + 1
-            _multiply(terms, spec.i_lane_bits, size, family, spec.streams)
-        elif bin(abs(scales.pop())).count("1") > 1:
+        if not several and len(signed_digits(max(scales))) == 2:
             adder(terms, spec.o_lane_bits, family, spec.streams)
     return terms
-
-
-def _multiply(terms: Terms, a: int, b: int, family: str, count: int) -> None:
-    if family in ("ecp5", "xilinx", "gowin"):
-        terms.dsp += count
-    else:
-        terms.luts["multiply"] += a * b * count
 
 
 def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:

@@ -95,8 +95,8 @@ def ram(depth: int, width: int, family: str, *, block: bool) -> Terms:
 def _becomes_block(depth: int, width: int, family: str) -> bool:
     """Whether Yosys takes block RAM by itself."""
     if family == "ice40":
-        # Instead of registers that cost more.
-        return (width << index_bits(depth)) > 64 * block_rams(depth, width, family, writable=True)[0]
+        # Instead of registers that cost more: of 46 memories, those of up to 66 bits a block RAM stay registers.
+        return depth * width > 66 * block_rams(depth, width, family, writable=True)[0]
     count = lut_ram(depth, width, family).lutram
     return family == "ecp5" and count > _CELLS_OF_BLOCK * block_rams(depth, width, family, writable=True)[0]
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from ..blocks import BlockSpec, FifoSpec, ResultSpec
+from ..parameters import image_bytes
 from ..pipeline import Pipeline
 from .kinds import COSTS
 from .loading import loader
 from .terms import Cost, Terms
 
 __all__ = [
+    "Drawn",
     "coefficients",
     "cost_of",
+    "drawn",
     "error_bands",
     "estimate",
     "estimate_loader",
     "estimate_pipeline",
     "estimated_rams",
+    "extrapolated",
     "group_of",
     "network_errors",
 ]
@@ -98,7 +103,60 @@ def error_bands(family: str, block: BlockSpec) -> dict[str, list[float]]:
     return result
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Accelerators that were drawn to tell how far estimates are off; no coefficient was fitted to any of them.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    most_sites : int
+        LUT sites of the largest.
+    kinds : frozenset of str
+        Names of the specifications of their blocks.
+    errors : dict
+        By resource, how far totals were off: median, 95 % and worst, in per cent.
+    """
+
+    count: int
+    most_sites: int
+    kinds: frozenset[str]
+    errors: dict[str, list[float]]
+
+
+def drawn(family: str) -> Drawn:
+    """What ``benchmarks/drawn_costs.py`` found for a family."""
+    found = dict(coefficients()["drawn"][family])
+    count, most, kinds = (found.pop(key) for key in ("count", "most_sites", "kinds"))
+    return Drawn(count=count, most_sites=most, kinds=frozenset(kinds), errors=found)
+
+
+def extrapolated(pipeline: Pipeline, family: str) -> list[str]:
+    """What a design has that no drawn accelerator had, so that its errors may be larger; empty where there is nothing.
+
+    Returns
+    -------
+    list of str
+        What it is: "more than 2,063 LUT sites".
+    """
+    known, total = drawn(family), estimate_pipeline(pipeline, family)[1]
+    reasons = []
+    if total.sites > known.most_sites:
+        reasons.append(f"more than {known.most_sites:,} LUT sites")
+    if others := sorted(
+        {
+            type(block).__name__.removesuffix("Spec").lower()
+            for block in pipeline.blocks
+            if type(block).__name__ not in known.kinds
+        }
+    ):
+        reasons.append(f"blocks of the kind {', '.join(others)}")
+    if image_bytes(pipeline):
+        reasons.append("parameters in RAM")
+    return reasons
+
+
 def network_errors(family: str) -> dict[str, list[float]]:
-    """How far totals of whole networks were off, which no coefficient has seen: median and worst, in per cent."""
-    result: dict[str, list[float]] = coefficients()["networks"][family]
-    return result
+    """How far totals of drawn accelerators were off: median, 95 % and worst, in per cent, by resource. See `Drawn`."""
+    return drawn(family).errors

@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Const, Value, signed
 
 from ..blocks.arithmetic import signed_bits
 
-__all__ = ["elements", "number", "tree", "weighted_sum"]
+__all__ = ["elements", "number", "signed_digits", "tree", "weighted_sum"]
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def weighted_sum(terms: list[tuple[Value, int]]) -> Value:
     added: list[Value] = []
     taken: list[Value] = []
     for value, factor in terms:
-        digits = _signed_digits(factor)
+        digits = signed_digits(factor)
         if len(digits) > 2:
             added.append(value * factor)
             continue
@@ -61,7 +61,7 @@ def weighted_sum(terms: list[tuple[Value, int]]) -> Value:
     return total - tree(taken, add) if taken else total
 
 
-def _signed_digits(number: int) -> list[tuple[int, int]]:
+def signed_digits(number: int) -> list[tuple[int, int]]:
     """The fewest pairs of an exponent and -1 or 1 that make up a number."""
     digits, at = [], 0
     while number:
