@@ -112,7 +112,7 @@ class Comparison:
             return f"Nothing was compared with model file {names}: {remarks}."
         many = f"{self.frames:,} {'drawn inputs' if self.drawn else 'images'}"
         models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
-        ties = f"; {self.ties:,} more differ only as floats are rounded" if self.ties else ""
+        ties = f"; {self.ties:,} more differ only as numbers are rounded" if self.ties else ""
         equal = self.codes - self.ties
         results = "the order of all scores" if self.network.readout.kind == "class" else "all results"
         return f"Compared with {models} on {many}: {equal:,} codes and {results} are equal{ties}."

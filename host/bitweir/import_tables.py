@@ -135,12 +135,14 @@ def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[Renderab
         table.add_row("reference", Text(f"{model['reference']}{remark}"))
         for layer in model["layers"]:
             name, wrong = layer["layer"] or INPUT, layer["differ"]
-            ties = f"; {layer['ties']:,} more only as floats are rounded" if layer["ties"] else ""
+            ties = f"; {layer['ties']:,} more only as numbers are rounded" if layer["ties"] else ""
             table.add_row(
                 f"codes of {name}",
                 Text(f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}{ties}", style="red")
                 if wrong
-                else Text(f"{layer['ties']:,} of {layer['codes']:,} differ, only as floats are rounded", style="yellow")
+                else Text(
+                    f"{layer['ties']:,} of {layer['codes']:,} differ, only as numbers are rounded", style="yellow"
+                )
                 if ties
                 else f"all {layer['codes']:,} equal",
             )

@@ -277,7 +277,7 @@ def test_ties_are_counted_apart(tmp_path):
     network, taps = loaded(path, None)
     found = compare_drawn(network, members(path, network, taps))
     assert found.difference is None and found.agreements[0].agrees
-    assert found.ties > 0 and f"; {found.ties:,} more differ only as floats are rounded." in found.told
+    assert found.ties > 0 and f"; {found.ties:,} more differ only as numbers are rounded." in found.told
     # One unit further is no tie.
     wrong, layer = damaged(network, "threshold", 0)
     with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer} "):
