@@ -393,6 +393,14 @@ def _kind(network: Network, cells: Sequence[str]) -> str:
     )
 
 
+def _bounds(network: Network) -> str:
+    """Where the network is not exact."""
+    if not network.bounds:
+        return ""
+    listed = "".join(f"- {bound.sentence}\n" for bound in network.bounds)
+    return f"**Numbers.** Some integers stand for real numbers that they cannot hold exactly:\n\n{listed}\n"
+
+
 def _readme(
     network: Network,
     plan: Plan,
@@ -432,5 +440,6 @@ def _readme(
         latency=timing.latency,
         axi=_axi(pipeline, network.name, axi),
         load=_loading(pipeline),
+        bounds=_bounds(network),
         foldings=",".join(map(str, plan.foldings)),
     )

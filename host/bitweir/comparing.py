@@ -77,6 +77,11 @@ class Comparison:
         return sum(layer.ties for one in self.agreements if one.ran for layer in one.layers)
 
     @property
+    def bounded(self) -> int:
+        """How many codes differ within the bound of the sums before them."""
+        return sum(layer.bounded for one in self.agreements if one.ran for layer in one.layers)
+
+    @property
     def difference(self) -> str | None:
         """One sentence if the network is wrong: where, what a model file says, and what the network says."""
         what = "drawn input" if self.drawn else "image"
@@ -112,8 +117,9 @@ class Comparison:
             return f"Nothing was compared with model file {names}: {remarks}."
         many = f"{self.frames:,} {'drawn inputs' if self.drawn else 'images'}"
         models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
-        ties = f"; {self.ties:,} more differ only as numbers are rounded" if self.ties else ""
-        equal = self.codes - self.ties
+        ties = f"; {self.ties:,} more differ only as floats are rounded" if self.ties else ""
+        ties += f"; {self.bounded:,} more differ within the bound of the sums before them" if self.bounded else ""
+        equal = self.codes - self.ties - self.bounded
         results = "the order of all scores" if self.network.readout.kind == "class" else "all results"
         return f"Compared with {models} on {many}: {equal:,} codes and {results} are equal{ties}."
 
@@ -271,6 +277,7 @@ def _agreement(found: Agreement) -> dict[str, Any]:
                 "codes": one.codes,
                 "differ": one.differ,
                 "ties": one.ties,
+                "bounded": one.bounded,
                 "first": None if one.first is None else asdict(one.first),
             }
             for one in found.layers

@@ -135,15 +135,18 @@ def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[Renderab
         table.add_row("reference", Text(f"{model['reference']}{remark}"))
         for layer in model["layers"]:
             name, wrong = layer["layer"] or INPUT, layer["differ"]
-            ties = f"; {layer['ties']:,} more only as numbers are rounded" if layer["ties"] else ""
+            reasons = (("ties", "as floats are rounded"), ("bounded", "within the bound of the sums before it"))
+            known = [f"{layer[key]:,} only {why}" for key, why in reasons if layer[key]]
+            rest = "".join(f"; {one}" for one in known)
             table.add_row(
                 f"codes of {name}",
-                Text(f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}{ties}", style="red")
-                if wrong
-                else Text(
-                    f"{layer['ties']:,} of {layer['codes']:,} differ, only as numbers are rounded", style="yellow"
+                Text(
+                    f"{wrong:,} of {layer['codes']:,} differ, the first in {_place(layer)}{rest}",
+                    style="red",
                 )
-                if ties
+                if wrong
+                else Text(f"of {layer['codes']:,} differ {' and '.join(known)}", style="yellow")
+                if known
                 else f"all {layer['codes']:,} equal",
             )
         table.add_row(results, _differ(model["results_differ"]))

@@ -277,7 +277,7 @@ def test_ties_are_counted_apart(tmp_path):
     network, taps = loaded(path, None)
     found = compare_drawn(network, members(path, network, taps))
     assert found.difference is None and found.agreements[0].agrees
-    assert found.ties > 0 and f"; {found.ties:,} more differ only as numbers are rounded." in found.told
+    assert found.ties > 0 and f"; {found.ties:,} more differ only as floats are rounded." in found.told
     # One unit further is no tie.
     wrong, layer = damaged(network, "threshold", 0)
     with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer} "):
@@ -411,7 +411,9 @@ def test_bounds_of_sums_are_no_differences(tmp_path):
     with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer.name} "):
         compare_drawn(wrong, members(path, wrong, taps))
     taps.slack = {name: np.full_like(array, 0.1) for name, array in taps.slack.items()}
-    assert compare_drawn(wrong, members(path, wrong, taps)).ties > 0
+    found = compare_drawn(wrong, members(path, wrong, taps))
+    assert found.ties == 0 and found.bounded > 0
+    assert found.told.endswith(f"; {found.bounded:,} more differ within the bound of the sums before them.")
 
 
 @pytest.mark.parametrize(("kind", "end"), [("labels", "Sigmoid"), ("scores", "Identity")])

@@ -78,6 +78,8 @@ class LayerAgreement:
         Those that are wrong.
     ties : int
         Those that differ because floats are rounded: there, or at an earlier layer of the same frame.
+    bounded : int
+        Those that differ because the network holds real numbers only up to a bound, which explains them.
     first : Difference or None
         The first code that is wrong.
     """
@@ -87,6 +89,7 @@ class LayerAgreement:
     codes: int = 0
     differ: int = 0
     ties: int = 0
+    bounded: int = 0
     first: Difference | None = None
 
 
@@ -284,9 +287,10 @@ class _Run:
         what is wrong is wrong at this layer.
         """
         low, high = self._limits(x, want, have, wanted)
+        floats = self._limits(x, want, have, wanted, bounds=False) if self._slack else (low, high)
         earlier = np.zeros(len(frames), bool)
-        for tap, layer, told, own, least, most in zip(
-            self._taps, self._found.layers, want, have, low, high, strict=False
+        for tap, layer, told, own, least, most, under, over in zip(
+            self._taps, self._found.layers, want, have, low, high, *floats, strict=False
         ):
             half = _half(tap)
             differs = ~(abs(told - own) <= half)
@@ -295,8 +299,11 @@ class _Run:
             # Nor may both executors of the file contradict each other.
             wrong |= differs & ~earlier[:, None] & ((told < least - half) | (told > most + half))
             earlier |= differs.any(axis=1)
+            # What floats alone do not explain, the bounds of sums do.
+            bounded = differs & ~wrong & ((own < under - half) | (own > over + half))
+            layer.bounded += int(bounded.sum())
             layer.differ += int(wrong.sum())
-            layer.ties -= int((wrong & differs).sum())
+            layer.ties -= int((differs & (wrong | bounded)).sum())
             if layer.first is None and wrong.any():
                 image, element = (int(place) for place in np.unravel_index(int(wrong.argmax()), wrong.shape))
                 at = image, element
@@ -324,15 +331,24 @@ class _Run:
                 image=start + int(frames[place]), row=0, column=0, channel=output, expected=expected, found=found
             )
 
-    def _limits(self, x: Array, want: list[Array], have: list[Array], wanted: Array) -> tuple[list[Array], list[Array]]:
-        """The least and the most that each tensor may be as far as floats are rounded: those of taps, then scores."""
+    @property
+    def _slack(self) -> Mapping[str, Array]:
+        return {} if self._member.taps is None else self._member.taps.slack
+
+    def _limits(
+        self, x: Array, want: list[Array], have: list[Array], wanted: Array, *, bounds: bool = True
+    ) -> tuple[list[Array], list[Array]]:
+        """The least and the most that each tensor may be: those of taps, then scores.
+
+        As far as floats are rounded, and with `bounds` as far as sums are known.
+        """
         taps = self._member.taps
         assert taps is not None
         try:
             if self._judge is None:
                 self._judge = self._judging()
             forced = {tap.tensor: own for tap, own in zip(self._taps, have, strict=True)}
-            ends = self._judge.between(x, forced, taps.slack)
+            ends = self._judge.between(x, forced, self._slack if bounds else {})
         except CannotRunError as error:
             # What cannot be told apart counts as wrong: it is rare, and better than not to tell of it.
             if not self._found.remark:
@@ -387,9 +403,10 @@ def _level(tap: Tap, element: int, near: float) -> float:
     return min(values, key=lambda value: abs(value - near))
 
 
-def _half(tap: Tap) -> float:
-    """The levels of a tensor are evenly spaced: what is nearer to one than this is that one."""
-    return abs(float((tap.values[1] - tap.values[0]).flat[0])) / 2
+def _half(tap: Tap) -> Array:
+    """The levels of an element are evenly spaced: what is nearer to one than this, (E,), is that one."""
+    half: Array = np.broadcast_to(np.abs(tap.values[1] - tap.values[0]) / 2, tap.shape).reshape(-1)
+    return np.where(half > 0, half, half.max())  # constant elements have one level
 
 
 def _values(tap: Tap, codes: Array) -> Array:
