@@ -9,6 +9,7 @@ padded. Where V frames go side by side, each lane holds the element of all V, th
 """
 
 from .elementwise import AffineSpec, JoinSpec, PoolSpec, ThresholdSpec
+from .machines import Buffered, Collect, Level, Machine
 from .matvec import MatVecSpec
 from .memories import Memory
 from .moving import FifoSpec, ForkSpec, WidthSpec
@@ -19,10 +20,14 @@ __all__ = [
     "AffineSpec",
     "ArgmaxSpec",
     "BlockSpec",
+    "Buffered",
+    "Collect",
     "EndSpec",
     "FifoSpec",
     "ForkSpec",
     "JoinSpec",
+    "Level",
+    "Machine",
     "MatVecSpec",
     "Memory",
     "PoolSpec",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..layers import Format, Integers
 from .arithmetic import ceil_div, signed_bits
+from .machines import Collect, one_to_one
 from .memories import Memory
 
 __all__ = ["AffineSpec", "JoinSpec", "PoolSpec", "ThresholdSpec"]
@@ -95,6 +96,11 @@ class ChannelSpec:
     def o_beats(self) -> int:
         """Output beats a frame."""
         return self.cycles
+
+    @property
+    def machine(self) -> Collect:
+        """When it moves beats: one for each that comes."""
+        return one_to_one(latency=self.latency, depth=self.fifo_depth)
 
     @property
     def fifo_depth(self) -> int:
@@ -316,6 +322,12 @@ class PoolSpec:
         shape = (rows, columns, words, beats)
         return np.broadcast_to(ends[0][:, None, None, None] & ends[1][:, None, None] & last, shape).reshape(-1)
 
+    @property
+    def machine(self) -> Collect:
+        """When it moves beats: a result for each that ends a window."""
+        completes = self.completes().astype(np.int64)
+        return Collect(completes=completes, latency=self.latency, depth=self.fifo_depth)
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         partial = Memory(role="buffer", depth=self.partial_words, width=self.o_bits, writable=True)
@@ -392,6 +404,11 @@ class JoinSpec:
     def o_bits(self) -> int:
         """Payload bits at the output."""
         return self.lanes * self.o_lane_bits * self.streams
+
+    @property
+    def machine(self) -> Collect:
+        """When it moves beats: one for each that comes."""
+        return one_to_one(latency=self.latency, depth=self.fifo_depth)
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""

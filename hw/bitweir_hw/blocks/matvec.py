@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..compressor import DotProduct, Plane, Popcount
 from ..layers import Integers
 from .arithmetic import ceil_div
+from .machines import Buffered
 from .memories import Memory
 
 __all__ = ["MatVecSpec", "plane_bits", "planes_for", "weight_planes"]
@@ -184,6 +185,21 @@ class MatVecSpec:
         keeps up but takes its beats at uneven times, as a width converter does.
         """
         return ceil_div(self.latency + 2, self.synapse_folds) + 1
+
+    @property
+    def machine(self) -> Buffered:
+        """When it moves beats: the words of a vector once for each group of neurons, a result with each last one."""
+        groups, words = self.neuron_folds, self.synapse_folds
+        programme = np.zeros((groups, 2, 4), np.int64)
+        programme[:, 0, 0], programme[:, 1, 0] = words - 1, 1
+        programme[:, 1, 1] = 1
+        # Words arrive while the first group is at work, and for the next vector with the last step of all.
+        programme[0, 0, 2] = programme[-1, 1, 2] = 1
+        programme[-1, :, 3] = 1
+        programme = programme[programme[..., 0] > 0]
+        return Buffered(
+            room=self.buffer_words, start=1, programme=programme, latency=self.latency, depth=self.fifo_depth
+        )
 
     @property
     def weight_width(self) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
+import numpy as np
+
 from .arithmetic import ceil_div
+from .machines import Level
 from .memories import Memory
 
 __all__ = ["FifoSpec", "ForkSpec", "WidthSpec"]
@@ -108,6 +111,14 @@ class WidthSpec:
         """Elements that the buffer holds."""
         return self.room + max(self.i_lanes, self.last)
 
+    @property
+    def machine(self) -> Level:
+        """When it moves beats: a fill level in elements."""
+        amounts = np.full((self.parts, self.part_beats), self.i_lanes)
+        amounts[:, -1] = self.tail
+        amounts[-1, -1] = self.last
+        return Level(room=self.room, leave=self.o_lanes, amounts=amounts.ravel())
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: registers, a word deep."""
         return (Memory(role="buffer", depth=1, width=self.capacity * self.lane_bits, writable=True),)
@@ -172,6 +183,11 @@ class ForkSpec(PassingSpec):
     #: Places for each output: one to fill while the other empties.
     fifo_depth = 2
 
+    @property
+    def machine(self) -> Level:
+        """When it moves beats: how many wait at each output."""
+        return Level(room=self.fifo_depth - 1, leave=1, amounts=np.ones(1, np.int64), outputs=self.outputs)
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         return (Memory(role="buffer", depth=self.fifo_depth, width=self.bits, copies=self.outputs, writable=True),)
@@ -188,6 +204,11 @@ class FifoSpec(PassingSpec):
     """
 
     depth: int
+
+    @property
+    def machine(self) -> Level:
+        """When it moves beats: how many it holds."""
+        return Level(room=self.depth - 1, leave=1, amounts=np.ones(1, np.int64))
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""

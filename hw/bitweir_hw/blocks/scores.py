@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .arithmetic import ceil_div
+from .machines import Collect, one_to_one
 from .memories import Memory
 
 __all__ = ["ArgmaxSpec", "EndSpec", "ResultSpec", "VoteSpec"]
@@ -79,6 +82,11 @@ class EndSpec(ScoresSpec):
         """Payload bits at the output: for each frame the scores and the class, then the mark of the last beat."""
         return self.i_bits + self.index_bits * self.streams + 1
 
+    @property
+    def machine(self) -> Collect:
+        """When it moves beats: one for each that comes."""
+        return one_to_one(latency=self.latency, depth=self.fifo_depth)
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         return (Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),)
@@ -133,6 +141,12 @@ class VoteSpec(ScoresSpec):
     def o_bits(self) -> int:
         """Payload bits at the output."""
         return self.classes * self.streams
+
+    @property
+    def machine(self) -> Collect:
+        """When it moves beats: one result a frame."""
+        completes = (np.arange(self.i_beats) == self.i_beats - 1).astype(np.int64)
+        return Collect(completes=completes, latency=self.latency, depth=self.fifo_depth)
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""

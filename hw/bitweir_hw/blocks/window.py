@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from ..layers import Integers, Shape
+from .machines import Buffered
 from .memories import Memory, is_block
 
 __all__ = ["WindowSpec"]
@@ -141,6 +142,24 @@ class WindowSpec:
     def fifo_depth(self) -> int:
         """Beats that may be under way or waiting, so that one leaves every cycle."""
         return self.latency + 2
+
+    @property
+    def machine(self) -> Buffered:
+        """When it moves beats: those of a window once its pixels are there."""
+        words, beats = self.pixel_words, self.o_beats // self.arrivals.size
+        programme = np.zeros((self.arrivals.size, 2, 4), np.int64)
+        programme[:, 0, :2] = beats - 1, 1
+        programme[:, 1, :2] = 1, 1
+        programme[:, 1, 2] = self.arrivals.ravel() * words
+        programme[:, 1, 3] = self.departures.ravel() * words
+        programme = programme[programme[..., 0] > 0]
+        return Buffered(
+            room=self.words,
+            start=int(self.needed.flat[0]) * words,
+            programme=programme,
+            latency=self.latency,
+            depth=self.fifo_depth,
+        )
 
     # ---- which pixels are there
 

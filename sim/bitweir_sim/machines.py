@@ -1,0 +1,160 @@
+"""The machines of `bitweir_hw.blocks.machines` at work: when a block moves beats, cycle by cycle.
+
+Each also tells what its compiled twin in `cycles.cpp` starts from: `kind`, and the numbers of `parameters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bitweir_hw.blocks import BlockSpec
+from bitweir_hw.blocks.machines import Buffered, Collect, Level
+
+__all__ = ["Stepped", "stepped"]
+
+
+class Stepped(Protocol):
+    """When a block moves beats, on each of its streams.
+
+    Attributes
+    ----------
+    kind : int
+        Number of the compiled twin in `cycles.cpp`.
+    parameters : list of int
+        What the twin starts from.
+    """
+
+    kind: int
+    parameters: list[int]
+
+    def ready(self) -> bool:
+        """Whether it takes a beat (of each of its inputs) in this cycle, as far as its state says."""
+
+    def valid(self, output: int) -> bool:
+        """Whether it offers a beat on that output in this cycle."""
+
+    def step(self, take: bool, gives: Sequence[bool]) -> None:
+        """End the cycle, in which it took and gave so."""
+
+    def state(self) -> tuple[int, ...]:
+        """All that decides what it does from here on."""
+
+
+class _Credits:
+    """A datapath that never stalls and a FIFO for its results, as `gateware.credits`."""
+
+    def __init__(self, latency: int, depth: int) -> None:
+        self._latency, self._depth = latency, depth
+        self._reserved = self._waiting = self._moving = 0
+
+    def free(self) -> bool:
+        return self._reserved < self._depth
+
+    def valid(self) -> bool:
+        return self._waiting > 0
+
+    def step(self, start: bool, give: bool) -> None:
+        self._moving = self._moving << 1 | start
+        done = self._moving >> self._latency & 1
+        self._moving &= (1 << self._latency) - 1
+        self._reserved += start - give
+        self._waiting += done - give
+
+    def state(self) -> tuple[int, ...]:
+        return self._reserved, self._waiting, self._moving
+
+
+class _Buffered:
+    kind = 0
+
+    def __init__(self, machine: Buffered) -> None:
+        self._room, self._programme = machine.room, machine.programme.tolist()
+        self._credits = _Credits(machine.latency, machine.depth)
+        # Words held; words beyond those that the next step needs; the place in the programme.
+        self._held, self._ahead = 0, -machine.start
+        self._run = self._made = 0
+        runs = [number for run in self._programme for number in run]
+        self.parameters = [machine.room, machine.start, machine.latency, machine.depth, len(self._programme), *runs]
+
+    def ready(self) -> bool:
+        return self._held < self._room
+
+    def valid(self, output: int) -> bool:
+        return self._credits.valid()
+
+    def step(self, take: bool, gives: Sequence[bool]) -> None:
+        steps, result, arrive, depart = self._programme[self._run]
+        issue = self._ahead >= 0 and (self._credits.free() or not result)
+        self._credits.step(issue and bool(result), gives[0])
+        self._held += take
+        self._ahead += take
+        if issue:
+            self._held -= depart
+            self._ahead -= arrive
+            self._made += 1
+            if self._made == steps:
+                self._made, self._run = 0, (self._run + 1) % len(self._programme)
+
+    def state(self) -> tuple[int, ...]:
+        return self._held, self._ahead, self._run, self._made, *self._credits.state()
+
+
+class _Collect:
+    kind = 1
+
+    def __init__(self, machine: Collect) -> None:
+        self._completes = machine.completes.tolist()
+        self._credits = _Credits(machine.latency, machine.depth)
+        self._beat = 0
+        self.parameters = [machine.latency, machine.depth, len(self._completes), *self._completes]
+
+    def ready(self) -> bool:
+        return self._credits.free() or not self._completes[self._beat]
+
+    def valid(self, output: int) -> bool:
+        return self._credits.valid()
+
+    def step(self, take: bool, gives: Sequence[bool]) -> None:
+        self._credits.step(take and bool(self._completes[self._beat]), gives[0])
+        if take:
+            self._beat = (self._beat + 1) % len(self._completes)
+
+    def state(self) -> tuple[int, ...]:
+        return self._beat, *self._credits.state()
+
+
+class _Level:
+    kind = 2
+
+    def __init__(self, machine: Level) -> None:
+        self._room, self._leave, self._amounts = machine.room, machine.leave, machine.amounts.tolist()
+        self._levels = [0] * machine.outputs
+        self._beat = 0
+        self.parameters = [machine.room, machine.leave, machine.outputs, len(self._amounts), *self._amounts]
+
+    def ready(self) -> bool:
+        return max(self._levels) <= self._room
+
+    def valid(self, output: int) -> bool:
+        return self._levels[output] >= self._leave
+
+    def step(self, take: bool, gives: Sequence[bool]) -> None:
+        added = self._amounts[self._beat] if take else 0
+        self._levels = [level + added - give * self._leave for level, give in zip(self._levels, gives, strict=True)]
+        if take:
+            self._beat = (self._beat + 1) % len(self._amounts)
+
+    def state(self) -> tuple[int, ...]:
+        return (*self._levels, self._beat)
+
+
+def stepped(block: BlockSpec) -> Stepped:
+    """The machine of a block, as it is after reset."""
+    match block.machine:
+        case Buffered() as machine:
+            return _Buffered(machine)
+        case Collect() as machine:
+            return _Collect(machine)
+        case Level() as machine:
+            return _Level(machine)
