@@ -3,7 +3,7 @@
 import numpy as np
 from amaranth.sim import Simulator
 from bitweir_hw.layers import BIPOLAR, Format
-from bitweir_sim.cycles import MODELS
+from bitweir_sim.machines import stepped
 from hypothesis import strategies as st
 
 __all__ = ["drive", "formats", "pack", "value_range"]
@@ -46,7 +46,7 @@ def drive(component, spec, inputs, expected, masks, i_stalls, o_stalls):
     i_stalls : list of bool arrays
         For each input.
     """
-    dut, model = component(spec), MODELS[type(spec)](spec)
+    dut, model = component(spec), stepped(spec)
     sources = [dut.i] if len(inputs) == 1 else [getattr(dut, f"i{k}") for k in range(len(inputs))]
     noise = np.random.default_rng(1)
 

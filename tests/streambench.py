@@ -1,7 +1,7 @@
 """Drives one block with beats and stalls, and compares every cycle with its timing model."""
 
 from amaranth.sim import Simulator
-from bitweir_sim.cycles import MODELS
+from bitweir_sim.machines import stepped
 
 __all__ = ["drive"]
 
@@ -31,7 +31,7 @@ def drive(dut, spec, beats, expected, i_stalls=(), o_stalls=()):
         Cycles until the last output beat.
     """
     outputs = [dut.o] if hasattr(dut, "o") else [getattr(dut, f"o{n}") for n in range(len(expected))]
-    model = MODELS[type(spec)](spec)
+    model = stepped(spec)
     ones = (1 << len(dut.i.payload)) - 1
     total = sum(len(out) for out in expected)
     moved = [0] * len(outputs)

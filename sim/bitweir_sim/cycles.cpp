@@ -1,9 +1,9 @@
-// The models of cycles.py, compiled: the same state machines, a thousand times as fast.
+// The machines of machines.py, compiled: the same state machines, a thousand times as fast.
 //
 // A program is a row of integers: the number of streams, the number of blocks, then for each block
 // its kind, the number of its inputs and their streams, the number of its outputs and theirs, the
-// number of its parameters and these. cycles.py writes it; each constructor below reads its parameters in
-// the order in which the model of the same name gives them.
+// number of its parameters and these. stepping.py writes it; each constructor below reads its parameters in
+// the order in which the machine of the same name gives them.
 
 #include <algorithm>
 #include <cstdint>
@@ -43,89 +43,34 @@ struct Block {
     bool gives(const uint8_t *moves) const { return moves[outputs[0]]; }
 };
 
-struct MatVec : Block {
-    int64_t groups, words, room, group = 0, word = 0, held = 0, unread = 0;
+struct Buffered : Block {
+    int64_t room, held = 0, ahead, run = 0, made = 0;
     Credits credits;
+    Numbers programme;
 
-    explicit MatVec(const int64_t *p) : groups(p[0]), words(p[1]), room(p[2]), credits(p[3], p[4]) {}
+    explicit Buffered(const int64_t *p)
+        : room(p[0]), ahead(-p[1]), credits(p[2], p[3]), programme(p + 5, p + 5 + 4 * p[4]) {}
     bool ready() const override { return held < room; }
     bool valid(int) const override { return credits.valid(); }
-    bool issues() const { return (unread > 0 || group > 0) && (credits.available() || word < words - 1); }
+    bool issues() const { return ahead >= 0 && (credits.available() || !programme[4 * run + 1]); }
     bool busy() const override { return issues() || credits.busy(); }
     void step(bool take, const uint8_t *moves) override {
-        bool last = word == words - 1, first_group = group == 0, last_group = group == groups - 1, issue = issues();
-        credits.step(issue && last, gives(moves));
-        held += take - (issue && last_group);
-        unread += take - (issue && first_group);
-        if (issue) {
-            word = last ? 0 : word + 1;
-            if (last) group = last_group ? 0 : group + 1;
-        }
-    }
-    void state(Numbers &to) const override {
-        to.insert(to.end(), {group, word, held, unread});
-        credits.state(to);
-    }
-};
-
-struct Window : Block {
-    int64_t room, beats, held = 0, ahead, position = 0, beat = 0;
-    Credits credits;
-    Numbers arrivals, departures;
-
-    explicit Window(const int64_t *p) : room(p[0]), beats(p[1]), ahead(p[2]), credits(p[3], p[4]) {
-        arrivals.assign(p + 6, p + 6 + p[5]);
-        departures.assign(p + 6 + p[5], p + 6 + 2 * p[5]);
-    }
-    bool ready() const override { return held < room; }
-    bool valid(int) const override { return credits.valid(); }
-    bool issues() const { return ahead >= 0 && credits.available(); }
-    bool busy() const override { return issues() || credits.busy(); }
-    void step(bool take, const uint8_t *moves) override {
+        const int64_t *now = &programme[4 * run]; // steps, result, arrive, depart
         bool issue = issues();
-        credits.step(issue, gives(moves));
+        credits.step(issue && now[1], gives(moves));
         held += take;
         ahead += take;
-        if (issue && ++beat == beats) {
-            beat = 0;
-            held -= departures[position];
-            ahead -= arrivals[position];
-            if (++position == int64_t(arrivals.size())) position = 0;
-        }
+        if (!issue) return;
+        held -= now[3];
+        ahead -= now[2];
+        if (++made < now[0]) return;
+        made = 0;
+        if (4 * ++run == int64_t(programme.size())) run = 0;
     }
     void state(Numbers &to) const override {
-        to.insert(to.end(), {held, ahead, position, beat});
+        to.insert(to.end(), {held, ahead, run, made});
         credits.state(to);
     }
-};
-
-struct Width : Block {
-    int64_t room, leave, level = 0, beat = 0;
-    Numbers amounts;
-
-    explicit Width(const int64_t *p) : room(p[0]), leave(p[1]), amounts(p + 3, p + 3 + p[2]) {}
-    bool ready() const override { return level <= room; }
-    bool valid(int) const override { return level >= leave; }
-    bool busy() const override { return false; }
-    void step(bool take, const uint8_t *moves) override {
-        if (gives(moves)) level -= leave;
-        if (take) {
-            level += amounts[beat];
-            if (++beat == int64_t(amounts.size())) beat = 0;
-        }
-    }
-    void state(Numbers &to) const override { to.insert(to.end(), {level, beat}); }
-};
-
-struct Pipe : Block {
-    Credits credits;
-
-    explicit Pipe(const int64_t *p) : credits(p[0], p[1]) {}
-    bool ready() const override { return credits.available(); }
-    bool valid(int) const override { return credits.valid(); }
-    bool busy() const override { return credits.busy(); }
-    void step(bool take, const uint8_t *moves) override { credits.step(take, gives(moves)); }
-    void state(Numbers &to) const override { credits.state(to); }
 };
 
 struct Collect : Block {
@@ -147,32 +92,34 @@ struct Collect : Block {
     }
 };
 
-struct Fifo : Block {
-    int64_t depth;
-    Numbers levels;
+struct Level : Block {
+    int64_t room, leave, beat = 0;
+    Numbers levels, amounts;
 
-    explicit Fifo(const int64_t *p) : depth(p[0]), levels(p[1]) {}
+    explicit Level(const int64_t *p) : room(p[0]), leave(p[1]), levels(p[2]), amounts(p + 4, p + 4 + p[3]) {}
     bool ready() const override {
         for (int64_t level : levels)
-            if (level >= depth) return false;
+            if (level > room) return false;
         return true;
     }
-    bool valid(int output) const override { return levels[output] > 0; }
+    bool valid(int output) const override { return levels[output] >= leave; }
     bool busy() const override { return false; }
     void step(bool take, const uint8_t *moves) override {
-        for (size_t n = 0; n < levels.size(); n++) levels[n] += take - moves[outputs[n]];
+        int64_t added = take ? amounts[beat] : 0;
+        for (size_t n = 0; n < levels.size(); n++) levels[n] += added - moves[outputs[n]] * leave;
+        if (take && ++beat == int64_t(amounts.size())) beat = 0;
     }
-    void state(Numbers &to) const override { to.insert(to.end(), levels.begin(), levels.end()); }
+    void state(Numbers &to) const override {
+        to.insert(to.end(), levels.begin(), levels.end());
+        to.push_back(beat);
+    }
 };
 
 std::unique_ptr<Block> make(int64_t kind, const int64_t *parameters) {
     switch (kind) {
-    case 0: return std::make_unique<MatVec>(parameters);
-    case 1: return std::make_unique<Window>(parameters);
-    case 2: return std::make_unique<Width>(parameters);
-    case 3: return std::make_unique<Pipe>(parameters);
-    case 4: return std::make_unique<Collect>(parameters);
-    default: return std::make_unique<Fifo>(parameters);
+    case 0: return std::make_unique<Buffered>(parameters);
+    case 1: return std::make_unique<Collect>(parameters);
+    default: return std::make_unique<Level>(parameters);
     }
 }
 

@@ -1,7 +1,7 @@
 """Which beat moves in which clock cycle, without values.
 
-Each block has a model that steps the same counters as its gateware (`models`), and all of them step together
-(`stepping`). Cycles count from 0, the first one after reset.
+Each block's specification gives a machine that steps the same counters as its gateware (`machines`), and all of them
+step together (`stepping`). Cycles count from 0, the first one after reset.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import numpy as np
 from bitweir_hw.pipeline import Pipeline
 from numpy.typing import NDArray
 
-from .models import MODELS
 from .sizing import jam_error
 from .stepping import stepper
 
-__all__ = ["MODELS", "Timing", "schedule", "steady_state"]
+__all__ = ["Timing", "schedule", "steady_state"]
 
 Pattern = NDArray[np.bool_]
 

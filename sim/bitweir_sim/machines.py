@@ -34,6 +34,9 @@ class Stepped(Protocol):
     def valid(self, output: int) -> bool:
         """Whether it offers a beat on that output in this cycle."""
 
+    def busy(self) -> bool:
+        """Whether this cycle changes its state even if no beat moves on its streams."""
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         """End the cycle, in which it took and gave so."""
 
@@ -53,6 +56,9 @@ class _Credits:
 
     def valid(self) -> bool:
         return self._waiting > 0
+
+    def busy(self) -> bool:
+        return self._moving > 0
 
     def step(self, start: bool, give: bool) -> None:
         self._moving = self._moving << 1 | start
@@ -83,9 +89,15 @@ class _Buffered:
     def valid(self, output: int) -> bool:
         return self._credits.valid()
 
+    def _issues(self) -> bool:
+        return self._ahead >= 0 and (self._credits.free() or not self._programme[self._run][1])
+
+    def busy(self) -> bool:
+        return self._issues() or self._credits.busy()
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         steps, result, arrive, depart = self._programme[self._run]
-        issue = self._ahead >= 0 and (self._credits.free() or not result)
+        issue = self._issues()
         self._credits.step(issue and bool(result), gives[0])
         self._held += take
         self._ahead += take
@@ -115,6 +127,9 @@ class _Collect:
     def valid(self, output: int) -> bool:
         return self._credits.valid()
 
+    def busy(self) -> bool:
+        return self._credits.busy()
+
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         self._credits.step(take and bool(self._completes[self._beat]), gives[0])
         if take:
@@ -138,6 +153,9 @@ class _Level:
 
     def valid(self, output: int) -> bool:
         return self._levels[output] >= self._leave
+
+    def busy(self) -> bool:
+        return False
 
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         added = self._amounts[self._beat] if take else 0

@@ -1,6 +1,6 @@
 """All blocks of a pipeline at work, cycle by cycle: in Python, or compiled.
 
-Both step the same state machines (`models`). All blocks end in registers, so a cycle has two halves: every
+Both step the same state machines (`machines`). All blocks end in registers, so a cycle has two halves: every
 block tells from its state whether it takes and offers a beat; then every stream on which both sides agree
 moves one, and all blocks step. The Python form says what is meant; the compiled one is used where there is a
 C++ compiler.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .cache import cached, content_key
 from .compiler import compile_library, compiler_command, compiler_missing, load_library
-from .models import MODELS
+from .machines import stepped
 
 __all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]
 
@@ -95,7 +95,7 @@ class PythonStepper:
     """The definition."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._parts = [(MODELS[type(node.block)](node.block), node.inputs, node.outputs) for node in pipeline.nodes]
+        self._parts = [(stepped(node.block), node.inputs, node.outputs) for node in pipeline.nodes]
         self._counts = [0] * len(pipeline.streams)
         self._starved, self._blocked = [0] * len(pipeline.streams), [0] * len(pipeline.streams)
         self._recorded: list[list[int]] = [[] for _ in pipeline.streams]
@@ -125,7 +125,7 @@ class PythonStepper:
                 break
             cycle = self._cycle
             may_offer = (inputs is None or self._counts[0] < inputs) and not (cycle < len(pauses) and pauses[cycle])
-            busy = any(model.busy() for model, _, _ in self._parts)
+            busy = any(machine.busy() for machine, _, _ in self._parts)
             moves = self._step(may_offer, not (closed or (cycle < len(refusals) and refusals[cycle])), watch)
             # While a pattern of stalls lasts, what stands still may only wait for its end.
             still = cycle >= patterns and not busy and not any(moves)
@@ -142,15 +142,15 @@ class PythonStepper:
         # First who offers, then who takes: a block takes from all its inputs or from none.
         moves = [False] * len(self._counts)
         moves[0] = self._offering
-        for model, _, outputs in self._parts:
+        for machine, _, outputs in self._parts:
             for number, stream in enumerate(outputs):
-                moves[stream] = model.valid(number)
+                moves[stream] = machine.valid(number)
         offers = list(moves)
         readies = [takes] * len(moves)
         moves[-1] = moves[-1] and takes
         took = []
-        for model, inputs, _ in self._parts:
-            ready = model.ready()
+        for machine, inputs, _ in self._parts:
+            ready = machine.ready()
             take = ready and all(moves[stream] for stream in inputs)
             for stream in inputs:
                 moves[stream], readies[stream] = take, ready
@@ -159,8 +159,8 @@ class PythonStepper:
             for stream, (offered, ready, moved) in enumerate(zip(offers, readies, moves, strict=True)):
                 self._starved[stream] += ready and not offered
                 self._blocked[stream] += offered and not moved
-        for take, (model, _, outputs) in zip(took, self._parts, strict=True):
-            model.step(take, [moves[stream] for stream in outputs])
+        for take, (machine, _, outputs) in zip(took, self._parts, strict=True):
+            machine.step(take, [moves[stream] for stream in outputs])
         if moves[0]:
             self._offering = False
         return moves
@@ -172,7 +172,7 @@ class PythonStepper:
         return list(zip(self._starved, self._blocked, strict=True))
 
     def state(self) -> bytes:
-        numbers = [number for model, _, _ in self._parts for number in model.state()]
+        numbers = [number for machine, _, _ in self._parts for number in machine.state()]
         return np.array(numbers, np.int64).tobytes()
 
     def recorded(self, stream: int) -> NDArray[np.int64]:
@@ -233,9 +233,9 @@ class CompiledStepper:
 def _program(node: Node) -> NDArray[np.int64]:
     """What `cycles.cpp` makes a block from."""
     if node not in _programs:
-        model = MODELS[type(node.block)](node.block)
-        numbers = [model.kind, len(node.inputs), *node.inputs, len(node.outputs), *node.outputs]
-        _programs[node] = np.array([*numbers, len(model.parameters), *model.parameters], np.int64)
+        machine = stepped(node.block)
+        numbers = [machine.kind, len(node.inputs), *node.inputs, len(node.outputs), *node.outputs]
+        _programs[node] = np.array([*numbers, len(machine.parameters), *machine.parameters], np.int64)
     return _programs[node]
 
 

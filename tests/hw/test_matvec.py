@@ -13,7 +13,7 @@ from bitweir_hw.blocks.arithmetic import ceil_div, signed_bits
 from bitweir_hw.compressor import Popcount
 from bitweir_hw.gateware.matvec import MatVec
 from bitweir_hw.gateware.rom import ClassRom
-from bitweir_sim.cycles import MODELS
+from bitweir_sim.machines import stepped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -85,7 +85,7 @@ def run(case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.
     sent = beats(case.elements, spec.simd, spec.lane_bits, noise)
     wanted = beats(case.results, spec.pe, spec.o_lane_bits)
     assert (len(sent), len(wanted)) == (FRAMES * spec.i_beats, FRAMES * spec.o_beats)
-    dut, model = MatVec(spec), MODELS[MatVecSpec](spec)
+    dut, model = MatVec(spec), stepped(spec)
     start = model.state()
     moved: list[int] = []
 

@@ -20,8 +20,8 @@ __all__ = ["Buffered", "Collect", "Level", "Machine", "one_to_one"]
 class Buffered:
     """A buffer that is replayed, a datapath that never stalls, and an output FIFO in which each result reserves a slot.
 
-    A beat is taken while fewer than `room` words are held. A step is made once the words that it needs are there and, if
-    it starts a result, a slot is free. The result is in the FIFO `latency` cycles later.
+    A beat is taken while fewer than `room` words are held. A step is made once the words that it needs are there and,
+    if it starts a result, a slot is free. The result is in the FIFO `latency` cycles later.
 
     Parameters
     ----------
