@@ -64,8 +64,10 @@ def load_network(path: Path) -> Network:
     try:
         arrays = read_arrays(path, limit=LIMIT_BYTES)
         tree = json.loads(arrays["network.json"].tobytes())
-        if tree["format"] != "bitweir network" or tree["version"] != VERSION:
+        if tree["format"] != "bitweir network" or tree["version"] not in (2, VERSION):
             raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
+        if tree["version"] == 2:
+            _from_version_2(tree["network"])
         network = _object(tree["network"], arrays)
         if not isinstance(network, Network) or not isinstance(network.readout, Readout):
             raise ValueError("it holds something else")
@@ -74,6 +76,16 @@ def load_network(path: Path) -> Network:
         raise
     except Exception as error:  # a damaged or hostile file fails in many ways
         raise NetworkError(f"File {path.name!r} is not a bitweir network of version {VERSION}: {error}.") from error
+
+
+def _from_version_2(tree: dict[str, Any]) -> None:
+    """Say of a network what version 3 says.
+
+    In version 2 all results were classes, and a scale of pixels of 8 bits was all that was known of what is stored.
+    Its thresholds stay: codes of frames are the same.
+    """
+    scale = tree["input"].pop("pixel_scale")
+    tree["input"]["stored"] = None if scale is None else {"type": "Stored", "scale": [scale]}
 
 
 def digest(network: Network) -> str:

@@ -9,7 +9,7 @@ import pytest
 from bitweir_hw import files
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import VERSION, digest, load_network, load_plan, network_bytes, plan_text, save_network
-from bitweir_hw.network import Readout
+from bitweir_hw.network import Readout, Stored
 from bitweir_hw.plan import Folding, Plan
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +75,26 @@ def test_damaged_results_are_told(tmp_path):
         np.savez(path, **arrays)
         with pytest.raises(NetworkError, match="File 'net.npz' is not a bitweir network of version 3: "):
             load_network(path)
+
+
+@pytest.mark.parametrize("scale", [None, "1/255"])
+def test_networks_of_version_2_are_read(tmp_path, scale):
+    network = dense_network(4, 3, 2)
+    file = tmp_path / "net.npz"
+    with np.load(io.BytesIO(network_bytes(network))) as arrays:
+        content = dict(arrays)
+    tree = json.loads(content["network.json"].tobytes())
+    tree["version"] = 2
+    for name in ("readout", "bounds"):
+        del tree["network"][name]
+    del tree["network"]["input"]["stored"]
+    tree["network"]["input"]["pixel_scale"] = scale
+    content["network.json"] = np.frombuffer(json.dumps(tree).encode(), np.uint8)
+    np.savez(file, **content)
+    found = load_network(file)
+    stored = None if scale is None else Stored(scale=(scale,))
+    assert same(found, replace(network, input=replace(network.input, stored=stored)))
+    assert found.readout == Readout(kind="class")
 
 
 def test_missing(tmp_path):
