@@ -74,3 +74,8 @@ def test_terminal(report, capsys):
     Output(as_json=False).show(*render(report))
     told = capsys.readouterr().out
     assert "Accelerator net" in told and "conv_window" in told
+    # No figure is cut short in 80 columns.
+    totals = told[told.index("Resources in total") :].partition("\n\n")[0]
+    assert "…" not in totals and all(name in totals for name in ("half within", "95 % within", "all within"))
+    for found in report["estimates"].values():
+        assert f"{found['total']['lut']:,}" in totals

@@ -126,7 +126,9 @@ def _memories(report: dict[str, Any]) -> Iterator[RenderableType]:
 
 def _totals(report: dict[str, Any]) -> Table:
     """Estimates of the whole, how far such estimates were off, and what is measured."""
-    table = Table(title="Resources in total", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title='Resources in total; "within": errors of designs that were drawn', title_justify="left", box=SIMPLE_HEAD
+    )
     table.add_column("", no_wrap=True)
     for name in (*_RESOURCES, "LUT sites"):
         table.add_column(name if name == "LUT sites" else name.upper(), justify="right")
@@ -134,7 +136,7 @@ def _totals(report: dict[str, Any]) -> Table:
     for family, found in report["estimates"].items():
         known, measured = found["bands"], report["synthesis"].get(family)
         table.add_row(f"{family}, estimated", *(_number(found["total"][key]) for key in keys))
-        for told, rank in (("drawn designs: half within", "median"), ("95 % within", "most"), ("all within", "worst")):
+        for told, rank in (("half within", "median"), ("95 % within", "most"), ("all within", "worst")):
             table.add_row(told, *(f"{known['total'][key][rank]:.1%}" if found["total"][key] else "" for key in keys))
         if known["extrapolated"]:
             table.caption = f"extrapolated, may be off by more: {'; '.join(known['extrapolated'])}"
