@@ -375,7 +375,14 @@ def fit(terms: Sequence[Terms], rows: Sequence[Mapping[str, int]], family: str, 
     for kind, scaled, usual in (("lut", "lut", 1.0), ("lone", "sites", 0.0)):
         if kind == "lone" and family not in ("ice40", "xilinx"):
             continue
-        target = np.array([row["lut"] if kind == "lut" else row["sites"] - row["lut"] for row in rows], float)
+        # LUT RAM is counted, not weighed.
+        target = np.array(
+            [
+                row["lut"] if kind == "lut" else row["sites"] - row["lut"] - entry.ram_sites
+                for row, entry in zip(rows, terms, strict=True)
+            ],
+            float,
+        )
         scale = 1 / np.maximum([row[scaled] for row in rows], 10)
         start = np.array([prior.get(kind, {}).get(name, usual) for name in names])
         found = _non_negative(matrix * scale[:, None], target * scale, start)
