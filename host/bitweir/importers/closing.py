@@ -121,8 +121,16 @@ def crossings(chain: Chain, numbers: Sequence[Exact], low: int, high: int) -> li
         rise = nearly(chain(1)) - start
         places = [(nearly(number) - start) / rise for number in numbers]
         return [place for place in places if low <= place <= high]
+    # Where no clip holds, the chain is that without it.
+    straight = Chain(tuple((step, params) for step, params in chain.parts if step.name in AFFINE))
     places = []
     for number in numbers:
+        guesses = crossings(straight, [number], low, high)
+        if guesses:
+            sides = [sign(chain(guesses[0] + off) - number) < 0 for off in (-_CLOSE, _CLOSE)]
+            if sides[0] != sides[1]:
+                places += guesses
+                continue
         ends = [Fraction(low), Fraction(high)]
         below = [sign(chain(end) - number) < 0 for end in ends]
         if below[0] == below[1]:
