@@ -163,7 +163,13 @@ class Build:
 
 
 def write_build(
-    network: Network, plan: Plan, folder: Path, *, axi: int | None = None, target: Target | None = None
+    network: Network,
+    plan: Plan,
+    folder: Path,
+    *,
+    axi: int | None = None,
+    axi_crc: bool = False,
+    target: Target | None = None,
 ) -> Build:
     """Generate an accelerator into a folder: whole, or not at all.
 
@@ -174,6 +180,8 @@ def write_build(
     folder : Path
     axi : int, optional
         Bytes of tdata of a module ``NAME_axi`` with AXI4-Stream ports, in a file of its own.
+    axi_crc : bool
+        Whether that module tells checksums of the frames and results that have passed.
     target : Target, optional
         What it is made for, which other commands go by; without one, no part in particular.
 
@@ -183,12 +191,18 @@ def write_build(
         The plan does not fit, a layer cannot be built, or the folder cannot be written.
     """
     with whole_folder(folder) as new:
-        build = fill_build(network, plan, new, axi=axi, target=target)
+        build = fill_build(network, plan, new, axi=axi, axi_crc=axi_crc, target=target)
     return replace(build, folder=folder)
 
 
 def fill_build(
-    network: Network, plan: Plan, folder: Path, *, axi: int | None = None, target: Target | None = None
+    network: Network,
+    plan: Plan,
+    folder: Path,
+    *,
+    axi: int | None = None,
+    axi_crc: bool = False,
+    target: Target | None = None,
 ) -> Build:
     """As `write_build`, into an empty folder that is there and belongs to the caller."""
     target = target or Target()
@@ -203,7 +217,9 @@ def fill_build(
         _verilog_hash(network, plan, pipeline, verilog)
     (folder / f"{network.name}.v").write_text(header + verilog)
     if layout:
-        wrapper = rtlil_to_verilog(axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes))
+        wrapper = rtlil_to_verilog(
+            axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes, checksums=axi_crc)
+        )
         (folder / f"{network.name}_axi.v").write_text(header + wrapper)
     for cell in cells:
         (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
@@ -212,7 +228,9 @@ def fill_build(
     (folder / _NETWORK).write_bytes(network_bytes(network))
     (folder / _PLAN).write_text(plan_text(plan))
     (folder / TARGET_FILE).write_text(target_text(target))
-    (folder / _README).write_text(_readme(network, plan, pipeline, identity, layout, cells))
+    (folder / _README).write_text(
+        _readme(network, plan, pipeline, identity, _axi(pipeline, network.name, layout, axi_crc), cells)
+    )
     return Build(folder=folder, network=network, plan=plan, target=target)
 
 
@@ -313,7 +331,7 @@ def _loading(pipeline: Pipeline) -> str:
     return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline)) if size else ""
 
 
-def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None) -> str:
+def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool) -> str:
     """The module with AXI4-Stream ports, if there is one."""
     if layout is None:
         return ""
@@ -321,6 +339,7 @@ def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None) -> str:
     return _text(
         "build_axi.md",
         load=loads if image_bytes(pipeline) else "",
+        checksums=_text("build_axi_crc.md") if checksums else "",
         name=name,
         bits=layout.tdata_bits,
         bytes=layout.tdata_bytes,
@@ -406,7 +425,7 @@ def _readme(
     plan: Plan,
     pipeline: Pipeline,
     identity: str,
-    axi: PacketLayout | None,
+    axi: str,
     cells: Sequence[str],
 ) -> str:
     """The ports, for the person who instantiates the accelerator."""
@@ -438,7 +457,7 @@ def _readme(
         meaning=_meaning(network),
         pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
         latency=timing.latency,
-        axi=_axi(pipeline, network.name, axi),
+        axi=axi,
         load=_loading(pipeline),
         bounds=_bounds(network),
         foldings=",".join(map(str, plan.foldings)),

@@ -136,6 +136,7 @@ def import_command(
     metavar="BYTES",
     help="Add a module with AXI4-Stream ports, so many bytes wide: 1, 2, 4, ... 64.",
 )
+@click.option("--axi-crc", is_flag=True, help="Let that module tell the CRC-32 of all frames and results that passed.")
 @with_output
 @with_models
 def generate(
@@ -152,6 +153,7 @@ def generate(
     streams: int | None,
     weights: str,
     axi: int | None,
+    axi_crc: bool,
 ) -> None:
     """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into Verilog in a folder."""
     if folding is not None and (fps is not None or goal is not None):
@@ -160,6 +162,8 @@ def generate(
         raise click.UsageError("--part and --goal go together: what is best depends on both.")
     if goal and (goal == "area") != (fps is not None):
         raise click.UsageError("--fps says how fast --goal area must be, and goes with no other goal.")
+    if axi_crc and axi is None:
+        raise click.UsageError("--axi-crc goes with --axi.")
     imported = models()
     network = imported.network
     wishes = Wishes(
@@ -172,7 +176,8 @@ def generate(
     with output.working("Fitting FIFOs"):
         plan = fit_depths(network, choice.plan)
     with output.working("Generating Verilog"):
-        build = write_build(network, plan, folder, axi=axi, target=Target.of(clock=clock, part=part, family=family))
+        target = Target.of(clock=clock, part=part, family=family)
+        build = write_build(network, plan, folder, axi=axi, axi_crc=axi_crc, target=target)
     report = collect(build)
     output.show(*render(report))
     if choice.search:

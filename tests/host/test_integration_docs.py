@@ -1,6 +1,7 @@
 """The examples of docs/integration.md do what the page says."""
 
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,15 @@ def test_the_litex_dma_leaves_bytes_in_their_order():
 
 def test_a_frame_is_its_beats():
     assert frame_bytes([0b101, 0b011, 0b1], 3) == bytes([0b01_011_101, 0b0])
+
+
+def test_checksums_have_ports_of_their_own(tmp_path):
+    write_build(*small(), tmp_path / "build", axi=4, axi_crc=True)
+    found = ports(tmp_path / "build" / "net_axi.v", "net_axi")
+    assert {found[name] for name in ("frames_crc", "results_crc")} == {"output"}
+    assert "| `frames_crc`, `results_crc` | out | 32, 32 |" in (tmp_path / "build" / "README.md").read_text()
+    arrived = run_example("def batch_arrived")["batch_arrived"]
+    packets = [b"\x01\x02\x03\x04", b"\x05\x06\x07\x08"]
+    checked = zlib.crc32(b"".join(packets))
+    assert arrived(packets, [], checked, 0)
+    assert not arrived([packet[::-1] for packet in packets], [], checked, 0)

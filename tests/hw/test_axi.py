@@ -1,5 +1,6 @@
 """Frames and results as packets: right ones go through whole and at full rate, wrong ones leave nothing behind."""
 
+import zlib
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ from axibench import broken, drive_packets, frame_bytes, frames_and_results, res
 from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.integration.axi import AxiAccelerator
+from bitweir_hw.integration.checksum import Checksum
 from bitweir_hw.integration.layout import TDATA_BYTES, PacketLayout
 from bitweir_hw.integration.load import PacketBytes
 from bitweir_hw.integration.receive import FrameReceiver, PacketBuffer
@@ -272,6 +274,61 @@ def test_drawn_networks_behind_axi(data):
     dut = AxiAccelerator(pipeline, width)
     _, counts = drive_packets(dut, *ports(dut), sent, expected, i_stalls, o_stalls, read=lambda ctx: dropped(ctx, dut))
     assert counts == (len(wrong) - wrong.count("long"), wrong.count("long"))
+
+
+@pytest.mark.parametrize("width", [1, 4, 16])
+def test_checksums_of_what_was_not_dropped(width):
+    network, plan = varied()
+    pipeline, rng = lower(network, plan), np.random.default_rng(6)
+    frames = rng.integers(0, 2, (4, 45))
+    good, results = frames_and_results(network, pipeline, frames, width)
+    kinds = ("short", "long", "hole", "short")
+    sent = [word for content, kind in zip(good, kinds, strict=True)
+            for word in (*broken(content, width, kind, rng), *transfers(content, width))]  # fmt: skip
+    expected = [word for packet in results for word in transfers(packet, width)]
+    dut = AxiAccelerator(pipeline, width, checksums=True)
+    _, told = drive_packets(
+        dut, *ports(dut), sent, expected, read=lambda ctx: (ctx.get(dut.frames_crc), ctx.get(dut.results_crc))
+    )
+    assert told == (zlib.crc32(b"".join(good)), zlib.crc32(b"".join(results)))
+
+
+@given(
+    width=WIDTHS,
+    size=st.integers(1, 40),
+    count=st.integers(0, 3),
+    seed=st.integers(0, 2**32),
+    clear=st.integers(0, 20),
+)
+@settings(max_examples=25)
+def test_a_checksum_is_that_of_zlib(width, size, count, seed, clear):
+    rng = np.random.default_rng(seed)
+    packets = [rng.bytes(size) for _ in range(count)]
+    parts = [packet[at : at + width] for packet in packets for at in range(0, size, width)]
+    # Anything may stand behind a packet in its last word.
+    words = [int.from_bytes(part + rng.bytes(width - len(part)), "little") for part in parts]
+    passed = b""
+    dut = Checksum(packet_bytes=size, word_bytes=width)
+
+    async def bench(ctx):
+        nonlocal passed
+        at = 0
+        for cycle in range(len(words) + 25):
+            moves = at < len(words) and rng.random() < 0.7
+            ctx.set(dut.moves, moves)
+            ctx.set(dut.word, words[at] if moves else int.from_bytes(rng.bytes(width), "little"))
+            ctx.set(dut.clear, cycle == clear)
+            passed = b"" if cycle == clear else passed
+            if moves:
+                passed += parts[at]
+                at += 1
+            await ctx.tick()
+            assert ctx.get(dut.crc) == zlib.crc32(passed)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
 
 
 @pytest.mark.parametrize("width", [1, 16])

@@ -10,6 +10,7 @@ from ..blocks import EndSpec
 from ..parameters import image_bytes
 from ..pipeline import Pipeline
 from ..verilog import component_rtlil
+from .checksum import Checksum
 from .external import inner_accelerator
 from .layout import PacketLayout
 from .load import PacketBytes
@@ -40,6 +41,8 @@ class AxiAccelerator(wiring.Component):
         Width of both streams, one of `layout.TDATA_BYTES`.
     module : str, optional
         Name of the Verilog module elsewhere that is the accelerator; by default it is a part of this one.
+    checksums : bool
+        Whether to add `frames_crc` and `results_crc`.
 
     Members
     -------
@@ -52,6 +55,9 @@ class AxiAccelerator(wiring.Component):
     short_packets, long_packets : Out(8)
     clear_counts : In(1)
         Packets that were dropped; see `receive.PacketBuffer`.
+    frames_crc, results_crc : Out(32)
+        With `checksums`: the CRC-32 of all bytes of the frames that the accelerator has got, and of the results that
+        have left, since `clear_counts`; see `checksum.Checksum`.
     s_axis_load_tdata, s_axis_load_tkeep, s_axis_load_tlast, s_axis_load_tvalid : In
     s_axis_load_tready : Out
     loaded, load_failed : Out(1)
@@ -62,14 +68,18 @@ class AxiAccelerator(wiring.Component):
     long_packets: Signal
     clear_counts: Signal
 
-    def __init__(self, pipeline: Pipeline, tdata_bytes: int, *, module: str | None = None) -> None:
-        self.pipeline = pipeline
+    def __init__(
+        self, pipeline: Pipeline, tdata_bytes: int, *, module: str | None = None, checksums: bool = False
+    ) -> None:
+        self.pipeline, self.checksums = pipeline, checksums
         self.layout = PacketLayout.of(pipeline, tdata_bytes)
         self.module = module
         self.loads = image_bytes(pipeline) > 0
         ports = _sink("s_axis", tdata_bytes)
         ports |= {name: member.flip() for name, member in _sink("m_axis", tdata_bytes).items()}
         ports |= {"short_packets": Out(COUNT_BITS), "long_packets": Out(COUNT_BITS), "clear_counts": In(1)}
+        if checksums:
+            ports |= {"frames_crc": Out(32), "results_crc": Out(32)}
         if self.loads:
             ports |= {**_sink("s_axis_load", tdata_bytes), "loaded": Out(1), "load_failed": Out(1)}
         super().__init__(ports)
@@ -78,7 +88,7 @@ class AxiAccelerator(wiring.Component):
         m = Module()
         last = self.pipeline.nodes[-1].block
         assert isinstance(last, EndSpec)
-        m.submodules.receiver = receiver = FrameReceiver(self.layout)
+        m.submodules.receiver = receiver = FrameReceiver(self.layout, checksum=self.checksums)
         m.submodules.accelerator = accelerator = inner_accelerator(self.pipeline, self.module)
         m.submodules.sender = sender = ResultSender(self.layout, last)
         wiring.connect(m, receiver.o, accelerator.i)
@@ -92,6 +102,17 @@ class AxiAccelerator(wiring.Component):
         ]
         self._connect(m, "s_axis", receiver.i)
         self._connect(m, "m_axis", sender.o)
+        if self.checksums:
+            m.submodules.checksum = checksum = Checksum(
+                packet_bytes=self.layout.result_bytes, word_bytes=self.layout.tdata_bytes
+            )
+            m.d.comb += [
+                checksum.word.eq(sender.o.payload.data),
+                checksum.moves.eq(sender.o.valid & sender.o.ready),
+                checksum.clear.eq(self.clear_counts),
+                self.frames_crc.eq(receiver.crc),
+                self.results_crc.eq(checksum.crc),
+            ]
         if self.loads:
             m.submodules.image = image = PacketBytes(self.layout.tdata_bytes)
             self._connect(m, "s_axis_load", image.i)
@@ -135,7 +156,7 @@ class _Top(wiring.Component):
         return m
 
 
-def axi_rtlil(pipeline: Pipeline, *, name: str, tdata_bytes: int) -> str:
+def axi_rtlil(pipeline: Pipeline, *, name: str, tdata_bytes: int, checksums: bool = False) -> str:
     """An AXI4-Stream wrapper in Yosys' intermediate language; the same input gives the same text.
 
     Parameters
@@ -145,6 +166,7 @@ def axi_rtlil(pipeline: Pipeline, *, name: str, tdata_bytes: int) -> str:
         Of the accelerator's module, as for `verilog.accelerator_rtlil`. The wrapper, ``NAME_axi``, takes it
         from there.
     tdata_bytes : int
+    checksums : bool
         See `AxiAccelerator`.
 
     Raises
@@ -152,4 +174,5 @@ def axi_rtlil(pipeline: Pipeline, *, name: str, tdata_bytes: int) -> str:
     PlanError
         There is no such width of tdata.
     """
-    return component_rtlil(_Top(AxiAccelerator(pipeline, tdata_bytes, module=name)), name=f"{name}_axi")
+    wrapper = AxiAccelerator(pipeline, tdata_bytes, module=name, checksums=checksums)
+    return component_rtlil(_Top(wrapper), name=f"{name}_axi")

@@ -11,6 +11,7 @@ from ..blocks.memories import is_block
 from ..gateware.credits import CreditedOutput
 from ..gateware.fifo import following
 from ..gateware.width import WidthConverter
+from .checksum import Checksum
 from .layout import PacketLayout
 
 __all__ = ["COUNT_BITS", "FrameReceiver", "PacketBuffer", "transfer_layout"]
@@ -161,6 +162,8 @@ class FrameReceiver(wiring.Component):
     short_packets, long_packets : Out(8)
     clear : In(1)
         See `PacketBuffer`.
+    crc : Out(32)
+        Where it is asked for: a `Checksum` of the right packets, as they leave their buffer.
     """
 
     i: stream.Interface
@@ -169,17 +172,16 @@ class FrameReceiver(wiring.Component):
     long_packets: Signal
     clear: Signal
 
-    def __init__(self, layout: PacketLayout) -> None:
-        self.layout = layout
-        super().__init__(
-            {
-                "i": In(stream.Signature(transfer_layout(layout.tdata_bytes))),
-                "o": Out(stream.Signature(layout.beat_bits)),
-                "short_packets": Out(COUNT_BITS),
-                "long_packets": Out(COUNT_BITS),
-                "clear": In(1),
-            }
-        )
+    def __init__(self, layout: PacketLayout, *, checksum: bool = False) -> None:
+        self.layout, self.checksum = layout, checksum
+        ports: dict[str, wiring.Member] = {
+            "i": In(stream.Signature(transfer_layout(layout.tdata_bytes))),
+            "o": Out(stream.Signature(layout.beat_bits)),
+            "short_packets": Out(COUNT_BITS),
+            "long_packets": Out(COUNT_BITS),
+            "clear": In(1),
+        }
+        super().__init__(ports | {"crc": Out(32)} if checksum else ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -191,6 +193,14 @@ class FrameReceiver(wiring.Component):
             self.long_packets.eq(packets.long_packets),
             packets.clear.eq(self.clear),
         ]
+        if self.checksum:
+            m.submodules.checksum = checksum = Checksum(packet_bytes=layout.frame_bytes, word_bytes=layout.tdata_bytes)
+            m.d.comb += [
+                checksum.word.eq(packets.o.payload),
+                checksum.moves.eq(packets.o.valid & packets.o.ready),
+                checksum.clear.eq(self.clear),
+                self.crc.eq(checksum.crc),
+            ]
         source = packets.o
         spec = self._beats()
         if spec.i_lanes != spec.o_lanes:
