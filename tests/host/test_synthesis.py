@@ -30,6 +30,7 @@ from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.verify import expected_trace
 from cellmodels import cell_models, instances
 from kinds import dense_network, every_kind
+from rich.table import Table
 
 CLOCK = 100e6
 
@@ -80,7 +81,7 @@ def test_results_are_read_back_by_the_report(mapped: Mapped) -> None:
     report = collect(Build.open(mapped.build.folder), clock=CLOCK)
     assert report["synthesis"] == {mapped.family: mapped.result}
     jsonschema.validate(report, schema())
-    assert len(list(render(report))) == 4
+    assert sum(isinstance(item, Table) for item in render(report)) == 4
 
 
 def test_all_cells_of_the_netlist_are_counted(mapped: Mapped) -> None:
@@ -132,7 +133,7 @@ def test_a_result_of_a_version_that_counted_otherwise_is_told(tmp_path: Path) ->
     file = build.folder / "synthesis-ice40.json"
     measured = synthesise(build, "ice40")
     assert collect(build, clock=CLOCK)["synthesis"]["ice40"]["total"] == measured["total"]
-    file.write_text(json.dumps({key: value for key, value in measured.items() if key != "version"}))
+    added_file(file, json.dumps({key: value for key, value in measured.items() if key != "version"}).encode())
     told = (
         f"'{file}' was measured by another version of bitweir, which counts otherwise: measure again with "
         "bitweir report --synth."
