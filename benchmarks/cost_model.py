@@ -17,6 +17,7 @@ import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -141,6 +142,21 @@ def _matvecs(style: str) -> Iterator[MatVecSpec]:
     yield _conv(16, 16, 1, 9, style, groups=16)
 
 
+def _unrolled(style: str) -> Iterator[MatVecSpec]:
+    """Layers at once, whose weights are constants: binary, ternary, integer, with inputs of more bits."""
+    for rows, columns, weights, bits, levels, threshold in (
+        (8, 24, 0, 1, 2, True), (5, 11, 0, 1, 1, False), (16, 8, 0, 1, 2, True), (3, 45, 0, 1, 3, False),
+        (1, 30, 0, 1, 2, False), (10, 17, 0, 1, 1, True), (24, 30, 0, 1, 2, True), (6, 12, 0, 2, 2, True),
+        (4, 20, 0, 4, 2, True), (9, 9, 0, 2, 1, False), (8, 18, 1, 1, 2, True), (5, 40, 1, 1, 1, True),
+        (12, 9, 1, 1, 3, False), (4, 9, 1, 4, 2, True), (6, 14, 7, 1, 2, True), (10, 10, 7, 1, 1, False),
+        (5, 24, 3, 1, 3, True), (16, 16, 3, 1, 2, True), (3, 12, 3, 2, 2, False), (1, 20, 7, 1, 1, False),
+        (7, 6, 0, 1, 0, True), (2, 33, 0, 1, 0, False),
+    ):  # fmt: skip
+        yield _dense(
+            rows, columns, rows, columns, style, weights=weights, bits=bits, levels=levels, threshold=threshold, seed=9
+        )
+
+
 def _windows() -> Iterator[WindowSpec]:
     for shape, kernel, stride, pads, lanes, taps, lane_bits in (
         ((8, 8, 16), (3, 3), (1, 1), (1, 1, 1, 1), 16, 3, 1),
@@ -217,7 +233,8 @@ def _elementwise() -> Iterator[BlockSpec]:
         )  # fmt: skip
     for channels, lanes, bits, high, streams in (
         (10, 1, 10, 1, 1), (10, 2, 8, 60, 1), (10, 10, 9, 1, 1), (32, 4, 6, 300, 1), (64, 1, 12, 2000, 1),
-        (10, 1, 8, 200, 2), (16, 16, 7, 10, 1),
+        (10, 1, 8, 200, 2), (16, 16, 7, 10, 1), (1, 1, 6, 1 << 16, 1), (5, 1, 7, 1 << 19, 1), (4, 2, 9, 1 << 12, 1),
+        (3, 3, 6, 1 << 17, 1), (8, 1, 5, 3000, 1),
     ):  # fmt: skip
         yield AffineSpec(
             name=N, layer=N, lanes=lanes, i_lane_bits=bits, o_lane_bits=bits + high.bit_length() + 1, streams=streams,
@@ -253,16 +270,33 @@ def _others() -> Iterator[BlockSpec]:
         yield VoteSpec(
             name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, signed=lanes != 4
         )
+    for kind, classes, lanes, lane_bits, streams in (
+        ("scores", 1, 1, 12, 1), ("labels", 1, 1, 1, 1), ("labels", 12, 4, 1, 1), ("labels", 7, 7, 1, 1),
+        ("codes", 6, 2, 4, 1), ("scores", 1, 1, 30, 2),
+    ):  # fmt: skip
+        yield ResultSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, kind=kind)
+    for classes, lanes, lane_bits in ((3, 1, 5), (6, 6, 4), (4, 4, 3), (5, 1, 8), (2, 2, 4)):
+        yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=1)
+        yield VoteSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=1, signed=True)
 
 
-def sweep(family: str, *, quick: bool = False) -> list[BlockSpec]:
-    """Blocks of every kind, as networks need them on a family."""
-    units = [list(_matvecs(STYLE[family]))]
-    if STYLE[family] != "fused":
+def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> list[BlockSpec]:
+    """Blocks of every kind, as networks need them on a family; or some of `PARTS`."""
+    style = STYLE[family]
+    kinds = {
+        "weights": list(_matvecs(style)), "unrolled": list(_unrolled(style)), "windows": list(_windows()),
+        "widths": list(_widths()), "pools": list(_pools()), "elementwise": list(_elementwise()),
+        "others": list(_others()),
+    }  # fmt: skip
+    if style != "fused":
         # What portable Verilog has, where there is a better style.
-        units.append(list(_matvecs("fused"))[::2])
-    kinds = [*units, _windows(), _widths(), _pools(), _elementwise(), _others()]
-    return [block for kind in kinds for block in list(kind)[:: 4 if quick else 1]]
+        kinds["weights"] += list(_matvecs("fused"))[::2]
+        kinds["unrolled"] += list(_unrolled("fused"))[::2]
+    return [block for name in parts or PARTS for block in kinds[name][:: 4 if quick else 1]]
+
+
+#: Parts of the sweep.
+PARTS = ("weights", "unrolled", "windows", "widths", "pools", "elementwise", "others")
 
 
 # ---- measurement
@@ -344,6 +378,11 @@ def _run(batch: Mapping[Path, BlockSpec], family: str) -> None:
 
 #: Pull of the coefficients of a group towards those of all blocks of its family, in measurements of the group.
 PULL = 3.0
+#: Features of layers that are unrolled, see `bitweir_hw.cost.constant`.
+CONSTANT = ("constant count", "constant position", "thin position", "inverse", "unrolled")
+#: Where only features of constant weights are fitted: carry cells hold the positions, so LUTs may take none of them.
+FREE: dict[str, dict[str, float]] = {"lut": {"constant position": 0.0, "thin position": 0.0}}
+FREE_PULL = 0.2
 #: Resources whose errors are told.
 RESOURCES = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
 
@@ -351,11 +390,11 @@ RESOURCES = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
 Weights = dict[str, dict[str, float]]
 
 
-def _non_negative(matrix: Any, target: Any, prior: Any) -> Any:
+def _non_negative(matrix: Any, target: Any, prior: Any, strength: float) -> Any:
     """Least squares without negative coefficients and with a pull to a prior, by coordinate descent."""
     square, right = matrix.T @ matrix, matrix.T @ target
     # A feature that never occurs keeps its prior.
-    pull = PULL * np.maximum(np.diag(square) / len(matrix), 1e-9)
+    pull = strength * np.maximum(np.diag(square) / len(matrix), 1e-9)
     square, right = square + np.diag(pull), right + pull * prior
     found = prior.copy()
     for _ in range(3000):
@@ -367,7 +406,9 @@ def _non_negative(matrix: Any, target: Any, prior: Any) -> Any:
     return found
 
 
-def fit(terms: Sequence[Terms], rows: Sequence[Mapping[str, int]], family: str, prior: Weights) -> Weights:
+def fit(
+    terms: Sequence[Terms], rows: Sequence[Mapping[str, Any]], family: str, prior: Weights, *, strength: float = PULL
+) -> Weights:
     """What each feature takes of LUTs, and of sites beyond LUTs and carry cells; errors count relative."""
     names = sorted({name for entry in terms for name in entry.luts})
     matrix = np.array([[entry.luts[name] for name in names] for entry in terms], float)
@@ -383,14 +424,14 @@ def fit(terms: Sequence[Terms], rows: Sequence[Mapping[str, int]], family: str, 
             ],
             float,
         )
-        scale = 1 / np.maximum([row[scaled] for row in rows], 10)
+        scale = 1 / np.maximum([row.get("whole", row)[scaled] for row in rows], 10)
         start = np.array([prior.get(kind, {}).get(name, usual) for name in names])
-        found = _non_negative(matrix * scale[:, None], target * scale, start)
+        found = _non_negative(matrix * scale[:, None], target * scale, start, strength)
         weights[kind] = {name: round(float(value), 4) for name, value in zip(names, found, strict=True)}
     return weights
 
 
-def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, int]]) -> dict[str, list[float]]:
+def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     """Of each resource the median, the 95th percentile and the worst of relative errors, in per cent."""
     bands = {}
     for resource in RESOURCES:
@@ -400,6 +441,49 @@ def errors(costs: Sequence[Cost], rows: Sequence[Mapping[str, int]]) -> dict[str
         ]
         bands[resource] = [round(100 * float(value), 1) for value in (*np.percentile(off, (50, 95)), max(off))]
     return bands
+
+
+def refine(family: str, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Coefficients and error bands of what parts of the sweep have.
+
+    Without the part "weights", groups of blocks with weights keep all coefficients but those of `CONSTANT`, and their
+    bands where these are wider; other groups are fitted anew, pulled to what they have.
+    """
+    weights = dict(coefficients()["coefficients"][family])
+    bands = dict(coefficients()["errors"][family])
+    blocks = sweep(family, parts=parts)
+    rows = measure(blocks, family)
+    for group in dict.fromkeys(map(group_of, blocks)):
+        chosen = [n for n, block in enumerate(blocks) if group_of(block) == group]
+        own = [COSTS[type(blocks[n])](blocks[n], family) for n in chosen]
+        kept = "weights" not in parts and group.startswith("MatVecSpec")
+        weights[group], found = _refined(own, [rows[n] for n in chosen], family, weights[group], kept=kept)
+        for name, each in found.items() if kept else ():
+            found[name] = [max(pair) for pair in zip(each, bands[group][name], strict=True)]
+        bands[group] = found
+    return weights, bands
+
+
+def _refined(
+    own: Sequence[Terms], measured: Sequence[Mapping[str, Any]], family: str, before: Weights, *, kept: bool
+) -> tuple[Weights, dict[str, list[float]]]:
+    """Coefficients of a group, those it has being `kept` or a prior; and the bands, as `calibrate` finds them."""
+    free, rest = list(own), list(measured)
+    for n, entry in enumerate(own) if kept else ():
+        new = Counter({name: value for name, value in entry.luts.items() if name in CONSTANT})
+        known = cost_of(Terms(luts=entry.luts - new), before, family)
+        row = measured[n]
+        free[n] = Terms(luts=new, ram_sites=entry.ram_sites)
+        rest[n] = {**row, "lut": row["lut"] - known.lut, "sites": row["sites"] - known.sites, "whole": row}
+
+    def fitted(at: Sequence[int]) -> Weights:
+        some = [free[n] for n in at], [rest[n] for n in at]
+        found = fit(*some, family, FREE, strength=FREE_PULL) if kept else fit(*some, family, before)
+        return {kind: {**before[kind], **found[kind]} for kind in found} if kept else found
+
+    every = range(len(own))
+    costs = [cost_of(own[n], fitted([m for m in every if m != n]), family) for n in every]
+    return fitted(every), errors(costs, measured)
 
 
 def calibrate(family: str, *, quick: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -480,12 +564,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put coefficients and error bands into the package")
     parser.add_argument("--large", action="store_true", help="the networks LFC and CNV, too")
     parser.add_argument("--networks", action="store_true", help="no fit: networks with the coefficients there are")
+    parser.add_argument("--part", choices=PARTS, action="append", help="fit only what this part of the sweep has")
     parser.add_argument("--family", choices=flows.FAMILIES, action="append")
     options = parser.parse_args()
     families = options.family or flows.FAMILIES
     found = {"tool": f"Yosys {yosys_version()}", "coefficients": {}, "errors": {}, "networks": {}, **coefficients()}
     for family in families if not options.networks else ():
-        found["coefficients"][family], found["errors"][family] = calibrate(family, quick=options.quick)
+        found["coefficients"][family], found["errors"][family] = (
+            refine(family, options.part) if options.part else calibrate(family, quick=options.quick)
+        )
         print_bands(family, found["errors"][family])
     if options.write:
         FILE.write_text(json.dumps(found, indent=1) + "\n")

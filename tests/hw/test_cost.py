@@ -6,6 +6,7 @@ import json
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -34,10 +35,12 @@ from bitweir_hw.cost import (
     fmax,
     network_errors,
 )
+from bitweir_hw.cost.constant import MOST
 from bitweir_hw.cost.memories import ram, rom
 from bitweir_hw.cost.multipliers import multiply
 from bitweir_hw.cost.terms import Terms
 from bitweir_hw.devices import BLOCK_RAM, PARTS
+from bitweir_hw.layers import BIPOLAR
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Affine, Dense, Network, check
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
@@ -332,6 +335,58 @@ def test_multipliers_of_wide_scales_are_counted(family, scale, tmp_path):
     counted = estimate_pipeline(pipeline, family)[0]
     assert {name: row.dsp for name, row in rows.items()} == {name: cost.dsp for name, cost in counted.items()}
     assert sum(row.dsp for row in rows.values()) > 0
+
+
+def unrolled(kind, style):
+    """Two layers at once, of weights of -1 and 1, or of integers many of which are 0."""
+    rng = np.random.default_rng(4)
+    layers, size = [], 22
+    for n, rows in enumerate((7, 3)):
+        weights = rng.random((rows, size)) < 0.5
+        if kind == "sparse":
+            weights = rng.integers(-3, 4, (rows, size)) * (rng.random((rows, size)) < 0.4)
+        end = {"thresholds": np.ones((rows, 1), np.int64), "output": BIPOLAR} if n == 0 else {}
+        layers.append(Dense(name=f"dense{n}", weights=weights, **end))
+        size = rows
+    network = check(Network(name="net", input=identity_input(22), layers=tuple(layers)))
+    return lower(network, plan_from_foldings(network, "22x7,7x3", popcount=Popcount(style=style)))
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+@pytest.mark.parametrize("own", [True, False], ids=["own", "generic"])
+def test_constant_weights_are_followed(family, own, tmp_path):
+    style = STYLE[family if own else "generic"]
+    pipeline = unrolled("bits", style)
+    rows, costs = measured(pipeline, family, tmp_path), estimate_pipeline(pipeline, family)[0]
+    units = [block.name for block in pipeline.blocks if isinstance(block, MatVecSpec)]
+    assert [costs[name].ff for name in units] == [rows[name].ff for name in units]
+    # A few positions at the ends of chains, where weights are alike.
+    assert all(abs(costs[name].carry - rows[name].carry) <= FEW for name in units)
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+def test_weights_of_zero_cost_nothing(family, tmp_path):
+    pipeline = unrolled("sparse", STYLE[family])
+    rows, total = measured(pipeline, family, tmp_path), estimate_pipeline(pipeline, family)[0]
+    unit = next(block for block in pipeline.blocks if isinstance(block, MatVecSpec))
+    full = replace(unit, weights=np.where(unit.weights == 0, 3, unit.weights))
+    real = rows[unit.name]
+    for resource in ("ff", "lut", "sites"):
+        guess, cells = getattr(total[unit.name], resource), getattr(real, resource)
+        assert abs(guess - cells) <= max(FEW, 0.2 * cells), resource
+    # Cells of the carry chains of ECP5 stay, whatever they add.
+    saved = estimate(full, family).ff - total[unit.name].ff
+    assert saved > 0
+
+
+def test_weights_of_units_as_wide_as_no_part_are_not_followed():
+    rng = np.random.default_rng(0)
+    network = dense_network(1024, 128, 2)
+    unit = lower(network, plan_from_foldings(network, "1024x128,128x2")).blocks
+    wide = next(block for block in unit if isinstance(block, MatVecSpec))
+    assert wide.weight_width > MOST
+    other = replace(wide, weights=rng.random(wide.weights.shape) < 0.5)
+    assert estimate(wide, "ecp5").ff == estimate(other, "ecp5").ff
 
 
 def test_more_lanes_cost_more_and_words_without_change_nothing():

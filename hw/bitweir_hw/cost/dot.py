@@ -11,7 +11,7 @@ from ..gateware.popcount import CHAIN as FUSED_CHAIN
 from ..trees import COSTS, Add, Count, Lanes, Node, Word, walk
 from .terms import Terms, chain_cells
 
-__all__ = ["elements"]
+__all__ = ["chains", "elements"]
 
 Lives = Iterator[tuple[int, int, int]]
 
@@ -177,7 +177,6 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
     style, each = popcount.style, popcount.levels_per_stage
     terms.ff += copies * width
     _registers(terms, plan, popcount, family, copies=copies, apart=apart)
-    levels = _adders(plan)
     leaves = COSTS[style].leaves
     for tree, done in _trees(plan):
         for node in walk(tree):
@@ -187,6 +186,37 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
                 terms.luts["gate"] += round(copies * node.bits * COSTS[style].gate)
             elif isinstance(node, Add) and node.carry and style != "ecp5":
                 terms.luts["gate"] += copies
+    terms.luts["position"] += chains(terms, dot, popcount, copies=copies, width=width, family=family)
+    if style == "ecp5":
+        del terms.luts["position"]
+        if not plan.levels:
+            # An accumulator, unlike an adder, takes no gate.
+            terms.luts["late"] += apart * len(plan.parts)
+        if each:
+            terms.luts["late"] += apart * sum(
+                bits for bits, born, until in _lives_of(plan) if born == 0 and until > each
+            )
+        return terms
+    if style == "xc7":
+        for part in plan.parts:
+            if not isinstance(part.count, Count):
+                terms.luts["full adder"] += copies * 2 * part.count.groups
+    terms.luts["accumulate"] += copies * (width - min(plan.exponent, width))
+    return terms
+
+
+def chains(
+    terms: Terms, dot: DotProduct, popcount: Popcount, *, copies: int, width: int, family: str, apart: bool = True
+) -> int:
+    """Add the carry cells of elements, and give the positions of their adders, without accumulators.
+
+    Parameters
+    ----------
+    apart : bool
+        Whether to count adders that have a chain each, too.
+    """
+    plan, style, each = dot.plan(popcount), popcount.style, popcount.levels_per_stage
+    levels = _adders(plan)
     positions = 0
     own = width - min(plan.exponent, width)
     if style == "ecp5":
@@ -200,17 +230,10 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
         gate = kept and (not each or plan.levels < each)
         for length in _ecp5_chains([(gate, own, own)], copies, limit):
             terms.carry += length // 2
-        if not plan.levels:
-            # An accumulator, unlike an adder, takes no gate.
-            terms.luts["late"] += apart * len(plan.parts)
-        if each:
-            terms.luts["late"] += apart * sum(
-                bits for bits, born, until in _lives_of(plan) if born == 0 and until > each
-            )
-        return terms
+        return 0
     for adders in levels.values():
         if style == "tree":
-            for node in adders:
+            for node in adders if apart else ():
                 size = node.positions + node.carry + 1
                 # A carry-in of iCE40 enters below the lowest position.
                 terms.carry += copies * (chain_cells(size, family) - (node.carry and family == "ice40"))
@@ -219,15 +242,10 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
             for length in _fused_chains(adders, copies):
                 terms.carry += chain_cells(length, family)
                 positions += length
-    if style == "xc7":
-        for part in plan.parts:
-            if not isinstance(part.count, Count):
-                terms.luts["full adder"] += copies * 2 * part.count.groups
-                if part.count.merges:
-                    size = part.most.bit_length()
-                    terms.carry += copies * chain_cells(size, family)
-                    positions += copies * size
-    terms.luts["position"] += positions
+    for part in plan.parts:
+        if not isinstance(part.count, Count) and part.count.merges:
+            size = part.most.bit_length()
+            terms.carry += copies * chain_cells(size, family)
+            positions += copies * size
     terms.carry += copies * chain_cells(own + plan.parts[0].count.carry, family)
-    terms.luts["accumulate"] += copies * own
-    return terms
+    return positions

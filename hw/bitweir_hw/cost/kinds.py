@@ -31,6 +31,7 @@ from ..blocks.memories import is_block
 from ..gateware.values import signed_digits
 from ..gateware.width import Beats
 from ..layers import Format
+from .constant import MOST, constant_elements
 from .dot import elements
 from .flow import credited, fifo
 from .loading import loaded
@@ -52,7 +53,15 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
     shared = depth <= 2 and not spec.stored
     apart = copies if spec.stored else min(copies, spec.streams << min(depth, 16))
-    terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
+    if depth == 1 and not spec.stored:
+        # Its fill levels stay two, of sums of three bits.
+        terms.ff += 2
+        terms.carry += {"gowin": 6, "ice40": 1, "xilinx": 1}.get(family, 0)
+    if depth == 1 and not spec.stored and spec.weight_width * spec.lane_bits <= MOST:
+        terms += constant_elements(spec, family)
+        terms.luts["unrolled"] += 1
+    else:
+        terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
     if shared:
         for name in ("gate", "full adder", "late"):
             if name in terms.luts:
@@ -65,8 +74,13 @@ def matvec(spec: MatVecSpec, family: str) -> Terms:
     terms += _presets(spec, family)
     terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
     terms.ff += stage * spec.i_bits
-    # Low bits that are the same in all results are not kept.
-    terms += credited(spec.o_bits - spec.pe * spec.streams * _shift(spec), spec.fifo_depth, family)
+    # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.
+    ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.streams
+    kept = spec.o_bits - spec.pe * spec.streams * _shift(spec) + (ones if family != "ice40" else 0)
+    terms += credited(kept, spec.fifo_depth, family)
+    if ones and family == "ice40":
+        # Registers of which all lanes share one a word.
+        terms.ff += spec.fifo_depth
 
     words, replays = spec.buffer_words, spec.neuron_folds > 1
     for end in (spec.synapse_folds, spec.neuron_folds):
@@ -237,10 +251,9 @@ def buffer(spec: FifoSpec, family: str) -> Terms:
 
 def join(spec: JoinSpec, family: str) -> Terms:
     """`gateware.join`: an adder for each input but the first, and for each digit of a factor beyond one."""
-    terms = credited(spec.o_bits, spec.fifo_depth, family)
     places = spec.lanes * spec.streams
     low = high = 0
-    steps, bits, more = [], [], spec.inputs - 2
+    terms, steps, bits, more = Terms(), [], [], spec.inputs - 2
     for factor, given, size in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True):
         form = given or Format(bits=size, offset=-(1 << (size - 1)))
         ends = [factor * form.offset, factor * (form.offset + form.step * (form.codes - 1))]
@@ -258,7 +271,8 @@ def join(spec: JoinSpec, family: str) -> Terms:
     if spec.inputs > 2:
         useful = max(bits) + index_bits(spec.inputs)
     else:
-        useful = signed_bits(low, high) - min(map(_zeros, steps))
+        useful = signed_bits(low, high) - (low >= 0) - min(map(_zeros, steps))
+    terms += credited(spec.o_bits - places * (low >= 0), spec.fifo_depth, family)
     terms.ff += 1 + useful * places
     adder(terms, useful, family, places)
     terms.luts["add more"] += places * useful * more
