@@ -14,7 +14,18 @@ from pathlib import Path
 from bitweir_hw.errors import FileError
 from bitweir_sim.cache import sync
 
-from .manifest import MANIFEST, PART_SUFFIX, add_entry, changed, listed, locked, named, try_lock, write_manifest
+from .manifest import (
+    MANIFEST,
+    PART_SUFFIX,
+    add_entry,
+    changed,
+    check_free,
+    listed,
+    locked,
+    named,
+    try_lock,
+    write_manifest,
+)
 
 __all__ = ["FileError", "added_file", "streamed_file", "whole_file", "whole_folder"]
 
@@ -34,8 +45,9 @@ def whole_file(path: Path, content: bytes) -> None:
     Raises
     ------
     FileError
-        The file cannot be written.
+        The file cannot be written, or is a part of a folder that bitweir wrote.
     """
+    check_free(Path(os.path.realpath(path)))
     try:
         if _takes_bytes(path):
             with path.open("wb") as file:

@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bitweir_hw.errors import FileError
@@ -28,6 +29,7 @@ __all__ = [
     "PART_SUFFIX",
     "add_entry",
     "changed",
+    "check_free",
     "check_listed",
     "file_hash",
     "listed",
@@ -41,6 +43,9 @@ __all__ = [
 MANIFEST = "bitweir-manifest.json"
 #: Ends the name of a file that is being written; one that stays behind was cut off.
 PART_SUFFIX = ".bitweir-part"
+
+#: What a folder of bitweir's is made of. No page and no result may take the place of one of these.
+_OWN = ("network.npz", "*.v", "*.bin", "*.bit", "*.fs", "plan.json", "target.json", "manifest.json", "explore.*", "README.md")
 
 _FORMAT, _VERSION = "bitweir folder", 1
 _LIMIT_BYTES = 1 << 24
@@ -101,6 +106,21 @@ def is_listed(path: Path, entries: dict[str, str]) -> bool:
         return entries.get(path.name) == file_hash(path)
     except OSError:
         return False
+
+
+def check_free(path: Path) -> None:
+    """Whether a file that a user asks for takes the place of a part of a folder that bitweir wrote.
+
+    Raises
+    ------
+    FileError
+        It does.
+    """
+    entries = listed(path.parent)
+    if entries is None:
+        return
+    if path.name == MANIFEST or (path.name in entries and any(fnmatchcase(path.name, own) for own in _OWN)):
+        raise FileError(f"{str(path)!r} is a part of a folder that bitweir wrote: name another file.")
 
 
 def check_listed(path: Path, remedy: str) -> None:

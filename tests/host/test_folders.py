@@ -461,3 +461,23 @@ def test_the_longest_name(tmp_path):
     assert tree(tmp_path) == {"x" * 255: b"1"}
     with refuses(f"Cannot write '{tmp_path / ('x' * 256)}': File name too long."):
         whole_file(tmp_path / ("x" * 256), b"1")
+
+
+@pytest.mark.parametrize("name", ["plan.json", "net.v", "network.npz", "README.md", MANIFEST])
+def test_no_page_takes_the_place_of_a_part(tmp_path, name):
+    folder = tmp_path / "build"
+    with whole_folder(folder) as new:
+        for part in ("plan.json", "net.v", "network.npz", "README.md", "report.html"):
+            (new / part).write_text("part")
+    before = (folder / name).read_bytes()
+    (tmp_path / "link").symlink_to(folder / name)
+    for path in (folder / name, tmp_path / "link"):
+        with pytest.raises(FileError) as error:
+            added_file(path, b"<html>")
+        assert (
+            str(error.value) == f"{str(folder / name)!r} is a part of a folder that bitweir wrote: name another file."
+        )
+    assert (folder / name).read_bytes() == before
+    for page in ("report.html", "other.html", "results.npz"):
+        added_file(folder / page, b"<html>")
+        assert (folder / page).read_bytes() == b"<html>"

@@ -368,3 +368,19 @@ def test_files_that_lost_their_labels(tmp_path, file, kind, images):
     assert read["result"]["kind"] == kind and read["comparison"]["images"] == images
     assert read["comparison"]["results_differ"] == 0
     assert all(layer["differ"] == 0 for layer in read["comparison"]["models"][0]["layers"])
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_sigmoid_of_a_sigmoid_has_no_labels(tmp_path, outputs):
+    g = Graph(2)
+    y = g.op("Sigmoid", g.op("Sigmoid", body(g, outputs)))
+    told = refused(g.save(tmp_path / "m.onnx", y))
+    assert told.startswith("The result cannot be labels, because Sigmoid ")
+    assert told.endswith(" takes what comes out of another sigmoid, so that all labels are 1: remove one of the two.")
+
+
+@pytest.mark.parametrize("op", ["Sigmoid", "Tanh"])
+def test_nothing_follows_a_softmax(tmp_path, op):
+    g = Graph(2)
+    y = g.op(op, g.op("Softmax", body(g, 3), axis=-1))
+    assert " must not follow Softmax " in refused(g.save(tmp_path / "m.onnx", y))

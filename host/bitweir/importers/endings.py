@@ -157,6 +157,11 @@ def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
 
 def _labels(walk: Walk, x: Signal) -> tuple[Point, Readout]:
     """A bit an output: whether its score is greater than 0."""
+    if x.end == "sigmoid" and x.steps and x.steps[-1].name == "sigmoid":
+        raise ModelError(
+            f"The result cannot be labels, because {x.ended} takes what comes out of another sigmoid, so that all "
+            "labels are 1: remove one of the two."
+        )
     half = np.array(_ZERO, object).reshape((1,) * len(x.shape))
     codes = quantise(x, Quantiser(((half, True),), (half, half + 1)))
     return _labelled(walk, codes, x.ended or "the labels"), Readout(kind="labels")
