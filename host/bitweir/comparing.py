@@ -18,7 +18,7 @@ from .importers.agreement import Agreement, Difference, LayerAgreement, Member, 
 from .importers.drawn import drawn_frames, frames_to_draw
 from .importers.errors import shown
 from .importers.taps import INPUT
-from .results import ELEMENTS, QUALITY, numbers, numbers_quality, quality
+from .results import ELEMENTS, PLURALS, QUALITY, numbers, numbers_quality, quality
 
 __all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames", "described"]
 
@@ -50,7 +50,9 @@ class Comparison:
         The result of the model file, see `outcomes.Outcome.decided`; where models vote, the class that most references
         name, of equally many the lowest; None if a model has no reference.
     wrong : bool array, (N,)
-        Where the result of the network is another one, and no rounding of floats explains it.
+        Where the result of the network is another one, and no rounding of floats nor bound of a sum explains it.
+    excused : bool array, (N,)
+        Where it is another one, and these explain it.
     """
 
     drawn: bool
@@ -60,6 +62,7 @@ class Comparison:
     scores: NDArray[np.int64]
     wanted: Array | None
     wrong: NDArray[np.bool_]
+    excused: NDArray[np.bool_]
 
     @property
     def result(self) -> Result:
@@ -117,11 +120,29 @@ class Comparison:
             return f"Nothing was compared with model file {names}: {remarks}."
         many = f"{self.frames:,} {'drawn inputs' if self.drawn else 'images'}"
         models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
-        ties = f"; {self.ties:,} more differ only as floats are rounded" if self.ties else ""
-        ties += f"; {self.bounded:,} more differ within the bound of the sums before them" if self.bounded else ""
-        equal = self.codes - self.ties - self.bounded
-        results = "the order of all scores" if self.network.readout.kind == "class" else "all results"
-        return f"Compared with {models} on {many}: {equal:,} codes and {results} are equal{ties}."
+        equal = f"{self.codes - self.ties - self.bounded:,} codes"
+        if not any(one.excused.any() for one in self.agreements):
+            what = "all classes" if any(one.tied.any() for one in self.agreements) else "the order of all scores"
+            equal += " and " + (what if self.network.readout.kind == "class" else "all results")
+        parts = (
+            self._excused(self.ties, "only as floats are rounded", bounded=False),
+            self._excused(self.bounded, "within the bound of the sums before them", bounded=True),
+        )
+        return f"Compared with {models} on {many}: {equal} are equal{''.join(parts)}."
+
+    def _excused(self, codes: int, why: str, *, bounded: bool) -> str:
+        """How many codes, results and orders of scores differ for one reason, as the end of a sentence."""
+        kind = self.network.readout.kind
+        results = sum(int((one.excused & (one.bounded == bounded)).sum()) for one in self.agreements)
+        orders = sum(int((one.tied & (one.bounded == bounded)).sum()) for one in self.agreements)
+        name = {"codes": "resulting codes"}.get(kind, PLURALS[kind])
+        told = [f"the {name} of {results:,}"] if results else []
+        if kind == "class" and orders:
+            told.append(f"the orders of scores of {orders:,}")
+        with_them = f"{' and '.join(told)} {'drawn inputs' if self.drawn else 'images'}" if told else ""
+        if codes:
+            return f"; {codes:,} more differ {why}" + (f", and with them {with_them}" if told else "")
+        return f"; {with_them} differ {why}" if told else ""
 
 
 def _scores(found: Agreement, frames: int, what: str) -> str:
@@ -134,8 +155,8 @@ def _scores(found: Agreement, frames: int, what: str) -> str:
 
 
 def _told(first: Difference, what: str, kind: str) -> str:
-    output = "class" if kind == "class" else f"{ELEMENTS[kind]} {first.channel}"
-    return f"{what} {first.image}: expected {output} {_short(first.expected)}, found {_short(first.found)}"
+    output = "the class" if kind == "class" else f"{ELEMENTS[kind]} {first.channel}"
+    return f"{what} {first.image}: {output} should be {_short(first.expected)}, but is {_short(first.found)}"
 
 
 def _place(layer: LayerAgreement, what: str) -> str:
@@ -182,9 +203,11 @@ def compare_drawn(
         remark = "a frame takes too long: compare on some images with bitweir import --images"
         skipped = tuple(Agreement(path=member.path, remark=remark, layers=[]) for member in members)
         none = np.zeros((0, network.outputs), np.int64)
+        nowhere = np.zeros(0, bool)
         return Comparison(
-            drawn=True, frames=0, agreements=skipped, network=network, scores=none, wanted=None, wrong=np.zeros(0, bool)
-        )
+            drawn=True, frames=0, agreements=skipped, network=network, scores=none, wanted=None, wrong=nowhere,
+            excused=nowhere,
+        )  # fmt: skip
     frames = drawn_frames(network.input, count)
     found = compare_frames(network, members, frames, encode(network.input, frames), progress, drawn=True)
     if found.difference:
@@ -203,13 +226,15 @@ def compare_frames(
 ) -> Comparison:
     """Compare on frames (N, *shape), which are `codes` (N, K) to the network; see `agreement.compare`."""
     agreements, scores = compare(network, members, frames, codes, progress)
-    wrong = np.zeros(len(scores), bool)
+    wrong = excused = np.zeros(len(scores), bool)
     wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network.outputs)
     if wanted is not None and len(agreements) == 1:
-        wrong = agreements[0].differ & ~agreements[0].tied
+        excused = agreements[0].excused
+        wrong = agreements[0].differ & ~excused
     elif wanted is not None:
         # One of the members may well say the other class of two that tie.
-        wrong = (wanted != np.argmax(scores, axis=1)) & ~np.any([one.tied for one in agreements], axis=0)
+        differ, tied = wanted != np.argmax(scores, axis=1), np.any([one.tied for one in agreements], axis=0)
+        wrong, excused = differ & ~tied, differ & tied
     return Comparison(
         drawn=drawn,
         frames=len(scores),
@@ -218,6 +243,7 @@ def compare_frames(
         scores=scores,
         wanted=wanted,
         wrong=wrong,
+        excused=excused,
     )
 
 
@@ -239,6 +265,7 @@ def described(found: Comparison, labels: Array | None = None, *, rounded: int = 
     So many numbers of the images became the nearest that is taken.
     """
     wanted, kind = found.wanted, found.network.readout.kind
+    bounded = np.any([one.bounded for one in found.agreements if one.ran] or [found.excused], axis=0)
     worth = dict.fromkeys(QUALITY) if labels is None or wanted is None else numbers_quality(kind, wanted, labels)
     return {
         "images": found.frames,
@@ -246,6 +273,8 @@ def described(found: Comparison, labels: Array | None = None, *, rounded: int = 
         **quality(found.network, found.result, labels),
         **{f"reference_{name}": value for name, value in worth.items()},
         "results_differ": None if wanted is None else int(found.wrong.sum()),
+        "results_excused": None if wanted is None else int(found.excused.sum()),
+        "results_bounded": None if wanted is None else int((found.excused & bounded).sum()),
         "first_mismatch": _first(found) if found.wrong.any() else None,
         "models": [_agreement(agreement) for agreement in found.agreements],
     }
@@ -266,6 +295,7 @@ def _first(found: Comparison) -> dict[str, Any]:
 
 
 def _agreement(found: Agreement) -> dict[str, Any]:
+    ordered = found.ran and found.kind == "class"
     return {
         "model": str(found.path),
         "reference": found.reference if found.ran else None,
@@ -283,6 +313,12 @@ def _agreement(found: Agreement) -> dict[str, Any]:
             for one in found.layers
             if found.ran
         ],
-        "results_differ": found.results_differ if found.ran else None,
-        "orders_differ": found.orders_differ if found.ran and found.kind == "class" else None,
+        **_counts("results", found.results_differ, found.excused, found.bounded if found.ran else None),
+        **_counts("orders", found.orders_differ, found.tied, found.bounded if ordered else None),
     }
+
+
+def _counts(what: str, differ: int, excused: NDArray[np.bool_], bounded: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Images of which something is wrong, or excused, and those of the latter where a bound is why; None: not known."""
+    counts = (differ, int(excused.sum()), int((excused & bounded).sum())) if bounded is not None else (None,) * 3
+    return dict(zip((f"{what}_differ", f"{what}_excused", f"{what}_bounded"), counts, strict=True))

@@ -120,7 +120,9 @@ def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[Renderab
     table.add_row("images", f"{found['images']:,}")
     if found["rounded"]:
         table.add_row("rounded", f"{found['rounded']:,} numbers to what the input takes")
-    for what, before in (("", ""), (" of the file", "reference_")):
+    # Two lines, as the table must suit narrow terminals.
+    file = " of the file\non the rounded images" if found["rounded"] else " of the file"
+    for what, before in (("", ""), (file, "reference_")):
         for name, told in quality_rows({name: found[before + name] for name in QUALITY}):
             table.add_row(name + what, told)
     several = len(found["models"]) > 1
@@ -149,17 +151,27 @@ def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[Renderab
                 if known
                 else f"all {layer['codes']:,} equal",
             )
-        table.add_row(results, _differ(model["results_differ"]))
+        table.add_row(results, _differ(model, "results", found["images"]))
         if model["orders_differ"] is not None:
-            table.add_row("order of scores", _differ(model["orders_differ"]))
+            table.add_row("order of scores", _differ(model, "orders", found["images"]))
     if several and found["results_differ"] is not None:
         table.add_row("", "")
-        table.add_row("classes of the vote", _differ(found["results_differ"]))
+        table.add_row("classes of the vote", _differ(found, "results", found["images"]))
     yield table
 
 
-def _differ(count: int) -> Text:
-    return Text(f"{count:,} differ", style="red") if count else Text("all equal", style="green")
+def _differ(found: dict[str, Any], what: str, images: int) -> Text:
+    """Of how many images the result, or the order of scores, is wrong, or another one for a known reason."""
+    wrong, excused, bounded = (found[f"{what}_{key}"] for key in ("differ", "excused", "bounded"))
+    reasons = ((excused - bounded, "as floats are rounded"), (bounded, "within the bound of a sum"))
+    known = [(count, why) for count, why in reasons if count]
+    told = " and ".join(f"{count:,} only {why}" for count, why in known)
+    if wrong:
+        return Text(f"{wrong:,} of {images:,} differ" + (f"; {told}" if told else ""), style="red")
+    if not known:
+        return Text("all equal", style="green")
+    told = told if len(known) > 1 else f"only {known[0][1]}"
+    return Text(f"{excused:,} of {images:,} differ, {told}", style="yellow")
 
 
 def plain_name(name: str) -> str:

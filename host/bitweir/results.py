@@ -76,13 +76,16 @@ def save_result(path: Path, network: Network, result: Result) -> None:
 def label_problem(y: NDArray[Any], network: Network, images: int) -> str | None:
     """Why labels of a file cannot be compared with the results of a network, as the end of a sentence; None: they can.
 
-    A class has one integer for each image; labels have (N, M), or (N,) for one label, of 0 and 1; scores and codes
-    have numbers of the model, (N, M) or (N,).
+    A class has one integer from 0 to M-1 for each image; labels have (N, M), or (N,) for one label, of 0 and 1; scores
+    and codes have numbers of the model, (N, M) or (N,).
     """
     kind, outputs = network.readout.kind, network.outputs
     if kind == "class":
         if y.ndim != 1 or len(y) != images or y.dtype.kind not in "iu":
             return f"one integer label y for each of its {images} images, not {y.dtype} of shape {y.shape}"
+        if (outside := (y < 0) | (y >= outputs)).any():
+            first = int(outside.argmax())
+            return f"labels y from 0 to {outputs - 1}, one for each class, but that of image {first} is {y[first]}"
         return None
     shapes = [(images, outputs)] + ([(images,)] if outputs == 1 else [])
     what = "labels of 0 and 1" if kind == "labels" else "numbers"

@@ -24,13 +24,15 @@ from .device.opening import NO_TERMINALS
 from .folders import FileError
 from .images import Images, load_images
 from .manifest import listed
-from .results import quality, quality_rows, save_result
+from .results import ELEMENTS, quality, quality_rows, save_result
 from .simulate import describe_difference
 
 __all__ = ["load_parameters", "print_run", "run_images", "serve_board"]
 
 #: As many classes are told one by one.
 _MOST_CLASSES = 20
+#: As many labels, scores or codes are told one by one.
+_MOST_OUTPUTS = 10
 #: More parameters than any part has room for.
 _MOST_IMAGE_BYTES = 1 << 28
 
@@ -118,7 +120,8 @@ def run_images(
     -------
     dict
         ``mismatches`` counts the images that differ from golden, None without `check`. Speeds are in the time
-        in which the device lives: ``time`` says whether that is simulated.
+        in which the device lives: ``time`` says whether that is simulated. ``ranges`` has the least and the most
+        of each score or code, None of classes and labels.
 
     Raises
     ------
@@ -145,6 +148,7 @@ def run_images(
             "result": held.readout.kind,
             "classes": None if result.classes is None else np.bincount(result.classes, minlength=held.outputs).tolist(),
             "labels": None if result.labels is None else result.labels.sum(axis=0).tolist(),
+            "ranges": _ranges(result) if held.readout.kind in ("scores", "codes") else None,
             **quality(held, result, images.labels),
             **_compared(held, images, result if check else None),
             "time": "simulated" if url.startswith("sim:") else "real",
@@ -182,6 +186,12 @@ def _answers(device: Device, images: Images, *, scores: bool) -> Result:
     return device.run(codes)
 
 
+def _ranges(result: Result) -> list[list[int]]:
+    """The least and the most of each output."""
+    ends: list[list[int]] = np.stack([result.scores.min(axis=0), result.scores.max(axis=0)], axis=1).tolist()
+    return ends
+
+
 def _compared(network: Network, images: Images, result: Result | None) -> dict[str, Any]:
     if result is None:
         return {"mismatches": None, "first_mismatch": None}
@@ -210,12 +220,13 @@ def print_run(output: Output, result: dict[str, Any]) -> None:
     table.add_row("images", f"{result['images']:,}")
     if result["rounded"]:
         table.add_row("rounded", f"{result['rounded']:,} numbers to what the input takes")
-    for what in ("classes", "labels"):
-        if (counts := result[what]) is not None:
-            told = [f"{index}: {count:,}" for index, count in enumerate(counts) if count]
-            if len(counts) > _MOST_CLASSES:
-                told = [f"{len(told):,} of {len(counts):,} {what}"]
-            table.add_row(what, ", ".join(told))
+    if (counts := result["classes"]) is not None:
+        told = [f"{index}: {count:,}" for index, count in enumerate(counts) if count]
+        if len(counts) > _MOST_CLASSES:
+            told = [f"{len(told):,} of {len(counts):,} classes"]
+        table.add_row("classes", ", ".join(told))
+    elif outputs := _outputs(result):
+        table.add_row(result["result"], "\n".join(outputs))
     for row in quality_rows(result):
         table.add_row(*row)
     if (wrong := result["mismatches"]) is not None:
@@ -230,6 +241,17 @@ def print_run(output: Output, result: dict[str, Any]) -> None:
         alone = result["accelerator_frames_per_second"]
         table.add_row("accelerator alone", f"{alone:,.0f} frames/s at {result['clock_mhz']:g} MHz")
     output.show(table)
+
+
+def _outputs(result: dict[str, Any]) -> list[str]:
+    """What each label, score or code was, a line each."""
+    one, images = ELEMENTS[result["result"]], result["images"]
+    if result["labels"] is not None:
+        told = [f"{one} {index} is 1 in {count:,} of {images:,} images" for index, count in enumerate(result["labels"])]
+    else:
+        told = [f"{one} {index} is from {low:,} to {high:,}" for index, (low, high) in enumerate(result["ranges"])]
+    rest = len(told) - _MOST_OUTPUTS
+    return told[:_MOST_OUTPUTS] + ([f"and {rest:,} more"] if rest > 0 else [])
 
 
 def serve_board(

@@ -6,15 +6,18 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import bitweir.importing
+import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli import main
-from bitweir.comparing import DisagreementError, compare_drawn
+from bitweir.comparing import Comparison, DisagreementError, compare_drawn, described
+from bitweir.import_tables import _differ
 from bitweir.importers import load_model
-from bitweir.importers.agreement import Member
+from bitweir.importers.agreement import Agreement, Difference, Member
 from bitweir.importers.constants import CONSTANT_OPS
 from bitweir.importers.drawn import drawn_frames, frame_work, frames_to_draw
 from bitweir.importers.keras_reference import LAYERS
@@ -23,7 +26,9 @@ from bitweir.importers.operators import OPS
 from bitweir.importers.reference import CannotRunError, numpy_executor, runtime_executor
 from bitweir.importers.rules import RULES
 from bitweir.importers.taps import Taps
+from bitweir.importing import schema
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
+from bitweir_sim import fast
 from bitweir_sim.encoding import encode
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
@@ -277,11 +282,111 @@ def test_ties_are_counted_apart(tmp_path):
     network, taps = loaded(path, None)
     found = compare_drawn(network, members(path, network, taps))
     assert found.difference is None and found.agreements[0].agrees
-    assert found.ties > 0 and f"; {found.ties:,} more differ only as floats are rounded." in found.told
+    classes, orders = other_results(path, network, drawn_frames(network.input, found.frames))
+    assert found.ties > 0 and 0 < classes < orders and found.excused.sum() == classes
+    assert found.told == (
+        f"Compared with 't.onnx' (in {found.agreements[0].reference}) on 1,024 drawn inputs: "
+        f"{found.codes - found.ties:,} codes are equal; {found.ties:,} more differ only as floats are rounded, and "
+        f"with them the classes of {classes:,} and the orders of scores of {orders:,} drawn inputs."
+    )
     # One unit further is no tie.
     wrong, layer = damaged(network, "threshold", 0)
     with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer} "):
         compare_drawn(wrong, members(path, wrong, taps))
+
+
+def other_results(path, network, x):
+    """Of how many frames file and network say another class, and put the scores in another order."""
+    taps = Taps()
+    load_model(path, taps=taps)
+    runs = runtime_executor if find_spec("onnxruntime") else numpy_executor
+    file = runs(path, [taps.scores]).run(x)[taps.scores].reshape(len(x), -1)
+    own = fast.run(network, encode(network.input, x)).scores
+    orders = [np.argsort(-scores, axis=1, kind="stable") for scores in (file, own)]
+    return int((file.argmax(axis=1) != own.argmax(axis=1)).sum()), int((orders[0] != orders[1]).any(axis=1).sum())
+
+
+@pytest.mark.parametrize("kind", ["class", "scores", "labels"])
+def test_results_that_ties_change_are_counted_on_images(tmp_path, kind):
+    path = tie(tmp_path / "t.onnx", np.float32(0.1) * np.float32(3))
+    network, taps = loaded(path, None)
+    x = drawn_frames(network.input, 200)
+    file = numpy_executor(path, [taps.scores]).run(x)[taps.scores]
+    np.savez(tmp_path / "i.npz", x=x)
+    words = ("import", path, "-o", tmp_path / "n.npz", "--images", tmp_path / "i.npz", "--result", kind)
+    found = json.loads(run(*words, "--json").stdout)
+    jsonschema.validate(found, schema())
+    (model,) = found["comparison"]["models"]
+    excused = model["results_excused"]
+    assert 0 < excused == found["comparison"]["results_excused"] and model["results_differ"] == 0
+    assert model["results_bounded"] == 0 and file.shape == (200, 4)
+    rows = [" ".join(row.split()) for row in run(*words).stdout.splitlines()]
+    name = "classes" if kind == "class" else kind
+    assert f"{name} {excused} of 200 differ, only as floats are rounded" in rows
+    if kind == "class":
+        classes, orders = other_results(path, network, x)
+        assert (excused, model["orders_excused"], model["orders_differ"]) == (classes, orders, 0)
+        assert f"order of scores {orders} of 200 differ, only as floats are rounded" in rows
+    else:
+        assert model["orders_excused"] is None and not any(row.startswith("order of scores") for row in rows)
+
+
+def test_votes_that_ties_change_are_counted(tmp_path):
+    paths = [tie(tmp_path / f"{name}.onnx", np.float32(0.1) * np.float32(3)) for name in "tu"]
+    network = loaded(paths[0], None)[0]
+    x = drawn_frames(network.input, 200)
+    np.savez(tmp_path / "i.npz", x=x)
+    words = ("import", *paths, "--vote", "-o", tmp_path / "n.npz", "--images", tmp_path / "i.npz")
+    found = json.loads(run(*words, "--json").stdout)["comparison"]
+    classes, _ = other_results(paths[0], network, x)
+    assert classes > 0 and [model["results_excused"] for model in found["models"]] == [classes] * 2
+    # Both vote alike, so the vote differs where they do.
+    assert (found["results_excused"], found["results_differ"]) == (classes, 0)
+    rows = [" ".join(row.split()) for row in run(*words).stdout.splitlines()]
+    assert f"classes of the vote {classes} of 200 differ, only as floats are rounded" in rows
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((0, 0, 0), "all equal"),
+        ((0, 2, 0), "2 of 1,500 differ, only as floats are rounded"),
+        ((0, 1200, 1200), "1,200 of 1,500 differ, only within the bound of a sum"),
+        ((0, 5, 3), "5 of 1,500 differ, 2 only as floats are rounded and 3 only within the bound of a sum"),
+        ((4, 0, 0), "4 of 1,500 differ"),
+        ((4, 5, 3), "4 of 1,500 differ; 2 only as floats are rounded and 3 only within the bound of a sum"),
+    ],
+)
+def test_rows_of_results(counts, told):
+    found = dict(zip(("results_differ", "results_excused", "results_bounded"), counts, strict=True))
+    assert _differ(found, "results", 1500).plain == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "told"),
+    [
+        ("class", (0, 4, 2), "the scores of d give another class to 1 of 9 images, first to image 3: the class should "
+         "be 4, but is 2"),
+        ("labels", (1, 0, 1), "the labels of d differ for 1 of 9 images, first for image 3: label 1 should be 0, but "
+         "is 1"),
+        ("scores", (2, 0.5, -1.25), "the scores of d differ for 1 of 9 images, first for image 3: score 2 should be "
+         "0.5, but is -1.25"),
+        ("codes", (0, -3.0, 7.0), "the codes of d differ for 1 of 9 images, first for image 3: code 0 should be -3, "
+         "but is 7"),
+    ],
+)  # fmt: skip
+def test_the_first_wrong_result_can_be_read(kind, first, told):
+    channel, expected, found = first
+    wrong = Difference(image=3, row=0, column=0, channel=channel, expected=expected, found=found)
+    agreement = Agreement(
+        path=Path("m.onnx"), layers=[], kind=kind, results=np.zeros(9), results_differ=1, first_result=wrong, last="d"
+    )
+    none = np.zeros(9, bool)
+    comparison = Comparison(
+        drawn=False, frames=9, agreements=(agreement,), network=loaded(DIGITS)[0], scores=np.zeros((9, 10), np.int64),
+        wanted=None, wrong=none, excused=none,
+    )  # fmt: skip
+    assert comparison.difference == f"The network must compute what model file 'm.onnx' computes, but {told}."
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -413,7 +518,15 @@ def test_bounds_of_sums_are_no_differences(tmp_path):
     taps.slack = {name: np.full_like(array, 0.1) for name, array in taps.slack.items()}
     found = compare_drawn(wrong, members(path, wrong, taps))
     assert found.ties == 0 and found.bounded > 0
-    assert found.told.endswith(f"; {found.bounded:,} more differ within the bound of the sums before them.")
+    classes, orders = other_results(path, wrong, drawn_frames(wrong.input, found.frames))
+    told = f"the classes of {classes:,} and the orders of scores of {orders:,} drawn inputs"
+    assert 0 < classes < orders and found.told.endswith(
+        f"{found.codes - found.bounded:,} codes are equal; {found.bounded:,} more differ within the bound of the sums "
+        f"before them, and with them {told}."
+    )
+    counts = described(found)
+    jsonschema.validate(counts, {"$ref": "#/$defs/comparison", "$defs": schema()["$defs"]})
+    assert counts["results_differ"] == 0 and counts["results_excused"] == counts["results_bounded"] == classes
 
 
 @pytest.mark.parametrize(("kind", "end"), [("labels", "Sigmoid"), ("scores", "Identity")])

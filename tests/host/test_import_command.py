@@ -240,12 +240,12 @@ def test_wrong_classes_end_with_their_own_code(tmp_path, frames, wrong_import):
     assert many > 20 and found["models"][0]["results_differ"] == many
     assert result.stderr.splitlines()[-1] == (
         f"bitweir: The network must compute what model file 'r.onnx' computes, but the scores of dense0 give another "
-        f"class to {many} of 40 images, first to image {first['image']}: expected class {first['expected']}, "
-        f"found {first['found']}."
+        f"class to {many} of 40 images, first to image {first['image']}: the class should be {first['expected']}, "
+        f"but is {first['found']}."
     )
     assert not (tmp_path / "r.npz").exists()
     plain = run(*words, code=9)
-    assert f"{many} differ" in plain.stdout and plain.stderr.splitlines()[-1] == result.stderr.splitlines()[-1]
+    assert f"{many} of 40 differ" in plain.stdout and plain.stderr.splitlines()[-1] == result.stderr.splitlines()[-1]
 
 
 def test_the_first_code_that_differs_is_named(tmp_path, frames, monkeypatch):

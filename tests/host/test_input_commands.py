@@ -97,6 +97,14 @@ def test_images_off_the_grid_end_with_their_own_code(tmp_path, model, integers):
     found = run_json(*words, "--round-images")["comparison"]
     assert found["rounded"] == 2 and found["results_differ"] == 0
     assert found["models"][0]["layers"][0]["differ"] == 0
+    # A wrong rule must not look like a bad model.
+    np.savez(tmp_path / "i.npz", x=x, y=np.zeros(len(x), int))
+    rows = [" ".join(row.split()) for row in run(*words, "--round-images").stdout.splitlines()]
+    (row,) = (place for place, told in enumerate(rows) if told.startswith("accuracy of the file "))
+    assert rows[row + 1] == "on the rounded images"
+    np.savez(tmp_path / "on.npz", x=integers, y=np.zeros(len(x), int))
+    told = run(*words[:-1], tmp_path / "on.npz", "--round-images").stdout
+    assert "accuracy of the file " in told and "on the rounded images" not in told
     assert run("import", model, "-o", tmp_path / "n.npz", *RULE, "--round-images", code=2).stderr.endswith(
         "--limit, --save and --round-images need --images.\n"
     )

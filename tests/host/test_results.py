@@ -10,6 +10,7 @@ import pytest
 from bitweir.cli import main
 from bitweir.importers import ModelError, load_model
 from bitweir.results import describe_result, label_problem, numbers, quality
+from bitweir.running import _outputs
 from bitweir_hw.files import load_network, save_network
 from bitweir_hw.network import LABEL, Readout
 from bitweir_sim.encoding import encode
@@ -288,6 +289,27 @@ def test_labels_of_images():
     }  # fmt: skip
 
 
+def test_labels_of_no_class_are_refused(tmp_path):
+    g = Graph(15)
+    path, pixels = g.save(tmp_path / "net.onnx", body(g, 3)), frames(20)
+    y = np.arange(20) % 3
+    net = load_model(path, input_scale="1")
+    assert label_problem(y, net, 20) is None and label_problem(y.astype(np.uint8), net, 20) is None
+    for label in (3, -1, 255):
+        y[7], y[9] = label, 4
+        assert label_problem(y, net, 20) == (
+            f"labels y from 0 to 2, one for each class, but that of image 7 is {label}"
+        )
+    np.savez(tmp_path / "images.npz", x=pixels, y=y)
+    words = ("import", path, "-o", tmp_path / "n.npz", "--input-scale", "1", "--images", tmp_path / "images.npz")
+    found = CliRunner().invoke(main, list(map(str, words)))
+    assert found.exit_code == 8 and found.stderr.splitlines()[-1] == (
+        "bitweir: Image file 'images.npz' must have labels y from 0 to 2, one for each class, but that of image 7 is "
+        "255."
+    )
+    assert not (tmp_path / "n.npz").exists()
+
+
 def one_label_net():
     from bitweir_hw.network import Dense, Network, check
     from strategies import identity_input
@@ -336,8 +358,25 @@ def test_from_the_model_file_to_simulated_verilog(tmp_path, kind, outputs):
         else:
             assert saved[kind].dtype == np.int64 and np.allclose(saved["numbers"], y, atol=1e-3)
     assert "The result is" in (build / "README.md").read_text()
-    device = command("run", f"golden:{tmp_path / 'net.npz'}", *images, "--check")
+    words = ("run", f"golden:{tmp_path / 'net.npz'}", *images, "--check")
+    device = command(*words)
     assert device["result"] == kind and device["mismatches"] == 0 and device["classes"] is None
+    told = CliRunner().invoke(main, list(map(str, words))).stdout
+    with np.load(tmp_path / "found.npz") as saved:
+        ends = None if kind == "labels" else np.stack([saved[kind].min(axis=0), saved[kind].max(axis=0)], 1).tolist()
+    assert device["ranges"] == ends
+    for index in range(outputs):
+        if kind == "labels":
+            assert f"label {index} is 1 in {y[:, index].sum()} of 20 images" in told
+        else:
+            assert f"{kind[:-1]} {index} is from {ends[index][0]:,} to {ends[index][1]:,}" in told
+
+
+def test_many_outputs_are_told_in_short():
+    shown = _outputs({"result": "codes", "images": 1200, "labels": None, "ranges": [[-1000, 2 * n] for n in range(12)]})
+    assert shown == [f"code {n} is from -1,000 to {2 * n}" for n in range(10)] + ["and 2 more"]
+    shown = _outputs({"result": "labels", "images": 1200, "labels": [0, 1100], "ranges": None})
+    assert shown == ["label 0 is 1 in 0 of 1,200 images", "label 1 is 1 in 1,100 of 1,200 images"]
 
 
 def test_votes_are_for_classes(tmp_path):

@@ -121,8 +121,12 @@ class Agreement:
         The first result that is wrong.
     differ : bool array, (N,)
         Images of which the result is another one.
+    excused : bool array, (N,)
+        Those of them of which the result is not wrong.
     tied : bool array, (N,)
-        Those of them, and those with another order of scores, where only rounded floats are why.
+        Images of which result or order of scores is another one, but neither is wrong.
+    bounded : bool array, (N,)
+        Images of which something differs that rounded floats alone do not explain, but the bound of a sum does.
     last : str
         Layer that hands on the scores.
     """
@@ -137,7 +141,9 @@ class Agreement:
     orders_differ: int = 0
     first_result: Difference | None = None
     differ: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    excused: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     tied: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    bounded: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     last: str = ""
 
     @property
@@ -210,7 +216,9 @@ class _Run:
         self._outcome = Outcome(member.network)
         self._results: list[Array] = []
         self._differ: list[NDArray[np.bool_]] = []
+        self._excused: list[NDArray[np.bool_]] = []
         self._tied: list[NDArray[np.bool_]] = []
+        self._bounded: list[NDArray[np.bool_]] = []
         layers = [LayerAgreement(layer=tap.layer, tensor=tap.tensor) for tap in self._taps]
         self._found = Agreement(path=member.path, layers=layers, last=member.last, kind=member.network.readout.kind)
         self._choose(runtime)
@@ -270,7 +278,9 @@ class _Run:
         frames = np.flatnonzero(odd | np.any([mask.any(axis=1) for mask in wrong] or [odd], axis=0))
         self._results.append(self._outcome.decided(wanted))
         self._differ.append(differ)
+        self._excused.append(differ.copy())
         self._tied.append(odd)
+        self._bounded.append(np.zeros(len(x), bool))
         for layer, mask in zip(self._found.layers, wrong, strict=True):
             layer.codes += mask.size
             layer.ties += int(mask.sum())
@@ -301,6 +311,7 @@ class _Run:
             earlier |= differs.any(axis=1)
             # What floats alone do not explain, the bounds of sums do.
             bounded = differs & ~wrong & ((own < under - half) | (own > over + half))
+            self._bounded[-1][frames] |= bounded.any(axis=1)
             layer.bounded += int(bounded.sum())
             layer.differ += int(wrong.sum())
             layer.ties -= int((differs & (wrong | bounded)).sum())
@@ -311,16 +322,24 @@ class _Run:
                     told[at] if differs[at] else _level(tap, element, (least if own[at] < least[at] else most)[at])
                 )
                 layer.first = self._difference(tap, start + int(frames[image]), element, expected, own[at])
+        if self._slack:
+            beyond, order = self._wrong(floats[0][-1], floats[1][-1], scores)
+            self._bounded[-1][frames] |= beyond.any(axis=1) | order
         self._judge_results(start, frames, low[-1], high[-1], scores)
 
-    def _judge_results(self, start: int, frames: Array, least: Array, most: Array, scores: Array) -> None:
-        """Count the results that are wrong for sure, where the file's own numbers lie between two ends."""
-        wrong = self._outcome.wrong(least, most, scores)
-        order = np.zeros(len(frames), bool)
+    def _wrong(self, least: Array, most: Array, scores: Array) -> tuple[Array, Array]:
+        """Results (N, M) and orders of scores (N,) that are wrong where the file's numbers lie between two ends."""
+        order = np.zeros(len(scores), bool)
         if self._outcome.kind == "class":
             # Wrong is the order if any two scores are.
             order = np.array([_misplaced(*rows) for rows in zip(scores, least, most, strict=True)])
+        return self._outcome.wrong(least, most, scores), order
+
+    def _judge_results(self, start: int, frames: Array, least: Array, most: Array, scores: Array) -> None:
+        """Count the results that are wrong for sure, where the file's own numbers lie between two ends."""
+        wrong, order = self._wrong(least, most, scores)
         results = wrong.any(axis=1)
+        self._excused[-1][frames[results]] = False
         self._tied[-1][frames[results | order]] = False
         self._found.results_differ += int(results.sum())
         self._found.orders_differ += int(order.sum())
@@ -378,7 +397,9 @@ class _Run:
         if self._executor is not None and self._results:
             self._found.results = np.concatenate(self._results)
             self._found.differ = np.concatenate(self._differ)
+            self._found.excused = np.concatenate(self._excused)
             self._found.tied = np.concatenate(self._tied)
+            self._found.bounded = np.concatenate(self._bounded)
         return self._found
 
 
