@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 
 __all__ = ["run"]
 
 
 def run() -> None:
     """Run the command line: Ctrl-C ends it in one line, from the first moment on."""
+    # Gateware that an interrupted command leaves half made would say so, in many lines.
+    warnings.filterwarnings("ignore", message="(?s).* created but never used$")
     try:
         from .cli import main
 

@@ -172,6 +172,30 @@ def test_programs_that_a_command_started_end_with_it(number, code, told):
         assert not alive(process)
 
 
+UNFINISHED = """
+from amaranth.hdl import Elaboratable, Fragment, Module
+from bitweir import __main__, cli
+
+class Part(Elaboratable):
+    def elaborate(self, platform):
+        return Module()
+
+@cli.main.command()
+def work():
+    parts = [Part() for _ in range(3)]
+    # Amaranth warns as soon as one of them is used.
+    Fragment.get(parts[0], None)
+    raise KeyboardInterrupt
+
+__main__.run()
+"""
+
+
+def test_gateware_that_is_half_made_is_silent():
+    done = subprocess.run([sys.executable, "-c", UNFINISHED, "work"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "bitweir: Interrupted.\n")
+
+
 def alive(process: int) -> bool:
     """Whether a process runs; one that ended and that nobody has asked for does not."""
     try:
