@@ -1,14 +1,22 @@
 """Reports of networks with layers of each kind: complete, and as the schema says."""
 
+import html
+from dataclasses import replace
+
 import jsonschema
 import pytest
 from bitweir.build import write_build
 from bitweir.console import Output
+from bitweir.report import collect as collecting
+from bitweir.report import estimates
 from bitweir.report.collect import KINDS, collect, schema
+from bitweir.report.html import page
+from bitweir.report.markdown import markdown
 from bitweir.report.terminal import render
 from bitweir_hw.cost import block_rams
 from bitweir_hw.gateware.accelerator import GATEWARE
-from kinds import every_kind
+from bitweir_hw.plan import Folding, Plan
+from kinds import dense_network, every_kind
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +87,108 @@ def test_terminal(report, capsys):
     assert "…" not in totals and all(name in totals for name in ("half within", "95 % within", "all within"))
     for found in report["estimates"].values():
         assert f"{found['total']['lut']:,}" in totals
+
+
+# ---- a clock that may not be reached, frames side by side
+
+PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
+RATE = "100,000,000 frames/s at 400 MHz"
+REACHABLE = f"{RATE}; about 40.2 MHz may be reached (10,050,000 frames/s), an estimate within 25%"
+CLOCK = "about 40.2 MHz may be reached on ice40-up5k, an estimate within 25%"
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """A build by the frames that go side by side; 4 cycles for them."""
+    folder = tmp_path_factory.mktemp("dense")
+    return {
+        streams: write_build(dense_network(16, 4, 3), replace(PLAN, streams=streams), folder / f"{streams}")
+        for streams in (1, 2)
+    }
+
+
+@pytest.fixture
+def fmax(monkeypatch):
+    """The estimate of the clock, whatever the cost model says."""
+    monkeypatch.setattr(estimates, "fmax", lambda pipeline, part: 40.2 if part == "ice40-up5k" else None)
+    monkeypatch.setattr(estimates, "fmax_error", lambda: 0.25)
+
+
+def plain(report, capsys):
+    """What the terminal shows, in one line; what stands in the page; Markdown."""
+    Output(as_json=False).show(*render(report))
+    shown = " ".join(capsys.readouterr().out.split())
+    return shown, html.unescape(page(report)), markdown(report)
+
+
+@pytest.mark.usefixtures("fmax")
+def test_a_clock_that_may_not_be_reached_stands_beside_the_throughput(dense, capsys):
+    report = collect(dense[1], clock=400e6, part="ice40-up5k")
+    jsonschema.validate(report, schema())
+    assert report["timing"]["frames_per_second"] == 100e6
+    assert report["timing"]["reachable_frames_per_second"] == pytest.approx(10.05e6)
+    told = report | {"target": report["target"] | {"overridden": []}}
+    shown, text, lines = plain(told, capsys)
+    assert f"throughput {REACHABLE} frame every 4 cycles" in shown and f"clock {CLOCK} " in shown
+    rate = REACHABLE.removeprefix("100,000,000 ")
+    assert f'<span class="much">100,000,000</span> <span class="unit">{rate}</span>' in text
+    assert f"<dt>Clock</dt><dd>{CLOCK}</dd>" in text and "100,000,000 would be reached at that clock." in text
+    assert f"- **Throughput**: {REACHABLE}\n" in lines and f"- Clock: {CLOCK}\n" in lines
+
+
+@pytest.mark.usefixtures("fmax")
+@pytest.mark.parametrize(("part", "clock", "known"), [("ice40-up5k", 40.2e6, True), ("xc7z020", 400e6, False)])
+def test_a_clock_that_may_be_reached_or_has_no_estimate(dense, capsys, part, clock, known):
+    report = collect(dense[1], clock=clock, part=part)
+    jsonschema.validate(report, schema())
+    assert report["timing"]["reachable_frames_per_second"] is None
+    shown, text, lines = plain(report | {"target": report["target"] | {"overridden": []}}, capsys)
+    rate = f"frames/s at {clock / 1e6:g} MHz"
+    assert f" {rate} frame every 4 cycles" in shown and f">{rate}</span>" in text and f" {rate}\n" in lines
+    assert all(told.count("may be reached") == known for told in (shown, text, lines))
+    assert "are reached." in text
+
+
+@pytest.mark.usefixtures("fmax")
+@pytest.mark.parametrize(("clock", "reachable"), [(44e6, None), (46e6, 10.05e6)])
+def test_what_was_routed_counts_more_than_an_estimate(dense, monkeypatch, clock, reachable):
+    routed = {"icebreaker": {"part": "ice40-up5k", "fmax_mhz": 45.0}}
+    monkeypatch.setattr(collecting, "routed", lambda build: routed)
+    found = collect(dense[1], clock=clock, part="ice40-up5k")["timing"]["reachable_frames_per_second"]
+    assert found == (reachable and pytest.approx(reachable))
+
+
+@pytest.mark.parametrize(
+    ("streams", "each", "short", "formula"),
+    [
+        (1, "a frame", "a frame", "operations / (2 × lanes × cycles a frame)."),
+        (
+            2,
+            "for 2 frames side by side",
+            "for 2 frames",
+            "2 × operations / (2 × lanes × 4 cycles), where 4 cycles are what 2 frames side by side take. "
+            "Cycles and beats are those of the 2 frames that go side by side.",
+        ),
+    ],
+)
+def test_cycles_and_beats_say_of_how_many_frames_they_are(dense, capsys, streams, each, short, formula):
+    report = collect(dense[streams])
+    shown, text, lines = plain(report, capsys)
+    assert f"Utilisation is {formula}</p>" in text
+    for title in ("Cycles", "Beats"):
+        assert f'<span class="title">{title}</span><span class="unit">{each}</span>' in text
+        assert f"| {title}, {each} |" in lines
+    assert f">Gives {short}</text>" in text and f">Cycles {short}</text>" in text
+    assert f"dense0: matrix-vector-threshold of layer dense0, 4 cycles {each}<" in text
+    assert ("memories in bits; cycles for 2 frames side by side" in shown) == (streams == 2)
+    assert (" beats for 2 frames side by side\n" in lines) == (streams == 2)
+    frame, its = report["timeline"]["frame"], "first and last beats in each block"
+    caption = (
+        f"Frame {frame + 1} since reset: cycle of its {its}"
+        if streams == 1
+        else f"Frames {2 * frame + 1} to {2 * frame + 2} since reset, side by side: cycle of their {its}"
+    )
+    assert caption in text and f"{caption}:\n" in lines
+    # The formula gives what stands in the table, with the cycles and operations that stand there.
+    (block,) = [block for block in report["blocks"] if block["name"] == "dense1"]
+    assert block["utilisation"] == streams * block["operations"] / (2 * block["lanes"] * 4)

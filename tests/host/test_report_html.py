@@ -320,6 +320,30 @@ addEventListener("load", function () {{
     assert scroll == client and width - 20 <= int(client) <= width
 
 
+@needs_browser
+def test_captions_are_not_cut_on_a_phone(text, tmp_path):
+    """A table that is wider than the window scrolls in its own box, below a caption that fits the box."""
+    (tmp_path / "frame.html").write_text(
+        f"""<!DOCTYPE html><title>frame</title>
+<iframe style="width:400px;height:800px;border:0" srcdoc="{html.escape(text)}"></iframe>
+<script>
+addEventListener("load", function () {{
+  var boxes = Array.from(document.querySelector("iframe").contentDocument.querySelectorAll(".scroll"));
+  var wide = boxes.filter(function (box) {{ return box.scrollWidth > box.clientWidth; }});
+  var over = boxes.filter(function (box) {{
+    var caption = box.querySelector("caption span");
+    return caption && caption.getBoundingClientRect().right > box.getBoundingClientRect().right + 0.5;
+  }});
+  document.title = "boxes " + wide.length + " " + over.length;
+  document.querySelector("iframe").remove();
+}});
+</script>"""
+    )
+    dom = browse(tmp_path, (tmp_path / "frame.html").as_uri(), "--window-size=1400,900")
+    wide, over = map(int, re.search(r"<title>boxes (\d+) (\d+)</title>", dom).groups())
+    assert wide > 5 and not over
+
+
 def routed_result(build):
     """What `bitweir build` would leave, with made-up figures."""
     end = {"block": "conv", "layer": "conv", "register": "acc<b>"}

@@ -143,6 +143,7 @@ def collect(build: Build, *, clock: float | None = None, part: str | None = None
             "cycles_per_frame": cycles,
             "latency_cycles": timing.latency,
             "frames_per_second": per_second,
+            "reachable_frames_per_second": _reachable(estimated[chosen.family]["fmax"], on_boards, clock, cycles),
             "latency_us": timing.latency / clock * 1e6,
             "giga_operations_per_second": operations * per_second / 1e9,
             "input_beats": build.pipeline.input.beats,
@@ -184,6 +185,14 @@ def collect(build: Build, *, clock: float | None = None, part: str | None = None
             for family, found in measured.items()
         ],
     }
+
+
+def _reachable(fmax: dict[str, Any] | None, on_boards: dict[str, Any], clock: float, cycles: float) -> float | None:
+    """Frames a second at the estimated clock; None where that is not known, not below ``clock``, or routing met it."""
+    if fmax is None or fmax["mhz"] * 1e6 >= clock:
+        return None
+    met = any(told["part"] == fmax["part"] and told["fmax_mhz"] * 1e6 >= clock for told in on_boards.values())
+    return None if met else fmax["mhz"] * 1e6 / cycles
 
 
 def _streams(build: Build, run: Stepper) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.devices import Part
 
-__all__ = ["fit", "told_clock", "told_target", "told_unfit"]
+__all__ = ["fit", "told_clock", "told_fmax", "told_group", "told_rate", "told_target", "told_unfit"]
 
 #: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it.
 _RESOURCES = (
@@ -89,3 +89,34 @@ def told_clock(report: Mapping[str, Any]) -> str:
     if "clock" not in report["target"]["overridden"]:
         return clock
     return f"{clock} (--clock; made for {report['target']['clock_mhz']:.6g} MHz)"
+
+
+def told_fmax(report: Mapping[str, Any]) -> str | None:
+    """The clock that may be reached on the part; None where there is no estimate."""
+    fmax = _fmax(report)
+    if fmax is None:
+        return None
+    return f"about {fmax['mhz']:.4g} MHz may be reached on {fmax['part']}, an estimate within {fmax['error']:.0%}"
+
+
+def told_group(report: Mapping[str, Any]) -> str:
+    """What cycles and beats of blocks and streams are for: a frame, or the frames that go side by side."""
+    frames = report["plan"]["streams"]
+    return "a frame" if frames == 1 else f"for {frames:,} frames side by side"
+
+
+def told_rate(report: Mapping[str, Any]) -> str:
+    """The unit of a throughput and its clock; and the throughput that may be reached where that is less."""
+    told, reachable = f"frames/s at {told_clock(report)}", report["timing"]["reachable_frames_per_second"]
+    fmax = _fmax(report)
+    if fmax is None or reachable is None:
+        return told
+    return (
+        f"{told}; about {fmax['mhz']:.4g} MHz may be reached ({reachable:,.0f} frames/s), "
+        f"an estimate within {fmax['error']:.0%}"
+    )
+
+
+def _fmax(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = report["estimates"][report["part"]["family"]]["fmax"]
+    return found

@@ -46,6 +46,7 @@ def page(report: dict[str, Any]) -> str:
         legend=[(kind, told) for kind, told in _LEGEND.items() if kind in used],
         states=svg.STATES,
         pace=pace(report),
+        formula=_formula(report),
         pipeline=svg.pipeline(report),
         blocks=tables.blocks(report),
         logic=[tables.logic(report, family) for family in families],
@@ -78,6 +79,18 @@ def pace(report: dict[str, Any]) -> str:
     return (
         f"{named} {'works' if len(busy) == 1 else 'work'} in each of the {interval:,.6g} cycles that {every}, "
         f"and so {'sets' if len(busy) == 1 else 'set'} the pace."
+    )
+
+
+def _formula(report: dict[str, Any]) -> str:
+    """What utilisation is, in terms of the cycles that the tables show."""
+    frames = report["plan"]["streams"]
+    if frames == 1:
+        return "operations / (2 × lanes × cycles a frame)"
+    interval = report["timing"]["cycles_per_frame"] * frames
+    return (
+        f"{frames} × operations / (2 × lanes × {interval:,.6g} cycles), "
+        f"where {interval:,.6g} cycles are what {frames} frames side by side take"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from .fit import told_group
 from .tables import number
 
 __all__ = ["CLASSES", "STATES", "element", "gantt", "gantt_axis", "pipeline", "roofline", "stack", "states"]
@@ -173,10 +174,13 @@ def pipeline(report: dict[str, Any]) -> Markup:
     def place(name: str) -> tuple[float, float]:
         return 16 + lane_of[name] * _LANE, _TOP + row_of[name] * _ROW
 
+    # There is room for no more: what goes side by side stands in the tables.
+    each = told_group(report)
+    short = each.removesuffix(" side by side")
     drawn = [
         element("text", title, x=text + at, y=18, class_="head")
         for title, at in (
-            ("Block", 0), ("Kind", 215), ("Gives a frame", 405), ("Cycles a frame", 545),
+            ("Block", 0), ("Kind", 215), (f"Gives {short}", 405), (f"Cycles {short}", 545),
         )
     ]  # fmt: skip
     for stream, lane in zip(streams, lanes, strict=True):
@@ -191,7 +195,7 @@ def pipeline(report: dict[str, Any]) -> Markup:
     for block in blocks:
         x, y = place(block["name"])
         gives = [stream for stream in streams if stream["sender"] == block["name"]]
-        told = f"{block['name']}: {block['kind']} of layer {block['layer']}, {number(block['cycles'])} cycles a frame"
+        told = f"{block['name']}: {block['kind']} of layer {block['layer']}, {number(block['cycles'])} cycles {each}"
         bar = max(1.0, 260 * block["cycles"] / most)
         colour = CLASSES[block["kind"]]
         drawn += [

@@ -9,7 +9,7 @@ from typing import Any
 from bitweir_hw.devices import BLOCK_RAM, BlockRam
 
 from ..results import result_name
-from .fit import told_clock, told_target
+from .fit import told_fmax, told_group, told_rate, told_target
 
 __all__ = [
     "RESOURCE_NAMES",
@@ -146,7 +146,7 @@ def figures(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     timing, total, roof = report["timing"], report["total"], report["roofline"]["total"]
     bits = sum(total[f"{kind}_bits"] for kind in ("weight", "threshold", "buffer"))
     return [
-        ("Throughput", number(timing["frames_per_second"]), f"frames/s at {told_clock(report)}"),
+        ("Throughput", number(timing["frames_per_second"]), told_rate(report)),
         ("Interval", _significant(timing["cycles_per_frame"]), "cycles a frame, in steady state"),
         ("Latency", _significant(timing["latency_us"]), f"µs, {number(timing['latency_cycles'])} cycles"),
         ("Work", _significant(timing["giga_operations_per_second"]), f"GOPS, {number(total['operations'])} a frame"),
@@ -177,7 +177,11 @@ def identity(report: dict[str, Any]) -> list[tuple[str, str]]:
             + (f"registers every {levels} adder levels" if levels else "no registers between adders"),
         ),
         ("Frames side by side", number(plan["streams"])),
-        ("Input, output", f"{number(timing['input_beats'])} and {number(timing['output_beats'])} beats"),
+        (
+            "Input, output",
+            f"{number(timing['input_beats'])} and {number(timing['output_beats'])} beats"
+            + (f" {told_group(report)}" if plan["streams"] > 1 else ""),
+        ),
         ("Made for", told_target(report)),
         ("Part", f"{report['part']['name']}: {number(report['part']['luts'])} LUTs, "
                  f"{number(report['part']['block_rams'])} block RAMs of "
@@ -190,16 +194,8 @@ def identity(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _clock(report: dict[str, Any]) -> list[tuple[str, str]]:
     """The clock that may be reached, where there is an estimate."""
-    family = report["part"]["family"]
-    fmax = report["estimates"][family]["fmax"]
-    if fmax is None:
-        return []
-    return [
-        (
-            "Clock",
-            f"about {fmax['mhz']:.0f} MHz may be reached on {fmax['part']}, an estimate within {fmax['error']:.0%}",
-        )
-    ]
+    told = told_fmax(report)
+    return [] if told is None else [("Clock", told)]
 
 
 def _frames(count: int) -> str:
@@ -232,7 +228,7 @@ def blocks(report: dict[str, Any]) -> Table:
         caption="Work and memory of each block, in the order of the stream",
         columns=_columns(
             ("block", "Block", "", False), ("kind", "Kind", "", False), ("operations", "Operations", "a frame"),
-            ("lanes", "Lanes", ""), ("pe", "PE", ""), ("simd", "SIMD", ""), ("cycles", "Cycles", "a frame"),
+            ("lanes", "Lanes", ""), ("pe", "PE", ""), ("simd", "SIMD", ""), ("cycles", "Cycles", told_group(report)),
             ("used", "Used", "of lanes"), ("weights", "Weights", "bits"), ("thresholds", "Thresholds", "bits"),
             ("buffers", "Buffers", "bits"), ("rams", "Block RAMs", family), ("full", "Full", "of these"),
         ),
@@ -472,8 +468,9 @@ def streams(report: dict[str, Any]) -> Table:
         caption=f"Streams over a period of {period:,} cycles of steady state",
         columns=_columns(
             ("stream", "Stream", "", False), ("sender", "From", "", False), ("receiver", "To", "", False),
-            ("bits", "Beat", "bits"), ("beats", "Beats", "a frame"), ("moved", "Moved", ""), ("blocked", "Blocked", ""),
-            ("starved", "Starved", ""), ("idle", "Idle", ""), ("blockedBy", "Blocked by", "", False),
+            ("bits", "Beat", "bits"), ("beats", "Beats", told_group(report)), ("moved", "Moved", ""),
+            ("blocked", "Blocked", ""), ("starved", "Starved", ""), ("idle", "Idle", ""),
+            ("blockedBy", "Blocked by", "", False),
             ("starvedBy", "Starved by", "", False),
         ),
         rows=rows,
@@ -481,12 +478,16 @@ def streams(report: dict[str, Any]) -> Table:
 
 
 def timeline(report: dict[str, Any]) -> Table:
-    """First and last beats of one frame."""
+    """First and last beats of one frame, or of the frames side by side."""
     way = report["timeline"]
     keys = ("first_in", "last_in", "first_out", "last_out")
+    frames, before = report["plan"]["streams"], way["frame"] * report["plan"]["streams"]
+    told = f"Frame {before + 1} since reset: cycle of its"
+    if frames > 1:
+        told = f"Frames {before + 1} to {before + frames} since reset, side by side: cycle of their"
     return Table(
         name="timeline",
-        caption=f"Frame {way['frame'] + 1} since reset: cycle of its first and last beats in each block",
+        caption=f"{told} first and last beats in each block",
         columns=_columns(
             ("block", "Block", "", False), ("firstIn", "First in", "cycle"), ("lastIn", "Last in", "cycle"),
             ("firstOut", "First out", "cycle"), ("lastOut", "Last out", "cycle"),

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .fit import told_clock, told_target, told_unfit
+from .fit import told_fmax, told_group, told_rate, told_target, told_unfit
 from .routed import render_routed
 
 __all__ = ["render"]
@@ -42,15 +42,17 @@ def _summary(report: dict[str, Any]) -> Table:
     table = Table(title=f"Accelerator {report['network']['name']}", show_header=False, title_justify="left", box=SIMPLE)
     table.add_column(style="bold")
     table.add_column()
-    rows = (
-        ("throughput", f"{timing['frames_per_second']:,.0f} frames/s at {told_clock(report)}"),
+    rows = [
+        ("throughput", f"{timing['frames_per_second']:,.0f} {told_rate(report)}"),
         ("frame", f"every {timing['cycles_per_frame']:g} cycles in steady state"),
         ("latency", f"{timing['latency_cycles']} cycles, {timing['latency_us']:.2f} us"),
         ("operations", f"{total['operations']:,} a frame, {timing['giga_operations_per_second']:,.1f} GOPS"),
         ("lanes", f"{total['lanes']:,} (one is 2 operations a cycle), used {total['utilisation'] or 0:.1%}"),
         ("weights", f"{total['weight_bits']:,} bits on chip, padding included"),
         ("made for", told_target(report)),
-    )
+    ]
+    if told := told_fmax(report):
+        rows.append(("clock", told))
     for row in rows:
         table.add_row(*row)
     return table
@@ -63,7 +65,7 @@ def _blocks(report: dict[str, Any]) -> Table:
         box=SIMPLE_HEAD,
         show_edge=False,
         padding=(0, 1, 0, 0),
-        caption="memories in bits",
+        caption="memories in bits" + (f"; cycles {told_group(report)}" if report["plan"]["streams"] > 1 else ""),
     )
     table.add_column("block", no_wrap=True)
     for name in ("neurons", "inputs", "SIMDxPE", "lanes", "cycles", "used", "weights", "buffers"):
