@@ -45,7 +45,18 @@ MANIFEST = "bitweir-manifest.json"
 PART_SUFFIX = ".bitweir-part"
 
 #: What a folder of bitweir's is made of. No page and no result may take the place of one of these.
-_OWN = ("network.npz", "*.v", "*.bin", "*.bit", "*.fs", "plan.json", "target.json", "manifest.json", "explore.*", "README.md")
+_OWN = (
+    "network.npz",
+    "*.v",
+    "*.bin",
+    "*.bit",
+    "*.fs",
+    "plan.json",
+    "target.json",
+    "manifest.json",
+    "explore.*",
+    "README.md",
+)
 
 _FORMAT, _VERSION = "bitweir folder", 1
 _LIMIT_BYTES = 1 << 24

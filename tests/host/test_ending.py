@@ -220,6 +220,9 @@ def check_signal_at_a_drawn_moment(tmp_path: Path, number: int, seed: int) -> No
     endings = {signal.SIGINT: (130, "bitweir: Interrupted.\n"), signal.SIGTERM: (143, "bitweir: Terminated.\n")}
     if number == signal.SIGKILL:
         assert program.returncode in (-number, 0)
+    elif program.returncode == -number:
+        # A busy machine may not have begun our first line.
+        assert "in run\n" not in errors
     elif program.returncode:
         assert (program.returncode, errors) == endings[number]
     now = {path.name: path.read_bytes() for path in out.iterdir()}
