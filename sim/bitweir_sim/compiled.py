@@ -152,7 +152,7 @@ class CompiledDesign:
                 started = time.perf_counter()
                 job.until = min(cycle + chunk, max_cycles)
                 status = library.bitweir_run(handle, ctypes.byref(job))
-                if not library.bitweir_waves(handle):
+                if waves and not library.bitweir_waves(handle):
                     raise FileError("Cannot write all of the waveform: the disk may be full.")
                 # A large design takes a millisecond a cycle, a small one a microsecond.
                 spent = time.perf_counter() - started

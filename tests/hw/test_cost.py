@@ -42,7 +42,7 @@ from bitweir_hw.cost.terms import Terms
 from bitweir_hw.devices import BLOCK_RAM, PARTS
 from bitweir_hw.layers import BIPOLAR
 from bitweir_hw.lower import lower
-from bitweir_hw.network import Affine, Dense, Network, check
+from bitweir_hw.network import Affine, Dense, Network, Readout, check
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.verilog import accelerator_rtlil
@@ -322,7 +322,9 @@ def scaled(scale, bits):
         Dense(name="dense", weights=rng.random((len(scale), inputs)) < 0.5),
         Affine(name="scores", scale=np.array(scale), offset=np.arange(len(scale))),
     )
-    return check(Network(name="net", input=identity_input(inputs), layers=layers))
+    # One score is no class.
+    readout = Readout(kind="scores", scale=("1",), offset=("0",)) if len(scale) == 1 else Readout()
+    return check(Network(name="net", input=identity_input(inputs), layers=layers, readout=readout))
 
 
 @pytest.mark.parametrize("family", ["ecp5", "gowin", "xilinx"])
