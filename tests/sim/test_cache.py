@@ -193,6 +193,10 @@ print(len(trace.o), trace.o.cycles.tolist(), trace.o.payloads.tolist())
 """
 
 
+#: With the modules that this process finds: the tests' own, too.
+USE = f"import sys; sys.path[:] = {sys.path!r}\n{USE}"
+
+
 def use(what: str) -> tuple[int, str]:
     done = subprocess.run([sys.executable, "-c", USE, what], capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout + done.stderr
