@@ -58,7 +58,7 @@ from bitweir_hw.sums import matvec
 from bitweir_hw.yosys import run_yosys, yosys_version
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from shared_data import SHARED, bnn_npz
+from support.shared_data import SHARED, bnn_npz
 
 CACHE = Path(tempfile.gettempdir()) / "bitweir-cost-model"
 #: Blocks and input bits that one Yosys run maps.

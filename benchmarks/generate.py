@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from bitweir.build import write_build
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.sizing import fit_depths
-from shared_data import SHARED, bnn_npz
+from support.shared_data import SHARED, bnn_npz
 
 SECONDS, GIB = 60.0, 2.0
 #: The foldings of BNN-PYNQ's overlays.

@@ -125,7 +125,7 @@ def compare_convolutional(path: Path, rounds: int, threads: int) -> None:
     import numpy as np
     import onnxruntime
     from bitweir_sim.fast import prepare
-    from shared_data import bnn_npz
+    from support.shared_data import bnn_npz
 
     network = bnn_npz(path)
     settings = onnxruntime.SessionOptions()
@@ -207,7 +207,7 @@ def main() -> None:
     from bitweir_sim.fast import prepare
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-    from shared_data import SHARED, bnn_npz, mnist
+    from support.shared_data import SHARED, bnn_npz, mnist
 
     path, cnv = (SHARED / "data" / "models" / name for name in ("lfcW1A1_mnist.npz", "cnvW1A1_cifar10.npz"))
     for file in (path, cnv):

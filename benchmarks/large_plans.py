@@ -19,7 +19,7 @@ from bitweir.synthesis.measure import synthesise
 from bitweir_hw.cost import estimate_pipeline, fmax
 from bitweir_hw.devices import PARTS
 from bitweir_sim.sizing import fit_depths
-from shared_data import SHARED, bnn_npz
+from support.shared_data import SHARED, bnn_npz
 
 PART, CLOCK = "ecp5-85k", 100e6
 

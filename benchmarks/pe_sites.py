@@ -38,7 +38,7 @@ from bitweir_hw.gateware.pe import ProcessingElements
 from bitweir_hw.yosys import run_yosys
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from netlist_eval import Netlist
+from support.netlist_eval import Netlist
 
 WIDTH = 11
 _SIMDS = (8, 16, 32, 64, 128, 256)

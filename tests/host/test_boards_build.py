@@ -32,7 +32,7 @@ from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_sim.cycles import steady_state
 from click.testing import CliRunner
-from kinds import dense_network
+from support.samples import dense_network
 
 BOARD = BOARDS["icebreaker"]
 

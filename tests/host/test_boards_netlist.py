@@ -21,8 +21,8 @@ from bitweir_sim import fast
 from bitweir_sim.board import compile_board
 from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.encoding import Codes
-from cellmodels import cell_models
-from kinds import dense_network
+from support.cellmodels import cell_models
+from support.samples import dense_network
 
 # Yosys has no models of the block RAMs of the others.
 FAMILIES = ["ice40"]

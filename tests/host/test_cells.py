@@ -13,8 +13,8 @@ from bitweir_hw.yosys import run_yosys
 from bitweir_sim.frames import pack, unpack_results
 from bitweir_sim.golden import run_slow
 from bitweir_sim.simulators import available, run_cocotb
-from cellmodels import cell_models
-from kinds import every_kind
+from support.cellmodels import cell_models
+from support.samples import every_kind
 
 INS, OUTS = ("CIN", "A0", "B0", "C0", "D0", "A1", "B1", "C1", "D1"), ("S0", "S1", "COUT")
 needs_icarus = pytest.mark.skipif(available("icarus") is not None, reason=str(available("icarus")))

@@ -16,7 +16,7 @@ from bitweir_sim.encoding import encode
 from bitweir_sim.frames import pack, unpack_results
 from bitweir_sim.sizing import fit_depths, interval
 from bitweir_sim.verify import expected_trace
-from shared_data import SHARED, bnn_npz, cifar, needs_shared
+from support.shared_data import SHARED, bnn_npz, cifar, needs_shared
 
 pytestmark = needs_shared
 

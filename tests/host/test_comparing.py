@@ -33,9 +33,9 @@ from bitweir_sim.encoding import encode
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kerasmodels import KerasModel
-from onnxgraphs import Graph
-from shared_data import SHARED, needs_shared
+from support.kerasmodels import KerasModel
+from support.onnxgraphs import Graph
+from support.shared_data import SHARED, needs_shared
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 DIGITS, CNN = NETWORKS / "digits.onnx", NETWORKS / "cnn.onnx"

@@ -13,7 +13,7 @@ from bitweir.importers.fold import columns, integer_thresholds
 from bitweir.importers.surd import approximate, between, root, sign
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnxgraphs import C, Graph, agree, names
+from support.onnxgraphs import C, Graph, agree, names
 
 NUMBERS = st.builds(Fraction, st.integers(-400, 400), st.integers(1, 64))
 INSIDE = st.builds(Fraction, st.integers(-63, 63), st.just(64))

@@ -11,7 +11,7 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from link_reference import IDENTITY, ReferenceDevice, packet, scores_and_class
+from support.link_reference import IDENTITY, ReferenceDevice, packet, scores_and_class
 
 RNG = np.random.default_rng(3)
 CODES = RNG.integers(0, 2, (700, 20))

@@ -9,7 +9,7 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from hypothesis import given
 from hypothesis import strategies as st
-from link_reference import packet
+from support.link_reference import packet
 
 # Zeros and long runs without one are what the encoding is about.
 payloads = st.one_of(

@@ -25,7 +25,7 @@ from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.encoding import encode
 from bitweir_sim.golden import Result
 from click.testing import CliRunner
-from link_reference import IDENTITY
+from support.link_reference import IDENTITY
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 IMAGES = str(NETWORKS / "digits_test.npz")

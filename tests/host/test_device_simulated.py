@@ -21,7 +21,7 @@ from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_sim import fast
 from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.encoding import encode
-from link_reference import packet
+from support.link_reference import packet
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 

@@ -13,8 +13,8 @@ from bitweir.importers.taps import Taps
 from bitweir_hw.network import Network
 from bitweir_sim.encoding import encode
 from bitweir_sim.golden import trace
-from drawn_models import Model, models
 from hypothesis import Phase, given, settings
+from support.drawn_models import Model, models
 
 #: How a drawn network may be refused.
 REFUSED = re.compile(r"known well enough|The sums of the model must fit 32 bits|has more than \d+ steps")

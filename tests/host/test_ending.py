@@ -27,9 +27,9 @@ from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import dense_network
 from rich.table import Table
 from rich.text import Text
+from support.samples import dense_network
 
 PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
 DOCS = Path(__file__).parents[2] / "docs" / "exit-codes.md"

@@ -27,7 +27,7 @@ from bitweir_hw.network import BIPOLAR, Dense, Input, Network, check
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.compiled import compiler_missing
 from click.testing import CliRunner
-from kinds import every_kind
+from support.samples import every_kind
 
 DIGITS = str(Path(str(resources.files("bitweir.networks"))) / "digits.onnx")
 GOALS = Goals(parts=("ice40-up5k", "ecp5-25k"), clock=50e6, points=6)

@@ -26,8 +26,8 @@ from bitweir_sim.compiled import compiler_missing
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import dense_network
-from strategies import identity_input
+from support.samples import dense_network
+from support.strategies import identity_input
 
 needs_compiler = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))

@@ -9,10 +9,10 @@ from bitweir_hw.network import BIPOLAR
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
-from every_beat import check_every_beat
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnxgraphs import C, Graph, H, W, agree, names, runtime
+from support.every_beat import check_every_beat
+from support.onnxgraphs import C, Graph, H, W, agree, names, runtime
 
 BETWEEN = (
     "^Node MatMul 'n9' must follow a quantiser: the padding of conv1 with 0 lies between two integers of its input, "

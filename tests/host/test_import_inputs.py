@@ -19,8 +19,8 @@ from bitweir_sim.golden import run_slow, trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from onnxgraphs import Graph
-from shared_data import SHARED, cifar, needs_shared
+from support.onnxgraphs import Graph
+from support.shared_data import SHARED, cifar, needs_shared
 
 FAULTS = SHARED / "faults" / "import"
 DRAWN = settings(

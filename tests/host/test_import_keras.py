@@ -24,8 +24,8 @@ from bitweir_sim.fast import run
 from bitweir_sim.golden import trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kerasmodels import KerasModel
-from shared_data import SHARED, mnist, needs_shared
+from support.kerasmodels import KerasModel
+from support.shared_data import SHARED, mnist, needs_shared
 
 DATA = SHARED / "data"
 H, W, C = 7, 6, 2

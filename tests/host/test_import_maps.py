@@ -14,7 +14,7 @@ from bitweir_sim.golden import trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from onnxgraphs import C, Graph, H, W, agree, names, runtime
+from support.onnxgraphs import C, Graph, H, W, agree, names, runtime
 
 # ---- convolutions
 

@@ -14,7 +14,7 @@ from bitweir_sim.encoding import encode
 from bitweir_sim.fast import run
 from bitweir_sim.golden import trace, weight_values
 from onnx import numpy_helper
-from shared_data import SHARED, mnist, needs_shared
+from support.shared_data import SHARED, mnist, needs_shared
 
 pytestmark = needs_shared
 DATA = SHARED / "data"

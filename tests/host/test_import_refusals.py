@@ -15,7 +15,7 @@ from bitweir.importers.keras_rules import KERAS_RULES
 from bitweir.importers.refusals import DOMAINS, OPERATORS
 from bitweir.importers.rules import RULES
 from onnx import TensorProto, helper, numpy_helper
-from onnxgraphs import Graph, agree
+from support.onnxgraphs import Graph, agree
 
 SCHEMAS = sorted({(schema.domain, schema.name) for schema in onnx.defs.get_all_schemas()})
 #: What no text may hold: names of Python's and NumPy's exceptions, and the repr of objects.

@@ -19,8 +19,8 @@ from bitweir_hw.files import digest, load_network, save_network
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from onnxgraphs import Graph
-from shared_data import SHARED
+from support.onnxgraphs import Graph
+from support.shared_data import SHARED
 
 
 def gated(path: Path, gates: tuple[float, ...] = (0.37, 2.9, 0.11)) -> Path:

@@ -14,7 +14,7 @@ from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.encoding import Codes, encode
 from bitweir_sim.fast import run as golden
 from click.testing import CliRunner
-from onnxgraphs import Graph
+from support.onnxgraphs import Graph
 
 needs_compiler = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 RULE = ("--input-scale", "x/4-0.3", "--input-range", "-8:7")

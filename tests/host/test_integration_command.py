@@ -5,7 +5,7 @@ from bitweir.cli import main
 from bitweir.manifest import MANIFEST
 from bitweir_hw.files import save_network
 from click.testing import CliRunner
-from kinds import every_kind
+from support.samples import every_kind
 
 FOLDING = "4x2,3x3,20x1"
 

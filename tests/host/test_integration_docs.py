@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from axibench import frame_bytes, frames_and_results
 from bitweir.build import write_build
 from bitweir_hw.integration import PacketLayout
 from bitweir_hw.lower import lower
@@ -18,7 +17,8 @@ from bitweir_sim.frames import pack
 from bitweir_sim.golden import run_slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import codes, identity_input, networks, plans
+from support.axibench import frame_bytes, frames_and_results
+from support.strategies import codes, identity_input, networks, plans
 
 PAGE = (Path(__file__).parents[2] / "docs" / "integration.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -7,7 +7,7 @@ from bitweir.folders import whole_folder
 from bitweir_hw.files import network_bytes, plan_text
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
-from residuals import residual_network
+from support.residuals import residual_network
 
 TOLD = (
     "bitweir: The accelerator jams with the depths of its plan: its FIFO 'sum0_fifo1' must hold at least 9 beats, "

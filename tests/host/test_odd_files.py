@@ -17,7 +17,7 @@ from bitweir.folders import FileError, streamed_file
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_command, compiler_missing
 from click.testing import CliRunner
-from kinds import dense_network
+from support.samples import dense_network
 
 PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
 

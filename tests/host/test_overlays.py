@@ -16,7 +16,7 @@ from bitweir_sim import fast
 from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.cycles import steady_state
 from bitweir_sim.encoding import encode
-from shared_data import SHARED, bnn_npz, mnist, needs_shared
+from support.shared_data import SHARED, bnn_npz, mnist, needs_shared
 
 pytestmark = needs_shared
 

@@ -11,8 +11,8 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_sim.sizing import fit_depths, interval
-from kinds import every_kind
-from strategies import identity_input
+from support.samples import every_kind
+from support.strategies import identity_input
 
 CLOCK = 50e6
 

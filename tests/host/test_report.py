@@ -16,7 +16,7 @@ from bitweir.report.terminal import render
 from bitweir_hw.cost import block_rams
 from bitweir_hw.gateware.accelerator import GATEWARE
 from bitweir_hw.plan import Folding, Plan
-from kinds import dense_network, every_kind
+from support.samples import dense_network, every_kind
 
 
 @pytest.fixture(scope="module")

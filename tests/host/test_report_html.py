@@ -27,9 +27,9 @@ from bitweir_hw.cost import Cost, estimate_pipeline, network_errors
 from bitweir_hw.network import Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
-from kinds import every_kind
 from rich.console import Console
-from strategies import identity_input
+from support.samples import every_kind
+from support.strategies import identity_input
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")

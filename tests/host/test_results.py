@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from onnxgraphs import QONNX, C, Graph, H, W, runtime
-from shared_data import SHARED, needs_shared
+from support.onnxgraphs import QONNX, C, Graph, H, W, runtime
+from support.shared_data import SHARED, needs_shared
 
 DRAWN = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FAULTS = SHARED / "faults"
@@ -312,7 +312,7 @@ def test_labels_of_no_class_are_refused(tmp_path):
 
 def one_label_net():
     from bitweir_hw.network import Dense, Network, check
-    from strategies import identity_input
+    from support.strategies import identity_input
 
     layer = Dense(name="dense", weights=np.ones((1, 4), bool), thresholds=np.zeros((1, 1), np.int64), output=LABEL)
     return check(Network(name="net", input=identity_input(4), layers=(layer,), readout=Readout(kind="labels")))

@@ -16,8 +16,8 @@ from bitweir_sim.stalls import stalls
 from bitweir_sim.stepping import stepper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import every_kind
-from strategies import dense_networks, identity_input, networks, plans
+from support.samples import every_kind
+from support.strategies import dense_networks, identity_input, networks, plans
 
 CLOCK = 50e6
 

@@ -28,9 +28,9 @@ from bitweir_sim.compiled import compile_design, compiler_missing
 from bitweir_sim.frames import pack
 from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.verify import expected_trace
-from cellmodels import cell_models, instances
-from kinds import dense_network, every_kind
 from rich.table import Table
+from support.cellmodels import cell_models, instances
+from support.samples import dense_network, every_kind
 
 CLOCK = 100e6
 

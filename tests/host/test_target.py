@@ -22,8 +22,8 @@ from bitweir_hw.devices import PARTS
 from bitweir_hw.files import network_bytes
 from bitweir_hw.plan import plan_for_fps
 from click.testing import CliRunner
-from kinds import dense_network
 from rich.console import Console
+from support.samples import dense_network
 
 
 def run(*words, code=0):

@@ -12,8 +12,8 @@ from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_sim.compiled import compiler_missing
 from bitweir_sim.simulators import available
 from click.testing import CliRunner
-from kinds import every_kind
-from loadbench import other_parameters
+from support.loadbench import other_parameters
+from support.samples import every_kind
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 MODEL, IMAGES = NETWORKS / "digits.onnx", NETWORKS / "digits_test.npz"

@@ -3,10 +3,10 @@
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec
 from bitweir_hw.gateware.argmax import Argmax, result_layout
-from elementbench import drive, pack
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
+from support.elementbench import drive, pack
+from support.strategies import stalls
 
 
 @st.composite

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
-from axibench import broken, drive_packets, frame_bytes, frames_and_results, result_bytes, transfers, varied
 from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.integration.axi import AxiAccelerator
@@ -20,7 +19,8 @@ from bitweir_hw.lower import lower
 from bitweir_sim.cycles import steady_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import codes, networks, plans, stalls
+from support.axibench import broken, drive_packets, frame_bytes, frames_and_results, result_bytes, transfers, varied
+from support.strategies import codes, networks, plans, stalls
 
 WIDTHS = st.sampled_from(TDATA_BYTES[:5])
 

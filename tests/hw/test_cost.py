@@ -49,9 +49,9 @@ from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import dense_network, every_kind
-from shared_data import SHARED
-from strategies import identity_input, networks, plans
+from support.samples import dense_network, every_kind
+from support.shared_data import SHARED
+from support.strategies import identity_input, networks, plans
 
 # Bands are those of blocks by themselves, in other circumstances: twice as much is an error of the model.
 #: Fewer cells than these may be off whatever they are of: a few LUTs of control more or less.

@@ -11,8 +11,8 @@ from bitweir_hw.gateware.fifo import Buffer
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
-from streambench import drive
+from support.strategies import stalls
+from support.streambench import drive
 
 #: The least width of which so few words are worth a block RAM.
 BLOCK = {33: 32, 34: 31, 64: 17, 100: 11}

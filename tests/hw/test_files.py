@@ -13,8 +13,8 @@ from bitweir_hw.network import Readout, Stored
 from bitweir_hw.plan import Folding, Plan
 from hypothesis import given
 from hypothesis import strategies as st
-from kinds import dense_network
-from strategies import dense_networks, networks, plans
+from support.samples import dense_network
+from support.strategies import dense_networks, networks, plans
 
 
 def same(a, b):

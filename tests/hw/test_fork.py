@@ -5,8 +5,8 @@ from bitweir_hw.blocks import ForkSpec
 from bitweir_hw.gateware.fork import Fork
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
-from streambench import drive
+from support.strategies import stalls
+from support.streambench import drive
 
 
 def fork(outputs, bits, beats):

@@ -8,10 +8,10 @@ from bitweir_hw.blocks import JoinSpec
 from bitweir_hw.blocks.arithmetic import signed_bits
 from bitweir_hw.gateware.join import Join
 from bitweir_hw.gateware.values import number
-from elementbench import drive, formats, pack, value_range
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
+from support.elementbench import drive, formats, pack, value_range
+from support.strategies import stalls
 
 
 @st.composite

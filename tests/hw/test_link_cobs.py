@@ -6,8 +6,8 @@ from bitweir_hw.link.cobs import CobsDecoder, CobsEncoder
 from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbench import exchange, wire
-from strategies import stalls
+from support.linkbench import exchange, wire
+from support.strategies import stalls
 
 END, BAD = 1 << 8, 1 << 9
 

@@ -9,9 +9,9 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.link.endpoint import Endpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbench import CLASSES, HELLO, SCORES, ends_of, identity_of, packet, packets, wire
-from linkendpoint import EndpointBench, answer
-from linktraffic import chunks, frames
+from support.linkbench import CLASSES, HELLO, SCORES, ends_of, identity_of, packet, packets, wire
+from support.linkendpoint import EndpointBench, answer
+from support.linktraffic import chunks, frames
 
 
 @st.composite

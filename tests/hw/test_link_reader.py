@@ -5,8 +5,8 @@ import pytest
 from bitweir_hw.link.reader import Unpacker
 from hypothesis import given
 from hypothesis import strategies as st
-from linkbench import exchange
-from strategies import stalls
+from support.linkbench import exchange
+from support.strategies import stalls
 
 LAST = 1 << 8
 

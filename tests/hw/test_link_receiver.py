@@ -5,8 +5,8 @@ import pytest
 from bitweir_hw.link.receiver import Receiver
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbench import CLASSES, HELLO, SCORES, exchange, packet, taken, wire
-from strategies import stalls
+from support.linkbench import CLASSES, HELLO, SCORES, exchange, packet, taken, wire
+from support.strategies import stalls
 
 END, BAD = 1 << 8, 1 << 9
 # Payload bits of a piece that mean nothing.

@@ -6,8 +6,8 @@ import pytest
 from bitweir_hw.link.ring import ByteQueue, Ring
 from hypothesis import given
 from hypothesis import strategies as st
-from linkbench import exchange
-from strategies import stalls
+from support.linkbench import exchange
+from support.strategies import stalls
 
 
 @given(data=st.binary(max_size=40), depth=st.sampled_from([2, 4, 8, 64]), i_stalls=stalls(), o_stalls=stalls())

@@ -7,8 +7,8 @@ import pytest
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.device import Device, device_rtlil
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from linkbench import identity_of
-from linkpins import BOARDS
+from support.linkbench import identity_of
+from support.linkpins import BOARDS
 
 
 def test_names():

@@ -11,7 +11,7 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.link.uart import UartReceiver, UartTransmitter, phase_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbench import samples
+from support.linkbench import samples
 
 CLOCK = 1_000_000
 RATIOS = [4, 4.3, 5, 7.9, 8, 8.68, 10.4, 16, 33.3]

@@ -32,7 +32,7 @@ from bitweir_hw.network import (
     check,
 )
 from hypothesis import given
-from strategies import networks
+from support.strategies import networks
 
 INT = np.int64
 HIDDEN = Dense(name="dense0", weights=np.ones((3, 4), bool), thresholds=np.zeros((3, 1), INT), output=BIPOLAR)

@@ -21,7 +21,7 @@ from bitweir_hw.trees import best_count
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from netlist_eval import Netlist
+from support.netlist_eval import Netlist
 
 PORTABLE = ("tree", "fused", "xc7")
 TERNARY = (Plane(), Plane(negative=True))

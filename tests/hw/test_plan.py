@@ -11,7 +11,7 @@ from bitweir_hw.network import BIPOLAR, Dense, Network
 from bitweir_hw.plan import Folding, check_plan, plan_for_fps, plan_from_foldings
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import identity_input
+from support.strategies import identity_input
 
 
 def network(*sizes):

@@ -7,11 +7,11 @@ from bitweir_hw.blocks import PoolSpec
 from bitweir_hw.blocks.arithmetic import signed_bits
 from bitweir_hw.gateware.pool import Pool
 from bitweir_hw.layers import BIPOLAR
-from elementbench import drive, formats, pack, value_range
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from strategies import stalls
+from support.elementbench import drive, formats, pack, value_range
+from support.strategies import stalls
 
 #: Input beats of a frame, at most.
 BEATS = 150

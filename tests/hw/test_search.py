@@ -14,8 +14,8 @@ from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
 from bitweir_hw.search import Limits, cheapest, fastest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import every_kind
-from strategies import dense_networks, networks
+from support.samples import every_kind
+from support.strategies import dense_networks, networks
 
 
 def price(block, family):

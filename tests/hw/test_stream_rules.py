@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 from bitweir_hw.gateware.accelerator import GATEWARE
 from bitweir_hw.gateware.fifo import Fifo
 from bitweir_hw.lower import lower
-from kinds import every_kind
+from support.samples import every_kind
 
 BLOCKS = {block.name: block for kind in ("class", "scores") for block in lower(*every_kind(kind=kind)).blocks}
 COMPONENTS = {name: GATEWARE[type(spec)](spec) for name, spec in BLOCKS.items()}

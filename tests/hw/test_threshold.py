@@ -3,11 +3,11 @@
 import numpy as np
 from bitweir_hw.blocks import ThresholdSpec
 from bitweir_hw.gateware.threshold import Threshold
-from elementbench import drive, pack
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from strategies import stalls
+from support.elementbench import drive, pack
+from support.strategies import stalls
 
 ENDS = np.iinfo(np.int64)
 

@@ -3,10 +3,10 @@
 import numpy as np
 from bitweir_hw.blocks import VoteSpec
 from bitweir_hw.gateware.vote import Vote
-from elementbench import drive, pack
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
+from support.elementbench import drive, pack
+from support.strategies import stalls
 
 
 @st.composite

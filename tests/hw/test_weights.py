@@ -28,9 +28,9 @@ from bitweir_hw.reach import LOADED, with_loaded_parameters
 from bitweir_hw.search import Limits, cheapest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import every_kind
-from loadbench import Load, other_parameters, run_loads
-from strategies import codes, identity_input, networks, plans, stalls
+from support.loadbench import Load, other_parameters, run_loads
+from support.samples import every_kind
+from support.strategies import codes, identity_input, networks, plans, stalls
 
 
 def limits(plan):

@@ -11,8 +11,8 @@ from bitweir_hw.gateware.width import WidthConverter
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
-from streambench import drive
+from support.strategies import stalls
+from support.streambench import drive
 
 
 def converter(i_length, i_lanes, o_lanes, *, parts=1, lane_bits=1, vectors=1):

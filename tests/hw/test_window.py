@@ -13,8 +13,8 @@ from bitweir_hw.gateware.window import Window
 from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import stalls
-from streambench import drive
+from support.strategies import stalls
+from support.streambench import drive
 
 
 def window(**changes):

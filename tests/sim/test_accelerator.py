@@ -21,11 +21,11 @@ from bitweir_sim.simulators import available, run_amaranth, run_cocotb
 from bitweir_sim.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.verify import expected_trace, explain
-from every_beat import check_every_beat
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import every_kind
-from strategies import codes, dense_networks, identity_input, networks, plans, stalls
+from support.every_beat import check_every_beat
+from support.samples import every_kind
+from support.strategies import codes, dense_networks, identity_input, networks, plans, stalls
 
 
 @settings(max_examples=150)

@@ -180,7 +180,7 @@ from bitweir_sim.compiled import compile_design
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Plan, Folding
 from bitweir_hw.verilog import accelerator_rtlil
-from kinds import dense_network
+from support.samples import dense_network
 
 network = dense_network(16, 4, 3)
 pipeline = lower(network, Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4))))

@@ -20,7 +20,7 @@ from bitweir_sim.compiled import CompiledDesign, compile_design
 from bitweir_sim.cxxrtl import adapt
 from bitweir_sim.simulators import run_amaranth
 from bitweir_sim.trace import SimulationError, Trace, check_trace
-from two_stages import TwoStages, model
+from support.two_stages import TwoStages, model
 
 pytestmark = pytest.mark.skipif(compiled.compiler_missing() is not None, reason=str(compiled.compiler_missing()))
 

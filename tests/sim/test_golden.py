@@ -32,9 +32,9 @@ from bitweir_sim.fast import prepare, run
 from bitweir_sim.golden import EXECUTORS, differing, run_slow, trace, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import reference
-from shared_data import SHARED, bnn_npz, cifar, mnist, needs_shared
-from strategies import networks, usual_readout
+from support.reference import reference
+from support.shared_data import SHARED, bnn_npz, cifar, mnist, needs_shared
+from support.strategies import networks, usual_readout
 
 
 def network_of(form: Format, *layers: Layer, shape: Shape | None = None) -> Network:

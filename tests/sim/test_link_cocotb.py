@@ -14,7 +14,7 @@ from bitweir_hw.verilog import rtlil_to_verilog
 from bitweir_sim import simulators
 from bitweir_sim.frames import pack
 from bitweir_sim.golden import run_slow
-from linkbench import CLASSES, HELLO, SCORES, identity_of, packet, packets, wire
+from support.linkbench import CLASSES, HELLO, SCORES, identity_of, packet, packets, wire
 
 CYCLE, RATIO = 1000, 4  # ns, cycles a bit
 
@@ -31,7 +31,7 @@ def run_icarus(source, folder, *, top, data, answers, off):
     runner = simulators._runner("icarus")
     runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], False
     runner.test(
-        test_module="link_cocotb",
+        test_module="support.link_cocotb",
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         build_dir=built,

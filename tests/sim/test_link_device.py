@@ -7,9 +7,9 @@ from amaranth.sim import Simulator
 from bitweir_sim.compiler import compiler_missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbench import CLASSES, HELLO, SCORES, packet, packets, samples, taken, wire
-from linkpins import BOARDS, Board, bytes_on
-from linktraffic import chunks, frames
+from support.linkbench import CLASSES, HELLO, SCORES, packet, packets, samples, taken, wire
+from support.linkpins import BOARDS, Board, bytes_on
+from support.linktraffic import chunks, frames
 
 compiled = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 boards = st.sampled_from(BOARDS)

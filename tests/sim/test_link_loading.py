@@ -11,10 +11,10 @@ from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.compiler import compiler_missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkbench import CLASSES, HELLO, SCORES, packet, packets, samples, taken, wire
-from linkpins import BOARDS, Board, bytes_on
-from linktraffic import frames
-from loadbench import other_parameters
+from support.linkbench import CLASSES, HELLO, SCORES, packet, packets, samples, taken, wire
+from support.linkpins import BOARDS, Board, bytes_on
+from support.linktraffic import frames
+from support.loadbench import other_parameters
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 

@@ -16,11 +16,11 @@ from bitweir_sim.simulators import run_amaranth
 from bitweir_sim.sizing import fit_depths, interval, latency, with_depths
 from bitweir_sim.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
-from every_beat import check_every_beat
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from residuals import depths_by_hand, residual_network, residual_plans
-from strategies import codes, dense_networks, networks, plans
+from support.every_beat import check_every_beat
+from support.residuals import depths_by_hand, residual_network, residual_plans
+from support.strategies import codes, dense_networks, networks, plans
 
 
 @settings(max_examples=100)

@@ -13,8 +13,8 @@ from bitweir_sim.stalls import SINK, SOURCE, stalls
 from bitweir_sim.stepping import CompiledStepper, PythonStepper
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kinds import every_kind
-from strategies import dense_networks, identity_input, networks, plans
+from support.samples import every_kind
+from support.strategies import dense_networks, identity_input, networks, plans
 
 needs_compiler = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 

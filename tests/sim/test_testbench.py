@@ -14,7 +14,7 @@ from bitweir_sim.simulators import available, run_amaranth, run_cocotb
 from bitweir_sim.trace import Beats, SimulationError, Trace, check_trace, first_difference
 from hypothesis import given
 from hypothesis import strategies as st
-from two_stages import TwoStages, model
+from support.two_stages import TwoStages, model
 
 RNG = np.random.default_rng(6)
 BEATS = [int.from_bytes(RNG.bytes(8), "little") << 6 | 1 for _ in range(60)]

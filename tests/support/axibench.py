@@ -8,7 +8,8 @@ from bitweir_hw.plan import Folding, Plan
 from bitweir_sim import simulators
 from bitweir_sim.frames import pack
 from bitweir_sim.golden import run_slow
-from strategies import identity_input
+
+from support.strategies import identity_input
 
 __all__ = [
     "broken",
@@ -165,7 +166,7 @@ def drive_packets(
 
 
 def run_icarus(sources, folder, *, top, rounds, shares):
-    """Let packets through a wrapper in Icarus, with the sources and sinks of cocotbext-axi (`axi_cocotb`).
+    """Let packets through a wrapper in Icarus, with the sources and sinks of cocotbext-axi (`support.axi_cocotb`).
 
     Parameters
     ----------
@@ -190,7 +191,7 @@ def run_icarus(sources, folder, *, top, rounds, shares):
     np.savez(folder / "job.npz", **job)
     runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], False
     runner.test(
-        test_module="axi_cocotb",
+        test_module="support.axi_cocotb",
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         build_dir=built,

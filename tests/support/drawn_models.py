@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from bitweir_hw.network import Stored
 from hypothesis import strategies as st
-from onnxgraphs import Graph
+
+from support.onnxgraphs import Graph
 
 __all__ = ["Model", "Site", "Value", "models"]
 

@@ -7,7 +7,8 @@ import numpy as np
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from bitweir_hw.link.endpoint import Endpoint
-from linkbench import HELLO, SCORES, identity_of, packet, packets, taken, wire
+
+from support.linkbench import HELLO, SCORES, identity_of, packet, packets, taken, wire
 
 __all__ = ["EndpointBench", "answer", "scores_of"]
 

@@ -15,8 +15,9 @@ from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.compiled import compile_design
 from bitweir_sim.golden import run_slow
-from linkbench import HELLO, SCORES, identity_of, packet
-from strategies import identity_input
+
+from support.linkbench import HELLO, SCORES, identity_of, packet
+from support.strategies import identity_input
 
 __all__ = ["BOARDS", "Board", "bytes_on"]
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 from hypothesis import strategies as st
-from linkbench import CLASSES, HELLO, SCORES, packet, wire
+
+from support.linkbench import CLASSES, HELLO, SCORES, packet, wire
 
 __all__ = ["chunks", "frames"]
 

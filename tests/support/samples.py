@@ -18,7 +18,8 @@ from bitweir_hw.network import (
     check,
 )
 from bitweir_hw.plan import Folding, Plan
-from strategies import identity_input
+
+from support.strategies import identity_input
 
 
 def every_kind(*, style="fused", streams=1, kind="class"):

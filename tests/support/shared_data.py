@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 __all__ = ["SHARED", "bnn_npz", "cifar", "mnist", "needs_shared"]
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 needs_shared = pytest.mark.skipif(
     not (SHARED / "data").is_dir(), reason=f"The trained networks and test sets are not there: {SHARED / 'data'}"
