@@ -711,8 +711,8 @@ def _compared(path: Path, network: Any, taps: Any, scale: str | None, rng: Rando
     """Whether a network finds what its file says, on a few frames."""
     from bitweir.importers.agreement import Member, compare
     from bitweir.importers.reference import CannotRunError, numpy_executor
-    from bitweir_sim.encoding import encode, model_values
-    from bitweir_sim.golden import widest
+    from bitweir_sim.values.encoding import encode, model_values
+    from bitweir_sim.values.golden import widest
 
     entry = network.input
     shape = (FRAMES, *entry.shape)

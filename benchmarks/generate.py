@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bitweir.build import write_build
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_sim.sizing import fit_depths
+from bitweir_sim.time.sizing import fit_depths
 from support.shared_data import SHARED, bnn_npz
 
 SECONDS, GIB = 60.0, 2.0

@@ -124,7 +124,7 @@ def compare_convolutional(path: Path, rounds: int, threads: int) -> None:
     """Print how fast golden is beside ONNX Runtime, for frames one by one and 50 at a time; drawn pixels."""
     import numpy as np
     import onnxruntime
-    from bitweir_sim.fast import prepare
+    from bitweir_sim.values.fast import prepare
     from support.shared_data import bnn_npz
 
     network = bnn_npz(path)
@@ -203,8 +203,8 @@ def main() -> None:
         os.environ["OPENBLAS_NUM_THREADS"] = str(options.threads)
     import numpy as np
     from bitweir_hw.network import Affine, Dense
-    from bitweir_sim.encoding import encode
-    from bitweir_sim.fast import prepare
+    from bitweir_sim.values.encoding import encode
+    from bitweir_sim.values.fast import prepare
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
     from support.shared_data import SHARED, bnn_npz, mnist

@@ -18,7 +18,7 @@ from bitweir.planning import Wishes, choose
 from bitweir.synthesis.measure import synthesise
 from bitweir_hw.cost import estimate_pipeline, fmax
 from bitweir_hw.devices import PARTS
-from bitweir_sim.sizing import fit_depths
+from bitweir_sim.time.sizing import fit_depths
 from support.shared_data import SHARED, bnn_npz
 
 PART, CLOCK = "ecp5-85k", 100e6

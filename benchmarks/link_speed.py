@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from bitweir.build import Build, write_build
+from bitweir.client.client import Client
+from bitweir.client.linked import LinkedDevice
+from bitweir.client.simulated import BoardTransport, SimulatedBoard
 from bitweir.demo import NETWORKS
-from bitweir.device.client import Client
-from bitweir.device.linked import LinkedDevice
-from bitweir.device.simulated import BoardTransport, SimulatedBoard
 from bitweir.importers import load_model
 from bitweir_hw.plan import plan_for_fps
-from bitweir_sim import fast
-from bitweir_sim.encoding import encode
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import encode
 
 #: Hz and bits a second: the least cycles a bit may last, and usual ones.
 RATES = ((12_000_000, 3_000_000), (25_000_000, 1_000_000))

@@ -22,8 +22,8 @@ from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.compressor import STYLES, Popcount
 from bitweir_hw.gateware.matvec import MatVec
 from bitweir_hw.yosys import run_yosys
-from bitweir_sim.compiled import compile_design
-from bitweir_sim.simulators import available, build, run_amaranth, run_cocotb
+from bitweir_sim.simulators.cocotb import available, build, run_amaranth, run_cocotb
+from bitweir_sim.simulators.compiled import compile_design
 from bitweir_sim.trace import Trace, check_trace
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .device import connect
+    from .client import connect
 
 __all__ = ["connect"]
 
@@ -14,5 +14,5 @@ __all__ = ["connect"]
 def __getattr__(name: str) -> Any:
     # So that a program pays only for what it uses.
     if name in __all__:
-        return getattr(import_module(".device", __name__), name)
+        return getattr(import_module(".client", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

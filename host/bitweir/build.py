@@ -28,7 +28,7 @@ from bitweir_hw.plan import Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cached, content_key
-from bitweir_sim.cycles import Timing, steady_state
+from bitweir_sim.time.cycles import Timing, steady_state
 
 from .cells import CELLS, cell_file, cell_model, needed_cells
 from .folders import FileError, whole_folder

@@ -25,4 +25,4 @@ def cell_file(cell: str) -> str:
 def cell_model(cell: str) -> Path:
     """The file of this package with the model of a primitive, which is ours."""
     # The package is installed as files, as a compiler must read them.
-    return Path(str(resources.files("bitweir_sim") / cell_file(cell)))
+    return Path(str(resources.files("bitweir_sim.simulators") / cell_file(cell)))

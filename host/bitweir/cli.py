@@ -10,7 +10,7 @@ from bitweir_hw.compressor import STYLE
 from bitweir_hw.devices import PARTS
 from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
-from bitweir_sim.sizing import fit_depths
+from bitweir_sim.time.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
 

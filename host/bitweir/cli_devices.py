@@ -17,8 +17,8 @@ from .boards.command import build_for_board
 from .boards.program import program as load_bitstream
 from .build import Build
 from .cli_options import end, folder_argument, megahertz, round_option, with_models, with_output
+from .client.opening import DEFAULT_BAUD
 from .console import Output
-from .device.opening import DEFAULT_BAUD
 from .importing import Imported
 from .running import load_parameters, print_run, run_images, serve_board
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import encode
-from bitweir_sim.golden import Result, result
 from bitweir_sim.trace import SimulationError
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.golden import Result, result
 from numpy.typing import NDArray
 
 from .importers.agreement import Agreement, Difference, LayerAgreement, Member, compare

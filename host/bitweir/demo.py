@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.plan import plan_for_fps
-from bitweir_sim.sizing import fit_depths
+from bitweir_sim.time.sizing import fit_depths
 from rich.text import Text
 
 from .build import write_build

@@ -34,7 +34,7 @@ from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.search import Found, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
-from bitweir_sim.sizing import fit_depths
+from bitweir_sim.time.sizing import fit_depths
 
 from .build import Build
 from .cluster import Cluster, cluster

@@ -10,7 +10,7 @@ import numpy as np
 from bitweir_hw.arrays import open_arrays
 from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import Codes, encoded, model_values
+from bitweir_sim.values.encoding import Codes, encoded, model_values
 from numpy.typing import NDArray
 
 from .importers.errors import shown

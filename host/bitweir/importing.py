@@ -25,7 +25,7 @@ from bitweir_hw.network import (
     Threshold,
     Vote,
 )
-from bitweir_sim.golden import weight_values
+from bitweir_sim.values.golden import weight_values
 
 from .comparing import Comparison, compare_drawn, compare_frames, described
 from .console import Output

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 from bitweir_hw.network import Format, Input, Stored
-from bitweir_sim.encoding import encode
+from bitweir_sim.values.encoding import encode
 from numpy.typing import NDArray
 
 from .import_tables import counted, told_shape

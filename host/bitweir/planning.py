@@ -22,7 +22,7 @@ from bitweir_hw.plan import (
 )
 from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.search import Found, Limits, cheapest, fastest
-from bitweir_sim.cycles import schedule
+from bitweir_sim.time.cycles import schedule
 
 __all__ = [
     "DEFAULT_FPS",

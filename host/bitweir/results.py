@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.formats import Format, Integers
 from bitweir_hw.network import Network
-from bitweir_sim.golden import Result
+from bitweir_sim.values.golden import Result
 from numpy.typing import NDArray
 
 from .folders import whole_file

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import LinkError
 from bitweir_hw.network import Network
-from bitweir_sim import fast
-from bitweir_sim.encoding import Codes
-from bitweir_sim.golden import Result, differing
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import Codes
+from bitweir_sim.values.golden import Result, differing
 from rich.box import SIMPLE
 from rich.table import Table
 
 from .build import Build, check_parts
+from .client import Device, connect
+from .client.opening import NO_TERMINALS
 from .console import Output, equality
-from .device import Device, connect
-from .device.opening import NO_TERMINALS
 from .folders import FileError
 from .images import Images, load_images
 from .manifest import listed
@@ -272,7 +272,7 @@ def serve_board(
     seed : int
     """
     try:
-        from .device.simulated import SimulatedBoard
+        from .client.simulated import SimulatedBoard
     except ImportError as error:
         raise LinkError(NO_TERMINALS) from error
 

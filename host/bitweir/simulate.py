@@ -16,13 +16,13 @@ from bitweir_hw.errors import ToolError
 from bitweir_hw.integration import boot_cycles, booted_rtlil
 from bitweir_hw.network import Integers
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim import fast
-from bitweir_sim.compiled import compile_design
-from bitweir_sim.frames import pack, unpack_results
-from bitweir_sim.golden import Result, differing
-from bitweir_sim.simulators import available, run_cocotb
-from bitweir_sim.simulators import build as build_simulator
+from bitweir_sim.simulators.cocotb import available, run_cocotb
+from bitweir_sim.simulators.cocotb import build as build_simulator
+from bitweir_sim.simulators.compiled import compile_design
 from bitweir_sim.trace import SimulationError, Trace
+from bitweir_sim.values import fast
+from bitweir_sim.values.frames import pack, unpack_results
+from bitweir_sim.values.golden import Result, differing
 from bitweir_sim.verify import expected_trace, explain
 from rich.box import SIMPLE
 from rich.table import Table

@@ -4,7 +4,7 @@ Layers hand on feature maps: H rows by W columns of pixels with C channels, as a
 row by row, channels innermost (NHWC). A vector is a map of 1 x 1 pixels.
 
 A layer is one dataclass with one rule, `hand_on`, which says whether it may follow a map and what
-comes out. `bitweir_sim.golden` says what it computes.
+comes out. `bitweir_sim.values.golden` says what it computes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The integer network: from frames to codes, layers in series and parallel, and what the result is.
 
 A `Network` is what an importer makes of a model file and all that later steps read. It holds plain
-integers and NumPy arrays only. `bitweir_sim.golden` says what it computes.
+integers and NumPy arrays only. `bitweir_sim.values.golden` says what it computes.
 """
 
 from __future__ import annotations

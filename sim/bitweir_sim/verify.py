@@ -10,9 +10,9 @@ from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Pipeline, Stream
 from numpy.typing import NDArray
 
-from .cycles import schedule
-from .frames import element_masks, expected_beats, unpack
+from .time.cycles import schedule
 from .trace import Beats, Difference, Trace, as_words
+from .values.frames import element_masks, expected_beats, unpack
 
 __all__ = ["expected_trace", "explain"]
 

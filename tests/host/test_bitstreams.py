@@ -12,7 +12,7 @@ from bitweir.shipped import located
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.files import digest, load_plan
 from bitweir_hw.lower import lower
-from bitweir_sim.cycles import steady_state
+from bitweir_sim.time.cycles import steady_state
 
 KEPT = Path(__file__).parents[2] / "bitstreams"
 

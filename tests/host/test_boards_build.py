@@ -30,7 +30,7 @@ from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.files import digest, plan_text, save_network
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
-from bitweir_sim.cycles import steady_state
+from bitweir_sim.time.cycles import steady_state
 from click.testing import CliRunner
 from support.samples import dense_network
 

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bitweir.build import write_build
-from bitweir.device import simulated
-from bitweir.device.client import Client
-from bitweir.device.linked import LinkedDevice
-from bitweir.device.simulated import BAUD, SimulatedBoard, simulated_identity
-from bitweir.device.transport import SerialTransport
+from bitweir.client import simulated
+from bitweir.client.client import Client
+from bitweir.client.linked import LinkedDevice
+from bitweir.client.simulated import BAUD, SimulatedBoard, simulated_identity
+from bitweir.client.transport import SerialTransport
 from bitweir.synthesis import flows
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.link.device import Device, device_rtlil
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.yosys import run_yosys
-from bitweir_sim import fast
-from bitweir_sim.board import compile_board
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.encoding import Codes
+from bitweir_sim.simulators.board import compile_board
+from bitweir_sim.simulators.compiled import compiler_missing
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import Codes
 from support.cellmodels import cell_models
 from support.samples import dense_network
 

@@ -10,9 +10,9 @@ from bitweir.cells import CELLS, cell_model, needed_cells
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import NetworkError, ToolError
 from bitweir_hw.yosys import run_yosys
-from bitweir_sim.frames import pack, unpack_results
-from bitweir_sim.golden import run_slow
-from bitweir_sim.simulators import available, run_cocotb
+from bitweir_sim.simulators.cocotb import available, run_cocotb
+from bitweir_sim.values.frames import pack, unpack_results
+from bitweir_sim.values.golden import run_slow
 from support.cellmodels import cell_models
 from support.samples import every_kind
 

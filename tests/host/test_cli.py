@@ -16,7 +16,7 @@ from bitweir.build import Build
 from bitweir.cli import main
 from bitweir.manifest import write_manifest
 from bitweir.report.collect import schema
-from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 

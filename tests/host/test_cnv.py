@@ -10,11 +10,11 @@ import pytest
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim.compiled import compile_design, compiler_missing
-from bitweir_sim.cycles import steady_state
-from bitweir_sim.encoding import encode
-from bitweir_sim.frames import pack, unpack_results
-from bitweir_sim.sizing import fit_depths, interval
+from bitweir_sim.simulators.compiled import compile_design, compiler_missing
+from bitweir_sim.time.cycles import steady_state
+from bitweir_sim.time.sizing import fit_depths, interval
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.frames import pack, unpack_results
 from bitweir_sim.verify import expected_trace
 from support.shared_data import SHARED, bnn_npz, cifar, needs_shared
 

@@ -28,8 +28,8 @@ from bitweir.importers.rules import RULES
 from bitweir.importers.taps import Taps
 from bitweir.importing import schema
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
-from bitweir_sim import fast
-from bitweir_sim.encoding import encode
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import encode
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

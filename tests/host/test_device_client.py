@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir.device.client import HOST_BUFFER, Client, frames_per_request
-from bitweir.device.faults import KINDS, Faults, FaultyTransport
-from bitweir.device.linked import LinkedDevice
+from bitweir.client.client import HOST_BUFFER, Client, frames_per_request
+from bitweir.client.faults import KINDS, Faults, FaultyTransport
+from bitweir.client.linked import LinkedDevice
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from hypothesis import given, settings
@@ -244,7 +244,7 @@ def test_a_host_that_vanished_in_a_packet():
         transport.write(packet(2, number % (1 << 16), 2, bytes(6)))
     transport.write(packet(2, 7, 2, bytes(6))[:9])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bitweir.device.client.secrets.randbelow", lambda end: first)
+        patch.setattr("bitweir.client.client.secrets.randbelow", lambda end: first)
         with connected(transport) as device:
             check(device)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from bitweir.device.codec import Decoder, Packet, encode, wire_bytes
-from bitweir.device.faults import KINDS, Faults
-from bitweir.device.frames import classes_of, frame_bytes, scores_of
+from bitweir.client.codec import Decoder, Packet, encode, wire_bytes
+from bitweir.client.faults import KINDS, Faults
+from bitweir.client.frames import classes_of, frame_bytes, scores_of
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from hypothesis import given

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from bitweir.build import write_build
 from bitweir.cli import main
-from bitweir.device.golden import GoldenDevice
+from bitweir.client.golden import GoldenDevice
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError, NetworkError
 from bitweir_hw.files import digest, save_network
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_sim import fast
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.encoding import encode
-from bitweir_sim.golden import Result
+from bitweir_sim.simulators.compiled import compiler_missing
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.golden import Result
 from click.testing import CliRunner
 from support.link_reference import IDENTITY
 
@@ -126,7 +126,7 @@ def test_another_network_than_asked_for(network, file):
 
 
 def test_only_what_is_used_is_loaded():
-    program = "import sys, bitweir; sys.exit('numpy' in sys.modules or 'bitweir.device' in sys.modules)"
+    program = "import sys, bitweir; sys.exit('numpy' in sys.modules or 'bitweir.client' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         bitweir.nothing  # noqa: B018
@@ -171,7 +171,7 @@ def test_a_device_that_differs(file, monkeypatch):
             classes[3] = (classes[3] + 1) % 10
             return Result(scores=right.scores, classes=classes)
 
-    monkeypatch.setattr("bitweir.device.opening.GoldenDevice", Wrong)
+    monkeypatch.setattr("bitweir.client.opening.GoldenDevice", Wrong)
     result = run(f"golden:{file}", "--demo-images", "--check", "--limit", 9, "--json", code=9)
     told = json.loads(result.stdout)
     assert told["mismatches"] == 1 and told["first_mismatch"].startswith("image 3, class: expected ")
@@ -183,8 +183,8 @@ def test_a_device_with_an_unknown_network(file, monkeypatch):
         network = None
         identity = IDENTITY
 
-    monkeypatch.setattr("bitweir.device.opening.GoldenDevice", Unknown)
-    monkeypatch.setattr("bitweir.device.opening.network_digest", lambda network: b"")
+    monkeypatch.setattr("bitweir.client.opening.GoldenDevice", Unknown)
+    monkeypatch.setattr("bitweir.client.opening.network_digest", lambda network: b"")
     assert run(f"golden:{file}", "--demo-images", code=10).stderr.splitlines()[-1] == (
         "bitweir: The device holds network 000102030405060708090a0b0c0d0e0f, which is not known here: "
         "name its file or build folder with --network."

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from bitweir.build import write_build
 from bitweir.cli import main
-from bitweir.device.client import Client
-from bitweir.device.linked import LinkedDevice
-from bitweir.device.simulated import SimulatedBoard
-from bitweir.device.transport import SerialTransport
+from bitweir.client.client import Client
+from bitweir.client.linked import LinkedDevice
+from bitweir.client.simulated import SimulatedBoard
+from bitweir.client.transport import SerialTransport
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import save_network
 from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.reach import with_loaded_parameters
-from bitweir_sim import fast
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.encoding import encode
+from bitweir_sim.simulators.compiled import compiler_missing
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import encode
 from click.testing import CliRunner
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))

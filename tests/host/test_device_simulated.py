@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import serial
 from bitweir.build import write_build
-from bitweir.device.client import Client
-from bitweir.device.faults import KINDS
-from bitweir.device.linked import LinkedDevice
-from bitweir.device.simulated import BAUD, SimulatedBoard
-from bitweir.device.transport import SerialTransport
+from bitweir.client.client import Client
+from bitweir.client.faults import KINDS
+from bitweir.client.linked import LinkedDevice
+from bitweir.client.simulated import BAUD, SimulatedBoard
+from bitweir.client.transport import SerialTransport
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
-from bitweir_sim import fast
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.encoding import encode
+from bitweir_sim.simulators.compiled import compiler_missing
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import encode
 from support.link_reference import packet
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))

@@ -11,8 +11,8 @@ import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.taps import Taps
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import encode
-from bitweir_sim.golden import trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.golden import trace
 from hypothesis import Phase, given, settings
 from support.drawn_models import Model, models
 

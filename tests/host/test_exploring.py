@@ -25,7 +25,7 @@ from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Input, Network, check
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from support.samples import every_kind
 

@@ -14,8 +14,8 @@ import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.reference import numpy_executor
 from bitweir_hw.network import Stored
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
 from onnx import TensorProto, helper, numpy_helper
 
 QONNX = "qonnx.custom_op.general"

@@ -22,7 +22,7 @@ from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st

@@ -20,9 +20,9 @@ from bitweir.importers.reference import CannotRunError, numpy_executor, runtime_
 from bitweir.importers.taps import Taps
 from bitweir.importing import schema
 from bitweir_hw.files import load_network
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run as golden
-from bitweir_sim.golden import trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run as golden
+from bitweir_sim.values.golden import trace
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 

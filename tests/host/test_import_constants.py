@@ -7,8 +7,8 @@ import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir_hw.network import BIPOLAR
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat

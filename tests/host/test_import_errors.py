@@ -12,8 +12,8 @@ from bitweir.importers import ModelError, load_model
 from bitweir.results import numbers
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network, Stored
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper

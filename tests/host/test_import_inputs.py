@@ -13,9 +13,9 @@ from bitweir.importers.inputs import parsed_range, parsed_rule, stored_input
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import digest, save_network
 from bitweir_hw.network import Format, Network, Stored
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import run_slow, trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import run_slow, trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper

@@ -19,9 +19,9 @@ from bitweir.importers.taps import Taps
 from bitweir.results import numbers
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel, Stored
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.kerasmodels import KerasModel

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Parallel, Threshold
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper

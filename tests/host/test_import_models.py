@@ -10,9 +10,9 @@ import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Network, Stored
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import trace, weight_values
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import trace, weight_values
 from onnx import numpy_helper
 from support.shared_data import SHARED, mnist, needs_shared
 

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from bitweir.importers import load_model
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Stored
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper

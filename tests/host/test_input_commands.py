@@ -10,9 +10,9 @@ import pytest
 from bitweir.cli import main
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import load_network
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.encoding import Codes, encode
-from bitweir_sim.fast import run as golden
+from bitweir_sim.simulators.compiled import compiler_missing
+from bitweir_sim.values.encoding import Codes, encode
+from bitweir_sim.values.fast import run as golden
 from click.testing import CliRunner
 from support.onnxgraphs import Graph
 

@@ -13,8 +13,8 @@ from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.reach import with_loaded_parameters
-from bitweir_sim.frames import pack
-from bitweir_sim.golden import run_slow
+from bitweir_sim.values.frames import pack
+from bitweir_sim.values.golden import run_slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.axibench import frame_bytes, frames_and_results

@@ -95,7 +95,7 @@ def test_parameters_that_never_end(folder, monkeypatch, tmp_path):
 
 STEP = """
 from bitweir_hw.errors import ToolError
-from bitweir_sim.stepping import _library
+from bitweir_sim.time.stepping import _library
 try:
     _library()
 except ToolError as error:

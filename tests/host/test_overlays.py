@@ -12,10 +12,10 @@ from bitweir.importers import load_model
 from bitweir.simulate import simulate
 from bitweir_hw.network import Affine, Network
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_sim import fast
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.cycles import steady_state
-from bitweir_sim.encoding import encode
+from bitweir_sim.simulators.compiled import compiler_missing
+from bitweir_sim.time.cycles import steady_state
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import encode
 from support.shared_data import SHARED, bnn_npz, mnist, needs_shared
 
 pytestmark = needs_shared

@@ -10,7 +10,7 @@ from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
-from bitweir_sim.sizing import fit_depths, interval
+from bitweir_sim.time.sizing import fit_depths, interval
 from support.samples import every_kind
 from support.strategies import identity_input
 

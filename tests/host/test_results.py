@@ -13,9 +13,9 @@ from bitweir.results import describe_result, label_problem, numbers, quality
 from bitweir.running import _outputs
 from bitweir_hw.files import load_network, save_network
 from bitweir_hw.network import LABEL, Readout
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import Result
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import Result
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -11,9 +11,9 @@ from bitweir.report.timeline import timeline
 from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS
 from bitweir_hw.network import Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim.cycles import schedule
-from bitweir_sim.stalls import stalls
-from bitweir_sim.stepping import stepper
+from bitweir_sim.time.cycles import schedule
+from bitweir_sim.time.stall_analysis import stalls
+from bitweir_sim.time.stepping import stepper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import every_kind

@@ -24,9 +24,9 @@ from bitweir_hw.devices import BLOCK_RAM, PARTS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.network import Dense, Network
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim.compiled import compile_design, compiler_missing
-from bitweir_sim.frames import pack
+from bitweir_sim.simulators.compiled import compile_design, compiler_missing
 from bitweir_sim.trace import SimulationError, Trace
+from bitweir_sim.values.frames import pack
 from bitweir_sim.verify import expected_trace
 from rich.table import Table
 from support.cellmodels import cell_models, instances

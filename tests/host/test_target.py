@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from bitweir.build import Build, write_build
 from bitweir.cli import main
-from bitweir.device.simulated import BAUD, CLOCK, rates
+from bitweir.client.simulated import BAUD, CLOCK, rates
 from bitweir.folders import FileError
 from bitweir.report.collect import collect, schema
 from bitweir.report.fit import fit

@@ -9,8 +9,8 @@ import pytest
 from bitweir.cli import main
 from bitweir_hw.files import load_network, load_plan, save_network
 from bitweir_hw.parameters import parameter_image, with_parameters_of
-from bitweir_sim.compiled import compiler_missing
-from bitweir_sim.simulators import available
+from bitweir_sim.simulators.cocotb import available
+from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from support.loadbench import other_parameters
 from support.samples import every_kind

@@ -16,7 +16,7 @@ from bitweir_hw.integration.load import PacketBytes
 from bitweir_hw.integration.receive import FrameReceiver, PacketBuffer
 from bitweir_hw.integration.send import ResultSender
 from bitweir_hw.lower import lower
-from bitweir_sim.cycles import steady_state
+from bitweir_sim.time.cycles import steady_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.axibench import broken, drive_packets, frame_bytes, frames_and_results, result_bytes, transfers, varied

@@ -12,7 +12,7 @@ from bitweir_hw.network import Network, check
 from bitweir_hw.parameters import parameter_image
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.reach import with_loaded_parameters
-from bitweir_sim.frames import expected_beats, pack
+from bitweir_sim.values.frames import expected_beats, pack
 from support.strategies import identity_input
 
 

@@ -13,7 +13,7 @@ from bitweir_hw.blocks.arithmetic import ceil_div, signed_bits
 from bitweir_hw.compressor import Popcount
 from bitweir_hw.gateware.matvec import MatVec
 from bitweir_hw.gateware.rom import ClassRom
-from bitweir_sim.machines import stepped
+from bitweir_sim.time.machines import stepped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 

@@ -14,12 +14,12 @@ from bitweir_hw.lower import LOWERINGS, lower
 from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim.cycles import schedule, steady_state
-from bitweir_sim.frames import pack, unpack_results
-from bitweir_sim.golden import EXECUTORS, run_slow
-from bitweir_sim.simulators import available, run_amaranth, run_cocotb
-from bitweir_sim.stepping import CompiledStepper, PythonStepper
+from bitweir_sim.simulators.cocotb import available, run_amaranth, run_cocotb
+from bitweir_sim.time.cycles import schedule, steady_state
+from bitweir_sim.time.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
+from bitweir_sim.values.frames import pack, unpack_results
+from bitweir_sim.values.golden import EXECUTORS, run_slow
 from bitweir_sim.verify import expected_trace, explain
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ from bitweir_hw.lower import lower
 from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_hw.reach import with_loaded_parameters
 from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_sim.simulators import available
+from bitweir_sim.simulators.cocotb import available
 from support.axibench import frames_and_results, run_icarus, varied
 from support.loadbench import other_parameters
 

@@ -12,8 +12,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.errors import ToolError
-from bitweir_sim.board import SimulatedUart, compile_board
-from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.simulators.board import SimulatedUart, compile_board
+from bitweir_sim.simulators.compiled import compiler_missing
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 

@@ -18,7 +18,7 @@ import bitweir_sim.cache as cache_module
 import pytest
 from bitweir_hw.errors import FileError, ToolError
 from bitweir_sim.cache import cached, content_key, kept
-from bitweir_sim.compiled import compiler_missing
+from bitweir_sim.simulators.compiled import compiler_missing
 
 needs_compiler = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 
@@ -175,8 +175,8 @@ USE = """
 import sys
 import numpy as np
 from pathlib import Path
-from bitweir_sim.cycles import steady_state
-from bitweir_sim.compiled import compile_design
+from bitweir_sim.time.cycles import steady_state
+from bitweir_sim.simulators.compiled import compile_design
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Plan, Folding
 from bitweir_hw.verilog import accelerator_rtlil

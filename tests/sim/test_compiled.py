@@ -15,10 +15,10 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.errors import ToolError
 from bitweir_hw.yosys import run_yosys
-from bitweir_sim import compiled
-from bitweir_sim.compiled import CompiledDesign, compile_design
-from bitweir_sim.cxxrtl import adapt
-from bitweir_sim.simulators import run_amaranth
+from bitweir_sim.simulators import compiled
+from bitweir_sim.simulators.cocotb import run_amaranth
+from bitweir_sim.simulators.compiled import CompiledDesign, compile_design
+from bitweir_sim.simulators.cxxrtl import adapt
 from bitweir_sim.trace import SimulationError, Trace, check_trace
 from support.two_stages import TwoStages, model
 
@@ -226,7 +226,7 @@ def test_builds_at_once_do_not_clash(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path\n"
         f"sys.path[:] = {sys.path!r}\n"
         f"os.environ['BITWEIR_CACHE_DIR'] = {str(tmp_path / 'cache')!r}\n"
-        "from bitweir_sim.compiled import compile_design\n"
+        "from bitweir_sim.simulators.compiled import compile_design\n"
         f"built = compile_design(Path({str(tmp_path / 'design.il')!r}), top='two_stages', fast_build=True)\n"
         "print(built.run([1, 2, 3], expected_outputs=3, max_cycles=9).o.integers())\n"
     )

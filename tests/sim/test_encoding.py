@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import Format, Input, Stored
-from bitweir_sim.encoding import Codes, batches, encode, encoded, model_values
+from bitweir_sim.values.encoding import Codes, batches, encode, encoded, model_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -27,9 +27,9 @@ from bitweir_hw.network import (
     Threshold,
     check,
 )
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import prepare, run
-from bitweir_sim.golden import EXECUTORS, differing, run_slow, trace, values
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import prepare, run
+from bitweir_sim.values.golden import EXECUTORS, differing, run_slow, trace, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reference import reference

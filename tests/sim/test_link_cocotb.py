@@ -11,9 +11,9 @@ from bitweir_hw.link.device import Device, device_rtlil
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_for_fps
 from bitweir_hw.verilog import rtlil_to_verilog
-from bitweir_sim import simulators
-from bitweir_sim.frames import pack
-from bitweir_sim.golden import run_slow
+from bitweir_sim.simulators import cocotb as simulators
+from bitweir_sim.values.frames import pack
+from bitweir_sim.values.golden import run_slow
 from support.linkbench import CLASSES, HELLO, SCORES, identity_of, packet, packets, wire
 
 CYCLE, RATIO = 1000, 4  # ns, cycles a bit

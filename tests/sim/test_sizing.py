@@ -10,12 +10,12 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.gateware.accelerator import Accelerator
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim.cycles import schedule, steady_state
-from bitweir_sim.frames import pack
-from bitweir_sim.simulators import run_amaranth
-from bitweir_sim.sizing import fit_depths, interval, latency, with_depths
-from bitweir_sim.stepping import CompiledStepper, PythonStepper
+from bitweir_sim.simulators.cocotb import run_amaranth
+from bitweir_sim.time.cycles import schedule, steady_state
+from bitweir_sim.time.sizing import fit_depths, interval, latency, with_depths
+from bitweir_sim.time.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
+from bitweir_sim.values.frames import pack
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat

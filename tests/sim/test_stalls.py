@@ -8,9 +8,9 @@ from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, Parallel, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_missing
-from bitweir_sim.cycles import steady_state
-from bitweir_sim.stalls import SINK, SOURCE, stalls
-from bitweir_sim.stepping import CompiledStepper, PythonStepper
+from bitweir_sim.time.cycles import steady_state
+from bitweir_sim.time.stall_analysis import SINK, SOURCE, stalls
+from bitweir_sim.time.stepping import CompiledStepper, PythonStepper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import every_kind

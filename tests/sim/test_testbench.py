@@ -9,8 +9,8 @@ import pytest
 from amaranth.back import rtlil
 from bitweir_hw.errors import ToolError
 from bitweir_hw.yosys import run_yosys
-from bitweir_sim import simulators
-from bitweir_sim.simulators import available, run_amaranth, run_cocotb
+from bitweir_sim.simulators import cocotb as simulators
+from bitweir_sim.simulators.cocotb import available, run_amaranth, run_cocotb
 from bitweir_sim.trace import Beats, SimulationError, Trace, check_trace, first_difference
 from hypothesis import given
 from hypothesis import strategies as st

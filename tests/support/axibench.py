@@ -5,10 +5,9 @@ from amaranth.sim import Simulator
 from bitweir_hw.integration.layout import PacketLayout
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim import simulators
-from bitweir_sim.frames import pack
-from bitweir_sim.golden import run_slow
-
+from bitweir_sim.simulators import cocotb as simulators
+from bitweir_sim.values.frames import pack
+from bitweir_sim.values.golden import run_slow
 from support.strategies import identity_input
 
 __all__ = [

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from bitweir_hw.network import Stored
 from hypothesis import strategies as st
-
 from support.onnxgraphs import Graph
 
 __all__ = ["Model", "Site", "Value", "models"]

@@ -3,7 +3,7 @@
 import numpy as np
 from amaranth.sim import Simulator
 from bitweir_hw.layers import BIPOLAR, Format
-from bitweir_sim.machines import stepped
+from bitweir_sim.time.machines import stepped
 from hypothesis import strategies as st
 
 __all__ = ["drive", "formats", "pack", "value_range"]

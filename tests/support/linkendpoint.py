@@ -7,7 +7,6 @@ import numpy as np
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from bitweir_hw.link.endpoint import Endpoint
-
 from support.linkbench import HELLO, SCORES, identity_of, packet, packets, taken, wire
 
 __all__ = ["EndpointBench", "answer", "scores_of"]

@@ -13,9 +13,8 @@ from bitweir_hw.lower import lower
 from bitweir_hw.network import LABEL, Affine, Dense, Network, Readout, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.reach import with_loaded_parameters
-from bitweir_sim.compiled import compile_design
-from bitweir_sim.golden import run_slow
-
+from bitweir_sim.simulators.compiled import compile_design
+from bitweir_sim.values.golden import run_slow
 from support.linkbench import HELLO, SCORES, identity_of, packet
 from support.strategies import identity_input
 

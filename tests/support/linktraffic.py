@@ -2,7 +2,6 @@
 
 import numpy as np
 from hypothesis import strategies as st
-
 from support.linkbench import CLASSES, HELLO, SCORES, packet, wire
 
 __all__ = ["chunks", "frames"]

@@ -11,9 +11,9 @@ from amaranth.sim import Simulator
 from bitweir_hw.gateware.accelerator import Accelerator
 from bitweir_hw.layers import Affine, Conv, Dense, Parallel, Threshold
 from bitweir_hw.parameters import contents, shape_crc
-from bitweir_sim.cycles import schedule
-from bitweir_sim.drive import Monitor
-from bitweir_sim.frames import element_masks, expected_beats, pack
+from bitweir_sim.simulators.drive import Monitor
+from bitweir_sim.time.cycles import schedule
+from bitweir_sim.values.frames import element_masks, expected_beats, pack
 
 __all__ = ["Load", "LoadModel", "other_parameters", "run_loads"]
 

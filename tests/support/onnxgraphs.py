@@ -9,9 +9,9 @@ import onnx
 import pytest
 from bitweir.importers import load_model
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import encode
-from bitweir_sim.fast import run
-from bitweir_sim.golden import trace
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from bitweir_sim.values.golden import trace
 from onnx import TensorProto, helper, numpy_helper
 
 __all__ = ["QONNX", "C", "Graph", "H", "W", "agree", "names", "runtime"]

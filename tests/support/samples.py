@@ -18,7 +18,6 @@ from bitweir_hw.network import (
     check,
 )
 from bitweir_hw.plan import Folding, Plan
-
 from support.strategies import identity_input
 
 

@@ -1,7 +1,7 @@
 """Drives one block with beats and stalls, and compares every cycle with its timing model."""
 
 from amaranth.sim import Simulator
-from bitweir_sim.machines import stepped
+from bitweir_sim.time.machines import stepped
 
 __all__ = ["drive"]
 

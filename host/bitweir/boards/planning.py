@@ -15,7 +15,7 @@ from bitweir_hw.link.protocol import HEADER
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan, least_cycles
 from bitweir_hw.search import Found, Limits, cheapest, fastest
-from bitweir_sim.sizing import fit_depths
+from bitweir_sim.time.sizing import fit_depths
 
 from ..planning import FILL
 

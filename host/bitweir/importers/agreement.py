@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.network import Network
-from bitweir_sim import fast
-from bitweir_sim.encoding import batches, model_values
-from bitweir_sim.golden import trace, widest
+from bitweir_sim.values import fast
+from bitweir_sim.values.encoding import batches, model_values
+from bitweir_sim.values.golden import trace, widest
 from numpy.typing import NDArray
 
 from .errors import shown

@@ -30,8 +30,8 @@ from bitweir_hw.cost import estimated_rams
 from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS, Part
 from bitweir_hw.files import digest
 from bitweir_hw.yosys import yosys_version
-from bitweir_sim.stalls import stalls
-from bitweir_sim.stepping import Stepper, stepper
+from bitweir_sim.time.stall_analysis import stalls
+from bitweir_sim.time.stepping import Stepper, stepper
 
 from ..build import Build
 from ..folders import FileError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bitweir_sim.stepping import Stepper
+from bitweir_sim.time.stepping import Stepper
 
 from ..build import Build
 

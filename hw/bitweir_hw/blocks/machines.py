@@ -1,8 +1,8 @@
 """When blocks move beats: three state machines, given as data.
 
 No schedule depends on data, so the timing of a block is one of three machines with numbers, which its specification
-gives as `machine`. The gateware has the same counters; `bitweir_sim.machines` steps them. Each machine takes a beat of
-all its inputs, or of none.
+gives as `machine`. The gateware has the same counters; `bitweir_sim.time.machines` steps them. Each machine takes a
+beat of all its inputs, or of none.
 """
 
 from __future__ import annotations

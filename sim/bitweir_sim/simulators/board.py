@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from ..compiler import compiler_command, load_library
 from .compiled import build_library
-from .compiler import compiler_command, load_library
 from .harness import UART
 
 __all__ = ["SimulatedUart", "compile_board"]

@@ -12,8 +12,8 @@ from pathlib import Path
 from bitweir_hw.errors import ToolError
 from bitweir_hw.yosys import run_yosys
 
-from .cache import cached, content_key
-from .compiler import compile_with, run_tool
+from ..cache import cached, content_key
+from ..compiler import compile_with, run_tool
 from .cxxrtl import adapt
 from .harness import Harness, Ports
 from .verilator import verilator_environment, verilator_root

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .trace import Beats, SimulationError, Trace, Words, describe
+from ..trace import Beats, SimulationError, Trace, Words, describe
 
 __all__ = ["Monitor", "Run", "changed", "dropped", "limits", "missing_outputs"]
 

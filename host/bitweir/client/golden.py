@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import Codes
-from bitweir_sim.fast import prepare
-from bitweir_sim.golden import Result
+from bitweir_sim.values.encoding import Codes
+from bitweir_sim.values.fast import prepare
+from bitweir_sim.values.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
 from .frames import codes_of

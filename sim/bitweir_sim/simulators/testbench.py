@@ -17,8 +17,8 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Timer
 
-from bitweir_sim.drive import Run
-from bitweir_sim.simulators import load_trace, save_trace
+from bitweir_sim.simulators.cocotb import load_trace, save_trace
+from bitweir_sim.simulators.drive import Run
 from bitweir_sim.trace import SimulationError, Trace
 
 __all__ = ["every_cycle"]

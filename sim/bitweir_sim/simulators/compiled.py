@@ -21,12 +21,12 @@ from bitweir_hw.errors import FileError, ToolError
 from bitweir_hw.yosys import yosys_version
 from numpy.typing import NDArray
 
+from ..cache import cached, content_key
+from ..compiler import compiler_command, compiler_missing, compiler_version, load_library
+from ..trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
 from . import backends
-from .cache import cached, content_key
-from .compiler import compiler_command, compiler_missing, compiler_version, load_library
 from .drive import changed, dropped, limits, missing_outputs
 from .harness import STREAMS, Harness, tap_widths
-from .trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
 
 __all__ = ["CompiledDesign", "build_library", "compile_design", "compiler_missing"]
 

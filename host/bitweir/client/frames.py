@@ -10,8 +10,8 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
 from bitweir_hw.pipeline import Stream
-from bitweir_sim.encoding import Codes, batches, encode
-from bitweir_sim.frames import pack, unpack
+from bitweir_sim.values.encoding import Codes, batches, encode
+from bitweir_sim.values.frames import pack, unpack
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["checked_codes", "classes_of", "codes_of", "frame_bytes", "scores_of"]

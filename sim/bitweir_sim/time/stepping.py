@@ -18,8 +18,8 @@ import numpy as np
 from bitweir_hw.pipeline import Node, Pipeline
 from numpy.typing import NDArray
 
-from .cache import cached, content_key
-from .compiler import compile_library, compiler_command, compiler_missing, load_library
+from ..cache import cached, content_key
+from ..compiler import compile_library, compiler_command, compiler_missing, load_library
 from .machines import stepped
 
 __all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]

@@ -9,8 +9,8 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.files import digest
 from bitweir_hw.link.protocol import Identity, Kind
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import Codes
-from bitweir_sim.golden import Result, result
+from bitweir_sim.values.encoding import Codes
+from bitweir_sim.values.golden import Result, result
 from numpy.typing import ArrayLike, NDArray
 
 from .client import Client

@@ -16,7 +16,7 @@ from math import ceil
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.link.device import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
-from bitweir_sim.board import SimulatedUart, compile_board
+from bitweir_sim.simulators.board import SimulatedUart, compile_board
 
 from ..boards.planning import baud_of
 from ..build import Build

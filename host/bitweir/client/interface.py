@@ -11,8 +11,8 @@ import numpy as np
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
-from bitweir_sim.encoding import Codes
-from bitweir_sim.golden import Result
+from bitweir_sim.values.encoding import Codes
+from bitweir_sim.values.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Device"]
@@ -21,10 +21,10 @@ __all__ = ["Device"]
 class Device(ABC):
     """An accelerator; a context manager that closes it.
 
-    Images are what `bitweir_sim.encoding.encoded` takes, N at a time, where N may be 0: floating point, (N, ...), is
-    what the model file takes; integers are those as which images are stored, such as pixels; `Codes` are these. Images
-    of another shape are taken if they have as many elements. A device whose network is not known here takes only codes,
-    (N, K), in the order of the input stream, as `Codes` or as integers.
+    Images are what `bitweir_sim.values.encoding.encoded` takes, N at a time, where N may be 0: floating point,
+    (N, ...), is what the model file takes; integers are those as which images are stored, such as pixels; `Codes` are
+    these. Images of another shape are taken if they have as many elements. A device whose network is not known here
+    takes only codes, (N, K), in the order of the input stream, as `Codes` or as integers.
     """
 
     @property

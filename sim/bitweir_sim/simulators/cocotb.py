@@ -17,10 +17,10 @@ from amaranth.sim import Simulator
 from bitweir_hw.errors import ToolError
 from numpy.typing import NDArray
 
-from .cache import cached, content_key
+from ..cache import cached, content_key
+from ..trace import Beats, Difference, SimulationError, Trace, Words, as_words, stall_pattern
 from .compiled import compiler_missing
 from .drive import Run, limits
-from .trace import Beats, Difference, SimulationError, Trace, Words, as_words, stall_pattern
 from .verilator import verilator_environment
 
 __all__ = ["SIMULATORS", "available", "build", "load_trace", "run_amaranth", "run_cocotb", "save_trace"]
@@ -218,7 +218,7 @@ def run_cocotb(
         _silently(
             log,
             lambda: runner.test(
-                test_module="bitweir_sim.testbench",
+                test_module="bitweir_sim.simulators.testbench",
                 hdl_toplevel=top,
                 hdl_toplevel_lang="verilog",
                 build_dir=built,

@@ -1,0 +1,1 @@
+"""Time: the cycle in which every beat moves, and what follows from it."""
