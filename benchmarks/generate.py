@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from bitweir.build import write_build
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.time.sizing import fit_depths
-from support.shared_data import SHARED, bnn_npz
+from support.shared_data import DATA, bnn_npz
 
 SECONDS, GIB = 60.0, 2.0
 #: The foldings of BNN-PYNQ's overlays.
@@ -29,7 +29,7 @@ NETWORKS = {
 
 
 def measure(name: str) -> None:
-    path = SHARED / f"data/models/{name}.npz"
+    path = DATA / f"models/{name}.npz"
     if not path.is_file():
         sys.exit(f"This benchmark needs {path}.")
     with tempfile.TemporaryDirectory() as folder:

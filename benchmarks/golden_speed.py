@@ -207,9 +207,9 @@ def main() -> None:
     from bitweir_sim.values.fast import prepare
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-    from support.shared_data import SHARED, bnn_npz, mnist
+    from support.shared_data import DATA, bnn_npz, mnist
 
-    path, cnv = (SHARED / "data" / "models" / name for name in ("lfcW1A1_mnist.npz", "cnvW1A1_cifar10.npz"))
+    path, cnv = (DATA / "models" / name for name in ("lfcW1A1_mnist.npz", "cnvW1A1_cifar10.npz"))
     for file in (path, cnv):
         if not file.is_file():
             sys.exit(f"This benchmark needs the trained network {file}, which is not there.")

@@ -19,13 +19,13 @@ from bitweir.synthesis.measure import synthesise
 from bitweir_hw.cost import estimate_pipeline, fmax
 from bitweir_hw.devices import PARTS
 from bitweir_sim.time.sizing import fit_depths
-from support.shared_data import SHARED, bnn_npz
+from support.shared_data import DATA, bnn_npz
 
 PART, CLOCK = "ecp5-85k", 100e6
 
 
 def measure(name: str) -> None:
-    network = bnn_npz(SHARED / f"data/models/{name}.npz")
+    network = bnn_npz(DATA / f"models/{name}.npz")
     part = PARTS[PART]
     started = time.perf_counter()
     choice = choose(network, Wishes(clock=CLOCK, part=PART, goal="fps"))
@@ -55,8 +55,8 @@ def measure(name: str) -> None:
 
 
 def main() -> None:
-    if not SHARED.is_dir():
-        sys.exit(f"This benchmark needs {SHARED}.")
+    if not DATA.is_dir():
+        sys.exit(f"This benchmark needs {DATA}.")
     for name in sys.argv[1:] or ("cnvW1A1_cifar10", "lfcW1A1_mnist"):
         measure(name)
 

@@ -16,7 +16,7 @@ from bitweir_sim.time.sizing import fit_depths, interval
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.frames import pack, unpack_results
 from bitweir_sim.verify import expected_trace
-from support.shared_data import SHARED, bnn_npz, cifar, needs_shared
+from support.shared_data import DATA, bnn_npz, cifar, needs_shared
 
 pytestmark = needs_shared
 
@@ -26,7 +26,7 @@ BALANCED = "9x7,64x16,192x2,64x9,32x3,2x11,1x5,2x5,1x1"
 
 
 def build(folding: str):
-    network = bnn_npz(SHARED / "data" / "models" / "cnvW1A1_cifar10.npz")
+    network = bnn_npz(DATA / "models" / "cnvW1A1_cifar10.npz")
     plan = fit_depths(network, plan_from_foldings(network, folding))
     assert sum(choice.pe * choice.simd for choice in plan.foldings) <= 2272
     return network, lower(network, plan)
@@ -54,7 +54,7 @@ def test_every_beat(folding: str, cycles: int, tmp_path: Path) -> None:
     codes = encode(network.input, cifar()[0][:frames])
     trace = design.run(pack(codes, pipeline.input), expected=expected_trace(network, pipeline, codes))
     found = unpack_results(trace.o.payloads, pipeline, frames)
-    with np.load(SHARED / "data" / "golden" / "cnvW1A1_cifar10.npz") as golden:
+    with np.load(DATA / "golden" / "cnvW1A1_cifar10.npz") as golden:
         np.testing.assert_array_equal(found.scores, golden["acc"][:frames])
         np.testing.assert_array_equal(found.classes, golden["pred"][:frames])
     ends = trace.o.cycles[pipeline.output.beats - 1 :: pipeline.output.beats]

@@ -35,7 +35,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.kerasmodels import KerasModel
 from support.onnxgraphs import Graph
-from support.shared_data import SHARED, needs_shared
+from support.shared_data import DATA, needs_shared
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 DIGITS, CNN = NETWORKS / "digits.onnx", NETWORKS / "cnn.onnx"
@@ -480,7 +480,7 @@ def test_executors_know_what_importers_know():
 def test_the_executor_of_keras_files_says_what_larq_says(name, form):
     from bitweir.importers.keras_reference import keras_executor
 
-    path = SHARED / "data" / "digits" / f"{name}.{form}"
+    path = DATA / "digits" / f"{name}.{form}"
     _, taps = loaded(path, "int8")
     with np.load(path.parent / f"{name}.npz") as data:
         scores = keras_executor(path, [taps.scores]).run(data["x_f32"])[taps.scores]

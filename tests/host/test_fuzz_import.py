@@ -1,12 +1,9 @@
-"""Some hundred cases of ``benchmarks/fuzz_import.py``: each ends in a network that is right, or in one sentence."""
+"""Some hundred cases of ``tools/fuzz_import``: each ends in a network that is right, or in one sentence."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,29 +15,21 @@ from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.fast import run
 from onnx import TensorProto, helper, numpy_helper
 
+from tools.fuzz_import import cases
+
 QONNX = "qonnx.custom_op.general"
-PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz_import.py"
 
 
-@pytest.fixture(scope="module")
-def fuzz():
-    spec = importlib.util.spec_from_file_location("fuzz_import", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_changed_models_end_in_networks_or_sentences(fuzz):
-    files = [(path, scale) for path, scale in fuzz.corpus(small=True) if path.suffix == ".onnx"]
-    summary = fuzz.run_cases(range(240), files)
+def test_changed_models_end_in_networks_or_sentences():
+    files = [(path, scale) for path, scale in cases.corpus(small=True) if path.suffix == ".onnx"]
+    summary = cases.run_cases(range(240), files)
     assert not summary.failures
     assert sum(summary.counts.values()) == 240
     # A mutation that breaks all, or one that changes nothing, tests nothing.
     assert summary.counts["agrees"] >= 20 and summary.counts["refused"] >= 100
 
 
-def test_a_wrong_network_and_an_exception_are_found(fuzz, monkeypatch):
+def test_a_wrong_network_and_an_exception_are_found(monkeypatch):
     """The fuzzer itself: an importer that turns signs round, and one that raises."""
     real = load_model
 
@@ -49,23 +38,23 @@ def test_a_wrong_network_and_an_exception_are_found(fuzz, monkeypatch):
         last = network.layers[-1]
         return replace(network, layers=(*network.layers[:-1], replace(last, weights=~last.weights)))
 
-    files = fuzz.corpus(small=True)[:1]
-    monkeypatch.setattr(fuzz, "_CHANGES", {".onnx": lambda data, rng: (data, [])})
+    files = cases.corpus(small=True)[:1]
+    monkeypatch.setattr(cases, "CHANGES", {".onnx": lambda data, rng: (data, [])})
     monkeypatch.setattr("bitweir.importers.load_model", wrong)
-    assert fuzz.run_cases([1], files).counts == {"wrong": 1}
+    assert cases.run_cases([1], files).counts == {"wrong": 1}
 
     def broken(path, **options):
         raise KeyError(path)
 
     monkeypatch.setattr("bitweir.importers.load_model", broken)
-    summary = fuzz.run_cases([1], files)
+    summary = cases.run_cases([1], files)
     assert summary.counts == {"raises": 1} and "KeyError" in summary.failures[0].detail
 
     def deadly(path, **options):
         os._exit(3)
 
     monkeypatch.setattr("bitweir.importers.load_model", deadly)
-    summary = fuzz.run_cases([1, 2], files)
+    summary = cases.run_cases([1, 2], files)
     assert summary.counts == {"dies": 2} and summary.failures[0].detail == "exit code 3"
 
 

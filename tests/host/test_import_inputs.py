@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 from support.onnxgraphs import Graph
-from support.shared_data import SHARED, cifar, needs_shared
+from support.shared_data import DATA, FAULTS, cifar, needs_shared
 
-FAULTS = SHARED / "faults" / "import"
+IMPORT_FAULTS = FAULTS / "import"
 DRAWN = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -559,15 +559,15 @@ def test_saved_networks_keep_their_rule(tmp_path):
 @pytest.mark.parametrize("scale", ["1/127.5-1", "x/127.5-1", "2*x/255-1", "(x-127.5)/127.5"])
 @pytest.mark.parametrize("form", ["floats", "pixels"])
 def test_normalised_outside_of_the_file(scale, form):
-    net = load_model(FAULTS / "larq_norm.h5", input_scale=scale)
-    with np.load(FAULTS / f"larq_norm_{form}.npz") as images:
+    net = load_model(IMPORT_FAULTS / "larq_norm.h5", input_scale=scale)
+    with np.load(IMPORT_FAULTS / f"larq_norm_{form}.npz") as images:
         assert (run(net, encode(net.input, images["x"])).classes == images["y"]).all() and len(images["y"]) == 100
 
 
 @needs_shared
 def test_floats_of_another_rule_are_refused():
-    net = load_model(FAULTS / "larq_norm.h5", input_scale="2/255")
-    with np.load(FAULTS / "larq_norm_floats.npz") as images, pytest.raises(NetworkError) as caught:
+    net = load_model(IMPORT_FAULTS / "larq_norm.h5", input_scale="2/255")
+    with np.load(IMPORT_FAULTS / "larq_norm_floats.npz") as images, pytest.raises(NetworkError) as caught:
         encode(net.input, images["x"])
     assert str(caught.value).startswith(
         "Frames must hold what 2/255*x makes of integers x from 0 to 255, but 10,000 of 10,000 numbers are others, the "
@@ -579,15 +579,15 @@ def test_floats_of_another_rule_are_refused():
 @pytest.mark.parametrize("options", [{"input_range": "-128:127"}, {"input_scale": "int8"}])
 def test_signed_integers_as_the_file_takes_them(options):
     """CNV: int8 and float images alike; what uint8 would mean is not guessed."""
-    net = load_model(SHARED / "data" / "models" / "cnvW1A1_cifar10_multithreshold.onnx", **options)
-    with np.load(SHARED / "data" / "models" / "cnvW1A1_cifar10.npz") as weights:
+    net = load_model(DATA / "models" / "cnvW1A1_cifar10_multithreshold.onnx", **options)
+    with np.load(DATA / "models" / "cnvW1A1_cifar10.npz") as weights:
         table = weights["input_lut"]
     pixels, labels = cifar()
     x = table[pixels[:20]].astype(np.int8)
     codes = encode(net.input, x)
     assert (codes == encode(net.input, x.astype(np.float32))).all()
     assert (codes == x.transpose(0, 2, 3, 1).reshape(20, -1).astype(int) + 128).all()
-    with np.load(SHARED / "data" / "golden" / "cnvW1A1_cifar10.npz") as golden:
+    with np.load(DATA / "golden" / "cnvW1A1_cifar10.npz") as golden:
         assert (run(net, codes).classes == golden["pred"][:20]).all()
     with pytest.raises(NetworkError, match=r"integers from -128 to 127, but 27,405 of 61,440 numbers are others"):
         encode(net.input, pixels[:20])
@@ -596,7 +596,7 @@ def test_signed_integers_as_the_file_takes_them(options):
 @needs_shared
 def test_normalisation_and_zero_padding():
     """(x - 0.1307) / 0.3081, then zeros around the map: every code against exact fractions."""
-    path = FAULTS / "pix_normmnist_pad.onnx"
+    path = IMPORT_FAULTS / "pix_normmnist_pad.onnx"
     net = load_model(path, input_scale="1/255")
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
     mean, std = (Fraction(float(arrays[name])) for name in ("c0", "c1"))

@@ -25,9 +25,8 @@ from bitweir_sim.values.golden import trace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.kerasmodels import KerasModel
-from support.shared_data import SHARED, mnist, needs_shared
+from support.shared_data import DATA, mnist, needs_shared
 
-DATA = SHARED / "data"
 H, W, C = 7, 6, 2
 DRAWN = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 

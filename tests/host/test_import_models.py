@@ -14,10 +14,9 @@ from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.fast import run
 from bitweir_sim.values.golden import trace, weight_values
 from onnx import numpy_helper
-from support.shared_data import SHARED, mnist, needs_shared
+from support.shared_data import DATA, mnist, needs_shared
 
 pytestmark = needs_shared
-DATA = SHARED / "data"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from support.onnxgraphs import Graph
-from support.shared_data import SHARED
+from support.shared_data import FAULTS
 
 
 def gated(path: Path, gates: tuple[float, ...] = (0.37, 2.9, 0.11)) -> Path:
@@ -41,7 +41,7 @@ def run(*words: object, code: int = 0) -> str:
 @pytest.mark.parametrize("name, scale", [("two_sums.onnx", "1"), ("horq_fixed.ts.onnx", "1/16")])
 def test_published_forms(tmp_path, name, scale):
     """A sum in fixed point that takes another one, with images: every code and every class."""
-    file = SHARED / "faults" / "papers" / name
+    file = FAULTS / "papers" / name
     images = file.with_name("two_sums_images.npz" if name == "two_sums.onnx" else "t_u8.npz")
     if not file.is_file():
         pytest.skip(f"there is no {file}")

@@ -16,13 +16,13 @@ from bitweir_sim.simulators.compiled import compiler_missing
 from bitweir_sim.time.cycles import steady_state
 from bitweir_sim.values import fast
 from bitweir_sim.values.encoding import encode
-from support.shared_data import SHARED, bnn_npz, mnist, needs_shared
+from support.shared_data import DATA, bnn_npz, mnist, needs_shared
 
 pytestmark = needs_shared
 
 #: SIMD x PE of BNN-PYNQ's overlay for all three networks.
 FOLDING = "64x32,32x64,64x32,8x16"
-MODELS = SHARED / "data" / "models"
+MODELS = DATA / "models"
 
 
 def tfc() -> Network:
@@ -61,7 +61,7 @@ def test_scores_classes_and_cycles(network, golden, images, cycles, tmp_path: Pa
     result = simulate(build, tmp_path / "images.npz", Output(as_json=True), save=saved)
 
     assert (result["images"], result["mismatches"], result["first_mismatch"]) == (images, 0, None)
-    with np.load(saved) as found, np.load(SHARED / "data" / "golden" / f"{golden}_mnist.npz") as expected:
+    with np.load(saved) as found, np.load(DATA / "golden" / f"{golden}_mnist.npz") as expected:
         # The accumulators of the file are those before an offset for each class.
         last = net.layers[-1]
         offset = last.offset if isinstance(last, Affine) and golden == "lfcW1A1" else 0

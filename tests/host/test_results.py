@@ -21,10 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 from support.onnxgraphs import QONNX, C, Graph, H, W, runtime
-from support.shared_data import SHARED, needs_shared
+from support.shared_data import FAULTS, needs_shared
 
 DRAWN = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-FAULTS = SHARED / "faults"
 
 
 def body(g: Graph, outputs: int, *, norm: bool = True) -> str:

@@ -50,7 +50,7 @@ from bitweir_hw.yosys import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.samples import dense_network, every_kind
-from support.shared_data import SHARED
+from support.shared_data import DATA
 from support.strategies import identity_input, networks, plans
 
 # Bands are those of blocks by themselves, in other circumstances: twice as much is an error of the model.
@@ -272,7 +272,7 @@ def test_block_ram_of_whole_xilinx_designs(sizes, folding, tmp_path):
 @pytest.mark.parametrize("name", ["tfc", "digits", "cnn"])
 def test_the_fastest_designs_for_xc7a35t_are_in_the_part(name, tmp_path):
     if name == "tfc":
-        path = SHARED / "data/models/TFC_1W1A.onnx"
+        path = DATA / "models/TFC_1W1A.onnx"
         if not path.is_file():
             pytest.skip("the model TFC_1W1A.onnx is not here")
         network = load_model(path, input_scale="1/255")

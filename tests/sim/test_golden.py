@@ -33,7 +33,7 @@ from bitweir_sim.values.golden import EXECUTORS, differing, run_slow, trace, val
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.reference import reference
-from support.shared_data import SHARED, bnn_npz, cifar, mnist, needs_shared
+from support.shared_data import DATA, bnn_npz, cifar, mnist, needs_shared
 from support.strategies import networks, usual_readout
 
 
@@ -386,14 +386,14 @@ def test_executors_refuse_what_are_no_codes(execute: object) -> None:
 
 @needs_shared
 def test_lfc_on_all_of_mnist() -> None:
-    network = bnn_npz(SHARED / "data" / "models" / "lfcW1A1_mnist.npz")
+    network = bnn_npz(DATA / "models" / "lfcW1A1_mnist.npz")
     x, y = mnist()
     codes = encode(network.input, x)
     result = run(network, codes)
     assert np.count_nonzero(result.classes == y) == 9834
     last = network.layers[-1]
     assert isinstance(last, Affine)
-    with np.load(SHARED / "data" / "golden" / "lfcW1A1_mnist.npz") as expected:
+    with np.load(DATA / "golden" / "lfcW1A1_mnist.npz") as expected:
         np.testing.assert_array_equal(result.scores - last.offset, expected["acc"])
         np.testing.assert_array_equal(result.classes, expected["pred"])
     assert_same(network, codes[:50])
@@ -402,15 +402,15 @@ def test_lfc_on_all_of_mnist() -> None:
 
 @needs_shared
 def test_cnv_on_cifar() -> None:
-    network = bnn_npz(SHARED / "data" / "models" / "cnvW1A1_cifar10.npz")
+    network = bnn_npz(DATA / "models" / "cnvW1A1_cifar10.npz")
     x, y = cifar()
     codes = encode(network.input, x)
-    with np.load(SHARED / "data" / "models" / "cnvW1A1_cifar10.npz") as data:
+    with np.load(DATA / "models" / "cnvW1A1_cifar10.npz") as data:
         pixels = data["input_lut"][x.transpose(0, 2, 3, 1)]
     np.testing.assert_array_equal(network.input.format.values(codes), pixels.reshape(len(x), -1))
     fast = run(network, codes)
     assert np.count_nonzero(fast.classes == y) == 243
-    with np.load(SHARED / "data" / "golden" / "cnvW1A1_cifar10.npz") as expected:
+    with np.load(DATA / "golden" / "cnvW1A1_cifar10.npz") as expected:
         np.testing.assert_array_equal(fast.scores, expected["acc"])
         np.testing.assert_array_equal(fast.classes, expected["pred"])
     assert_same(network, codes[:9])

@@ -1,8 +1,9 @@
-"""Trained networks and test sets in ``../shared`` beside the repository, for tests and benchmarks."""
+"""Trained networks and test sets that are not part of the repository, for tests and benchmarks."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -26,13 +27,14 @@ from bitweir_hw.network import (
 )
 from numpy.typing import NDArray
 
-__all__ = ["SHARED", "bnn_npz", "cifar", "mnist", "needs_shared"]
+__all__ = ["DATA", "FAULTS", "bnn_npz", "cifar", "mnist", "needs_shared"]
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+#: The folder of trained networks and test sets: BITWEIR_TEST_DATA, or ``shared/data`` beside the repository.
+DATA = Path(os.environ.get("BITWEIR_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data").absolute()
+#: Files that once made trouble, beside it.
+FAULTS = DATA.with_name("faults")
 
-needs_shared = pytest.mark.skipif(
-    not (SHARED / "data").is_dir(), reason=f"The trained networks and test sets are not there: {SHARED / 'data'}"
-)
+needs_shared = pytest.mark.skipif(not DATA.is_dir(), reason=f"The trained networks and test sets are not there: {DATA}")
 
 
 def bnn_npz(path: Path) -> Network:
@@ -105,11 +107,11 @@ def _colours(lut: NDArray[np.int16]) -> Input:
 
 def cifar() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The first 300 test images of CIFAR-10: x (300, 3, 32, 32) and the class y (300,)."""
-    with np.load(SHARED / "data" / "sets" / "cifar10_test300.npz") as data:
+    with np.load(DATA / "sets" / "cifar10_test300.npz") as data:
         return data["x"], data["y"].astype(np.int64)
 
 
 def mnist() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The 10,000 test images of MNIST: x (10000, 784) and the digit y (10000,)."""
-    with np.load(SHARED / "data" / "sets" / "mnist_t10k.npz") as data:
+    with np.load(DATA / "sets" / "mnist_t10k.npz") as data:
         return data["x"].reshape(-1, 784), data["y"].astype(np.int64)

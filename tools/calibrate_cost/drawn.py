@@ -1,9 +1,9 @@
 """How far the cost model is off on whole accelerators that are drawn, none of which any coefficient was fitted to.
 
 Networks of many kinds with plans of many kinds, the same ones for the same seed. Blocks go through Yosys as in
-`cost_model.py`, which keeps what it measured.
+`tools.calibrate_cost`, which keeps what it measured.
 
-    python benchmarks/drawn_costs.py [--family ecp5] [--count 16] [--first 0] [--write]
+    python -m tools.calibrate_cost.drawn [--family ecp5] [--count 16] [--first 0] [--write]
 
 --write puts the bands into the package, from where reports take them, and into docs/cost-model.md. With --first N,
 others are drawn than those of the bands, and compared with these.
@@ -19,7 +19,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import cost_model
 import numpy as np
 from bitweir.planning import Wishes, choose
 from bitweir.synthesis import flows
@@ -34,6 +33,9 @@ from bitweir_hw.network import LABEL, Input, Network, Readout, check
 from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Folding, Plan, plan_for_fps, weighted
 
+from tools.calibrate_cost import FILE, measure
+from tools.calibrate_cost.networks import print_head
+
 Random = np.random.Generator
 
 #: Networks of each family by which bands are told.
@@ -43,7 +45,7 @@ SEED = 20261129
 LANES = (8, 100)
 #: The part whose logic a family's goals are for.
 PARTS = {"ecp5": "ecp5-25k", "ice40": "ice40-up5k", "gowin": "gw1n-9", "xilinx": "xc7a35t"}
-DOCS = Path(__file__).parents[1] / "docs/cost-model.md"
+DOCS = Path(__file__).parents[2] / "docs/cost-model.md"
 #: Between these lines of it stands the table.
 MARKS = ("<!-- drawn -->", "<!-- end -->")
 TITLES = {"ecp5": "ECP5", "ice40": "iCE40", "gowin": "Gowin", "xilinx": "Xilinx 7"}
@@ -275,12 +277,12 @@ def compare(family: str, first: int, many: int) -> tuple[list[dict[str, tuple[in
     """Print estimates and measurements of so many designs; of each resource both, and the kinds of blocks they had."""
     designs = [draw(family, number) for number in range(first, first + many)]
     kinds = {type(block).__name__ for design in designs for block in design.pipeline.blocks}
-    rows = iter(cost_model.measure([block for design in designs for block in design.pipeline.blocks], family))
+    rows = iter(measure.measure([block for design in designs for block in design.pipeline.blocks], family))
     found = []
     for number, design in enumerate(designs, first):
         measured = [next(rows) for _ in design.pipeline.blocks]
         estimated = estimate_pipeline(design.pipeline, family)[1]
-        both = {key: (getattr(estimated, key), sum(row[key] for row in measured)) for key in cost_model.RESOURCES}
+        both = {key: (getattr(estimated, key), sum(row[key] for row in measured)) for key in measure.RESOURCES}
         told = " | ".join(f"{guess} / {real}" if guess or real else "-" for guess, real in both.values())
         print(f"| {family} | {number}: {design.kind} ({design.way}) | {told} |", flush=True)
         found.append(both)
@@ -290,7 +292,7 @@ def compare(family: str, first: int, many: int) -> tuple[list[dict[str, tuple[in
 def bands(found: list[dict[str, tuple[int, int]]]) -> dict[str, Any]:
     """Of each resource the median, the 95th percentile and the worst of relative errors, in per cent."""
     result: dict[str, Any] = {"count": len(found), "most_sites": max(both["sites"][1] for both in found)}
-    for key in cost_model.RESOURCES:
+    for key in measure.RESOURCES:
         off = [abs(guess - real) / max(real, 1) for guess, real in (both[key] for both in found)]
         # The 95th percentile of few is one of them, not between two.
         ranked = np.percentile(off, (50, 95), method="higher")
@@ -318,9 +320,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the number of the first design")
     parser.add_argument("--write", action="store_true", help="put the bands into the package and its documentation")
     options = parser.parse_args()
-    cost_model.BATCH, cost_model.BATCH_BITS = 40, 9_000
+    measure.BATCH, measure.BATCH_BITS = 40, 9_000
     found = dict(coefficients())
-    print("| family | design | " + " | ".join(cost_model.RESOURCES) + " |")
+    print_head("design")
     for family in options.family or flows.FAMILIES:
         compared, kinds = compare(family, options.first, options.count)
         drawn = bands(compared) | {"kinds": kinds}
@@ -328,7 +330,7 @@ def main() -> None:
         if options.write:
             found["drawn"] = {**found.get("drawn", {}), family: drawn}
     if options.write:
-        cost_model.FILE.write_text(json.dumps(found, indent=1) + "\n")
+        FILE.write_text(json.dumps(found, indent=1) + "\n")
         before, _, rest = DOCS.read_text().partition(MARKS[0])
         after = rest.partition(MARKS[1])[2]
         DOCS.write_text(f"{before}{MARKS[0]}\n{table(found['drawn'])}\n{MARKS[1]}{after}")

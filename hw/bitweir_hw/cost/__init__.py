@@ -1,7 +1,7 @@
 """What blocks cost on an FPGA family, without a run of Yosys: formulas from their specifications.
 
 Registers, carry cells, block RAM and LUT RAM are counted. LUTs are counted by feature and weighed with coefficients
-that ``benchmarks/cost_model.py`` fits to what Yosys makes; `error_bands` and `network_errors` tell how far off
+that ``tools/calibrate_cost`` fits to what Yosys makes; `error_bands` and `network_errors` tell how far off
 estimates were then. The clock is a rough estimate, see `speed`.
 """
 

@@ -36,7 +36,7 @@ DEFAULT = 1.0
 
 @cache
 def coefficients() -> dict[str, Any]:
-    """The file of coefficients and error bands, which ``benchmarks/cost_model.py`` writes."""
+    """The file of coefficients and error bands, which ``tools/calibrate_cost`` writes."""
     file = resources.files(__package__.rpartition(".")[0]) / "cost_coefficients.json"
     result: dict[str, Any] = json.loads(file.read_text())
     return result
@@ -126,7 +126,7 @@ class Drawn:
 
 
 def drawn(family: str) -> Drawn:
-    """What ``benchmarks/drawn_costs.py`` found for a family."""
+    """What ``tools/calibrate_cost/drawn.py`` found for a family."""
     found = dict(coefficients()["drawn"][family])
     count, most, kinds = (found.pop(key) for key in ("count", "most_sites", "kinds"))
     return Drawn(count=count, most_sites=most, kinds=frozenset(kinds), errors=found)

@@ -1,0 +1,1 @@
+"""What tests share: samples, what Hypothesis draws, references, drivers of streams, data."""
