@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .importers.errors import shown, shown_path
-from .importers.taps import INPUT
+from .importers.folding.provenance import INPUT
 from .results import PLURALS, QUALITY, quality_rows, result_name
 
 __all__ = ["counted", "plain_name", "render", "told_shape"]

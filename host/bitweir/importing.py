@@ -27,15 +27,15 @@ from bitweir_hw.network import (
 )
 from bitweir_sim.values.golden import weight_values
 
-from .comparing import Comparison, compare_drawn, compare_frames, described
 from .console import Output
 from .folders import whole_file
 from .images import load_images
 from .import_tables import plain_name
 from .importers import load_model
-from .importers.agreement import Member
+from .importers.compare.agreement import Member
+from .importers.compare.comparison import Comparison, compare_drawn, compare_frames, described
 from .importers.ensemble import prefix, vote
-from .importers.taps import Taps
+from .importers.folding.provenance import Taps
 from .input_words import input_rule, stored_values
 from .results import describe_result, readout_entry, save_result
 

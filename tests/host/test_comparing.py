@@ -14,18 +14,18 @@ import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli import main
-from bitweir.comparing import Comparison, DisagreementError, compare_drawn, described
 from bitweir.import_tables import _differ
 from bitweir.importers import load_model
-from bitweir.importers.agreement import Agreement, Difference, Member
-from bitweir.importers.constants import CONSTANT_OPS
-from bitweir.importers.drawn import drawn_frames, frame_work, frames_to_draw
-from bitweir.importers.keras_reference import LAYERS
-from bitweir.importers.keras_rules import KERAS_RULES
-from bitweir.importers.operators import OPS
-from bitweir.importers.reference import CannotRunError, numpy_executor, runtime_executor
-from bitweir.importers.rules import RULES
-from bitweir.importers.taps import Taps
+from bitweir.importers.compare.agreement import Agreement, Difference, Member
+from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn, described
+from bitweir.importers.compare.drawn import drawn_frames, frame_work, frames_to_draw
+from bitweir.importers.execution.operators import OPS, CannotRunError
+from bitweir.importers.folding.provenance import Taps
+from bitweir.importers.keras.layers.rules import KERAS_RULES
+from bitweir.importers.keras.reference import LAYERS
+from bitweir.importers.onnx.constants import CONSTANT_OPS
+from bitweir.importers.onnx.operators.rules import RULES
+from bitweir.importers.onnx.reference import numpy_executor, runtime_executor
 from bitweir.importing import schema
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
 from bitweir_sim.values import fast
@@ -257,7 +257,7 @@ def test_an_executor_that_cannot_run_is_told(tmp_path, monkeypatch):
         raise CannotRunError("operator 'It' is not known")
 
     for maker in ("numpy_executor", "runtime_executor"):
-        monkeypatch.setattr(f"bitweir.importers.agreement.{maker}", no)
+        monkeypatch.setattr(f"bitweir.importers.compare.agreement.{maker}", no)
     residual(tmp_path / "r.onnx")
     told = " ".join(run("import", tmp_path / "r.onnx", "-o", tmp_path / "r.npz").stdout.split())
     assert (
@@ -478,7 +478,7 @@ def test_executors_know_what_importers_know():
 @pytest.mark.parametrize("form", ["h5", "quantized_scope.h5", "keras"])
 @pytest.mark.parametrize("name", ["l1_larq_mlp", "l2_larq_cnn_same_pad0"])
 def test_the_executor_of_keras_files_says_what_larq_says(name, form):
-    from bitweir.importers.keras_reference import keras_executor
+    from bitweir.importers.keras.reference import keras_executor
 
     path = DATA / "digits" / f"{name}.{form}"
     _, taps = loaded(path, "int8")

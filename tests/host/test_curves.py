@@ -7,10 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from bitweir.importers import ModelError, fold, load_model
-from bitweir.importers.curves import sigmoid, tanh
-from bitweir.importers.fold import columns, integer_thresholds
-from bitweir.importers.surd import approximate, between, root, sign
+from bitweir.importers import ModelError, load_model
+from bitweir.importers.exact import fold
+from bitweir.importers.exact.curves import sigmoid, tanh
+from bitweir.importers.exact.fold import columns, integer_thresholds
+from bitweir.importers.exact.surd import approximate, between, root, sign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.onnxgraphs import C, Graph, agree, names

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
-from bitweir.importers.taps import Taps
+from bitweir.importers.folding.provenance import Taps
 from bitweir_hw.network import Network
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.golden import trace

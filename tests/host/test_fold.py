@@ -7,10 +7,10 @@ from math import isqrt
 
 import numpy as np
 import pytest
-from bitweir.importers import fold
-from bitweir.importers.fold import Chain, columns, float_threshold, integer_thresholds, nearest, tie_distance
-from bitweir.importers.scores import integer_scores, ranks
-from bitweir.importers.surd import Surd, approximate, nearly, root, sign
+from bitweir.importers.exact import fold
+from bitweir.importers.exact.fold import Chain, columns, float_threshold, integer_thresholds, nearest, tie_distance
+from bitweir.importers.exact.scores import integer_scores, ranks
+from bitweir.importers.exact.surd import Surd, approximate, nearly, root, sign
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

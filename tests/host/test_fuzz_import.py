@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
-from bitweir.importers.reference import numpy_executor
+from bitweir.importers.onnx.reference import numpy_executor
 from bitweir_hw.network import Stored
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.fast import run

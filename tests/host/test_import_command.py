@@ -16,8 +16,9 @@ import pytest
 from bitweir.cli import main
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.ensemble import vote
-from bitweir.importers.reference import CannotRunError, numpy_executor, runtime_executor
-from bitweir.importers.taps import Taps
+from bitweir.importers.execution.operators import CannotRunError
+from bitweir.importers.folding.provenance import Taps
+from bitweir.importers.onnx.reference import numpy_executor, runtime_executor
 from bitweir.importing import schema
 from bitweir_hw.files import load_network
 from bitweir_sim.values.encoding import encode
@@ -211,7 +212,7 @@ def test_without_a_runtime_the_own_executor_compares(tmp_path, frames, monkeypat
     def missing(path, tensors):
         raise CannotRunError("ONNX Runtime is not installed")
 
-    monkeypatch.setattr("bitweir.importers.agreement.runtime_executor", missing)
+    monkeypatch.setattr("bitweir.importers.compare.agreement.runtime_executor", missing)
     words = ("import", residual(tmp_path / "r.onnx"), "-o", tmp_path / "r.npz", "--images", frames)
     (agreement,) = run_json(*words)["comparison"]["models"]
     assert agreement["reference"] == "NumPy in float64" and agreement["remark"] == "ONNX Runtime is not installed"

@@ -12,10 +12,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from bitweir.comparing import compare_drawn
-from bitweir.importers import ModelError, keras_files, keras_reader, load_model
-from bitweir.importers.agreement import Member
-from bitweir.importers.taps import Taps
+from bitweir.importers import ModelError, load_model
+from bitweir.importers.compare.agreement import Member
+from bitweir.importers.compare.comparison import compare_drawn
+from bitweir.importers.folding.provenance import Taps
+from bitweir.importers.keras import files as keras_files
+from bitweir.importers.keras import reader as keras_reader
 from bitweir.results import numbers
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel, Stored

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import pytest
 from bitweir.importers import ModelError, load_model
-from bitweir.importers.constants import CONSTANT_OPS
-from bitweir.importers.keras_quantisers import QUANTISERS, larq_quantiser
-from bitweir.importers.keras_refusals import LAYERS, refused_layer
-from bitweir.importers.keras_rules import KERAS_RULES
-from bitweir.importers.refusals import DOMAINS, OPERATORS
-from bitweir.importers.rules import RULES
+from bitweir.importers.keras.layers.quantisers import QUANTISERS, larq_quantiser
+from bitweir.importers.keras.layers.refusals import LAYERS, refused_layer
+from bitweir.importers.keras.layers.rules import KERAS_RULES
+from bitweir.importers.onnx.constants import CONSTANT_OPS
+from bitweir.importers.onnx.operators.refusals import DOMAINS, OPERATORS
+from bitweir.importers.onnx.operators.rules import RULES
 from onnx import TensorProto, helper, numpy_helper
 from support.onnxgraphs import Graph, agree
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.importers import ModelError, load_model
-from bitweir.importers.accuracy import Leaf, closest
 from bitweir.importers.ensemble import vote
-from bitweir.importers.units import convergents
+from bitweir.importers.folding.accuracy import Leaf, closest
+from bitweir.importers.folding.units import convergents
 from bitweir_hw.files import digest, load_network, save_network
 from click.testing import CliRunner
 from hypothesis import given

@@ -159,7 +159,7 @@ def run_case(seed: int, files: Sequence[tuple[Path, str | None]], folder: Path) 
 
 def _import(path: Path, scale: str | None, rng: Random) -> tuple[str, str]:
     from bitweir.importers import load_model
-    from bitweir.importers.taps import Taps
+    from bitweir.importers.folding.provenance import Taps
     from bitweir_hw.errors import BitweirError
 
     taps = Taps()
@@ -179,8 +179,9 @@ def _import(path: Path, scale: str | None, rng: Random) -> tuple[str, str]:
 
 def _compared(path: Path, network: Any, taps: Any, scale: str | None, rng: Random) -> tuple[str, str]:
     """Whether a network finds what its file says, on a few frames."""
-    from bitweir.importers.agreement import Member, compare
-    from bitweir.importers.reference import CannotRunError, numpy_executor
+    from bitweir.importers.compare.agreement import Member, compare
+    from bitweir.importers.execution.operators import CannotRunError
+    from bitweir.importers.onnx.reference import numpy_executor
     from bitweir_sim.values.encoding import encode, model_values
     from bitweir_sim.values.golden import widest
 

@@ -29,8 +29,8 @@ def _names(graph: Any) -> list[str]:
 
 
 def _operators() -> list[str]:
-    from bitweir.importers.constants import CONSTANT_OPS
-    from bitweir.importers.rules import RULES
+    from bitweir.importers.onnx.constants import CONSTANT_OPS
+    from bitweir.importers.onnx.operators.rules import RULES
 
     return [*sorted({*CONSTANT_OPS, *RULES}), "Loop", "If", "ConvTranspose", "Einsum", "QLinearConv", ""]
 

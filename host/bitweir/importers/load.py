@@ -11,9 +11,9 @@ from bitweir_hw.files import load_network
 from bitweir_hw.network import Input, Network, Stored, check
 
 from .errors import ModelError, shown_path
+from .files import regular_file
+from .folding.provenance import Taps
 from .inputs import stored_input
-from .taps import Taps
-from .tensors import regular_file
 
 __all__ = ["load_model"]
 

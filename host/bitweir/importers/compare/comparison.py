@@ -1,0 +1,324 @@
+"""Imported networks beside their model files: on images, or on inputs drawn for the purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from bitweir_hw.errors import BitweirError
+from bitweir_hw.network import Network
+from bitweir_sim.trace import SimulationError
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.golden import Result, result
+from numpy.typing import NDArray
+
+from ...results import ELEMENTS, PLURALS, QUALITY, numbers, numbers_quality, quality
+from ..errors import shown
+from ..folding.provenance import INPUT
+from .agreement import Agreement, Difference, LayerAgreement, Member, compare
+from .drawn import drawn_frames, frames_to_draw
+
+__all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames", "described"]
+
+Array = NDArray[Any]
+Progress = Callable[[float], None]
+
+
+class DisagreementError(BitweirError):
+    """A network does not compute what its model file computes."""
+
+    exit_code = SimulationError.exit_code
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """A network and its model files on the same frames.
+
+    Parameters
+    ----------
+    drawn : bool
+        The frames were drawn; else they are images of the user.
+    frames : int
+    agreements : tuple of Agreement
+        One for each model file.
+    network : Network
+    scores : int64 array, (N, M)
+        Of the network.
+    wanted : array, (N,) or (N, M), or None
+        The result of the model file, see `outcomes.Outcome.decided`; where models vote, the class that most references
+        name, of equally many the lowest; None if a model has no reference.
+    wrong : bool array, (N,)
+        Where the result of the network is another one, and no rounding of floats nor bound of a sum explains it.
+    excused : bool array, (N,)
+        Where it is another one, and these explain it.
+    """
+
+    drawn: bool
+    frames: int
+    agreements: tuple[Agreement, ...]
+    network: Network
+    scores: NDArray[np.int64]
+    wanted: Array | None
+    wrong: NDArray[np.bool_]
+    excused: NDArray[np.bool_]
+
+    @property
+    def result(self) -> Result:
+        """Of the network."""
+        return result(self.scores, self.network.readout.kind)
+
+    @property
+    def codes(self) -> int:
+        """How many codes were compared."""
+        return sum(layer.codes for one in self.agreements if one.ran for layer in one.layers)
+
+    @property
+    def ties(self) -> int:
+        """How many codes differ because floats are rounded."""
+        return sum(layer.ties for one in self.agreements if one.ran for layer in one.layers)
+
+    @property
+    def bounded(self) -> int:
+        """How many codes differ within the bound of the sums before them."""
+        return sum(layer.bounded for one in self.agreements if one.ran for layer in one.layers)
+
+    @property
+    def difference(self) -> str | None:
+        """One sentence if the network is wrong: where, what a model file says, and what the network says."""
+        what = "drawn input" if self.drawn else "image"
+        for found in self.agreements:
+            wrong = [layer for layer in found.layers if layer.differ] if found.ran else []
+            if wrong:
+                count, of = (sum(getattr(layer, key) for layer in found.layers) for key in ("differ", "codes"))
+                told = f"{count:,} of {of:,} codes differ, the first in {_place(wrong[0], what)}"
+            elif found.ran and not found.agrees:
+                told = _scores(found, self.frames, what)
+            else:
+                continue
+            return f"The network must compute what model file {shown(found.path.name)} computes, but {told}."
+        if self.wrong.any():
+            place = int(self.wrong.argmax())
+            assert self.wanted is not None
+            first = Difference(
+                image=place, row=0, column=0, channel=0, expected=int(self.wanted[place]),
+                found=int(np.argmax(self.scores[place])),
+            )  # fmt: skip
+            return (
+                f"The network must find the class that most model files name, but it does not for "
+                f"{int(self.wrong.sum()):,} of {self.frames:,} {what}s, the first: {_told(first, what, 'class')}."
+            )
+        return None
+
+    @property
+    def told(self) -> str:
+        """One sentence on what was compared, with what, and what came out."""
+        names = ", ".join(shown(found.path.name) for found in self.agreements if not found.ran)
+        if names:
+            remarks = "; ".join(dict.fromkeys(found.remark for found in self.agreements if not found.ran))
+            return f"Nothing was compared with model file {names}: {remarks}."
+        many = f"{self.frames:,} {'drawn inputs' if self.drawn else 'images'}"
+        models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
+        equal = f"{self.codes - self.ties - self.bounded:,} codes"
+        if not any(one.excused.any() for one in self.agreements):
+            what = "all classes" if any(one.tied.any() for one in self.agreements) else "the order of all scores"
+            equal += " and " + (what if self.network.readout.kind == "class" else "all results")
+        parts = (
+            self._excused(self.ties, "only as floats are rounded", bounded=False),
+            self._excused(self.bounded, "within the bound of the sums before them", bounded=True),
+        )
+        return f"Compared with {models} on {many}: {equal} are equal{''.join(parts)}."
+
+    def _excused(self, codes: int, why: str, *, bounded: bool) -> str:
+        """How many codes, results and orders of scores differ for one reason, as the end of a sentence."""
+        kind = self.network.readout.kind
+        results = sum(int((one.excused & (one.bounded == bounded)).sum()) for one in self.agreements)
+        orders = sum(int((one.tied & (one.bounded == bounded)).sum()) for one in self.agreements)
+        name = {"codes": "resulting codes"}.get(kind, PLURALS[kind])
+        told = [f"the {name} of {results:,}"] if results else []
+        if kind == "class" and orders:
+            told.append(f"the orders of scores of {orders:,}")
+        with_them = f"{' and '.join(told)} {'drawn inputs' if self.drawn else 'images'}" if told else ""
+        if codes:
+            return f"; {codes:,} more differ {why}" + (f", and with them {with_them}" if told else "")
+        return f"; {with_them} differ {why}" if told else ""
+
+
+def _scores(found: Agreement, frames: int, what: str) -> str:
+    if found.first_result is None:
+        return f"the scores of {found.last} come in another order for {found.orders_differ:,} of {frames:,} {what}s"
+    many, first = f"{found.results_differ:,} of {frames:,} {what}s", _told(found.first_result, what, found.kind)
+    if found.kind == "class":
+        return f"the scores of {found.last} give another class to {many}, first to {first}"
+    return f"the {found.kind} of {found.last} differ for {many}, first for {first}"
+
+
+def _told(first: Difference, what: str, kind: str) -> str:
+    output = "the class" if kind == "class" else f"{ELEMENTS[kind]} {first.channel}"
+    return f"{what} {first.image}: {output} should be {_short(first.expected)}, but is {_short(first.found)}"
+
+
+def _place(layer: LayerAgreement, what: str) -> str:
+    first = layer.first
+    assert first is not None
+    tensor = f" (tensor {shown(layer.tensor)} of the file)"
+    return (
+        f"{layer.layer}{tensor}, channel {first.channel}, pixel ({first.row}, {first.column}), {what} {first.image}: "
+        f"expected {_short(first.expected)}, found {_short(first.found)}"
+    )
+
+
+def _short(number: float | str) -> str:
+    return number if isinstance(number, str) else f"{number:.6g}"
+
+
+def compare_drawn(
+    network: Network, members: Sequence[Member], progress: Progress = lambda share: None
+) -> Comparison | None:
+    """Compare on drawn inputs and on the corners of what the input takes, in about a second.
+
+    Parameters
+    ----------
+    network : Network
+    members : sequence of Member
+        Its model files.
+    progress : callable
+        Takes the share that is done.
+
+    Returns
+    -------
+    Comparison or None
+        None where there is no model file, as the network was saved as such.
+
+    Raises
+    ------
+    DisagreementError
+        The network is wrong.
+    """
+    if all(member.taps is None for member in members):
+        return None
+    count = frames_to_draw(network)
+    if not count:
+        remark = "a frame takes too long: compare on some images with bitweir import --images"
+        skipped = tuple(Agreement(path=member.path, remark=remark, layers=[]) for member in members)
+        none = np.zeros((0, network.outputs), np.int64)
+        nowhere = np.zeros(0, bool)
+        return Comparison(
+            drawn=True, frames=0, agreements=skipped, network=network, scores=none, wanted=None, wrong=nowhere,
+            excused=nowhere,
+        )  # fmt: skip
+    frames = drawn_frames(network.input, count)
+    found = compare_frames(network, members, frames, encode(network.input, frames), progress, drawn=True)
+    if found.difference:
+        raise DisagreementError(f"{found.difference[:-1]}; nothing is written, and the fault is one of bitweir.")
+    return found
+
+
+def compare_frames(
+    network: Network,
+    members: Sequence[Member],
+    frames: Array | None,
+    codes: Array,
+    progress: Progress,
+    *,
+    drawn: bool = False,
+) -> Comparison:
+    """Compare on frames (N, *shape), which are `codes` (N, K) to the network; see `agreement.compare`."""
+    agreements, scores = compare(network, members, frames, codes, progress)
+    wrong = excused = np.zeros(len(scores), bool)
+    wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network.outputs)
+    if wanted is not None and len(agreements) == 1:
+        excused = agreements[0].excused
+        wrong = agreements[0].differ & ~excused
+    elif wanted is not None:
+        # One of the members may well say the other class of two that tie.
+        differ, tied = wanted != np.argmax(scores, axis=1), np.any([one.tied for one in agreements], axis=0)
+        wrong, excused = differ & ~tied, differ & tied
+    return Comparison(
+        drawn=drawn,
+        frames=len(scores),
+        agreements=tuple(agreements),
+        network=network,
+        scores=scores,
+        wanted=wanted,
+        wrong=wrong,
+        excused=excused,
+    )
+
+
+def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] | None:
+    """The class that most references name, of equally many the lowest; None if a model has no reference."""
+    found = [agreement.results for agreement in agreements if agreement.results is not None]
+    if len(found) < len(agreements):
+        return None
+    votes = np.zeros((len(found[0]), classes), np.int64)
+    for one in found:
+        votes[np.arange(len(one)), one] += 1
+    voted: NDArray[np.int64] = np.argmax(votes, axis=1)
+    return voted
+
+
+def described(found: Comparison, labels: Array | None = None, *, rounded: int = 0) -> dict[str, Any]:
+    """A comparison as `import_schema.json` has it; labels as `results.label_problem` lets them pass.
+
+    So many numbers of the images became the nearest that is taken.
+    """
+    wanted, kind = found.wanted, found.network.readout.kind
+    bounded = np.any([one.bounded for one in found.agreements if one.ran] or [found.excused], axis=0)
+    worth = dict.fromkeys(QUALITY) if labels is None or wanted is None else numbers_quality(kind, wanted, labels)
+    return {
+        "images": found.frames,
+        "rounded": rounded,
+        **quality(found.network, found.result, labels),
+        **{f"reference_{name}": value for name, value in worth.items()},
+        "results_differ": None if wanted is None else int(found.wrong.sum()),
+        "results_excused": None if wanted is None else int(found.excused.sum()),
+        "results_bounded": None if wanted is None else int((found.excused & bounded).sum()),
+        "first_mismatch": _first(found) if found.wrong.any() else None,
+        "models": [_agreement(agreement) for agreement in found.agreements],
+    }
+
+
+def _first(found: Comparison) -> dict[str, Any]:
+    """The first result that is wrong."""
+    place, wanted, result_ = int(found.wrong.argmax()), found.wanted, found.result
+    assert wanted is not None
+    if result_.classes is not None:
+        return {"image": place, "output": None, "expected": int(wanted[place]), "found": int(result_.classes[place])}
+    have = result_.labels if result_.labels is not None else numbers(found.network, result_.scores)
+    assert have is not None
+    output = int(np.abs(wanted[place].astype(np.float64) - have[place]).argmax())
+    return {
+        "image": place, "output": output, "expected": float(wanted[place, output]), "found": float(have[place, output])
+    }  # fmt: skip
+
+
+def _agreement(found: Agreement) -> dict[str, Any]:
+    ordered = found.ran and found.kind == "class"
+    return {
+        "model": str(found.path),
+        "reference": found.reference if found.ran else None,
+        "remark": found.remark or None,
+        "layers": [
+            {
+                "layer": None if one.layer == INPUT else one.layer,
+                "tensor": one.tensor,
+                "codes": one.codes,
+                "differ": one.differ,
+                "ties": one.ties,
+                "bounded": one.bounded,
+                "first": None if one.first is None else asdict(one.first),
+            }
+            for one in found.layers
+            if found.ran
+        ],
+        **_counts("results", found.results_differ, found.excused, found.bounded if found.ran else None),
+        **_counts("orders", found.orders_differ, found.tied, found.bounded if ordered else None),
+    }
+
+
+def _counts(what: str, differ: int, excused: NDArray[np.bool_], bounded: NDArray[np.bool_] | None) -> dict[str, Any]:
+    """Images of which something is wrong, or excused, and those of the latter where a bound is why; None: not known."""
+    counts = (differ, int(excused.sum()), int((excused & bounded).sum())) if bounded is not None else (None,) * 3
+    return dict(zip((f"{what}_differ", f"{what}_excused", f"{what}_bounded"), counts, strict=True))

@@ -1,0 +1,170 @@
+"""Padding whose value lies between two integers of the input.
+
+A window at the edge then lacks a fraction of an integer, the same in all windows of which the same taps lie
+outside. Behind a quantiser that is exact: ``sum + fraction >= t`` is ``sum + edge >= T`` for integers that are found
+here, one edge for each class of windows and filter. Nothing else may follow such sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import floor, lcm
+from typing import Any
+
+import numpy as np
+from bitweir_hw.network import Conv
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..exact.fold import Exacts
+
+__all__ = ["Border", "edge_sums", "refusal", "settled"]
+
+#: Sums are multiplied with powers of two up to this, where several thresholds need it.
+_MOST = 1 << 12
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Border:
+    """What sums of a convolution lack.
+
+    Parameters
+    ----------
+    layer : Conv
+    value : Fraction
+        Of the padding.
+    fractions : Exacts, (R, C, M)
+        At least 0, less than 1, in units of the sums: for each class of windows and filter.
+    """
+
+    layer: Conv
+    value: Fraction
+    fractions: Exacts
+
+
+def edge_sums(weights: Integers, missing: Exacts, divisors: Integers, outside: NDArray[np.bool_]) -> Exacts:
+    """What sums lack in each class of windows: (R, C, M).
+
+    Parameters
+    ----------
+    weights : int64 array, (M, C, kh, kw)
+        Of the model.
+    missing : Exacts, (M, C)
+        What a tap outside the map lacks.
+    divisors : int64 array, (M,)
+        What the sums of a filter were divided by.
+    outside : bool array, (R, C, kh, kw)
+    """
+    taps = np.einsum("mcyx,rsyx->rsmc", weights, outside.astype(np.int64))
+    under = lcm(*(number.denominator for number in missing.flat))
+    whole = np.array([int(number * under) for number in missing.flat], object).reshape(missing.shape)
+    sums = (taps.astype(object) * whole).sum(axis=3)
+    result = np.empty(sums.size, object)
+    result[:] = [
+        Fraction(int(number), under * int(divisor))
+        for number, divisor in zip(sums.flat, np.broadcast_to(divisors, sums.shape).flat, strict=True)
+    ]
+    return result.reshape(sums.shape)
+
+
+def refusal(label: str, border: Border) -> ModelError:
+    """What follows sums that are exact behind thresholds only."""
+    return ModelError(
+        f"{label} must follow a quantiser: the padding of {border.layer.name} with {float(border.value):g} lies "
+        "between two integers of its input, which is exact only where thresholds follow. Put a sign behind that layer, "
+        "pad with a value that an integer of the input means, or leave out the padding."
+    )
+
+
+def settled(
+    border: Border, thresholds: list[Integers], low: Integers, high: Integers, inverted: NDArray[np.bool_], label: str
+) -> tuple[Conv, Integers]:
+    """The convolution with its edges, and the thresholds behind it.
+
+    Parameters
+    ----------
+    border : Border
+    thresholds : list of int64 array, (M, T)
+        For each class of windows, row by row, those of the sums without what they lack, which lie in `low` to `high`;
+        of an inverted filter those of the negated sums.
+    low, high : int64 array, (M,)
+    inverted : bool array, (M,)
+    label : str
+        Of the node that quantises, for messages.
+
+    Raises
+    ------
+    ModelError
+        No integers do.
+    """
+    count = border.fractions.shape[2]
+    fractions = border.fractions.reshape(-1, count)
+    factor = 1
+    while factor <= _MOST:
+        found = [
+            _solved(
+                factor, list(fractions[:, m]), [[int(t) for t in rows[m]] for rows in thresholds],
+                *((-int(high[m]), -int(low[m])) if inverted[m] else (int(low[m]), int(high[m]))), bool(inverted[m]),
+            )
+            for m in range(count)
+        ]  # fmt: skip
+        if all(found):
+            break
+        factor *= 2
+    else:
+        raise ModelError(
+            f"Node {label} has levels that lie too near to sums of {border.layer.name} at the padded edge: pad with a "
+            "value that an integer of the input means, or leave out the padding."
+        )
+    solved: list[tuple[list[int], list[int]]] = [one for one in found if one]
+    edges = np.array([one for one, _ in solved], np.int64).T.reshape(border.fractions.shape)
+    layer = border.layer
+    if layer.edges is not None:
+        edges = edges + factor * layer.edges
+    weights = layer.weights
+    if factor > 1:
+        signed = np.where(weights, 1, -1) if weights.dtype == np.bool_ else weights
+        weights = signed.astype(np.int64) * factor
+    layer = replace(layer, weights=weights, edges=edges if edges.any() else None)
+    return layer, np.array([one for _, one in solved], np.int64)
+
+
+def _solved(
+    factor: int, fractions: list[Fraction], thresholds: list[list[int]], low: int, high: int, inverted: bool
+) -> tuple[list[int], list[int]] | None:
+    """Edges of the classes and thresholds of one filter, for sums that were multiplied with `factor`."""
+    sign = -1 if inverted else 1
+    tried: Iterator[list[int]] = iter([[floor(fraction * factor) for fraction in fractions]])
+    if factor == 1:
+        tried = _single(thresholds, sign)
+    for edges in tried:
+        chosen = []
+        for level in range(len(thresholds[0])):
+            ends = [
+                _interval(factor, rows[level], sign * e, low, high) for rows, e in zip(thresholds, edges, strict=True)
+            ]
+            above = [end for end, _ in ends if end is not None]
+            upto = [end for _, end in ends if end is not None]
+            best = min(upto) if upto else max(above) + 1
+            if above and best <= max(above):
+                break
+            chosen.append(best)
+        else:
+            return edges, sorted(chosen)
+    return None
+
+
+def _single(thresholds: list[list[int]], sign: int) -> Iterator[list[int]]:
+    """Edges that bring one of the levels of all classes to that of the first."""
+    for level in range(len(thresholds[0])):
+        yield [sign * (thresholds[0][level] - rows[level]) for rows in thresholds]
+
+
+def _interval(factor: int, threshold: int, edge: int, low: int, high: int) -> tuple[Any, Any]:
+    """Where T may lie, above the first and up to the second: ``factor * sum + edge >= T`` is ``sum >= threshold``."""
+    above = None if threshold <= low else factor * (threshold - 1) + edge
+    upto = None if threshold > high else factor * threshold + edge
+    return above, upto

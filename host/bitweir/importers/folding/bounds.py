@@ -1,0 +1,78 @@
+"""What a network tells of sums that are not exact, and when too little is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from bitweir_hw.network import Bound
+
+from ..errors import ModelError
+from ..exact.fold import Chain
+from ..exact.surd import between, nearly
+from .accuracy import RANGE_SHARE, Margin, rounded_up
+from .symbols import Stream
+from .units import MOST_BITS, TooWide
+
+__all__ = ["bound", "check_width", "known_badly", "score_margin", "wanted_errors"]
+
+
+def bound(layer: str, of: str, found: Margin) -> Bound:
+    """A margin as a network carries it, in short fractions: rounded up, and down where it is a distance."""
+    closest = None if found.closest is None else str(-rounded_up(-found.closest))
+    return Bound(
+        layer=layer, of=of, error=str(found.error), unit=str(rounded_up(found.unit)), closest=closest, exact=found.exact
+    )
+
+
+def wanted_errors(margins: Mapping[int, Margin], channels: int) -> list[Fraction | None]:
+    """For each channel of a sum the error at which all of its codes are exact; None where that is not known."""
+    found = [margins.get(channel) for channel in range(channels)]
+    return [one.closest / 2 if one and one.closest and not one.exact else None for one in found]
+
+
+def known_badly(name: str, found: Margin) -> str:
+    """End of a sentence about what must take sums."""
+    return (
+        f"that are known well enough, but those of {name} may be off by {float(found.error):.2g} and {found.poor}: put "
+        "a quantiser, such as a sign, between the sums before it, or scale their branches by multiples of one number."
+    )
+
+
+def score_margin(sums: Stream, chains: Sequence[Chain], rounding: Fraction) -> Margin | None:
+    """How far a score may be off; None if none is.
+
+    Parameters
+    ----------
+    sums : Stream
+        From which the scores are made.
+    chains : sequence of Chain
+        Affine, one for each score.
+    rounding : Fraction
+        What the integers of the scores add, in numbers of the model.
+
+    Raises
+    ------
+    ModelError
+        So much that it tells nothing.
+    """
+    if sums.accuracy is None or sums.exact:
+        return Margin(rounded_up(rounding), rounded_up(rounding), None, False) if rounding else None
+    error, unit = rounding, Fraction(0)
+    values: list[Fraction] = []
+    for chain, one, low, high in zip(chains, sums.accuracy.error, sums.low, sums.high, strict=True):
+        slope = max(map(abs, between(chain(1) - chain(0))))
+        error, unit = max(error, slope * one + rounding), max(unit, slope)
+        values += [nearly(chain(int(low))), nearly(chain(int(high)))]
+    span = max(values) - min(values)
+    found = Margin(rounded_up(error), unit, None, False, f"range over {float(span):.3g}")
+    if error * RANGE_SHARE > span:
+        raise ModelError(f"The output of the model must be scores {known_badly(sums.name, found)}")
+    return found
+
+
+def check_width(stream: Stream) -> None:
+    """Refuse what a sum in fixed point makes too wide, for registers or for the layer that multiplies it."""
+    excess = max(abs(stream.map.low), abs(stream.map.high)).bit_length() - MOST_BITS
+    if excess > 0 and stream.sums:
+        raise TooWide(excess)

@@ -1,0 +1,293 @@
+"""The end of a graph: what the result of the network is, and what its integers mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+import numpy as np
+from bitweir_hw.network import LABEL, Affine, Dense, Format, Network, Readout
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..exact.fold import Exacts, Quantiser, columns
+from ..exact.scores import integer_scores
+from ..exact.surd import Exact, Surd, nearly, sign
+from .borders import refusal
+from .bounds import score_margin
+from .network_builder import Walk
+from .quantise import AFFINE, coding, quantise, resolved
+from .symbols import Codes, Point, Signal, Stream
+
+__all__ = ["ENDS", "finish", "result"]
+
+#: What may end a graph, and the result that it makes of several outputs, and of one.
+ENDS = {
+    "": ("class", "scores"),
+    "choice": ("class", ""),
+    "sigmoid": ("labels", "labels"),
+    "softmax": ("class", ""),
+    "tanh": ("class", ""),
+}
+#: Longer fractions are rounded, to so many significant bits.
+_FRACTION_BITS, _ROUNDED_BITS = 2048, 64
+_ZERO = Fraction(0)
+
+
+def finish(walk: Walk, x: Any, name: str, wanted: str | None = None) -> Network:
+    """The network whose output is `x`, with a result of the kind that is wanted; see `result`."""
+    point, readout = result(walk, x, wanted)
+    return walk.network(point, readout, name)
+
+
+def result(walk: Walk, x: Any, wanted: str | None) -> tuple[Point, Readout]:
+    """The end of the last layer, and what its integers are.
+
+    A sigmoid makes labels: bit m is 1 where score m is greater than 0, that is where the sigmoid is greater than
+    1/2; at a score of exactly 0 it is 0. What ends in a quantiser makes codes; one output without a sigmoid makes a
+    score; several make a class, as does a softmax.
+
+    Parameters
+    ----------
+    walk : Walk
+        Gets the layers that are missing, and notes.
+    x : value
+        Of the output of the graph.
+    wanted : str or None
+        The kind of result that the user wants; None is that which the graph says.
+
+    Raises
+    ------
+    ModelError
+        The output is no result, or none of the kind that is wanted.
+    """
+    if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not walk.is_input(x.origin):
+        y = _in_order(x)
+        if isinstance(y, Codes):
+            if walk.taps is not None and isinstance(x, Codes):
+                walk.taps.moved(x, y)
+            return _end_in_codes(walk, y, wanted)
+        kind = _kind(y, wanted)
+        return {"class": _class, "labels": _labels, "scores": _scores}[kind](walk, y)
+    raise ModelError(
+        "The output of the model must come from a last layer, not be the input or a constant: "
+        "export the network up to its scores."
+    )
+
+
+def _kind(x: Signal, wanted: str | None) -> str:
+    """What the result is, where no quantiser ends the graph."""
+    one = len(x.index) == 1
+    usual = ENDS[x.end][one]
+    if wanted == "codes":
+        raise ModelError(
+            "The result can be codes only where the model ends in a quantiser, and this one ends in scores: "
+            "say --result scores."
+        )
+    if wanted == "class" and one:
+        raise ModelError(
+            "The result cannot be the class of a model with one output, because that would always be 0: "
+            "say --result labels or --result scores."
+        )
+    if wanted == "labels" and x.end in ("choice", "softmax"):
+        raise ModelError(
+            f"The result cannot be labels, because {x.ended} chooses one class: leave out --result, or export the "
+            "model without it."
+        )
+    if not usual and wanted is None and x.end == "tanh":
+        raise ModelError(
+            f"{_capital(x.ended)} at the end of one output makes neither a label nor a score: say "
+            "--result labels (whether what it takes is greater than 0) or --result scores (what it takes)."
+        )
+    if not usual and wanted is None:
+        raise ModelError(
+            f"{_capital(x.ended)} at the end chooses among one output, so that it always says the same: "
+            "say --result scores (what it takes), or export the model without it."
+        )
+    return wanted or usual
+
+
+def _check_affine(x: Signal) -> None:
+    assert isinstance(x.origin, Stream)
+    if x.origin.point.border is not None:
+        raise refusal("The output of the model", x.origin.point.border)
+    other = [step.name for step in x.steps if step.name not in AFFINE]
+    if other:
+        raise ModelError(
+            f"After the last layer only an affine map may follow, not a {other[0]}: it makes ties; export the model "
+            "without it."
+        )
+
+
+def _chains(x: Signal) -> list[Any]:
+    """The affine chain of each output."""
+    shape, channels = columns(x.steps)
+    chains = [chain for chain, _ in channels]
+    kinds = np.broadcast_to(np.arange(len(chains)).reshape(shape), x.shape).ravel()
+    return [chains[kind] for kind in kinds]
+
+
+def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
+    """The lowest index with the highest score."""
+    _check_affine(x)
+    sums = x.origin
+    assert isinstance(sums, Stream)
+    chains = _chains(x)
+    if prod(columns(x.steps)[0]) > 1:
+        walk.plan.need_common(sums.last)  # else the classes could not be compared without a multiplier for each
+    try:
+        scores = integer_scores(chains, sums.low.tolist(), sums.high.tolist(), sums.step)
+    except ValueError as error:
+        raise ModelError(
+            f"The scores of the last layer must fold into integers, but {error}: retrain without its batch norm."
+        ) from error
+    if x.end not in ("", "choice"):
+        walk.notes.append(f"{_capital(x.ended)} at the end is left out: it does not change the class.")
+    point = walk.negated(sums.point, scores.inverted)
+    walk.tell(sums, 0, int(scores.inverted.sum()))
+    walk.score_margin = score_margin(sums, chains, scores.error)
+    if scores.scale is not None and scores.offset is not None:
+        return Point(point.map, Affine(name="scores", scale=scores.scale, offset=scores.offset), point), Readout()
+    if x.steps:
+        walk.notes.append(
+            "The affine map after the last layer is one for all classes; it is left out, the class is the same."
+        )
+    offset = chains[0](0)
+    slope = chains[0](-1 if scores.inverted[0] else 1) - offset
+    return point, _readout("class", [slope], [offset])
+
+
+def _labels(walk: Walk, x: Signal) -> tuple[Point, Readout]:
+    """A bit an output: whether its score is greater than 0."""
+    if x.end == "sigmoid" and x.steps and x.steps[-1].name == "sigmoid":
+        raise ModelError(
+            f"The result cannot be labels, because {x.ended} takes what comes out of another sigmoid, so that all "
+            "labels are 1: remove one of the two."
+        )
+    half = np.array(_ZERO, object).reshape((1,) * len(x.shape))
+    codes = quantise(x, Quantiser(((half, True),), (half, half + 1)))
+    return _labelled(walk, codes, x.ended or "the labels"), Readout(kind="labels")
+
+
+def _labelled(walk: Walk, codes: Codes, label: str) -> Point:
+    """The point behind the layer of one bit that codes of the values 0 and 1 make."""
+    signal = walk.threshold(codes, LABEL, label)
+    if walk.taps is not None:
+        walk.taps.closed(codes, signal)
+    assert isinstance(signal.origin, Stream)
+    return signal.origin.point
+
+
+def _scores(walk: Walk, x: Signal) -> tuple[Point, Readout]:
+    """The integers of the last layer, with the affine map that leads to the model's numbers."""
+    _check_affine(x)
+    sums = x.origin
+    assert isinstance(sums, Stream)
+    if x.ended:
+        walk.notes.append(f"{_capital(x.ended)} at the end is left out: the scores are what it takes.")
+    chains = _chains(x)
+    walk.score_margin = score_margin(sums, chains, _ZERO)
+    offsets = [chain(0) for chain in chains]
+    slopes = [chain(1) - offset for chain, offset in zip(chains, offsets, strict=True)]
+    return sums.point, _readout("scores", slopes, offsets)
+
+
+def _end_in_codes(walk: Walk, codes: Codes, wanted: str | None) -> tuple[Point, Readout]:
+    """The codes of a quantiser at the end, or labels of them."""
+    if wanted in ("class", "scores"):
+        raise ModelError(
+            f"The result cannot be {'a class' if wanted == 'class' else 'scores'}, because the model ends in a "
+            "quantiser: leave out --result, or export the model up to its scores."
+        )
+    if wanted == "labels":
+        half = np.array(_ZERO, object).reshape((1,) * len(codes.shape))
+        bits = codes.quantised(Quantiser(((half, True),), (half, half + 1)))
+        if len(bits.values) != 2 or any((v != k).any() for k, v in enumerate(bits.values)):
+            raise ModelError(
+                "The result can be labels only where codes of the quantiser at the end become greater than 0 at one "
+                "threshold: leave out --result."
+            )
+        return _labelled(walk, bits, "the labels"), Readout(kind="labels")
+    before, codes = codes, resolved(codes)
+    if walk.taps is not None:
+        walk.taps.moved(before, codes)
+    form, scale, shift = _spacing(codes)
+    signal = walk.threshold(codes, form, "the codes")
+    if walk.taps is not None:
+        walk.taps.closed(codes, signal)
+    assert isinstance(signal.origin, Stream)
+    scales, shifts = (list(np.broadcast_to(part, codes.shape).ravel()) for part in (scale, shift))
+    return signal.origin.point, _readout("codes", scales, shifts)
+
+
+def _spacing(codes: Codes) -> tuple[Format, Exacts, Exacts]:
+    """The format of codes at the end, and what leads to the model's numbers; each output may have a step of its own."""
+    steps = [np.asarray(b - a, object) for a, b in zip(codes.values, codes.values[1:], strict=False)]
+    surds = any(isinstance(x, Surd) for value in codes.values for x in value.flat)
+    sizes = {abs(x) for step in steps for x in step.flat} if not surds else {None}
+    if (len(sizes) == 1 and not surds) or (codes.ternary and len(codes.values) > 2):
+        code = coding(codes)
+        return code.format, np.asarray(code.signs.astype(object) * code.scale, object), code.shift
+    even = all(sign(x) == 0 for step in steps[1:] for x in np.asarray(step - steps[0], object).flat)
+    if not even:
+        raise ModelError(
+            "The quantiser at the end of the model must have evenly spaced levels for each output: quantise uniformly."
+        )
+    bits = max(1, (len(codes.values) - 1).bit_length())
+    return Format(bits=bits), steps[0], codes.values[0]
+
+
+def _readout(kind: str, scales: list[Exact], offsets: list[Exact]) -> Readout:
+    """The readout with these as fractions, one for all outputs where they are alike."""
+    rounded = False
+    told = []
+    for numbers in (scales, offsets):
+        fractions = []
+        for number in numbers:
+            fraction = nearly(number)
+            if isinstance(number, Surd) or fraction.denominator.bit_length() > _FRACTION_BITS:
+                fraction, rounded = _nearest(fraction), True
+            fractions.append(str(fraction))
+        told.append(tuple(fractions[:1] if len(set(fractions)) == 1 else fractions))
+    return Readout(kind=kind, scale=told[0], offset=told[1], rounded=rounded)
+
+
+def _capital(label: str) -> str:
+    return label[:1].upper() + label[1:]
+
+
+def _nearest(number: Fraction) -> Fraction:
+    """The nearest fraction of so many significant bits."""
+    if not number:
+        return number
+    top = abs(number.numerator).bit_length() - number.denominator.bit_length()
+    unit = Fraction(2) ** (top - _ROUNDED_BITS)
+    return round(number / unit) * unit
+
+
+def _in_order(x: Any) -> Any:
+    """A result whose stream has it in the order of the model's outputs."""
+    stream = x.origin
+    if stream.map.pixels != 1 or stream.map.size != len(x.index):
+        raise ModelError(
+            f"The output of the model must be one vector, not a map of the shape {x.shape}: "
+            "end with a dense layer or a pool over the whole map."
+        )
+    if np.array_equal(x.index, np.arange(len(x.index))):
+        return x
+    layer = stream.point.layer
+    if not isinstance(layer, Dense) or not _is_permutation(x.index):
+        raise ModelError("The output of the model must hold each output of the last layer once, in order.")
+    weights, thresholds = layer.weights[x.index], layer.thresholds
+    layer = replace(layer, weights=weights, thresholds=None if thresholds is None else thresholds[x.index])
+    point = Point(stream.map, layer, stream.point.before)
+    ends = (stream.low[x.index], stream.high[x.index])
+    accuracy = stream.accuracy and stream.accuracy.ordered(x.index)
+    stream = Stream(stream.name, point, *ends, stream.step, accuracy)
+    return replace(x, origin=stream, index=np.arange(len(x.index)))
+
+
+def _is_permutation(index: NDArray[np.int64]) -> bool:
+    return np.array_equal(np.sort(index), np.arange(len(index)))

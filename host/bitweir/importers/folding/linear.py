@@ -1,0 +1,258 @@
+"""Dense layers and convolutions of any framework, from constant weights to integer layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from math import floor, gcd
+from typing import Any
+
+import numpy as np
+from bitweir_hw.network import Conv, Dense
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..exact.fold import Exacts, scale, shift
+from .accuracy import Accuracy
+from .borders import Border, edge_sums
+from .network_builder import Operand, Walk
+from .symbols import Moving, Padded, Signal, by_channel, narrowed
+from .weights import Weights, normalised
+from .windows import Window
+
+__all__ = ["conv", "dense"]
+
+Array = NDArray[Any]
+#: Weights of at most 16 bits.
+_LARGEST = (1 << 15) - 1
+
+
+def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
+    """The sums of a dense layer.
+
+    Parameters
+    ----------
+    walk : Walk
+    x : Signal or Codes, of shape (K,), with axes of size 1 before it
+    weights : array, (K, M)
+    label : str
+        Of the node, for messages.
+    """
+    inside = unpadded(x)
+    inputs = int(np.prod(inside.shape))
+    if weights.ndim != 2 or inside.shape[-1:] != (inputs,) or weights.shape[0] != inputs:
+        raise ModelError(
+            f"Node {label} must multiply frames of shape {weights.shape[:1]}, not {inside.shape}, "
+            f"with its weights of shape {weights.shape}: flatten before it."
+        )
+    operand = walk.operand(inside, label, as_map=False)
+    rows, alpha = _rows(walk, np.ascontiguousarray(weights.T), label)
+    turned, shared = _turned(rows, np.broadcast_to(operand.factors, inside.shape).reshape(1, -1), label)
+    in_order = np.empty_like(turned)
+    in_order[:, walk.permutation(operand.signal, label)] = turned
+    stream = operand.stream
+    low, high = (np.tile(ends, stream.map.pixels) for ends in (stream.low, stream.high))
+    layer = Dense(name=walk.name("dense"), weights=in_order)
+    slopes = _slopes(alpha, shared, operand.scale)
+    accuracy = _accuracy(operand, in_order, slopes)
+    sums = walk.append(stream.point, layer, *_ends(in_order, low, high), stream.step, label, accuracy=accuracy)
+    y = Signal(sums, (*inside.shape[:-1], len(rows)), np.arange(len(rows)), (), inside.batch)
+    offset = _products(_signed(rows), np.broadcast_to(operand.shift, inside.shape).reshape(1, -1))
+    lead = (1,) * (len(y.shape) - 1)
+    return _scaled(y, slopes.reshape(*lead, -1), (alpha * offset).reshape(*lead, -1))
+
+
+def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1) -> Signal:
+    """The sums of a convolution.
+
+    Parameters
+    ----------
+    walk : Walk
+    x : Signal, Codes or Padded, of shape (C, H, W)
+    weights : array, (M, C / groups, kh, kw)
+    label : str
+        Of the node, for messages.
+    window : Window
+        Its kernel is that of the weights; its pads come on top of those of `x`, with zeros.
+    groups : int
+    """
+    inside, window, value = window.merged(x, label)
+    if len(inside.shape) != 3 or weights.ndim != 4:
+        raise ModelError(
+            f"Node {label} must convolve maps of two dimensions, of the shape (C, H, W), not {inside.shape}: "
+            "other convolutions are not supported."
+        )
+    channels = inside.shape[0]
+    if groups < 1 or channels % groups or len(weights) % groups or weights.shape[1] * groups != channels:
+        raise ModelError(
+            f"Node {label} must divide {channels} channels into {groups} groups for its weights of shape "
+            f"{weights.shape}: the file is damaged."
+        )
+    operand = walk.operand(inside, label, as_map=True)
+    order = walk.channel_order(operand.signal, label)
+    if groups > 1 and (order != np.arange(channels)).any():
+        raise ModelError(
+            f"Node {label} has {groups} groups, and must not follow a change of the order of channels: give the "
+            "filters of the layer before it that order instead."
+        )
+    rows, alpha = _rows(walk, weights, label)
+    each = channels // groups  # channels that a filter sees
+    stream = operand.stream
+    owner = np.arange(len(weights)) // (len(weights) // groups)
+    sees = owner[:, None] * each + np.arange(each)  # (M, C / groups)
+    factors, offsets = (by_channel(operand.signal, array)[order] for array in (operand.factors, operand.shift))
+    turned, shared = _turned(rows, factors[sees][:, :, None, None], label)
+    in_order = np.empty((len(rows), *weights.shape[2:], each), turned.dtype)
+    in_order[..., order if groups == 1 else np.arange(each)] = turned.transpose(0, 2, 3, 1)
+    low, high, step, pad, missing = stream.low, stream.high, stream.step, 0, None
+    if window.padded:
+        pad, missing = _pad_value(operand, factors, offsets, value, label)
+        step = gcd(step, *(int(end) - pad for end in low))
+        low, high = np.minimum(low, pad), np.maximum(high, pad)
+    layer = Conv(
+        name=walk.name("conv"), weights=in_order, stride=window.strides, pads=window.pads, pad_value=pad, groups=groups
+    )
+    # The ends of a tap are those of its channel.
+    taps = [np.broadcast_to(ends[sees][:, None, None, :], in_order.shape) for ends in (low, high)]
+    ends = _ends(in_order.reshape(len(rows), -1), *(tap.reshape(len(rows), -1) for tap in taps))
+    border = None
+    if missing is not None:
+        outside = layer.windows(stream.map.shape).outside
+        layer, border = _edged(layer, edge_sums(_signed(rows), missing[sees], shared, outside), value)
+        walk.notes.append(
+            f"{layer.name}: its padding of {float(value):g} lies between the integers of its input, so that sums at "
+            "the edges of the map start with numbers of their own."
+        )
+        if layer.edges is not None:
+            step = gcd(step, *(int(edge) for edge in np.unique(layer.edges)))
+            least, most = layer.edges.min(axis=(0, 1)), layer.edges.max(axis=(0, 1))
+            ends = ends[0] + np.minimum(0, least), ends[1] + np.maximum(0, most)
+    slopes = _slopes(alpha, shared, operand.scale)
+    accuracy = _accuracy(operand, in_order, slopes)
+    sums = walk.append(stream.point, layer, *ends, step, label, accuracy=accuracy, border=border)
+    offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
+    y = walk.map_signal(sums, inside.batch)
+    return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
+
+
+def unpadded(x: Moving | Padded) -> Moving:
+    """A value that has no border.
+
+    Raises
+    ------
+    ModelError
+        It has one; the text is the end of a sentence.
+    """
+    if isinstance(x, Padded):
+        raise ModelError("a padded map must go into a convolution or a max pool: pad nowhere else")
+    return x
+
+
+def _rows(walk: Walk, weights: Array, label: str) -> tuple[Weights, Exacts]:
+    rows, alpha, rounded = normalised(weights, label)
+    if rounded:
+        walk.notes.append(
+            f"{label}: weights are taken as the whole multiples of one scale from which float32 has rounded them."
+        )
+    return rows, alpha
+
+
+def _signed(rows: Weights) -> NDArray[np.int64]:
+    """Weights as the numbers that they mean."""
+    return np.where(rows, 1, -1) if rows.dtype == np.bool_ else rows.astype(np.int64)
+
+
+def _accuracy(operand: Operand, rows: Weights, slopes: Exacts) -> Accuracy | None:
+    """What is known of the sums of a layer that takes sums; `slopes`, (M,), are what an integer of 1 is."""
+    accuracy = operand.stream.accuracy
+    if accuracy is None:
+        return None
+    return accuracy.weighted(np.abs(_signed(rows)).reshape(len(rows), -1).sum(axis=1), slopes)
+
+
+def _turned(rows: Weights, factors: Array, label: str) -> tuple[Weights, NDArray[np.int64]]:
+    """Weights times what their inputs were divided by, and by what each row (axis 0) was divided then.
+
+    Raises
+    ------
+    ModelError
+        They become too large.
+    """
+    shared = np.ones(len(rows), np.int64)
+    if (np.abs(factors) == 1).all():
+        factors = factors.astype(np.int64)
+        return (rows ^ (factors < 0) if rows.dtype == np.bool_ else rows * factors), shared
+    products = _signed(rows).astype(object) * factors
+    flat = products.reshape(len(rows), -1)
+    shared = np.array([gcd(*row) or 1 for row in flat], object)
+    products //= shared.reshape(-1, *(1,) * (rows.ndim - 1))
+    largest = int(np.abs(products).max())
+    if largest > _LARGEST:
+        raise ModelError(
+            f"Node {label} takes channels whose scales have no common unit that is large enough: its weights would "
+            f"be whole numbers of up to {largest:,}, and at most {_LARGEST:,} is supported. Use one scale for all "
+            "channels (offsets may differ), scales that are small multiples of one number, or quantise the input in "
+            "the model."
+        )
+    return products.astype(np.int64), shared
+
+
+def _edged(layer: Conv, lacks: Exacts, value: Fraction) -> tuple[Conv, Border | None]:
+    """A convolution with the whole part of what its sums lack at the edges, and the rest."""
+    whole = np.array([floor(number) for number in lacks.flat], object).reshape(lacks.shape)
+    rest = lacks - whole
+    if int(np.abs(whole).max()) >> 40:
+        raise ModelError(f"its padding of {float(value):g} must be nearer to the values of its input")
+    if whole.any():
+        layer = replace(layer, edges=whole.astype(np.int64))
+    return layer, Border(layer, value, rest) if rest.any() else None
+
+
+def _ends(rows: Weights, low: Array, high: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lowest and highest sum of each row (M, K), for inputs that lie in `low` to `high`, (K,) or (M, K)."""
+    positive, negative = np.maximum(_signed(rows), 0), np.maximum(-_signed(rows), 0)
+    least: NDArray[np.int64] = (positive * low - negative * high).sum(axis=1)
+    most: NDArray[np.int64] = (positive * high - negative * low).sum(axis=1)
+    return least, most
+
+
+def _products(rows: NDArray[np.int64], numbers: Exacts) -> Exacts:
+    """Sum of each row (M, K) times exact numbers that broadcast against it."""
+    if (numbers == numbers.flat[0]).all():
+        return np.asarray(rows.sum(axis=1).astype(object) * numbers.flat[0], object)
+    result: Exacts = (rows.astype(object) * numbers).sum(axis=1)
+    return result
+
+
+def _slopes(alpha: Exacts, shared: Array, size: Fraction) -> Exacts:
+    slopes: Exacts = alpha * shared.astype(object) * size
+    return slopes
+
+
+def _scaled(y: Signal, slopes: Exacts, offsets: Exacts) -> Signal:
+    if (slopes != 1).any():
+        y = y.then(scale(narrowed(slopes)))
+    return y.then(shift(narrowed(offsets))) if (offsets != 0).any() else y
+
+
+def _pad_value(
+    operand: Operand, factors: Array, offsets: Exacts, value: Fraction, label: str
+) -> tuple[int, Exacts | None]:
+    """The integer that stands for `value` on the stream of an operand, and what taps of each channel lack then.
+
+    None where it says all: it need not be that of a code.
+    """
+    wanted = (value - offsets) / operand.scale
+    found = {number / factor for number, factor in zip(wanted, factors.tolist(), strict=True) if factor}
+    nearest = round(min(found))
+    if len(found) > 1 or nearest not in found or abs(nearest) >= 1 << 31:
+        # A code, for which the window unit needs no care.
+        form = operand.stream.map.format
+        if form is None:
+            raise ModelError(
+                f"Node {label} pads with {float(value):g}, which no integer of its input means: put a quantiser "
+                "between the two layers, or do not pad."
+            )
+        nearest = form.offset + form.step * min(max(round((nearest - form.offset) / form.step), 0), form.codes - 1)
+    missing = wanted - factors * nearest
+    return nearest, missing if missing.any() else None

@@ -1,0 +1,435 @@
+"""The network as it grows while the importer walks over a graph: layers, the input, and the scores at the end.
+
+A graph may branch. So there is no last layer, but a tree of points: each value knows the point that
+it is read at, and a layer is appended behind the point of what it takes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from math import gcd, lcm, prod
+from operator import or_
+from typing import Any
+
+import numpy as np
+from bitweir_hw.errors import NetworkError
+from bitweir_hw.network import (
+    Affine,
+    Format,
+    Input,
+    Layer,
+    Map,
+    Network,
+    Parallel,
+    Pool,
+    Readout,
+    Stored,
+    Threshold,
+    check,
+)
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..exact.fold import Exacts, scale, shift
+from ..exact.surd import Surd
+from .accuracy import Accuracy, Margin
+from .borders import Border, refusal, settled
+from .bounds import bound, check_width, known_badly, wanted_errors
+from .grid import grid_of, places, rounding_note
+from .provenance import Taps
+from .quantise import AFFINE, affine, coding, resolved
+from .simplify import repeated, tidied
+from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed
+from .units import FixedPoint
+
+__all__ = ["Operand", "Walk"]
+
+#: A threshold nearer to an accumulator that occurs than this is worth a note.
+_NEAR = 1e-6
+#: Elements of a map: more than 224 x 224 pixels of 64 channels.
+_MAX_ELEMENTS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """What a linear layer takes: ``value = scale * factor * integer + shift`` of the integers of a stream.
+
+    Parameters
+    ----------
+    signal : Signal
+        Whose origin is the stream.
+    scale : Fraction
+        Positive.
+    factors : array of int
+        Mostly -1 or 1, and larger where channels of the input have scales of their own; broadcasts against the frame.
+    shift : Exacts
+        Broadcasts against the frame.
+    """
+
+    signal: Signal
+    scale: Fraction
+    factors: NDArray[Any]
+    shift: Exacts
+
+    @property
+    def stream(self) -> Stream:
+        """Origin of the signal."""
+        assert isinstance(self.signal.origin, Stream)
+        return self.signal.origin
+
+
+class Walk:
+    """Layers so far.
+
+    Parameters
+    ----------
+    numbers : Stored or None
+        Which integers the input is stored as, and what they mean.
+    plan : FixedPoint
+        What is known about sums from earlier walks.
+    taps : Taps or None
+        Gets what the network does not tell.
+
+    Attributes
+    ----------
+    notes : list of str
+        What the user should know.
+    margins : dict
+        By the name of the stream, how the thresholds of its quantisers lie to the error of its sums.
+    score_margin : Margin or None
+        How far the scores at the end may be off, if they are not exact.
+    """
+
+    def __init__(self, numbers: Stored | None, plan: FixedPoint, taps: Taps | None = None) -> None:
+        self.notes: list[str] = []
+        self.margins: dict[str, Margin] = {}
+        self.score_margin: Margin | None = None
+        self.plan = plan
+        self.taps = taps
+        self._numbers = numbers
+        self._root: Point | None = None
+        self._input: Input | None = None
+        self._counts: Counter[str] = Counter()
+        self._points: dict[Any, Point] = {}
+
+    def start(self, shape: tuple[int, ...], batch: int, *, channels: int = 0) -> Signal:
+        """The signal that is the input of the model file, whose channels are the first axis (0) or the last (-1)."""
+        try:
+            self._numbers = self._numbers and self._numbers.along(shape, channels)
+        except NetworkError as error:
+            raise ModelError(str(error)) from error
+        frame = Frame(shape, self._numbers)
+        return Signal(frame, shape, np.arange(prod(shape), dtype=np.int64), (), batch)
+
+    def resumed(self, x: Any) -> Any:
+        """A value behind what ended it, if more may follow that; see `Signal.resumed`."""
+        return x.resumed() if isinstance(x, Signal) else x
+
+    # ---- layers
+
+    def name(self, kind: str) -> str:
+        """A new name for a layer of a kind."""
+        self._counts[kind] += 1
+        return f"{kind}{self._counts[kind] - 1}"
+
+    def append(
+        self, point: Point, layer: Layer, low: NDArray[np.int64], high: NDArray[np.int64], step: int, label: str,
+        *, accuracy: Accuracy | None, border: Border | None = None,
+    ) -> Stream:  # fmt: skip
+        """The stream behind a new layer; `low`, `high`, `step` and `accuracy` as in `Stream`.
+
+        Raises
+        ------
+        ModelError
+            The layer breaks a rule of the integer network.
+        TooWide
+            It is a sum in fixed point, and has too many bits.
+        """
+        try:
+            handed = layer.hand_on(point.map)
+        except NetworkError as error:
+            raise ModelError(f"Node {label} makes a layer that cannot be built: {error}") from error
+        if handed.size > _MAX_ELEMENTS:
+            raise ModelError(f"Node {label} must make maps of at most {_MAX_ELEMENTS} elements, not {handed.size}.")
+        if point.border is not None:
+            if not isinstance(layer, Pool) or layer.kind != "max":
+                raise refusal(f"Node {label}", point.border)
+            border = point.border  # the largest sum, with what it lacks
+        stream = Stream(layer.name, Point(handed, layer, point, border), low, high, step, accuracy)
+        if isinstance(layer, Parallel):
+            check_width(stream)
+        return stream
+
+    def map_signal(self, stream: Stream, batch: int, order: NDArray[np.int64] | None = None) -> Signal:
+        """A stream as a frame of shape (C, H, W); `order` is that of its channels."""
+        rows, columns, channels = stream.map.shape
+        index = np.arange(stream.map.size, dtype=np.int64).reshape(stream.map.shape)
+        index = (index if order is None else index[..., order]).transpose(2, 0, 1)
+        return Signal(stream, (channels, rows, columns), index.reshape(-1), (), batch)
+
+    # ---- what a layer takes
+
+    def signal(self, x: Moving, label: str, *, as_map: bool, varied: bool = False) -> Signal:
+        """A value as a signal on a stream: codes and frames are closed.
+
+        Parameters
+        ----------
+        x : Signal or Codes
+        label : str
+            Of the node that takes it, for messages.
+        as_map : bool
+            The frame has the shape (C, H, W) and should arrive as a map, if it is still open how it arrives.
+        varied : bool
+            What takes it can take codes of another scale for each channel.
+        """
+        if isinstance(x, Signal) and isinstance(x.origin, Stream):
+            return x
+        if isinstance(x, Signal):
+            return self._integers(x, label, as_map)
+        codes = resolved(x)
+        if self.taps is not None:
+            self.taps.moved(x, codes)
+        try:
+            code = coding(codes)
+        except ModelError:
+            if not varied:
+                raise
+            code = coding(codes, varied=True)
+        if isinstance(codes.origin, Frame):
+            y = self._enter(codes, code.format, codes.thresholds, label, as_map)
+        else:
+            y = self.threshold(codes, code.format, label)
+        if self.taps is not None:
+            self.taps.closed(codes, y)
+        factor = np.asarray(code.signs.astype(object) * code.scale, object)
+        if (factor != 1).any():
+            y = y.then(scale(factor))
+        return y.then(shift(code.shift)) if (code.shift != 0).any() else y
+
+    def operand(self, x: Moving, label: str, *, as_map: bool) -> Operand:
+        """A value as what a linear layer takes; parameters as in `signal`.
+
+        Raises
+        ------
+        ModelError
+            It is neither quantised nor integers of one scale.
+        TooWide
+            It is a sum in fixed point, and has too many bits.
+        """
+        y = self.signal(x, label, as_map=as_map)
+        assert isinstance(y.origin, Stream)
+        check_width(y.origin)
+        refused = ModelError(
+            f"Node {label} must take quantised activations, but the sums of {y.origin.name} arrive unquantised: "
+            "put a quantiser of 1 to 8 bits between the two layers, such as a sign."
+        )
+        if any(step.name not in AFFINE for step in y.steps):
+            raise refused
+        slopes, offsets = affine(y)
+        if any(isinstance(number, Surd) for number in (*slopes.flat, *offsets.flat)) or not slopes.any():
+            raise refused
+        size = abs(slopes.flat[0])
+        if (abs(slopes) == size).all():
+            return Operand(y, size, np.where(np.asarray(slopes > 0, bool), 1, -1), offsets)
+        if y.origin.map.format is None:
+            self.plan.need_common(y.origin.last)
+            raise refused
+        under = lcm(*(slope.denominator for slope in slopes.flat))
+        unit = Fraction(gcd(*(int(slope * under) for slope in slopes.flat)), under)
+        factors = np.array([int(slope / unit) for slope in slopes.flat], object).reshape(slopes.shape)
+        return Operand(y, unit, factors, offsets)
+
+    def permutation(self, x: Signal, label: str) -> NDArray[np.int64]:
+        """The place on the stream of each element of a frame, which has all of them once."""
+        assert isinstance(x.origin, Stream)
+        if not _is_permutation(x.index, x.origin.map.size):
+            raise ModelError(
+                f"Node {label} must use each output of {x.origin.name} once, not only a part of them, and none twice: "
+                "take all of them, with weights of 0 for what is left out."
+            )
+        return x.index
+
+    def channel_order(self, x: Signal, label: str) -> NDArray[np.int64]:
+        """The channel on the stream of each channel of a frame of shape (C, H, W), whose pixels are in order."""
+        assert isinstance(x.origin, Stream)
+        rows, columns, channels = x.origin.map.shape
+        index = x.index.reshape(x.shape)
+        order = index[:, 0, 0] % channels
+        whole = np.arange(x.origin.map.size).reshape(x.origin.map.shape)[..., order].transpose(2, 0, 1)
+        if not _is_permutation(order, channels) or not np.array_equal(index, whole):
+            raise ModelError(
+                f"Node {label} must take the map that {x.origin.name} hands on, of {rows} rows, {columns} columns and "
+                f"{channels} channels, with its pixels in their order, not reshaped to {x.shape}."
+            )
+        return order
+
+    # ---- from codes to layers
+
+    def _integers(self, x: Signal, label: str, as_map: bool) -> Signal:
+        """The input as it is: the integers that the user said it is stored as."""
+        assert isinstance(x.origin, Frame)
+        taken = None if self._input is None or self._input.thresholds is not None else self._input.format
+        grid = grid_of(x, label, taken)
+        assert x.origin.stored is not None
+        note = rounding_note(x.origin.stored)
+        if note and note not in self.notes:
+            self.notes.append(note)
+        y = self._enter(x, grid.format, None, label, as_map)
+        if (grid.slopes != 1).any():
+            y = y.then(scale(narrowed(grid.slopes)))
+        return y.then(shift(narrowed(grid.offsets))) if grid.offsets.any() else y
+
+    def _enter(self, codes: Moving, form: Format, thresholds: NDArray[Any] | None, label: str, as_map: bool) -> Signal:
+        """The input stream; all that read it must agree on its codes."""
+        assert isinstance(codes.origin, Frame)
+        as_map = as_map and len(codes.shape) == 3
+        source = codes.index.reshape(codes.shape)
+        place = np.arange(codes.index.size).reshape(codes.shape)
+        if as_map:
+            source, place = source.transpose(1, 2, 0), place.transpose(1, 2, 0)
+        rows = thresholds
+        if rows is not None and rows.size == len(rows):  # one row serves all elements
+            rows = rows.reshape(1, -1).astype(np.float64)
+        elif rows is not None:
+            full = np.broadcast_to(rows, (len(rows), *codes.shape)).reshape(len(rows), -1)
+            rows = full[:, place.reshape(-1)].T.astype(np.float64)
+        shape = (source.shape[0], source.shape[1], source.shape[2]) if as_map else None
+        entry = Input(
+            shape=codes.origin.shape, format=form, thresholds=rows, source=source.reshape(-1), map_shape=shape,
+            stored=codes.origin.stored,
+        )  # fmt: skip
+        index = np.empty(codes.index.size, np.int64)
+        index[place.reshape(-1)] = np.arange(index.size)
+        if self._input is None or self._root is None:
+            self._input, self._root = entry, Point(entry.map)
+        else:
+            index = places(self._input, entry, label)[index]
+        ends = np.sort(form.values([0, entry.levels - 1]))
+        low, high = (np.full(self._root.map.channels, end) for end in ends)
+        stream = Stream("the input", self._root, low, high, abs(form.step))
+        return Signal(stream, codes.shape, index, (), codes.batch)
+
+    def threshold(self, codes: Codes, form: Format, label: str) -> Signal:
+        origin = codes.origin
+        assert isinstance(origin, Stream)
+        self.permutation(Signal(origin, codes.shape, codes.index), label)
+        thresholds = np.stack([by_channel(codes, row) for row in codes.thresholds], axis=1).astype(np.int64)
+        inverted = by_channel(codes, codes.inverted)
+        first = origin.point
+        if first.border is not None:
+            rows = [np.stack([by_channel(codes, row) for row in one], axis=1) for one in codes.border]
+            first, thresholds = self._settled(origin, rows, inverted, label)
+        point, handed = self.negated(first, inverted), Map.of_codes(origin.map.shape, form)
+        key = (point, thresholds.tobytes(), form)
+        if key not in self._points:
+            layer = Threshold(name="threshold", thresholds=thresholds, output=form)
+            self._points[key] = Point(handed, layer, point)
+            low, high = np.where(inverted, -origin.high, origin.low), np.where(inverted, -origin.low, origin.high)
+            constant = ((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1)
+            self.tell(origin, int(constant.sum()), int(inverted.sum()))
+            if codes.margins:
+                self._keep_margins(origin, codes.margins, label)
+            elif origin.exact:
+                self._tell_near(origin, *codes.distance)
+        ends = np.sort(form.values([0, len(codes.thresholds)]))
+        low, high = (np.full(handed.channels, end) for end in ends)
+        stream = Stream(origin.name, self._points[key], low, high, abs(form.step))
+        return Signal(stream, codes.shape, codes.index, (), codes.batch)
+
+    def _settled(
+        self, origin: Stream, thresholds: list[NDArray[np.int64]], inverted: NDArray[np.bool_], label: str
+    ) -> tuple[Point, NDArray[np.int64]]:
+        """The same place behind a convolution with its edges, and the thresholds there."""
+        assert origin.point.border is not None
+        layer, settled_ones = settled(origin.point.border, thresholds, origin.low, origin.high, inverted, label)
+        path = origin.point.path
+        start = next(place for place, point in enumerate(path) if point.layer is origin.point.border.layer)
+        key = (path[start], layer.weights.tobytes(), b"" if layer.edges is None else layer.edges.tobytes())
+        before = path[start].before
+        assert before is not None
+        if key not in self._points:
+            self._points[key] = Point(layer.hand_on(before.map), layer, before)
+        point = self._points[key]
+        for pool in path[start + 1 :]:
+            assert pool.layer is not None
+            after = (point, pool)
+            if after not in self._points:
+                self._points[after] = Point(pool.layer.hand_on(point.map), pool.layer, point)
+            point = self._points[after]
+        return point, settled_ones
+
+    def negated(self, point: Point, inverted: NDArray[np.bool_]) -> Point:
+        """The point behind a change of the sign of some channels."""
+        if not inverted.any():
+            return point
+        key = (point, inverted.tobytes())
+        if key not in self._points:
+            zero = np.zeros(len(inverted), np.int64)
+            layer = Affine(name="signs", scale=np.where(inverted, -1, 1).astype(np.int64), offset=zero)
+            self._points[key] = Point(layer.hand_on(point.map), layer, point)
+        return self._points[key]
+
+    def _keep_margins(self, origin: Stream, margins: dict[int, Margin], label: str) -> None:
+        """Note what is known of codes of sums that are not exact; ask for better sums where that proves all codes."""
+        total = reduce(or_, margins.values())
+        if not total.exact and len(origin.sums) == 1:
+            self.plan.aim(next(iter(origin.sums)), wanted_errors(margins, origin.map.channels))
+        if total.poor:
+            raise ModelError(f"Node {label} must quantise sums {known_badly(origin.name, total)}")
+        known = self.margins.get(origin.name)
+        self.margins[origin.name] = total if known is None else known | total
+
+    def _tell_near(self, origin: Stream, distance: float, rounded: bool) -> None:
+        if distance == 0 and rounded:
+            self.notes.append(
+                f"{origin.name}: a sum that occurs lies exactly on a threshold; float32 may round it to the other "
+                "side, the accelerator does not."
+            )
+        elif 0 < distance < _NEAR:
+            self.notes.append(
+                f"{origin.name}: a threshold lies within {distance:.1g} of a sum that occurs; float32 may miss it."
+            )
+
+    def tell(self, origin: Stream, constant: int, inverted: int) -> None:
+        point = origin.point
+        while isinstance(point.layer, Pool) and point.before is not None:
+            point = point.before  # what happens behind a pool ends up in the layer before it
+        name = origin.name if point.layer is None else point.layer.name
+        for count, what in (
+            (constant, "neurons are constant"),
+            (inverted, "weight rows are inverted, because their slope is negative"),
+        ):
+            if count:
+                self.notes.append(f"{name}: {count} of {origin.map.channels} {what}.")
+
+    # ---- the end
+
+    def is_input(self, stream: Stream) -> bool:
+        """Whether no layer stands between the input and a stream."""
+        return stream.point is self._root
+
+    def network(self, point: Point, readout: Readout, name: str) -> Network:
+        """The checked network that ends at a point, with what its result is."""
+        assert self._input is not None
+        layers = tuple(place.layer for place in point.path if place.layer is not None)
+        self.notes.extend(f"{layer}: several branches need it, and each computes it." for layer in repeated(layers))
+        final, sites = tidied(layers)
+        if self.taps is not None:
+            self.taps.finish(sites)
+        bounds = [bound(stream, "codes", margin) for stream, margin in self.margins.items() if margin.error]
+        if self.score_margin is not None:
+            bounds.append(bound(final[-1].name, readout.kind, self.score_margin))
+        notes = (*self.notes, *(one.sentence for one in bounds))
+        return check(
+            Network(name=name, input=self._input, layers=final, notes=notes, readout=readout, bounds=tuple(bounds))
+        )
+
+
+def _is_permutation(index: NDArray[np.int64], size: int) -> bool:
+    """Whether an index has each of so many places once; faster than by sorting."""
+    seen = np.zeros(size, np.bool_)
+    seen[index] = True
+    return len(index) == size and bool(seen.all())

@@ -1,0 +1,187 @@
+"""Sums of two values that both depend on the frame: shortcuts of residual networks, and bases of a layer.
+
+Both ways from their nearest common point become branches of a `Parallel`. Each ends in integers of one
+common unit, by an `Affine` where it needs one. The unit is exact where all scales and offsets are whole
+multiples of one number that is not too small. Else it is chosen as `units` says, channel by channel, the
+offsets go into the chain behind the sum, and the stream carries a bound on its error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import gcd, lcm
+
+import numpy as np
+from bitweir_hw.network import Affine, Layer, Parallel
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..exact.fold import Exacts, scale, shift
+from ..exact.surd import sign
+from .accuracy import Accuracy, Leaf
+from .borders import refusal
+from .linear import unpadded
+from .network_builder import Walk
+from .quantise import AFFINE, affine
+from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed
+from .units import MOST_BITS, Summand, Units, fitted
+
+__all__ = ["add"]
+
+#: An exact sum of fewer bits is as good as any other stream of integers.
+_PLAIN_BITS = 16
+#: More summands have too many sums to enumerate.
+_MAX_LEAVES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Branch:
+    """One summand: ``slope * integer + offset`` for each channel of its stream."""
+
+    signal: Signal
+    stream: Stream
+    slopes: Exacts
+    offsets: Exacts
+
+    @property
+    def errors(self) -> Exacts:
+        """Bound on what the integers are off already, (C,)."""
+        accuracy = self.stream.accuracy
+        return np.full(len(self.slopes), Fraction(0), object) if accuracy is None else accuracy.error
+
+    @property
+    def summand(self) -> Summand:
+        """What the choice of units needs to know."""
+        reach = np.maximum(abs(self.stream.low), abs(self.stream.high))
+        accuracy = self.stream.accuracy
+        units = None if accuracy is None else accuracy.unit
+        return Summand(self.slopes, reach, self.errors, self.stream.sums, self.stream.last, units)
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The integers that are known exactly, with their slopes in this sum; empty where that is not known."""
+        stream = self.stream
+        if stream.accuracy is None:
+            return (Leaf(self.slopes, stream.low, stream.high, stream.step),)
+        scales = np.array([s * (1 / u) for s, u in zip(self.slopes, stream.accuracy.unit, strict=True)], object)
+        return tuple(leaf.times(scales) for leaf in stream.accuracy.leaves)
+
+
+def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signal:
+    """The sum of two values of one shape."""
+    one, other = (_branch(walk, x, label) for x in (a, b))
+    if one.signal.shape != other.signal.shape or one.stream.map.shape != other.stream.map.shape:
+        raise ModelError(
+            f"Node {label} must add maps of one shape, not {one.signal.shape} and {other.signal.shape}: "
+            "sums that spread one value over a map are not supported, so give both the same shape."
+        )
+    if (one.signal.index != other.signal.index).any():
+        raise ModelError(f"Node {label} must add maps whose elements come in one order: leave out what reorders one.")
+    slopes, offsets = [one.slopes, other.slopes], one.offsets + other.offsets
+    if one.stream.point is other.stream.point:
+        return _scaled(replace(one.signal, steps=()), slopes[0] + slopes[1], offsets)
+    name = walk.name("sum")
+    walk.plan.feeds(one.stream.sums | other.stream.sums)
+    found = None
+    if name not in walk.plan.ratios:
+        found = _exact(one, other, offsets, walk.plan.exact_bits(name, len(offsets)))
+    simple = found is not None and one.stream.exact and other.stream.exact
+    if found is None:
+        found = fitted(name, (one.summand, other.summand), offsets, walk.plan)
+    # One branch takes the offset of both: the other may then need no layer of its own.
+    takes = 1 if (found.factors[1] != 1).any() else 0
+    common = _common(one.stream.point, other.stream.point)
+    branches, low, high = [], found.offset, found.offset
+    for place, (branch, factor) in enumerate(zip((one, other), found.factors, strict=True)):
+        constant = found.offset if place == takes else np.zeros_like(found.offset)
+        branches.append((*_after(common, branch.stream.point), *_affine(factor, constant)))
+        ends = np.sort([factor * branch.stream.low, factor * branch.stream.high], axis=0)
+        low, high = low + ends[0], high + ends[1]
+    pairs = zip((one, other), found.factors, strict=True)
+    step = gcd(*(int(number) * branch.stream.step for branch, factor in pairs for number in factor))
+    layer = Parallel(name=name, branches=tuple(branches))
+    simple = simple and max(abs(low).max(), abs(high).max()) < 1 << _PLAIN_BITS
+    accuracy = None if simple else _accuracy(name, (one, other), found)
+    stream = walk.append(common, layer, low, high, max(step, 1), label, accuracy=accuracy)
+    return _scaled(replace(one.signal, origin=stream, steps=()), narrowed(found.unit), narrowed(found.rest))
+
+
+def _branch(walk: Walk, x: Moving | Padded, label: str) -> _Branch:
+    inside = unpadded(x)
+    signal = walk.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
+    other = [step.name for step in signal.steps if step.name not in AFFINE]
+    if other:
+        raise ModelError(f"Node {label} must not add what comes out of a {other[0]}: put a quantiser between them.")
+    assert isinstance(signal.origin, Stream)
+    if signal.origin.point.border is not None:
+        raise refusal(f"Node {label}", signal.origin.point.border)
+    walk.permutation(signal, label)
+    slopes, offsets = (by_channel(signal, array) for array in affine(signal))
+    return _Branch(signal, signal.origin, slopes, offsets)
+
+
+def _scaled(y: Signal, slopes: Exacts, offsets: Exacts) -> Signal:
+    """`y` with the slope and offset of each channel of its stream."""
+    assert isinstance(y.origin, Stream)
+    channel = (y.index % y.origin.map.channels).reshape(y.shape)
+    slopes, offsets = (
+        array.reshape((1,) * len(y.shape)) if array.size == 1 else array[narrowed(channel)]
+        for array in (slopes, offsets)
+    )
+    if any(number != 1 for number in slopes.flat):
+        y = y.then(scale(slopes))
+    return y.then(shift(offsets)) if any(map(sign, offsets.flat)) else y
+
+
+# ---- the unit
+
+
+def _exact(one: _Branch, other: _Branch, offsets: Exacts, bits: int) -> Units | None:
+    """Integers in a number of which all slopes and offsets are whole multiples, if they have few enough bits in it."""
+    numbers = [*one.slopes, *other.slopes, *offsets]
+    fractions = [number for number in numbers if isinstance(number, Fraction)]
+    under = lcm(*(number.denominator for number in fractions))
+    if len(fractions) < len(numbers) or under.bit_length() > 2 * MOST_BITS:
+        return None
+    unit = Fraction(gcd(*(int(number * under) for number in fractions)), under) or Fraction(1)
+    reach = [
+        abs(slope) * max(abs(int(low)), abs(int(high)))
+        for branch in (one, other)
+        for slope, low, high in zip(branch.slopes, branch.stream.low, branch.stream.high, strict=True)
+    ]
+    if (2 * max(reach) + max(map(abs, offsets))) / unit >= 1 << bits:
+        return None
+    whole = [
+        np.array([int(number / unit) for number in part], np.int64) for part in (one.slopes, other.slopes, offsets)
+    ]
+    units = np.full(len(offsets), unit, object)
+    error: Exacts = (abs(one.slopes) * one.errors + abs(other.slopes) * other.errors) / units
+    return Units(units, (whole[0], whole[1]), whole[2], offsets * 0, error)
+
+
+def _accuracy(name: str, pair: tuple[_Branch, _Branch], found: Units) -> Accuracy:
+    """What is known of a sum in some units."""
+    parts = [branch.leaves for branch in pair]
+    leaves = (*parts[0], *parts[1]) if all(parts) else ()
+    sums = pair[0].stream.sums | pair[1].stream.sums | {name}
+    return Accuracy(found.unit, found.error, leaves if len(leaves) <= _MAX_LEAVES else (), sums, name)
+
+
+# ---- the branches
+
+
+def _affine(factor: NDArray[np.int64], offset: NDArray[np.int64]) -> tuple[Layer, ...]:
+    if (factor == 1).all() and not offset.any():
+        return ()
+    return (Affine(name="affine", scale=factor, offset=offset),)
+
+
+def _common(one: Point, other: Point) -> Point:
+    """The last point that both paths have."""
+    return [a for a, b in zip(one.path, other.path, strict=False) if a is b][-1]
+
+
+def _after(common: Point, point: Point) -> tuple[Layer, ...]:
+    path = point.path
+    return tuple(place.layer for place in path[path.index(common) + 1 :] if place.layer is not None)

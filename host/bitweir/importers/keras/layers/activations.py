@@ -1,0 +1,74 @@
+"""Activation functions, as layers and as options of layers; Larq's quantisers are activation functions too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from ...errors import ModelError, shown
+from ...exact.fold import Step, clip, sigmoid, tanh
+from ...folding.symbols import Codes, Moving, Padded, whole
+from .job import Job
+from .quantisers import QUANTISERS, larq_quantiser, quantised
+
+__all__ = ["activated", "bare", "ended"]
+
+#: Functions that rise with each score: at the end they do not change the class.
+_RISING = {"log_softmax", "sigmoid", "softmax", "tanh"}
+#: Those of them that a quantiser may follow.
+_CURVES: dict[str, Callable[[], Step]] = {"sigmoid": sigmoid, "tanh": tanh}
+#: Functions that cut values off, with the limits.
+_CLIPPED = {"hard_tanh": (-1, 1), "relu": (0, None), "relu6": (0, 6)}
+
+
+def activated(job: Job, x: Moving | Padded, spec: Any) -> Moving | Padded:
+    """A value behind an activation function, which a configuration names by a string or by a class."""
+    name = spec
+    if isinstance(spec, dict):
+        name = spec.get("config") if spec.get("class_name") == "function" else spec.get("class_name")
+    name = "linear" if spec is None else str(name).rpartition(">")[2]
+    if name in QUANTISERS:
+        quantiser = larq_quantiser(spec)
+        return x if quantiser is None else quantised(x, quantiser)
+    if name == "linear":
+        return x
+    if name in _RISING:
+        return ended(job, bare(x), name)
+    if name not in _CLIPPED:
+        raise ModelError(
+            f"its activation {shown(name)} is not supported: use relu, hard_tanh or a quantiser of Larq, or softmax at "
+            "the end"
+        )
+    y = bare(x)
+    low, high = (None if end is None else whole(y, end) for end in _CLIPPED[name])
+    return y.then(clip(low, high))
+
+
+def ended(job: Job, x: Moving, name: str) -> Moving:
+    """Scores behind a function at the end of a network, by its name."""
+    softmax = "softmax" in name
+    curve = _CURVES[name]() if name in _CURVES else None
+    if isinstance(x, Codes) and curve:
+        return x.then(curve)
+    if isinstance(x, Codes):
+        raise ModelError("it must follow scores, not codes")
+    if softmax and prod(x.shape) != x.shape[-1]:
+        raise ModelError(f"its softmax must take one vector of scores, not frames of shape {x.shape}")
+    # A layer that does more than this function stays: only the function is left out.
+    label = job.label if job.call.kind in ("Activation", "Softmax") else f"the {name} of {job.label}"
+    return replace(x, ended=label, end="softmax" if softmax else name, resumes=curve)
+
+
+def bare(x: Moving | Padded) -> Moving:
+    """A value that has no border.
+
+    Raises
+    ------
+    ModelError
+        It has one; the text is the end of a sentence.
+    """
+    if isinstance(x, Padded):
+        raise ModelError("it must not follow a ZeroPadding2D: only quantisers, convolutions and max pools may")
+    return x

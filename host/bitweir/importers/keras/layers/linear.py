@@ -1,0 +1,158 @@
+"""Rules of layers that multiply with kernels: Larq's, and those of Keras whose weights are quantised already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+
+from ...errors import ModelError, shown
+from ...exact.fold import scale, shift
+from ...folding.linear import conv, dense
+from ...folding.symbols import Moving, Padded, Signal, whole
+from ...folding.weights import normalised
+from ...folding.windows import Window
+from ..graph import INPUT_CODES
+from .activations import activated
+from .job import Floats, Job, Pair, channels_last, last_axis
+from .quantisers import larq_quantiser, quantised, quantised_kernel
+
+__all__ = ["KERAS_PROBES", "LINEAR_RULES"]
+
+Value = Moving | Padded
+_POINT = Window((1, 1))
+
+
+def _dense(job: Job, x: Value) -> Value:
+    arrays = _arrays(job, "kernel")
+    kernel, factor = _kernel(job, arrays["kernel"], "kernel_quantizer", 2)
+    y = dense(job.walk, _input(job, x), kernel, job.label)
+    return _finished(job, _scaled(y, factor), arrays)
+
+
+def _conv(job: Job, x: Value) -> Value:
+    arrays = _arrays(job, "kernel")
+    kernel, factor = _kernel(job, arrays["kernel"], "kernel_quantizer", 4)
+    groups = job.option("groups", 1)
+    if type(groups) is not int or groups < 1:
+        raise ModelError(f"its groups must be a whole number of 1 or more, not {shown(groups)}")
+    y = _convolved(job, job.first(_input(job, x)), kernel.transpose(3, 2, 0, 1), groups)
+    return _finished(job, channels_last(_scaled(y, factor)), arrays)
+
+
+def _depthwise(job: Job, x: Value) -> Value:
+    arrays = _arrays(job, ("depthwise_kernel", "kernel"))
+    y = _by_depth(job, job.first(_input(job, x)), arrays["depthwise_kernel"])
+    return _finished(job, channels_last(y), arrays)
+
+
+def _separable(job: Job, x: Value) -> Value:
+    """Depthwise, then pointwise on its sums; there is no quantiser between."""
+    arrays = _arrays(job, "depthwise_kernel", "pointwise_kernel")
+    pointwise, factor = _kernel(job, arrays["pointwise_kernel"], "pointwise_quantizer", 4)
+    if pointwise.shape[:2] != (1, 1):
+        raise ModelError(f"its pointwise kernel must have a window of 1 x 1, not the shape {pointwise.shape}")
+    y = _by_depth(job, job.first(_input(job, x)), arrays["depthwise_kernel"])
+    y = conv(job.walk, y, pointwise.transpose(3, 2, 0, 1), job.label, window=_POINT)
+    return _finished(job, channels_last(_scaled(y, factor)), arrays)
+
+
+def _by_depth(job: Job, x: Value, kernel: Floats) -> Signal:
+    kernel, factor = _kernel(job, kernel, "depthwise_quantizer", 4, own=2)
+    rows, columns, channels, each = kernel.shape
+    if channels != x.shape[0]:
+        raise ModelError(f"its depthwise kernel of shape {kernel.shape} must fit maps of {x.shape[0]} channels")
+    # The filters of a channel come one after the other.
+    filters = kernel.transpose(2, 3, 0, 1).reshape(channels * each, 1, rows, columns)
+    return _scaled(_convolved(job, x, filters, channels), factor)
+
+
+def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
+    """A convolution of a map (C, H, W) with weights (M, C / groups, kh, kw); pads come after the input quantiser."""
+    if job.pair("dilation_rate") != (1, 1):
+        raise ModelError("its dilation_rate must be 1: dilated windows are not supported")
+    window = job.window(x, (weights.shape[2], weights.shape[3]))
+    value = job.number("pad_values", 0.0)
+    if window.padded and value != 0:
+        above, left, below, right = window.pads
+        pads: tuple[Pair, ...] = ((0, 0), (above, below), (left, right))
+        if isinstance(x, Padded):
+            if x.value != value:
+                raise ModelError(f"it must not pad with {value:g} a map that has a border of {float(x.value):g}")
+            pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, x.pads, strict=True))
+            x = x.inside
+        x, window = Padded(x, pads, Fraction(value)), Window(window.kernel, window.strides)
+    return conv(job.walk, x, weights, job.label, window=window, groups=groups)
+
+
+def _input(job: Job, x: Value) -> Value:
+    """The input behind the quantiser that the layer has for it."""
+    quantiser = larq_quantiser(job.option("input_quantizer"))
+    if quantiser is None:
+        return x
+    codes = quantised(x, quantiser)
+    job.made(INPUT_CODES, codes)
+    return codes
+
+
+def _arrays(job: Job, *names: tuple[str, ...] | str) -> dict[str, Floats]:
+    return job.weights(*names, *(("bias",) if job.flag("use_bias", True) else ()))
+
+
+def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int, *, own: int = 1) -> tuple[Floats, Fraction]:
+    """A kernel behind its quantiser, and a factor; the last `own` axes tell outputs apart.
+
+    Raises
+    ------
+    ModelError
+        It is not quantised at all.
+    """
+    if kernel.ndim != axes or not kernel.size:
+        raise ModelError(f"its weights must have {axes} axes, none of them empty, not the shape {kernel.shape}")
+    spec = larq_quantiser(job.option(quantiser))
+    if spec is None:
+        try:
+            normalised(kernel.reshape(prod(kernel.shape[:-own]), -1).T, job.label)
+        except ModelError as error:
+            if not np.isfinite(kernel).all():
+                raise
+            raise ModelError(
+                f"Layer {job.label} must have quantised weights, but it holds floating point numbers of "
+                f"{len(np.unique(np.abs(kernel)))} sizes and has no {quantiser}: use the layer of Larq with one, or "
+                "make the weights whole multiples of one scale."
+            ) from error
+    return quantised_kernel(job.walk, kernel, spec, job.label)
+
+
+def _scaled(y: Signal, factor: Fraction) -> Signal:
+    return y if factor == 1 else y.then(scale(whole(y, factor)))
+
+
+def _finished(job: Job, y: Signal, arrays: dict[str, Floats]) -> Value:
+    """With bias and activation function."""
+    if "bias" in arrays:
+        y = y.then(shift(last_axis(y, arrays["bias"], "bias")))
+    return activated(job, y, job.option("activation"))
+
+
+LINEAR_RULES: dict[str, Callable[[Job, Value], Value]] = {
+    "Conv2D": _conv,
+    "Dense": _dense,
+    "DepthwiseConv2D": _depthwise,
+    "QuantConv2D": _conv,
+    "QuantDense": _dense,
+    "QuantDepthwiseConv2D": _depthwise,
+    "QuantSeparableConv2D": _separable,
+    "SeparableConv2D": _separable,
+}
+
+
+def _probed(axes: int) -> Callable[[Job], object]:
+    """What of a layer can be checked if nothing is known of what it takes: its weights."""
+    return lambda job: _kernel(job, _arrays(job, "kernel")["kernel"], "kernel_quantizer", axes)
+
+
+#: By layer, ``f(job)``: what can be wrong with it whatever it takes.
+KERAS_PROBES = {"Conv2D": _probed(4), "Dense": _probed(2), "QuantConv2D": _probed(4), "QuantDense": _probed(2)}

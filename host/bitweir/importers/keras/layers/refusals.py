@@ -1,0 +1,130 @@
+"""What becomes of each layer of Keras that has no rule: why it is refused, and what to build instead."""
+
+from __future__ import annotations
+
+from ...refusal import Refusal
+
+__all__ = ["LAYERS", "refused_layer"]
+
+_GROUPS = (
+    (
+        "Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D CuDNNGRU CuDNNLSTM GRU GRUCell LSTM LSTMCell RNN SimpleRNN "
+        "SimpleRNNCell StackedRNNCells TimeDistributed",
+        "is recurrent, and recurrent networks are not supported unless they are unrolled",
+        "build each step of layers of its own, without gates, or use convolutions over the steps",
+    ),
+    (
+        "AdditiveAttention Attention Dot GroupQueryAttention MultiHeadAttention Multiply",
+        "multiplies values that all depend on the image, and only products with constant weights are supported",
+        "use convolutions or dense layers, and Add for branches",
+    ),
+    (
+        "GroupNormalization LayerNormalization RMSNormalization SpectralNormalization UnitNormalization",
+        "divides by a statistic of each image, which no constant threshold can follow",
+        "use BatchNormalization, whose statistics are constant",
+    ),
+    (
+        "AveragePooling1D Conv1D Cropping1D DepthwiseConv1D GlobalAveragePooling1D GlobalMaxPooling1D MaxPooling1D "
+        "QuantConv1D QuantSeparableConv1D SeparableConv1D UpSampling1D ZeroPadding1D",
+        "works on maps of one dimension, which is not supported",
+        "use the layer of the same kind for two dimensions, over maps of one row, with a window of (1, k)",
+    ),
+    (
+        "AveragePooling3D Conv3D Cropping3D GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D QuantConv3D "
+        "UpSampling3D ZeroPadding3D",
+        "works on maps of three dimensions, which is not supported",
+        "use layers for two dimensions",
+    ),
+    (
+        "Conv1DTranspose Conv2DTranspose Conv3DTranspose QuantConv2DTranspose QuantConv3DTranspose",
+        "is a transposed convolution, which is not supported",
+        "use convolutions that keep the size of the map",
+    ),
+    (
+        "Resizing UpSampling2D",
+        "changes the size of a map without a window, which is not supported",
+        "use convolutions and pools, with stride 1 where the size must stay",
+    ),
+    (
+        "LocallyConnected1D LocallyConnected2D QuantLocallyConnected1D QuantLocallyConnected2D",
+        "has weights of its own for each pixel, which is not supported",
+        "use QuantConv2D, or QuantDense behind Flatten",
+    ),
+    (
+        "CenterCrop Cropping2D",
+        "cuts a map, which is not supported",
+        "cut images before the model, and use convolutions without padding inside of it",
+    ),
+    (
+        "ELU PReLU SELU ThresholdedReLU",
+        "is a curve of which no exact thresholds are known here",
+        "use ReLU, LeakyReLU, or hard_tanh, tanh or sigmoid before the quantiser",
+    ),
+    (
+        "CategoryEncoding Discretization Embedding FeatureSpace HashedCrossing Hashing IntegerLookup MelSpectrogram "
+        "STFTSpectrogram StringLookup TextVectorization",
+        "prepares data that is no image",
+        "do it before the model, and feed the model with its quantised result",
+    ),
+    (
+        "AugMix AutoContrast CutMix Equalization GaussianBlur Grayscale HueSaturation MixUp RandAugment "
+        "RandomColorDegeneration RandomColorJitter RandomCrop RandomElasticTransform RandomErasing RandomGaussianBlur "
+        "RandomGrayscale RandomHeight RandomHue RandomInvert RandomPerspective RandomPosterization RandomSaturation "
+        "RandomSharpness RandomShear RandomWidth Solarization",
+        "changes images in a way that is not read",
+        "leave it out of the model that is saved, and do it before training",
+    ),
+    ("Average", "averages branches", "use Add, and halve its sum in the batch norm behind it"),
+    (
+        "Concatenate",
+        "joins branches, which is not supported",
+        "give each branch a convolution of its own and use Add, since conv(concat(a, b)) = conv_a(a) + conv_b(b)",
+    ),
+    (
+        "Maximum Minimum",
+        "compares branches, which is not supported",
+        "use Add",
+    ),
+    (
+        "Subtract",
+        "subtracts branches, in a form that is not read",
+        "use Add, with the kernel before one of them negated",
+    ),
+    ("Lambda Wrapper", "holds Python code, which is never run", "replace it by layers"),
+    (
+        "ClassMethod NotEqual Operation SlicingOpLambda TFOpLambda TensorFlowOpLayer",
+        "is an operation outside of a layer",
+        "use the layers Add and Activation",
+    ),
+    (
+        "Normalization",
+        "has statistics of its own",
+        "use Rescaling, or a BatchNormalization before the first quantiser",
+    ),
+    (
+        "EinsumDense FlaxLayer JaxLayer Masking MaxNumBoundingBoxes Permute Pipeline RepeatVector TFSMLayer "
+        "TorchModuleWrapper",
+        "does something that a fixed stream of pixels cannot follow, or that the file does not say",
+        "use Reshape, QuantDense and QuantConv2D",
+    ),
+    (
+        "QActivation QBatchNormalization QConv1D QConv2D QConv2DBatchnorm QDense QDepthwiseConv2D QSeparableConv2D",
+        "is a layer of QKeras, which is not read",
+        "export the model to ONNX with tf2onnx, or build it of Larq's layers",
+    ),
+    (
+        "QuantizeLayer QuantizeWrapper QuantizeWrapperV2",
+        "is of TensorFlow's model optimisation, whose 8-bit networks are not read",
+        "quantise with Larq's layers, or export the model to ONNX with tf2onnx",
+    ),
+)
+
+#: Layers without a rule.
+LAYERS = {name: Refusal(reason, remedy) for names, reason, remedy in _GROUPS for name in names.split()}
+
+_UNKNOWN = Refusal("is of a class that is not known here", "replace it by layers of Keras or Larq")
+
+
+def refused_layer(kind: str, label: str) -> str:
+    """The sentence about a layer that has no rule."""
+    return LAYERS.get(kind, _UNKNOWN).of(f"Layer {label}")

@@ -1,0 +1,205 @@
+"""What each Keras layer does to a signal or to codes: a table from the class to a small function.
+
+A rule is ``f(job, x) -> value``; that of a layer with several inputs takes them all. Frames are as in Keras,
+channels last; convolutions and pools take them channels first, as all importers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from math import prod
+from typing import Any
+
+from ...errors import ModelError, shown
+from ...exact.fold import clip, leaky, norm, scale, shift
+from ...folding.pools import max_pool, mean_pool
+from ...folding.shortcuts import add
+from ...folding.symbols import Moving, Padded, Signal, whole
+from ...folding.windows import Window
+from .activations import activated, bare, ended
+from .job import Job, channels_last, fraction, last_axis
+from .linear import LINEAR_RULES
+from .quantisers import QUANTISERS, larq_quantiser, quantised
+
+__all__ = ["AFTER_END", "KERAS_RULES", "Value"]
+
+Value = Moving | Padded
+Rule = Callable[..., Value]
+
+_MAX_NORMS = 3
+
+#: Layers that do nothing once a network is trained.
+_TRAINING = (
+    "ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
+    "RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom",
+    "SpatialDropout1D", "SpatialDropout2D",
+)  # fmt: skip
+#: What may follow a softmax.
+AFTER_END = {*_TRAINING, "Flatten", "Reshape"}
+
+
+# ---- scalar operations
+
+
+def _batch_norm(job: Job, x: Value) -> Value:
+    y, axis = bare(x), job.option("axis", -1)
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    if type(axis) is not int or axis not in (-1, len(y.shape)):
+        raise ModelError(f"its axis must be that of the channels, the last, not {shown(axis)}")
+    names = [name for name, flag in (("gamma", "scale"), ("beta", "center")) if job.flag(flag, True)]
+    arrays = job.weights(*names, "moving_mean", "moving_variance")
+    flat = whole(y, 1)
+    gamma = last_axis(y, arrays["gamma"], "gamma") if "gamma" in arrays else flat
+    beta = last_axis(y, arrays["beta"], "beta") if "beta" in arrays else flat * 0
+    mean, variance = (last_axis(y, arrays[name], name) for name in ("moving_mean", "moving_variance"))
+    variance = variance + fraction(job.number("epsilon", 1e-3))
+    if any(number <= 0 for number in variance.flat):
+        raise ModelError("its variance plus epsilon must be positive")
+    if isinstance(y, Signal) and sum(step.name == "norm" for step in y.steps) >= _MAX_NORMS:
+        raise ModelError(f"more than {_MAX_NORMS} batch norms in a row do not fold: merge them")
+    return y.then(norm(gamma, beta, mean, variance))
+
+
+def _rescaling(job: Job, x: Value) -> Value:
+    y = bare(x)
+    factor, offset = (fraction(job.number(name, default)) for name, default in (("scale", None), ("offset", 0.0)))
+    y = y.then(scale(whole(y, factor)))
+    return y.then(shift(whole(y, offset))) if offset else y
+
+
+def _relu(job: Job, x: Value) -> Value:
+    y, most = bare(x), job.option("max_value")
+    if job.option("threshold") and job.number("threshold"):
+        raise ModelError("its threshold must be 0")
+    y = _leaky(job, y, job.number("negative_slope", 0.0) if job.option("negative_slope") is not None else 0.0)
+    return y if most is None else y.then(clip(None, whole(y, fraction(job.number("max_value")))))
+
+
+def _leaky_relu(job: Job, x: Value) -> Value:
+    # Keras 3 has another name for it.
+    return _leaky(job, bare(x), job.number("alpha" if "alpha" in job.call.config else "negative_slope", 0.3))
+
+
+def _leaky(job: Job, y: Moving, slope: float) -> Moving:
+    if slope < 0:
+        raise ModelError(f"its slope must be 0 or more, not {slope:g}: only functions that rise fold into thresholds")
+    return y.then(leaky(whole(y, fraction(slope)))) if slope else y.then(clip(whole(y, 0), None))
+
+
+def _activation(job: Job, x: Value) -> Value:
+    return activated(job, x, job.option("activation"))
+
+
+def _quantiser(job: Job, x: Value, *, spec: Any = None) -> Value:
+    """A quantiser as a layer of its own."""
+    found = larq_quantiser(spec or {"class_name": job.call.kind, "config": job.call.config})
+    return x if found is None else quantised(x, found)
+
+
+def _quant_activation(job: Job, x: Value) -> Value:
+    specs = [job.option(name) for name in ("quantizer", "input_quantizer", "activation")]
+    return _quantiser(job, x, spec=next((spec for spec in specs if spec is not None), "none"))
+
+
+def _softmax(job: Job, x: Value) -> Value:
+    y, axis = bare(x), job.option("axis", -1)
+    if axis not in (-1, len(y.shape)):
+        raise ModelError(f"its axis must be that of the classes, the last, not {shown(axis)}")
+    return ended(job, y, "softmax")
+
+
+# ---- maps
+
+
+def _pool(job: Job, x: Value, *, largest: bool) -> Value:
+    y, kernel = job.first(x), job.pair("pool_size", (2, 2))
+    window = job.window(y, kernel, strides=kernel)
+    if largest:
+        return channels_last(max_pool(job.walk, y, job.label, window=window))
+    return channels_last(mean_pool(job.walk, bare(y), job.label, window=window))
+
+
+def _global_pool(job: Job, x: Value, *, largest: bool) -> Value:
+    y = job.first(bare(x))
+    pool = max_pool if largest else mean_pool
+    pooled = channels_last(pool(job.walk, y, job.label, window=Window((y.shape[1], y.shape[2]))))
+    return pooled if job.flag("keepdims", False) else pooled.moved(pooled.shape[2:], lambda frame: frame.reshape(-1))
+
+
+def _zero_padding(job: Job, x: Value) -> Value:
+    value = job.option("padding", 1)
+    sides: Any = [value, value] if type(value) is int else value
+    sides = [[side, side] if type(side) is int else side for side in sides] if isinstance(sides, list) else []
+    if len(sides) != 2 or any(
+        not isinstance(side, list) or len(side) != 2 or any(type(n) is not int or not 0 <= n < 1 << 16 for n in side)
+        for side in sides
+    ):
+        raise ModelError(f"its padding must be whole numbers of 0 or more for rows and columns, not {shown(value)}")
+    if len(x.shape) != 3:
+        raise ModelError(f"it must take maps of rows, columns and channels, not frames of shape {x.shape}")
+    pads = ((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), (0, 0))
+    if not isinstance(x, Padded):
+        return Padded(x, pads, Fraction(0)) if any(map(any, pads)) else x
+    if x.value:
+        raise ModelError(f"it must not pad with zeros a map that has a border of {float(x.value):g}")
+    return replace(x, pads=tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, x.pads, strict=True)))
+
+
+# ---- shapes and branches
+
+
+def _flatten(job: Job, x: Value) -> Value:
+    y = bare(x)
+    return y.moved((prod(y.shape),), lambda frame: frame.reshape(-1))
+
+
+def _reshape(job: Job, x: Value) -> Value:
+    y, target = bare(x), job.option("target_shape")
+    if (
+        not isinstance(target, list) or not 1 <= len(target) <= 8 or target.count(-1) > 1
+        or any(type(size) is not int or not (size == -1 or 0 < size <= 1 << 24) for size in target)
+    ):  # fmt: skip
+        raise ModelError(f"its target_shape must be a list of sizes, one of them -1 at most, not {shown(target)}")
+    known = prod(size for size in target if size != -1)
+    shape = tuple(prod(y.shape) // known if size == -1 else size for size in target)
+    if prod(shape) != prod(y.shape):
+        raise ModelError(f"its target_shape {target} must have as many elements as the frame of shape {y.shape}")
+    return y.moved(shape, lambda frame: frame.reshape(shape))
+
+
+def _add(job: Job, *values: Value) -> Value:
+    if len(values) < 2:
+        raise ModelError(f"it must add two values or more, not {len(values)}")
+    is_map = len(values[0].shape) == 3
+    if any(len(value.shape) != len(values[0].shape) for value in values):
+        raise ModelError("it must add values of one shape")
+    total, *others = [job.first(bare(value)) if is_map else bare(value) for value in values]
+    for other in others:
+        total = add(job.walk, total, other, job.label)
+    assert isinstance(total, Signal)
+    return channels_last(total) if is_map else total
+
+
+KERAS_RULES: dict[str, Rule] = {
+    **LINEAR_RULES,
+    **dict.fromkeys(_TRAINING, lambda job, x: x),
+    **dict.fromkeys(("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2"), _batch_norm),
+    **dict.fromkeys((name for name in QUANTISERS if name[0].isupper()), _quantiser),
+    "Activation": _activation,
+    "Add": _add,
+    "AveragePooling2D": partial(_pool, largest=False),
+    "Flatten": _flatten,
+    "GlobalAveragePooling2D": partial(_global_pool, largest=False),
+    "GlobalMaxPooling2D": partial(_global_pool, largest=True),
+    "LeakyReLU": _leaky_relu,
+    "MaxPooling2D": partial(_pool, largest=True),
+    "QuantActivation": _quant_activation,
+    "ReLU": _relu,
+    "Rescaling": _rescaling,
+    "Reshape": _reshape,
+    "Softmax": _softmax,
+    "ZeroPadding2D": _zero_padding,
+}

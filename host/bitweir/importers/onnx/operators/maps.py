@@ -1,0 +1,132 @@
+"""Rules of operators that see neighbours: convolutions, pools, and borders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError
+from ...exact.fold import exact, scale, shift
+from ...folding.linear import conv
+from ...folding.network_builder import Walk
+from ...folding.pools import max_pool, mean_pool
+from ...folding.symbols import Moving, Padded, Signal
+from ...folding.windows import Window
+from ..constants import Array, axes
+from ..graph import Node
+from .windows import node_window
+
+__all__ = ["MAP_RULES", "PADDED_OPS"]
+
+#: Operators that take a map with a border.
+PADDED_OPS = {"Conv", "MaxPool", "Transpose"}
+
+
+def _conv(walk: Walk, node: Node, x: Any, weights: Any, bias: Any = None) -> Signal:
+    if not isinstance(x, np.ndarray) and not isinstance(weights, np.ndarray):
+        raise ModelError("its weights depend on the image: use constant weights")
+    if isinstance(x, np.ndarray):
+        raise ModelError("it convolves a constant: export the model with constant folding")
+    if len(x.shape) == 2 and weights.ndim == 3:
+        raise ModelError(
+            "it convolves maps of one dimension, of the shape (N, C, L), which is not supported: use a convolution "
+            f"with a kernel of (1, {weights.shape[2]}) over the shape (N, C, 1, L), which is the same"
+        )
+    if len(x.shape) != 3 or weights.ndim != 4:
+        raise ModelError(
+            f"it must convolve maps of two dimensions, of the shape (N, C, H, W), not of {len(x.shape) - 1}: use Conv2d"
+        )
+    window = node_window(node, x.shape[1:], weights.shape[2:])
+    y = conv(walk, x, weights, node.label, window=window, groups=int(node.attributes.get("group", 1)))
+    if bias is None:
+        return y
+    if not isinstance(bias, np.ndarray) or bias.shape != weights.shape[:1]:
+        raise ModelError("its bias must be a constant, one number for each output: export the model again")
+    return y.then(shift(exact(bias.reshape(-1, 1, 1))))
+
+
+def _max_pool(walk: Walk, node: Node, x: Moving | Padded) -> Signal:
+    if len(node.outputs) > 1 and node.outputs[1]:
+        raise ModelError("it must hand on values, not where they lie: pool without return_indices")
+    return max_pool(walk, x, node.label, window=node_window(node, x.shape[1:]))
+
+
+def _average_pool(walk: Walk, node: Node, x: Moving) -> Signal:
+    window = node_window(node, x.shape[1:])
+    if window.padded and node.attributes.get("count_include_pad", 0) and not node.attributes.get("ceil_mode", 0):
+        # The mean with zeros around the map: the sums of a depthwise convolution whose weights are all 1.
+        ones = np.ones((x.shape[0], 1, *window.kernel), np.float32)
+        y = conv(walk, x, ones, node.label, window=window, groups=x.shape[0])
+        return y.then(scale(np.full((1, 1, 1), Fraction(1, prod(window.kernel)), object)))
+    return mean_pool(walk, x, node.label, window=window, advice="count_include_pad=1, without ceil_mode, or no padding")
+
+
+def _global_pool(walk: Walk, node: Node, x: Moving) -> Signal:
+    _check_map(x)
+    window = Window((x.shape[1], x.shape[2]))
+    return (mean_pool if node.op == "GlobalAveragePool" else max_pool)(walk, x, node.label, window=window)
+
+
+def _reduce(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Moving:
+    """Mean, sum or maximum over the rows and columns of a map."""
+    _check_map(x)
+    rank = len(x.shape) + 1
+    chosen = sorted({axis % rank for axis in axes(node, over) or ()})
+    if len(chosen) != 2 or 0 in chosen:
+        raise ModelError(
+            "it must reduce the rows and columns of a map, no other axes: a mean over features, as layer norm computes "
+            "it, depends on the image, so use a batch norm"
+        )
+    last = ({1, 2, 3} - set(chosen)).pop()  # the channels
+    first = (last - 1, *(axis - 1 for axis in chosen))
+    y: Moving = x.moved(tuple(x.shape[axis] for axis in first), lambda frame: frame.transpose(first))
+    window = Window((y.shape[1], y.shape[2]))
+    y = (max_pool if node.op == "ReduceMax" else mean_pool)(walk, y, node.label, window=window)
+    if node.op == "ReduceSum":
+        y = y.then(scale(np.full((1, 1, 1), Fraction(prod(window.kernel)), object)))
+    keep = node.attributes.get("keepdims", 1)
+    shape = tuple(size if axis == last else 1 for axis, size in enumerate((0, *x.shape)) if axis)
+    shape = shape if keep else (x.shape[last - 1],)
+    return y.moved(shape, lambda frame: frame.reshape(shape))
+
+
+def _check_map(x: Moving) -> None:
+    if len(x.shape) != 3:
+        raise ModelError("it must pool maps of two dimensions, of the shape (N, C, H, W): use a map of height 1")
+
+
+def _pad(walk: Walk, node: Node, x: Moving, pads: Any = None, value: Any = None, over: Any = None) -> Moving | Padded:
+    if str(node.attributes.get("mode", "constant")) != "constant":
+        raise ModelError("its mode must be constant: pad with a constant, or not at all")
+    numbers: list[int] = node.attributes["pads"] if pads is None else np.asarray(pads).reshape(-1).tolist()
+    value = node.attributes.get("value", 0.0) if value is None else np.asarray(value).item()
+    rank = len(x.shape) + 1
+    chosen = range(rank) if over is None else [int(axis) % rank for axis in np.asarray(over).reshape(-1)]
+    half = len(chosen)
+    ends = [(0, 0)] * rank
+    for axis, before, after in zip(chosen, numbers[:half], numbers[half:], strict=True):
+        ends[axis] = (int(before), int(after))
+    if ends[0] != (0, 0) or min(min(end) for end in ends) < 0 or not np.isfinite(value):
+        raise ModelError(
+            "it must add a border of one finite number around a frame, and cut nothing: cut with a Slice, or not at all"
+        )
+    if not any(map(any, ends)):
+        return x
+    return Padded(x, tuple(ends[1:]), Fraction(value))
+
+
+MAP_RULES: dict[str, Callable[..., Moving | Padded]] = {
+    "AveragePool": _average_pool,
+    "Conv": _conv,
+    "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_pool,
+    "MaxPool": _max_pool,
+    "Pad": _pad,
+    "ReduceMax": _reduce,
+    "ReduceMean": _reduce,
+    "ReduceSum": _reduce,
+}

@@ -1,0 +1,151 @@
+"""Rules of quantisers: where they stand, a chain ends in codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError
+from ...exact.fold import Exacts, Quantiser, Step, scale, shift
+from ...exact.surd import Exact, nearly
+from ...folding.network_builder import Walk
+from ...folding.quantise import ends, quantise
+from ...folding.symbols import Codes, Moving, whole
+from ..constants import Array, quant_range
+from ..graph import Node
+from .operands import Rule, Value, parameter, per_channel, sides
+
+__all__ = ["QUANTISER_RULES"]
+
+_ONE, _HALF = Fraction(1), Fraction(1, 2)
+_MAX_LEVELS = 256
+
+
+def _quantised(x: Moving, cuts: list[tuple[Exacts, bool]], values: list[Exacts], sign_node: str = "") -> Codes:
+    quantiser = Quantiser(tuple(cuts), tuple(values))
+    return x.quantised(quantiser) if isinstance(x, Codes) else quantise(x, quantiser, sign_node=sign_node)
+
+
+def _sign(walk: Walk, node: Node, x: Moving) -> Value:
+    zero = whole(x, 0)
+    return _quantised(x, [(zero, False), (zero, True)], [whole(x, v) for v in (-1, 0, 1)], node.label)
+
+
+def _compare(strict: bool, rising: bool) -> Rule:
+    """``x > c`` is a strict cut at c; ``c > x`` is the opposite of ``x >= c``."""
+
+    def rule(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+        x, c, first = sides(a, b)
+        up = rising == first
+        values = [whole(x, 0), whole(x, 1)]
+        return _quantised(x, [(parameter(x, c, node), strict == first)], values if up else values[::-1])
+
+    return rule
+
+
+def _not(walk: Walk, node: Node, x: Moving) -> Value:
+    if not isinstance(x, Codes) or any(number not in (0, 1) for value in x.values for number in value.flat):
+        raise ModelError("it must turn round what a comparison says: put a comparison before it")
+    return x.then(scale(whole(x, -1))).then(shift(whole(x, 1)))
+
+
+def _where(walk: Walk, node: Node, condition: Any, yes: Any, no: Any) -> Value:
+    if not isinstance(condition, Codes) or not isinstance(yes, np.ndarray) or not isinstance(no, np.ndarray):
+        raise ModelError(
+            "it must choose between two constants by a comparison: write a staircase of more levels as a sum of "
+            "comparisons, l0 + (l1 - l0) * (x >= t1) + (l2 - l1) * (x >= t2) and so on"
+        )
+    values = [parameter(condition, no, node), parameter(condition, yes, node)]
+    return condition.quantised(Quantiser(((whole(condition, _HALF), False),), tuple(values)))
+
+
+def _bipolar(walk: Walk, node: Node, x: Moving, step: Array) -> Value:
+    size = parameter(x, step, node)
+    return _quantised(x, [(whole(x, 0), False)], [-size, size])
+
+
+def _quant(walk: Walk, node: Node, x: Moving, step: Array, zero: Array, bits: Array) -> Value:
+    size, origin = parameter(x, step, node), parameter(x, zero, node)
+    low, high = quant_range(node, bits)
+    if any(number <= 0 for number in size.flat):
+        raise ModelError("its scale must be positive: train the model again, or export its absolute value")
+    if (low, high) == (-1, 0):
+        return _quantised(x, [(-origin * size, False)], [(-1 - origin) * size, (1 - origin) * size])
+    if not 0 < high - low < _MAX_LEVELS:
+        raise ModelError(
+            f"it must have 2 to {_MAX_LEVELS} levels to feed a layer, not {high - low + 1}: use 8 bits or fewer"
+        )
+    mode = str(node.attributes.get("rounding_mode", "ROUND")).upper()
+    cuts = []
+    for level in range(low + 1, high + 1):
+        at, strict = _ROUNDING[mode](level)
+        cuts.append(((at - origin) * size, strict))
+    return _quantised(x, cuts, [(level - origin) * size for level in range(low, high + 1)])
+
+
+#: For each rounding mode: from where a level is reached, and whether strictly.
+_ROUNDING: dict[str, Callable[[int], tuple[Fraction, bool]]] = {
+    "ROUND": lambda q: (q - _HALF, q % 2 == 1),
+    "HALF_EVEN": lambda q: (q - _HALF, q % 2 == 1),
+    "CEIL": lambda q: (q - _ONE, True),
+    "FLOOR": lambda q: (q * _ONE, False),
+    "UP": lambda q: (q - _ONE, True) if q > 0 else (q * _ONE, False),
+    "DOWN": lambda q: (q * _ONE, False) if q > 0 else (q - _ONE, True),
+    "HALF_UP": lambda q: (q - _HALF, q <= 0),
+    "HALF_DOWN": lambda q: (q - _HALF, q > 0),
+}
+
+
+def _round(walk: Walk, node: Node, x: Moving) -> Value:
+    """Round, Floor or Ceil: a quantiser where a clip before it, or the range of the sums, leaves few levels."""
+    if isinstance(x, Codes):
+        return x.then(Step("rounding", (), lambda y: Fraction(_to_whole(node, y)), None))
+    found = [_to_whole(node, value) for value in ends(x)]
+    low, high = min(found), max(found)
+    high = max(high, low + 1)  # of a constant, a level that is out of reach
+    if high - low >= _MAX_LEVELS:
+        raise ModelError(f"it must round to 2 to {_MAX_LEVELS} levels, not to {high - low + 1}: clip before it")
+    cut = _ROUNDING[{"Round": "ROUND", "Floor": "FLOOR", "Ceil": "CEIL"}[node.op]]
+    cuts = [(whole(x, at), strict) for at, strict in map(cut, range(low + 1, high + 1))]
+    return _quantised(x, cuts, [whole(x, level) for level in range(low, high + 1)])
+
+
+def _to_whole(node: Node, y: Exact) -> int:
+    near = nearly(y)
+    return floor(near) if node.op == "Floor" else ceil(near) if node.op == "Ceil" else round(near)
+
+
+def _multi_threshold(walk: Walk, node: Node, x: Moving, table: Array) -> Value:
+    if node.attributes.get("data_layout", "NCHW") not in ("NCHW", "NC") and len(x.shape) > 1:
+        raise ModelError("its data_layout must be NCHW or NC: export with channels first")
+    if table.ndim != 2 or not 1 <= table.shape[1] < _MAX_LEVELS:
+        raise ModelError(
+            f"it must have 1 to {_MAX_LEVELS - 1} thresholds a channel, not a table of shape {table.shape}: "
+            "use 8 bits or fewer"
+        )
+    step = Fraction(float(node.attributes.get("out_scale", 1)))
+    base = Fraction(float(node.attributes.get("out_bias", 0)))
+    cuts = [(per_channel(x, column), False) for column in np.sort(table, axis=1).T]
+    return _quantised(x, cuts, [whole(x, base + step * k) for k in range(len(cuts) + 1)])
+
+
+QUANTISER_RULES: dict[str, Rule] = {
+    "BipolarQuant": _bipolar,
+    "Ceil": _round,
+    "Floor": _round,
+    "Greater": _compare(strict=True, rising=True),
+    "GreaterOrEqual": _compare(strict=False, rising=True),
+    "IntQuant": _quant,
+    "Less": _compare(strict=False, rising=False),
+    "LessOrEqual": _compare(strict=True, rising=False),
+    "MultiThreshold": _multi_threshold,
+    "Not": _not,
+    "Quant": _quant,
+    "Round": _round,
+    "Sign": _sign,
+    "Where": _where,
+}

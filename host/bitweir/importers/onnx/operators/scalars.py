@@ -1,0 +1,186 @@
+"""Rules of scalar operations: each appends a step to the chain of a signal, or maps the values of codes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from functools import reduce
+from operator import mul
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from ...errors import ModelError
+from ...exact.fold import Step, clip, exact, leaky, norm, scale, shift
+from ...exact.surd import Exact, sign
+from ...folding.network_builder import Walk
+from ...folding.shortcuts import add
+from ...folding.symbols import Moving, Padded, Signal, whole
+from ..constants import Array
+from ..graph import Node
+from .operands import Rule, Value, parameter, per_channel, sides
+
+__all__ = ["SCALAR_RULES", "check_inference"]
+
+_MAX_NORMS = 3
+
+
+def _add(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+    if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
+        return add(walk, a, b, node.label)
+    x, c, _ = sides(a, b)
+    return x.then(shift(parameter(x, c, node)))
+
+
+def _sub(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+    if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
+        return add(walk, a, b.then(scale(whole(b, -1))), node.label)
+    x, c, first = sides(a, b)
+    c = parameter(x, c, node)
+    return x.then(shift(-c)) if first else x.then(scale(whole(x, -1))).then(shift(c))
+
+
+def _mul(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+    x, c, _ = sides(a, b)
+    return x.then(scale(parameter(x, c, node)))
+
+
+def _div(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+    x, c, first = sides(a, b)
+    divisor = parameter(x, c, node)
+    if not first:
+        raise ModelError("it divides a constant by a value that depends on the image: use a constant factor instead")
+    if any(number == 0 for number in divisor.flat):
+        raise ModelError("it divides by 0: check what it divides by in the model")
+    return x.then(scale(Fraction(1) / divisor))
+
+
+def _pow(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+    x, c, first = sides(a, b)
+    power = parameter(x, c, node).flat[0]
+    if not first or power.denominator != 1 or not 1 <= power <= 8:
+        raise ModelError("the power of a value must be a whole number from 1 to 8: use ReLU, Clip or a product instead")
+
+    def apply(y: Exact) -> Exact:
+        return reduce(mul, [y] * int(power))
+
+    return x.then(Step(f"the power {power}", (), apply, None))
+
+
+def _abs(walk: Walk, node: Node, x: Moving) -> Value:
+    if isinstance(x, Signal):
+        raise ModelError(
+            "the absolute value is not monotone, and only monotone operations fold before a quantiser: write a clip as "
+            "Clip (PACT), |x| > t as (x > t) + (x < -t), and leave out scales that are computed from each image, such "
+            "as XNOR-Net's K and HORQ's betas"
+        )
+    return x.then(Step("the absolute value", (), lambda y: y * sign(y), None))
+
+
+def _clip(walk: Walk, node: Node, x: Moving, low: Any = None, high: Any = None) -> Value:
+    low = node.attributes.get("min") if low is None else low
+    high = node.attributes.get("max") if high is None else high
+    limits = [
+        None if end is None or np.isinf(end).all() else parameter(x, np.asarray(end), node) for end in (low, high)
+    ]
+    return x.then(clip(*limits))
+
+
+def _limit(walk: Walk, node: Node, *operands: Any) -> Value:
+    """Max or Min with constants."""
+    x: Moving = next(value for value in operands if not isinstance(value, np.ndarray))
+    for c in operands:
+        if c is not x:
+            limit = parameter(x, c, node)
+            x = x.then(clip(limit, None) if node.op == "Max" else clip(None, limit))
+    return x
+
+
+def _leaky(walk: Walk, node: Node, x: Moving, slope: Any = None) -> Value:
+    # The attribute is a float32, whatever its decimals say.
+    a = whole(x, Fraction(float(node.attributes.get("alpha", 0.01)))) if slope is None else parameter(x, slope, node)
+    step = leaky(a)
+    falls = np.argwhere(np.asarray(a < 0, bool))
+    if len(falls) and isinstance(x, Signal):
+        where = f" in channel {falls[0][0]}" if a.size > 1 else ""
+        where += f" and negative in {len(falls) - 1} more" if len(falls) > 1 else ""
+        raise ModelError(
+            f"its slope is {float(a[tuple(falls[0])]):g}{where}, and only functions that rise fold into thresholds: "
+            "keep slopes at 0 or more in training, as by clamp(min=0)"
+        )
+    return x.then(replace(step, slope=None) if len(falls) else step)
+
+
+def check_inference(node: Node) -> None:
+    """Refuse a batch norm that computes statistics of its own."""
+    extra = [name for name in node.outputs[1:] if name]
+    if node.attributes.get("training_mode", 0) or extra:
+        raise ModelError(
+            f"Node {node.label} must use the statistics of training, but it is in training mode: "
+            "call model.eval() before the export."
+        )
+
+
+def _batch_norm(walk: Walk, node: Node, x: Moving, *params: Array) -> Value:
+    check_inference(node)
+    gamma, beta, mean, variance = (per_channel(x, array) for array in params)
+    # The attribute is a float32, whatever its decimals say.
+    variance = variance + exact(np.float32(node.attributes.get("epsilon", 1e-5)))
+    if any(number <= 0 for number in variance.flat):
+        raise ModelError("its variance plus epsilon must be positive: the file is damaged, or training diverged")
+    if isinstance(x, Signal) and sum(step.name == "norm" for step in x.steps) >= _MAX_NORMS:
+        raise ModelError(f"more than {_MAX_NORMS} batch norms in a row do not fold: merge them")
+    return x.then(norm(gamma, beta, mean, variance))
+
+
+def _cast(walk: Walk, node: Node, x: Moving) -> Value:
+    to = node.attributes["to"]
+    if to in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        return x
+    if isinstance(x, Signal):
+        raise ModelError("a cast before a quantiser must be to float32, because other types round: remove it")
+    # Small whole numbers survive in every type; 0 and 1 in bool.
+    low, high = (0, 1) if to == TensorProto.BOOL else (-127, 127)
+    if any(v.denominator != 1 or not low <= v <= high for value in x.values for v in value.flat):
+        raise ModelError("a cast must not change a value, and this one does: remove it")
+    return x
+
+
+def _sum(walk: Walk, node: Node, *operands: Any) -> Value:
+    """Sum or Mean of any number of operands."""
+    if all(isinstance(x, np.ndarray) for x in operands):
+        raise ModelError("it must add values: the file is damaged")
+    moving, constant = ([x for x in operands if isinstance(x, np.ndarray) == c] for c in (False, True))
+    total: Value = reduce(lambda a, b: _add(walk, node, a, b), [*moving, *constant])
+    if node.op == "Mean" and not isinstance(total, (np.ndarray, Padded)):
+        total = total.then(scale(whole(total, Fraction(1, len(operands)))))
+    return total
+
+
+def _hard_sigmoid(walk: Walk, node: Node, x: Moving) -> Value:
+    """``min(max(alpha * x + beta, 0), 1)``."""
+    alpha, beta = (Fraction(float(np.float32(node.attributes.get(k, d)))) for k, d in (("alpha", 0.2), ("beta", 0.5)))
+    return x.then(scale(whole(x, alpha))).then(shift(whole(x, beta))).then(clip(whole(x, 0), whole(x, 1)))
+
+
+SCALAR_RULES: dict[str, Rule] = {
+    "Abs": _abs,
+    "Add": _add,
+    "BatchNormalization": _batch_norm,
+    "Cast": _cast,
+    "Clip": _clip,
+    "Div": _div,
+    "HardSigmoid": _hard_sigmoid,
+    "LeakyRelu": _leaky,
+    "Max": _limit,
+    "Mean": _sum,
+    "Min": _limit,
+    "Mul": _mul,
+    "Neg": lambda walk, node, x: x.then(scale(whole(x, -1))),
+    "PRelu": _leaky,
+    "Pow": _pow,
+    "Relu": lambda walk, node, x: x.then(clip(whole(x, 0), None)),
+    "Sub": _sub,
+    "Sum": _sum,
+}

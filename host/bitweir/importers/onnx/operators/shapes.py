@@ -1,0 +1,172 @@
+"""Rules of operators that only move elements, or tell their shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError
+from ...folding.network_builder import Walk
+from ...folding.symbols import Codes, Moving, Padded, Signal
+from ..constants import Array, axes, reshape_target, sizes, slice_array
+from ..graph import Node
+from .operands import Rule, Value
+
+__all__ = ["SHAPE_RULES"]
+
+#: More elements than any network picks along an axis.
+_MAX_PICKED = 1 << 16
+
+
+def _moved(x: Moving, after: tuple[int, ...], move: Callable[[Array], Array]) -> Value:
+    """`after` and `move` have the batch axis, of size 1."""
+    if after[:1] != (1,) or len(after) < 2:
+        raise ModelError(
+            "the batch axis must stay first, and a frame may not be cut or merged with others: export with the batch "
+            "first, as by batch_first=True"
+        )
+    return x.moved(after[1:], lambda frame: move(frame[None])[0])
+
+
+def _full(x: Moving) -> tuple[int, ...]:
+    return (x.batch, *x.shape)
+
+
+def _reshaped(x: Moving, after: tuple[int, ...]) -> Value:
+    if after[:1] != (x.batch,):
+        raise ModelError(
+            f"the batch axis of size {x.batch} must stay first, but the shape becomes {after}: use Flatten"
+        )
+    return _moved(x, (1, *after[1:]), lambda array: array.reshape(1, *after[1:]))
+
+
+def _reshape(walk: Walk, node: Node, x: Moving, target: Array) -> Value:
+    return _reshaped(x, reshape_target(node, _full(x), target))
+
+
+def _flatten(walk: Walk, node: Node, x: Moving) -> Value:
+    axis = node.attributes.get("axis", 1)
+    if axis not in (1, -len(x.shape)):
+        raise ModelError(f"its axis must be 1, not {axis}: use Flatten(start_dim=1)")
+    return _reshaped(x, (x.batch, prod(x.shape)))
+
+
+def _squeeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Value:
+    full = _full(x)
+    chosen = axes(node, over)
+    drop = {axis % len(full) for axis in chosen} if chosen else {a for a, size in enumerate(full) if size == 1 and a}
+    if any(full[axis] != 1 for axis in drop):
+        raise ModelError("it may drop axes of size 1 only: export the model again")
+    return _reshaped(x, tuple(size for axis, size in enumerate(full) if axis not in drop))
+
+
+def _unsqueeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Value:
+    chosen = axes(node, over) or ()
+    full = np.expand_dims(np.empty(0).reshape(0, *_full(x)), tuple(a + 1 if a >= 0 else a for a in chosen)).shape[1:]
+    return _reshaped(x, full)
+
+
+def _transpose(walk: Walk, node: Node, x: Moving | Padded) -> Value:
+    perm = node.attributes.get("perm", list(range(len(x.shape) + 1))[::-1])
+    if sorted(perm) != list(range(len(x.shape) + 1)) or perm[0] != 0:
+        raise ModelError(
+            f"it must leave the batch axis first, and its perm is {perm}: export with the batch first, as by "
+            "batch_first=True"
+        )
+    if isinstance(x, Padded):
+        inside = _transpose(walk, node, x.inside)
+        assert isinstance(inside, (Signal, Codes))
+        return Padded(inside, tuple(x.pads[axis - 1] for axis in perm[1:]), x.value)
+    shape = (1, *x.shape)
+    return _moved(x, tuple(shape[axis] for axis in perm), lambda array: array.transpose(perm))
+
+
+def _shape(walk: Walk, node: Node, x: Moving) -> Value:
+    return sizes(node, _full(x))
+
+
+def _concat(walk: Walk, node: Node, *parts: Any) -> Value:
+    """Several codes of one frame side by side, as a thermometer code is made."""
+    if not all(isinstance(part, Codes) and part.origin is parts[0].origin for part in parts):
+        raise ModelError(
+            "it must join quantised forms of one tensor, and joining two branches is not supported: give each branch a "
+            "convolution of its own and add the results, since conv(concat(a, b)) = conv_a(a) + conv_b(b)"
+        )
+    axis = node.attributes["axis"]
+    axis = axis - 1 if axis > 0 else axis + len(parts[0].shape) if axis < 0 else -1
+    counts = {len(part.thresholds) for part in parts}
+    if axis < 0 or len(counts) != 1:
+        raise ModelError("it must join codes of as many levels each, and not along the batch: quantise them alike")
+
+    def join(arrays: list[Array]) -> Array:
+        full = [np.broadcast_to(array, part.shape) for array, part in zip(arrays, parts, strict=True)]
+        if all(array.size == 1 and array.flat[0] == arrays[0].flat[0] for array in arrays):
+            return arrays[0]
+        return np.concatenate(full, axis)
+
+    index = np.concatenate([part.index.reshape(part.shape) for part in parts], axis)
+    levels = counts.pop()
+    rows = np.broadcast_arrays(*(join([part.thresholds[k] for part in parts]) for k in range(levels)))
+    values = tuple(join([part.values[k] for part in parts]) for k in range(levels + 1))
+    inverted = join([part.inverted for part in parts])
+    ternary = next((part.ternary for part in parts if part.ternary), None)
+    distance = min(part.distance for part in parts)
+    return Codes(
+        parts[0].origin, index.shape, index.reshape(-1), np.stack(rows), values, inverted,
+        parts[0].batch, ternary, distance,
+    )  # fmt: skip
+
+
+def _gather(walk: Walk, node: Node, x: Moving, index: Any) -> Value:
+    """Elements along an axis by constant numbers, as channels are put into another order."""
+    if not isinstance(x, (Signal, Codes)) or not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
+        raise ModelError(
+            "it must pick elements by constant numbers, since a stream has a fixed order: use Conv or MatMul"
+        )
+    axis = node.attributes.get("axis", 0)
+    axis += len(x.shape) + 1 if axis < 0 else 0
+    if not 0 < axis <= len(x.shape) or index.ndim > 1:
+        raise ModelError("it must pick along one axis, not the batch, by one number or a list of them: export it so")
+    if index.size and not -x.shape[axis - 1] <= index.min() <= index.max() < x.shape[axis - 1]:
+        raise ModelError(
+            f"its numbers must lie within the {x.shape[axis - 1]} elements of the axis: the file is damaged"
+        )
+    if not 0 < index.size <= _MAX_PICKED:
+        raise ModelError(f"it must pick 1 to {_MAX_PICKED} elements, not {index.size}: pick fewer")
+    shape = (1, *x.shape[: axis - 1], *index.shape, *x.shape[axis:])
+    return _moved(x, shape, lambda frame: np.take(frame, index, axis))
+
+
+def _slice(walk: Walk, node: Node, x: Moving, *parts: Any) -> Value:
+    """A part of a frame; which one must be constant."""
+    if not isinstance(x, (Signal, Codes)) or not all(part is None or isinstance(part, np.ndarray) for part in parts):
+        raise ModelError("it must cut at constant places, since a stream has a fixed order: export with fixed shapes")
+    shape = slice_array(node, 0, np.broadcast_to(np.False_, (1, *x.shape)), *parts).shape
+    if 0 in shape:
+        raise ModelError("it must leave at least one element: the file is damaged")
+    return _moved(x, shape, lambda frame: slice_array(node, 0, frame, *parts))
+
+
+def _expand(walk: Walk, node: Node, x: Moving, shape: Any) -> Value:
+    """Expand, where it changes nothing."""
+    target = tuple(np.asarray(shape).reshape(-1).tolist())
+    if np.broadcast_shapes(_full(x), target) != _full(x):
+        raise ModelError(f"it must not spread a frame of shape {x.shape} to {target}: use one value for each element")
+    return x
+
+
+SHAPE_RULES: dict[str, Rule] = {
+    "Concat": _concat,
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Reshape": _reshape,
+    "Shape": _shape,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}
