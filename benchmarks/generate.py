@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from bitweir.build import write_build
+from bitweir.design import write_design
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.time.sizing import fit_depths
 from support.shared_data import DATA, bnn_npz
@@ -36,7 +36,7 @@ def measure(name: str) -> None:
         started = time.perf_counter()
         network = bnn_npz(path)
         plan = fit_depths(network, plan_from_foldings(network, NETWORKS[name]))
-        build = write_build(network, plan, Path(folder) / "build")
+        build = write_design(network, plan, Path(folder) / "build")
         seconds = time.perf_counter() - started
         size = build.verilog.stat().st_size
     # Linux counts in KiB. Yosys is a child of its own.

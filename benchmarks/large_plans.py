@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from bitweir.build import Build
+from bitweir.design import Design, DesignFolder
 from bitweir.planning import Wishes, choose
 from bitweir.synthesis.measure import synthesise
 from bitweir_hw.cost import estimate_pipeline, fmax
@@ -35,7 +35,7 @@ def measure(name: str) -> None:
     assert choice.search
     bound, cycles = choice.search["bound"], choice.search["cycles"]
     with tempfile.TemporaryDirectory() as folder:
-        build = Build(folder=Path(folder), network=network, plan=plan)
+        build = DesignFolder(folder=Path(folder), design=Design(network=network, plan=plan))
         found = synthesise(build, part.family)
     estimate = estimate_pipeline(build.pipeline, part.family)[1]
     print(f"{name} on {part.name}: folding {','.join(map(str, plan.foldings))}")

@@ -16,11 +16,11 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from bitweir.build import Build, write_build
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import BoardTransport, SimulatedBoard
 from bitweir.demo import NETWORKS
+from bitweir.design import DesignFolder, write_design
 from bitweir.importers import load_model
 from bitweir_hw.plan import plan_for_fps
 from bitweir_sim.values import fast
@@ -31,7 +31,7 @@ RATES = ((12_000_000, 3_000_000), (25_000_000, 1_000_000))
 GOAL = 0.9
 
 
-def measure(build: Build, codes: np.ndarray, *, clock: int, baud: int) -> None:
+def measure(build: DesignFolder, codes: np.ndarray, *, clock: int, baud: int) -> None:
     expected = fast.run(build.network, codes)
     board = SimulatedBoard(build, clock=clock, baud=baud)
     with LinkedDevice(Client(BoardTransport(board))) as device:
@@ -64,7 +64,7 @@ def main() -> None:
         images = arrays["x"]
     codes = np.resize(encode(network.input, images), (frames, network.input.size))
     with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-        build = write_build(network, plan_for_fps(network, 20_000, 12e6), Path(folder) / "build")
+        build = write_design(network, plan_for_fps(network, 20_000, 12e6), Path(folder) / "build")
         for clock, baud in RATES:
             measure(build, codes, clock=clock, baud=baud)
 

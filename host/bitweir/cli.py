@@ -10,11 +10,9 @@ from bitweir_hw.compressor import STYLE
 from bitweir_hw.devices import PARTS
 from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
-from bitweir_sim.time.sizing import fit_depths
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
 
-from .build import Build, write_build
 from .cli_devices import COMMANDS
 from .cli_options import (
     Group,
@@ -28,6 +26,7 @@ from .cli_options import (
 )
 from .console import Output, complain
 from .demo import NETWORKS, run_demo
+from .design import Design, DesignFolder
 from .exploring import SLOWEST, Goals, workers, write_exploration
 from .exploring import explore as explore_parts
 from .exploring import render as render_exploration
@@ -174,10 +173,9 @@ def generate(
     with output.working("Choosing the plan"):
         choice = choose(network, wishes)
     with output.working("Fitting FIFOs"):
-        plan = fit_depths(network, choice.plan)
+        design = Design.fitted(network, choice.plan, Target.of(clock=clock, part=part, family=family))
     with output.working("Generating Verilog"):
-        target = Target.of(clock=clock, part=part, family=family)
-        build = write_build(network, plan, folder, axi=axi, axi_crc=axi_crc, target=target)
+        build = design.write(folder, axi=axi, axi_crc=axi_crc)
     report = collect(build)
     output.show(*render(report))
     if choice.search:
@@ -199,7 +197,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
 
     MODEL must have the same shape as the network of FOLDER.
     """
-    build = Build.open(folder)
+    build = DesignFolder.open(folder)
     imported = models()
     pipeline = with_parameters_of(imported.network, build.network, build.plan)
     image = parameter_image(pipeline)
@@ -234,7 +232,7 @@ def simulate_command(
     clock: float | None,
 ) -> None:
     """Run images through the design in FOLDER."""
-    build = Build.open(folder)
+    build = DesignFolder.open(folder)
     result = simulate(
         build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock, rounding=rounding
     )
@@ -267,7 +265,7 @@ def report(
     clock: float | None,
 ) -> None:
     """Tell what the design in FOLDER costs and how fast it is."""
-    build = Build.open(folder)
+    build = DesignFolder.open(folder)
     if family:
         with output.working(f"Synthesising for {family}"):
             synthesise(build, family)

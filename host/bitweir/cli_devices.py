@@ -15,10 +15,10 @@ from .boards import planning
 from .boards.bitstream import Options
 from .boards.command import build_for_board
 from .boards.program import program as load_bitstream
-from .build import Build
 from .cli_options import end, folder_argument, megahertz, round_option, with_models, with_output
 from .client.opening import DEFAULT_BAUD
 from .console import Output
+from .design import DesignFolder
 from .importing import Imported
 from .running import load_parameters, print_run, run_images, serve_board
 
@@ -144,7 +144,7 @@ def run_command(output: Output, device: str, images: Path | None, demo_images: b
 @with_output
 def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
     """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""
-    serve_board(Build.open(folder), output, baud=baud, clock=clock, faults=faults, seed=seed)
+    serve_board(DesignFolder.open(folder), output, baud=baud, clock=clock, faults=faults, seed=seed)
 
 
 #: In the order in which they are used.

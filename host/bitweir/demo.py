@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.plan import plan_for_fps
-from bitweir_sim.time.sizing import fit_depths
 from rich.text import Text
 
-from .build import write_build
 from .console import Output
+from .design import Design
 from .importers import load_model
 from .report.collect import collect
 from .report.terminal import render
@@ -60,8 +59,8 @@ def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[s
         network = load_model(model, input_scale=shipped.input_scale)
         output.show(_step("2. Generate", f"an accelerator for {shipped.fps:,.0f} frames/s"))
         with output.working("Generating Verilog"):
-            build = write_build(network, fit_depths(network, plan_for_fps(network, shipped.fps, clock)), folder,
-                                target=Target(clock=clock, family=shipped.family))  # fmt: skip
+            plan = plan_for_fps(network, shipped.fps, clock)
+            build = Design.fitted(network, plan, Target(clock=clock, family=shipped.family)).write(folder)
         output.show(_step("3. Simulate", "it on the test images"))
         simulation = simulate(build, images, output)
         print_simulation(output, simulation)

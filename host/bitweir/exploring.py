@@ -34,10 +34,9 @@ from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.search import Found, cheapest, fastest
 from bitweir_hw.yosys import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
-from bitweir_sim.time.sizing import fit_depths
 
-from .build import Build
 from .cluster import Cluster, cluster
+from .design import Design, DesignFolder
 from .explored import csv_text, plot, render
 from .folders import whole_folder
 from .planning import FILL, limits_of, stage_levels
@@ -166,7 +165,7 @@ class _Measurement:
         plan = plan_from_foldings(network, self.foldings, popcount=popcount, streams=self.streams)
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
             # No Verilog is written, as Yosys reads what it would be made from.
-            build = Build(folder=Path(work), network=network, plan=fit_depths(network, plan))
+            build = DesignFolder(folder=Path(work), design=Design.fitted(network, plan))
             total = synthesise(build, self.family)["total"]
         fitted = estimate_pipeline(build.pipeline, self.family)[1]
         return {
@@ -194,7 +193,7 @@ def _sources() -> str:
     here = Path(__file__).parent
     roots = [Path(str(package.__file__)).parent for package in (bitweir_hw, bitweir_sim)]
     files = [file for root in (*roots, here / "synthesis") for file in sorted(root.rglob("*")) if file.is_file()]
-    for file in (*files, here / "build.py", here / "planning.py", Path(__file__)):
+    for file in (*files, here / "design.py", here / "planning.py", Path(__file__)):
         if "__pycache__" not in file.parts:
             total.update(f"{file.name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()

@@ -17,10 +17,10 @@ from bitweir_sim.values.golden import Result, differing
 from rich.box import SIMPLE
 from rich.table import Table
 
-from .build import Build, check_parts
 from .client import Device, connect
 from .client.opening import NO_TERMINALS
 from .console import Output, equality
+from .design import DesignFolder, check_parts
 from .folders import FileError
 from .images import Images, load_images
 from .manifest import listed
@@ -255,13 +255,13 @@ def _outputs(result: dict[str, Any]) -> list[str]:
 
 
 def serve_board(
-    build: Build, output: Output, *, baud: int | None, clock: float | None, faults: float, seed: int
+    build: DesignFolder, output: Output, *, baud: int | None, clock: float | None, faults: float, seed: int
 ) -> None:
     """Run the simulated board of a build until Ctrl-C.
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     output : Output
         Gets the path of the serial port at once.
     baud : int or None

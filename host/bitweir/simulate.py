@@ -27,9 +27,9 @@ from bitweir_sim.verify import expected_trace, explain
 from rich.box import SIMPLE
 from rich.table import Table
 
-from .build import Build
 from .cells import cell_model
 from .console import Output, equality
+from .design import DesignFolder
 from .folders import FileError, streamed_file
 from .images import Images, load_images
 from .results import ELEMENTS, quality, quality_rows, save_result
@@ -64,7 +64,7 @@ class _Run:
 
 
 def simulate(
-    build: Build,
+    build: DesignFolder,
     path: Path,
     output: Output,
     *,
@@ -79,7 +79,7 @@ def simulate(
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     path : Path
         See `images.load_images`.
     output : Output
@@ -138,7 +138,7 @@ def simulate(
     return result
 
 
-def _timing(build: Build, trace: Trace | None, clock: float) -> dict[str, Any]:
+def _timing(build: DesignFolder, trace: Trace | None, clock: float) -> dict[str, Any]:
     """Cycles as the run had them; those of the cycle model where the run was too short, or had none."""
     timing, frames = build.timing, build.pipeline.frames
     interval, latency = float(timing.interval), timing.latency
@@ -160,7 +160,7 @@ def _timing(build: Build, trace: Trace | None, clock: float) -> dict[str, Any]:
     }
 
 
-def _finished(build: Build, trace: Trace) -> Integers:
+def _finished(build: DesignFolder, trace: Trace) -> Integers:
     """Cycle of the last output beat of each frame, or of the frames that go side by side."""
     beats = build.pipeline.output.beats
     return trace.o.cycles[beats - 1 :: beats]
@@ -178,7 +178,7 @@ def describe_difference(image: int, found: Result, expected: Result, kind: str) 
     return f"image {image}: its result comes in another cycle than expected"
 
 
-def _golden(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
+def _golden(build: DesignFolder, images: Images, output: Output, waves: Path | None) -> _Run:
     if waves:
         raise FileError("The golden engine has no waveforms: leave out --waves, or use another engine.")
     started = time.perf_counter()
@@ -186,7 +186,7 @@ def _golden(build: Build, images: Images, output: Output, waves: Path | None) ->
     return _Run(result=result, seconds=time.perf_counter() - started, simulator="NumPy")
 
 
-def _compiled(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
+def _compiled(build: DesignFolder, images: Images, output: Output, waves: Path | None) -> _Run:
     if waves and waves.suffix != ".vcd":
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
     with output.working("Compiling the design (kept for the next time)"), _sources(build) as (top, source, others):
@@ -207,7 +207,7 @@ def _compiled(build: Build, images: Images, output: Output, waves: Path | None) 
     return _Run(result=_result(build, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL")
 
 
-def _cocotb(build: Build, images: Images, output: Output, waves: Path | None) -> _Run:
+def _cocotb(build: DesignFolder, images: Images, output: Output, waves: Path | None) -> _Run:
     """The same design with its inner streams on ports, so that every stream is compared in every cycle."""
     simulator = next((name for name in ("verilator", "icarus") if available(name) is None), "verilator")
     if missing := available(simulator):
@@ -263,13 +263,13 @@ def _waveform(path: Path | None) -> AbstractContextManager[Path | None]:
     return streamed_file(path) if path else nullcontext()
 
 
-def _boot(build: Build) -> int:
+def _boot(build: DesignFolder) -> int:
     """Cycles in which a design loads its parameters, before the first beat."""
     return boot_cycles(build.pipeline) if build.plan.weights == "ram" else 0
 
 
 @contextmanager
-def _sources(build: Build) -> Iterator[tuple[str, Path, list[Path]]]:
+def _sources(build: DesignFolder) -> Iterator[tuple[str, Path, list[Path]]]:
     """The top module to simulate, the design, and further sources.
 
     The design is a copy of the file in the folder that was compared. One with parameters in RAM needs a module that
@@ -287,20 +287,20 @@ def _sources(build: Build) -> Iterator[tuple[str, Path, list[Path]]]:
         yield f"{name}_boot", design, [boot]
 
 
-def cell_models(build: Build) -> list[Path]:
+def cell_models(build: DesignFolder) -> list[Path]:
     """Verilog of the primitives that the design has, if any."""
     if build.plan.popcount.style != STYLE["ecp5"]:
         return []
     return [cell_model("CCU2C")]
 
 
-def _result(build: Build, trace: Trace, frames: int) -> Result:
+def _result(build: DesignFolder, trace: Trace, frames: int) -> Result:
     assert trace.o.payloads is not None
     return unpack_results(trace.o.payloads, build.pipeline, frames)
 
 
 #: What runs a design.
-_ENGINES: dict[str, Callable[[Build, Images, Output, Path | None], _Run]] = {
+_ENGINES: dict[str, Callable[[DesignFolder, Images, Output, Path | None], _Run]] = {
     "compiled": _compiled,
     "cocotb": _cocotb,
     "golden": _golden,

@@ -16,8 +16,8 @@ from bitweir.boards import program as programming
 from bitweir.boards.bitstream import MANIFEST, Options, identity_of, write_bitstream
 from bitweir.boards.planning import LINK_SITES, Wishes, baud_of, capacity_of, link_rate, plan_for
 from bitweir.boards.program import program, read_manifest
-from bitweir.build import Build
 from bitweir.cli import main
+from bitweir.design import Design, DesignFolder
 from bitweir.folders import FileError
 from bitweir.manifest import write_manifest
 from bitweir.report.routed import render_routed, routed, routed_schema
@@ -61,7 +61,7 @@ def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str,
     names = {"README.md", "manifest.json", "net-icebreaker.bin", "net.v", "network.npz", "plan.json"}
     names |= {"bitweir-manifest.json", "target.json"}
     assert {path.name for path in folder.iterdir()} == names | {"routed-icebreaker.json"}
-    build = Build.open(folder)
+    build = DesignFolder.open(folder)
     assert digest(build.network) == digest(network)
     assert routed(build) == {"icebreaker": result["routed"]}
     # What it was routed at, not what it was asked for.
@@ -84,7 +84,7 @@ def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str,
 @needs_ice40
 def test_what_is_told_fits_together(built: tuple[Path, dict[str, Any]]) -> None:
     folder, result = built
-    told, build = result["routed"], Build.open(folder)
+    told, build = result["routed"], DesignFolder.open(folder)
     timing = steady_state(lower(build.network, build.plan))
     assert told["clock_mhz"] == 19.875 and told["baud"] == 3_000_000
     assert told["cycles_per_frame"] == float(timing.interval) and told["latency_cycles"] == timing.latency
@@ -101,7 +101,7 @@ def test_the_same_network_gives_the_same_bytes(
     built: tuple[Path, dict[str, Any]], network: Network, tmp_path: Path
 ) -> None:
     folder, _ = built
-    plan = Build.open(folder).plan
+    plan = DesignFolder.open(folder).plan
     assert plan_text(plan_for(network, BOARD, Wishes())[0]) == plan_text(plan)
     write_bitstream(network, plan, BOARD, tmp_path / "again", options=Options(clock=20e6))
     name = "net-icebreaker.bin"
@@ -185,7 +185,7 @@ def test_a_request_of_one_frame_has_room() -> None:
 
 def test_a_device_tells_what_it_is(network: Network, tmp_path: Path) -> None:
     plan, _ = plan_for(network, BOARD, Wishes())
-    identity = identity_of(Build(folder=tmp_path, network=network, plan=plan), BOARD, 20_000_000)
+    identity = identity_of(Design(network=network, plan=plan), BOARD, 20_000_000)
     assert identity.digest.hex() == digest(network)[:32]
     assert identity.plan == hashlib.sha256(plan_text(plan).encode()).digest()[:8]
     assert (identity.clock, identity.capacity, identity.classes) == (20_000_000, 1024, 4)
@@ -208,7 +208,7 @@ def test_networks_that_ship_have_names(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_damaged_result_is_told(network: Network, tmp_path: Path, content: str) -> None:
     path = tmp_path / "routed-icebreaker.json"
     path.write_text(content)
-    routes = Build(folder=tmp_path, network=network, plan=plan_for(network, BOARD, Wishes())[0])
+    routes = DesignFolder(folder=tmp_path, design=Design(network=network, plan=plan_for(network, BOARD, Wishes())[0]))
     told = f"'{path}' is not what bitweir wrote there: remove it, or make it again with bitweir build."
     with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
         routed(routes)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitweir.build import write_build
 from bitweir.client import simulated
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import BAUD, SimulatedBoard, simulated_identity
 from bitweir.client.transport import SerialTransport
+from bitweir.design import write_design
 from bitweir.synthesis import flows
 from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.link.device import Device, device_rtlil
@@ -40,8 +40,8 @@ def test_the_netlist_of_a_device_answers_as_the_golden_model(
         foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)),
         popcount=Popcount(style=STYLE[family], levels_per_stage=1),
     )
-    build = write_build(network, plan, tmp_path / "build")
-    device = Device(build.pipeline, simulated_identity(build), baud=BAUD)
+    build = write_design(network, plan, tmp_path / "build")
+    device = Device(build.pipeline, simulated_identity(build.design), baud=BAUD)
     (tmp_path / "design.il").write_text(device_rtlil(device, name="net"))
 
     mapping = flows.script(family, top="net_device") + "write_verilog -noattr -norename netlist.v\n"
@@ -57,7 +57,7 @@ def test_the_netlist_of_a_device_answers_as_the_golden_model(
     with SimulatedBoard(build) as board:
         client = Client(SerialTransport(board.port, board.baud, now=board.now))
         with LinkedDevice(client, network) as linked:
-            assert linked.identity == simulated_identity(build)
+            assert linked.identity == simulated_identity(build.design)
             result = linked.run(Codes(codes))
             assert np.array_equal(linked.classify(Codes(codes)), golden.classes)
     assert np.array_equal(result.scores, golden.scores)

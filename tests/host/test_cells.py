@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir.build import write_build
 from bitweir.cells import CELLS, cell_model, needed_cells
+from bitweir.design import write_design
 from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import NetworkError, ToolError
 from bitweir_hw.yosys import run_yosys
@@ -57,7 +57,7 @@ def test_the_carry_cell_is_that_of_yosys(tmp_path):
 @pytest.mark.parametrize("family", sorted(STYLE))
 def test_a_folder_holds_all_that_a_simulator_needs(tmp_path, family):
     network, plan = every_kind(style=STYLE[family])
-    folder = write_build(network, plan, tmp_path / "build", axi=4).folder
+    folder = write_design(network, plan, tmp_path / "build", axi=4).folder
     sources = sorted(folder.glob("*.v"))
     cells = ("CCU2C",) if family == "ecp5" else ()
     assert [source.name for source in sources] == ["ccu2c.v"] * len(cells) + ["net.v", "net_axi.v"]
@@ -70,7 +70,7 @@ def test_a_folder_holds_all_that_a_simulator_needs(tmp_path, family):
     for top, files in (("net", sources[:-1]), ("net_axi", sources)):
         subprocess.run(["iverilog", "-g2005-sv", "-s", top, "-o", tmp_path / "a.out", *files], check=True)
     frames = np.random.default_rng(2).integers(0, 4, (5, 32))
-    pipeline = write_build(network, plan, tmp_path / "again").pipeline
+    pipeline = write_design(network, plan, tmp_path / "again").pipeline
     found = run_cocotb(
         sources[:-1],
         top="net",
@@ -86,10 +86,10 @@ def test_a_folder_holds_all_that_a_simulator_needs(tmp_path, family):
 def test_a_network_with_the_name_of_a_cell(tmp_path):
     network, plan = every_kind(style=STYLE["ecp5"])
     with pytest.raises(NetworkError) as error:
-        write_build(replace(network, name="ccu2c"), plan, tmp_path / "build")
+        write_design(replace(network, name="ccu2c"), plan, tmp_path / "build")
     assert str(error.value) == (
         "Network 'ccu2c' must have another name than the cell CCU2C of which its accelerator is made: name it with "
         "--name."
     )
     assert not (tmp_path / "build").exists() and list(CELLS) == ["CCU2C"]
-    write_build(replace(network, name="ccu2c"), every_kind()[1], tmp_path / "build")
+    write_design(replace(network, name="ccu2c"), every_kind()[1], tmp_path / "build")

@@ -12,8 +12,8 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
-from bitweir.build import Build
 from bitweir.cli import main
+from bitweir.design import DesignFolder
 from bitweir.manifest import write_manifest
 from bitweir.report.collect import schema
 from bitweir_sim.simulators.compiled import compiler_missing
@@ -118,7 +118,7 @@ def test_a_wrong_bit_in_the_verilog_is_found(copy, monkeypatch, json_wanted):
     value = int(words[3], 10 if words[2] == "d" else 16) ^ 1
     lines[at] = f"{words[1]}h{value:x};"
     # A file that was edited is not simulated: what is wrong here is what bitweir generates.
-    monkeypatch.setattr(Build, "checked_verilog", lambda self: "\n".join(lines))
+    monkeypatch.setattr(DesignFolder, "checked_verilog", lambda self: "\n".join(lines))
     words = ["simulate", copy, "--images", IMAGES, "--limit", 20, *["--json"] * json_wanted]
     result = run(*words, code=9)
     told = r"bitweir: The design must do what the golden model does; 20 of 20 images differ, the first: (.*)\.\n$"

@@ -13,9 +13,9 @@ from pathlib import Path
 import bitweir
 import numpy as np
 import pytest
-from bitweir.build import write_build
 from bitweir.cli import main
 from bitweir.client.golden import GoldenDevice
+from bitweir.design import write_design
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError, NetworkError
 from bitweir_hw.files import digest, save_network
@@ -41,7 +41,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def folder(network, tmp_path_factory):
-    return write_build(
+    return write_design(
         network, plan_from_foldings(network, FOLDING), tmp_path_factory.mktemp("commands") / "build"
     ).folder
 
@@ -133,7 +133,7 @@ def test_only_what_is_used_is_loaded():
 
 
 def test_frames_side_by_side(network, tmp_path):
-    write_build(network, plan_from_foldings(network, FOLDING, streams=2), tmp_path / "build")
+    write_design(network, plan_from_foldings(network, FOLDING, streams=2), tmp_path / "build")
     with pytest.raises(LinkError, match="^The link takes one frame at a time, the plan 2 side by side.$"):
         bitweir.connect(f"sim:{tmp_path / 'build'}")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import bitweir
 import numpy as np
 import pytest
-from bitweir.build import write_build
 from bitweir.cli import main
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import SimulatedBoard
 from bitweir.client.transport import SerialTransport
+from bitweir.design import write_design
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import save_network
@@ -36,7 +36,7 @@ DAMAGED = "The image of parameters is damaged, or for another accelerator: the d
 def build(tmp_path_factory):
     network = load_model(NETWORKS / "digits.onnx", input_scale="1")
     plan = with_loaded_parameters(network, plan_from_foldings(network, "16x8,16x2"))
-    return write_build(network, plan, tmp_path_factory.mktemp("loading") / "build")
+    return write_design(network, plan, tmp_path_factory.mktemp("loading") / "build")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_networks_that_do_not_suit(build):
             f"The device cannot hold cnn, which has 64 elements of {other.input.format.bits} bits and 10 classes: "
             f"it has {held.size} elements of {held.format.bits} bits and 10 classes."
         )
-    fixed = write_build(build.network, plan_from_foldings(build.network, "16x8,16x2"), build.folder.parent / "fixed")
+    fixed = write_design(build.network, plan_from_foldings(build.network, "16x8,16x2"), build.folder.parent / "fixed")
     with bitweir.connect(f"golden:{fixed.folder}") as device, pytest.raises(LinkError) as told:
         device.load(b"")
     assert str(told.value) == ("The parameters of the device are fixed: generate it with --weights ram to load others.")

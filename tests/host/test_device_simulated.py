@@ -9,12 +9,12 @@ import bitweir
 import numpy as np
 import pytest
 import serial
-from bitweir.build import write_build
 from bitweir.client.client import Client
 from bitweir.client.faults import KINDS
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import BAUD, SimulatedBoard
 from bitweir.client.transport import SerialTransport
+from bitweir.design import write_design
 from bitweir.importers import load_model
 from bitweir_hw.errors import LinkError
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
@@ -34,7 +34,7 @@ with np.load(NETWORKS / "digits_test.npz") as _file:
 def build(tmp_path_factory):
     network = load_model(NETWORKS / "digits.onnx", input_scale="1")
     folder = tmp_path_factory.mktemp("device") / "build"
-    return write_build(network, plan_from_foldings(network, "16x8,16x2"), folder)
+    return write_design(network, plan_from_foldings(network, "16x8,16x2"), folder)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_convolutional_network(tmp_path):
     """Frames of 64 vectors, elements of 8 bits, and an accelerator that is slower than the wire."""
     network = load_model(NETWORKS / "cnn.onnx", input_scale="1")
     expected = fast.run(network, encode(network.input, IMAGES.reshape(-1, 1, 8, 8)))
-    write_build(network, plan_for_fps(network, 3e4, 100e6), tmp_path / "build")
+    write_design(network, plan_for_fps(network, 3e4, 100e6), tmp_path / "build")
     with bitweir.connect(f"sim:{tmp_path / 'build'}") as device:
         check(device, expected)
         assert device.client.lost == 0

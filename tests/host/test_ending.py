@@ -17,9 +17,9 @@ import bitweir
 import bitweir_hw
 import bitweir_sim
 import pytest
-from bitweir.build import write_build
 from bitweir.cli import main
 from bitweir.console import Output, printable
+from bitweir.design import write_design
 from bitweir.ending import BROKEN_PIPE, INTERRUPTED, TERMINATED
 from bitweir_hw.errors import BitweirError, PlanError
 from bitweir_hw.files import save_network
@@ -38,7 +38,7 @@ PROGRAM = [sys.executable, "-m", "bitweir"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_build(dense_network(16, 4, 3), PLAN, tmp_path_factory.mktemp("ending") / "build").folder
+    return write_design(dense_network(16, 4, 3), PLAN, tmp_path_factory.mktemp("ending") / "build").folder
 
 
 # ---- exit codes

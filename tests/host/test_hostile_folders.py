@@ -7,11 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
-import bitweir.build as building
+import bitweir.design as building
 import numpy as np
 import pytest
-from bitweir.build import Build, write_build
 from bitweir.cli import main
+from bitweir.design import Design, DesignFolder, write_design
 from bitweir.folders import FileError
 from bitweir.manifest import MANIFEST, write_manifest
 from bitweir_hw import yosys
@@ -38,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with parameters in RAM and a wrapper: all parts that there are."""
     network = dense_network(16, 4, 3)
     plan = with_loaded_parameters(network, PLAN)
-    return write_build(network, plan, tmp_path_factory.mktemp("built") / "build", axi=4).folder
+    return write_design(network, plan, tmp_path_factory.mktemp("built") / "build", axi=4).folder
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_missing_part_is_named(folder, images, part):
 
 
 def test_a_part_that_was_never_written_is_named(tmp_path, built):
-    folder = write_build(dense_network(16, 4, 3), PLAN, tmp_path / "build").folder
+    folder = write_design(dense_network(16, 4, 3), PLAN, tmp_path / "build").folder
     for name in ("net_axi.v", "parameters.bin"):
         shutil.copy(built / name, folder / name)
     told = (
@@ -170,7 +170,7 @@ def test_a_folder_without_a_list(folder, images):
 def test_what_people_add_does_not_matter(folder):
     (folder / "tb.v").write_text("module tb; endmodule")
     (folder / "README.md").write_text("my notes")
-    assert Build.open(folder).checked_verilog() == (folder / "net.v").read_text()
+    assert DesignFolder.open(folder).checked_verilog() == (folder / "net.v").read_text()
 
 
 # ---- folders that were made to do harm
@@ -218,7 +218,7 @@ def test_verilog_of_somebody_else_is_never_read(folder, images, tmp_path, attack
     ],
 )
 def test_headers_of_somebody_else(folder, header):
-    build = Build.open(folder)
+    build = DesignFolder.open(folder)
     first, second, body = (folder / "net.v").read_text().split("\n", 2)
     (folder / "net.v").write_text(header.format(digest=second.split()[-1]) + body)
     with pytest.raises(FileError, match="is not what network.npz and plan.json beside it give"):
@@ -226,7 +226,7 @@ def test_headers_of_somebody_else(folder, header):
 
 
 def test_the_header_of_another_version_is_taken(folder):
-    build, text = Build.open(folder), (folder / "net.v").read_text()
+    build, text = DesignFolder.open(folder), (folder / "net.v").read_text()
     (folder / "net.v").write_text(re.sub(r"by bitweir \S+", "by bitweir 99.1.dev0+local", text, count=1))
     # What goes on has a header of this version.
     assert build.checked_verilog() == text
@@ -236,7 +236,7 @@ def test_verilog_is_generated_again_where_nothing_is_known(folder, tmp_path, mon
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "empty"))
     calls = []
     monkeypatch.setattr(building, "rtlil_to_verilog", lambda text: calls.append(text) or rtlil_to_verilog(text))
-    build = Build.open(folder)
+    build = DesignFolder.open(folder)
     for _ in range(2):
         assert build.checked_verilog() == (folder / "net.v").read_text()
     assert calls == [accelerator_rtlil(build.pipeline, name="net")]
@@ -246,10 +246,10 @@ def test_other_networks_and_plans_are_other_verilog(tmp_path):
     """Each of what is compared changes the hash: nothing is taken for something else."""
     networks = [dense_network(16, 4, 3, seed=seed) for seed in (1, 2)]
     plans = [PLAN, Plan(foldings=(Folding(pe=4, simd=8), Folding(pe=3, simd=4)))]
-    builds = [write_build(n, p, tmp_path / f"{i}{j}") for i, n in enumerate(networks) for j, p in enumerate(plans)]
+    builds = [write_design(n, p, tmp_path / f"{i}{j}") for i, n in enumerate(networks) for j, p in enumerate(plans)]
     for one in builds:
         for other in builds:
-            mixed = Build(folder=other.folder, network=one.network, plan=one.plan)
+            mixed = DesignFolder(folder=other.folder, design=Design(network=one.network, plan=one.plan))
             if one is other:
                 assert mixed.checked_verilog()
             else:
@@ -315,7 +315,7 @@ LAYERS = ["module", "reg", "template", "clk", "rst", "i", "o", "argmax", "loader
 def test_layers_may_have_names_that_mean_something_elsewhere(layer, weights, tmp_path):
     network = check(named("net", layer))
     plan = with_loaded_parameters(network, PLAN) if weights == "ram" else PLAN
-    verilog = write_build(network, plan, tmp_path / "build").verilog.read_text()
+    verilog = write_design(network, plan, tmp_path / "build").verilog.read_text()
     assert verilog.count("\nmodule ") == len(set(re.findall(r"^module (\S+)", verilog, re.MULTILINE)))
 
 
@@ -329,7 +329,7 @@ def test_layers_may_have_names_that_mean_something_elsewhere(layer, weights, tmp
     ],
 )
 def test_such_names_simulate(name, layer, tmp_path, images):
-    write_build(check(named(name, layer)), PLAN, tmp_path / "build")
+    write_design(check(named(name, layer)), PLAN, tmp_path / "build")
     done = CliRunner().invoke(main, ["simulate", str(tmp_path / "build"), "--images", str(images), "--json"])
     assert done.exit_code == 0 and json.loads(done.stdout)["mismatches"] == 0
 
@@ -371,7 +371,7 @@ def test_plans_of_somebody_else(built, tmp_path_factory, data):
     (folder / "plan.json").write_text(json.dumps(tree if new is None and path else new))
     write_manifest(folder)
     try:
-        build = Build.open(folder)
+        build = DesignFolder.open(folder)
         build.pipeline  # noqa: B018
     except BitweirError as error:
         assert "\n" not in str(error) and len(str(error)) < 1000

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from bitweir.build import write_build
+from bitweir.design import write_design
 from bitweir_hw.integration import PacketLayout
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
@@ -51,7 +51,7 @@ def small():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs") / "build"
-    write_build(*small(), folder, axi=8)
+    write_design(*small(), folder, axi=8)
     return folder
 
 
@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
 def loadable(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs") / "build"
     network, plan = small()
-    write_build(network, with_loaded_parameters(network, plan), folder, axi=8)
+    write_design(network, with_loaded_parameters(network, plan), folder, axi=8)
     return folder
 
 
@@ -154,7 +154,7 @@ def test_a_frame_is_its_beats():
 
 
 def test_checksums_have_ports_of_their_own(tmp_path):
-    write_build(*small(), tmp_path / "build", axi=4, axi_crc=True)
+    write_design(*small(), tmp_path / "build", axi=4, axi_crc=True)
     found = ports(tmp_path / "build" / "net_axi.v", "net_axi")
     assert {found[name] for name in ("frames_crc", "results_crc")} == {"output"}
     assert "| `frames_crc`, `results_crc` | out | 32, 32 |" in (tmp_path / "build" / "README.md").read_text()

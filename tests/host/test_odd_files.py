@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bitweir import running
-from bitweir.build import write_build
 from bitweir.cli import main
+from bitweir.design import write_design
 from bitweir.folders import FileError, streamed_file
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_command, compiler_missing
@@ -24,7 +24,7 @@ PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_build(dense_network(16, 4, 3), PLAN, tmp_path_factory.mktemp("odd") / "build").folder
+    return write_design(dense_network(16, 4, 3), PLAN, tmp_path_factory.mktemp("odd") / "build").folder
 
 
 def fails(code, told, *words):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitweir.build import Build, write_build
 from bitweir.console import Output
+from bitweir.design import DesignFolder, write_design
 from bitweir.importers import load_model
 from bitweir.simulate import simulate
 from bitweir_hw.network import Affine, Network
@@ -54,7 +54,7 @@ def test_scores_classes_and_cycles(network, golden, images, cycles, tmp_path: Pa
     if missing := compiler_missing():
         pytest.skip(missing)
     net = network()
-    build: Build = write_build(net, plan_from_foldings(net, FOLDING), tmp_path / "build")
+    build: DesignFolder = write_design(net, plan_from_foldings(net, FOLDING), tmp_path / "build")
     x, y = (array[:images] for array in mnist())
     np.savez(tmp_path / "images.npz", x=x, y=y)
     saved = tmp_path / "found.npz"

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
-from bitweir.build import write_build
 from bitweir.console import Output
+from bitweir.design import write_design
 from bitweir.report import collect as collecting
 from bitweir.report import estimates
 from bitweir.report.collect import KINDS, collect, schema
@@ -22,13 +22,13 @@ from support.samples import dense_network, every_kind
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     network, plan = every_kind(streams=2)
-    return collect(write_build(network, plan, tmp_path_factory.mktemp("report") / "build"), clock=100e6)
+    return collect(write_design(network, plan, tmp_path_factory.mktemp("report") / "build"), clock=100e6)
 
 
 def test_every_kind_of_block_has_a_name(report, tmp_path):
     assert set(KINDS) == set(GATEWARE)
     network, plan = every_kind(kind="scores")
-    scores = collect(write_build(network, plan, tmp_path / "build"), clock=100e6)
+    scores = collect(write_design(network, plan, tmp_path / "build"), clock=100e6)
     jsonschema.validate(scores, schema())
     found = {block["kind"] for one in (report, scores) for block in one["blocks"]}
     assert found == set(KINDS.values())
@@ -102,7 +102,7 @@ def dense(tmp_path_factory):
     """A build by the frames that go side by side; 4 cycles for them."""
     folder = tmp_path_factory.mktemp("dense")
     return {
-        streams: write_build(dense_network(16, 4, 3), replace(PLAN, streams=streams), folder / f"{streams}")
+        streams: write_design(dense_network(16, 4, 3), replace(PLAN, streams=streams), folder / f"{streams}")
         for streams in (1, 2)
     }
 

@@ -13,8 +13,8 @@ from html.parser import HTMLParser
 
 import jsonschema
 import pytest
-from bitweir.build import write_build
 from bitweir.cli import main
+from bitweir.design import write_design
 from bitweir.folders import added_file
 from bitweir.report import estimates
 from bitweir.report.collect import KINDS, collect, schema
@@ -54,7 +54,7 @@ def measured(build):
 def build(tmp_path_factory):
     network, plan = every_kind(streams=2)
     folder = tmp_path_factory.mktemp("page") / "build"
-    result = write_build(replace(network, notes=(NOTE, "Second.")), plan, folder)
+    result = write_design(replace(network, notes=(NOTE, "Second.")), plan, folder)
     added_file(folder / "synthesis-ecp5.json", json.dumps(measured(result)).encode())
     return result
 
@@ -220,7 +220,7 @@ def test_legal_names_may_be_anything_that_python_allows(tmp_path):
     layer = Dense(name="constructor", weights=every_kind()[0].layers[-1].branches[0][0].weights)
     network = check(Network(name="__proto__", input=identity_input(20), layers=(layer,)))
     plan = Plan(foldings=(Folding(simd=4, pe=1),))
-    report = collect(write_build(network, plan, tmp_path / "build"), clock=1e6)
+    report = collect(write_design(network, plan, tmp_path / "build"), clock=1e6)
     text = page(report)
     assert "<h1>__proto__</h1>" in text and not Checker(text).open
     assert r"# \_\_proto\_\_" in markdown(report)

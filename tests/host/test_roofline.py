@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bitweir.build import Build, write_build
+from bitweir.design import Design, DesignFolder, write_design
 from bitweir.report.collect import collect
 from bitweir.report.roofline import ELEMENT_SITES, Bounds, roofline
 from bitweir.report.timeline import timeline
@@ -53,7 +53,7 @@ def test_needs_by_hand(tmp_path):
     rng = np.random.default_rng(1)
     first = rng.random((64, 96)) < 0.5
     network = Network(name="net", input=identity_input(96), layers=(Dense(name="dense", weights=first),))
-    build = write_build(check(network), Plan(foldings=(Folding(simd=8, pe=4),)), tmp_path / "build")
+    build = write_design(check(network), Plan(foldings=(Folding(simd=8, pe=4),)), tmp_path / "build")
     report = collect(build, clock=CLOCK, part="ecp5-25k")
     roof = report["roofline"]
     (layer,) = roof["layers"]
@@ -72,7 +72,7 @@ def test_needs_by_hand(tmp_path):
 
 @pytest.mark.parametrize("streams", [1, 3])
 def test_nothing_is_forgotten(tmp_path, streams):
-    build = write_build(*every_kind(streams=streams), tmp_path / "build")
+    build = write_design(*every_kind(streams=streams), tmp_path / "build")
     report = collect(build, clock=CLOCK)
     total, whole = report["total"], report["roofline"]["total"]
     assert whole["operations"] == total["operations"]
@@ -84,7 +84,7 @@ def test_nothing_is_forgotten(tmp_path, streams):
 
 
 def test_more_sites_a_lane_are_slower(tmp_path):
-    build = write_build(*every_kind(), tmp_path / "build")
+    build = write_design(*every_kind(), tmp_path / "build")
     part = PARTS["xc7a35t"]
     low, high = (
         roofline(build, part, clock=CLOCK, cycles=240, sites_per_lane=sites, origin="measured") for sites in (3.0, 6.0)
@@ -98,7 +98,7 @@ def test_more_sites_a_lane_are_slower(tmp_path):
 @given(st.data())
 def test_timeline_is_that_of_the_schedule(data):
     network = data.draw(st.one_of(dense_networks(), networks(max_size=6, max_layers=3)))
-    build = Build(folder=None, network=network, plan=data.draw(plans(network)))
+    build = DesignFolder(folder=None, design=Design(network=network, plan=data.draw(plans(network))))
     pipeline = build.pipeline
     run = stepper(pipeline)
     stalls(pipeline, build.timing, run=run)

@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows, nextpnr, route
 from bitweir.synthesis.nextpnr import Routed, constraints, hold_violations, missing
 from bitweir.synthesis.paths import LINK, longest_path, told_path
-from bitweir.synthesis.route import MARGIN, Design, TimingError
+from bitweir.synthesis.route import MARGIN, Routable, TimingError
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import ToolError
 from bitweir_hw.gateware.top import Top
@@ -78,12 +78,12 @@ class Device(wiring.Component):
         return m
 
 
-def design(board: Any = BOARD, rams: int = 0) -> Design:
+def design(board: Any = BOARD, rams: int = 0) -> Routable:
     def text(pll: Pll | None) -> str:
         told: str = rtlil.convert(Top(Device(rams), board=board, pll=pll), name="top", emit_src=False)
         return told
 
-    return Design(rtlil=text, layers=LAYERS)
+    return Routable(rtlil=text, layers=LAYERS)
 
 
 # ---- routed
@@ -224,7 +224,7 @@ def made_up(
     monkeypatch.setattr(route, "pack", lambda _, folder: folder.name.encode())
 
 
-FAKE = Design(rtlil=lambda pll: str(pll and pll.clock), layers={})
+FAKE = Routable(rtlil=lambda pll: str(pll and pll.clock), layers={})
 
 
 def clocks(result: route.Result) -> list[float]:

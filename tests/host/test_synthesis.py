@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from bitweir.build import Build, write_build
+from bitweir.design import DesignFolder, write_design
 from bitweir.folders import FileError, added_file
 from bitweir.planning import told_block_rams
 from bitweir.report.collect import collect, schema
@@ -35,17 +35,17 @@ from support.samples import dense_network, every_kind
 CLOCK = 100e6
 
 
-def small_build(folder: Path, style: str) -> Build:
+def small_build(folder: Path, style: str) -> DesignFolder:
     """Foldings that divide nothing, popcounts with registers, memories too small for block RAM."""
     foldings = (Folding(pe=2, simd=8), Folding(pe=3, simd=4))
     plan = Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1))
-    return write_build(dense_network(20, 9, 4), plan, folder)
+    return write_design(dense_network(20, 9, 4), plan, folder)
 
 
 @dataclass(frozen=True)
 class Mapped:
     family: str
-    build: Build
+    build: DesignFolder
     result: dict[str, Any]
     netlist: Path
 
@@ -78,7 +78,7 @@ def test_every_block_has_a_row_and_totals_are_sums(mapped: Mapped) -> None:
 
 
 def test_results_are_read_back_by_the_report(mapped: Mapped) -> None:
-    report = collect(Build.open(mapped.build.folder), clock=CLOCK)
+    report = collect(DesignFolder.open(mapped.build.folder), clock=CLOCK)
     assert report["synthesis"] == {mapped.family: mapped.result}
     jsonschema.validate(report, schema())
     assert sum(isinstance(item, Table) for item in render(report)) == 4
@@ -93,7 +93,7 @@ def test_all_cells_of_the_netlist_are_counted(mapped: Mapped) -> None:
 def test_a_deep_weight_memory_is_block_ram(tmp_path: Path) -> None:
     # 20 groups of 2 neurons, 8 words each: 160 words of 16 bits fit one block. 20 presets are logic.
     plan = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=4, simd=40)), popcount=Popcount(style="ecp5"))
-    blocks = synthesise(write_build(dense_network(64, 40, 4), plan, tmp_path / "build"), "ecp5")["blocks"]
+    blocks = synthesise(write_design(dense_network(64, 40, 4), plan, tmp_path / "build"), "ecp5")["blocks"]
     assert {name: row["bram"] for name, row in blocks.items() if row["bram"]} == {"dense0": 1}
 
 
@@ -202,7 +202,7 @@ def test_mapped_layers_of_each_kind_are_right_in_every_cycle(family: str, tmp_pa
     if missing := compiler_missing():
         pytest.skip(missing)
     network, plan = every_kind(style=STYLE[family])
-    build = write_build(network, plan, tmp_path / "build")
+    build = write_design(network, plan, tmp_path / "build")
     synthesise(build, family, netlist=tmp_path / "netlist.v")
     models = tmp_path / "models.v"
     models.write_text(cell_models(family, (tmp_path / "netlist.v").read_text()))

@@ -7,9 +7,9 @@ from dataclasses import replace
 import jsonschema
 import numpy as np
 import pytest
-from bitweir.build import Build, write_build
 from bitweir.cli import main
 from bitweir.client.simulated import BAUD, CLOCK, rates
+from bitweir.design import DesignFolder, write_design
 from bitweir.folders import FileError
 from bitweir.report.collect import collect, schema
 from bitweir.report.fit import fit
@@ -123,8 +123,8 @@ def test_a_part_that_is_too_small(tmp_path):
 
 def test_a_board_is_named(tmp_path):
     target = Target.of_board(BOARDS["icebreaker"], clock=24e6)
-    build = write_build(*plan_of(dense_network(16, 4)), tmp_path / "build", target=target)
-    assert Build.open(build.folder).target == build.target == target
+    build = write_design(*plan_of(dense_network(16, 4)), tmp_path / "build", target=target)
+    assert DesignFolder.open(build.folder).target == build.target == target
     assert target == Target(clock=24e6, part="ice40-up5k", family="ice40", board="icebreaker")
     told = f"made for +{re.escape(BOARDS['icebreaker'].title)}, ice40-up5k at 24 MHz\\s"
     assert re.search(told, terminal(collect(build)))
@@ -143,10 +143,10 @@ def test_what_was_routed_fits():
 
 
 def test_a_simulated_board_is_that_of_the_target(tmp_path):
-    build = write_build(*plan_of(dense_network(16, 4)), tmp_path / "build")
+    build = write_design(*plan_of(dense_network(16, 4)), tmp_path / "build")
     assert rates(build) == (CLOCK, BAUD)
     for board in BOARDS.values():
-        clock, baud = rates(replace(build, target=Target.of_board(board, clock=30e6)))
+        clock, baud = rates(replace(build, design=build.design.made_for(Target.of_board(board, clock=30e6))))
         assert clock == 30_000_000 and baud in board.bauds and 4 * baud <= clock
 
 
@@ -172,8 +172,8 @@ def test_a_damaged_target(tmp_path, text, why):
 
 
 def test_an_edited_target_is_refused(folder, tmp_path):
-    build = Build.open(folder)
-    other = write_build(build.network, build.plan, tmp_path / "build").folder
+    build = DesignFolder.open(folder)
+    other = write_design(build.network, build.plan, tmp_path / "build").folder
     (other / TARGET_FILE).write_text(target_text(Target(clock=200e6)))
     result = CliRunner().invoke(main, ["report", str(other)])
     assert result.exit_code == 7 and result.stdout == ""

@@ -20,10 +20,10 @@ from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
 from bitweir_hw.pll import Pll
 
-from ..build import Build, fill_build
+from ..design import Design, DesignFolder
 from ..folders import whole_folder
 from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
-from ..synthesis.route import Design, Result, route
+from ..synthesis.route import Result, Routable, route
 from ..target import TARGET_FILE, Target, target_text
 from .planning import baud_of, capacity_of, link_rate
 
@@ -37,15 +37,15 @@ def bitstream_name(network: Network, board: Board) -> str:
     return f"{network.name}-{board.name}.{SUFFIX[board.family]}"
 
 
-def identity_of(build: Build, board: Board, clock: int) -> Identity:
-    """What the device will tell of itself; `clock` in Hz."""
-    return build.identity(clock=clock, capacity=lambda frame_bytes: capacity_of(board, frame_bytes))
+def identity_of(design: Design, board: Board, clock: int) -> Identity:
+    """What the device will state about itself; `clock` in Hz."""
+    return design.identity(clock=clock, capacity=lambda frame_bytes: capacity_of(board, frame_bytes))
 
 
-def board_rtlil(build: Build, board: Board, pll: Pll | None) -> str:
+def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
     """The whole design for a board in RTLIL, with the top module ``top``."""
     clock = round(pll.clock) if pll else board.oscillator
-    device = Device(build.pipeline, identity_of(build, board, clock), baud=baud_of(board, clock))
+    device = Device(design.pipeline, identity_of(design, board, clock), baud=baud_of(board, clock))
     text: str = rtlil.convert(Top(device, board=board, pll=pll), name="top", emit_src=False)
     return text
 
@@ -71,7 +71,7 @@ class Options:
 
 def write_bitstream(
     network: Network, plan: Plan, board: Board, folder: Path, *, options: Options, models: Sequence[Path] = ()
-) -> tuple[Build, dict[str, Any]]:
+) -> tuple[DesignFolder, dict[str, Any]]:
     """Generate an accelerator, route it on a board, and write all of it into a folder: whole, or not at all.
 
     Parameters
@@ -80,55 +80,57 @@ def write_bitstream(
     plan : Plan
     board : Board
     folder : Path
-        Gets what `build.write_build` writes, the bitstream, ``routed-BOARD.json`` and `MANIFEST`.
+        Gets what `design.Design.write` writes, the bitstream, ``routed-BOARD.json`` and `MANIFEST`.
     options : Options
     models : sequence of Path
         Files that the network came from.
 
     Returns
     -------
-    build : Build
+    written : DesignFolder
     routed : dict
         Content of ``routed-BOARD.json``.
 
     Raises
     ------
     BitweirError
-        See `build.write_build` and `synthesis.route.route`.
+        See `design.Design.write` and `synthesis.route.route`.
     """
+    clock = options.clock or board.first_clock
+    design = Design(network=network, plan=plan, target=Target.of_board(board, clock=clock))
     with whole_folder(folder) as new:
-        build = fill_build(network, plan, new, target=Target.of_board(board, clock=options.clock or board.first_clock))
-        design = Design(
-            rtlil=lambda pll: board_rtlil(build, board, pll),
-            layers={block.name: block.layer for block in build.pipeline.blocks},
+        design.fill(new)
+        source = Routable(
+            rtlil=lambda pll: board_rtlil(design, board, pll),
+            layers={block.name: block.layer for block in design.pipeline.blocks},
         )
-        result = route(design, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs)
-        told = _speeds(build, board, result) | result.told
+        result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs)
+        told = _speeds(design, board, result) | result.told
         name = bitstream_name(network, board)
         (new / name).write_bytes(result.bitstream)
         # Now the clock is known.
-        target = Target.of_board(board, clock=round(told["clock_mhz"] * 1e6))
-        (new / TARGET_FILE).write_text(target_text(target))
+        made = design.made_for(Target.of_board(board, clock=round(told["clock_mhz"] * 1e6)))
+        (new / TARGET_FILE).write_text(target_text(made.target))
         _write_json(new / f"routed-{board.name}.json", told)
-        _write_json(new / MANIFEST, _manifest(build, board, result, told, models))
-    return Build(folder=folder, network=network, plan=plan, target=target), told
+        _write_json(new / MANIFEST, _manifest(made, board, result, told, models))
+    return DesignFolder(folder=folder, design=made), told
 
 
-def _speeds(build: Build, board: Board, result: Result) -> dict[str, Any]:
+def _speeds(design: Design, board: Board, result: Result) -> dict[str, Any]:
     """What the clock makes of the cycles, and the link of the frames."""
     clock = result.told["clock_mhz"] * 1e6
     baud = baud_of(board, clock)
     return {
         "baud": baud,
-        "cycles_per_frame": float(build.timing.interval),
-        "latency_cycles": build.timing.latency,
-        "accelerator_fps": round(clock / float(build.timing.interval), 1),
-        "link_fps": round(link_rate(build.network, board, baud=baud), 1),
+        "cycles_per_frame": float(design.timing.interval),
+        "latency_cycles": design.timing.latency,
+        "accelerator_fps": round(clock / float(design.timing.interval), 1),
+        "link_fps": round(link_rate(design.network, board, baud=baud), 1),
     }
 
 
 def _manifest(
-    build: Build, board: Board, result: Result, told: dict[str, Any], models: Sequence[Path]
+    design: Design, board: Board, result: Result, told: dict[str, Any], models: Sequence[Path]
 ) -> dict[str, Any]:
     """What the bitstream was made of: whoever has the same gets the same bytes."""
     kept = (
@@ -138,13 +140,13 @@ def _manifest(
     return {
         "format": "bitweir bitstream",
         "version": 1,
-        "bitstream": {"file": bitstream_name(build.network, board), **_hashed(result.bitstream)},
+        "bitstream": {"file": bitstream_name(design.network, board), **_hashed(result.bitstream)},
         "network": {
-            "name": build.network.name,
-            "digest": digest(build.network),
+            "name": design.network.name,
+            "digest": digest(design.network),
             "models": [{"file": path.name, **_hashed(path.read_bytes())} for path in models],
         },
-        "plan": _hashed(plan_text(build.plan).encode()) | {"foldings": ",".join(map(str, build.plan.foldings))},
+        "plan": _hashed(plan_text(design.plan).encode()) | {"foldings": ",".join(map(str, design.plan.foldings))},
         "sources": {
             "design.il": _hashed(result.rtlil.encode()),
             CONSTRAINTS[board.family]: _hashed(constraints(board).encode()),

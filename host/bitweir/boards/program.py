@@ -13,7 +13,7 @@ from typing import Any
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.errors import ToolError
 
-from ..build import check_parts
+from ..design import check_parts
 from ..folders import FileError
 from ..manifest import listed
 from .bitstream import MANIFEST

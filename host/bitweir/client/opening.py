@@ -11,7 +11,7 @@ from bitweir_hw.files import load_network
 from bitweir_hw.network import Network
 from bitweir_hw.parameters import parameter_image, with_parameters_of
 
-from ..build import Build
+from ..design import DesignFolder
 from .client import Client
 from .golden import GoldenDevice
 from .interface import Device
@@ -107,7 +107,7 @@ def named_network(path: Path) -> Network:
     NetworkError, FileError
         It is missing or damaged.
     """
-    return Build.open(path).network if path.is_dir() else load_network(path)
+    return DesignFolder.open(path).network if path.is_dir() else load_network(path)
 
 
 def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
@@ -123,7 +123,7 @@ def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
 
 
 #: The way to a device, and of a simulated one the build.
-_Opened = tuple[Transport, Build | None]
+_Opened = tuple[Transport, DesignFolder | None]
 
 
 def _serial(place: str, options: Mapping[str, int]) -> _Opened:
@@ -131,7 +131,7 @@ def _serial(place: str, options: Mapping[str, int]) -> _Opened:
 
 
 def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
-    build = Build.open(Path(place))
+    build = DesignFolder.open(Path(place))
     try:
         from .simulated import BoardTransport, SimulatedBoard
     except ImportError as error:

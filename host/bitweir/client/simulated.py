@@ -19,7 +19,7 @@ from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.simulators.board import SimulatedUart, compile_board
 
 from ..boards.planning import baud_of
-from ..build import Build
+from ..design import Design, DesignFolder
 from ..simulate import cell_models
 from .faults import Faults
 from .transport import BITS_PER_BYTE, SerialTransport
@@ -40,16 +40,16 @@ _LATE = 0.01
 _STOP, _RESET = b"!", b"r"
 
 
-def simulated_identity(build: Build, *, clock: int = CLOCK) -> Identity:
-    """What the simulated board of a build tells of itself; `clock` in Hz."""
+def simulated_identity(design: Design, *, clock: int = CLOCK) -> Identity:
+    """What the simulated board of a design states about itself; `clock` in Hz."""
 
     def capacity(frame_bytes: int) -> int:
         return 1 << (max(_LEAST_BYTES, _LEAST_FRAMES * (HEADER.size + frame_bytes)) - 1).bit_length()
 
-    return build.identity(clock=clock, capacity=capacity)
+    return design.identity(clock=clock, capacity=capacity)
 
 
-def rates(build: Build) -> tuple[int, int]:
+def rates(build: DesignFolder) -> tuple[int, int]:
     """Hz and bits a second of the board that a build was made for; those of no board in particular without one."""
     if build.target.board is None:
         return CLOCK, BAUD
@@ -62,7 +62,7 @@ class SimulatedBoard:
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     clock, baud : int, optional
         Hz and bits a second; by default those of the board that the build was made for, or else `CLOCK` and `BAUD`.
     faults : float
@@ -87,7 +87,7 @@ class SimulatedBoard:
 
     def __init__(
         self,
-        build: Build,
+        build: DesignFolder,
         *,
         clock: int | None = None,
         baud: int | None = None,
@@ -98,7 +98,7 @@ class SimulatedBoard:
         # The rate of a board may be too fast for another clock than its own.
         baud = baud or (own_baud if clock in (None, own_clock) else BAUD)
         clock = clock or own_clock
-        identity = simulated_identity(build, clock=clock)
+        identity = simulated_identity(build.design, clock=clock)
         name = build.network.name
         folder = compile_board(
             device_rtlil(Device(build.pipeline, identity, baud=baud), name=name),

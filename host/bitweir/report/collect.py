@@ -33,7 +33,7 @@ from bitweir_hw.yosys import yosys_version
 from bitweir_sim.time.stall_analysis import stalls
 from bitweir_sim.time.stepping import Stepper, stepper
 
-from ..build import Build
+from ..design import DesignFolder
 from ..folders import FileError
 from ..input_words import input_rule
 from ..manifest import check_listed
@@ -81,12 +81,12 @@ def schema() -> dict[str, Any]:
     return result
 
 
-def collect(build: Build, *, clock: float | None = None, part: str | None = None) -> dict[str, Any]:
+def collect(build: DesignFolder, *, clock: float | None = None, part: str | None = None) -> dict[str, Any]:
     """All that follows from network and plan, and what synthesis has measured of them before.
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     clock : float, optional
         Hz, in place of that of the target.
     part : str, optional
@@ -195,7 +195,7 @@ def _reachable(fmax: dict[str, Any] | None, on_boards: dict[str, Any], clock: fl
     return None if met else fmax["mhz"] * 1e6 / cycles
 
 
-def _streams(build: Build, run: Stepper) -> list[dict[str, Any]]:
+def _streams(build: DesignFolder, run: Stepper) -> list[dict[str, Any]]:
     """What each stream carries, and what it does in a period of steady state."""
     return [
         {
@@ -293,7 +293,7 @@ def _memory(memory: Memory, counts: dict[str, int]) -> dict[str, Any]:
     return row
 
 
-def _measured(build: Build) -> dict[str, Any]:
+def _measured(build: DesignFolder) -> dict[str, Any]:
     """Results of synthesis that lie in the build folder, by family."""
     paths = {family: build.folder / f"synthesis-{family}.json" for family in FAMILIES}
     return {family: _read(path) for family, path in paths.items() if path.is_file()}

@@ -18,7 +18,7 @@ from bitweir_hw.devices import Part
 from bitweir_hw.formats import Map
 from bitweir_hw.layers import Parallel
 
-from ..build import Build
+from ..design import DesignFolder
 
 __all__ = ["ELEMENT_SITES", "Bounds", "roofline"]
 
@@ -83,13 +83,13 @@ class Bounds:
 
 
 def roofline(
-    build: Build, part: Part, *, clock: float, cycles: float, sites_per_lane: float | None, origin: str | None
+    build: DesignFolder, part: Part, *, clock: float, cycles: float, sites_per_lane: float | None, origin: str | None
 ) -> dict[str, Any]:
     """Needs of each layer and of all against the bounds of a part, as `schema.json` describes it.
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     part : Part
     clock : float
         Hz.
@@ -146,7 +146,7 @@ def _row(bounds: Bounds, needs: _Needs, per_second: float) -> dict[str, Any]:
     }
 
 
-def _needs(build: Build) -> Iterator[_Needs]:
+def _needs(build: DesignFolder) -> Iterator[_Needs]:
     """Needs of each layer, and of what belongs to none.
 
     operations

@@ -13,7 +13,7 @@ from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 
-from ..build import Build
+from ..design import DesignFolder
 from ..folders import FileError
 from ..manifest import check_listed
 from ..synthesis.paths import told_path
@@ -36,7 +36,7 @@ def routed_schema() -> dict[str, Any]:
     return result
 
 
-def routed(build: Build) -> dict[str, Any]:
+def routed(build: DesignFolder) -> dict[str, Any]:
     """Results of place and route that lie in the build folder, by board.
 
     Raises

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 from bitweir_sim.time.stepping import Stepper
 
-from ..build import Build
+from ..design import DesignFolder
 
 __all__ = ["timeline"]
 
 
-def timeline(build: Build, run: Stepper) -> dict[str, Any]:
+def timeline(build: DesignFolder, run: Stepper) -> dict[str, Any]:
     """First and last beat of each block for one frame, as `schema.json` describes it.
 
     Cycles count from the first beat of the frame at the input.
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     run : Stepper
         Of the same pipeline, in steady state. It goes on until the next frame that comes in has left.
     """

@@ -14,7 +14,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_hw.yosys import run_yosys, yosys_version
 
-from ..build import Build
+from ..design import DesignFolder
 from ..folders import added_file, whole_file
 from .flows import CLASSES, FAMILIES, classify, lone_carries, script, sites
 
@@ -26,12 +26,12 @@ RESOURCES = (*CLASSES, "sites", "lanes")
 VERSION = 2
 
 
-def synthesise(build: Build, family: str, *, netlist: Path | None = None) -> dict[str, Any]:
+def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None) -> dict[str, Any]:
     """Map a build to a family and count what each block needs; the result is kept in the build folder.
 
     Parameters
     ----------
-    build : Build
+    build : DesignFolder
     family : str
         One of `FAMILIES`.
     netlist : Path, optional

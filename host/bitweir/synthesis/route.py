@@ -21,7 +21,7 @@ from .flows import classify, lone_carries, script, sites
 from .nextpnr import Routed, pack, place_and_route, tools
 from .paths import ACCELERATOR, LINK, longest_path, registers, told_path
 
-__all__ = ["MARGIN", "Attempt", "Design", "Result", "TimingError", "route"]
+__all__ = ["MARGIN", "Attempt", "Result", "Routable", "TimingError", "route"]
 
 #: By how much the routed Fmax must be above the clock: for the jitter of the PLL, and because the delays that nextpnr
 #: knows were measured by others than the vendors.
@@ -42,7 +42,7 @@ class TimingError(BitweirError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class Routable:
     """What to route.
 
     Parameters
@@ -107,7 +107,7 @@ class Result:
 
 
 def route(
-    design: Design, board: Board, *, clock: float | None = None, seeds: int = 1, jobs: int | None = None
+    design: Routable, board: Board, *, clock: float | None = None, seeds: int = 1, jobs: int | None = None
 ) -> Result:
     """Synthesise, place and route a design, and pack its bitstream.
 
@@ -117,7 +117,7 @@ def route(
 
     Parameters
     ----------
-    design : Design
+    design : Routable
     board : Board
     clock : float, optional
         Hz, at most; the PLL makes the fastest clock not above.
@@ -165,7 +165,7 @@ class _Kept:
 class _Run:
     """The clocks that were tried for a design, and the best result so far."""
 
-    def __init__(self, design: Design, board: Board, seeds: int, jobs: int | None) -> None:
+    def __init__(self, design: Routable, board: Board, seeds: int, jobs: int | None) -> None:
         self.design, self.board, self.seeds, self.jobs = design, board, seeds, jobs
         self.attempts: list[Attempt] = []
         self.kept: _Kept | None = None

@@ -17,7 +17,7 @@ from bitweir_hw.plan import Plan
 
 from .stepping import stepper
 
-__all__ = ["fit_depths", "interval", "jam_error", "latency", "with_depths"]
+__all__ = ["fit_depths", "interval", "jam_error", "latency", "least_depths", "with_depths"]
 
 _NEVER = np.zeros(0, np.uint8)
 #: Frames of the run that starts empty before the other one starts.
@@ -115,11 +115,28 @@ def fit_depths(network: Network, plan: Plan) -> Plan:
     PlanError
         The plan does not fit the network, or jams with the depths that it gives.
     """
-    pipeline = lower(network, plan)
-    given = dict(plan.depths)
+    depths = least_depths(lower(network, plan), given=dict(plan.depths))
+    return replace(plan, depths=(*plan.depths, *depths.items()))
+
+
+def least_depths(pipeline: Pipeline, *, given: Mapping[str, int]) -> dict[str, int]:
+    """The smallest depth of each FIFO that costs no cycle; see `fit_depths`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    given : mapping
+        Depths that are kept, by the names of FIFOs; the pipeline has them.
+
+    Raises
+    ------
+    PlanError
+        The pipeline jams with the depths that are given.
+    """
     open_fifos = [fifo for fifo in _fifos(pipeline) if fifo.name not in given]
+    fitted: dict[str, int] = {}
     if not open_fifos:
-        return plan
+        return fitted
     soonest, goal = latency(pipeline), interval(pipeline)
     if goal is None:
         raise jam_error(pipeline)
@@ -127,10 +144,9 @@ def fit_depths(network: Network, plan: Plan) -> Plan:
     def as_good(trial: Pipeline) -> bool:
         return latency(trial) == soonest and interval(trial) == goal
 
-    fitted: dict[str, int] = {}
     for fifo in open_fifos:
         fitted[fifo.name] = _least_depth(pipeline, fifo, fitted, as_good)
-    return replace(plan, depths=(*plan.depths, *fitted.items()))
+    return fitted
 
 
 def jam_error(pipeline: Pipeline) -> PlanError:

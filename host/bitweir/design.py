@@ -1,0 +1,372 @@
+"""Designs: a network and a plan, lowered once, and the folder into which a design is written."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache, cached_property
+from importlib import metadata
+from math import ceil
+from pathlib import Path
+
+import bitweir_hw
+from bitweir_hw.errors import NetworkError
+from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
+from bitweir_hw.integration import PacketLayout, axi_rtlil
+from bitweir_hw.link.protocol import Identity
+from bitweir_hw.lower import lower
+from bitweir_hw.network import Network
+from bitweir_hw.parameters import image_bytes, parameter_image
+from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.plan import Plan
+from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.yosys import yosys_version
+from bitweir_sim.cache import cached, content_key
+from bitweir_sim.time.cycles import Timing, steady_state
+from bitweir_sim.time.sizing import least_depths, with_depths
+
+from .cells import cell_file, cell_model, needed_cells
+from .folders import FileError, whole_folder
+from .manifest import MANIFEST, is_listed, listed, named
+from .readme import readme
+from .target import TARGET_FILE, Target, load_target, target_text
+
+__all__ = ["Design", "DesignFolder", "check_parts", "write_design"]
+
+_NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
+_ROUTED = "manifest.json"
+#: What belongs together in a folder; pages and tables for people do not count.
+_PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, "*.v", "*.bit", "*.bin", "*.fs")
+_HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
+_HASH = "sha256"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Design:
+    """A network, the plan of its accelerator, and what the accelerator is made for.
+
+    The plan is lowered once, when something asks for the pipeline or the timing.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+    target : Target
+    """
+
+    network: Network
+    plan: Plan
+    target: Target = Target()
+
+    @classmethod
+    def fitted(cls, network: Network, plan: Plan, target: Target | None = None) -> Design:
+        """The design with the smallest depth for each FIFO that costs no cycle.
+
+        Parameters
+        ----------
+        network : Network
+        plan : Plan
+            Depths that it gives are kept.
+        target : Target, optional
+            Without one, the design is made for no part in particular.
+
+        Raises
+        ------
+        PlanError
+            The plan does not fit the network, or the accelerator jams with the depths that the plan gives.
+        """
+        pipeline = lower(network, plan)
+        depths = least_depths(pipeline, given=dict(plan.depths))
+        design = cls(
+            network=network, plan=replace(plan, depths=(*plan.depths, *depths.items())), target=target or Target()
+        )
+        # A depth changes nothing but its FIFO, so there is no need to lower the plan again.
+        return cls._with_pipeline(design, with_depths(pipeline, depths))
+
+    @staticmethod
+    def _with_pipeline(design: Design, pipeline: Pipeline) -> Design:
+        """The design, which need not be lowered, as its pipeline is known."""
+        vars(design)["pipeline"] = pipeline
+        return design
+
+    def made_for(self, target: Target) -> Design:
+        """The same design, made for another target."""
+        return self._with_pipeline(replace(self, target=target), self.pipeline)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The blocks of the accelerator and the streams between them."""
+        return lower(self.network, self.plan)
+
+    @cached_property
+    def timing(self) -> Timing:
+        """Cycles in steady state, from the cycle model."""
+        return steady_state(self.pipeline)
+
+    def identity(self, *, clock: int, capacity: Callable[[int], int]) -> Identity:
+        """What a device with this accelerator states about itself.
+
+        Parameters
+        ----------
+        clock : int
+            Hz.
+        capacity : callable
+            Bytes of requests that it has room for, from the bytes of a frame.
+
+        Raises
+        ------
+        LinkError
+            Frames go side by side.
+        """
+        plan = hashlib.sha256(plan_text(self.plan).encode()).digest()
+        # How long a frame is does not depend on the capacity.
+        identity = Identity.of(
+            self.pipeline, capacity=0, clock=clock, cycles=ceil(self.timing.interval),
+            latency=self.timing.latency, digest=bytes.fromhex(digest(self.network)), plan=plan,
+        )  # fmt: skip
+        return replace(identity, capacity=capacity(identity.frame_bytes))
+
+    def verilog(self) -> str:
+        """The accelerator in Verilog, without a header; its top module has the name of the network."""
+        return rtlil_to_verilog(accelerator_rtlil(self.pipeline, name=self.network.name))
+
+    def write(self, folder: Path, *, axi: int | None = None, axi_crc: bool = False) -> DesignFolder:
+        """Write the design into a folder: whole, or not at all.
+
+        Parameters
+        ----------
+        folder : Path
+        axi : int, optional
+            Bytes of tdata of a module ``NAME_axi`` with AXI4-Stream ports, in a file of its own.
+        axi_crc : bool
+            Whether that module computes checksums of the frames and results that have passed.
+
+        Raises
+        ------
+        BitweirError
+            The plan does not fit, a layer cannot be built, or the folder cannot be written.
+        """
+        with whole_folder(folder) as new:
+            self.fill(new, axi=axi, axi_crc=axi_crc)
+        return DesignFolder(folder=folder, design=self)
+
+    def fill(self, folder: Path, *, axi: int | None = None, axi_crc: bool = False) -> DesignFolder:
+        """As `write`, but into an empty folder that exists and belongs to the caller."""
+        network, pipeline = self.network, self.pipeline
+        layout = None if axi is None else PacketLayout.of(pipeline, axi)
+        verilog = self.verilog()
+        cells = needed_cells(verilog)
+        _check_name(network, cells)
+        header = _header(network)
+        with suppress(OSError, FileError):
+            # Whoever simulates it need not generate it again to compare; without a cache that takes longer.
+            _verilog_hash(self, verilog)
+        (folder / f"{network.name}.v").write_text(header + verilog)
+        if layout:
+            wrapper = rtlil_to_verilog(
+                axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes, checksums=axi_crc)
+            )
+            (folder / f"{network.name}_axi.v").write_text(header + wrapper)
+        for cell in cells:
+            (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
+        if image_bytes(pipeline):
+            (folder / _PARAMETERS).write_bytes(parameter_image(pipeline))
+        (folder / _NETWORK).write_bytes(network_bytes(network))
+        (folder / _PLAN).write_text(plan_text(self.plan))
+        (folder / TARGET_FILE).write_text(target_text(self.target))
+        page = readme(network, self.plan, pipeline, self.timing, layout=layout, checksums=axi_crc, cells=cells)
+        (folder / _README).write_text(page)
+        return DesignFolder(folder=folder, design=self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DesignFolder:
+    """A design, and the folder into which it was written.
+
+    Parameters
+    ----------
+    folder : Path
+    design : Design
+    """
+
+    folder: Path
+    design: Design
+
+    @classmethod
+    def open(cls, folder: Path) -> DesignFolder:
+        """Read a build folder.
+
+        Raises
+        ------
+        FileError
+            The folder is missing or was not made by `generate`, or a part of it is not the one that was written there.
+        NetworkError, PlanError
+            A file in it is damaged.
+        """
+        if not folder.is_dir():
+            raise FileError(f"There is no folder {str(folder)!r}: make it with bitweir generate.")
+        for name in (_NETWORK, _PLAN):
+            if not (folder / name).is_file():
+                raise FileError(
+                    f"{str(folder)!r} is no build folder, as it has no {name}: make it with bitweir generate."
+                )
+        check_parts(folder)
+        design = Design(
+            network=load_network(folder / _NETWORK),
+            plan=load_plan(folder / _PLAN),
+            target=load_target(folder / TARGET_FILE),
+        )
+        found = cls(folder=folder, design=design)
+        if not found.verilog.is_file():
+            raise FileError(
+                f"Build folder {str(folder)!r} is incomplete, as it has no {found.verilog.name}: "
+                "make it again with bitweir generate."
+            )
+        return found
+
+    @property
+    def network(self) -> Network:
+        """The network of the design."""
+        return self.design.network
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the design."""
+        return self.design.plan
+
+    @property
+    def target(self) -> Target:
+        """What the design is made for."""
+        return self.design.target
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The blocks of the accelerator and the streams between them."""
+        return self.design.pipeline
+
+    @property
+    def timing(self) -> Timing:
+        """Cycles in steady state, from the cycle model."""
+        return self.design.timing
+
+    @property
+    def verilog(self) -> Path:
+        """The Verilog file; its top module has the name of the network."""
+        return self.folder / f"{self.network.name}.v"
+
+    def checked_verilog(self) -> str:
+        """Content of the Verilog file, if it is what network and plan give.
+
+        The folder may come from anybody, and Verilog may read files and, through attributes, write C++. So the file
+        is compared, and nothing reads it but this comparison: compilers and simulators take what is returned here.
+
+        Raises
+        ------
+        FileError
+            It is something else.
+        """
+        header = _header(self.network)
+        try:
+            found = self.verilog.read_bytes()
+        except OSError as error:
+            raise FileError(f"Cannot read {str(self.verilog)!r}: {error.strerror}.") from error
+        # Another version may have written it: what counts is what it says.
+        start = re.match(_HEADER.format(name=self.network.name, digest=digest(self.network)).encode(), found)
+        body = found[start.end() :] if start else b""
+        if not start or hashlib.sha256(body).hexdigest() != _verilog_hash(self.design):
+            raise FileError(
+                f"{str(self.verilog)!r} is not what {_NETWORK} and {_PLAN} beside it give with this version of "
+                "bitweir: make it again with bitweir generate."
+            )
+        return header + body.decode()
+
+
+def write_design(
+    network: Network,
+    plan: Plan,
+    folder: Path,
+    *,
+    axi: int | None = None,
+    axi_crc: bool = False,
+    target: Target | None = None,
+) -> DesignFolder:
+    """Write the accelerator of a network into a folder; see `Design.write`."""
+    return Design(network=network, plan=plan, target=target or Target()).write(folder, axi=axi, axi_crc=axi_crc)
+
+
+def check_parts(folder: Path) -> None:
+    """Whether each part of a build folder is the one that bitweir wrote there.
+
+    That tells accidents, such as the network of one folder beside the Verilog of another. It proves nothing against
+    the sender of a folder, who can list whatever is in it.
+
+    Raises
+    ------
+    FileError
+        Names the parts that are not, or the folder has no list of its files.
+    """
+    entries = listed(folder)
+    if entries is None:
+        raise FileError(
+            f"Build folder {str(folder)!r} has no {MANIFEST}, or a damaged one: make it again with bitweir generate."
+        )
+    parts = {name for name in entries if any(fnmatchcase(name, pattern) for pattern in _PARTS)}
+    for name in sorted(parts):
+        if not (folder / name).is_file():
+            raise FileError(
+                f"Build folder {str(folder)!r} is incomplete, as it has no {name}: make it again with bitweir generate."
+            )
+    # What commands would take for a part although nobody wrote it there.
+    others = {_NETWORK, _PLAN, TARGET_FILE, _PARAMETERS, _ROUTED} | {
+        f"{name[:-2]}_axi.v" for name in parts if name.endswith(".v")
+    }
+    parts |= {name for name in others if (folder / name).exists()}
+    if wrong := sorted(name for name in parts if not is_listed(folder / name, entries)):
+        are = "is not what bitweir wrote there" if len(wrong) == 1 else "are not what bitweir wrote there"
+        raise FileError(f"In build folder {str(folder)!r}, {named(wrong)} {are}: make it again with bitweir generate.")
+
+
+def _header(network: Network) -> str:
+    """What a Verilog file begins with."""
+    return (
+        f"// {network.name}: binary neural network accelerator, by bitweir {metadata.version('bitweir')}\n"
+        f"// network {digest(network)}\n"
+    )
+
+
+def _verilog_hash(design: Design, verilog: str | None = None) -> str:
+    """SHA-256 of the Verilog of a design, without its header; it is cached, as large designs take a while.
+
+    `verilog` is that Verilog if the caller has it.
+    """
+    versions = (metadata.version("amaranth"), yosys_version())
+    key = content_key("verilog", _gateware_sources(), *versions, digest(design.network), plan_text(design.plan))
+
+    def write(folder: Path) -> None:
+        text = design.verilog() if verilog is None else verilog
+        (folder / _HASH).write_text(hashlib.sha256(text.encode()).hexdigest())
+
+    return (cached(key, write) / _HASH).read_text()
+
+
+@cache
+def _gateware_sources() -> str:
+    """A hash of the code that makes Verilog: a version alone does not tell one state of a checkout from another."""
+    root = Path(bitweir_hw.__file__).parent
+    files = sorted(path for path in root.rglob("*.py"))
+    parts = [part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes())]
+    return content_key("sources", *parts)
+
+
+def _check_name(network: Network, cells: Sequence[str]) -> None:
+    """A module must not have the name of a cell that it is made of, nor its file that of the model of the cell."""
+    for cell in cells:
+        if network.name.lower() == cell.lower():
+            raise NetworkError(
+                f"Network {network.name!r} must have another name than the cell {cell} of which its accelerator is "
+                "made: name it with --name."
+            )

@@ -1,0 +1,193 @@
+"""The README of a build folder: the ports and the result, for the person who instantiates the accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from string import Template
+
+from bitweir_hw.blocks import EndSpec
+from bitweir_hw.files import digest
+from bitweir_hw.integration import PacketLayout
+from bitweir_hw.network import Network
+from bitweir_hw.parameters import image_bytes, load_cycles
+from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.plan import Plan
+from bitweir_sim.time.cycles import Timing
+
+from .cells import CELLS, cell_file
+from .input_words import input_rule
+from .results import PLURALS, describe_result, result_name
+
+__all__ = ["readme"]
+
+
+def readme(
+    network: Network,
+    plan: Plan,
+    pipeline: Pipeline,
+    timing: Timing,
+    *,
+    layout: PacketLayout | None,
+    checksums: bool,
+    cells: Sequence[str],
+) -> str:
+    """The page as Markdown.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+    pipeline : Pipeline
+    timing : Timing
+    layout : PacketLayout or None
+        Of the module with AXI4-Stream ports, if there is one.
+    checksums : bool
+        Whether that module computes checksums.
+    cells : sequence of str
+        The primitives that the Verilog instantiates.
+    """
+    first, last = pipeline.input, pipeline.nodes[-1].block
+    assert isinstance(last, EndSpec)
+    template = Template((resources.files(__package__) / "build_readme.md").read_text())
+    return template.substitute(
+        name=network.name,
+        kind=_kind(network, cells),
+        identity=digest(network),
+        i_bits=first.bits,
+        i_top=first.bits - 1,
+        o_bits=last.o_bits,
+        o_top=last.o_bits - 1,
+        elements=network.input.size,
+        order=_order(pipeline),
+        rule="\n".join(f"- {sentence}" for sentence in input_rule(network.input)),
+        lanes=first.lanes,
+        code_bits=first.lane_bits,
+        i_beats=first.beats,
+        o_beats=last.o_beats,
+        score_lanes=last.lanes,
+        score_bits=last.lane_bits,
+        elements_name=_elements(network, last),
+        best=_best(last),
+        frames=_side_by_side(pipeline.frames),
+        results=result_name("scores" if network.readout.kind == "class" else network.readout.kind, network.outputs),
+        meaning=_meaning(network),
+        pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
+        latency=timing.latency,
+        axi=_axi(pipeline, network.name, layout, checksums),
+        load=_loading(pipeline),
+        bounds=_bounds(network),
+        foldings=",".join(map(str, plan.foldings)),
+    )
+
+
+def _order(pipeline: Pipeline) -> str:
+    """How the elements of a frame follow each other on the input."""
+    stream = pipeline.input
+    elements = "one element" if stream.lanes == 1 else f"{stream.lanes} elements"
+    if stream.vectors == 1:
+        return f"in {stream.beats} beats of {elements}"
+    return (
+        f"pixel by pixel, row by row, the channels of a pixel one after the other: {stream.beats} beats of {elements}, "
+        f"{stream.vector_beats} for each pixel"
+    )
+
+
+def _side_by_side(frames: int) -> str:
+    """The layout of beats that carry several frames."""
+    if frames == 1:
+        return ""
+    return (
+        f"\n**Side by side.** {frames} frames go through together. Wherever a beat carries an element, a score or a\n"
+        f"class of one frame, it carries those of all {frames}, the first frame in the lowest bits.\n"
+    )
+
+
+def _text(file: str, /, **numbers: object) -> str:
+    """A text of this package, filled in."""
+    return Template((resources.files(__package__) / file).read_text()).substitute(numbers)
+
+
+def _loading(pipeline: Pipeline) -> str:
+    """How parameters are loaded, if they are."""
+    size = image_bytes(pipeline)
+    return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline)) if size else ""
+
+
+def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool) -> str:
+    """The module with AXI4-Stream ports, if there is one."""
+    if layout is None:
+        return ""
+    loads = _text("build_axi_load.md", bits=layout.tdata_bits, bytes=layout.tdata_bytes)
+    return _text(
+        "build_axi.md",
+        load=loads if image_bytes(pipeline) else "",
+        checksums=_text("build_axi_crc.md") if checksums else "",
+        name=name,
+        bits=layout.tdata_bits,
+        bytes=layout.tdata_bytes,
+        frames="frame" if layout.streams == 1 else f"{layout.streams} frames that go side by side",
+        frame_bytes=layout.frame_bytes,
+        frame_words=layout.frame_words,
+        result_bytes=layout.result_bytes,
+        result_words=layout.result_words,
+        results=_packet(layout),
+    )
+
+
+def _elements(network: Network, last: EndSpec) -> str:
+    """What an output beat carries."""
+    kind, sign = PLURALS[network.readout.kind], "signed" if last.elements_signed else "unsigned"
+    if network.readout.kind == "class":
+        return "scores, signed, class 0 first"
+    return f"{kind}, output 0 first" if kind == "labels" else f"{kind}, {sign}, output 0 first"
+
+
+def _best(last: EndSpec) -> str:
+    """The row of the class, if there is one."""
+    if not last.index_bits:
+        return ""
+    low, high = last.i_bits, last.i_bits + last.index_bits * last.streams - 1
+    return (
+        f"| {high}:{low} | the class with the highest score so far, the lowest one in a tie; in the last beat, the "
+        "class |\n"
+    )
+
+
+def _meaning(network: Network) -> str:
+    """What the result means, where it is more than a class of scores without a unit."""
+    if network.readout.kind == "class" and not network.readout.scale:
+        return ""
+    return "\n**Result.** " + "\n".join(describe_result(network)) + "\n"
+
+
+def _packet(layout: PacketLayout) -> str:
+    """What a packet of results carries."""
+    if not layout.decides:
+        return f"{layout.scores_bytes} bytes of results, output 0 in\nthe lowest bits"
+    return (
+        f"{layout.scores_bytes} bytes of scores, class 0 in\n"
+        f"the lowest bits, then {layout.class_bytes * layout.streams} of classes"
+    )
+
+
+def _kind(network: Network, cells: Sequence[str]) -> str:
+    """What the Verilog is made of, and what simulators need beside it."""
+    if not cells:
+        return f"portable Verilog: `{network.name}.v`, top module\n`{network.name}`. It instantiates no primitives."
+    names = " and ".join(f"{CELLS[cell]} cell {cell}" for cell in cells)
+    files = " ".join(map(cell_file, cells))
+    return (
+        f"Verilog that instantiates the {names}: `{network.name}.v`,\n"
+        f"top module `{network.name}`. It is portable but for that. A simulator needs the model of the cell, too,\n"
+        f"which lies beside it, as in `iverilog {network.name}.v {files}`; synthesis knows the cell and must not\n"
+        "read the model."
+    )
+
+
+def _bounds(network: Network) -> str:
+    """Where the network is not exact."""
+    if not network.bounds:
+        return ""
+    listed = "".join(f"- {bound.sentence}\n" for bound in network.bounds)
+    return f"**Numbers.** Some integers stand for real numbers that they cannot hold exactly:\n\n{listed}\n"
