@@ -61,7 +61,7 @@ class _Console(Console):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
-        raise  # as it would without rich: see `cli_options.Group`
+        raise  # as it would without rich: see `cli.options.Group`
 
 
 class Output:

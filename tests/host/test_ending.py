@@ -18,9 +18,9 @@ import bitweir_hw
 import bitweir_sim
 import pytest
 from bitweir.cli import main
+from bitweir.cli.ending import BROKEN_PIPE, INTERRUPTED, TERMINATED
 from bitweir.console import Output, printable
 from bitweir.design import write_design
-from bitweir.ending import BROKEN_PIPE, INTERRUPTED, TERMINATED
 from bitweir_hw.errors import BitweirError, PlanError
 from bitweir_hw.files import save_network
 from bitweir_hw.plan import Folding, Plan
@@ -113,7 +113,7 @@ def test_errors_that_nobody_hears_keep_their_exit_code(tmp_path):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, "terminated"])
 def test_an_interrupted_command_says_so_in_one_line(folder, monkeypatch, kind):
-    import bitweir.cli as cli
+    import bitweir.cli.commands as cli
 
     def interrupted(*_, **__):
         if kind == "terminated":
@@ -132,7 +132,7 @@ CHILDREN = """
 import subprocess, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import click
-from bitweir.cli_options import Group
+from bitweir.cli.options import Group
 
 @click.group(cls=Group)
 def main():
@@ -298,7 +298,7 @@ def test_terminals_get_no_orders_from_files(capsys):
 
 
 def test_errors_are_one_line_without_orders(folder, monkeypatch):
-    import bitweir.cli as cli
+    import bitweir.cli.commands as cli
 
     def fails(*_, **__):
         raise PlanError(f"Name {EVIL}\nis odd.")

@@ -13,8 +13,25 @@ from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
 
-from .cli_devices import COMMANDS
-from .cli_options import (
+from ..console import Output, complain
+from ..demo import NETWORKS, run_demo
+from ..design import Design, DesignFolder
+from ..exploring import SLOWEST, Goals, workers, write_exploration
+from ..exploring import explore as explore_parts
+from ..exploring import render as render_exploration
+from ..folders import added_file, whole_file
+from ..import_tables import render as render_import
+from ..importing import Imported, import_models
+from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
+from ..report.collect import collect
+from ..report.html import page
+from ..report.markdown import markdown
+from ..report.terminal import render
+from ..simulate import ENGINES, print_simulation, simulate
+from ..synthesis.measure import FAMILIES, synthesise
+from ..target import Target
+from .devices import COMMANDS
+from .options import (
     Group,
     clock_option,
     end,
@@ -24,23 +41,6 @@ from .cli_options import (
     with_models,
     with_output,
 )
-from .console import Output, complain
-from .demo import NETWORKS, run_demo
-from .design import Design, DesignFolder
-from .exploring import SLOWEST, Goals, workers, write_exploration
-from .exploring import explore as explore_parts
-from .exploring import render as render_exploration
-from .folders import added_file, whole_file
-from .import_tables import render as render_import
-from .importing import Imported, import_models
-from .planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
-from .report.collect import collect
-from .report.html import page
-from .report.markdown import markdown
-from .report.terminal import render
-from .simulate import ENGINES, print_simulation, simulate
-from .synthesis.measure import FAMILIES, synthesise
-from .target import Target
 
 __all__ = ["main"]
 

@@ -11,16 +11,16 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.plan import WEIGHTS
 from rich.text import Text
 
-from .boards import planning
-from .boards.bitstream import Options
-from .boards.command import build_for_board
-from .boards.program import program as load_bitstream
-from .cli_options import end, folder_argument, megahertz, round_option, with_models, with_output
-from .client.opening import DEFAULT_BAUD
-from .console import Output
-from .design import DesignFolder
-from .importing import Imported
-from .running import load_parameters, print_run, run_images, serve_board
+from ..boards import planning
+from ..boards.bitstream import Options
+from ..boards.command import build_for_board
+from ..boards.program import program as load_bitstream
+from ..client.opening import DEFAULT_BAUD
+from ..console import Output
+from ..design import DesignFolder
+from ..importing import Imported
+from ..running import load_parameters, print_run, run_images, serve_board
+from .options import end, folder_argument, megahertz, round_option, with_models, with_output
 
 __all__ = ["COMMANDS"]
 

@@ -15,11 +15,11 @@ import click
 from bitweir_hw.errors import BitweirError
 from bitweir_sim.trace import SimulationError
 
-from .console import Output, complain
+from ..console import Output, complain
+from ..folders import FileError
+from ..importing import Imported, checked_models, read_models
+from ..shipped import located
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
-from .folders import FileError
-from .importing import Imported, checked_models, read_models
-from .shipped import located
 
 __all__ = [
     "Group",
