@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE, SIMPLE_HEAD
@@ -11,11 +10,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .importers.errors import shown, shown_path
+from .importers.errors import shown
 from .importers.folding.provenance import INPUT
 from .results import PLURALS, QUALITY, quality_rows, result_name
 
-__all__ = ["counted", "plain_name", "render", "told_shape"]
+__all__ = ["counted", "render", "told_shape"]
 
 
 def _place(layer: dict[str, Any]) -> str:
@@ -172,11 +171,6 @@ def _differ(found: dict[str, Any], what: str, images: int) -> Text:
         return Text("all equal", style="green")
     told = told if len(known) > 1 else f"only {known[0][1]}"
     return Text(f"{excused:,} of {images:,} differ, {told}", style="yellow")
-
-
-def plain_name(name: str) -> str:
-    """A file's name for a line."""
-    return shown_path(Path(name))[1:-1]
 
 
 def counted(number: int, what: str) -> str:

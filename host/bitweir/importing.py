@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from bitweir_hw.files import digest, network_bytes
 from bitweir_hw.network import (
@@ -19,7 +18,6 @@ from bitweir_hw.network import (
     Input,
     Layer,
     Map,
-    Network,
     Parallel,
     Pool,
     Threshold,
@@ -27,19 +25,15 @@ from bitweir_hw.network import (
 )
 from bitweir_sim.values.golden import weight_values
 
-from .console import Output
 from .folders import whole_file
 from .images import load_images
-from .import_tables import plain_name
-from .importers import load_model
-from .importers.compare.agreement import Member
-from .importers.compare.comparison import Comparison, compare_drawn, compare_frames, described
-from .importers.ensemble import prefix, vote
-from .importers.folding.provenance import Taps
+from .importers.compare.comparison import compare_frames, described
 from .input_words import input_rule, stored_values
+from .load import Imported
+from .progress import Progress, silent
 from .results import describe_result, readout_entry, save_result
 
-__all__ = ["SCHEMA_VERSION", "Imported", "checked_models", "describe", "import_models", "read_models", "schema"]
+__all__ = ["SCHEMA_VERSION", "describe", "import_models", "schema"]
 
 SCHEMA_VERSION = 2
 
@@ -51,115 +45,7 @@ def schema() -> dict[str, Any]:
     return result
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Imported:
-    """A network and the model files that it came from.
-
-    Parameters
-    ----------
-    network : Network
-    members : tuple of Member
-        One, or those that vote.
-    drawn : Comparison or None
-        With the members on drawn inputs; None where that was left to images, or where there is no model file.
-    """
-
-    network: Network
-    members: tuple[Member, ...]
-    drawn: Comparison | None = None
-
-    @property
-    def comparison(self) -> dict[str, Any] | None:
-        """What `drawn` found, as `import_schema.json` has comparisons."""
-        return None if self.drawn is None else described(self.drawn)
-
-    @property
-    def told(self) -> tuple[str, ...]:
-        """What `drawn` found, in a sentence, or nothing."""
-        return () if self.drawn is None else (self.drawn.told,)
-
-
-def checked_models(
-    output: Output,
-    paths: Sequence[Path],
-    *,
-    input_scale: str | None,
-    input_range: str | None = None,
-    name: str | None,
-    voting: bool,
-    result: str | None = None,
-) -> Imported:
-    """Read models as `read_models` does, and compare the network with them on drawn inputs.
-
-    Raises
-    ------
-    click.UsageError, ModelError
-        As in `read_models`.
-    DisagreementError
-        The network does not compute what the files compute.
-    """
-    imported = read_models(
-        output, paths, input_scale=input_scale, input_range=input_range, name=name, voting=voting, result=result
-    )
-    with output.working("Comparing with the model file") as done:
-        return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))
-
-
-def read_models(
-    output: Output,
-    paths: Sequence[Path],
-    *,
-    input_scale: str | None,
-    input_range: str | None = None,
-    name: str | None,
-    voting: bool,
-    result: str | None = None,
-) -> Imported:
-    """Read one model, or several that vote.
-
-    Raises
-    ------
-    click.UsageError
-        Several models and no vote, or the other way round.
-    ModelError
-        A file cannot be read, or does not go with the first.
-    """
-    if len(paths) > 1 and not voting:
-        raise click.UsageError("Several models need --vote, by which each votes for its class.")
-    if len(paths) < 2 and voting:
-        raise click.UsageError("--vote needs two models or more.")
-    found: list[tuple[Network, Taps | None]] = []
-    for path in paths:
-        with output.working(f"Reading {plain_name(path.name)}"):
-            taps = None if path.suffix.lower() == ".npz" else Taps()
-            network = load_model(
-                path,
-                input_scale=input_scale,
-                input_range=input_range,
-                name=None if voting else name,
-                taps=taps,
-                result=result,
-            )
-            found.append((network, taps))
-    networks = [network for network, _ in found]
-    if not voting:
-        network, taps = found[0]
-        last = network.layers[-1].name
-        return Imported(network=network, members=(Member(path=paths[0], network=network, taps=taps, last=last),))
-    members = tuple(
-        Member(
-            path=path,
-            network=network,
-            taps=None if taps is None else taps.prefixed(prefix(place)),
-            last=prefix(place) + network.layers[-1].name,
-        )
-        for place, (path, (network, taps)) in enumerate(zip(paths, found, strict=True))
-    )
-    return Imported(network=vote(networks, paths, name=name), members=members)
-
-
 def import_models(
-    output: Output,
     imported: Imported,
     target: Path,
     *,
@@ -167,13 +53,12 @@ def import_models(
     limit: int | None = None,
     save: Path | None = None,
     rounding: bool = False,
+    progress: Progress = silent,
 ) -> tuple[dict[str, Any], str | None]:
     """Write a network, and compare it with its files where there are images.
 
     Parameters
     ----------
-    output : Output
-        Shows what is under way.
     imported : Imported
     target : Path
         The .npz file to write; it is left as it is if the network differs from its files.
@@ -185,6 +70,7 @@ def import_models(
         Where results go; see `results.save_result`.
     rounding : bool
         Take the nearest where images hold what the input does not take.
+    progress : Progress
 
     Returns
     -------
@@ -197,7 +83,7 @@ def import_models(
     result, difference = describe(imported), None
     if images is not None:
         loaded = load_images(images, network, limit=limit, rounding=rounding)
-        with output.working(f"Comparing {len(loaded):,} frames") as done:
+        with progress(f"Comparing {len(loaded):,} frames") as done:
             found = compare_frames(network, imported.members, loaded.frames, loaded.codes, done)
         result["comparison"] = described(found, loaded.labels, rounded=loaded.rounded)
         difference = found.difference

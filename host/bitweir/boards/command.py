@@ -9,7 +9,7 @@ from bitweir_hw.boards import BOARDS
 from rich.text import Text
 
 from ..console import Output
-from ..importing import Imported
+from ..load import Imported
 from ..report.routed import render_routed
 from .bitstream import Options, bitstream_name, write_bitstream
 from .planning import Wishes, plan_for

@@ -21,7 +21,8 @@ from ..exploring import explore as explore_parts
 from ..exploring import render as render_exploration
 from ..folders import added_file, whole_file
 from ..import_tables import render as render_import
-from ..importing import Imported, import_models
+from ..importing import import_models
+from ..load import Imported
 from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
 from ..report.collect import collect
 from ..report.html import page
@@ -82,7 +83,9 @@ def import_command(
         raise click.UsageError(f"The network file must end in .npz, not {target.name!r}.")
     # Images say more than drawn inputs.
     imported = models(compared=images is None)
-    result, told = import_models(output, imported, target, images=images, limit=limit, save=save, rounding=rounding)
+    result, told = import_models(
+        imported, target, images=images, limit=limit, save=save, rounding=rounding, progress=output.working
+    )
     output.show(*render_import(result), *map(Text, imported.told))
     output.result(result)
     if told:

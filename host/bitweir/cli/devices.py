@@ -18,7 +18,7 @@ from ..boards.program import program as load_bitstream
 from ..client.opening import DEFAULT_BAUD
 from ..console import Output
 from ..design import DesignFolder
-from ..importing import Imported
+from ..load import Imported
 from ..running import load_parameters, print_run, run_images, serve_board
 from .options import end, folder_argument, megahertz, round_option, with_models, with_output
 

@@ -17,7 +17,7 @@ from bitweir_sim.trace import SimulationError
 
 from ..console import Output, complain
 from ..folders import FileError
-from ..importing import Imported, checked_models, read_models
+from ..load import Imported, load_networks
 from ..shipped import located
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
@@ -185,13 +185,17 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         def models(*, compared: bool = True) -> Imported:
+            if len(paths) > 1 and not voting:
+                raise click.UsageError("Several models need --vote, by which each votes for its class.")
+            if len(paths) < 2 and voting:
+                raise click.UsageError("--vote needs two models or more.")
             files, scale = located(paths, input_scale)
             if input_range is not None:
                 scale = input_scale
-            read = checked_models if compared else read_models
-            return read(
-                output, files, input_scale=scale, input_range=input_range, name=name, voting=voting, result=result
-            )
+            return load_networks(
+                files, input_scale=scale, input_range=input_range, name=name, vote=voting, result=result,
+                compare=compared, progress=output.working,
+            )  # fmt: skip
 
         command(output, models, *args, **options)
 

@@ -1,0 +1,128 @@
+"""Networks from model files: one, or several that vote, and each compared with its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.network import Network
+
+from .importers import ModelError, load_model
+from .importers.compare.agreement import Member
+from .importers.compare.comparison import Comparison, compare_drawn, described
+from .importers.ensemble import prefix
+from .importers.ensemble import vote as voting_network
+from .importers.errors import shown_path
+from .importers.folding.provenance import Taps
+from .progress import Progress, silent
+
+__all__ = ["Imported", "load_networks"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Imported:
+    """A network and the model files that it came from.
+
+    Parameters
+    ----------
+    network : Network
+    members : tuple of Member
+        One, or those that vote.
+    drawn : Comparison or None
+        With the members on drawn inputs; None where that was left to images, or where there is no model file.
+    """
+
+    network: Network
+    members: tuple[Member, ...]
+    drawn: Comparison | None = None
+
+    @property
+    def comparison(self) -> dict[str, Any] | None:
+        """What `drawn` found, as `import_schema.json` has comparisons."""
+        return None if self.drawn is None else described(self.drawn)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What `drawn` found, in a sentence, or nothing."""
+        return () if self.drawn is None else (self.drawn.told,)
+
+
+def load_networks(
+    paths: Sequence[Path | str],
+    *,
+    input_scale: str | None = None,
+    input_range: str | None = None,
+    name: str | None = None,
+    vote: bool = False,
+    result: str | None = None,
+    compare: bool = True,
+    progress: Progress = silent,
+) -> Imported:
+    """Import a model file, or several whose networks vote, and compare the network with the files on drawn inputs.
+
+    Parameters
+    ----------
+    paths : sequence of Path or str
+        Model files, or networks that were saved as ``.npz``.
+    input_scale, input_range, name, result
+        See `importers.load_model`; the name is that of the whole network.
+    vote : bool
+        Whether there are several files, each of whose networks has one vote for its class.
+    compare : bool
+        Whether to compare now; False where images will say more.
+    progress : Progress
+        Shows which file is read.
+
+    Raises
+    ------
+    ModelError
+        A file cannot be imported exactly or does not go with the first one; or there are several files and no vote,
+        or the other way round.
+    DisagreementError
+        The network does not compute what the files compute, which is a fault of bitweir.
+    """
+    files = [Path(path) for path in paths]
+    if not files:
+        raise ModelError("A model file must be given, not none.")
+    if len(files) > 1 and not vote:
+        raise ModelError("Several model files make one network only by a vote: give vote=True.")
+    if len(files) < 2 and vote:
+        raise ModelError("A vote needs two model files or more.")
+    found: list[tuple[Network, Taps | None]] = []
+    for path in files:
+        with progress(f"Reading {shown_path(Path(path.name))[1:-1]}"):
+            taps = None if path.suffix.lower() == ".npz" else Taps()
+            network = load_model(
+                path,
+                input_scale=input_scale,
+                input_range=input_range,
+                name=None if vote else name,
+                taps=taps,
+                result=result,
+            )
+            found.append((network, taps))
+    imported = _voting(found, files, name) if vote else _single(*found[0], files[0])
+    if not compare:
+        return imported
+    with progress("Comparing with the model file") as done:
+        return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))
+
+
+def _single(network: Network, taps: Taps | None, path: Path) -> Imported:
+    member = Member(path=path, network=network, taps=taps, last=network.layers[-1].name)
+    return Imported(network=network, members=(member,))
+
+
+def _voting(found: Sequence[tuple[Network, Taps | None]], paths: Sequence[Path], name: str | None) -> Imported:
+    members = tuple(
+        Member(
+            path=path,
+            network=network,
+            taps=None if taps is None else taps.prefixed(prefix(place)),
+            last=prefix(place) + network.layers[-1].name,
+        )
+        for place, (path, (network, taps)) in enumerate(zip(paths, found, strict=True))
+    )
+    return Imported(network=voting_network([network for network, _ in found], paths, name=name), members=members)
