@@ -16,14 +16,12 @@ from pathlib import Path
 from amaranth.lib import wiring
 from bitweir.importers import load_model
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.gateware.accelerator import Accelerator
-from bitweir_hw.integration import AxiAccelerator
-from bitweir_hw.lower import lower
+from bitweir_hw.accelerator import Accelerator, component_rtlil
+from bitweir_hw.axi import AxiAccelerator
+from bitweir_hw.lower import lower, with_loaded_parameters
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.reach import with_loaded_parameters
-from bitweir_hw.verilog import component_rtlil
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.tools import run_yosys
 
 SHOWN = ("lut", "ff", "carry", "bram", "lutram")
 

@@ -17,7 +17,7 @@ from bitweir.design import Design, DesignFolder
 from bitweir.planning import Wishes, choose
 from bitweir.synthesis.measure import synthesise
 from bitweir_hw.cost import estimate_pipeline, fmax
-from bitweir_hw.devices import PARTS
+from bitweir_hw.parts import PARTS
 from bitweir_sim.time.sizing import fit_depths
 from support.shared_data import DATA, bnn_npz
 

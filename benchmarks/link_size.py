@@ -23,12 +23,12 @@ from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import ArgmaxSpec
-from bitweir_hw.devices import PARTS
+from bitweir_hw.blocks.pipeline import Node, Pipeline, Stream
 from bitweir_hw.link.endpoint import Endpoint
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.link.uart import UartReceiver, UartTransmitter
-from bitweir_hw.pipeline import Node, Pipeline, Stream
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.parts import PARTS
+from bitweir_hw.tools import run_yosys
 
 CLOCK, BAUD, CAPACITY = 12_000_000, 115_200, 512
 BEAT, CLASSES, SCORE_BITS = 64, 10, 10

@@ -22,9 +22,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import DotProduct, Popcount
-from bitweir_hw.gateware.pe import ProcessingElements
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import DotProduct, Popcount
+from bitweir_hw.popcount.elements import ProcessingElements
+from bitweir_hw.tools import run_yosys
 
 _NEXTPNR = {
     "ecp5": ["--85k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained"],

@@ -33,9 +33,9 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import STYLE, DotPlan, DotProduct, Popcount, plan_as
-from bitweir_hw.gateware.pe import ProcessingElements
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import STYLE, DotPlan, DotProduct, Popcount, plan_as
+from bitweir_hw.popcount.elements import ProcessingElements
+from bitweir_hw.tools import run_yosys
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.netlist_eval import Netlist

@@ -3,7 +3,7 @@
     python benchmarks/rom_luts.py [FAMILY ...]
 
 The words are random. Many functions of one address share LUTs, so a bit costs less in a wide memory; the table in
-`bitweir_hw/cost/memories.py` has these figures for ECP5.
+`bitweir_hw/resources/memories.py` has these figures for ECP5.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from amaranth.back import rtlil
 from bitweir.synthesis import flows
-from bitweir_hw.cost.memories import DEPTHS, WIDTHS, rom
 from bitweir_hw.gateware.rom import Rom
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.resources.memories import DEPTHS, WIDTHS, rom
+from bitweir_hw.tools import run_yosys
 
 
 def measure(family: str, depth: int, width: int) -> tuple[float, float]:

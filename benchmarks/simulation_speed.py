@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from amaranth.back import rtlil
 from bitweir_hw.blocks import MatVecSpec
-from bitweir_hw.compressor import STYLES, Popcount
-from bitweir_hw.gateware.matvec import MatVec
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.blocks.matvec.gateware import MatVec
+from bitweir_hw.popcount import STYLES, Popcount
+from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators.cocotb import available, build, run_amaranth, run_cocotb
 from bitweir_sim.simulators.compiled import compile_design
 from bitweir_sim.trace import Trace, check_trace

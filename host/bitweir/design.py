@@ -14,17 +14,16 @@ from math import ceil
 from pathlib import Path
 
 import bitweir_hw
+from bitweir_hw.accelerator import accelerator_rtlil, image_bytes, parameter_image, rtlil_to_verilog
+from bitweir_hw.axi import PacketLayout, axi_rtlil
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
-from bitweir_hw.integration import PacketLayout, axi_rtlil
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
-from bitweir_hw.parameters import image_bytes, parameter_image
-from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
-from bitweir_hw.yosys import yosys_version
+from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key
 from bitweir_sim.time.cycles import Timing, steady_state
 from bitweir_sim.time.sizing import least_depths, with_depths

@@ -23,16 +23,16 @@ from typing import Any
 import bitweir_hw
 import bitweir_sim
 import joblib
-from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost import estimate_pipeline, fmax
-from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import BitweirError, PlanError, ToolError
 from bitweir_hw.files import digest
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
+from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import plan_from_foldings
+from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import Found, cheapest, fastest
-from bitweir_hw.yosys import yosys_version
+from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
 
 from .cluster import Cluster, cluster

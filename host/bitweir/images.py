@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bitweir_hw.arrays import open_arrays
 from bitweir_hw.errors import BitweirError, NetworkError
+from bitweir_hw.files.arrays import open_arrays
 from bitweir_hw.network import Network
 from bitweir_sim.values.encoding import Codes, encoded, model_values
 from numpy.typing import NDArray

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost import FMAX_PARTS, fmax
-from bitweir_hw.devices import BLOCK_RAM, PARTS, Part
 from bitweir_hw.errors import PlanError
-from bitweir_hw.lower import lower
+from bitweir_hw.lower import lower, with_loaded_parameters
 from bitweir_hw.network import Network
+from bitweir_hw.parts import BLOCK_RAM, PARTS, Part
 from bitweir_hw.plan import (
     MAX_STREAMS,
     Plan,
@@ -20,7 +19,7 @@ from bitweir_hw.plan import (
     plan_from_foldings,
     plan_of_moderate_size,
 )
-from bitweir_hw.reach import with_loaded_parameters
+from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_sim.time.cycles import schedule
 

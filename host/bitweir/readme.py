@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from importlib import resources
 from string import Template
 
+from bitweir_hw.accelerator import image_bytes, load_cycles
+from bitweir_hw.axi import PacketLayout
 from bitweir_hw.blocks import EndSpec
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.files import digest
-from bitweir_hw.integration import PacketLayout
 from bitweir_hw.network import Network
-from bitweir_hw.parameters import image_bytes, load_cycles
-from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
 from bitweir_sim.time.cycles import Timing
 

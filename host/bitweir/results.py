@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bitweir_hw.formats import Format, Integers
-from bitweir_hw.network import Network
+from bitweir_hw.network import Format, Integers, Network
 from bitweir_sim.values.golden import Result
 from numpy.typing import NDArray
 

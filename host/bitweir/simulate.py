@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bitweir_hw.compressor import STYLE
+from bitweir_hw.accelerator import accelerator_rtlil, boot_cycles, booted_rtlil, rtlil_to_verilog
 from bitweir_hw.errors import ToolError
-from bitweir_hw.integration import boot_cycles, booted_rtlil
 from bitweir_hw.network import Integers
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.popcount import STYLE
 from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.simulators.cocotb import build as build_simulator
 from bitweir_sim.simulators.compiled import compile_design

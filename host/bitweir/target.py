@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import BOARDS, Board
-from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS
+from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS
 
 from .folders import FileError
 

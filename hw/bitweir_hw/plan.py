@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 
-from .blocks.arithmetic import divisors
-from .compressor import Popcount
+from .arithmetic import divisors
 from .errors import PlanError
-from .layers import Conv, Dense, Map
-from .network import Network
+from .network.layers import Conv, Dense, Map
+from .network.network import Network
+from .popcount.dot_product import Popcount
 
 __all__ = [
     "MAX_STREAMS",

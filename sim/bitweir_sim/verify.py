@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from bitweir_hw.blocks.pipeline import Pipeline, Stream
 from bitweir_hw.network import Network
-from bitweir_hw.pipeline import Pipeline, Stream
 from numpy.typing import NDArray
 
 from .time.cycles import schedule

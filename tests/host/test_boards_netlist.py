@@ -13,10 +13,10 @@ from bitweir.client.simulated import BAUD, SimulatedBoard, simulated_identity
 from bitweir.client.transport import SerialTransport
 from bitweir.design import write_design
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.link.device import Device, device_rtlil
+from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators.board import compile_board
 from bitweir_sim.simulators.compiled import compiler_missing
 from bitweir_sim.values import fast

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from bitweir.cells import CELLS, cell_model, needed_cells
 from bitweir.design import write_design
-from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import NetworkError, ToolError
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import STYLE
+from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.values.frames import pack, unpack_results
 from bitweir_sim.values.golden import run_slow

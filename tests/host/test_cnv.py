@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bitweir_hw.accelerator import accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
 from bitweir_sim.time.cycles import steady_state
 from bitweir_sim.time.sizing import fit_depths, interval

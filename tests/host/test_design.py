@@ -8,10 +8,10 @@ import pytest
 from bitweir.cli import main
 from bitweir.design import Design, DesignFolder
 from bitweir.target import Target
+from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.verilog import accelerator_rtlil
 from bitweir_sim.time.sizing import fit_depths
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -14,11 +14,11 @@ from bitweir.client.simulated import SimulatedBoard
 from bitweir.client.transport import SerialTransport
 from bitweir.design import write_design
 from bitweir.importers import load_model
+from bitweir_hw.accelerator import parameter_image, with_parameters_of
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import save_network
-from bitweir_hw.parameters import parameter_image, with_parameters_of
+from bitweir_hw.lower import with_loaded_parameters
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.simulators.compiled import compiler_missing
 from bitweir_sim.values import fast
 from bitweir_sim.values.encoding import encode

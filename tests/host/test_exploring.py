@@ -20,10 +20,10 @@ from bitweir.cli import main
 from bitweir.exploring import Goals, explore, pareto, schema, workers, write_exploration
 from bitweir.planning import FILL
 from bitweir_hw.cost import estimate_pipeline
-from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Input, Network, check
+from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner

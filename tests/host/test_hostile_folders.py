@@ -14,14 +14,14 @@ from bitweir.cli import main
 from bitweir.design import Design, DesignFolder, write_design
 from bitweir.folders import FileError
 from bitweir.manifest import MANIFEST, write_manifest
-from bitweir_hw import yosys
+from bitweir_hw.accelerator import accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.files import load_network, network_bytes, plan_text, save_network
-from bitweir_hw.names import LONGEST_NAME
+from bitweir_hw.lower import with_loaded_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
+from bitweir_hw.network.names import LONGEST_NAME
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import with_loaded_parameters
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.tools import yosys
 from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from hypothesis import given

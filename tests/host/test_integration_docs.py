@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from bitweir.design import write_design
-from bitweir_hw.integration import PacketLayout
-from bitweir_hw.lower import lower
+from bitweir_hw.axi import PacketLayout
+from bitweir_hw.lower import lower, with_loaded_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
 from hypothesis import given, settings

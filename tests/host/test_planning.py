@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from bitweir.planning import FILL, Wishes, choose, limits_of, told_search
 from bitweir_hw.cost import estimate_pipeline
-from bitweir_hw.devices import PARTS
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
+from bitweir_hw.parts import PARTS
 from bitweir_sim.time.sizing import fit_depths, interval
 from support.samples import every_kind
 from support.strategies import identity_input

@@ -13,8 +13,8 @@ from bitweir.report.collect import KINDS, collect, schema
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
 from bitweir.report.terminal import render
+from bitweir_hw.accelerator import GATEWARE
 from bitweir_hw.cost import block_rams
-from bitweir_hw.gateware.accelerator import GATEWARE
 from bitweir_hw.plan import Folding, Plan
 from support.samples import dense_network, every_kind
 

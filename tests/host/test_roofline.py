@@ -8,8 +8,8 @@ from bitweir.design import Design, DesignFolder, write_design
 from bitweir.report.collect import collect
 from bitweir.report.roofline import ELEMENT_SITES, Bounds, roofline
 from bitweir.report.timeline import timeline
-from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS
 from bitweir_hw.network import Dense, Network, check
+from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.time.cycles import schedule
 from bitweir_sim.time.stall_analysis import stalls

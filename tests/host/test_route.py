@@ -19,10 +19,10 @@ from bitweir.synthesis.nextpnr import Routed, constraints, hold_violations, miss
 from bitweir.synthesis.paths import LINK, longest_path, told_path
 from bitweir.synthesis.route import MARGIN, Routable, TimingError
 from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards.pll import Pll, highest, settings
+from bitweir_hw.boards.top import Top
 from bitweir_hw.errors import ToolError
-from bitweir_hw.gateware.top import Top
-from bitweir_hw.pll import Pll, highest, settings
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.tools import run_yosys
 
 BOARD = BOARDS["icebreaker"]
 LAYERS = {"sum": "first", "delay": "second"}

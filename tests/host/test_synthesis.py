@@ -19,11 +19,11 @@ from bitweir.report.collect import collect, schema
 from bitweir.report.terminal import render
 from bitweir.synthesis import flows
 from bitweir.synthesis.measure import RESOURCES, synthesise
-from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.devices import BLOCK_RAM, PARTS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.network import Dense, Network
+from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
 from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.values.frames import pack

@@ -18,8 +18,8 @@ from bitweir.report.markdown import markdown
 from bitweir.report.terminal import render
 from bitweir.target import TARGET_FILE, Target, load_target, target_text
 from bitweir_hw.boards import BOARDS
-from bitweir_hw.devices import PARTS
 from bitweir_hw.files import network_bytes
+from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import plan_for_fps
 from click.testing import CliRunner
 from rich.console import Console

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bitweir.cli import main
+from bitweir_hw.accelerator import parameter_image, with_parameters_of
 from bitweir_hw.files import load_network, load_plan, save_network
-from bitweir_hw.parameters import parameter_image, with_parameters_of
 from bitweir_sim.simulators.cocotb import available
 from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner

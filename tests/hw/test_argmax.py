@@ -2,7 +2,7 @@
 
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec
-from bitweir_hw.gateware.argmax import Argmax, result_layout
+from bitweir_hw.blocks.scores.argmax import Argmax, result_layout
 from hypothesis import given
 from hypothesis import strategies as st
 from support.elementbench import drive, pack

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitweir_hw.arrays import open_arrays, read_arrays
+from bitweir_hw.files.arrays import open_arrays, read_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps

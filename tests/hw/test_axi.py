@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
+from bitweir_hw.axi import TDATA_BYTES, AxiAccelerator, PacketLayout
+from bitweir_hw.axi.checksum import Checksum
+from bitweir_hw.axi.load import PacketBytes
+from bitweir_hw.axi.receive import FrameReceiver, PacketBuffer
+from bitweir_hw.axi.send import ResultSender
 from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.errors import PlanError
-from bitweir_hw.integration.axi import AxiAccelerator
-from bitweir_hw.integration.checksum import Checksum
-from bitweir_hw.integration.layout import TDATA_BYTES, PacketLayout
-from bitweir_hw.integration.load import PacketBytes
-from bitweir_hw.integration.receive import FrameReceiver, PacketBuffer
-from bitweir_hw.integration.send import ResultSender
 from bitweir_hw.lower import lower
 from bitweir_sim.time.cycles import steady_state
 from hypothesis import given, settings

@@ -9,7 +9,7 @@ from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 from bitweir_hw.boards import BOARDS, Board
-from bitweir_hw.devices import PARTS
+from bitweir_hw.parts import PARTS
 
 PLATFORMS = {"icebreaker": ICEBreakerPlatform, "tangnano9k": TangNano9kPlatform, "ulx3s_85f": ULX3S_85F_Platform}
 #: Which LED, and which button: (resource, number, inverted).

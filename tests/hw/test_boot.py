@@ -5,13 +5,10 @@ import pytest
 from amaranth.hdl import Value
 from amaranth.lib import memory
 from amaranth.sim import Simulator
-from bitweir_hw.integration import BootedAccelerator, boot, boot_cycles
-from bitweir_hw.layers import BIPOLAR, Dense
-from bitweir_hw.lower import lower
-from bitweir_hw.network import Network, check
-from bitweir_hw.parameters import parameter_image
+from bitweir_hw.accelerator import BootedAccelerator, boot_cycles, parameter_image, self_loading
+from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.values.frames import expected_beats, pack
 from support.strategies import identity_input
 
@@ -43,7 +40,7 @@ def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late):
             super().__init__(*args, **kwargs)
             memories.append(self)
 
-    monkeypatch.setattr(boot.memory, "Memory", Caught)
+    monkeypatch.setattr(self_loading.memory, "Memory", Caught)
     dut = BootedAccelerator(pipeline, image)
     frames = np.random.default_rng(7).integers(0, 2, (3, 9))
     beats = [int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)]
@@ -60,7 +57,7 @@ def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late):
         while len(found) < len(wanted):
             assert cycle < 2000
             if cycle == asleep:
-                for place, byte in enumerate([*image, boot.MARK]):
+                for place, byte in enumerate([*image, self_loading.MARK]):
                     ctx.set(rom.data[place], byte)
             ctx.set(dut.i.valid, at < len(beats))
             ctx.set(dut.i.payload, beats[min(at, len(beats) - 1)])

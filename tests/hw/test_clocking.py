@@ -9,7 +9,7 @@ from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
-from bitweir_hw.gateware.clocking import RESET_SECONDS, Clocking
+from bitweir_hw.boards.clocking import RESET_SECONDS, Clocking
 
 
 class Counter(wiring.Component):

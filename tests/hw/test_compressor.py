@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bitweir_hw.compressor import STYLE, STYLES, DotProduct, Plane, Popcount
 from bitweir_hw.errors import PlanError
-from bitweir_hw.trees import Add, Lanes, best_count, walk, xc7_split
+from bitweir_hw.popcount import STYLE, STYLES, DotProduct, Plane, Popcount
+from bitweir_hw.popcount.trees import Add, Lanes, best_count, walk, xc7_split
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -21,8 +21,9 @@ from amaranth.lib.wiring import In, Out
 from bitweir.importers import load_model
 from bitweir.planning import Wishes, choose
 from bitweir.synthesis import flows
+from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.blocks import BlockSpec, MatVecSpec
-from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.blocks.matvec.unrolled import MOST
 from bitweir_hw.cost import (
     COSTS,
     Cost,
@@ -35,18 +36,15 @@ from bitweir_hw.cost import (
     fmax,
     network_errors,
 )
-from bitweir_hw.cost.constant import MOST
-from bitweir_hw.cost.memories import ram, rom
-from bitweir_hw.cost.multipliers import multiply
-from bitweir_hw.cost.terms import Terms
-from bitweir_hw.devices import BLOCK_RAM, PARTS
-from bitweir_hw.layers import BIPOLAR
-from bitweir_hw.lower import lower
-from bitweir_hw.network import Affine, Dense, Network, Readout, check
+from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, Readout, check
+from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
-from bitweir_hw.reach import with_loaded_parameters
-from bitweir_hw.verilog import accelerator_rtlil
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.resources.memories import ram, rom
+from bitweir_hw.resources.multipliers import multiply
+from bitweir_hw.resources.terms import Terms
+from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.samples import dense_network, every_kind

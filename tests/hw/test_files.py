@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir_hw import files
 from bitweir_hw.errors import NetworkError, PlanError
-from bitweir_hw.files import VERSION, digest, load_network, load_plan, network_bytes, plan_text, save_network
+from bitweir_hw.files import store
+from bitweir_hw.files.store import VERSION, digest, load_network, load_plan, network_bytes, plan_text, save_network
 from bitweir_hw.network import Readout, Stored
 from bitweir_hw.plan import Folding, Plan
 from hypothesis import given
@@ -126,7 +126,7 @@ def test_no_pickle(tmp_path):
 def test_absurd_size_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "net.npz"
     np.savez_compressed(path, x=np.zeros(1 << 20))
-    monkeypatch.setattr(files, "LIMIT_BYTES", 1 << 20)
+    monkeypatch.setattr(store, "LIMIT_BYTES", 1 << 20)
     with pytest.raises(NetworkError, match="it must unpack to at most 1048576 bytes, not 83887"):
         load_network(path)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from bitweir_hw.blocks import ForkSpec
-from bitweir_hw.gateware.fork import Fork
+from bitweir_hw.blocks.fork.gateware import Fork
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import stalls

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
+from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import JoinSpec
-from bitweir_hw.blocks.arithmetic import signed_bits
-from bitweir_hw.gateware.join import Join
+from bitweir_hw.blocks.add.gateware import Join
 from bitweir_hw.gateware.values import number
 from hypothesis import given
 from hypothesis import strategies as st

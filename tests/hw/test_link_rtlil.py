@@ -4,9 +4,9 @@
 import re
 
 import pytest
+from bitweir_hw.accelerator import accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.errors import LinkError
-from bitweir_hw.link.device import Device, device_rtlil
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.link.board_core import Device, device_rtlil
 from support.linkbench import identity_of
 from support.linkpins import BOARDS
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+from bitweir_hw.arithmetic import ceil_div, signed_bits
 from bitweir_hw.blocks import MatVecSpec
-from bitweir_hw.blocks.arithmetic import ceil_div, signed_bits
-from bitweir_hw.compressor import Popcount
-from bitweir_hw.gateware.matvec import MatVec
+from bitweir_hw.blocks.matvec.gateware import MatVec
 from bitweir_hw.gateware.rom import ClassRom
+from bitweir_hw.popcount import Popcount
 from bitweir_sim.time.machines import stepped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st

@@ -6,9 +6,9 @@ from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
-import bitweir_hw.layers
-import bitweir_hw.network
-import bitweir_hw.readout
+import bitweir_hw.network.layers
+import bitweir_hw.network.network
+import bitweir_hw.network.readout
 import numpy as np
 import pytest
 from bitweir_hw.errors import NetworkError
@@ -404,7 +404,7 @@ def test_illegal(text):
 def test_every_rule_has_a_case():
     rules = {
         (Path(module.__file__), number)
-        for module in (bitweir_hw.layers, bitweir_hw.network, bitweir_hw.readout)
+        for module in (bitweir_hw.network.layers, bitweir_hw.network.network, bitweir_hw.network.readout)
         for number, line in enumerate(Path(module.__file__).read_text().splitlines(), 1)
         if re.search(r"\braise NetworkError\b", line)
     }

@@ -15,10 +15,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 from bitweir.synthesis import flows
-from bitweir_hw.compressor import STYLE, DotProduct, Plane, Popcount
-from bitweir_hw.gateware.pe import ProcessingElements
-from bitweir_hw.trees import best_count
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.popcount import STYLE, DotProduct, Plane, Popcount
+from bitweir_hw.popcount.elements import ProcessingElements
+from bitweir_hw.popcount.trees import best_count
+from bitweir_hw.tools import run_yosys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.netlist_eval import Netlist

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards.pll import LIMITS, feedback, highest, settings
 from bitweir_hw.errors import PlanError
-from bitweir_hw.pll import LIMITS, feedback, highest, settings
-from bitweir_hw.yowasp import Tool
+from bitweir_hw.tools import Tool
 from hypothesis import given
 from hypothesis import strategies as st
 

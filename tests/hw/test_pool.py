@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from amaranth.back import rtlil
+from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import PoolSpec
-from bitweir_hw.blocks.arithmetic import signed_bits
-from bitweir_hw.gateware.pool import Pool
-from bitweir_hw.layers import BIPOLAR
+from bitweir_hw.blocks.pool.gateware import Pool
+from bitweir_hw.network import BIPOLAR
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

@@ -5,13 +5,12 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from bitweir_hw import pricing
 from bitweir_hw.blocks import FifoSpec, MatVecSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
-from bitweir_hw.search import Limits, cheapest, fastest
+from bitweir_hw.search import Limits, cheapest, fastest, prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import every_kind
@@ -31,7 +30,7 @@ def price(block, family):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(pricing, "estimate", price)
+    monkeypatch.setattr(prices, "estimate", price)
 
 
 def cost(pipeline):

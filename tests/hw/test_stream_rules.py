@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from bitweir_hw.gateware.accelerator import GATEWARE
+from bitweir_hw.accelerator import GATEWARE
 from bitweir_hw.gateware.fifo import Fifo
 from bitweir_hw.lower import lower
 from support.samples import every_kind

@@ -2,7 +2,7 @@
 
 import numpy as np
 from bitweir_hw.blocks import ThresholdSpec
-from bitweir_hw.gateware.threshold import Threshold
+from bitweir_hw.blocks.channel.threshold import Threshold
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

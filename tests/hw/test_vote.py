@@ -2,7 +2,7 @@
 
 import numpy as np
 from bitweir_hw.blocks import VoteSpec
-from bitweir_hw.gateware.vote import Vote
+from bitweir_hw.blocks.scores.vote import Vote
 from hypothesis import given
 from hypothesis import strategies as st
 from support.elementbench import drive, pack

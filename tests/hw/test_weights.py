@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
-from bitweir_hw.cost import estimate_pipeline
-from bitweir_hw.errors import NetworkError, PlanError
-from bitweir_hw.files import load_plan, plan_text
-from bitweir_hw.gateware.accelerator import Accelerator
-from bitweir_hw.layers import BIPOLAR, Affine, Dense, Format, Pool
-from bitweir_hw.lower import lower
-from bitweir_hw.network import Network, Readout, check
-from bitweir_hw.parameters import (
+from bitweir_hw.accelerator import Accelerator
+from bitweir_hw.accelerator.parameters import (
     _shape,
     contents,
     image_bytes,
@@ -23,8 +17,13 @@ from bitweir_hw.parameters import (
     shape_crc,
     with_parameters_of,
 )
+from bitweir_hw.cost import estimate_pipeline
+from bitweir_hw.errors import NetworkError, PlanError
+from bitweir_hw.files import load_plan, plan_text
+from bitweir_hw.lower import lower
+from bitweir_hw.lower.ranges import LOADED, with_loaded_parameters
+from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Network, Pool, Readout, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import LOADED, with_loaded_parameters
 from bitweir_hw.search import Limits, cheapest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -7,8 +7,8 @@ import pytest
 from amaranth.back import rtlil
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import WidthSpec
-from bitweir_hw.gateware.width import WidthConverter
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.blocks.width.gateware import WidthConverter
+from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import stalls

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from amaranth.back import rtlil
 from bitweir.synthesis import flows
+from bitweir_hw.arithmetic import divisors
 from bitweir_hw.blocks import WindowSpec
-from bitweir_hw.blocks.arithmetic import divisors
-from bitweir_hw.gateware.window import Window
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.blocks.window.gateware import Window
+from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import stalls

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
+from bitweir_hw.accelerator import GATEWARE, Accelerator, accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.blocks import BlockSpec, Buffered, Collect, Level
-from bitweir_hw.compressor import Popcount
-from bitweir_hw.gateware.accelerator import GATEWARE, Accelerator
 from bitweir_hw.lower import LOWERINGS, lower
 from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.popcount import Popcount
 from bitweir_sim.simulators.cocotb import available, run_amaranth, run_cocotb
 from bitweir_sim.time.cycles import schedule, steady_state
 from bitweir_sim.time.stepping import CompiledStepper, PythonStepper

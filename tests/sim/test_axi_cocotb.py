@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from bitweir_hw.integration import axi_rtlil
-from bitweir_hw.lower import lower
-from bitweir_hw.parameters import parameter_image, with_parameters_of
-from bitweir_hw.reach import with_loaded_parameters
-from bitweir_hw.verilog import accelerator_rtlil, rtlil_to_verilog
+from bitweir_hw.accelerator import accelerator_rtlil, parameter_image, rtlil_to_verilog, with_parameters_of
+from bitweir_hw.axi import axi_rtlil
+from bitweir_hw.lower import lower, with_loaded_parameters
 from bitweir_sim.simulators.cocotb import available
 from support.axibench import frames_and_results, run_icarus, varied
 from support.loadbench import other_parameters

@@ -14,7 +14,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.errors import ToolError
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators import compiled
 from bitweir_sim.simulators.cocotb import run_amaranth
 from bitweir_sim.simulators.compiled import CompiledDesign, compile_design

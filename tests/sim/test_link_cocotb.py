@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from bitweir.images import load_images
 from bitweir.importers import load_model
-from bitweir_hw.link.device import Device, device_rtlil
+from bitweir_hw.accelerator import rtlil_to_verilog
+from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_for_fps
-from bitweir_hw.verilog import rtlil_to_verilog
 from bitweir_sim.simulators import cocotb as simulators
 from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow

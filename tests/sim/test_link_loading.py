@@ -5,9 +5,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from bitweir_hw.parameters import image_bytes, parameter_image, shape_crc, with_parameters_of
+from bitweir_hw.accelerator import image_bytes, parameter_image, shape_crc, with_parameters_of
+from bitweir_hw.lower import with_loaded_parameters
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.compiler import compiler_missing
 from hypothesis import given, settings
 from hypothesis import strategies as st

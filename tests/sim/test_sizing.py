@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bitweir_hw.accelerator import Accelerator
 from bitweir_hw.blocks import FifoSpec
 from bitweir_hw.errors import PlanError
-from bitweir_hw.gateware.accelerator import Accelerator
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.simulators.cocotb import run_amaranth

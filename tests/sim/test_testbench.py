@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from amaranth.back import rtlil
 from bitweir_hw.errors import ToolError
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators import cocotb as simulators
 from bitweir_sim.simulators.cocotb import available, run_amaranth, run_cocotb
 from bitweir_sim.trace import Beats, SimulationError, Trace, check_trace, first_difference

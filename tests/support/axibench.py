@@ -2,7 +2,7 @@
 
 import numpy as np
 from amaranth.sim import Simulator
-from bitweir_hw.integration.layout import PacketLayout
+from bitweir_hw.axi import PacketLayout
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.simulators import cocotb as simulators

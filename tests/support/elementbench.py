@@ -2,7 +2,7 @@
 
 import numpy as np
 from amaranth.sim import Simulator
-from bitweir_hw.layers import BIPOLAR, Format
+from bitweir_hw.network import BIPOLAR, Format
 from bitweir_sim.time.machines import stepped
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from bitweir_hw.gateware.accelerator import Accelerator
+from bitweir_hw.accelerator import Accelerator
 from bitweir_hw.lower import lower
 from bitweir_sim.simulators.cocotb import run_amaranth
 from bitweir_sim.trace import SimulationError

@@ -8,8 +8,8 @@ import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
+from bitweir_hw.blocks.pipeline import Node, Pipeline, Stream
 from bitweir_hw.link.protocol import Identity
-from bitweir_hw.pipeline import Node, Pipeline, Stream
 from cobs import cobs
 
 __all__ = [

@@ -8,11 +8,10 @@ from amaranth.back import rtlil
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from bitweir_hw.link.device import Device
-from bitweir_hw.lower import lower
+from bitweir_hw.link.board_core import Device
+from bitweir_hw.lower import lower, with_loaded_parameters
 from bitweir_hw.network import LABEL, Affine, Dense, Network, Readout, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.reach import with_loaded_parameters
 from bitweir_sim.simulators.compiled import compile_design
 from bitweir_sim.values.golden import run_slow
 from support.linkbench import HELLO, SCORES, identity_of, packet

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
-from bitweir_hw.gateware.accelerator import Accelerator
-from bitweir_hw.layers import Affine, Conv, Dense, Parallel, Threshold
-from bitweir_hw.parameters import contents, shape_crc
+from bitweir_hw.accelerator import Accelerator, contents, shape_crc
+from bitweir_hw.network import Affine, Conv, Dense, Parallel, Threshold
 from bitweir_sim.simulators.drive import Monitor
 from bitweir_sim.time.cycles import schedule
 from bitweir_sim.values.frames import element_masks, expected_beats, pack

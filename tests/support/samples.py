@@ -1,7 +1,6 @@
 """Small networks: with a layer of each kind, which comes down to a block of each kind; and dense ones."""
 
 import numpy as np
-from bitweir_hw.compressor import Popcount
 from bitweir_hw.network import (
     BIPOLAR,
     Affine,
@@ -18,6 +17,7 @@ from bitweir_hw.network import (
     check,
 )
 from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.popcount import Popcount
 from support.strategies import identity_input
 
 

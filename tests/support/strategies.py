@@ -4,8 +4,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
-from bitweir_hw.blocks.memories import STYLES
-from bitweir_hw.compressor import Popcount
+from bitweir_hw.memory import STYLES
 from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
@@ -24,6 +23,7 @@ from bitweir_hw.network import (
     in_series,
 )
 from bitweir_hw.plan import Folding, Plan, weighted
+from bitweir_hw.popcount import Popcount
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 

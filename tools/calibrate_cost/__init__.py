@@ -3,4 +3,4 @@
 from pathlib import Path
 
 #: Where the package keeps coefficients and error bands.
-FILE = Path(__file__).parents[2] / "hw/bitweir_hw/cost_coefficients.json"
+FILE = Path(__file__).parents[2] / "hw/bitweir_hw/cost/coefficients.json"

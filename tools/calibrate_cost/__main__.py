@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from bitweir.synthesis import flows
 from bitweir_hw.cost.model import coefficients
-from bitweir_hw.yosys import yosys_version
+from bitweir_hw.tools import yosys_version
 
 from tools.calibrate_cost import FILE
 from tools.calibrate_cost.fit import calibrate, refine

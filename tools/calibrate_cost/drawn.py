@@ -23,15 +23,30 @@ import numpy as np
 from bitweir.planning import Wishes, choose
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import MatVecSpec
-from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.cost.model import coefficients
 from bitweir_hw.errors import PlanError
-from bitweir_hw.layers import BIPOLAR, Affine, Conv, Dense, Format, Layer, Parallel, Pool, Threshold, Vote
 from bitweir_hw.lower import lower
-from bitweir_hw.network import LABEL, Input, Network, Readout, check
-from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.network import (
+    BIPOLAR,
+    LABEL,
+    Affine,
+    Conv,
+    Dense,
+    Format,
+    Input,
+    Layer,
+    Network,
+    Parallel,
+    Pool,
+    Readout,
+    Threshold,
+    Vote,
+    check,
+)
 from bitweir_hw.plan import Folding, Plan, plan_for_fps, weighted
+from bitweir_hw.popcount import STYLE, Popcount
 
 from tools.calibrate_cost import FILE, measure
 from tools.calibrate_cost.networks import print_head

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.cost.kinds import COSTS
 from bitweir_hw.cost.model import coefficients, cost_of, group_of
-from bitweir_hw.cost.terms import Cost, Terms
+from bitweir_hw.resources.terms import Cost, Terms
 
 from tools.calibrate_cost.measure import RESOURCES, measure
 from tools.calibrate_cost.sweep import sweep
@@ -18,7 +18,7 @@ __all__ = ["calibrate", "refine"]
 
 #: Pull of the coefficients of a group towards those of all blocks of its family, in measurements of the group.
 PULL = 3.0
-#: Features of layers that are unrolled, see `bitweir_hw.cost.constant`.
+#: Features of layers that are unrolled, see `bitweir_hw.blocks.matvec.unrolled`.
 CONSTANT = ("constant count", "constant position", "thin position", "inverse", "unrolled")
 #: Where only features of constant weights are fitted: carry cells hold the positions, so LUTs may take none of them.
 FREE: dict[str, dict[str, float]] = {"lut": {"constant position": 0.0, "thin position": 0.0}}

@@ -16,12 +16,12 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from bitweir.synthesis import flows
+from bitweir_hw.accelerator import GATEWARE
 from bitweir_hw.blocks import (
     BlockSpec,
     MatVecSpec,
 )
-from bitweir_hw.gateware.accelerator import GATEWARE
-from bitweir_hw.yosys import run_yosys, yosys_version
+from bitweir_hw.tools import run_yosys, yosys_version
 
 __all__ = ["RESOURCES", "measure"]
 

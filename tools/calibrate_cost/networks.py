@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from importlib import resources
 
 from bitweir.importers import load_model
-from bitweir_hw.compressor import STYLE, Popcount
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost.model import estimate_pipeline
 from bitweir_hw.lower import lower
-from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
+from bitweir_hw.popcount import STYLE, Popcount
 from support.shared_data import DATA, bnn_npz
 
 from tools.calibrate_cost.measure import RESOURCES, measure

@@ -20,10 +20,10 @@ from bitweir_hw.blocks import (
     WidthSpec,
     WindowSpec,
 )
-from bitweir_hw.compressor import STYLE, Popcount
-from bitweir_hw.layers import BIPOLAR, Conv, Dense, Format, Map
+from bitweir_hw.lower.accumulators import matvec
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Map
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.sums import matvec
+from bitweir_hw.popcount import STYLE, Popcount
 
 __all__ = ["PARTS", "sweep"]
 

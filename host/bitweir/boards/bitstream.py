@@ -12,13 +12,13 @@ from typing import Any
 
 from amaranth.back import rtlil
 from bitweir_hw.boards import Board
+from bitweir_hw.boards.pll import Pll
+from bitweir_hw.boards.top import Top
 from bitweir_hw.files import digest, plan_text
-from bitweir_hw.gateware.top import Top
-from bitweir_hw.link.device import Device
+from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
-from bitweir_hw.pll import Pll
 
 from ..design import Design, DesignFolder
 from ..folders import whole_folder

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bitweir_hw.blocks.arithmetic import ceil_div, signed_bits
+from bitweir_hw.arithmetic import ceil_div, signed_bits
 from bitweir_hw.boards import Board
-from bitweir_hw.compressor import STYLE, Popcount
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.link.endpoint import RAMS
 from bitweir_hw.link.protocol import HEADER
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan, least_cycles
+from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import Found, Limits, cheapest, fastest
 from bitweir_sim.time.sizing import fit_depths
 

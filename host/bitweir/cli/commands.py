@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from bitweir_hw.compressor import STYLE
-from bitweir_hw.devices import PARTS
-from bitweir_hw.parameters import parameter_image, with_parameters_of
+from bitweir_hw.accelerator import parameter_image, with_parameters_of
+from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
+from bitweir_hw.popcount import STYLE
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
 

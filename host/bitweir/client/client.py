@@ -193,7 +193,7 @@ class Client:
         Parameters
         ----------
         image : bytes
-            As `bitweir_hw.parameters.parameter_image` makes it.
+            As `bitweir_hw.accelerator.parameters.parameter_image` makes it.
 
         Raises
         ------

@@ -6,10 +6,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from bitweir_hw.blocks.pipeline import Stream
 from bitweir_hw.errors import LinkError
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
-from bitweir_hw.pipeline import Stream
 from bitweir_sim.values.encoding import Codes, batches, encode
 from bitweir_sim.values.frames import pack, unpack
 from numpy.typing import ArrayLike, NDArray

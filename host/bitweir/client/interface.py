@@ -40,7 +40,7 @@ class Device(ABC):
     @property
     @abstractmethod
     def result(self) -> str:
-        """What frames give, one of `bitweir_hw.readout.READOUTS`."""
+        """What frames give, one of `bitweir_hw.network.readout.READOUTS`."""
 
     @abstractmethod
     def run(self, images: ArrayLike | Codes) -> Result:

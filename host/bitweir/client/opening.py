@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from bitweir_hw.accelerator import parameter_image, with_parameters_of
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import load_network
 from bitweir_hw.network import Network
-from bitweir_hw.parameters import parameter_image, with_parameters_of
 
 from ..design import DesignFolder
 from .client import Client

@@ -14,7 +14,7 @@ import tty
 from math import ceil
 
 from bitweir_hw.boards import BOARDS
-from bitweir_hw.link.device import Device, device_rtlil
+from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.simulators.board import SimulatedUart, compile_board
 

@@ -27,9 +27,9 @@ from bitweir_hw.blocks import (
     WindowSpec,
 )
 from bitweir_hw.cost import estimated_rams
-from bitweir_hw.devices import BLOCK_RAM, PART_OF, PARTS, Part
 from bitweir_hw.files import digest
-from bitweir_hw.yosys import yosys_version
+from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS, Part
+from bitweir_hw.tools import yosys_version
 from bitweir_sim.time.stall_analysis import stalls
 from bitweir_sim.time.stepping import Stepper, stepper
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import Cost, drawn, error_bands, estimate_pipeline, extrapolated, fmax, fmax_error
-from bitweir_hw.devices import PARTS
-from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.parts import PARTS
 
 from ..synthesis.flows import CLASSES
 

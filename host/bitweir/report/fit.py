@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitweir_hw.boards import BOARDS
-from bitweir_hw.devices import Part
+from bitweir_hw.parts import Part
 
 __all__ = ["fit", "told_clock", "told_fmax", "told_group", "told_rate", "told_target", "told_unfit"]
 

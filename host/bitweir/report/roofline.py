@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, Memory, WindowSpec
-from bitweir_hw.blocks.arithmetic import signed_bits
-from bitweir_hw.devices import Part
-from bitweir_hw.formats import Map
-from bitweir_hw.layers import Parallel
+from bitweir_hw.network import Map, Parallel
+from bitweir_hw.parts import Part
 
 from ..design import DesignFolder
 

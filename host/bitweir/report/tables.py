@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bitweir_hw.devices import BLOCK_RAM, BlockRam
+from bitweir_hw.parts import BLOCK_RAM, BlockRam
 
 from ..results import result_name
 from .fit import told_fmax, told_group, told_rate, told_target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bitweir_hw.devices import BLOCK_RAM
+from bitweir_hw.parts import BLOCK_RAM
 from rich.box import SIMPLE, SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table

@@ -63,7 +63,7 @@ _FREE = ("$scopeinfo", "GND", "VCC")
 def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
     """Sum up the cells of a netlist by `CLASSES`; carry cells count as cells, wide multiplexers as LUTs.
 
-    Block RAMs count in the unit of `devices.BLOCK_RAM`, as parts do: a RAMB36 of Xilinx is two RAMB18.
+    Block RAMs count in the unit of `parts.BLOCK_RAM`, as parts do: a RAMB36 of Xilinx is two RAMB18.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def script(
     keep : iterable of str
         Modules that stay whole, so that `stat` tells what each needs; the rest is flattened.
     part : str
-        A key of `devices.PARTS`, where delays of the part are known better than those of its family.
+        A key of `parts.PARTS`, where delays of the part are known better than those of its family.
     collisions_matter : bool
         Whether a memory may be read and written at one address in one cycle, with a result that
         matters. If not, block RAM needs no logic that takes care of it.

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.blocks import MatVecSpec
-from bitweir_hw.compressor import STYLE
 from bitweir_hw.errors import PlanError
-from bitweir_hw.verilog import accelerator_rtlil
-from bitweir_hw.yosys import run_yosys, yosys_version
+from bitweir_hw.popcount import STYLE
+from bitweir_hw.tools import run_yosys, yosys_version
 
 from ..design import DesignFolder
 from ..folders import added_file, whole_file

@@ -14,7 +14,7 @@ from typing import Any
 
 from bitweir_hw.boards import Board, Pin
 from bitweir_hw.errors import ToolError
-from bitweir_hw.yowasp import Tool
+from bitweir_hw.tools import Tool
 
 __all__ = [
     "CONSTRAINTS",

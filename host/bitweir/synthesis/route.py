@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import Board
+from bitweir_hw.boards.pll import LIMITS, Pll, highest
 from bitweir_hw.errors import BitweirError, PlanError
-from bitweir_hw.pll import LIMITS, Pll, highest
-from bitweir_hw.yosys import run_yosys, yosys_version
+from bitweir_hw.tools import run_yosys, yosys_version
 from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites

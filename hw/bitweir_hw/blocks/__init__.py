@@ -8,13 +8,13 @@ what a block takes as a whole: beats never hold elements of two vectors, so the 
 padded. Where V frames go side by side, each lane holds the element of all V, the first in the lowest bits.
 """
 
+from ..memory import Memory
 from .elementwise import AffineSpec, JoinSpec, PoolSpec, ThresholdSpec
 from .machines import Buffered, Collect, Level, Machine
-from .matvec import MatVecSpec
-from .memories import Memory
+from .matvec.spec import MatVecSpec
 from .moving import FifoSpec, ForkSpec, WidthSpec
-from .scores import ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
-from .window import WindowSpec
+from .scores.spec import ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
+from .window.spec import WindowSpec
 
 __all__ = [
     "AffineSpec",

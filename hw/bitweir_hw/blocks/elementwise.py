@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers import Format, Integers
-from .arithmetic import ceil_div, signed_bits
+from ..arithmetic import ceil_div, signed_bits
+from ..memory import Memory
+from ..network.layers import Format, Integers
 from .machines import Collect, one_to_one
-from .memories import Memory
 
 __all__ = ["AffineSpec", "JoinSpec", "PoolSpec", "ThresholdSpec"]
 
@@ -120,7 +120,7 @@ class ChannelSpec:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ThresholdSpec(ChannelSpec):
-    """Codes from numbers: how many thresholds each reaches, see `gateware.threshold`.
+    """Codes from numbers: how many thresholds each reaches, see `blocks.channel.threshold`.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class ThresholdSpec(ChannelSpec):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AffineSpec(ChannelSpec):
-    """A scale and an offset for each channel, see `gateware.affine`; what leaves is signed.
+    """A scale and an offset for each channel, see `blocks.channel.affine`; what leaves is signed.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class AffineSpec(ChannelSpec):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PoolSpec:
-    """The largest or the sum of the elements in each window, for windows that do not overlap; see `gateware.pool`.
+    """The largest or the sum of the elements in each window, for windows that do not overlap (`blocks.pool.gateware`).
 
     Beats arrive in the order of `shape`: row, column, word, tap. A window is `kernel` rows and columns
     and all taps; rows and columns between windows, or after the last, are dropped.
@@ -338,7 +338,7 @@ class PoolSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinSpec:
-    """The weighted sum of several streams, beat by beat, see `gateware.join`.
+    """The weighted sum of several streams, beat by beat, see `blocks.add.gateware`.
 
     Parameters
     ----------

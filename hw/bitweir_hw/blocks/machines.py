@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..formats import Integers
+from ..network.formats import Integers
 
 __all__ = ["Buffered", "Collect", "Level", "Machine", "one_to_one"]
 

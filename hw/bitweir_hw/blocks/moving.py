@@ -7,16 +7,16 @@ from math import gcd
 
 import numpy as np
 
-from .arithmetic import ceil_div
+from ..arithmetic import ceil_div
+from ..memory import Memory
 from .machines import Level
-from .memories import Memory
 
 __all__ = ["FifoSpec", "ForkSpec", "WidthSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WidthSpec:
-    """A width converter, see `gateware.width`.
+    """A width converter, see `blocks.width.gateware`.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class PassingSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ForkSpec(PassingSpec):
-    """One stream to several that carry the same, see `gateware.fork`.
+    """One stream to several that carry the same, see `blocks.fork.gateware`.
 
     Parameters
     ----------

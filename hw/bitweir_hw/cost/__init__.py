@@ -5,8 +5,9 @@ that ``tools/calibrate_cost`` fits to what Yosys makes; `error_bands` and `netwo
 estimates were then. The clock is a rough estimate, see `speed`.
 """
 
+from ..resources.memories import block_rams
+from ..resources.terms import Cost
 from .kinds import COSTS
-from .memories import block_rams
 from .model import (
     Drawn,
     drawn,
@@ -19,7 +20,6 @@ from .model import (
     network_errors,
 )
 from .speed import FMAX_PARTS, fmax, fmax_error
-from .terms import Cost
 
 __all__ = [
     "COSTS",

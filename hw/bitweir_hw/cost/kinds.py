@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic import signed_bits
 from ..blocks import (
     AffineSpec,
     ArgmaxSpec,
@@ -26,24 +27,23 @@ from ..blocks import (
     WidthSpec,
     WindowSpec,
 )
-from ..blocks.arithmetic import signed_bits
-from ..blocks.memories import is_block
+from ..blocks.matvec.unrolled import MOST, constant_elements
+from ..blocks.width.gateware import Beats
 from ..gateware.values import signed_digits
-from ..gateware.width import Beats
-from ..layers import Format
-from .constant import MOST, constant_elements
-from .dot import elements
-from .flow import credited, fifo
+from ..memory import is_block
+from ..network.layers import Format
+from ..popcount.cost import elements
+from ..resources.fifos import credited, fifo
+from ..resources.memories import ram, rom
+from ..resources.multipliers import multiply
+from ..resources.terms import Terms, adder, compare, compare_constant, counter, index_bits
 from .loading import loaded
-from .memories import ram, rom
-from .multipliers import multiply
-from .terms import Terms, adder, compare, compare_constant, counter, index_bits
 
 __all__ = ["COSTS"]
 
 
 def matvec(spec: MatVecSpec, family: str) -> Terms:
-    """`gateware.matvec`: elements, weights, presets, the input buffer, an output FIFO, and counters.
+    """`blocks.matvec.gateware`: elements, weights, presets, the input buffer, an output FIFO, and counters.
 
     Beside what these need by themselves: counters of words and groups, marks of four bits that go with the sum, and
     for the buffer three addresses, two fill levels and, where the last word of a vector is padded, a gate a bit.
@@ -134,7 +134,7 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
 
 
 def window(spec: WindowSpec, family: str) -> Terms:
-    """`gateware.window`: copies of the buffer with two adders for each address, counters, fill levels, padding."""
+    """`blocks.window.gateware`: copies of the buffer, two adders for each address, counters, fill levels, padding."""
     block = is_block(spec.words, spec.i_bits)
     terms = ram(spec.words, spec.i_bits, family, block=block).times(spec.taps)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
@@ -196,7 +196,7 @@ def _outside(spec: WindowSpec) -> int:
 
 
 def width(spec: WidthSpec, family: str) -> Terms:
-    """`gateware.width`: a queue of output beats, and what brings elements to their places."""
+    """`blocks.width.gateware`: a queue of output beats, and what brings elements to their places."""
     beats = Beats(spec)
     terms = Terms(luts=Counter(fixed=1))
     # Beats are counted where their kinds differ.
@@ -236,7 +236,7 @@ def width(spec: WidthSpec, family: str) -> Terms:
 
 
 def fork(spec: ForkSpec, family: str) -> Terms:
-    """`gateware.fork`: a FIFO for each output."""
+    """`blocks.fork.gateware`: a FIFO for each output."""
     terms = fifo(spec.bits, spec.fifo_depth, family).times(spec.outputs)
     terms.luts["fixed"] += 1
     return terms
@@ -250,7 +250,7 @@ def buffer(spec: FifoSpec, family: str) -> Terms:
 
 
 def join(spec: JoinSpec, family: str) -> Terms:
-    """`gateware.join`: an adder for each input but the first, and for each digit of a factor beyond one."""
+    """`blocks.add.gateware`: an adder for each input but the first, and for each digit of a factor beyond one."""
     places = spec.lanes * spec.streams
     low = high = 0
     terms, steps, bits, more = Terms(), [], [], spec.inputs - 2
@@ -291,7 +291,7 @@ def _bare(form: Format, factor: int) -> bool:
 
 
 def pool(spec: PoolSpec, family: str) -> Terms:
-    """`gateware.pool`: partial results, what combines elements, and counters of rows, columns and words."""
+    """`blocks.pool.gateware`: partial results, what combines elements, and counters of rows, columns and words."""
     elements_of_window = prod(spec.kernel) * spec.shape[3] * spec.taps
     places = spec.lanes * spec.streams
     bits = spec.o_lane_bits
@@ -355,7 +355,7 @@ def _result_bits(spec: PoolSpec, bits: int) -> int:
 
 
 def threshold(spec: ThresholdSpec, family: str) -> Terms:
-    """`gateware.threshold`: comparators of an element with T thresholds, and an encoder."""
+    """`blocks.channel.threshold`: comparators of an element with T thresholds, and an encoder."""
     low = -(1 << (spec.i_lane_bits - 1)) if spec.signed else 0
     clipped = np.clip(spec.thresholds, low, low + (1 << spec.i_lane_bits))
     terms = _channels(spec, family, [clipped[:, t] for t in range(clipped.shape[1])])
@@ -375,7 +375,7 @@ def threshold(spec: ThresholdSpec, family: str) -> Terms:
 
 
 def affine(spec: AffineSpec, family: str) -> Terms:
-    """`gateware.affine`: a multiplier, where scales of a lane differ, and an adder."""
+    """`blocks.channel.affine`: a multiplier, where scales of a lane differ, and an adder."""
     step = spec.format.step if spec.format else 1
     base = spec.format.offset if spec.format else 0
     scale, offset = spec.scale * step, spec.scale * base + spec.offset
@@ -440,7 +440,7 @@ def _constants(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterabl
 
 
 def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:
-    """`gateware.argmax.Leader`: a comparator and a multiplexer for each lane and frame, a leader and its index."""
+    """`blocks.scores.argmax.Leader`: a comparator and a multiplexer for each lane and frame, a leader and its index."""
     beats, index = spec.cycles, max(1, index_bits(spec.classes))
     terms = Terms(ff=index_bits(beats) + spec.streams * index)
     counter(terms, beats, family)
@@ -457,14 +457,14 @@ def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:
 
 
 def argmax(spec: ArgmaxSpec, family: str) -> Terms:
-    """`gateware.argmax`: the leader, and the scores that pass."""
+    """`blocks.scores.argmax`: the leader, and the scores that pass."""
     terms = _leader(spec, family)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
     return terms
 
 
 def vote(spec: VoteSpec, family: str) -> Terms:
-    """`gateware.vote`: the leader, and a decoder of M bits for each frame."""
+    """`blocks.scores.vote`: the leader, and a decoder of M bits for each frame."""
     terms = _leader(spec, family)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
     terms.luts["decode"] += spec.o_bits
@@ -472,7 +472,7 @@ def vote(spec: VoteSpec, family: str) -> Terms:
 
 
 def result(spec: ResultSpec, family: str) -> Terms:
-    """`gateware.result`: a counter of beats, and a gate for each bit that pads the last one."""
+    """`blocks.scores.result`: a counter of beats, and a gate for each bit that pads the last one."""
     terms = Terms()
     counter(terms, spec.cycles, family)
     terms.ff += index_bits(spec.cycles)

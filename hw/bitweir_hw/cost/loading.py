@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..blocks.arithmetic import ceil_div
-from ..blocks.memories import is_block
-from ..parameters import image_bytes, most_frames
-from ..pipeline import Pipeline
-from .memories import ram
-from .terms import Terms, adder, counter, index_bits
+from ..accelerator.parameters import image_bytes, most_frames
+from ..arithmetic import ceil_div
+from ..blocks.pipeline import Pipeline
+from ..memory import is_block
+from ..resources.memories import ram
+from ..resources.terms import Terms, adder, counter, index_bits
 
 __all__ = ["loaded", "loader"]
 
@@ -25,7 +25,7 @@ def loaded(depth: int, width: int, family: str, *, style: str = "auto", register
     depth, width : int
     family : str
     style : str
-        One of `blocks.memories.STYLES`.
+        One of `memory.STYLES`.
     registers : int
         How many stand behind each other at the output, beside that of the memory itself.
     """

@@ -8,12 +8,12 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from ..accelerator.parameters import image_bytes
 from ..blocks import BlockSpec, FifoSpec, ResultSpec
-from ..parameters import image_bytes
-from ..pipeline import Pipeline
+from ..blocks.pipeline import Pipeline
+from ..resources.terms import Cost, Terms
 from .kinds import COSTS
 from .loading import loader
-from .terms import Cost, Terms
 
 __all__ = [
     "Drawn",
@@ -37,7 +37,7 @@ DEFAULT = 1.0
 @cache
 def coefficients() -> dict[str, Any]:
     """The file of coefficients and error bands, which ``tools/calibrate_cost`` writes."""
-    file = resources.files(__package__.rpartition(".")[0]) / "cost_coefficients.json"
+    file = resources.files(__package__) / "coefficients.json"
     result: dict[str, Any] = json.loads(file.read_text())
     return result
 

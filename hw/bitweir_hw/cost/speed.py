@@ -28,14 +28,14 @@ from ..blocks import (
     WidthSpec,
     WindowSpec,
 )
-from ..blocks.memories import is_block
-from ..devices import PARTS
-from ..gateware.pe_ecp5 import CHAIN, CHAIN_UNREGISTERED
-from ..gateware.popcount import CHAIN as FUSED_CHAIN
-from ..gateware.width import Beats
-from ..pipeline import Pipeline
+from ..blocks.pipeline import Pipeline
+from ..blocks.width.gateware import Beats
+from ..memory import is_block
+from ..parts import PARTS
+from ..popcount.ecp5 import CHAIN, CHAIN_UNREGISTERED
+from ..popcount.portable import CHAIN as FUSED_CHAIN
+from ..resources.terms import index_bits
 from .model import estimate_pipeline
-from .terms import index_bits
 
 __all__ = ["FMAX_PARTS", "PATHS", "fmax", "fmax_error", "longest"]
 

@@ -7,7 +7,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks import FifoSpec
-from ..blocks.memories import is_block
+from ..memory import is_block
 
 __all__ = ["Buffer", "Fifo", "following"]
 

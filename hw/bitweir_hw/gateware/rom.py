@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks.memories import is_block
+from ..memory import is_block
 from .fifo import following
 from .loading import Filler, chain_ports, pass_on
 
@@ -19,7 +19,7 @@ class Rom(wiring.Component):
     """Gives its words in order, and round again.
 
     Resources: ``ceil(width / W) * ceil(depth / D)`` block RAMs of D words of W bits where
-    `blocks.memories.is_block` says so, LUTs elsewhere; one word is wires. Where words are loaded: the same block
+    `memory.is_block` says so, LUTs elsewhere; one word is wires. Where words are loaded: the same block
     RAMs, LUT RAM elsewhere, registers for one word; and a `loading.Filler`.
 
     Parameters
@@ -28,7 +28,7 @@ class Rom(wiring.Component):
     width : int
         Bits of a word.
     style : str
-        One of `blocks.memories.STYLES`.
+        One of `memory.STYLES`.
     loaded : bool
         Whether the words come through a chain, later. Those given only tell how many there are.
 

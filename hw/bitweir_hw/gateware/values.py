@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from amaranth.hdl import Cat, Const, Value, signed
 
-from ..blocks.arithmetic import signed_bits
+from ..arithmetic import signed_bits
 
 __all__ = ["elements", "number", "signed_digits", "tree", "weighted_sum"]
 

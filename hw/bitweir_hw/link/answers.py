@@ -7,7 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks import EndSpec
-from ..gateware.argmax import result_layout
+from ..blocks.scores.argmax import result_layout
 from .cobs import PIECE
 from .counting import FrameCounter
 from .protocol import CHECK_BYTES, HEADER, KIND_BITS, Identity, Kind

@@ -7,9 +7,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks import EndSpec
+from ..blocks.pipeline import Pipeline
 from ..errors import LinkError
 from ..gateware.loading import LOAD
-from ..pipeline import Pipeline
 from .answers import Answerer
 from .cobs import CobsDecoder, CobsEncoder
 from .protocol import HEADER, Identity

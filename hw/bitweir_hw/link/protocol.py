@@ -7,12 +7,12 @@ from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from typing import ClassVar
 
+from ..accelerator.parameters import image_bytes
+from ..arithmetic import ceil_div
 from ..blocks import EndSpec, ResultSpec
-from ..blocks.arithmetic import ceil_div
+from ..blocks.pipeline import Pipeline
 from ..errors import LinkError
-from ..parameters import image_bytes
-from ..pipeline import Pipeline
-from ..readout import READOUTS
+from ..network.readout import READOUTS
 
 __all__ = ["ANSWER", "CHECK_BYTES", "HEADER", "KIND_BITS", "VERSION", "Identity", "Kind"]
 

@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .check import CheckSum
 from .cobs import DECODED
 from .counting import FrameCounter
+from .crc import CheckSum
 from .protocol import CHECK_BYTES, HEADER, Kind
 from .ring import Ring
 

@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .check import CheckSum
 from .cobs import PIECE
+from .crc import CheckSum
 
 __all__ = ["Sender"]
 

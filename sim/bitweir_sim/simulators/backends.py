@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from bitweir_hw.errors import ToolError
-from bitweir_hw.yosys import run_yosys
+from bitweir_hw.tools import run_yosys
 
 from ..cache import cached, content_key
 from ..compiler import compile_with, run_tool

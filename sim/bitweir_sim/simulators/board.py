@@ -24,7 +24,7 @@ def compile_board(
     design : str or Path
         RTLIL text, or a file of RTLIL (``.il``) or Verilog (``.v``).
     top : str
-        The top module: ports ``clk``, ``rst``, ``rx``, ``tx`` and ``busy``, see `bitweir_hw.link.device.Device`.
+        The top module: ports ``clk``, ``rst``, ``rx``, ``tx`` and ``busy``, see `bitweir_hw.link.board_core.Device`.
     verilog, backend, fast_build
         See `compiled.compile_design`.
 

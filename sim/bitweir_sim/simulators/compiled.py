@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from bitweir_hw.errors import FileError, ToolError
-from bitweir_hw.yosys import yosys_version
+from bitweir_hw.tools import yosys_version
 from numpy.typing import NDArray
 
 from ..cache import cached, content_key

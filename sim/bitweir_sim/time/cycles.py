@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.blocks.pipeline import Pipeline
 from numpy.typing import NDArray
 
 from .sizing import jam_error

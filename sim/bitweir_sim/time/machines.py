@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bitweir_hw.blocks import BlockSpec
-from bitweir_hw.blocks.machines import Buffered, Collect, Level
+from bitweir_hw.blocks import BlockSpec, Buffered, Collect, Level
 
 __all__ = ["Stepped", "stepped"]
 

@@ -9,10 +9,10 @@ from hashlib import sha256
 
 import numpy as np
 from bitweir_hw.blocks import FifoSpec
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.errors import PlanError
-from bitweir_hw.lower import UNDER_WAY, lower
+from bitweir_hw.lower.layers import UNDER_WAY, lower
 from bitweir_hw.network import Network
-from bitweir_hw.pipeline import Pipeline
 from bitweir_hw.plan import Plan
 
 from .stepping import stepper

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from bitweir_hw.pipeline import Pipeline
+from bitweir_hw.blocks.pipeline import Pipeline
 
 from .cycles import Timing, steady_state
 from .stepping import Stepper, stepper

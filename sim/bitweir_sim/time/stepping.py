@@ -15,7 +15,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from bitweir_hw.pipeline import Node, Pipeline
+from bitweir_hw.blocks.pipeline import Node, Pipeline
 from numpy.typing import NDArray
 
 from ..cache import cached, content_key

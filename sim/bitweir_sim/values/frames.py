@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec, EndSpec, ResultSpec
-from bitweir_hw.layers import Conv, Dense, Integers, Layer, Parallel, Threshold
-from bitweir_hw.network import Network
-from bitweir_hw.pipeline import Pipeline, Stream
+from bitweir_hw.blocks.pipeline import Pipeline, Stream
+from bitweir_hw.network import Conv, Dense, Integers, Layer, Network, Parallel, Threshold
 from numpy.typing import NDArray
 
 from . import golden

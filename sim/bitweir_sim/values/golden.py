@@ -1,6 +1,6 @@
 """Values: the network in NumPy integers, the definition of right.
 
-`trace` and `run_slow` follow the words of `bitweir_hw.layers` literally, in int64. `fast.run` gives the
+`trace` and `run_slow` follow the words of `bitweir_hw.network.layers` literally, in int64. `fast.run` gives the
 same integers faster.
 """
 

@@ -35,7 +35,7 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
     Returns
     -------
     weights : bool or int64 array, (M, ...)
-        As in `bitweir_hw.layers.Dense`.
+        As in `bitweir_hw.network.layers.Dense`.
     alpha : Exacts, (M,)
         Positive fractions: row m of the model is ``alpha[m] * weights[m]``.
     rounded : bool

@@ -1,0 +1,37 @@
+"""An accelerator as a whole: its component, its parameters in RAM, and its Verilog."""
+
+from .accelerator import GATEWARE, Accelerator, accelerator_ports
+from .external import inner_accelerator
+from .parameters import (
+    Contents,
+    contents,
+    image_bytes,
+    load_cycles,
+    most_frames,
+    parameter_image,
+    shape_crc,
+    with_parameters_of,
+)
+from .self_loading import BootedAccelerator, boot_cycles, booted_rtlil
+from .verilog import accelerator_rtlil, component_rtlil, rtlil_to_verilog
+
+__all__ = [
+    "Accelerator",
+    "BootedAccelerator",
+    "Contents",
+    "GATEWARE",
+    "accelerator_ports",
+    "accelerator_rtlil",
+    "boot_cycles",
+    "booted_rtlil",
+    "component_rtlil",
+    "contents",
+    "image_bytes",
+    "inner_accelerator",
+    "load_cycles",
+    "most_frames",
+    "parameter_image",
+    "rtlil_to_verilog",
+    "shape_crc",
+    "with_parameters_of",
+]

@@ -1,0 +1,164 @@
+"""The accelerator: all blocks of a network, one stream in, one stream out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..blocks import (
+    AffineSpec,
+    ArgmaxSpec,
+    FifoSpec,
+    ForkSpec,
+    JoinSpec,
+    MatVecSpec,
+    PoolSpec,
+    ResultSpec,
+    ThresholdSpec,
+    VoteSpec,
+    WidthSpec,
+    WindowSpec,
+)
+from ..blocks.add.gateware import Join
+from ..blocks.channel.affine import Affine
+from ..blocks.channel.threshold import Threshold
+from ..blocks.fork.gateware import Fork
+from ..blocks.matvec.gateware import MatVec
+from ..blocks.pipeline import Pipeline
+from ..blocks.pool.gateware import Pool
+from ..blocks.scores.argmax import Argmax
+from ..blocks.scores.result import Result
+from ..blocks.scores.vote import Vote
+from ..blocks.width.gateware import WidthConverter
+from ..blocks.window.gateware import Window
+from ..gateware.fifo import Buffer
+from ..gateware.loading import LOAD, FrameGate, Loader
+from .parameters import contents, image_bytes, most_frames, shape_crc
+
+__all__ = ["GATEWARE", "Accelerator", "accelerator_ports"]
+
+#: The component of each kind of block. One input is called `i`, several `i0`, `i1` ...; outputs likewise.
+GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
+    MatVecSpec: MatVec,
+    WindowSpec: Window,
+    WidthSpec: WidthConverter,
+    ForkSpec: Fork,
+    FifoSpec: Buffer,
+    JoinSpec: Join,
+    PoolSpec: Pool,
+    ThresholdSpec: Threshold,
+    AffineSpec: Affine,
+    VoteSpec: Vote,
+    ArgmaxSpec: Argmax,
+    ResultSpec: Result,
+}
+
+
+def accelerator_ports(pipeline: Pipeline, *, taps: bool = False) -> dict[str, wiring.Member]:
+    """The members of an `Accelerator`."""
+    ports: dict[str, wiring.Member] = {
+        "i": In(stream.Signature(pipeline.input.bits)),
+        "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
+    }
+    if image_bytes(pipeline):
+        ports |= {
+            "load": In(stream.Signature(LOAD)), "loaded": Out(1), "load_failed": Out(1), "load_settled": Out(1),
+            "load_checksum": Out(32),
+        }  # fmt: skip
+    for inner in pipeline.inner if taps else ():
+        ports[f"tap_{inner.name}"] = Out(
+            wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})
+        )
+    return ports
+
+
+class Accelerator(wiring.Component):
+    """Blocks and the streams between them.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        As `lower.lower` makes it.
+    taps : bool
+        Whether to show the streams between the blocks on ports of their own, for testbenches.
+
+    Members
+    -------
+    i : In(stream.Signature(input.bits))
+        A frame is ``input.beats`` beats of codes.
+    o : Out(stream.Signature(o_bits of the last block))
+        See `argmax.result_layout`.
+    load : In(stream.Signature(loading.LOAD))
+    loaded, load_failed, load_settled : Out(1)
+    load_checksum : Out(32)
+        Where parameters are in RAM: `parameters.parameter_image`, byte by byte; see `loading.Loader`.
+    tap_NAME : Out(payload, valid, ready)
+        With `taps`: the stream NAME, for all between two blocks.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, pipeline: Pipeline, *, taps: bool = False) -> None:
+        self.pipeline = pipeline
+        self.taps = taps
+        super().__init__(accelerator_ports(pipeline, taps=taps))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        sources: dict[int, Any] = {0: wiring.flipped(self.i)}
+        if loads := image_bytes(self.pipeline):
+            sources[0] = self._gate(m, loads)
+        for node in self.pipeline.nodes:
+            block: Any = GATEWARE[type(node.block)](node.block)
+            m.submodules[node.block.name] = block
+            for number, source in enumerate(node.inputs):
+                wiring.connect(m, sources[source], getattr(block, "i" if len(node.inputs) == 1 else f"i{number}"))
+            for number, output in enumerate(node.outputs):
+                sources[output] = getattr(block, "o" if len(node.outputs) == 1 else f"o{number}")
+        for index, inner in enumerate(self.pipeline.streams[1:-1], 1):
+            if self.taps:
+                tap = getattr(self, f"tap_{inner.name}")
+                m.d.comb += [
+                    getattr(tap, part).eq(getattr(sources[index], part)) for part in ("payload", "valid", "ready")
+                ]
+        wiring.connect(m, sources[len(self.pipeline.streams) - 1], wiring.flipped(self.o))
+        if loads:
+            self._chain(m)
+        return m
+
+    def _gate(self, m: Module, size: int) -> stream.Interface:
+        """What takes images of so many bytes, and lets frames in; the stream of these."""
+        m.submodules.loader = loader = Loader(size=size, initial=shape_crc(self.pipeline))
+        m.submodules.gate = gate = FrameGate(
+            width=self.pipeline.input.bits, beats=self.pipeline.input.beats, most=most_frames(self.pipeline)
+        )
+        wiring.connect(m, wiring.flipped(self.load), loader.load)
+        wiring.connect(m, wiring.flipped(self.i), gate.i)
+        m.d.comb += [
+            gate.loaded.eq(loader.loaded),
+            gate.closing.eq(loader.closing),
+            # The mark of the last beat is the highest bit.
+            gate.done.eq(self.o.valid & self.o.ready & self.o.payload[-1]),
+            loader.quiet.eq(gate.quiet),
+            self.loaded.eq(loader.loaded),
+            self.load_failed.eq(loader.failed),
+            self.load_settled.eq(loader.settled),
+            self.load_checksum.eq(loader.checksum),
+        ]
+        return gate.o
+
+    def _chain(self, m: Module) -> None:
+        """Lead the chain from the loader through all blocks that are loaded, and back."""
+        loader: Any = m.submodules.loader
+        source = loader.chain
+        for node in self.pipeline.nodes:
+            if contents(node.block):
+                block: Any = m.submodules[node.block.name]
+                wiring.connect(m, source, block.load)
+                source = block.on
+        wiring.connect(m, source, loader.end)

@@ -1,0 +1,234 @@
+"""Parameters in RAM: what accelerators store, images of it, and which networks fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import ceil_div
+from ..blocks import AffineSpec, BlockSpec, MatVecSpec, ThresholdSpec
+from ..blocks.pipeline import Pipeline
+from ..errors import NetworkError, PlanError
+from ..lower.layers import lower
+from ..network.layers import Layer, Parallel
+from ..network.network import Network
+from ..plan import Plan
+
+__all__ = [
+    "Contents",
+    "contents",
+    "image_bytes",
+    "load_cycles",
+    "most_frames",
+    "parameter_image",
+    "shape_crc",
+    "with_parameters_of",
+]
+
+#: What is loaded into each kind of block: its shape alone matters.
+_LOADED = {
+    MatVecSpec: {"weights", "presets"},
+    ThresholdSpec: {"thresholds"},
+    AffineSpec: {"scale", "offset"},
+}
+#: What has no meaning for the hardware.
+_NAMES = {"name", "layer"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contents:
+    """What one memory is filled with.
+
+    Parameters
+    ----------
+    depth, width : int
+        Words, and bits of a word.
+    words : callable
+        Makes the words, in the order of addresses.
+    """
+
+    depth: int
+    width: int
+    words: Callable[[], list[int]]
+
+    @property
+    def size(self) -> int:
+        """Bytes in an image: each word is filled up to whole ones."""
+        return self.depth * ceil_div(self.width, 8)
+
+    def to_bytes(self) -> bytes:
+        """As they are loaded."""
+        return b"".join(word.to_bytes(ceil_div(self.width, 8), "little") for word in self.words())
+
+
+def contents(block: BlockSpec) -> tuple[Contents, ...]:
+    """The memories of a block that are loaded, in the order of the chain; none where parameters are fixed."""
+    if isinstance(block, MatVecSpec) and block.stored:
+        makers: Sequence[Callable[[], list[int]]] = (block.weight_words, block.preset_words)
+    elif isinstance(block, ThresholdSpec | AffineSpec) and block.stored_bits:
+        makers = (block.stored_words,)
+    else:
+        return ()
+    # What is loaded comes first among the memories of a block.
+    memories = block.memories()[: len(makers)]
+    return tuple(
+        Contents(depth=memory.depth, width=memory.width, words=words)
+        for memory, words in zip(memories, makers, strict=True)
+    )
+
+
+def _all(pipeline: Pipeline) -> list[Contents]:
+    return [part for block in pipeline.blocks for part in contents(block)]
+
+
+def parameter_image(pipeline: Pipeline) -> bytes:
+    """All parameters of an accelerator as its load stream takes them.
+
+    Memory by memory, in the order of blocks; then the CRC-32 of all that and of the shape, see `shape_crc`,
+    little-endian.
+
+    Raises
+    ------
+    PlanError
+        The parameters are fixed.
+    """
+    image = b"".join(part.to_bytes() for part in _loaded(pipeline))
+    return image + zlib.crc32(image, shape_crc(pipeline)).to_bytes(4, "little")
+
+
+def image_bytes(pipeline: Pipeline) -> int:
+    """Bytes of an image without its CRC-32; 0 where parameters are fixed."""
+    return sum(part.size for part in _all(pipeline))
+
+
+def _loaded(pipeline: Pipeline) -> list[Contents]:
+    parts = _all(pipeline)
+    if not parts:
+        raise PlanError("The accelerator must have parameters in RAM to be loaded: generate it with --weights ram.")
+    return parts
+
+
+def load_cycles(pipeline: Pipeline) -> int:
+    """Cycles from the first byte of an image at the load stream to the first one in which a frame can come.
+
+    The accelerator is idle, and bytes come without a gap: one cycle each, CRC-32 included, one for each memory on
+    the way, five for the loader.
+    """
+    parts = _loaded(pipeline)
+    return sum(part.size for part in parts) + 4 + len(parts) + 5
+
+
+def most_frames(pipeline: Pipeline) -> int:
+    """A number of frames that are never under way at once.
+
+    Each of them has a beat in a buffer, or in a register on the way to one, or is the one that a block works on.
+    """
+    waiting = sum(
+        memory.depth * memory.copies
+        for block in pipeline.blocks
+        for memory in block.memories()
+        if memory.role == "buffer"
+    )
+    return waiting + 8 * len(pipeline.blocks)
+
+
+# ---- shapes
+
+
+def _shape(pipeline: Pipeline) -> list[Any]:
+    """All that an accelerator is, but for names and what is loaded."""
+    blocks = [
+        [type(node.block).__name__, _plain(node.block, _LOADED.get(type(node.block), set())), node.inputs, node.outputs]
+        for node in pipeline.nodes
+    ]
+    return [blocks, [_plain(stream) for stream in pipeline.streams]]
+
+
+def _plain(value: Any, loaded: Collection[str] = ()) -> Any:
+    """Plain JSON for a specification; of the fields that are loaded, type and shape."""
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
+    if is_dataclass(value):
+        return {
+            entry.name: list(getattr(value, entry.name).shape)
+            if entry.name in loaded
+            else _plain(getattr(value, entry.name))
+            for entry in fields(value)
+            if entry.name not in _NAMES
+        }
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def shape_crc(pipeline: Pipeline) -> int:
+    """CRC-32 of the shape of an accelerator, to which the CRC-32 of an image is continued.
+
+    So an image for another shape is as wrong as a damaged one.
+    """
+    return zlib.crc32(json.dumps(_shape(pipeline)).encode())
+
+
+def with_parameters_of(network: Network, template: Network, plan: Plan) -> Pipeline:
+    """The accelerator that was made for `template`, with the parameters of another network of the same shape.
+
+    Layers may have other names. All that is not loaded must be the same: kinds of layers, their geometry, formats,
+    weights of branches, and of which channels a pool takes the least.
+
+    Raises
+    ------
+    NetworkError
+        The network has another shape.
+    PlanError
+        A parameter is beyond the limits of the plan, or parameters are fixed.
+    """
+    wanted = lower(template, plan)
+    _loaded(wanted)
+    if difference := _difference(network, template):
+        raise NetworkError(
+            f"Network {network.name!r} must have the shape of {template.name!r} to be loaded in its place, but "
+            f"{difference}."
+        )
+    names = iter([layer.name for layer, _, _ in template.placed()])
+    found = lower(replace(network, layers=_renamed(network.layers, names)), plan)
+    assert _shape(found) == _shape(wanted)
+    return found
+
+
+def _difference(network: Network, template: Network) -> str | None:
+    """The first thing of a network that must be as that of the template, and is not."""
+    if (network.input.format, network.input.map.shape) != (template.input.format, template.input.map.shape):
+        return "its input differs"
+    if network.readout.kind != template.readout.kind:
+        return f"its result is {network.readout.kind}, not {template.readout.kind}"
+    found, wanted = ([layer for layer, _, _ in one.placed()] for one in (network, template))
+    if [type(layer) for layer in found] != [type(layer) for layer in wanted]:
+        return "it has other layers"
+    for layer, other in zip(found, wanted, strict=True):
+        for entry in fields(layer):
+            if entry.name in _NAMES | {"branches"}:
+                continue
+            a, b = (getattr(one, entry.name) for one in (layer, other))
+            if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+                same = a.dtype == b.dtype and a.shape == b.shape and (entry.name != "least" or np.array_equal(a, b))
+            else:
+                same = type(a) is type(b) and a == b
+            if not same:
+                return f"layer {layer.name!r} differs in its {entry.name}"
+    return None
+
+
+def _renamed(layers: tuple[Layer, ...], names: Iterator[str]) -> tuple[Layer, ...]:
+    """The same layers with other names, in the order of `Network.placed`."""
+    result = []
+    for layer in layers:
+        if isinstance(layer, Parallel):
+            layer = replace(layer, branches=tuple(_renamed(branch, names) for branch in layer.branches))
+        result.append(replace(layer, name=next(names)))
+    return tuple(result)

@@ -1,0 +1,122 @@
+"""What packets of frames and results are made of; `docs/integration.md` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..arithmetic import ceil_div
+from ..blocks import EndSpec
+from ..blocks.pipeline import Pipeline
+from ..errors import PlanError
+
+__all__ = ["TDATA_BYTES", "PacketLayout"]
+
+#: Widths of tdata, in bytes.
+TDATA_BYTES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PacketLayout:
+    """Bytes of a frame and of its result, and the transfers that carry them.
+
+    A frame is its beats, one behind the other, beat 0 in the lowest bits, filled up to whole bytes. A result is
+    the scores, class 0 in the lowest bits, filled up to whole bytes; then the class, a number of whole bytes. A
+    result that is labels, scores or codes is these alone.
+    Byte 0 comes first, in the lowest bits of tdata. Where V frames go side by side, one packet carries all V:
+    their elements and scores as beats have them, then V classes.
+
+    Parameters
+    ----------
+    tdata_bytes : int
+        Bytes of a transfer, one of `TDATA_BYTES`.
+    beats, beat_bits : int
+        Of a frame on the accelerator's input stream.
+    classes : int
+        The scores of a frame, or its labels or codes.
+    score_bits : int
+        Of a score.
+    decides : bool
+        Whether there is a class.
+    streams : int
+        V.
+
+    Raises
+    ------
+    PlanError
+        There is no such width of tdata.
+    """
+
+    tdata_bytes: int
+    beats: int
+    beat_bits: int
+    classes: int
+    score_bits: int
+    streams: int = 1
+    decides: bool = True
+
+    def __post_init__(self) -> None:
+        if self.tdata_bytes not in TDATA_BYTES:
+            raise PlanError(
+                f"An AXI4-Stream must be {', '.join(map(str, TDATA_BYTES[:-1]))} or {TDATA_BYTES[-1]} bytes wide, "
+                f"not {self.tdata_bytes}."
+            )
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, tdata_bytes: int) -> PacketLayout:
+        """The layout for an accelerator."""
+        last = pipeline.nodes[-1].block
+        assert isinstance(last, EndSpec)
+        return cls(
+            tdata_bytes=tdata_bytes,
+            beats=pipeline.input.beats,
+            beat_bits=pipeline.input.bits,
+            classes=last.classes,
+            score_bits=last.lane_bits,
+            streams=last.streams,
+            decides=last.index_bits > 0,
+        )
+
+    @property
+    def tdata_bits(self) -> int:
+        """Bits of a transfer."""
+        return 8 * self.tdata_bytes
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits of all beats of a frame."""
+        return self.beats * self.beat_bits
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame."""
+        return ceil_div(self.frame_bits, 8)
+
+    @property
+    def frame_words(self) -> int:
+        """Transfers of a frame."""
+        return ceil_div(self.frame_bytes, self.tdata_bytes)
+
+    @property
+    def scores_bits(self) -> int:
+        """Bits of all scores of a result."""
+        return self.classes * self.score_bits * self.streams
+
+    @property
+    def scores_bytes(self) -> int:
+        """Bytes of the scores of a result."""
+        return ceil_div(self.scores_bits, 8)
+
+    @property
+    def class_bytes(self) -> int:
+        """Bytes of one class; 0 where there is none."""
+        return (ceil_div((self.classes - 1).bit_length(), 8) or 1) if self.decides else 0
+
+    @property
+    def result_bytes(self) -> int:
+        """Bytes of a result."""
+        return self.scores_bytes + self.class_bytes * self.streams
+
+    @property
+    def result_words(self) -> int:
+        """Transfers of a result."""
+        return ceil_div(self.result_bytes, self.tdata_bytes)

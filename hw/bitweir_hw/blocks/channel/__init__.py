@@ -1,0 +1,1 @@
+"""One-to-one elementwise blocks with constants for each channel."""

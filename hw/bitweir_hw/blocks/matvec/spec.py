@@ -1,0 +1,301 @@
+"""The matrix-vector-threshold unit (MVTU), see `blocks.matvec.gateware`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...arithmetic import ceil_div
+from ...memory import Memory
+from ...network.layers import Integers
+from ...popcount.dot_product import DotProduct, Plane, Popcount
+from ..machines import Buffered
+
+__all__ = ["MatVecSpec", "plane_bits", "planes_for", "weight_planes"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatVecSpec:
+    """Sums of products of a vector with M rows of weights, for each vector of a frame.
+
+    A frame is ``positions[0] * positions[1]`` pixels of G vectors each; vector g of a pixel meets
+    weights ``[g]``. An accumulator ends with ``presets[class, g, m] + T``, where T is the sum of
+    `popcount.elements`, and class is that of the pixel: ``row_classes[y] * (columns of classes) + column_classes[x]``.
+
+    Parameters
+    ----------
+    name, layer : str
+        Of the block, and the layer that it computes.
+    weights : bool or int64 array, (G, M, K)
+        As in `layers.Dense`.
+    presets : int64 array, (classes, G, M)
+        Start values of accumulators, in terms of the accumulator.
+    positions : (int, int)
+        Rows and columns of the map that it makes.
+    row_classes, column_classes : tuple of int
+        A class from 0 on for each row and each column, rising by at most 1.
+    threshold : bool
+        Whether the output is the sign (1 for ``acc >= 0``) or ``(acc << shift) + low``.
+    pe, simd : int
+        The folding, P and S.
+    lane_bits : int
+        Bits of an input element, B.
+    flip : bool
+        Whether input elements are numbers in two's complement: their highest bit is inverted, so
+        that they count from the lowest number up.
+    acc_bits : int
+        Bits of an accumulator, signed.
+    shift, low : int
+        See `threshold`.
+    popcount : Popcount
+    memory : str
+        Where weights sit: see `plan.Folding`.
+    stored : tuple of Plane, or None
+        Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
+    streams : int
+        V, the frames that share each weight word.
+    """
+
+    name: str
+    layer: str
+    weights: NDArray[np.bool_] | Integers
+    presets: Integers
+    positions: tuple[int, int] = (1, 1)
+    row_classes: tuple[int, ...] = (0,)
+    column_classes: tuple[int, ...] = (0,)
+    threshold: bool
+    pe: int
+    simd: int
+    lane_bits: int = 1
+    flip: bool = False
+    acc_bits: int
+    shift: int = 0
+    low: int = 0
+    popcount: Popcount
+    memory: str = "auto"
+    stored: tuple[Plane, ...] | None = None
+    streams: int = 1
+
+    @property
+    def groups(self) -> int:
+        """G, the vectors of a pixel."""
+        return int(self.weights.shape[0])
+
+    @property
+    def rows(self) -> int:
+        """M, the neurons that see one vector."""
+        return int(self.weights.shape[1])
+
+    @property
+    def columns(self) -> int:
+        """K, the inputs."""
+        return int(self.weights.shape[2])
+
+    @property
+    def neuron_folds(self) -> int:
+        """Groups of P neurons, ``ceil(M / P)``."""
+        return ceil_div(self.rows, self.pe)
+
+    @property
+    def synapse_folds(self) -> int:
+        """Words of S inputs, ``ceil(K / S)``."""
+        return ceil_div(self.columns, self.simd)
+
+    @property
+    def fold(self) -> int:
+        """Cycles a vector: the product of both folds, the interval between vectors."""
+        return self.neuron_folds * self.synapse_folds
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a frame."""
+        return self.positions[0] * self.positions[1] * self.groups
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame."""
+        return self.vectors * self.fold
+
+    @property
+    def i_beats(self) -> int:
+        """Input beats a frame."""
+        return self.vectors * self.synapse_folds
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame."""
+        return self.vectors * self.neuron_folds
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """What a weight is made of; see `weight_planes`."""
+        return self.stored or weight_planes(self.weights)[0]
+
+    @property
+    def dot(self) -> DotProduct:
+        """The sum that an element makes each cycle."""
+        return DotProduct(simd=self.simd, bits=self.lane_bits, planes=self.planes)
+
+    @property
+    def lanes(self) -> int:
+        """Products of an input and a weight each cycle, for each of the V frames."""
+        return self.pe * self.simd
+
+    @property
+    def i_bits(self) -> int:
+        """Payload bits at the input."""
+        return self.simd * self.lane_bits * self.streams
+
+    @property
+    def o_lane_bits(self) -> int:
+        """Bits of one output element."""
+        return 1 if self.threshold else self.acc_bits + self.shift
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.pe * self.o_lane_bits * self.streams
+
+    @property
+    def buffer_words(self) -> int:
+        """Words of the input buffer: two vectors, or two words where nothing is replayed."""
+        return 2 * self.synapse_folds if self.neuron_folds > 1 else 2
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the issue of a group's last word to the write of its result.
+
+        One or two for the memories, the registers of the sum, one for the accumulator.
+        """
+        return 2 + self.memory_stage + self.dot.stages(self.popcount)
+
+    @property
+    def memory_stage(self) -> int:
+        """Registers behind the memories: block RAMs take half a cycle until they answer, so one there."""
+        return int(any(memory.block for memory in self.sources))
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results that may be under way or waiting.
+
+        A place is taken at issue and free again two cycles after the write, if nobody waits: so
+        many keep one group every `synapse_folds` cycles going. One more evens out a follower that
+        keeps up but takes its beats at uneven times, as a width converter does.
+        """
+        return ceil_div(self.latency + 2, self.synapse_folds) + 1
+
+    @property
+    def machine(self) -> Buffered:
+        """When it moves beats: the words of a vector once for each group of neurons, a result with each last one."""
+        groups, words = self.neuron_folds, self.synapse_folds
+        programme = np.zeros((groups, 2, 4), np.int64)
+        programme[:, 0, 0], programme[:, 1, 0] = words - 1, 1
+        programme[:, 1, 1] = 1
+        # Words arrive while the first group is at work, and for the next vector with the last step of all.
+        programme[0, 0, 2] = programme[-1, 1, 2] = 1
+        programme[-1, :, 3] = 1
+        programme = programme[programme[..., 0] > 0]
+        return Buffered(
+            room=self.buffer_words, start=1, programme=programme, latency=self.latency, depth=self.fifo_depth
+        )
+
+    @property
+    def weight_width(self) -> int:
+        """Bits of a word of the weight memory."""
+        return self.lanes * len(self.planes)
+
+    @property
+    def sources(self) -> tuple[Memory, Memory, Memory]:
+        """The memories that processing elements read: weights, presets, inputs."""
+        return (
+            Memory(
+                role="weights",
+                depth=self.groups * self.fold,
+                width=self.weight_width,
+                writable=self.stored is not None,
+                style=self.memory,
+            ),
+            Memory(
+                role="thresholds",
+                depth=self.presets.size // self.rows * self.neuron_folds,
+                width=self.pe * self.acc_bits,
+                writable=self.stored is not None,
+            ),
+            Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
+        )
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (*self.sources, Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True))
+
+    def weight_words(self) -> list[int]:
+        """Content of the weight memory: a word for each cycle of the vectors of a pixel.
+
+        Element p has the bits from ``p * planes * S`` on, plane by plane. Padding is 1; padded
+        inputs are 0, so that they never count.
+        """
+        return [int.from_bytes(row.tobytes(), "little") for row in self.weight_rows()]
+
+    def weight_rows(self) -> NDArray[np.uint8]:
+        """The words of `weight_words` as bytes, the lowest first, (words, bytes)."""
+        planes = self.planes
+        bits = plane_bits(self.weights, planes)
+        shape = (len(planes), self.groups, self.neuron_folds * self.pe, self.synapse_folds * self.simd)
+        padded = np.ones(shape, bool)
+        padded[:, :, : self.rows, : self.columns] = bits
+        # (plane, g, group, element, word, lane) -> one row of bits for each (g, group, word)
+        split = padded.reshape(
+            len(planes), self.groups, self.neuron_folds, self.pe, self.synapse_folds, self.simd
+        ).transpose(1, 2, 4, 3, 0, 5)
+        return np.packbits(split.reshape(self.groups * self.fold, self.weight_width), axis=1, bitorder="little")
+
+    def preset_words(self) -> list[int]:
+        """Content of the preset memory: a word of P accumulators for each group of neurons.
+
+        In the order (class, g, group). Padding is never seen.
+        """
+        lowest = -(1 << (self.acc_bits - 1))
+        shape = (len(self.presets), self.groups, self.neuron_folds * self.pe)
+        presets = np.full(shape, lowest if self.threshold else 0, np.int64)
+        presets[:, :, : self.rows] = self.presets
+        mask = (1 << self.acc_bits) - 1
+        return [
+            sum((int(value) & mask) << (p * self.acc_bits) for p, value in enumerate(group))
+            for group in presets.reshape(-1, self.pe)
+        ]
+
+
+def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, ...], NDArray[np.bool_]]:
+    """Weights as bits: the planes that they need, and the bits of each, (planes, *shape of the weights).
+
+    Weights of -1 and +1 are one plane of XNOR. Other integers are the bits of their two's
+    complement, planes of AND; ``-pc(a) = pc(~a) - n`` makes the sign a NAND and a constant.
+    """
+    if weights.dtype == np.bool_:
+        return (Plane(xnor=True),), weights[None].astype(bool)
+    planes = planes_for(int(weights.min()), int(weights.max()))
+    bits = plane_bits(weights, planes)
+    used = [plane for plane in range(len(planes)) if bits[plane].any()] or [0]
+    return tuple(planes[plane] for plane in used), bits[used]
+
+
+def planes_for(low: int, high: int) -> tuple[Plane, ...]:
+    """The planes of integers from `low` to `high`, whatever they are."""
+    # -1, 0, +1 need no carry between planes: one says +1, the other -1.
+    if low >= -1 and high <= 1:
+        return Plane(), Plane(negative=True)
+    size = max((~low if low < 0 else low).bit_length(), high.bit_length() if high > 0 else 0)
+    return (*(Plane(exponent=e) for e in range(size)), Plane(exponent=size, negative=True))
+
+
+def plane_bits(weights: NDArray[np.bool_] | Integers, planes: tuple[Plane, ...]) -> NDArray[np.bool_]:
+    """The bits of weights in each plane, (planes, *shape of the weights)."""
+    if weights.dtype == np.bool_:
+        return weights[None].astype(bool)
+    # Only -1, 0, +1 have a plane for -1 that counts once.
+    single = all(plane.exponent == 0 for plane in planes)
+    return np.stack(
+        [weights == (-1 if plane.negative else 1) if single else weights >> plane.exponent & 1 for plane in planes]
+    ).astype(bool)

@@ -1,0 +1,118 @@
+"""Blocks and the streams between them: what a network and a plan come down to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import BlockSpec, WindowSpec
+
+__all__ = ["Node", "Pipeline", "Stream"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """What the beats of a stream carry.
+
+    Parameters
+    ----------
+    name : str
+        Of the block that it leaves, or ``"i"``; with a number where a block has several outputs.
+    layer : str
+        The layer whose elements it carries; ``"input"`` for the codes of the frame.
+    length : int
+        Elements of a vector; the last beat of a vector may be padded.
+    vectors : int
+        Vectors of a frame.
+    lanes : int
+        Elements of a beat.
+    lane_bits : int
+        Bits of an element.
+    signed : bool
+        Whether elements are numbers in two's complement.
+    frames : int
+        V, the frames side by side in each lane, the first in the lowest bits.
+    window : WindowSpec or None
+        Where the elements of a map come as its windows: see `WindowSpec.gather`.
+    """
+
+    name: str
+    layer: str
+    length: int
+    vectors: int
+    lanes: int
+    lane_bits: int
+    signed: bool
+    frames: int = 1
+    window: WindowSpec | None = None
+
+    @property
+    def vector_beats(self) -> int:
+        """Beats of a vector."""
+        return -(-self.length // self.lanes)
+
+    @property
+    def beats(self) -> int:
+        """Beats of a frame, or of V frames side by side."""
+        return self.vectors * self.vector_beats
+
+    @property
+    def bits(self) -> int:
+        """Bits of a beat."""
+        return self.lanes * self.frames * self.lane_bits
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Node:
+    """A block in its place.
+
+    Parameters
+    ----------
+    block : BlockSpec
+    inputs, outputs : tuple of int
+        Numbers of the streams that it takes and makes.
+    """
+
+    block: BlockSpec
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pipeline:
+    """All blocks of an accelerator, each after those that feed it.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+    streams : tuple of Stream
+        Stream 0 is the input, the last one the output.
+    """
+
+    nodes: tuple[Node, ...]
+    streams: tuple[Stream, ...]
+
+    @property
+    def blocks(self) -> tuple[BlockSpec, ...]:
+        """The blocks alone, in order."""
+        return tuple(node.block for node in self.nodes)
+
+    @property
+    def input(self) -> Stream:
+        """The stream that takes frames."""
+        return self.streams[0]
+
+    @property
+    def output(self) -> Stream:
+        """The stream of results; its elements are the scores, labels or codes, and more stands above them."""
+        return self.streams[-1]
+
+    @property
+    def frames(self) -> int:
+        """V, the frames that go side by side."""
+        return self.streams[0].frames
+
+    @property
+    def inner(self) -> Iterator[Stream]:
+        """The streams between blocks."""
+        yield from self.streams[1:-1]

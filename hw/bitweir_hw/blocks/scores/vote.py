@@ -1,0 +1,64 @@
+"""One bit for each class: 1 at the lowest index with the highest score."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Shape, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...gateware.credits import CreditedOutput
+from ...gateware.values import elements
+from .. import VoteSpec
+from .argmax import Leader
+
+__all__ = ["Vote"]
+
+
+class Vote(wiring.Component):
+    """Turns the scores of a frame into one beat of votes.
+
+    | property          | formula                                                            |
+    |-------------------|--------------------------------------------------------------------|
+    | cycles a frame    | ceil(M / lanes)                                                    |
+    | latency           | 1 cycle from the last beat of a frame                              |
+    | ready             | a place of ``fifo_depth`` is free, or it is not the last beat      |
+    | resources         | a comparator and a multiplexer for each lane and frame, in a tree; |
+    |                   | a decoder of M bits for each frame                                 |
+
+    Members
+    -------
+    i : In(stream.Signature(lanes * streams * lane_bits))
+        The lanes that pad the last beat may hold anything.
+    o : Out(stream.Signature(classes * streams))
+        Class m of frame v in bit ``m * streams + v``.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, spec: VoteSpec) -> None:
+        self.spec = spec
+        super().__init__({"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec = self.spec
+        m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
+        wiring.connect(m, output.o, wiring.flipped(self.o))
+        m.submodules.leader = leader = Leader(
+            classes=spec.classes, lanes=spec.lanes, streams=spec.streams, score=Shape(spec.lane_bits, spec.signed)
+        )
+        take, complete = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(output.free | ~leader.last),
+            take.eq(self.i.valid & self.i.ready),
+            complete.eq(take & leader.last),
+            leader.scores.eq(self.i.payload),
+            leader.step.eq(take),
+            output.start.eq(complete),
+            output.done.eq(complete),
+        ]
+        for frame, best in enumerate(elements(leader.best, leader.index_bits)):
+            for index in range(spec.classes):
+                m.d.comb += output.result[index * spec.streams + frame].eq(best == index)
+        return m

@@ -1,0 +1,258 @@
+"""The sliding window unit: a map goes in pixel by pixel, its windows come out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...gateware.credits import CreditedOutput
+from ...gateware.fifo import following
+from ...memory import is_block
+from .. import WindowSpec
+
+__all__ = ["Window"]
+
+#: Names of the loops that make beats, outermost first.
+LOOPS = ("row", "column", "group", "kernel_row", "kernel_column", "word")
+
+
+class Window(wiring.Component):
+    """Keeps the part of a map that windows still look at, and reads window after window from it.
+
+    The buffer is a ring of words, as large as the map makes it and no larger. Each pixel of an output
+    beat has a copy of it with an address of its own, so that a beat leaves every cycle, also from row
+    to row and from frame to frame. Padding is made at the output, it takes no place and no time.
+
+    | property         | formula                                                                     |
+    |------------------|-----------------------------------------------------------------------------|
+    | cycles a frame   | max(input beats, output beats)                                              |
+    | latency          | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output        |
+    | memory           | ``taps`` copies of ``words`` words of ``lanes * lane_bits`` bits            |
+    | addresses        | for each copy 2 adders of ``log2(words)`` bits                              |
+    | padding          | 1 or 2 LUTs for each bit of a tap that can be outside the map               |
+
+    Members
+    -------
+    i : In(stream.Signature(spec.i_bits))
+        Words of a pixel one after the other, pixels row by row.
+    o : Out(stream.Signature(spec.o_bits))
+        Channel c of tap t has the bits from ``(t * lanes + c) * lane_bits`` on.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, spec: WindowSpec) -> None:
+        self.spec = spec
+        super().__init__({"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        spec = self.spec
+        m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
+        wiring.connect(m, output.o, wiring.flipped(self.o))
+
+        # Counters are one beat ahead, so that all that follows from them is registers when it is needed.
+        # The first beat waits for a word, so they get ahead in time.
+        take, issue, step, begun = Signal(), Signal(), Signal(), Signal()
+        counters = [Signal(range(count), name=name) for name, count in zip(LOOPS, spec.loops, strict=True)]
+        # Of each loop, whether it and all loops inside it are at their ends; behind the last, nothing is.
+        ends = [Signal(name=f"{name}_ends") for name in LOOPS] + [Const(1, 1)]
+        for level, count in enumerate(spec.loops):
+            m.d.comb += ends[level].eq((counters[level] == count - 1) & ends[level + 1])
+            with m.If(step & ends[level + 1]):
+                m.d.sync += counters[level].eq(following(counters[level], count))
+
+        arrived = self._levels(m, take, issue, step, ends[2], counters)
+        m.d.comb += [
+            take.eq(self.i.valid & self.i.ready),
+            issue.eq(arrived & output.free),
+            step.eq(issue | ~begun),
+            output.start.eq(issue),
+            output.done.eq(self._later(m, issue, "done", spec.latency)),
+        ]
+        m.d.sync += begun.eq(1)
+
+        words = self._buffer(m, take, issue, step, ends)
+        outside, pad = self._padding(m, step, counters)
+        m.d.comb += output.result.eq(
+            Cat(word if out is None else Mux(out, pad, word) for word, out in zip(words, outside, strict=True))
+        )
+        return m
+
+    @staticmethod
+    def _later(m: Module, value: Signal, name: str, cycles: int) -> Signal:
+        """What the value was so many cycles before."""
+        for _ in range(cycles):
+            before, value = value, Signal.like(value, name=name)
+            m.d.sync += value.eq(before)
+        return value
+
+    def _levels(
+        self, m: Module, take: Signal, issue: Signal, step: Signal, closes: Value, counters: Sequence[Signal]
+    ) -> Value:
+        """Count words; `closes` marks the last beat of a window.
+
+        Returns
+        -------
+        Value
+            All words of the window that is due have arrived.
+        """
+        spec = self.spec
+        arrivals, departures = ((pixels * spec.pixel_words).tolist() for pixels in (spec.arrivals, spec.departures))
+        first, most, least = (
+            int(pixels) * spec.pixel_words
+            for pixels in (spec.needed.flat[0], spec.arrivals.max(), (spec.needed - spec.spent - spec.departures).min())
+        )
+        # Both numbers have a sign that says all: places that are left, less one, and words that are
+        # there beyond those that the window needs. What it spends may have to arrive yet (pixels that
+        # no window looks at), so there can be more places than words.
+        room = Signal(range(-1, spec.words - min(0, least)), init=spec.words - 1)
+        ahead = Signal(range(-max(first, most), spec.words + 1), init=-first)
+        # What a beat adds to them, without and with a word that is taken.
+        to_room, to_ahead = (
+            [Signal(signed(len(number) + 1), name=f"to_{name}{suffix}") for suffix in ("", "_with_take")]
+            for number, name in ((room, "room"), (ahead, "ahead"))
+        )
+
+        def adds(arrive: int, depart: int) -> list[Any]:
+            return [
+                *(number.eq(depart - taken) for taken, number in enumerate(to_room)),
+                *(number.eq(taken - arrive) for taken, number in enumerate(to_ahead)),
+            ]
+
+        with m.If(step):
+            m.d.sync += adds(0, 0)
+            with m.If(closes):
+                pairs = [list(zip(*rows, strict=True)) for rows in zip(arrivals, departures, strict=True)]
+                for in_row, values in _cases(m, counters[0], [tuple(pair) for pair in pairs]):
+                    with in_row:
+                        for in_column, (arrive, depart) in _cases(m, counters[1], values):
+                            with in_column:
+                                m.d.sync += adds(arrive, depart)
+        m.d.sync += [
+            room.eq(room + Mux(issue, Mux(take, to_room[1], to_room[0]), Mux(take, -1, 0))),
+            ahead.eq(ahead + Mux(issue, Mux(take, to_ahead[1], to_ahead[0]), take)),
+        ]
+        m.d.comb += self.i.ready.eq(~room[-1])
+        return ~ahead[-1]
+
+    def _buffer(self, m: Module, take: Signal, issue: Signal, step: Signal, ends: Sequence[Value]) -> list[Value]:
+        """Build the copies of the buffer; the words of the beat whose result is due.
+
+        Addresses count down: the borrow of the subtraction tells that one went round, and the number
+        of words to add is then made of the borrow itself, without a comparison.
+        """
+        spec = self.spec
+        depth, pixel, line = spec.words, spec.pixel_words, spec.shape[1] * spec.pixel_words
+        (top, left), (along, across) = spec.pads[:2], spec.tap_shape
+        steps = (spec.stride[0] * line, spec.stride[1] * pixel, spec.group_words, along * line, across * pixel, 1)
+
+        # How far the next beat is, by the outermost loop that goes on; behind all, the next frame.
+        back = sum((count - 1) * far for count, far in zip(spec.loops, steps, strict=True))
+        onward: Value = Const((spec.shape[0] * line - back) % depth, range(depth))
+        for level, (count, far) in enumerate(zip(spec.loops, steps, strict=True)):
+            back -= (count - 1) * far
+            if count > 1:
+                onward = Mux(ends[level], onward, Const((far - back) % depth, range(depth)))
+        delta = Signal(range(depth))
+        with m.If(step):
+            m.d.sync += delta.eq(onward)
+
+        attrs = {"ram_style": "block"} if is_block(depth, spec.i_bits) else {}
+        w_at = Signal(range(depth), init=depth - 1)
+        with m.If(take):
+            m.d.sync += w_at.eq(Mux(w_at == 0, depth - 1, w_at - 1))
+        words: list[Value] = []
+        for tap in range(spec.taps):
+            start = (tap // across - top) * line + (tap % across - left) * pixel
+            r_at = Signal(range(depth), name=f"r_at_{tap}", init=depth - 1 - start % depth)
+            below = r_at - delta
+            with m.If(issue):
+                m.d.sync += r_at.eq(below[: len(r_at)] + Mux(below[-1], depth, 0))
+            m.submodules[f"buffer_{tap}"] = store = memory.Memory(shape=spec.i_bits, depth=depth, init=[], attrs=attrs)
+            write, read = store.write_port(), store.read_port()
+            m.d.comb += [
+                write.en.eq(take),
+                write.addr.eq(w_at),
+                write.data.eq(self.i.payload),
+                read.en.eq(1),
+                read.addr.eq(r_at),
+            ]
+            # The memory itself is the first cycle; a further one makes for a faster clock.
+            words.append(self._later(m, read.data, f"word_{tap}", spec.latency - 1))
+        return words
+
+    def _padding(self, m: Module, step: Signal, counters: Sequence[Signal]) -> tuple[list[Value | None], Value]:
+        """What is outside the map, for the beat whose result is due.
+
+        Returns
+        -------
+        list of Value or None
+            Whether each tap is; None for never.
+        Value
+            The word that stands there.
+        """
+        spec = self.spec
+
+        def due(value: Value, name: str) -> Signal:
+            now = Signal(len(value), name=f"{name}_next")
+            with m.If(step):
+                m.d.sync += now.eq(value)
+            return self._later(m, now, name, spec.latency)
+
+        sides: list[list[list[Value]]] = [[], []]
+        for axis, side in enumerate(sides):
+            window, kernel = counters[axis], counters[3 + axis]
+            size, taps, parts = spec.shape[axis], spec.tap_shape[axis], spec.loops[3 + axis]
+            for tap in range(taps):
+                # In which parts of the kernel the tap is outside -> for which windows.
+                windows: dict[tuple[int, ...], list[int]] = {}
+                for position in range(spec.positions[axis]):
+                    start = position * spec.stride[axis] - spec.pads[axis] + tap
+                    out = tuple(part for part in range(parts) if not 0 <= start + part * taps < size)
+                    windows.setdefault(out, []).append(position)
+                side.append([_among(window, these) & _among(kernel, out) for out, these in windows.items() if out])
+        conditions = [rows + columns for rows in sides[0] for columns in sides[1]]
+        outside = [due(reduce(or_, some), f"outside_{tap}") if some else None for tap, some in enumerate(conditions)]
+
+        words = spec.pad_words
+        differ = reduce(or_, (word ^ words[0] for word in words))
+        if not differ or not any(conditions):
+            return outside, Const(words[0], spec.i_bits)
+        pad = Signal(spec.i_bits)
+        with m.Switch(Cat(counters[5], counters[2])):
+            for index, word in enumerate(words):
+                group, at = divmod(index, spec.group_words)
+                with m.Case(group << len(counters[5]) | at):
+                    m.d.comb += pad.eq(word)
+        pad = due(pad, "pad")
+        return outside, Cat(pad[n] if differ >> n & 1 else Const(words[0] >> n & 1, 1) for n in range(spec.i_bits))
+
+
+def _among(counter: Signal, numbers: Sequence[int]) -> Value:
+    """Whether the counter is at one of the numbers."""
+    return counter.matches(*numbers) if len(counter) else Const(1, 1)
+
+
+_Thing = TypeVar("_Thing", bound=Hashable)
+
+
+def _cases(
+    m: Module, counter: Signal, values: Sequence[_Thing]
+) -> Iterator[tuple[AbstractContextManager[None], _Thing]]:
+    """The branches of a choice by the counter, each with its value; the most common one last, without a condition."""
+    places: dict[_Thing, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(value, []).append(place)
+    value, *rest = sorted(places, key=lambda value: -len(places[value]))
+    for number, other in enumerate(rest):
+        yield (m.Elif if number else m.If)(_among(counter, places[other])), other
+    yield m.Else() if rest else nullcontext(), value

@@ -1,0 +1,142 @@
+"""The clock of a board: its PLL, and the reset that waits for it."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from amaranth.hdl import ClockDomain, Const, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from .pll import LIMITS, Pll, feedback
+
+__all__ = ["RESET_SECONDS", "Clocking"]
+
+#: How long reset lasts once the clock is steady: block RAM of iCE40 reads as zeros for some microseconds after
+#: configuration (github.com/YosysHQ/icestorm issue 76, which measures less than 5).
+RESET_SECONDS = 15e-6
+
+
+class Clocking(wiring.Component):
+    """Makes the clock of a design, and its reset.
+
+    | what      | value                                                                       |
+    |-----------|-----------------------------------------------------------------------------|
+    | reset     | from power-up, and whenever the PLL is not locked or `button` is 1          |
+    | duration  | `RESET_SECONDS` * clock, rounded up to a power of two cycles, and 4 cycles  |
+    | resources | the PLL, log2(duration) + 4 FF, log2(duration) + 4 LUT                      |
+
+    Parameters
+    ----------
+    pll : Pll or None
+        None: the oscillator is the clock.
+    clock : float
+        Hz, of what it makes.
+
+    Members
+    -------
+    oscillator : In(1)
+        From a pin, and connected to nothing else.
+    button : In(1)
+        Asynchronous.
+    clk, rst : Out(1)
+        For the design.
+    running : Out(1)
+        The opposite of reset, for a light.
+    """
+
+    oscillator: Signal
+    button: Signal
+    clk: Signal
+    rst: Signal
+    running: Signal
+
+    def __init__(self, *, pll: Pll | None, clock: float) -> None:
+        self.pll = pll
+        #: Cycles that reset lasts, a power of two.
+        self.cycles = 1 << (ceil(RESET_SECONDS * clock) - 1).bit_length()
+        super().__init__(
+            {"oscillator": In(1), "button": In(1), "clk": Out(1), "rst": Out(1, init=1), "running": Out(1)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # What makes the reset has none.
+        m.domains.early = early = ClockDomain(local=True, reset_less=True)
+        locked = Signal()
+        if self.pll is None:
+            m.d.comb += [self.clk.eq(self.oscillator), locked.eq(1)]
+        else:
+            m.submodules.pll = _pll(self.pll, self.oscillator, self.clk, locked)
+        m.d.comb += early.clk.eq(self.clk)
+
+        steady = Signal()
+        m.submodules.steady = FFSynchronizer(locked & ~self.button, steady, o_domain="early")
+        count = Signal(range(self.cycles))
+        with m.If(~steady):
+            m.d.early += [count.eq(0), self.running.eq(0)]
+        with m.Else():
+            m.d.early += count.eq(count + 1)
+            with m.If(count == self.cycles - 1):
+                m.d.early += self.running.eq(1)
+        # A register of its own, so that the wire to all others begins at a register.
+        m.d.early += self.rst.eq(~self.running)
+        return m
+
+
+def _pll(pll: Pll, oscillator: Signal, clock: Signal, locked: Signal) -> Instance:
+    """The cell; what is not told keeps the default of the vendor's library."""
+    first, second = _dividers(pll)
+    if pll.family == "ecp5":
+        fed = Signal()
+        return Instance(
+            LIMITS["ecp5"].cell,
+            # As Lattice's generator sets them for every clock.
+            a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
+            p_CLKI_DIV=pll.divide, p_CLKFB_DIV=second, p_FEEDBK_PATH="CLKOP",
+            p_CLKOP_ENABLE="ENABLED", p_CLKOP_DIV=first, p_CLKOP_CPHASE=first - 1, p_CLKOP_FPHASE=0,
+            p_CLKOS_ENABLE="ENABLED", p_CLKOS_DIV=pll.post, p_CLKOS_CPHASE=pll.post - 1, p_CLKOS_FPHASE=0,
+            p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED", p_DPHASE_SOURCE="DISABLED",
+            p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
+            i_CLKI=oscillator, i_CLKFB=fed, i_RST=Const(0, 1), i_STDBY=Const(0, 1), i_PLLWAKESYNC=Const(0, 1),
+            i_PHASESEL0=Const(0, 1), i_PHASESEL1=Const(0, 1), i_PHASEDIR=Const(1, 1), i_PHASESTEP=Const(1, 1),
+            i_PHASELOADREG=Const(1, 1), i_ENCLKOP=Const(0, 1), i_ENCLKOS=Const(0, 1),
+            o_CLKOP=fed, o_CLKOS=clock, o_LOCK=locked,
+        )  # fmt: skip
+    if pll.family == "ice40":
+        return Instance(
+            LIMITS["ice40"].cell,
+            p_FEEDBACK_PATH="SIMPLE",
+            p_DIVR=Const(pll.divide - 1, 4), p_DIVF=Const(second - 1, 7),
+            p_DIVQ=Const(pll.post.bit_length() - 1, 3), p_FILTER_RANGE=Const(_filter_range(pll), 3),
+            i_PACKAGEPIN=oscillator, i_RESETB=Const(1, 1), i_BYPASS=Const(0, 1),
+            o_PLLOUTGLOBAL=clock, o_LOCK=locked,
+        )  # fmt: skip
+    zeros = {f"i_{name}": Const(0, bits) for name, bits in _GOWIN_IDLE.items()}
+    return Instance(
+        LIMITS["gowin"].cell,
+        p_FCLKIN=f"{pll.source / 1e6:g}", p_DEVICE="GW1NR-9C",
+        p_IDIV_SEL=pll.divide - 1, p_FBDIV_SEL=second - 1, p_ODIV_SEL=pll.post,
+        p_DYN_IDIV_SEL="false", p_DYN_FBDIV_SEL="false", p_DYN_ODIV_SEL="false", p_DYN_DA_EN="false",
+        p_CLKFB_SEL="internal", p_PSDA_SEL="0000", p_DUTYDA_SEL="1000",
+        p_CLKOUT_BYPASS="false", p_CLKOUTP_BYPASS="false", p_CLKOUTD_BYPASS="false", p_DYN_SDIV_SEL=2,
+        i_CLKIN=oscillator, **zeros,
+        o_CLKOUT=clock, o_LOCK=locked,
+    )  # fmt: skip
+
+
+_GOWIN_IDLE = {
+    "CLKFB": 1, "RESET": 1, "RESET_P": 1, "FBDSEL": 6, "IDSEL": 6, "ODSEL": 6, "DUTYDA": 4, "PSDA": 4, "FDLY": 4
+}  # fmt: skip
+
+
+def _dividers(pll: Pll) -> tuple[int, int]:
+    dividers = feedback(pll.family, pll.multiply, pll.post)
+    assert dividers is not None
+    return dividers
+
+
+def _filter_range(pll: Pll) -> int:
+    """Of the loop filter, by the frequency of the phase detector: Project IceStorm, icepll."""
+    return 1 + sum(pll.reference >= bound * 1_000_000 for bound in (17, 26, 44, 66, 101))

@@ -1,0 +1,201 @@
+"""Phase-locked loops: which clocks a board's oscillator can be turned into, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+
+from ..errors import PlanError
+
+__all__ = ["LIMITS", "Limits", "Pll", "feedback", "highest", "settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the PLL of a family can do; frequencies in Hz, lowest and highest.
+
+    Parameters
+    ----------
+    cell : str
+    reference : (int, int)
+        Of the phase detector, after the input divider.
+    vco : (int, int)
+        Of the oscillator.
+    output : (int, int)
+    """
+
+    cell: str
+    reference: tuple[int, int]
+    vco: tuple[int, int]
+    output: tuple[int, int]
+
+
+_MEGA = 1_000_000
+
+#: By family. ECP5: Lattice FPGA-DS-02012, sysCLOCK PLL timing. iCE40: Lattice FPGA-DS-02008 (UltraPlus) and
+#: FPGA-DS-02029 (LP/HX), which agree. Gowin: DS117, GW1NR-9 of grade C6/I5.
+LIMITS = {
+    "ecp5": Limits(
+        cell="EHXPLLL",
+        reference=(10 * _MEGA, 400 * _MEGA),
+        vco=(400 * _MEGA, 800 * _MEGA),
+        output=(3_125_000, 400 * _MEGA),
+    ),
+    "ice40": Limits(
+        cell="SB_PLL40_PAD",
+        reference=(10 * _MEGA, 133 * _MEGA),
+        vco=(533 * _MEGA, 1066 * _MEGA),
+        output=(16 * _MEGA, 275 * _MEGA),
+    ),
+    "gowin": Limits(
+        cell="rPLL",
+        reference=(3 * _MEGA, 400 * _MEGA),
+        vco=(400 * _MEGA, 1200 * _MEGA),
+        output=(3_125_000, 600 * _MEGA),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pll:
+    """One setting of a PLL.
+
+    Parameters
+    ----------
+    family : str
+        A key of `LIMITS`.
+    source : int
+        Hz, of the oscillator.
+    divide : int
+        The source goes through this to the phase detector.
+    multiply : int
+        Cycles of the VCO in one of the phase detector.
+    post : int
+        The VCO goes through this to the output.
+    """
+
+    family: str
+    source: int
+    divide: int
+    multiply: int
+    post: int
+
+    @property
+    def reference(self) -> Fraction:
+        """Hz at the phase detector."""
+        return Fraction(self.source, self.divide)
+
+    @property
+    def vco(self) -> Fraction:
+        """Hz of the oscillator inside."""
+        return self.reference * self.multiply
+
+    @property
+    def clock(self) -> Fraction:
+        """Hz of the output."""
+        return self.vco / self.post
+
+    @property
+    def legal(self) -> bool:
+        """Whether all frequencies are within the limits, and the dividers exist."""
+        limits = LIMITS[self.family]
+        return feedback(self.family, self.multiply, self.post) is not None and all(
+            low <= value <= high
+            for value, (low, high) in (
+                (self.reference, limits.reference),
+                (self.vco, limits.vco),
+                (self.clock, limits.output),
+            )
+        )
+
+
+#: Input and output dividers. ECP5: all of 7 bits. iCE40: DIVR + 1, two to the DIVQ. Gowin: IDIV_SEL + 1, ODIV_SEL.
+_DIVIDE = {"ecp5": range(1, 129), "ice40": range(1, 17), "gowin": range(1, 65)}
+_POST: dict[str, Sequence[int]] = {
+    "ecp5": range(1, 129),
+    "ice40": (2, 4, 8, 16, 32, 64),
+    "gowin": (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128),
+}
+
+
+def feedback(family: str, multiply: int, post: int) -> tuple[int, int] | None:
+    """The dividers between the VCO and the phase detector, whose product is `multiply`; None if it cannot be had.
+
+    | family | first                                     | second           | source                     |
+    |--------|-------------------------------------------|------------------|----------------------------|
+    | ecp5   | CLKOP, 2 or more; the clock leaves at CLKOS | CLKFB, to 128  | Lattice FPGA-TN-02200      |
+    | ice40  | 1                                         | DIVF + 1, to 128 | Lattice FPGA-TN-02052      |
+    | gowin  | ODIV_SEL, which is `post`                 | FBDIV_SEL + 1, to 64 | Gowin UG286            |
+    """
+    if family == "ecp5":
+        # CLKOP is an output, and must not be as fast as the VCO.
+        return next(
+            ((op, multiply // op) for op in range(2, 129) if multiply % op == 0 and multiply // op <= 128), None
+        )
+    if family == "ice40":
+        return (1, multiply) if multiply <= 128 else None
+    return (post, multiply // post) if multiply % post == 0 and multiply // post <= 64 else None
+
+
+def _all(family: str, source: int) -> Iterator[Pll]:
+    limits = LIMITS[family]
+    # Bounds on the dividers from those on the frequencies: what is in between is checked by `legal`.
+    for divide in _DIVIDE[family]:
+        if divide * limits.reference[0] > source:
+            break
+        for multiply in range(limits.vco[0] * divide // source, limits.vco[1] * divide // source + 1):
+            for post in _POST[family]:
+                pll = Pll(family=family, source=source, divide=divide, multiply=multiply, post=post)
+                if pll.legal:
+                    yield pll
+
+
+@cache
+def settings(family: str, source: int) -> tuple[Pll, ...]:
+    """All clocks that a PLL makes of an oscillator, ascending, one setting for each.
+
+    Of several settings for one clock, that with the fastest phase detector and then the fastest VCO is
+    taken: it has the least jitter.
+
+    Parameters
+    ----------
+    family : str
+        A key of `LIMITS`.
+    source : int
+        Hz.
+    """
+    best: dict[Fraction, Pll] = {}
+    for pll in _all(family, source):
+        known = best.get(pll.clock)
+        if known is None or (pll.reference, pll.vco) > (known.reference, known.vco):
+            best[pll.clock] = pll
+    return tuple(best[clock] for clock in sorted(best))
+
+
+def highest(family: str, source: int, limit: float) -> Pll | None:
+    """The fastest clock that is not above a limit; None if the oscillator itself is as good.
+
+    Parameters
+    ----------
+    limit : float
+        Hz.
+
+    Raises
+    ------
+    PlanError
+        Nothing is so slow.
+    """
+    found = [pll for pll in settings(family, source) if pll.clock <= limit]
+    if found and found[-1].clock > source:
+        return found[-1]
+    if source <= limit:
+        return None
+    if found:
+        return found[-1]
+    slowest = min(float(settings(family, source)[0].clock), float(source))
+    raise PlanError(
+        f"The slowest clock that {LIMITS[family].cell} makes of {source / 1e6:g} MHz is {slowest / 1e6:g} MHz; "
+        f"{limit / 1e6:.4g} MHz cannot be had."
+    )

@@ -1,0 +1,65 @@
+"""What a bitstream is made of: the device, the clock and the pins of a board."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import ClockDomain, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .boards import Board
+from .clocking import Clocking
+from .pll import Pll
+
+__all__ = ["Top"]
+
+
+class Top(wiring.Component):
+    """A device on a board.
+
+    Latency and cycles are those of the device, resources those of the device and of `Clocking`.
+
+    Parameters
+    ----------
+    device : Component
+        With the members ``rx`` In(1), which need not be synchronous, ``tx`` Out(1), and ``busy`` Out(1), in the
+        domain ``sync``.
+    board : Board
+    pll : Pll or None
+        What makes the clock of the oscillator; None: nothing.
+
+    Members
+    -------
+    clk, rx, button : In(1)
+    tx, led, activity : Out(1)
+    highN : Out(1)
+        1, for the pin N of ``board.high``.
+    """
+
+    def __init__(self, device: Any, *, board: Board, pll: Pll | None) -> None:
+        self.device = device
+        self.board = board
+        self.pll = pll
+        inputs = ("clk", "rx", "button")
+        super().__init__({name: In(1) if name in inputs else Out(1) for name in board.pins})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        board = self.board
+        clock = self.pll.clock if self.pll else board.oscillator
+        m.domains.sync = sync = ClockDomain()
+        m.submodules.clocking = clocking = Clocking(pll=self.pll, clock=float(clock))
+        m.submodules.device = device = self.device
+        m.d.comb += [
+            clocking.oscillator.eq(self.clk),
+            sync.clk.eq(clocking.clk),
+            sync.rst.eq(clocking.rst),
+            clocking.button.eq(self.button ^ board.button.inverted),
+            device.rx.eq(self.rx),
+            self.tx.eq(device.tx),
+            self.led.eq(clocking.running ^ board.led.inverted),
+            self.activity.eq(device.busy ^ board.activity.inverted),
+            *(getattr(self, f"high{index}").eq(1) for index in range(len(board.high))),
+        ]
+        return m

@@ -1,0 +1,234 @@
+"""From a layer with weights to its unit: what accumulators start with, so that no value is lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arithmetic import signed_bits
+from ..blocks import MatVecSpec
+from ..blocks.matvec.spec import planes_for, weight_planes
+from ..network.layers import Conv, Dense, Format, Integers, Map
+from ..plan import Folding, Plan
+from ..popcount.dot_product import Plane
+from .ranges import Limits
+
+Weights = NDArray[np.bool_] | Integers
+
+__all__ = ["matvec", "pad_code", "sign_only", "stream_format"]
+
+
+def stream_format(source: Map, lane_bits: int) -> Format:
+    """The format of the elements of a stream, numbers in two's complement counted from the lowest up."""
+    return source.format or Format(bits=lane_bits, offset=-(1 << (lane_bits - 1)))
+
+
+def pad_code(layer: Conv, source: Map, lane_bits: int) -> int:
+    """The element, as bits, that stands outside the map: that of the pad value, or else 0."""
+    if source.format is None:
+        low = -(1 << (lane_bits - 1))
+        return layer.pad_value % (1 << lane_bits) if low <= layer.pad_value < -low else 0
+    code, rest = divmod(layer.pad_value - source.format.offset, source.format.step)
+    return code if rest == 0 and 0 <= code < source.format.codes else 0
+
+
+def sign_only(layer: Dense | Conv) -> bool:
+    """Whether the sign of the accumulator is all that the layer hands on."""
+    return layer.output is not None and layer.output.bits == 1
+
+
+def matvec(
+    layer: Dense | Conv,
+    source: Map,
+    result: Map,
+    *,
+    lane_bits: int,
+    folding: Folding,
+    plan: Plan,
+    sums: Map | None = None,
+    limits: Limits | None = None,
+) -> MatVecSpec:
+    """The unit that computes a layer.
+
+    Parameters
+    ----------
+    layer : Dense or Conv
+    source, result : Map
+        What it takes and hands on.
+    lane_bits : int
+        Bits of an element that arrives.
+    folding : Folding
+    plan : Plan
+    sums : Map, optional
+        What it hands on without thresholds, if not what the weights of the layer say.
+    limits : (int, int), optional
+        Where weights and presets are loaded, the values that weights may have. All but these two then follows
+        from shapes: no width depends on a value.
+
+    Notes
+    -----
+    With ``value = offset + step * code`` and T the sum of `compressor.DotProduct`,
+    ``acc = const + step * T``. For weights of -1 and +1, ``sum_k w[k] * code[k] = T - (2**B - 1) * negative``,
+    since the XNOR of a code with -1 is ``2**B - 1 - code``. For others T counts too much what each negative
+    plane inverts: ``2**(exponent + B) - 2**exponent`` for each lane. Padded taps add a constant of their own.
+    """
+    form = stream_format(source, lane_bits)
+    weights: Weights = layer.weights.reshape(layer.groups, layer.outputs // layer.groups, layer.inputs)
+    padding = _Padding.of(layer, source, lane_bits)
+    if form.step < 0:
+        # The same products of values and weights that both change their sign.
+        form, padding = Format(bits=form.bits, offset=-form.offset, step=-form.step), -padding
+        weights = ~weights if weights.dtype == np.bool_ else -weights.astype(np.int64)
+        limits = limits and (-limits[1], -limits[0])
+    stored = _stored_planes(weights, limits)
+    const, step = _constants(weights, form, folding, stored)
+    signs = weights.astype(np.int64)
+    if weights.dtype == np.bool_:
+        signs = 2 * signs - 1
+    consts = const + padding.corrections(signs)
+    edges = layer.edges if isinstance(layer, Conv) else None
+    if edges is not None:
+        consts = consts + edges.reshape(-1, *signs.shape[:2])
+    spec = MatVecSpec(
+        name=layer.name,
+        layer=layer.name,
+        weights=weights,
+        presets=np.zeros(1, np.int64),
+        positions=result.shape[:2],
+        row_classes=padding.row_classes,
+        column_classes=padding.column_classes,
+        threshold=sign_only(layer),
+        pe=folding.pe,
+        simd=folding.simd,
+        memory=folding.memory,
+        lane_bits=lane_bits,
+        flip=source.format is None,
+        acc_bits=1,
+        stored=stored,
+        popcount=plan.popcount,
+        streams=plan.streams,
+    )
+    if layer.thresholds is not None and sign_only(layer):
+        return _with_thresholds(spec, layer.thresholds[:, 0], consts, step)
+    agree = _low_bits_agree(weights, form, padding, consts, loaded=stored is not None)
+    if not agree or (stored is not None and edges is not None and step > 1):
+        # Each row would need low bits of its own: let the weights bring the step instead.
+        limits = limits and (limits[0] * step, limits[1] * step)
+        spec = replace(spec, weights=signs * step, stored=_stored_planes(signs, limits, zeros=_zeros(step)))
+        const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding, spec.stored)
+        # What the offset of the format brings does not change with the way of counting.
+        consts = const + form.offset * signs.sum(axis=2) + padding.corrections(signs)
+        if edges is not None:
+            consts = consts + edges.reshape(-1, *signs.shape[:2])
+        step = 1
+    low, shift = int(consts.flat[0]) % step, step.bit_length() - 1
+    sums = sums or replace(layer, thresholds=None, output=None).hand_on(source)
+    ends = [(end - low) >> shift for end in (sums.low, sums.high)]
+    return replace(spec, presets=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low)
+
+
+def _stored_planes(weights: Weights, limits: Limits | None, zeros: int = 0) -> tuple[Plane, ...] | None:
+    """The planes of weights that are loaded, of which so many low bits are 0; None where they are fixed."""
+    if limits is None:
+        return None
+    if weights.dtype == np.bool_:
+        return (Plane(xnor=True),)
+    return tuple(plane for plane in planes_for(*limits) if plane.exponent >= zeros)
+
+
+def _zeros(number: int) -> int:
+    """Zeros at the end of a number."""
+    return (number & -number).bit_length() - 1
+
+
+def _low_bits_agree(weights: Weights, form: Format, padding: _Padding, consts: Integers, *, loaded: bool) -> bool:
+    """Whether all sums have the same low bits, below the step; of weights that are loaded, whatever they are."""
+    step = form.step
+    if step & (step - 1):
+        return False
+    if not loaded:
+        return not (consts % step != consts.flat[0] % step).any()
+    if weights.dtype != np.bool_:
+        return form.offset % step == 0 and padding.missing % step == 0
+    # A sum of n weights of -1 and +1 is n, less an even number.
+    counts = padding.corrections(np.ones((1, 1, weights.shape[2]), np.int64))
+    return 2 * form.offset % step == 0 and 2 * padding.missing % step == 0 and not np.ptp(counts % step)
+
+
+def _constants(
+    weights: Weights, form: Format, folding: Folding, stored: tuple[Plane, ...] | None
+) -> tuple[Integers, int]:
+    """What is added to ``step * T``, (1, G, M), and the step."""
+    most = form.codes - 1
+    if weights.dtype == np.bool_:
+        positive = weights.sum(axis=2, dtype=np.int64)
+        negative = weights.shape[2] - positive
+        return (form.offset * (positive - negative) - form.step * most * negative)[None], form.step
+    planes = stored or weight_planes(weights)[0]
+    lanes = -(-weights.shape[2] // folding.simd) * folding.simd
+    surplus = sum(lanes * most << plane.exponent for plane in planes if plane.negative)
+    return (form.offset * weights.sum(axis=2) - form.step * surplus)[None], form.step
+
+
+def _with_thresholds(spec: MatVecSpec, thresholds: Integers, consts: Integers, step: int) -> MatVecSpec:
+    """``acc >= t`` is ``T >= ceil((t - const) / step)``; beyond reach, 0 and the highest T and one say the same."""
+    most = spec.dot.most * spec.synapse_folds
+    low, high = consts, consts + step * (most + 1)
+    wanted = np.clip(thresholds.reshape(consts.shape[1:]), low, high)
+    needed = -((consts - wanted) // step)
+    ends = (-int(needed.max()), most - int(needed.min())) if spec.stored is None else (-most - 1, most)
+    return replace(spec, presets=-needed, acc_bits=signed_bits(*ends))
+
+
+@dataclass(frozen=True, eq=False)
+class _Padding:
+    """Taps outside the map, by class of row and of column, and what they miss.
+
+    Parameters
+    ----------
+    missing : int
+        The pad value, less the value of the code that stands for it: 0 where there is one class.
+    row_classes, column_classes : tuple of int
+        Class of each row and column of windows.
+    rows, columns : bool array, (classes, kh) and (classes, kw)
+        Which rows and columns of a kernel lie outside.
+    """
+
+    missing: int
+    row_classes: tuple[int, ...]
+    column_classes: tuple[int, ...]
+    rows: NDArray[np.bool_]
+    columns: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, layer: Dense | Conv, source: Map, lane_bits: int) -> _Padding:
+        if isinstance(layer, Dense):
+            return cls(0, (0,), (0,), np.zeros((1, 1), bool), np.zeros((1, 1), bool))
+        positions = layer.hand_on(source).shape[:2]
+        code = pad_code(layer, source, lane_bits)
+        form = source.format or Format(bits=32)
+        if source.format is None and code:
+            code = layer.pad_value
+        missing = layer.pad_value - (form.offset + form.step * code)
+        if not any(layer.pads) or (missing == 0 and layer.edges is None):
+            size = layer.kernel
+            return cls(
+                0, (0,) * positions[0], (0,) * positions[1], np.zeros((1, size[0]), bool), np.zeros((1, size[1]), bool)
+            )
+        found = layer.windows(source.shape)
+        return cls(missing, found.row_classes, found.column_classes, found.rows, found.columns)
+
+    def __neg__(self) -> _Padding:
+        return replace(self, missing=-self.missing)
+
+    def corrections(self, weights: Integers) -> Integers:
+        """What to add for each class, (classes, G, M), to sums of weights (G, M, K)."""
+        if not self.missing:
+            return np.zeros((len(self.rows) * len(self.columns), *weights.shape[:2]), np.int64)
+        kernel = self.rows.shape[1], self.columns.shape[1]
+        taps = weights.reshape(*weights.shape[:2], *kernel, -1).sum(axis=4)
+        outside = self.rows[:, None, :, None] | self.columns[None, :, None, :]
+        sums: Integers = np.einsum("ghyx,rcyx->rcgh", taps, outside)
+        return self.missing * sums.reshape(-1, *weights.shape[:2])

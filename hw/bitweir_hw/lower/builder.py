@@ -1,0 +1,209 @@
+"""Puts blocks one behind the other, and brings streams to the lanes that the next one takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..arithmetic import ceil_div, divisors
+from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
+from ..blocks.pipeline import Node, Pipeline, Stream
+from ..network.layers import Conv, Dense, Layer, Map
+from ..network.network import Network
+from ..plan import Folding, Plan, weighted
+from .accumulators import matvec
+from .ranges import Limits, Reach
+
+__all__ = ["Builder", "Tip"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tip:
+    """Where the next block connects.
+
+    Parameters
+    ----------
+    stream : int or None
+        Number of the stream; None for the input, whose lanes are still free.
+    layer : str
+        Whose elements it carries.
+    map : Map
+        Of which it carries a frame.
+    length, vectors : int
+        Elements of a vector, and vectors of a frame.
+    lanes : int
+        Elements of a beat; 0 while free.
+    lane_bits : int
+        Bits of an element.
+    window : WindowSpec or None
+    """
+
+    stream: int | None
+    layer: str
+    map: Map
+    length: int
+    vectors: int
+    lanes: int
+    lane_bits: int
+    window: WindowSpec | None = None
+
+
+class Builder:
+    """The pipeline as it grows.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+
+    Attributes
+    ----------
+    pace : int
+        Cycles a frame of the slowest layer with weights: what all other blocks need not fall below.
+    """
+
+    def __init__(self, network: Network, plan: Plan) -> None:
+        self.network, self.plan = network, plan
+        self._reach = Reach(network, plan) if plan.weights == "ram" else None
+        self._foldings = {
+            layer.name: folding for (layer, _), folding in zip(weighted(network), plan.foldings, strict=True)
+        }
+        self.pace = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
+        self._nodes: list[Node] = []
+        self._streams: list[Stream] = []
+        # What streams, and the parts that load parameters, are called.
+        self._names: set[str] = {"i", "o", "loader", "gate"}
+
+    def _cycles(self, layer: Dense | Conv, result: Map) -> int:
+        folding = self.folding(layer)
+        folds = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
+        return result.pixels * layer.groups * folds
+
+    def folding(self, layer: Dense | Conv) -> Folding:
+        """The folding that the plan gives a layer."""
+        return self._foldings[layer.name]
+
+    def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
+        """The unit that computes a layer with weights."""
+        sums = self.hand_on(replace(layer, thresholds=None, output=None), source)
+        limits = self.limits(layer, "weights") if self.loaded else None
+        return matvec(
+            layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan, sums=sums,
+            limits=limits,
+        )  # fmt: skip
+
+    @property
+    def loaded(self) -> bool:
+        """Whether parameters are loaded."""
+        return self._reach is not None
+
+    def limits(self, layer: Layer, what: str) -> Limits:
+        """What a parameter that is loaded may be."""
+        assert self._reach is not None
+        return self._reach.limits(layer, what)
+
+    def hand_on(self, layer: Layer, source: Map) -> Map:
+        """What leaves a layer; where parameters are loaded, with bounds that hold for all of them."""
+        return layer.hand_on(source) if self._reach is None else self._reach.hand_on(layer, source)
+
+    def start(self) -> Tip:
+        """The input, whose lanes the first block chooses."""
+        source = self.network.input.map
+        return Tip(
+            stream=None, layer="input", map=source, length=source.channels, vectors=source.pixels, lanes=0,
+            lane_bits=self.network.input.format.bits,
+        )  # fmt: skip
+
+    def pipeline(self) -> Pipeline:
+        """All that was put; the last stream is the output."""
+        streams = self._streams[:-1] + [replace(self._streams[-1], name="o")]
+        return Pipeline(nodes=tuple(self._nodes), streams=tuple(streams))
+
+    def name(self, wanted: str) -> str:
+        """A name that no other block has."""
+        found, number = wanted, 0
+        while found in self._names:
+            number += 1
+            found = f"{wanted}_{number}"
+        self._names.add(found)
+        return found
+
+    def lanes_needed(self, result: Map) -> int:
+        """Fewest elements a beat that keep up with the slowest layer."""
+        return ceil_div(result.channels, max(1, self.pace // result.pixels))
+
+    # ---- putting blocks
+
+    def _stream(self, name: str, tip: Tip) -> int:
+        self._streams.append(
+            Stream(
+                name=name,
+                layer=tip.layer,
+                length=tip.length,
+                vectors=tip.vectors,
+                lanes=tip.lanes,
+                lane_bits=tip.lane_bits,
+                signed=tip.map.format is None,
+                frames=self.plan.streams,
+                window=tip.window,
+            )
+        )
+        return len(self._streams) - 1
+
+    def put(self, block: BlockSpec, *tips: Tip) -> Tip:
+        """Add a block that takes all but the last of `tips` and makes the last."""
+        *sources, result = tips
+        number = self._stream(block.name, result)
+        inputs = [tip.stream for tip in sources]
+        assert None not in inputs
+        self._nodes.append(Node(block=block, inputs=tuple(inputs), outputs=(number,)))  # type: ignore[arg-type]
+        return replace(result, stream=number)
+
+    def put_fork(self, block: ForkSpec, tip: Tip) -> list[Tip]:
+        """Add a fork; a tip for each output."""
+        assert tip.stream is not None
+        tips = [replace(tip, stream=self._stream(f"{block.name}_{n}", tip)) for n in range(block.outputs)]
+        outputs = tuple(tip.stream for tip in tips if tip.stream is not None)
+        self._nodes.append(Node(block=block, inputs=(tip.stream,), outputs=outputs))
+        return tips
+
+    def fifo_depth(self, name: str, enough: int, likely: int) -> int:
+        """Depth of a FIFO: the plan's, or one that is surely enough; `likely` is what fitting may leave of it."""
+        return dict(self.plan.depths).get(name, enough)
+
+    def buffered(self, tip: Tip, layer: str, name: str, *, enough: int, likely: int) -> Tip:
+        """The stream behind a FIFO; see `fifo_depth`."""
+        name = self.name(name)
+        spec = FifoSpec(
+            name=name,
+            layer=layer,
+            depth=max(2, self.fifo_depth(name, enough, likely)),
+            bits=tip.lanes * tip.lane_bits * self.plan.streams,
+            beats=tip.vectors * ceil_div(tip.length, tip.lanes),
+        )
+        return self.put(spec, tip, tip)
+
+    def widened(self, tip: Tip, layer: str, lanes: int, length: int = 0) -> Tip:
+        """The same elements in beats of so many lanes, and vectors of so many elements (or as they are)."""
+        length = length or tip.length
+        vectors = tip.length * tip.vectors // length
+        result = replace(tip, length=length, vectors=vectors, lanes=lanes)
+        if tip.stream is None:
+            return replace(result, stream=self._stream("i", result))
+        aligned = lanes == tip.lanes and (length == tip.length or min(length, tip.length) % lanes == 0)
+        if aligned:
+            return result
+        if length < tip.length:
+            # Beats must not hold elements of two vectors, so words that divide both come between.
+            common = max(d for d in divisors(length) if d <= max(lanes, 1))
+            tip = self.widened(tip, layer, common)
+            return self.widened(replace(tip, length=length, vectors=vectors), layer, lanes)
+        block = WidthSpec(
+            name=self.name(f"{layer}_width"), layer=layer, i_length=tip.length, o_length=length, i_lanes=tip.lanes,
+            o_lanes=lanes, lane_bits=tip.lane_bits * self.plan.streams, vectors=vectors,
+        )  # fmt: skip
+        return self.put(block, tip, result)
+
+    def lanes_for(self, tip: Tip) -> int:
+        """Lanes for a block that works on each element: as they come if that keeps up, else as many as needed."""
+        needed = self.lanes_needed(tip.map)
+        return tip.lanes if tip.length == tip.map.channels and tip.lanes >= needed else needed

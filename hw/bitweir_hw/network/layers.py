@@ -1,0 +1,481 @@
+"""Layers of the integer network: what each computes, on what, and what it hands on.
+
+Layers hand on feature maps: H rows by W columns of pixels with C channels, as a stream carries them,
+row by row, channels innermost (NHWC). A vector is a map of 1 x 1 pixels.
+
+A layer is one dataclass with one rule, `hand_on`, which says whether it may follow a map and what
+comes out. `bitweir_sim.values.golden` says what it computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NetworkError
+from .edges import WindowClasses, window_classes
+from .formats import BIPOLAR, VALUE_BITS, Format, Integers, Map, Shape
+
+__all__ = [
+    "BIPOLAR",
+    "LAYERS",
+    "Affine",
+    "Conv",
+    "Dense",
+    "Format",
+    "Integers",
+    "Layer",
+    "Map",
+    "Parallel",
+    "Pool",
+    "Shape",
+    "Threshold",
+    "Vote",
+    "falls",
+    "in_series",
+]
+
+#: Bits of a weight that is not just -1 or +1.
+WEIGHT_BITS = 16
+#: Bits of anything that arithmetic makes, so that int64 always holds it.
+SUM_BITS = 62
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dense:
+    """M neurons, each fed by all K inputs: a whole map, row by row, channels innermost.
+
+    ``acc[m] = sum_k w[m, k] * value[k]``, then, where there are thresholds,
+    ``code[m] = number of thresholds t in thresholds[m] with acc[m] >= t``.
+
+    Parameters
+    ----------
+    name : str
+        Name in reports and error texts.
+    weights : bool or int64 array, (M, K)
+        Bool: True is +1, False is -1. Integers of up to 16 bits are the weights themselves.
+    thresholds : int64 array, (M, T), or None
+        Ascending in each row; out of reach is legal (a constant neuron). None hands on `acc`.
+    output : Format or None
+        Of the codes; None with ``thresholds=None``, where the output is the accumulator itself.
+    """
+
+    name: str
+    weights: NDArray[np.bool_] | Integers
+    thresholds: Integers | None = None
+    output: Format | None = None
+
+    @property
+    def outputs(self) -> int:
+        """M, the number of neurons."""
+        return int(self.weights.shape[0])
+
+    @property
+    def inputs(self) -> int:
+        """K, the inputs of a neuron."""
+        return int(self.weights.shape[1])
+
+    groups = 1
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        _check_weights(self, 2)
+        if self.inputs != source.size:
+            raise NetworkError(f"Layer {self.name!r} takes {self.inputs} inputs, but {source.size} arrive.")
+        return _thresholded(self, _sums(self, source, (1, 1, self.outputs)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conv:
+    """A convolution, or rather a cross-correlation: M filters over a padded map.
+
+    Parameters
+    ----------
+    name : str
+    weights : bool or int64 array, (M, kh, kw, C / groups)
+        As in `Dense`.
+    stride : (int, int)
+        Rows and columns from window to window.
+    pads : (int, int, int, int)
+        Rows above, columns on the left, rows below, columns on the right; each less than the kernel.
+    pad_value : int
+        Value of what lies outside the map: -1, 0 and +1 are usual. It need not be one that codes have.
+    edges : int64 array, (R, C, M), or None
+        What is added to the sums of each class of windows, where the pad value alone does not say what lies outside;
+        see `edges.window_classes`.
+    groups : int
+        Group g of the filters sees group g of the channels; C for a depthwise convolution.
+    thresholds, output
+        As in `Dense`.
+    """
+
+    name: str
+    weights: NDArray[np.bool_] | Integers
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    pad_value: int = 0
+    groups: int = 1
+    thresholds: Integers | None = None
+    output: Format | None = None
+    edges: Integers | None = None
+
+    @property
+    def outputs(self) -> int:
+        """M, the number of filters."""
+        return int(self.weights.shape[0])
+
+    @property
+    def inputs(self) -> int:
+        """K, the inputs of a neuron: ``kh * kw * C / groups``."""
+        return prod(self.weights.shape[1:])
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Rows and columns of a window."""
+        return int(self.weights.shape[1]), int(self.weights.shape[2])
+
+    def windows(self, shape: Shape) -> WindowClasses:
+        """The classes of its windows over a map."""
+        return window_classes(shape, self.kernel, self.stride, self.pads)
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        _check_weights(self, 4)
+        _check_whole(self, "groups", (self.groups,), 1)
+        channels, groups = source.channels, self.groups
+        if channels % groups or self.outputs % groups:
+            raise NetworkError(
+                f"Layer {self.name!r} must divide its {channels} channels and {self.outputs} filters into groups, "
+                f"not {groups} of them."
+            )
+        if self.weights.shape[3] * groups != channels:
+            raise NetworkError(
+                f"Layer {self.name!r} takes {self.weights.shape[3] * groups} channels, but {channels} arrive."
+            )
+        rows, columns = _windows(self, source)
+        if type(self.pad_value) is not int or abs(self.pad_value) >> VALUE_BITS:
+            raise NetworkError(
+                f"Layer {self.name!r} must have an integer of at most {VALUE_BITS} bits as pad value, "
+                f"not {self.pad_value!r}."
+            )
+        if any(self.pads):
+            source = replace(source, low=min(source.low, self.pad_value), high=max(source.high, self.pad_value))
+        sums = _sums(self, source, (rows, columns, self.outputs))
+        if self.edges is not None:
+            wanted = (*self.windows(source.shape).shape, self.outputs)
+            if self.edges.dtype != np.int64 or self.edges.shape != wanted:
+                raise NetworkError(
+                    f"Layer {self.name!r} must have int64 edges of shape {wanted}, one for each class of windows and "
+                    f"filter, not {self.edges.dtype} of shape {self.edges.shape}."
+                )
+            low, high = sums.low + min(0, int(self.edges.min())), sums.high + max(0, int(self.edges.max()))
+            sums = _in_reach(self, replace(sums, low=low, high=high))
+        return _thresholded(self, sums)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool:
+    """The largest, or the sum, of the values in each window, channel by channel.
+
+    What lies outside the map counts for nothing. A mean is a sum whose division went into thresholds.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        ``"max"``, which hands on what arrives (codes or accumulators), or ``"sum"``, which hands on
+        accumulators and takes no padding.
+    kernel : (int, int)
+        Rows and columns of a window; of the whole map for global pooling.
+    stride : (int, int)
+    pads : (int, int, int, int)
+        As in `Conv`.
+    least : bool array, (C,), or None
+        With ``"max"``: channels of which the smallest value is wanted, since a negative slope that
+        comes later turns their order round.
+    """
+
+    name: str
+    kind: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    least: NDArray[np.bool_] | None = None
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        if self.kind not in ("max", "sum"):
+            raise NetworkError(f"Layer {self.name!r} must be a pool of kind max or sum, not {self.kind!r}.")
+        rows, columns = _windows(self, source)
+        shape = (rows, columns, source.channels)
+        if self.kind == "sum":
+            if any(self.pads):
+                raise NetworkError(
+                    f"Layer {self.name!r} must have pads of 0, because a sum over the edge of a map would need "
+                    f"another divisor there, not {self.pads}."
+                )
+            if self.least is not None:
+                raise NetworkError(f"Layer {self.name!r} must not name channels with the least value: it sums.")
+            taps = prod(self.kernel)
+            return _in_reach(self, Map(shape=shape, low=taps * source.low, high=taps * source.high))
+        if self.least is not None and (self.least.dtype != np.bool_ or self.least.shape != shape[2:]):
+            raise NetworkError(
+                f"Layer {self.name!r} must tell for each of its {shape[2]} channels as a bool whether the least value "
+                f"is wanted, not as {self.least.dtype} of shape {self.least.shape}."
+            )
+        _check_rising(self, source)
+        return replace(source, shape=shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Threshold:
+    """A quantiser by itself: ``code[c] = number of thresholds t in thresholds[c] with value[c] >= t``.
+
+    Parameters
+    ----------
+    name : str
+    thresholds : int64 array, (C, T)
+        As in `Dense`, a row for each channel.
+    output : Format
+    """
+
+    name: str
+    thresholds: Integers
+    output: Format
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        _check_rising(self, source)
+        if self.thresholds is None:
+            raise NetworkError(f"Layer {self.name!r} must have thresholds: it is nothing else.")
+        return _thresholded(self, source)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Affine:
+    """A scale and an offset for each channel: ``out[c] = scale[c] * value[c] + offset[c]``.
+
+    At the end it makes exact scores of accumulators; before a sum it brings branches to one scale.
+
+    Parameters
+    ----------
+    name : str
+    scale, offset : int64 array, (C,)
+    """
+
+    name: str
+    scale: Integers
+    offset: Integers
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        if self.scale.dtype != np.int64 or self.offset.dtype != np.int64 or self.scale.shape != self.offset.shape:
+            raise NetworkError(f"Layer {self.name!r} must have int64 scale and offset of one length.")
+        if self.scale.shape != source.shape[2:]:
+            raise NetworkError(
+                f"Layer {self.name!r} takes {len(self.scale)} channels, but {source.channels} arrive."
+                if self.scale.ndim == 1
+                else f"Layer {self.name!r} must have one scale a channel, not an array of shape {self.scale.shape}."
+            )
+        pairs = [(int(a), int(b)) for a, b in zip(self.scale, self.offset, strict=True)]
+        ends = [a * value + b for a, b in pairs for value in (source.low, source.high)]
+        return _in_reach(self, Map(shape=source.shape, low=min(ends), high=max(ends)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Vote:
+    """Scores to one vote: 1 for the lowest index with the highest score, 0 for all others.
+
+    Parameters
+    ----------
+    name : str
+    """
+
+    name: str
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        if source.pixels != 1:
+            raise NetworkError(f"Layer {self.name!r} must take a vector of scores, not a map of shape {source.shape}.")
+        _check_rising(self, source)
+        return Map.of_codes(source.shape, Format(bits=1))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parallel:
+    """Branches that all take the same map and meet in a sum: ``out = sum_b weights[b] * branch_b(map)``.
+
+    An empty branch hands on its input: the shortcut of a residual network. Branches with weights
+    are the bases of ABC-Net and Group-Net; whole networks as branches are an ensemble.
+
+    Parameters
+    ----------
+    name : str
+        Of the sum.
+    branches : tuple of tuple of Layer
+        Two or more.
+    weights : tuple of int or None
+        One a branch; None for 1 each.
+    """
+
+    name: str
+    branches: tuple[tuple[Layer, ...], ...]
+    weights: tuple[int, ...] | None = None
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The weight of each branch."""
+        return (1,) * len(self.branches) if self.weights is None else self.weights
+
+    def hand_on(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        if len(self.branches) < 2:
+            raise NetworkError(f"Layer {self.name!r} must have two branches or more, not {len(self.branches)}.")
+        if len(self.factors) != len(self.branches) or any(
+            type(w) is not int or abs(w) >> VALUE_BITS for w in self.factors
+        ):
+            raise NetworkError(
+                f"Layer {self.name!r} must have one integer weight of {VALUE_BITS} bits for each of its "
+                f"{len(self.branches)} branches, not {self.factors}."
+            )
+        ends = [in_series(branch, source) for branch in self.branches]
+        shapes = list(dict.fromkeys(end.shape for end in ends))
+        if len(shapes) > 1:
+            raise NetworkError(
+                f"Layer {self.name!r} must sum maps of one shape; its branches end in {', '.join(map(str, shapes))}."
+            )
+        pairs = [sorted((w * end.low, w * end.high)) for w, end in zip(self.factors, ends, strict=True)]
+        for low, high in pairs:
+            _in_reach(self, Map(shape=shapes[0], low=low, high=high))
+        low, high = (sum(pair[end] for pair in pairs) for end in (0, 1))
+        return _in_reach(self, Map(shape=shapes[0], low=low, high=high))
+
+
+Layer = Dense | Conv | Pool | Threshold | Affine | Vote | Parallel
+
+#: Every kind of layer. Each has one entry in golden, lowering and reports; a test checks it.
+LAYERS: tuple[type, ...] = (Dense, Conv, Pool, Threshold, Affine, Vote, Parallel)
+
+
+def in_series(layers: tuple[Layer, ...], source: Map) -> Map:
+    """What leaves the last of some layers in a row.
+
+    Raises
+    ------
+    NetworkError
+        Names the layer that may not follow, the rule that it breaks, and the value that breaks it.
+    """
+    for layer in layers:
+        source = layer.hand_on(source)
+    return source
+
+
+def falls(thresholds: NDArray[Any]) -> bool:
+    """Whether a row goes down anywhere; a difference could overflow, so none is made."""
+    return bool((thresholds[:, 1:] < thresholds[:, :-1]).any())
+
+
+def _check_whole(layer: Layer, what: str, numbers: tuple[int, ...], least: int) -> None:
+    if any(type(number) is not int or number < least for number in numbers):
+        raise NetworkError(f"Layer {layer.name!r} must have {what} of {least} or more, not {numbers}.")
+
+
+def _check_rising(layer: Pool | Threshold | Vote, source: Map) -> None:
+    if source.format is not None and source.format.step < 0:
+        raise NetworkError(f"Layer {layer.name!r} must take codes that rise with their values: turn the step round.")
+
+
+def _windows(layer: Conv | Pool, source: Map) -> tuple[int, int]:
+    """Rows and columns of windows that fit into the padded map."""
+    _check_whole(layer, "a kernel", layer.kernel, 1)
+    _check_whole(layer, "a stride", layer.stride, 1)
+    _check_whole(layer, "pads", layer.pads, 0)
+    if len(layer.kernel) != 2 or len(layer.stride) != 2 or len(layer.pads) != 4:
+        raise NetworkError(f"Layer {layer.name!r} must have a kernel and a stride of two numbers, and four pads.")
+    counts = []
+    for axis, what in enumerate(("rows", "columns")):
+        size, kernel = source.shape[axis], layer.kernel[axis]
+        before, after = layer.pads[axis], layer.pads[axis + 2]
+        if max(before, after) >= kernel:
+            raise NetworkError(
+                f"Layer {layer.name!r} must have fewer padded {what} than the {kernel} of its kernel, "
+                f"not {max(before, after)}."
+            )
+        count = (size + before + after - kernel) // layer.stride[axis] + 1
+        if count < 1:
+            raise NetworkError(
+                f"Layer {layer.name!r} must have a kernel of at most {size + before + after} {what}, as many as its "
+                f"padded map has, not {kernel}."
+            )
+        counts.append(count)
+    return counts[0], counts[1]
+
+
+def _check_weights(layer: Dense | Conv, axes: int) -> None:
+    weights = layer.weights
+    if weights.dtype not in (np.bool_, np.int64) or weights.ndim != axes or 0 in weights.shape:
+        count = {2: "two", 4: "four"}[axes]
+        raise NetworkError(
+            f"Layer {layer.name!r} must have a {count}-dimensional array of bool or int64 as weights, "
+            f"not {weights.dtype} of shape {weights.shape}."
+        )
+    limit = 1 << (WEIGHT_BITS - 1)
+    if weights.dtype == np.int64 and (weights.min() < -limit or weights.max() >= limit):
+        raise NetworkError(
+            f"Layer {layer.name!r} must have weights of at most {WEIGHT_BITS} bits, {-limit} to {limit - 1}; "
+            f"they are {weights.min()} to {weights.max()}."
+        )
+
+
+def _sums(layer: Dense | Conv, source: Map, shape: Shape) -> Map:
+    """The accumulators, before thresholds."""
+    if max(abs(source.low), abs(source.high)) >> VALUE_BITS:
+        raise NetworkError(
+            f"Layer {layer.name!r} must take values of at most {VALUE_BITS} bits, not {source.low} to {source.high}: "
+            "put a threshold before it."
+        )
+    rows = layer.weights.reshape(layer.outputs, -1)
+    if rows.dtype == np.bool_:
+        positive = rows.sum(axis=1, dtype=np.int64)
+        negative = rows.shape[1] - positive
+    else:
+        positive, negative = np.maximum(rows, 0).sum(axis=1), -np.minimum(rows, 0).sum(axis=1)
+    # Each weight picks the end of the range that suits its sign. Python integers never overflow.
+    pairs = list(zip(positive.tolist(), negative.tolist(), strict=True))
+    low = min(p * source.low - n * source.high for p, n in pairs)
+    high = max(p * source.high - n * source.low for p, n in pairs)
+    return _in_reach(layer, Map(shape=shape, low=low, high=high))
+
+
+def _in_reach(layer: Layer, result: Map) -> Map:
+    if max(abs(result.low), abs(result.high)) >> SUM_BITS:
+        raise NetworkError(
+            f"Layer {layer.name!r} must hand on values of at most {SUM_BITS} bits, not {result.low} to {result.high}."
+        )
+    return result
+
+
+def _thresholded(layer: Dense | Conv | Threshold, sums: Map) -> Map:
+    """What is handed on after the thresholds, if there are any."""
+    thresholds, output = layer.thresholds, layer.output
+    if (thresholds is None) != (output is None):
+        raise NetworkError(f"Layer {layer.name!r} must have both thresholds and an output format, or neither.")
+    if thresholds is None or output is None:
+        return sums
+    if thresholds.dtype != np.int64 or thresholds.ndim != 2 or thresholds.shape[0] != sums.channels:
+        raise NetworkError(
+            f"Layer {layer.name!r} must have int64 thresholds, a row for each of its {sums.channels} neurons, "
+            f"not {thresholds.dtype} of shape {thresholds.shape}."
+        )
+    if not 1 <= thresholds.shape[1] < output.codes:
+        raise NetworkError(
+            f"Layer {layer.name!r} must have 1 to {output.codes - 1} thresholds a neuron for "
+            f"{output.bits} bits, not {thresholds.shape[1]}."
+        )
+    if falls(thresholds):
+        raise NetworkError(f"Layer {layer.name!r} must have ascending thresholds for each neuron.")
+    return Map.of_codes(sums.shape, output)

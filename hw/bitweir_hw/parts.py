@@ -1,0 +1,115 @@
+"""FPGA families and what their memories look like; parts and how much of everything they have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .arithmetic import ceil_div
+
+__all__ = ["BLOCK_RAM", "PARTS", "PART_OF", "BlockRam", "Part"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockRam:
+    """The block RAM of a family.
+
+    Parameters
+    ----------
+    name : str
+        Of the cell.
+    shapes : tuple of (int, int)
+        Depths, and bits of a word at each.
+    tile : str
+        What several of them are halves of, where they lie in pairs; a memory may take such a pair as a whole.
+    """
+
+    name: str
+    shapes: tuple[tuple[int, int], ...]
+    tile: str = ""
+
+    @property
+    def bits(self) -> int:
+        """Most bits that one holds."""
+        return max(depth * width for depth, width in self.shapes)
+
+    def tiles(self, count: int) -> int:
+        """Tiles that hold so many: two share one, whatever they hold; a memory that takes a whole one counts as two."""
+        return ceil_div(count, 2)
+
+
+_EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+
+#: By family. ECP5: Lattice TN-02204; iCE40: Lattice TN-02002; Gowin: UG285; Xilinx 7: UG473, as simple dual ports.
+BLOCK_RAM = {
+    "ecp5": BlockRam(name="DP16KD", shapes=_EIGHTEEN),
+    "ice40": BlockRam(name="SB_RAM40_4K", shapes=((256, 16), (512, 8), (1024, 4), (2048, 2))),
+    "gowin": BlockRam(name="BSRAM", shapes=_EIGHTEEN),
+    "xilinx": BlockRam(name="RAMB18", shapes=_EIGHTEEN, tile="RAMB36"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What a part holds.
+
+    Parameters
+    ----------
+    name : str
+        Family and size, without package and speed grade.
+    family : str
+        A key of `BLOCK_RAM`.
+    luts, ffs : int
+        Lookup tables of the family's size, and flip-flops beside them.
+    block_rams : int
+        In units of the family's `BlockRam`.
+    dsps : int
+        Multipliers or DSP slices.
+    """
+
+    name: str
+    family: str
+    luts: int
+    ffs: int
+    block_rams: int
+    dsps: int
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of all block RAMs."""
+        return self.block_rams * BLOCK_RAM[self.family].bits
+
+    @property
+    def port_bits(self) -> int:
+        """Most bits that one port of every block RAM reads in a cycle."""
+        return self.block_rams * max(width for _, width in BLOCK_RAM[self.family].shapes)
+
+
+_PARTS = (
+    # Lattice FPGA-DS-02012, ECP5 family selection guide: 24K, 44K, 84K LUTs, which the layout of their slices (two
+    # LUTs and two flip-flops each) makes 24,288, 43,848 and 83,640; 56, 108, 208 blocks of 18 Kbit; 28, 72, 156
+    # multipliers of 18 x 18.
+    Part(name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28),
+    Part(name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72),
+    Part(name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156),
+    # Lattice FPGA-DS-02029, iCE40 LP/HX: 7,680 logic cells of a LUT and a flip-flop, 32 blocks of 4 Kbit.
+    Part(name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, dsps=0),
+    # Lattice FPGA-DS-02008, iCE40 UltraPlus: 5,280 logic cells, 30 blocks of 4 Kbit, 8 multipliers of 16 x 16. Its
+    # four single-port RAMs of 256 Kbit hold no constants, and are not counted.
+    Part(name="ice40-up5k", family="ice40", luts=5_280, ffs=5_280, block_rams=30, dsps=8),
+    # Gowin DS100, GW1N-9: 8,640 LUT4, 6,480 flip-flops, 26 blocks of 18 Kbit (468 Kbit), 20 multipliers of 18 x 18.
+    Part(name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20),
+    # Gowin DS102, GW2A-18: 20,736 LUT4, 15,552 flip-flops, 46 blocks of 18 Kbit (828 Kbit), 48 multipliers of 18 x 18.
+    Part(name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48),
+    # Xilinx DS190, Zynq-7000: 53,200 LUTs, 106,400 flip-flops, 140 blocks of 36 Kbit (two RAMB18 each), 220 DSP slices.
+    Part(name="xc7z020", family="xilinx", luts=53_200, ffs=106_400, block_rams=280, dsps=220),
+    # Xilinx DS180, Artix-7: 5,200 and 15,850 slices of four LUTs and eight flip-flops; 50 and 135 blocks of 36 Kbit;
+    # 90 and 240 DSP slices.
+    Part(name="xc7a35t", family="xilinx", luts=20_800, ffs=41_600, block_rams=100, dsps=90),
+    Part(name="xc7a100t", family="xilinx", luts=63_400, ffs=126_800, block_rams=270, dsps=240),
+)
+
+#: By name.
+PARTS: dict[str, Part] = {part.name: part for part in _PARTS}
+
+#: The part of each family that reports compare with, if none is named.
+PART_OF = {"ecp5": "ecp5-85k", "ice40": "ice40-hx8k", "gowin": "gw2a-18", "xilinx": "xc7z020"}

@@ -1,0 +1,45 @@
+"""What most blocks end in: FIFOs, and outputs whose places are lent before."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..memory import is_block
+from .memories import lut_ram, ram
+from .terms import Terms, counter, index_bits
+
+__all__ = ["credited", "fifo"]
+
+
+def fifo(width: int, depth: int, family: str) -> Terms:
+    """`gateware.fifo`: the output register, its mark and the fill level; then places to wait by depth.
+
+    One place is a register. More are a LUT RAM of ``depth - 1`` words, or a block RAM of ``depth - 2`` and
+    a register; either with two addresses. A LUT a bit chooses what the output takes.
+    """
+    terms = Terms(ff=width + 1 + index_bits(depth), luts=Counter({"select": width, "fifo": 1}))
+    counter(terms, depth, family)
+    if depth == 2:
+        terms.ff += width
+        terms.rams.append(0)
+        return terms
+    block = is_block(depth, width)
+    words = depth - 1 - block
+    terms.ff += 2 * index_bits(words)
+    for _ in range(2):
+        counter(terms, words, family)
+    if not block:
+        terms += lut_ram(words, width, family)
+        return terms
+    terms += ram(words, width, family, block=True)
+    terms.ff += width + 1
+    terms.luts["select"] += width
+    return terms
+
+
+def credited(width: int, depth: int, family: str) -> Terms:
+    """`gateware.credits`: a FIFO, how many places are lent, and whether one is free."""
+    terms = fifo(width, depth, family)
+    terms.ff += depth.bit_length() + 1
+    terms.luts["credits"] += depth.bit_length()
+    return terms

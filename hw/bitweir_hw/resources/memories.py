@@ -1,0 +1,213 @@
+"""Memories: block RAM exactly as Yosys divides it, LUT RAM cells, ROMs in LUTs.
+
+What Yosys makes of a memory was looked up in the netlists of some 40 of them for each family.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arithmetic import ceil_div
+from ..memory import is_block
+from .terms import Terms, counter, index_bits
+
+__all__ = ["DEPTHS", "WIDTHS", "block_rams", "different_columns", "lut_ram", "ram", "rom"]
+
+_EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+_THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
+_FOUR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
+#: By family, kinds of block RAM: what Yosys thinks that one costs, its shapes, bits that are written together, and how
+#: many units of `parts.BLOCK_RAM` it takes.
+_BLOCKS = {
+    "ecp5": ((1, _EIGHTEEN, 9, 1),),
+    "gowin": ((1, _EIGHTEEN, 9, 1),),
+    "ice40": ((1, _FOUR, 1, 1),),
+    # Two small ones cost one more than a large one, in whose place they fit (share/xilinx/brams_xc4v.txt).
+    "xilinx": ((129, _EIGHTEEN, 9, 1), (257, _THIRTY_SIX, 9, 2)),
+}
+#: Words and bits of a cell of LUT RAM with a port to write and one to read.
+_LUT_RAM = {"ecp5": ((16, 4),), "gowin": ((16, 4),), "xilinx": ((32, 6), (64, 3))}
+#: LUT sites of one, on all families.
+SITES_OF_CELL = 4
+#: Without a word about its style, a memory of more cells of LUT RAM than so many for each block RAM becomes these.
+_CELLS_OF_BLOCK = 24
+
+#: LUTs of four inputs for a bit of a ROM with random words, by width and depth (`benchmarks/rom_luts.py`, ECP5; iCE40
+#: and Gowin differ by 3 %, and by 10 % for depths just above 16).
+WIDTHS = (32, 128, 512, 2048, 8192)
+DEPTHS = (17, 18, 20, 24, 28, 32, 36, 40, 48, 64, 96)
+_LUTS = (
+    (0.88, 1.56, 1.88, 2.63, 3.03, 2.94, 4.20, 4.90, 5.90, 7.80, 12.20),
+    (0.98, 1.48, 2.09, 2.53, 2.86, 3.32, 4.27, 4.71, 5.42, 7.01, 10.62),
+    (1.00, 1.51, 1.67, 2.04, 2.36, 2.70, 3.64, 3.95, 4.26, 5.65, 8.61),
+    (0.99, 1.25, 1.39, 1.51, 1.83, 1.96, 2.96, 2.94, 3.20, 4.32, 6.83),
+    (0.94, 1.10, 1.14, 1.16, 1.39, 1.61, 2.25, 2.40, 2.83, 3.79, 5.95),
+)
+
+
+def block_rams(depth: int, width: int, family: str, *, writable: bool) -> tuple[int, int]:
+    """Block RAMs of a memory with one port to read, and perhaps one to write; and how many banks it falls into.
+
+    Banks share block RAMs, side by side in their words: all bits of one that is only read, what is written
+    together of others. Of equals, Yosys takes the one with the fewest banks, as these need multiplexers.
+
+    Returns
+    -------
+    int, int
+        Block RAMs in the unit of `parts.BLOCK_RAM`, a RAMB36 of Xilinx being two; and banks.
+    """
+    if not width:
+        return 0, 1
+    found = []
+    for cost, shapes, together, units in _BLOCKS[family]:
+        for words, bits in shapes:
+            banks = ceil_div(depth, words)
+            unit = min(together, bits) if writable and banks > 1 else 1
+            count = ceil_div(banks * ceil_div(width, unit) * unit, bits)
+            if writable:
+                count = max(count, ceil_div(width, bits))
+            found.append((count * cost, banks, count * units))
+    _, banks, count = min(found)
+    return count, banks
+
+
+def _block(depth: int, width: int, family: str, *, writable: bool) -> Terms:
+    """Block RAM; with several banks, registers for the number of the bank, and multiplexers."""
+    count, banks = block_rams(depth, width, family, writable=writable)
+    return Terms(
+        rams=[count], ff=index_bits(banks), luts=Counter({"bank": (banks - 1) * width} if banks > 1 else {})
+    )  # fmt: skip
+
+
+def ram(depth: int, width: int, family: str, *, block: bool) -> Terms:
+    """A memory that is read in one cycle for the next: block RAM, or LUT RAM and a register."""
+    if block or _becomes_block(depth, width, family):
+        return _block(depth, width, family, writable=True)
+    terms = lut_ram(depth, width, family)
+    terms.ff += width
+    return terms
+
+
+def _becomes_block(depth: int, width: int, family: str) -> bool:
+    """Whether Yosys takes block RAM by itself."""
+    if family == "ice40":
+        # Instead of registers that cost more: of 46 memories, those of up to 66 bits a block RAM stay registers.
+        return depth * width > 66 * block_rams(depth, width, family, writable=True)[0]
+    count = lut_ram(depth, width, family).lutram
+    return family == "ecp5" and count > _CELLS_OF_BLOCK * block_rams(depth, width, family, writable=True)[0]
+
+
+def _registers(depth: int, width: int, family: str) -> bool:
+    """Whether so few bits become registers."""
+    bits = depth * width
+    if family == "ecp5":
+        return bits < 8
+    if family == "xilinx":
+        return bits <= 4 or (depth == 2 and bits <= 6)
+    return family == "ice40" or (depth == 2 and bits <= 4)
+
+
+def lut_ram(depth: int, width: int, family: str) -> Terms:
+    """A memory that is read in the same cycle: LUT RAM, or registers where a family has none, or for a few bits."""
+    if _registers(depth, width, family):
+        return Terms(rams=[0], ff=depth * width, luts=Counter({"read": (depth - 1) * width, "store": depth}))
+    shapes = _LUT_RAM[family]
+    words, bits = shapes[0] if depth <= shapes[0][0] else shapes[-1]
+    banks = ceil_div(depth, words)
+    cells = banks * ceil_div(width, bits)
+    terms = Terms(rams=[0], lutram=cells, ram_sites=SITES_OF_CELL * cells)
+    if banks > 1:
+        terms.luts.update({"bank": (banks - 1) * width, "write": banks})
+    return terms
+
+
+def rom(
+    words: Callable[[], Sequence[int] | NDArray[np.uint8]],
+    depth: int,
+    width: int,
+    family: str,
+    *,
+    style: str = "auto",
+    registers: int = 0,
+) -> Terms:
+    """Words that come in a fixed order, see `gateware.rom`: a counter, and block RAM or LUTs.
+
+    In LUTs, a bit of all words is a function of the address, and a register. What is the same in all words takes
+    neither; bits that are alike in each word share both.
+
+    Parameters
+    ----------
+    words : callable
+        Gives the words, or their bytes, the lowest first.
+    style : str
+        One of `memory.STYLES`.
+    registers : int
+        How many stand behind each other at the output, beside that of the memory itself.
+    """
+    if depth == 1:
+        return Terms(rams=[0])
+    at = index_bits(depth)
+    terms = Terms(ff=at)
+    counter(terms, depth, family)
+    if is_block(depth, width, style):
+        # What is the same in all words, Yosys leaves out.
+        width = int(_changing(_rows(words(), width), width).sum())
+        terms += _block(depth, width, family, writable=False)
+        terms.ff += registers * width
+        return terms
+    terms.rams.append(0)
+    columns = different_columns(words(), width)
+    terms.ff += (1 + registers) * len(columns)
+    inputs = 6 if family == "xilinx" else 4
+    if at <= 2:
+        # Wires of the address, and what the reset of a register does for nothing.
+        terms.luts["tiny rom"] += len(columns) if at > 1 else 0
+    elif at <= inputs:
+        terms.luts["rom"] += len(columns)
+    else:
+        terms.luts["deep rom"] += _deep_rom(columns, depth, family)
+    return terms
+
+
+def _deep_rom(columns: NDArray[np.uint8], depth: int, family: str) -> int:
+    """LUTs of functions of an address that is too long for one.
+
+    With six inputs, a LUT for each 64 values and a multiplexer for each third one behind the first. With four, what
+    was measured: the more functions there are, the more they have in common.
+    """
+    count = len(columns)
+    if family == "xilinx":
+        parts = ceil_div(depth, 64)
+        return count * (parts + ceil_div(parts - 1, 3))
+    each = [np.interp(depth, DEPTHS, row) for row in _LUTS]
+    # Deeper ones have more of the same parts.
+    return round(count * float(np.interp(np.log(max(count, 1)), np.log(WIDTHS), each)) * max(1.0, depth / DEPTHS[-1]))
+
+
+def _rows(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """The bytes of words, (words, bytes)."""
+    if isinstance(words, np.ndarray):
+        return words
+    size = ceil_div(width, 8)
+    return np.frombuffer(b"".join(word.to_bytes(size, "little") for word in words), np.uint8).reshape(-1, size)
+
+
+def _bits(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    return np.unpackbits(rows, axis=-1, count=width, bitorder="little")
+
+
+def _changing(rows: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
+    """Which bits are not the same in all words."""
+    return _bits(np.bitwise_or.reduce(rows ^ rows[0], axis=0), width).astype(bool)
+
+
+def different_columns(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """The different bits that words have and that are not the same in all of them, (bits, bytes of eight words)."""
+    rows = _rows(words, width)
+    columns = np.packbits(_bits(rows, width)[:, _changing(rows, width)], axis=0).T
+    found: NDArray[np.uint8] = np.unique(columns, axis=0)
+    return found

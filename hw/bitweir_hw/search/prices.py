@@ -1,0 +1,142 @@
+"""What parts of a plan cost: a layer in a folding, by itself; and what brings a stream from one to the next.
+
+The search asks for the same parts again and again, so everything is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from ..blocks import BlockSpec, MatVecSpec
+from ..cost import estimate
+from ..lower.builder import Builder, Tip
+from ..lower.layers import LOWERINGS
+from ..network.layers import Conv, Dense, Map
+from ..network.network import Network
+from ..plan import Folding, Plan
+
+__all__ = ["Fitted", "Option", "Prices", "Probe"]
+
+#: Weights of more words than this are not tried in LUTs, those of fewer bits not in block RAM.
+LUT_DEPTH, BLOCK_BITS = 128, 512
+
+
+class Fitted(Builder):
+    """A builder whose FIFOs are as deep as they will be, more or less, once the cycle model has fitted them."""
+
+    def fifo_depth(self, name: str, enough: int, likely: int) -> int:
+        return dict(self.plan.depths).get(name, likely)
+
+
+class Probe(Fitted):
+    """A builder that prices one layer at a time."""
+
+    def __init__(self, network: Network, plan: Plan, pace: int, units: dict[str, MatVecSpec]) -> None:
+        super().__init__(network, plan)
+        self.pace = pace
+        self._units = units
+
+    def blocks(self) -> list[BlockSpec]:
+        """What was put since the last call."""
+        blocks = [node.block for node in self._nodes]
+        self._nodes, self._streams, self._names = [], [], {"i", "o"}
+        return blocks
+
+    def entry(self) -> tuple[int, int]:
+        """Lanes, and elements of a vector, that a free input got."""
+        return self._streams[0].lanes, self._streams[0].length
+
+    def choose(self, layer: Dense | Conv, folding: Folding) -> None:
+        self._foldings[layer.name] = folding
+
+    def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
+        # What accumulators start with depends hardly on the folding, and costs time.
+        if layer.name not in self._units:
+            self._units[layer.name] = super().unit(layer, source, result, lane_bits)
+        folding = self.folding(layer)
+        return replace(self._units[layer.name], pe=folding.pe, simd=folding.simd, memory=folding.memory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One folding of a layer.
+
+    Parameters
+    ----------
+    end : Tip
+        Behind the layer.
+    lanes, length : int
+        Of the stream that it wants.
+    memories : tuple of (Folding, float, float)
+        The same folding with weights in other memories, each with its sites and block RAMs.
+    """
+
+    end: Tip
+    lanes: int
+    length: int
+    memories: tuple[tuple[Folding, float, float], ...]
+
+
+class Prices:
+    """Sites and block RAMs of blocks, of conversions and of layers.
+
+    Parameters
+    ----------
+    family : str
+    """
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self._costs: dict[object, tuple[float, float]] = {}
+        self._options: dict[object, Option] = {}
+
+    def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Tip) -> Option:
+        """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
+        key = (probe.pace, layer.name, folding, free)
+        if key not in self._options:
+            probe.choose(layer, folding)
+            end = LOWERINGS[type(layer)](probe, layer, free)
+            lanes, length = probe.entry()
+            blocks = probe.blocks()
+            memories = []
+            for style in _styles(blocks):
+                styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
+                memories.append((replace(folding, memory=style), *self.of(styled)))
+            self._options[key] = Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
+        return self._options[key]
+
+    def conversion(self, probe: Probe, tip: Tip, lanes: int, length: int) -> tuple[float, float]:
+        """What brings a stream to so many lanes, in vectors of so many elements."""
+        if tip.stream is None:
+            return 0.0, 0.0
+        key = ("width", tip.lanes, tip.length, tip.vectors, tip.lane_bits, lanes, length)
+        if key not in self._costs:
+            probe.widened(tip, "x", lanes, length)
+            self._costs[key] = self.of(probe.blocks())
+        return self._costs[key]
+
+    def of(self, blocks: list[BlockSpec]) -> tuple[float, float]:
+        """What blocks take."""
+        sites = rams = 0.0
+        for block in blocks:
+            key = _key(block)
+            if key not in self._costs:
+                cost = estimate(block, self.family)
+                self._costs[key] = (float(cost.sites), float(cost.bram))
+            sites, rams = sites + self._costs[key][0], rams + self._costs[key][1]
+        return sites, rams
+
+
+def _styles(blocks: list[BlockSpec]) -> tuple[str, ...]:
+    """Memories that may be right for the weights of a layer: the usual one first."""
+    (unit,) = (block for block in blocks if isinstance(block, MatVecSpec))
+    weights = unit.memories()[0]
+    if weights.block:
+        return ("auto", "lut") if weights.depth <= LUT_DEPTH else ("auto",)
+    return ("auto", "block") if weights.depth > 1 and weights.bits >= BLOCK_BITS else ("auto",)
+
+
+def _key(block: BlockSpec) -> object:
+    """What the price of a block depends on: its sizes, and of arrays only whose they are."""
+    values = (getattr(block, entry.name) for entry in fields(block) if entry.name != "name")
+    return type(block), tuple(getattr(value, "shape", value) for value in values)

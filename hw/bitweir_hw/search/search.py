@@ -1,0 +1,433 @@
+"""The best plan for a part: all foldings together, by dynamic programming over the estimated cost of blocks.
+
+A plan is priced in two currencies, LUT sites and block RAMs. With a price of p sites for each block RAM, the
+cheapest plan for a given pace is found exactly: along a series of layers, the only thing that a layer
+passes on to the next is how many lanes its stream has, so the best way to each number of lanes is all
+that must be remembered. Another price finds another compromise. And whatever the price, `price of the
+cheapest plan - p * block RAMs of the part` is less than the sites of any plan that fits (Lagrange's
+relaxation; Geoffrion 1974): that is the bound which the result states.
+
+Plans between two prices, which are best at none, are found in a second step: the foldings that some price chose are
+combined anew, keeping every way to each number of lanes that no other beats in both currencies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import inf
+
+from ..arithmetic import ceil_div
+from ..blocks import MatVecSpec
+from ..cost import estimate_loader
+from ..errors import PlanError
+from ..lower.builder import Tip
+from ..lower.layers import LOWERINGS, build, fork, join
+from ..lower.ranges import with_loaded_parameters
+from ..network.layers import Conv, Dense, Layer, Map, Parallel
+from ..network.network import Network
+from ..plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
+from ..popcount.dot_product import STYLE, Popcount
+from .prices import Fitted, Option, Prices, Probe
+
+__all__ = ["Found", "Limits", "cheapest", "fastest"]
+
+#: Ways to a point that are kept, where none is best.
+MOST_WAYS = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a plan may use.
+
+    Parameters
+    ----------
+    sites, block_rams : float
+        Infinite where nobody says.
+    larger : tuple of (str, Limits), or None
+        Parts that hold more, the smallest first, to be named where nothing fits; None where they are not known.
+    """
+
+    sites: float = inf
+    block_rams: float = inf
+    larger: tuple[tuple[str, Limits], ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A plan, and how much better one could be at most.
+
+    Parameters
+    ----------
+    plan : Plan
+    cycles : int
+        A frame (or V frames) in steady state.
+    sites, block_rams : int
+        As estimated.
+    bound : float
+        For the fewest sites: no plan has fewer. For the most frames: no plan takes fewer cycles.
+    """
+
+    plan: Plan
+    cycles: int
+    sites: int
+    block_rams: int
+    bound: float
+
+
+def cheapest(
+    network: Network,
+    *,
+    family: str,
+    cycles: int,
+    limits: Limits,
+    popcount: Popcount | None = None,
+    streams: int = 1,
+    loaded: bool = False,
+) -> Found:
+    """The plan with the fewest LUT sites that takes at most so many cycles a frame.
+
+    Parameters
+    ----------
+    network : Network
+    family : str
+        Whose cost counts; one of `cost` knows.
+    cycles : int
+        A frame, or V frames.
+    limits : Limits
+        Of the part.
+    popcount : Popcount, optional
+        The family's best if not given.
+    streams : int
+        V.
+    loaded : bool
+        With parameters in RAM.
+
+    Raises
+    ------
+    PlanError
+        No plan is fast enough, or none was found that fits; names the resource that binds.
+    """
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams, loaded)
+    search.check_pace(cycles)
+    found, bound = search.within(cycles, limits)
+    if found is None:
+        raise PlanError(search.too_large(cycles, limits))
+    return replace(found, bound=bound)
+
+
+def fastest(
+    network: Network,
+    *,
+    family: str,
+    limits: Limits,
+    popcount: Popcount | None = None,
+    streams: int = 1,
+    loaded: bool = False,
+) -> Found:
+    """The plan with the fewest cycles a frame that fits.
+
+    Parameters and errors as in `cheapest`.
+    """
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams, loaded)
+    paces = search.paces()
+    low, high = 0, len(paces) - 1
+    best, _ = search.within(paces[high], limits)
+    if best is None:
+        raise PlanError(search.too_large(paces[high], limits))
+    # Fewer cycles never need less: bisect for the first pace that fits, and remember the last proved not to.
+    proved = float(least_cycles(network))
+    while low < high:
+        middle = (low + high) // 2
+        found, bound = search.within(paces[middle], limits)
+        if found is not None:
+            best, high = found, middle
+        else:
+            if bound > limits.sites:
+                proved = max(proved, paces[middle + 1])
+            low = middle + 1
+    assert best is not None
+    return replace(best, bound=min(proved, best.cycles))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to get to a point of the network.
+
+    Parameters
+    ----------
+    sites, rams : float
+        Of all blocks on it.
+    choices : tuple
+        The foldings, as nested pairs (earlier, last).
+    """
+
+    sites: float = 0.0
+    rams: float = 0.0
+    choices: tuple[object, ...] = ()
+
+    def longer(self, cost: tuple[float, float], *choices: object) -> _Way:
+        """With more blocks, and perhaps a choice."""
+        return _Way(self.sites + cost[0], self.rams + cost[1], (self.choices, *choices) if choices else self.choices)
+
+
+_Ways = dict[Tip, list[_Way]]
+
+
+class _Search:
+    def __init__(self, network: Network, family: str, popcount: Popcount, streams: int, loaded: bool) -> None:
+        self.network = network
+        self._layers = weighted(network)
+        start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
+        plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
+        self._plan = with_loaded_parameters(network, plan) if loaded else plan
+        #: Sites that belong to no layer, more or less: the folding hardly matters.
+        self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
+        self._units: dict[str, MatVecSpec] = {}
+        self._prices = Prices(family)
+        #: What a block RAM costs; None: ways are compared in both currencies.
+        self._price: float | None = 0.0
+        self._limits = Limits()
+        #: The first price to try: that of the last question, as paces that follow each other need much the same.
+        self._usual = 1.0
+        #: The foldings to combine, by layer; None: all that keep the pace.
+        self._among: dict[str, set[Folding]] | None = None
+
+    # ---- questions
+
+    def check_pace(self, cycles: int) -> None:
+        if cycles < (least := least_cycles(self.network)):
+            raise PlanError(f"A frame takes at least {least} cycles, so it cannot take at most {cycles}.")
+
+    def paces(self) -> list[int]:
+        """Every number of cycles a frame that some folding of some layer takes."""
+        least = least_cycles(self.network)
+        found = {least}
+        for layer, result in self._layers:
+            vectors = result.pixels * layer.groups
+            for neurons in _quotients(layer.outputs // layer.groups):
+                for synapses in _quotients(layer.inputs):
+                    found.add(max(least, vectors * neurons * synapses))
+        return sorted(found)
+
+    def within(self, cycles: int, limits: Limits) -> tuple[Found | None, float]:
+        """The cheapest plan found that fits, and a number of sites that no plan falls below."""
+        best: Found | None = None
+        bound = 0.0
+        low, high, price = 0.0, inf, 0.0
+        seen: dict[str, set[Folding]] = {layer.name: set() for layer, _ in self._layers}
+        for _ in range(20):
+            found, score = self._at_price(cycles, price)
+            for (layer, _), folding in zip(self._layers, found.plan.foldings, strict=True):
+                seen[layer.name].add(replace(folding, memory="auto"))
+            bound = max(bound, score - price * limits.block_rams if price else score)
+            fits = found.block_rams <= limits.block_rams
+            if fits and found.sites <= limits.sites and (best is None or found.sites < best.sites):
+                best = found
+            if bound > limits.sites or (price == 0 and fits) or limits.block_rams == inf:
+                break
+            low, high = (low, price) if fits else (price, high)
+            # Prices from a site to many thousand: first around the last one, then by halving what is left.
+            price = (4 * price or self._usual) if high == inf else (low + high) / 2 if low else high / 4
+            if price > 1e6 or (high < inf and high - low < max(0.5, 0.05 * high)):
+                break
+        self._usual = min(max(1.0, low), 1e4)
+        if price and bound <= limits.sites:
+            between = self._between(cycles, limits, seen)
+            if between and (best is None or between.sites < best.sites):
+                best = between
+        return best, bound
+
+    def too_large(self, cycles: int, limits: Limits) -> str:
+        """Why nothing fits, in one sentence."""
+        found, _ = self._at_price(cycles, 0.0)
+        small, _ = self._at_price(cycles, 1e6)
+        what = f"{limits.sites:,.0f} LUT sites and {limits.block_rams:,.0f} block RAMs"
+        if small.block_rams > limits.block_rams:
+            needs = f"at least {small.block_rams:,} block RAMs"
+        else:
+            needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
+        ways = ["allow more cycles a frame"] if cycles < self.paces()[-1] else []
+        ways.append(self._larger(cycles, limits))
+        return (
+            f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: {', or '.join(ways)}."
+        )
+
+    def _larger(self, cycles: int, limits: Limits) -> str:
+        """Which part to take instead, if one would do."""
+        if limits.larger is None:
+            return "take a larger part"
+        for name, room in limits.larger:
+            if self.within(cycles, room)[0] is not None:
+                return f"take {name}, the smallest listed part of the family that holds it"
+        return "make the network smaller, since no listed part of the family holds it"
+
+    # ---- dynamic programming
+
+    def _at_price(self, cycles: int, price: float) -> tuple[Found, float]:
+        """The cheapest plan when a block RAM costs so many sites, and what it costs."""
+        self._price, self._among = price, None
+        (way,) = self._ways(cycles)
+        return self._built(way), self._score(way)
+
+    def _between(self, cycles: int, limits: Limits, among: dict[str, set[Folding]]) -> Found | None:
+        """The cheapest plan of some foldings of each layer that fits."""
+        self._price, self._among, self._limits = None, among, limits
+        # What the plan costs as it is built may differ a little from what its parts cost.
+        for way in sorted(self._ways(cycles), key=lambda way: way.sites)[:8]:
+            found = self._built(way)
+            if found.sites <= limits.sites and found.block_rams <= limits.block_rams:
+                return found
+        return None
+
+    def _ways(self, cycles: int) -> list[_Way]:
+        """The best ways through the whole network; at a price, only one."""
+        probe = Probe(self.network, self._plan, cycles, self._units)
+        ends = self._series(probe, self.network.layers, {probe.start(): [_Way(sites=self._loader)]})
+        return self._kept([way for ways in ends.values() for way in ways])
+
+    def _score(self, way: _Way) -> float:
+        assert self._price is not None
+        return way.sites + self._price * way.rams
+
+    def _kept(self, ways: list[_Way]) -> list[_Way]:
+        """The best one; or without a price, those that no other beats and that fit."""
+        if self._price is not None:
+            return [min(ways, key=self._score)]
+        kept: list[_Way] = []
+        for way in sorted(ways, key=lambda way: (way.rams, way.sites)):
+            if way.rams > self._limits.block_rams or way.sites > self._limits.sites:
+                continue
+            if not kept or way.sites < kept[-1].sites:
+                kept.append(way)
+        # A few along the front stand for those between.
+        return (
+            kept if len(kept) <= MOST_WAYS else [kept[n * (len(kept) - 1) // (MOST_WAYS - 1)] for n in range(MOST_WAYS)]
+        )
+
+    def _built(self, way: _Way) -> Found:
+        foldings = dict(_unfold(way.choices))
+        chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
+        plan = replace(self._plan, foldings=chosen)
+        pipeline = build(Fitted(self.network, plan))
+        totals = [self._prices.of([block]) for block in pipeline.blocks]
+        return Found(
+            plan=plan,
+            cycles=max(block.cycles for block in pipeline.blocks),
+            sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
+            block_rams=round(sum(rams for _, rams in totals)),
+            bound=0.0,
+        )
+
+    def _series(self, probe: Probe, layers: tuple[Layer, ...], ways: _Ways) -> _Ways:
+        for layer in layers:
+            if not ways:
+                break
+            if isinstance(layer, Dense | Conv):
+                ways = self._weighted(probe, layer, ways)
+            elif isinstance(layer, Parallel):
+                ways = self._parallel(probe, layer, ways)
+            else:
+                ways = self._plain(probe, layer, ways)
+        return ways
+
+    def _weighted(self, probe: Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
+        result: _Ways = {}
+        some = next(iter(ways))
+        among = self._among and self._among[layer.name]
+        free = replace(some, stream=None, lanes=0)
+        for folding in self._foldings(probe, layer, some.map):
+            if among is not None and folding not in among:
+                continue
+            option = self._prices.option(probe, layer, folding, free)
+            own = self._kept([_Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
+            reached = self._reached(probe, ways, option)
+            _put(
+                result,
+                option.end,
+                [way.longer((unit.sites, unit.rams), unit.choices) for way in reached for unit in own],
+            )
+        return self._pruned(result)
+
+    def _reached(self, probe: Probe, ways: _Ways, option: Option) -> list[_Way]:
+        """The best ways to the stream that an option wants."""
+        costs = (
+            (before, self._prices.conversion(probe, tip, option.lanes, option.length)) for tip, before in ways.items()
+        )
+        if self._price is not None:
+            price = self._price
+            before, cost = min(costs, key=lambda entry: self._score(entry[0][0]) + entry[1][0] + price * entry[1][1])
+            return [before[0].longer(cost)]
+        return self._kept([way.longer(cost) for before, cost in costs for way in before])
+
+    def _pruned(self, ways: _Ways) -> _Ways:
+        kept = {tip: self._kept(entries) for tip, entries in ways.items()}
+        return {tip: entries for tip, entries in kept.items() if entries}
+
+    def _plain(self, probe: Probe, layer: Layer, ways: _Ways) -> _Ways:
+        result: _Ways = {}
+        for tip, before in ways.items():
+            end = LOWERINGS[type(layer)](probe, layer, tip)
+            cost = self._prices.of(probe.blocks())
+            _put(result, end, [way.longer(cost) for way in before])
+        return self._pruned(result)
+
+    def _parallel(self, probe: Probe, layer: Parallel, ways: _Ways) -> _Ways:
+        """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
+        result: _Ways = {}
+        end_map = probe.hand_on(layer, next(iter(ways)).map)
+        lanes = probe.lanes_needed(end_map)
+        for tip, before in ways.items():
+            starts = fork(probe, layer, tip)
+            cost = self._prices.of(probe.blocks())
+            reached = [way.longer(cost) for way in before]
+            chosen, counted = [], [0.0, 0.0]
+            for branch, start in zip(layer.branches, starts, strict=True):
+                found = self._series(probe, branch, {start: [_Way()]})
+                ends = {end: self._prices.conversion(probe, end, lanes, end_map.channels) for end in found}
+                whole = self._kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
+                reached = self._kept(
+                    [way.longer((more.sites, more.rams), more.choices) for way in reached for more in whole]
+                )
+                if not reached:
+                    return {}
+                chosen.append(next(iter(found)))
+                counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
+            # Any end of a branch shows what the sum costs, once its conversion is left out: each way has its own.
+            after = join(probe, layer, chosen, end_map)
+            sites, rams = self._prices.of(probe.blocks())
+            _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
+        return self._pruned(result)
+
+    def _foldings(self, probe: Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
+        """Foldings that keep the pace, and of which no smaller one does."""
+        vectors = layer.hand_on(source).pixels * layer.groups
+        budget = probe.pace // vectors
+        neurons = layer.outputs // layer.groups
+        whole = window_words(layer) if isinstance(layer, Conv) else []
+        for folds in _quotients(neurons):
+            if folds > budget:
+                continue
+            pe = ceil_div(neurons, folds)
+            least = ceil_div(layer.inputs, min(budget // folds, layer.inputs))
+            wanted = {least, *[simd for simd in whole if simd >= least][:2]}
+            yield from (Folding(pe=pe, simd=simd) for simd in sorted(wanted))
+
+
+def _put(ways: _Ways, end: Tip, entries: list[_Way]) -> None:
+    # Where a stream comes from does not matter to what follows.
+    ways.setdefault(replace(end, stream=0, window=None), []).extend(entries)
+
+
+def _unfold(choices: tuple[object, ...]) -> Iterable[tuple[str, Folding]]:
+    for entry in choices:
+        if isinstance(entry, tuple):
+            if len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], Folding):
+                yield entry[0], entry[1]
+            else:
+                yield from _unfold(entry)
+
+
+def _quotients(number: int) -> list[int]:
+    """All values of ``ceil(number / k)``, ascending: other counts do the same as the next of these."""
+    return sorted({ceil_div(number, k) for k in range(1, number + 1)})

@@ -1,0 +1,104 @@
+"""Runs tools that YoWASP packages bring as WebAssembly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata, resources
+from importlib.util import find_spec
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from ..errors import ToolError
+
+__all__ = ["Tool"]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool of a package.
+
+    Parameters
+    ----------
+    title : str
+        What a person calls it.
+    package : str
+        On PyPI.
+    entry : str
+        Function of the package that takes the arguments and returns an exit code.
+    wasm : str
+        File with the program.
+    extra : str
+        Of bitweir, that installs the package; empty for what is always there.
+    time : str
+        What its first use on a machine takes.
+    """
+
+    title: str
+    package: str
+    entry: str
+    wasm: str
+    extra: str = ""
+    time: str = "some seconds"
+
+    @property
+    def module(self) -> str:
+        """Name to import."""
+        return self.package.replace("-", "_")
+
+    @property
+    def version(self) -> str:
+        """Of the package."""
+        return metadata.version(self.package)
+
+    @cached_property
+    def command(self) -> list[str]:
+        """Its command line. The packages have no ``python -m``, and their scripts need not be on the path."""
+        return [
+            sys.executable, "-c", f"import sys, {self.module} as tool; sys.exit(tool.{self.entry}(sys.argv[1:]))"
+        ]  # fmt: skip
+
+    def missing(self) -> str | None:
+        """What to do about a package that is not there; None if it is."""
+        if find_spec(self.module):
+            return None
+        return f"{self.title} is not there: install it with pip install 'bitweir[{self.extra}]'."
+
+    def run(self, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run it and return what it printed, whatever its exit code.
+
+        Parameters
+        ----------
+        arguments : list of str
+            Files are named relative to `folder`: WebAssembly sees that folder, and no absolute path below /tmp.
+        folder : Path
+
+        Raises
+        ------
+        ToolError
+            The package is not there.
+        """
+        if missing := self.missing():
+            raise ToolError(missing)
+        self._prepare()
+        return subprocess.run([*self.command, *arguments], cwd=folder, capture_output=True, text=True)
+
+    def _prepare(self) -> None:
+        """Let the WebAssembly runtime compile the tool once for this machine, and say so while it does."""
+        default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
+        cache = Path(os.environ.get("YOWASP_CACHE_DIR", default))
+        cache.mkdir(parents=True, exist_ok=True)
+        # The runtime writes its cache in place: a second process must not read half of it.
+        with FileLock(cache / f"bitweir-{self.wasm}.lock"):
+            program = (resources.files(self.module) / self.wasm).stat()  # type: ignore[attr-defined]
+            mark = cache / f"bitweir-{self.wasm}-{self.version}-{program.st_size}"
+            if not mark.exists():
+                sys.stderr.write(f"First use of {self.title} on this machine: compiling it takes {self.time} ...\n")
+                sys.stderr.flush()
+                subprocess.run([*self.command, "-V"], capture_output=True, check=False)
+                mark.touch()
