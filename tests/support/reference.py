@@ -5,11 +5,13 @@ Nothing here is shared with the golden model, and shapes follow from the loops, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bitweir_hw.network import Affine, Conv, Dense, Layer, Network, Parallel, Pool, Threshold, Vote
 
-__all__ = ["reference"]
+__all__ = ["REFERENCES", "Stream", "reference"]
 
 Cell = tuple[int, int, int]  # row, column, channel
 
@@ -48,48 +50,72 @@ def series(layers: tuple[Layer, ...], stream: Stream, found: dict[str, list[int]
 
 
 def after(layer: Layer, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    return REFERENCES[type(layer)](layer, stream, found)
+
+
+def dense(layer: Dense, stream: Stream, found: dict[str, list[int]]) -> Stream:
     values = stream.values()
-    if isinstance(layer, Dense):
-        line = [values[cell] for cell in sorted(values)]
-        sums = {
-            (0, 0, m): sum(signed(w) * v for w, v in zip(row, line, strict=True))
-            for m, row in enumerate(layer.weights.tolist())
-        }
-        return compared(layer, sums)
-    if isinstance(layer, Conv):
-        return compared(layer, correlate(layer, values, stream.channels))
-    if isinstance(layer, Pool):
-        # Sums are of values, and mean themselves.
-        if layer.kind == "sum":
-            return Stream({place: sum(seen) for place, seen in windows(layer, values).items()})
-        least = [False] * stream.channels if layer.least is None else layer.least.tolist()
-        extremes = {
-            place: min(seen) if least[place[2]] else max(seen) for place, seen in windows(layer, values).items()
-        }
-        return Stream(
-            {place: (value - stream.offset) // stream.step for place, value in extremes.items()},
-            stream.offset,
-            stream.step,
-        )
-    if isinstance(layer, Threshold):
-        return compared(layer, values)
-    if isinstance(layer, Affine):
-        scale, offset = layer.scale.tolist(), layer.offset.tolist()
-        return Stream({cell: scale[cell[2]] * value + offset[cell[2]] for cell, value in values.items()})
-    if isinstance(layer, Vote):
-        winner = (0, 0, 0)
-        for cell in sorted(values):
-            if values[cell] > values[winner]:
-                winner = cell
-        return Stream({cell: int(cell == winner) for cell in values})
-    if isinstance(layer, Parallel):
-        total = dict.fromkeys(series(layer.branches[0], stream, {}).cells, 0)
-        for index, branch in enumerate(layer.branches):
-            factor = 1 if layer.weights is None else layer.weights[index]
-            for cell, value in series(branch, stream, found).values().items():
-                total[cell] += factor * value
-        return Stream(total)
-    raise AssertionError(layer)
+    line = [values[cell] for cell in sorted(values)]
+    sums = {
+        (0, 0, m): sum(signed(w) * v for w, v in zip(row, line, strict=True))
+        for m, row in enumerate(layer.weights.tolist())
+    }
+    return compared(layer, sums)
+
+
+def conv(layer: Conv, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    return compared(layer, correlate(layer, stream.values(), stream.channels))
+
+
+def pool(layer: Pool, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    # Sums are of values, and mean themselves.
+    if layer.kind == "sum":
+        return Stream({place: sum(seen) for place, seen in windows(layer, stream.values()).items()})
+    least = [False] * stream.channels if layer.least is None else layer.least.tolist()
+    extremes = {
+        place: min(seen) if least[place[2]] else max(seen) for place, seen in windows(layer, stream.values()).items()
+    }
+    codes = {place: (value - stream.offset) // stream.step for place, value in extremes.items()}
+    return Stream(codes, stream.offset, stream.step)
+
+
+def threshold(layer: Threshold, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    return compared(layer, stream.values())
+
+
+def affine(layer: Affine, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    scale, offset = layer.scale.tolist(), layer.offset.tolist()
+    return Stream({cell: scale[cell[2]] * value + offset[cell[2]] for cell, value in stream.values().items()})
+
+
+def vote(layer: Vote, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    values = stream.values()
+    winner = (0, 0, 0)
+    for cell in sorted(values):
+        if values[cell] > values[winner]:
+            winner = cell
+    return Stream({cell: int(cell == winner) for cell in values})
+
+
+def parallel(layer: Parallel, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    total = dict.fromkeys(series(layer.branches[0], stream, {}).cells, 0)
+    for index, branch in enumerate(layer.branches):
+        factor = 1 if layer.weights is None else layer.weights[index]
+        for cell, value in series(branch, stream, found).values().items():
+            total[cell] += factor * value
+    return Stream(total)
+
+
+#: What each class of layers makes of a stream; what inner layers hand on goes into a dictionary by their names.
+REFERENCES: dict[type, Callable[[Any, Stream, dict[str, list[int]]], Stream]] = {
+    Dense: dense,
+    Conv: conv,
+    Pool: pool,
+    Threshold: threshold,
+    Affine: affine,
+    Vote: vote,
+    Parallel: parallel,
+}
 
 
 def signed(weight: bool | int) -> int:

@@ -120,6 +120,36 @@ INPUT_FORMATS = [
 @st.composite
 def networks(draw, *, max_size=12, max_layers=4):
     """Small networks of all kinds of layers, in series and parallel, from vectors or maps to scores."""
+    entry = draw(_entries(max_size))
+    layers = _Layers(draw, max_size)
+    body, source = layers.some(draw(st.integers(0, max_layers - 1)), entry.map, depth=2)
+    body += layers.scores(source)
+    done, readout = draw(ended(body, in_series(body, entry.map)))
+    return check(Network(name="net", input=entry, layers=done, readout=readout))
+
+
+@st.composite
+def networks_with(draw, kind, *, max_size=8):
+    """Networks with a layer of a class, on the input or behind another layer, and with what makes scores of it."""
+    entry = draw(_entries(max_size))
+    layers = _Layers(draw, max_size)
+    body, source = layers.some(draw(st.integers(0, 1)), entry.map, depth=1)
+    if not may_follow(kind, source):
+        # Whatever there is, a dense layer makes a vector of it, whose codes rise.
+        layer = replace(layers.dense(source, layers.size(), plain=True), thresholds=None)
+        layer = replace(layer, thresholds=np.zeros((layer.outputs, 1), np.int64), output=BIPOLAR)
+        body, source = (*body, layer), in_series((layer,), source)
+    body += (layers.one(kind, source),)
+    source = in_series(body, entry.map)
+    if _large(source):
+        body += (layers.threshold(source),)
+    body += layers.scores(in_series(body, entry.map))
+    return check(Network(name="net", input=entry, layers=body, readout=usual_readout(body, entry)))
+
+
+@st.composite
+def _entries(draw, max_size):
+    """Inputs of vectors or maps, of any format."""
     form = draw(st.sampled_from(INPUT_FORMATS))
     shape = (1, 1, draw(st.integers(1, max_size)))
     if draw(st.sampled_from([False, True, True])):
@@ -128,18 +158,13 @@ def networks(draw, *, max_size=12, max_layers=4):
     order = np.arange(size)
     if draw(st.booleans()):  # frames (C, H, W), as most frameworks have them
         order = order.reshape(shape[2], *shape[:2]).transpose(1, 2, 0).ravel()
-    entry = Input(
+    return Input(
         shape=(size,),
         format=form,
         thresholds=np.arange(1, form.codes, dtype=np.float64)[None] - 0.5,
         source=order,
         map_shape=shape,
     )
-    layers = _Layers(draw, max_size)
-    body, source = layers.some(draw(st.integers(0, max_layers - 1)), entry.map, depth=2)
-    body += layers.scores(source)
-    done, readout = draw(ended(body, in_series(body, entry.map)))
-    return check(Network(name="net", input=entry, layers=done, readout=readout))
 
 
 def _large(source):
@@ -196,28 +221,14 @@ class _Layers:
         return (*layers, self.affine(end)) if self._draw(st.booleans()) else layers
 
     def _any(self, source, depth):
-        kinds = ["conv", "dense", "pool", "threshold", "affine", "parallel", "vote"]
-        if depth == 0:
-            kinds.remove("parallel")
+        kinds = [kind for kind in DRAWN if (kind is not Parallel or depth) and may_follow(kind, source)]
         if source.pixels > 1:
-            # A dense layer ends all maps.
-            kinds = ["conv", "conv", *(kind for kind in kinds if kind not in ("dense", "vote"))]
-        if _falling(source):
-            kinds = [kind for kind in kinds if kind not in ("threshold", "vote")]
-        kind = self._pick(kinds)
-        if kind == "conv":
-            return self.conv(source, None, self._window(source))
-        if kind == "dense":
-            return self.dense(source, self._size(self._max_size))
-        if kind == "pool":
-            return self.pool(source, self._window(source))
-        if kind == "threshold":
-            return self.threshold(source)
-        if kind == "affine":
-            return self.affine(source)
-        if kind == "vote":
-            return Vote(name=self._name("vote"))
-        return self.parallel(source, depth)
+            kinds = [Conv, Conv, *(kind for kind in kinds if kind is not Dense)]  # a dense layer ends all maps
+        return self.one(self._pick(kinds), source, depth)
+
+    def one(self, kind, source, depth=1):
+        """A layer of a class that may follow a map."""
+        return DRAWN[kind](self, source, depth)
 
     # ---- layers
 
@@ -265,11 +276,14 @@ class _Layers:
             scale = self._rng.integers(-100, 101, source.channels)
         return Affine(name=self._name("affine"), scale=scale, offset=offset)
 
+    def vote(self):
+        return Vote(name=self._name("vote"))
+
     def parallel(self, source, depth, to=None):
         """Branches that keep the shape of the map, that all take the same windows, or that end in a vector."""
         to = to or self._pick(["shape", "windows", "vector"])
         if to == "windows":
-            geometry = self._window(source)
+            geometry = self.window(source)
             options = ["conv", "conv"] if _falling(source) else ["conv", "pool"]
         outputs = self._size(6)
         vote = to == "vector" and self._draw(st.booleans())
@@ -289,7 +303,7 @@ class _Layers:
                 body, end = self.some(self._draw(st.integers(0, 1)), source, depth - 1)
                 body += (self.dense(end, outputs),)
                 if vote and not _falling(in_series(body[-1:], end)):
-                    body += (Vote(name=self._name("vote")),)
+                    body += (self.vote(),)
                 branches.append(body)
         weights = tuple(self._pick([1, -1, 2, 3, 0]) for _ in branches) if self._draw(st.booleans()) else None
         return Parallel(name=self._name("sum"), branches=tuple(branches), weights=weights)
@@ -323,6 +337,10 @@ class _Layers:
     def _pick(self, items):
         return self._draw(st.sampled_from(items))
 
+    def size(self):
+        """Of a layer whose size is free."""
+        return self._size(self._max_size)
+
     def _size(self, largest):
         return self._draw(st.integers(1, largest))
 
@@ -330,7 +348,7 @@ class _Layers:
         self._count += 1
         return f"{kind}{self._count}"
 
-    def _window(self, source):
+    def window(self, source):
         """Kernel, stride and pads of which a window fits."""
         sides = []
         for size in source.shape[:2]:
@@ -384,6 +402,25 @@ class _Layers:
         constant = self._rng.random((len(ends), 1))
         drawn = np.where(constant < 0.05, -(2**61), np.where(constant > 0.95, 2**61, drawn))
         return np.sort(drawn, axis=1)
+
+
+#: For each class of layers, what draws one, from a `_Layers`, the map that it follows, and how deep branches may nest.
+DRAWN = {
+    Conv: lambda layers, source, depth: layers.conv(source, None, layers.window(source)),
+    Dense: lambda layers, source, depth: layers.dense(source, layers.size()),
+    Pool: lambda layers, source, depth: layers.pool(source, layers.window(source)),
+    Threshold: lambda layers, source, depth: layers.threshold(source),
+    Affine: lambda layers, source, depth: layers.affine(source),
+    Parallel: lambda layers, source, depth: layers.parallel(source, depth),
+    Vote: lambda layers, source, depth: layers.vote(),
+}
+
+
+def may_follow(kind, source):
+    """Whether a layer of this class is legal after a map, with the parameters that suit it."""
+    if kind is Vote and source.pixels > 1:
+        return False
+    return kind not in (Threshold, Vote) or not _falling(source)
 
 
 @st.composite
