@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +15,11 @@ from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import ROOT
 from support.axibench import frame_bytes, frames_and_results
 from support.strategies import codes, identity_input, networks, plans
 
-PAGE = (Path(__file__).parents[2] / "docs" / "integration.md").read_text()
+PAGE = (ROOT / "docs" / "integration.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 VERILOG = re.findall(r"```verilog\n(.*?)```", PAGE, re.DOTALL)
 

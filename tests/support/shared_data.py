@@ -26,11 +26,12 @@ from bitweir_hw.network import (
     in_series,
 )
 from numpy.typing import NDArray
+from support import ROOT
 
 __all__ = ["DATA", "FAULTS", "bnn_npz", "cifar", "mnist", "needs_shared"]
 
 #: The folder of trained networks and test sets: BITWEIR_TEST_DATA, or ``shared/data`` beside the repository.
-DATA = Path(os.environ.get("BITWEIR_TEST_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data").absolute()
+DATA = Path(os.environ.get("BITWEIR_TEST_DATA") or ROOT.parent / "shared" / "data").absolute()
 #: Files that once made trouble, beside it.
 FAULTS = DATA.with_name("faults")
 

@@ -13,8 +13,9 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.files import digest, load_plan
 from bitweir_hw.lower import lower
 from bitweir_sim.time.cycles import steady_state
+from support import ROOT
 
-KEPT = Path(__file__).parents[2] / "bitstreams"
+KEPT = ROOT / "bitstreams"
 
 
 @pytest.mark.parametrize("network", ["digits", "cnn"])

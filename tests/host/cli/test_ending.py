@@ -29,10 +29,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
+from support import ROOT
 from support.samples import dense_network
 
 PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
-DOCS = Path(__file__).parents[2] / "docs" / "exit-codes.md"
+DOCS = ROOT / "docs" / "exit-codes.md"
 PROGRAM = [sys.executable, "-m", "bitweir"]
 
 

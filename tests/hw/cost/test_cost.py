@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from importlib import resources
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -47,6 +46,7 @@ from bitweir_hw.resources.terms import Terms
 from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
+from support import ROOT
 from support.samples import dense_network, every_kind
 from support.shared_data import DATA
 from support.strategies import identity_input, networks, plans
@@ -108,7 +108,7 @@ def test_bands_are_those_of_drawn_designs_and_stand_in_the_docs(family):
     known = drawn(family)
     assert known.count >= 15
     assert all(0 <= median <= most <= worst for median, most, worst in known.errors.values())
-    docs = (Path(__file__).parents[2] / "docs/cost-model.md").read_text()
+    docs = (ROOT / "docs/cost-model.md").read_text()
     names = {"ecp5": "ECP5", "ice40": "iCE40", "gowin": "Gowin", "xilinx": "Xilinx 7"}
     shown = ("lut", "ff", "carry", "bram", "lutram", "dsp", "sites")
     told = " | ".join(" / ".join(f"{value:g}" for value in known.errors[key]) for key in shown)
