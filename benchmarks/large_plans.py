@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bitweir.design import Design, DesignFolder
-from bitweir.planning import Wishes, choose
+from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis.measure import synthesise
 from bitweir_hw.cost import estimate_pipeline, fmax
 from bitweir_hw.parts import PARTS
@@ -28,12 +28,12 @@ def measure(name: str) -> None:
     network = bnn_npz(DATA / f"models/{name}.npz")
     part = PARTS[PART]
     started = time.perf_counter()
-    choice = choose(network, Wishes(clock=CLOCK, part=PART, goal="fps"))
+    choice = choose(network, PlanRequest(clock=CLOCK, part=PART, goal="fps"))
     searched = time.perf_counter() - started
     plan = fit_depths(network, choice.plan)
     fitted = time.perf_counter() - started - searched
     assert choice.search
-    bound, cycles = choice.search["bound"], choice.search["cycles"]
+    bound, cycles = choice.search.bound, choice.search.cycles
     with tempfile.TemporaryDirectory() as folder:
         build = DesignFolder(folder=Path(folder), design=Design(network=network, plan=plan))
         found = synthesise(build, part.family)

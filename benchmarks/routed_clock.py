@@ -14,12 +14,12 @@ import tempfile
 from pathlib import Path
 
 from bitweir.boards.bitstream import Options, write_bitstream
-from bitweir.boards.planning import Wishes, plan_for
+from bitweir.design import Design
 from bitweir.importers import load_model
+from bitweir.planning import PlanRequest, choose
 from bitweir.shipped import located
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.cost import fmax
-from bitweir_hw.lower import lower
 
 PAIRS = [f"{network}@{board}" for board in ("ulx3s_85f", "icebreaker", "tangnano9k") for network in ("digits", "cnn")]
 
@@ -29,10 +29,10 @@ def measure(pair: str) -> None:
     board = BOARDS[board_name]
     files, scale = located((Path(name),), None)
     network = load_model(files[0], input_scale=scale)
-    plan = plan_for(network, board, Wishes())[0]
-    estimate = fmax(lower(network, plan), board.part_name)
+    design = Design.fitted(network, choose(network, PlanRequest(board=board_name)).plan)
+    estimate = fmax(design.pipeline, board.part_name)
     with tempfile.TemporaryDirectory() as folder:
-        told = write_bitstream(network, plan, board, Path(folder) / "build", options=Options())[1]
+        told = write_bitstream(design, board, Path(folder) / "build", options=Options())[1]
     routed = told["fmax_mhz"]
     guess = "no estimate" if estimate is None else f"{estimate:6.1f} MHz estimated, ratio {estimate / routed:.2f}"
     place = ", ".join(sorted({told["path"][end]["block"] for end in ("from", "to")}))

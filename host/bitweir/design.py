@@ -62,7 +62,9 @@ class Design:
     target: Target = Target()
 
     @classmethod
-    def fitted(cls, network: Network, plan: Plan, target: Target | None = None) -> Design:
+    def fitted(
+        cls, network: Network, plan: Plan, target: Target | None = None, *, pipeline: Pipeline | None = None
+    ) -> Design:
         """The design with the smallest depth for each FIFO that costs no cycle.
 
         Parameters
@@ -72,13 +74,15 @@ class Design:
             Depths that it gives are kept.
         target : Target, optional
             Without one, the design is made for no part in particular.
+        pipeline : Pipeline, optional
+            What `lower` makes of network and plan, if it has been called.
 
         Raises
         ------
         PlanError
             The plan does not fit the network, or the accelerator jams with the depths that the plan gives.
         """
-        pipeline = lower(network, plan)
+        pipeline = pipeline or lower(network, plan)
         depths = least_depths(pipeline, given=dict(plan.depths))
         design = cls(
             network=network, plan=replace(plan, depths=(*plan.depths, *depths.items())), target=target or Target()

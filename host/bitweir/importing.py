@@ -29,7 +29,7 @@ from .folders import whole_file
 from .images import load_images
 from .importers.compare.comparison import compare_frames, described
 from .input_words import input_rule, stored_values
-from .load import Imported
+from .model_files import Imported
 from .progress import Progress, silent
 from .results import describe_result, readout_entry, save_result
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir.planning import FILL, Wishes, choose, limits_of, told_search
+from bitweir.planning import PlanRequest, choose
+from bitweir.planning.choose import FILL, part_limits
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
@@ -23,7 +24,7 @@ def network():
 
 
 def wish(**words):
-    return Wishes(clock=CLOCK, **words)
+    return PlanRequest(clock=CLOCK, **words)
 
 
 @pytest.mark.parametrize("part", ["ice40-up5k", "ecp5-25k", "gw1n-9", "xc7a35t"])
@@ -31,16 +32,16 @@ def wish(**words):
 def test_plans_fit_and_keep_their_promise(network, part, goal):
     choice = choose(network, wish(part=part, goal=goal, fps=2e5 if goal == "area" else None))
     pipeline = lower(network, fit_depths(network, choice.plan))
-    assert interval(pipeline) == choice.search["cycles"]
-    assert choice.search["sites"] <= FILL * PARTS[part].luts
-    assert choice.search["block_rams"] <= PARTS[part].block_rams
+    assert interval(pipeline) == choice.search.cycles
+    assert choice.search.sites <= FILL * PARTS[part].luts
+    assert choice.search.block_rams <= PARTS[part].block_rams
     total = estimate_pipeline(pipeline, PARTS[part].family)[1]
     # FIFOs were priced before they were fitted.
     assert total.bram <= PARTS[part].block_rams
-    assert abs(total.sites - choice.search["sites"]) <= 0.25 * choice.search["sites"]
+    assert abs(total.sites - choice.search.sites) <= 0.25 * choice.search.sites
     if goal == "area":
-        assert CLOCK / choice.search["cycles"] >= 2e5
-        assert choice.search["bound"] <= choice.search["sites"] + 1
+        assert CLOCK / choice.search.cycles >= 2e5
+        assert choice.search.bound <= choice.search.sites + 1
 
 
 def test_goals_compare(network):
@@ -48,9 +49,9 @@ def test_goals_compare(network):
         choose(network, wish(part="ecp5-25k", goal=goal, fps=2e5 if goal == "area" else None)).search
         for goal in ("fps", "area", "latency")
     )
-    assert fast["cycles"] <= small["cycles"]
-    assert small["sites"] <= fast["sites"]
-    assert fast["cycles"] <= soon["cycles"]
+    assert fast.cycles <= small.cycles
+    assert small.sites <= fast.sites
+    assert fast.cycles <= soon.cycles
 
 
 def test_what_cannot_be_had(network):
@@ -70,25 +71,25 @@ def test_frames_go_side_by_side_where_block_ram_binds(network, monkeypatch):
     monkeypatch.setitem(PARTS, "scarce", replace(PARTS["ecp5-25k"], name="scarce", block_rams=28))
     alone = choose(large, wish(part="scarce", goal="fps")).search
     wide = choose(large, wish(part="scarce", goal="fps", streams=None)).search
-    assert (alone["streams"], alone["block_rams"] > 25) == (1, True) and wide["streams"] > 1
-    assert wide["cycles"] / wide["streams"] < alone["cycles"]
-    assert wide["block_rams"] <= 28 and wide["sites"] <= FILL * PARTS["scarce"].luts
-    assert f" {wide['streams']} frames go side by side." in told_search(wide)
+    assert (alone.streams, alone.block_rams > 25) == (1, True) and wide.streams > 1
+    assert wide.cycles / wide.streams < alone.cycles
+    assert wide.block_rams <= 28 and wide.sites <= FILL * PARTS["scarce"].luts
+    assert f" {wide.streams} frames go side by side." in wide.summary
     # Where it does not, they go alone.
-    assert choose(network, wish(part="ecp5-85k", goal="fps", streams=None)).search["streams"] == 1
+    assert choose(network, wish(part="ecp5-85k", goal="fps", streams=None)).search.streams == 1
 
 
 def test_registers_follow_the_clock(network):
-    slow, fast = (choose(network, Wishes(clock=clock, part="ecp5-25k", goal="fps")) for clock in (20e6, 1e9))
+    slow, fast = (choose(network, PlanRequest(clock=clock, part="ecp5-25k", goal="fps")) for clock in (20e6, 1e9))
     assert slow.plan.popcount.levels_per_stage >= fast.plan.popcount.levels_per_stage
-    assert "A router may reach" in told_search(fast.search) and "A router" not in told_search(slow.search)
-    given = choose(network, Wishes(clock=1e9, part="ecp5-25k", goal="fps", stage_levels=3))
+    assert "A router may reach only" in fast.search.summary and "A router" not in slow.search.summary
+    given = choose(network, PlanRequest(clock=1e9, part="ecp5-25k", goal="fps", stage_levels=3))
     assert given.plan.popcount.levels_per_stage == 3
 
 
 def test_larger_parts_of_a_family():
     """The smallest first; more of anything counts."""
-    assert [name for name, _ in limits_of(PARTS["ecp5-25k"]).larger] == ["ecp5-45k", "ecp5-85k"]
-    assert [name for name, _ in limits_of(PARTS["xc7a100t"]).larger] == ["xc7z020"]
-    assert limits_of(PARTS["gw2a-18"]).larger == ()
-    assert limits_of(PARTS["ice40-up5k"]).larger[0][1].sites == FILL * 7680
+    assert [name for name, _ in part_limits(PARTS["ecp5-25k"]).larger] == ["ecp5-45k", "ecp5-85k"]
+    assert [name for name, _ in part_limits(PARTS["xc7a100t"]).larger] == ["xc7z020"]
+    assert part_limits(PARTS["gw2a-18"]).larger == ()
+    assert part_limits(PARTS["ice40-up5k"]).larger[0][1].sites == FILL * 7680

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bitweir.planning import Wishes, choose
+from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.blocks.pipeline import Pipeline
@@ -234,11 +234,11 @@ def _rate(rng: Random, network: Network, popcount: Popcount) -> Plan:
 
 def _goal(goal: str, family: str, rng: Random, network: Network, popcount: Popcount) -> Plan:
     own = popcount.style == STYLE[family]
-    wishes = Wishes(
+    request = PlanRequest(
         clock=100e6, part=PARTS[family], goal=goal, fps=10 ** rng.uniform(4, 6) if goal == "area" else None,
         family=None if own else "generic", stage_levels=popcount.levels_per_stage,
     )  # fmt: skip
-    return choose(network, wishes).plan
+    return choose(network, request).plan
 
 
 @dataclass(frozen=True, kw_only=True)

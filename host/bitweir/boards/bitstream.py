@@ -18,14 +18,13 @@ from bitweir_hw.files import digest, plan_text
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
-from bitweir_hw.plan import Plan
 
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
+from ..planning.link import baud_of, capacity_of, link_rate
 from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
 from ..synthesis.route import Result, Routable, route
 from ..target import TARGET_FILE, Target, target_text
-from .planning import baud_of, capacity_of, link_rate
 
 __all__ = ["MANIFEST", "Options", "bitstream_name", "board_rtlil", "identity_of", "write_bitstream"]
 
@@ -70,14 +69,14 @@ class Options:
 
 
 def write_bitstream(
-    network: Network, plan: Plan, board: Board, folder: Path, *, options: Options, models: Sequence[Path] = ()
+    design: Design, board: Board, folder: Path, *, options: Options, models: Sequence[Path] = ()
 ) -> tuple[DesignFolder, dict[str, Any]]:
     """Generate an accelerator, route it on a board, and write all of it into a folder: whole, or not at all.
 
     Parameters
     ----------
-    network : Network
-    plan : Plan
+    design : Design
+        Its target becomes the board, with the clock that was routed.
     board : Board
     folder : Path
         Gets what `design.Design.write` writes, the bitstream, ``routed-BOARD.json`` and `MANIFEST`.
@@ -96,8 +95,6 @@ def write_bitstream(
     BitweirError
         See `design.Design.write` and `synthesis.route.route`.
     """
-    clock = options.clock or board.first_clock
-    design = Design(network=network, plan=plan, target=Target.of_board(board, clock=clock))
     with whole_folder(folder) as new:
         design.fill(new)
         source = Routable(
@@ -106,7 +103,7 @@ def write_bitstream(
         )
         result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs)
         told = _speeds(design, board, result) | result.told
-        name = bitstream_name(network, board)
+        name = bitstream_name(design.network, board)
         (new / name).write_bytes(result.bitstream)
         # Now the clock is known.
         made = design.made_for(Target.of_board(board, clock=round(told["clock_mhz"] * 1e6)))

@@ -16,14 +16,13 @@ from rich.text import Text
 from ..console import Output, complain
 from ..demo import NETWORKS, run_demo
 from ..design import Design, DesignFolder
-from ..exploring import SLOWEST, Goals, workers, write_exploration
-from ..exploring import explore as explore_parts
-from ..exploring import render as render_exploration
 from ..folders import added_file, whole_file
 from ..import_tables import render as render_import
 from ..importing import import_models
-from ..load import Imported
-from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, GOALS, Wishes, choose, told_search
+from ..model_files import Imported
+from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, PART_GOALS, PlanRequest, choose
+from ..planning.explore import SLOWEST, ExploreRequest, workers, write_exploration
+from ..planning.explore import explore as explore_parts
 from ..report.collect import collect
 from ..report.html import page
 from ..report.markdown import markdown
@@ -32,6 +31,7 @@ from ..simulate import ENGINES, print_simulation, simulate
 from ..synthesis.measure import FAMILIES, synthesise
 from ..target import Target
 from .devices import COMMANDS
+from .exploration import render_exploration
 from .options import (
     Group,
     clock_option,
@@ -106,7 +106,7 @@ def import_command(
 @click.option("--part", type=click.Choice(sorted(PARTS)), help="FPGA to plan for, with --goal.")
 @click.option(
     "--goal",
-    type=click.Choice(GOALS),
+    type=click.Choice(PART_GOALS),
     help="What is best on --part: most frames/s, least area for --fps, or least latency.",
 )
 @click.option(
@@ -168,24 +168,26 @@ def generate(
         raise click.UsageError("--axi-crc goes with --axi.")
     imported = models()
     network = imported.network
-    wishes = Wishes(
+    request = PlanRequest(
         clock=clock, folding=folding, fps=fps, part=part, goal=goal, family=family, stage_levels=stage_levels,
         # A packet of the wrapper is one frame.
         streams=1 if streams is None and axi is not None else streams, weights=weights,
     )  # fmt: skip
     with output.working("Choosing the plan"):
-        choice = choose(network, wishes)
+        choice = choose(network, request)
     with output.working("Fitting FIFOs"):
-        design = Design.fitted(network, choice.plan, Target.of(clock=clock, part=part, family=family))
+        design = Design.fitted(
+            network, choice.plan, Target.of(clock=clock, part=part, family=family), pipeline=choice.pipeline
+        )
     with output.working("Generating Verilog"):
         build = design.write(folder, axi=axi, axi_crc=axi_crc)
     report = collect(build)
     output.show(*render(report))
     if choice.search:
-        output.show(Text(told_search(choice.search)))
+        output.show(Text(choice.search.summary))
     output.show(*map(Text, imported.told), Text(f"Written: {build.verilog}"))
     result = {"folder": str(folder), "verilog": str(build.verilog), "report": report, "comparison": imported.comparison}
-    output.result(result | ({"search": choice.search} if choice.search else {}))
+    output.result(result | ({"search": choice.search.to_dict()} if choice.search else {}))
 
 
 @main.command()
@@ -321,12 +323,14 @@ def explore(
     """
     imported = models()
     network = imported.network
-    goals = Goals(parts=tuple(dict.fromkeys(parts)), clock=clock, points=points, streams=streams)
-    with output.working("Exploring") as progress, workers(jobs, scheduler):
-        result = write_exploration(folder, lambda: explore_parts(network, goals, synth=synth, progress=progress))
+    request = ExploreRequest(parts=tuple(dict.fromkeys(parts)), clock=clock, points=points, streams=streams)
+    with workers(jobs, scheduler):
+        result = write_exploration(
+            folder, lambda: explore_parts(network, request, synth=synth, progress=output.working)
+        )
     output.show(*render_exploration(result))
     output.show(*map(Text, imported.told), Text(f"Written: {folder}"))
-    output.result({"folder": str(folder), "exploration": result, "comparison": imported.comparison})
+    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": imported.comparison})
 
 
 @main.command()

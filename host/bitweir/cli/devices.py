@@ -11,14 +11,16 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.plan import WEIGHTS
 from rich.text import Text
 
-from ..boards import planning
 from ..boards.bitstream import Options
-from ..boards.command import build_for_board
+from ..boards.build import build_for_board
 from ..boards.program import program as load_bitstream
 from ..client.opening import DEFAULT_BAUD
 from ..console import Output
 from ..design import DesignFolder
-from ..load import Imported
+from ..model_files import Imported
+from ..planning import BOARD_GOALS, PlanRequest
+from ..planning.choose import BOARD_LEVELS
+from ..report.routed import render_routed
 from ..running import load_parameters, print_run, run_images, serve_board
 from .options import end, folder_argument, megahertz, round_option, with_models, with_output
 
@@ -30,8 +32,8 @@ __all__ = ["COMMANDS"]
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--goal",
-    type=click.Choice(planning.GOALS),
-    default=planning.GOALS[0],
+    type=click.Choice(BOARD_GOALS),
+    default=BOARD_GOALS[0],
     show_default=True,
     help="The fewest LUTs that keep up with the link, or the most frames/s that fit.",
 )
@@ -42,7 +44,7 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--stage-levels",
     type=click.IntRange(min=0),
-    default=planning.LEVELS,
+    default=BOARD_LEVELS,
     show_default=True,
     help="Adder levels between registers in a popcount; 0: none.",
 )
@@ -73,9 +75,14 @@ def build_command(
     jobs: int | None,
 ) -> None:
     """Turn MODEL (a file, or a network that ships: digits, cnn) into a bitstream for a board, in a folder."""
-    wishes = planning.Wishes(goal=goal, fps=fps, stage_levels=stage_levels, weights=weights)
+    imported = models()
+    request = PlanRequest(board=board_name, goal=goal, fps=fps, stage_levels=stage_levels, weights=weights)
     options = Options(clock=clock, seeds=seeds, jobs=jobs)
-    output.result(build_for_board(output, models(), board_name, folder, wishes, options))
+    files = [member.path for member in imported.members]
+    built = build_for_board(imported.network, request, folder, options=options, models=files, progress=output.working)
+    output.show(*render_routed(built.routed), *map(Text, imported.told))
+    output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
+    output.result(built.to_dict() | {"comparison": imported.comparison})
 
 
 @click.command("program")

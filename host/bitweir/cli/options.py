@@ -17,7 +17,7 @@ from bitweir_sim.trace import SimulationError
 
 from ..console import Output, complain
 from ..folders import FileError
-from ..load import Imported, load_networks
+from ..model_files import Imported, load_networks
 from ..shipped import located
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 

@@ -18,8 +18,8 @@ from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.simulators.board import SimulatedUart, compile_board
 
-from ..boards.planning import baud_of
 from ..design import Design, DesignFolder
+from ..planning.link import baud_of
 from ..simulate import cell_models
 from .faults import Faults
 from .transport import BITS_PER_BYTE, SerialTransport

@@ -14,22 +14,25 @@ import pytest
 from bitweir.boards import bitstream
 from bitweir.boards import program as programming
 from bitweir.boards.bitstream import MANIFEST, Options, identity_of, write_bitstream
-from bitweir.boards.planning import LINK_SITES, Wishes, baud_of, capacity_of, link_rate, plan_for
 from bitweir.boards.program import program, read_manifest
 from bitweir.cli import main
 from bitweir.design import Design, DesignFolder
 from bitweir.folders import FileError
 from bitweir.manifest import write_manifest
+from bitweir.planning import PlanRequest, PlanSearch, choose
+from bitweir.planning.choose import LINK_SITES
+from bitweir.planning.link import baud_of, capacity_of, link_rate
 from bitweir.report.routed import render_routed, routed, routed_schema
 from bitweir.shipped import located
 from bitweir.synthesis.nextpnr import missing
 from bitweir.synthesis.route import TimingError
 from bitweir.target import Target
-from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.files import digest, plan_text, save_network
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
+from bitweir_hw.plan import Plan
 from bitweir_sim.time.cycles import steady_state
 from click.testing import CliRunner
 from support.samples import dense_network
@@ -42,6 +45,13 @@ needs_ice40 = pytest.mark.skipif(missing("ice40") is not None, reason=missing("i
 @pytest.fixture(scope="module")
 def network() -> Network:
     return dense_network(16, 8, 4)
+
+
+def planned(network: Network, board: Board, **wishes: Any) -> tuple[Plan, PlanSearch]:
+    """The plan for a board, with its FIFOs fitted, and what the search says of it."""
+    result = choose(network, PlanRequest(board=board.name, **wishes))
+    assert result.search and result.search.board == board.name
+    return Design.fitted(network, result.plan).plan, result.search
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +112,8 @@ def test_the_same_network_gives_the_same_bytes(
 ) -> None:
     folder, _ = built
     plan = DesignFolder.open(folder).plan
-    assert plan_text(plan_for(network, BOARD, Wishes())[0]) == plan_text(plan)
-    write_bitstream(network, plan, BOARD, tmp_path / "again", options=Options(clock=20e6))
+    assert plan_text(planned(network, BOARD)[0]) == plan_text(plan)
+    write_bitstream(Design(network=network, plan=plan), BOARD, tmp_path / "again", options=Options(clock=20e6))
     name = "net-icebreaker.bin"
     assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
     ours, theirs = (json.loads((path / MANIFEST).read_text()) for path in (folder, tmp_path / "again"))
@@ -132,43 +142,43 @@ def test_a_clock_out_of_reach_leaves_nothing_behind(
 def test_plans_keep_up_with_the_link_and_leave_room() -> None:
     for board in BOARDS.values():
         network = dense_network(784, 64, 10)
-        plan, search = plan_for(network, board, Wishes())
+        plan, search = planned(network, board)
         cycles = float(steady_state(lower(network, plan)).interval)
         rate = link_rate(network, board)
         # 98 bytes of 10 bits.
         assert rate == board.bauds[0] / 980
         assert 0.65 * board.first_clock / cycles >= rate
-        assert search["sites"] <= search["most_sites"] == int(0.85 * board.part.luts - LINK_SITES)
-        assert search["block_rams"] <= search["most_block_rams"] < board.part.block_rams
+        assert search.sites <= search.available_sites == int(0.85 * board.part.luts - LINK_SITES)
+        assert search.block_rams <= search.available_block_rams < board.part.block_rams
 
 
 def test_the_fastest_plan_takes_fewer_cycles_and_more_sites() -> None:
     network, board = dense_network(784, 64, 10), BOARDS["ulx3s_85f"]
-    (_, link), (_, fps) = (plan_for(network, board, Wishes(goal=goal)) for goal in ("link", "fps"))
-    assert fps["cycles"] < link["cycles"] and fps["sites"] > link["sites"]
+    (_, link), (_, fps) = (planned(network, board, goal=goal) for goal in ("link", "fps"))
+    assert fps.cycles < link.cycles and fps.sites > link.sites
 
 
 def test_a_frame_rate_can_be_asked_for() -> None:
     network, board = dense_network(784, 64, 10), BOARDS["ulx3s_85f"]
-    _, search = plan_for(network, board, Wishes(fps=1e6))
-    assert search["goal"] == "area" and search["cycles"] <= 65
+    _, search = planned(network, board, fps=1e6)
+    assert search.goal == "area" and search.cycles <= 65
     with pytest.raises(PlanError, match=r"^Frame rate must be positive, not -1 frames/s\.$"):
-        plan_for(network, board, Wishes(fps=-1))
+        planned(network, board, fps=-1)
 
 
 def test_parameters_may_come_over_the_link() -> None:
     network = dense_network(98, 64, 10)
     for board in BOARDS.values():
-        fixed, loaded = (plan_for(network, board, Wishes(weights=weights)) for weights in ("rom", "ram"))
+        fixed, loaded = (planned(network, board, weights=weights) for weights in ("rom", "ram"))
         assert (fixed[0].weights, loaded[0].weights) == ("rom", "ram")
-        assert fixed[1]["sites"] < loaded[1]["sites"] <= loaded[1]["most_sites"]
+        assert fixed[1].sites < loaded[1].sites <= loaded[1].available_sites
 
 
 def test_where_nothing_keeps_up_the_fastest_is_taken() -> None:
     # A frame is one byte on the wire, and takes thousands of products.
     network, board = dense_network(6, 300, 300, 2), BOARDS["icebreaker"]
-    _, search = plan_for(network, board, Wishes())
-    assert (search["goal"], search["cycles"]) == ("link", plan_for(network, board, Wishes(goal="fps"))[1]["cycles"])
+    _, search = planned(network, board)
+    assert (search.goal, search.cycles) == ("link", planned(network, board, goal="fps")[1].cycles)
 
 
 def test_the_baud_rate_leaves_four_cycles_a_bit() -> None:
@@ -184,7 +194,7 @@ def test_a_request_of_one_frame_has_room() -> None:
 
 
 def test_a_device_tells_what_it_is(network: Network, tmp_path: Path) -> None:
-    plan, _ = plan_for(network, BOARD, Wishes())
+    plan, _ = planned(network, BOARD)
     identity = identity_of(Design(network=network, plan=plan), BOARD, 20_000_000)
     assert identity.digest.hex() == digest(network)[:32]
     assert identity.plan == hashlib.sha256(plan_text(plan).encode()).digest()[:8]
@@ -208,7 +218,7 @@ def test_networks_that_ship_have_names(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_damaged_result_is_told(network: Network, tmp_path: Path, content: str) -> None:
     path = tmp_path / "routed-icebreaker.json"
     path.write_text(content)
-    routes = DesignFolder(folder=tmp_path, design=Design(network=network, plan=plan_for(network, BOARD, Wishes())[0]))
+    routes = DesignFolder(folder=tmp_path, design=Design(network=network, plan=planned(network, BOARD)[0]))
     told = f"'{path}' is not what bitweir wrote there: remove it, or make it again with bitweir build."
     with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
         routed(routes)

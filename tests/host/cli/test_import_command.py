@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
-import bitweir.load
+import bitweir.model_files
 import jsonschema
 import numpy as np
 import onnx
@@ -229,7 +229,7 @@ def wrong_import(monkeypatch):
         dense = network.layers[-1]
         return replace(network, layers=(*network.layers[:-1], replace(dense, weights=~dense.weights)))
 
-    monkeypatch.setattr(bitweir.load, "load_model", load)
+    monkeypatch.setattr(bitweir.model_files, "load_model", load)
 
 
 def test_wrong_classes_end_with_their_own_code(tmp_path, frames, wrong_import):
@@ -261,7 +261,7 @@ def test_the_first_code_that_differs_is_named(tmp_path, frames, monkeypatch):
         layers = (network.layers[0], replace(total, branches=branches), *network.layers[2:])
         return replace(network, layers=layers)
 
-    monkeypatch.setattr(bitweir.load, "load_model", load)
+    monkeypatch.setattr(bitweir.model_files, "load_model", load)
     path = residual(tmp_path / "r.onnx")
     result = run("import", path, "-o", tmp_path / "r.npz", "--images", frames, "--json", code=9)
     layers = json.loads(result.stdout)["comparison"]["models"][0]["layers"]

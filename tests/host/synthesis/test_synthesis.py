@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from bitweir.design import DesignFolder, write_design
 from bitweir.folders import FileError, added_file
-from bitweir.planning import told_block_rams
+from bitweir.planning.request import block_ram_share
 from bitweir.report.collect import collect, schema
 from bitweir.report.terminal import render
 from bitweir.synthesis import flows
@@ -146,8 +146,8 @@ def test_a_large_block_ram_of_xilinx_is_two_small_ones() -> None:
     cells = {"RAMB18E1": 93, "RAMB36E1": 4, "LUT6": 2}
     assert flows.classify("xilinx", cells)["bram"] == 101
     assert BLOCK_RAM["xilinx"].tiles(101) == 51
-    assert told_block_rams(PARTS["xc7a35t"], 101) == "101 of 100 block RAMs (RAMB18; 51 of 50 RAMB36 tiles)"
-    assert told_block_rams(PARTS["ecp5-25k"], 3) == "3 of 56 block RAMs"
+    assert block_ram_share(PARTS["xc7a35t"], 101) == "101 of 100 block RAMs (RAMB18; 51 of 50 RAMB36 tiles)"
+    assert block_ram_share(PARTS["ecp5-25k"], 3) == "3 of 56 block RAMs"
 
 
 def test_carries_whose_sums_nobody_reads_are_counted() -> None:

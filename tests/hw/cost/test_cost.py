@@ -18,7 +18,7 @@ from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.importers import load_model
-from bitweir.planning import Wishes, choose
+from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis import flows
 from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.blocks import BlockSpec, MatVecSpec
@@ -237,15 +237,15 @@ def test_small_memories_of_ice40_are_registers(depth, width, count):
     assert (terms.ff >= depth * width) == (count == 0)
 
 
-def xilinx(network, folder, wishes):
+def xilinx(network, folder, request):
     """The block RAMs that are counted of a whole design for xc7a35t, and those that Yosys takes for it in one piece."""
-    choice = choose(network, wishes)
+    choice = choose(network, request)
     pipeline = lower(network, choice.plan)
     (folder / "design.il").write_text(accelerator_rtlil(pipeline, name="top"))
     run_yosys(flows.script("xilinx", top="top"), folder)
     cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
     counted = estimate_pipeline(pipeline, "xilinx")[1].bram
-    assert choice.search is None or choice.search["block_rams"] == counted
+    assert choice.search is None or choice.search.block_rams == counted
     return counted, cells
 
 
@@ -259,7 +259,7 @@ def xilinx(network, folder, wishes):
     ],
 )
 def test_block_ram_of_whole_xilinx_designs(sizes, folding, tmp_path):
-    counted, cells = xilinx(dense_network(*sizes), tmp_path, Wishes(clock=100e6, folding=folding, family="xilinx"))
+    counted, cells = xilinx(dense_network(*sizes), tmp_path, PlanRequest(clock=100e6, folding=folding, family="xilinx"))
     small, large = cells.get("RAMB18E1", 0), cells.get("RAMB36E1", 0)
     assert 0 < counted == small + 2 * large == flows.classify("xilinx", cells)["bram"]
     # Tiles of 36 Kbit: two small ones share one.
@@ -277,8 +277,8 @@ def test_the_fastest_designs_for_xc7a35t_are_in_the_part(name, tmp_path):
     else:
         with resources.as_file(resources.files("bitweir.networks") / f"{name}.onnx") as path:
             network = load_model(path, input_scale="1")
-    wishes = Wishes(clock=100e6, part="xc7a35t", goal="fps", streams=1)
-    counted, cells = xilinx(network, tmp_path, wishes)
+    request = PlanRequest(clock=100e6, part="xc7a35t", goal="fps", streams=1)
+    counted, cells = xilinx(network, tmp_path, request)
     assert counted == cells.get("RAMB18E1", 0) + 2 * cells.get("RAMB36E1", 0)
     assert counted <= PARTS["xc7a35t"].block_rams == 2 * 50
 

@@ -9,7 +9,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-import bitweir.load
+import bitweir.model_files
 import jsonschema
 import numpy as np
 import pytest
@@ -182,7 +182,7 @@ def wrong_import(monkeypatch):
         network = load_model(path, **options)
         return damaged(network, "score", 0)[0] if path.suffix != ".npz" else network
 
-    monkeypatch.setattr(bitweir.load, "load_model", load)
+    monkeypatch.setattr(bitweir.model_files, "load_model", load)
 
 
 def run(*words, code=0):
@@ -218,7 +218,7 @@ def test_images_tell_of_codes_too(tmp_path, monkeypatch):
     def load(path, **options):
         return damaged(load_model(path, **options), "threshold", 0)[0]
 
-    monkeypatch.setattr(bitweir.load, "load_model", load)
+    monkeypatch.setattr(bitweir.model_files, "load_model", load)
     images = tmp_path / "images.npz"
     np.savez(images, x=drawn_frames(loaded(DIGITS)[0].input, 300))
     result = run("import", DIGITS, "-o", tmp_path / "n.npz", "--input-scale", "1", "--images", images, "--json", code=9)

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from bitweir.importers import ModelError
-from bitweir.load import load_networks
+from bitweir.model_files import load_networks
 from support.onnxgraphs import C, Graph, H, W
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,19 @@ from bitweir_hw.search import Found, cheapest, fastest
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
 
+from ..design import Design, DesignFolder
+from ..folders import whole_folder
+from ..progress import Progress, silent
+from ..synthesis.measure import synthesise
+from .choose import FILL, part_limits, stage_levels
 from .cluster import Cluster, cluster
-from .design import Design, DesignFolder
-from .explored import csv_text, plot, render
-from .folders import whole_folder
-from .planning import FILL, limits_of, stage_levels
-from .synthesis.measure import synthesise
+from .exploration import Exploration, ExploredNetwork, PartSize, Point, csv_text, plot
 
-__all__ = ["SLOWEST", "Goals", "explore", "pareto", "render", "schema", "workers", "write_exploration"]
+__all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto", "workers", "write_exploration"]
 
 #: How much slower than the fastest plan the slowest pace is.
 SLOWEST = 64
 
-_VERSION = 1
 _RESULT = "result.json"
 _MEASURED = ("sites", "lut", "ff", "block_rams")
 #: What is compared: fewer of these, and more frames a second.
@@ -56,19 +56,13 @@ _LESS = ("sites", "block_rams")
 #: The workers to take in place of processes of this machine.
 _cluster: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
 
-Point = dict[str, Any]
-Progress = Callable[[float], None]
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of an exploration."""
-    text = (resources.files(__package__) / "explore_schema.json").read_text()
-    result: dict[str, Any] = json.loads(text)
-    return result
+#: A point as it is kept: the fields of `Point` that its job knows, or why there is none.
+_Kept = dict[str, Any]
+_Share = Callable[[float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Goals:
+class ExploreRequest:
     """What to explore.
 
     Parameters
@@ -101,7 +95,7 @@ class _Search:
     def tools(self) -> tuple[str, ...]:
         return ()
 
-    def run(self, network: Network) -> Point:
+    def run(self, network: Network) -> _Kept:
         try:
             found = self._found(network)
         except PlanError as error:
@@ -131,7 +125,7 @@ class _Search:
         part = PARTS[self.part]
         settings: dict[str, Any] = {
             "family": part.family,
-            "limits": limits_of(part),
+            "limits": part_limits(part),
             "popcount": Popcount(
                 style=STYLE[part.family], levels_per_stage=stage_levels(network, part, part.family, self.clock)
             ),
@@ -160,7 +154,7 @@ class _Measurement:
     def tools(self) -> tuple[str, ...]:
         return (yosys_version(),)
 
-    def run(self, network: Network) -> Point:
+    def run(self, network: Network) -> _Kept:
         popcount = Popcount(style=STYLE[self.family], levels_per_stage=self.stage_levels)
         plan = plan_from_foldings(network, self.foldings, popcount=popcount, streams=self.streams)
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
@@ -183,7 +177,7 @@ class _Measurement:
 
 _Job = _Search | _Measurement
 #: Of a worker: the number of the job, its result, and else why there is none.
-_Answer = tuple[int, Point | None, str]
+_Answer = tuple[int, _Kept | None, str]
 
 
 @functools.cache
@@ -191,9 +185,10 @@ def _sources() -> str:
     """A hash of the code that makes points: a version alone does not tell one state of a checkout from another."""
     total = hashlib.sha256(metadata.version("bitweir").encode())
     here = Path(__file__).parent
+    host = here.parent
     roots = [Path(str(package.__file__)).parent for package in (bitweir_hw, bitweir_sim)]
-    files = [file for root in (*roots, here / "synthesis") for file in sorted(root.rglob("*")) if file.is_file()]
-    for file in (*files, here / "design.py", here / "planning.py", Path(__file__)):
+    files = [file for root in (*roots, host / "synthesis", here) for file in sorted(root.rglob("*")) if file.is_file()]
+    for file in (*files, host / "design.py"):
         if "__pycache__" not in file.parts:
             total.update(f"{file.name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()
@@ -203,22 +198,22 @@ def _key(network: str, job: _Job) -> str:
     return content_key("explore", type(job).__name__, json.dumps(asdict(job)), network, _sources(), *job.tools())
 
 
-def _kept(key: str) -> Point | None:
+def _kept(key: str) -> _Kept | None:
     folder = kept(key)
     if folder is None:
         return None
-    result: Point = json.loads((folder / _RESULT).read_text())
+    result: _Kept = json.loads((folder / _RESULT).read_text())
     return result
 
 
-def _keep(key: str, result: Point) -> None:
+def _keep(key: str, result: _Kept) -> None:
     def write(folder: Path) -> None:
         (folder / _RESULT).write_text(json.dumps(result))
 
     cached(key, write)
 
 
-def _worker(network: Network, number: int, job: _Job, sources: str) -> tuple[int, Point | None, str]:
+def _worker(network: Network, number: int, job: _Job, sources: str) -> tuple[int, _Kept | None, str]:
     """A result, or the sentence that tells why there is none: workers of a scheduler may have other errors."""
     if _sources() != sources:
         return number, None, "A worker of the scheduler has another version of bitweir: install the same on all."
@@ -228,7 +223,7 @@ def _worker(network: Network, number: int, job: _Job, sources: str) -> tuple[int
         return number, None, str(error)
 
 
-def _run(network: Network, jobs: Sequence[_Job], progress: Progress) -> list[Point]:
+def _run(network: Network, jobs: Sequence[_Job], progress: _Share) -> list[_Kept]:
     """Results of all jobs, in their order; those not kept from before are computed in parallel, and kept at once."""
     identity = digest(network)
     keys = [_key(identity, job) for job in jobs]
@@ -306,22 +301,19 @@ def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
             _cluster.reset(token)
 
 
-def explore(network: Network, goals: Goals, *, synth: bool, progress: Progress = lambda share: None) -> dict[str, Any]:
+def explore(
+    network: Network, request: ExploreRequest, *, synth: bool = False, progress: Progress = silent
+) -> Exploration:
     """Points of a network on parts; which are on the front of their part, and what Yosys says of those.
 
     Parameters
     ----------
     network : Network
-    goals : Goals
+    request : ExploreRequest
     synth : bool
         Whether Yosys confirms the points of the front.
-    progress : callable
-        Is told the share of the current step that is done.
-
-    Returns
-    -------
-    dict
-        Content of ``explore.json``, as `explore_schema.json` describes it.
+    progress : Progress
+        Shows the share of the current step that is done.
 
     Raises
     ------
@@ -330,43 +322,49 @@ def explore(network: Network, goals: Goals, *, synth: bool, progress: Progress =
     ToolError
         Yosys failed, or a worker has another version of bitweir.
     """
+    with progress("Exploring") as done:
+        points, notes = _points(network, request, done)
+        if synth:
+            _confirm(network, request, points, done)
+    return Exploration(
+        bitweir=metadata.version("bitweir"),
+        network=ExploredNetwork(name=network.name, digest=digest(network)),
+        clock_mhz=request.clock / 1e6,
+        streams=request.streams,
+        fill=FILL,
+        parts={part: PartSize(sites=PARTS[part].luts, block_rams=PARTS[part].block_rams) for part in request.parts},
+        points=tuple(Point(**point) for point in points),
+        notes=tuple(notes),
+    )
+
+
+def _points(network: Network, request: ExploreRequest, done: _Share) -> tuple[list[_Kept], list[str]]:
+    """The points of all parts, and why parts or paces have none."""
     notes: list[str] = []
-    starts = _run(network, [_search(goals, part, None) for part in goals.parts], progress)
+    starts = _run(network, [_search(request, part, None) for part in request.parts], done)
     jobs: list[_Search] = []
-    found: dict[tuple[str, str], Point] = {}
-    for part, start in zip(goals.parts, starts, strict=True):
+    found: dict[tuple[str, str], _Kept] = {}
+    for part, start in zip(request.parts, starts, strict=True):
         if "error" in start:
             notes.append(f"{part}: {start['error']}")
         else:
             found[part, start["foldings"]] = start
-            jobs += [_search(goals, part, cycles) for cycles in _ladder(start["cycles"], goals.points)[1:]]
-    if len(notes) == len(goals.parts):
+            jobs += [_search(request, part, cycles) for cycles in _ladder(start["cycles"], request.points)[1:]]
+    if len(notes) == len(request.parts):
         raise PlanError(notes[0])
-    for job, point in zip(jobs, _run(network, jobs, progress), strict=True):
+    for job, point in zip(jobs, _run(network, jobs, done), strict=True):
         if "error" in point:
             notes.append(f"{job.part}: {point['error']}")
         else:
             # Paces that nothing is slow enough for end in the same plan.
             found.setdefault((point["part"], point["foldings"]), point)
-    points = [point for part in goals.parts for point in pareto([p for p in found.values() if p["part"] == part])]
-    if synth:
-        _confirm(network, goals, points, progress)
-    return {
-        "format": "bitweir exploration",
-        "version": _VERSION,
-        "bitweir": metadata.version("bitweir"),
-        "network": {"name": network.name, "digest": digest(network)},
-        "clock_mhz": goals.clock / 1e6,
-        "streams": goals.streams,
-        "fill": FILL,
-        "parts": {part: {"sites": PARTS[part].luts, "block_rams": PARTS[part].block_rams} for part in goals.parts},
-        "points": points,
-        "notes": notes,
-    }
+    return [
+        point for part in request.parts for point in pareto([p for p in found.values() if p["part"] == part])
+    ], notes
 
 
-def _search(goals: Goals, part: str, cycles: int | None) -> _Search:
-    return _Search(part=part, cycles=cycles, clock=goals.clock, streams=goals.streams)
+def _search(request: ExploreRequest, part: str, cycles: int | None) -> _Search:
+    return _Search(part=part, cycles=cycles, clock=request.clock, streams=request.streams)
 
 
 def _ladder(first: int, points: int) -> list[int]:
@@ -374,16 +372,16 @@ def _ladder(first: int, points: int) -> list[int]:
     return sorted({round(first * SLOWEST ** (step / max(points - 1, 1))) for step in range(points)})
 
 
-def pareto(points: Sequence[Point]) -> list[Point]:
+def pareto(points: Sequence[_Kept]) -> list[_Kept]:
     """The points of one part, fastest first, with ``front``: whether no other beats them.
 
     A point beats another if it is as good in sites, block RAMs and frames a second, and better in one.
     """
 
-    def values(point: Point) -> tuple[float, ...]:
+    def values(point: _Kept) -> tuple[float, ...]:
         return (*(point[key] for key in _LESS), -point["frames_per_second"])
 
-    def beaten(point: Point) -> bool:
+    def beaten(point: _Kept) -> bool:
         own = values(point)
         return any(
             values(other) != own and all(a <= b for a, b in zip(values(other), own, strict=True)) for other in points
@@ -393,7 +391,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
     return [{**point, "front": not beaten(point)} for point in ranked]
 
 
-def _confirm(network: Network, goals: Goals, points: list[Point], progress: Progress) -> None:
+def _confirm(network: Network, request: ExploreRequest, points: list[_Kept], progress: _Share) -> None:
     """Add to the points of the front what Yosys measures, and by how many per cent estimates are off.
 
     The search knows no depths of FIFOs and takes the most that they may need. So that the error is that of the
@@ -406,7 +404,7 @@ def _confirm(network: Network, goals: Goals, points: list[Point], progress: Prog
             family=point["family"],
             foldings=point["foldings"],
             stage_levels=point["stage_levels"],
-            streams=goals.streams,
+            streams=request.streams,
         )
         for point in front
     }
@@ -423,7 +421,7 @@ def _off(estimated: int, measured: int) -> float | None:
     return round(100 * (estimated / measured - 1), 2)
 
 
-def write_exploration(folder: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def write_exploration(folder: Path, make: Callable[[], Exploration]) -> Exploration:
     """Make an exploration and write it into a folder: whole, or not at all.
 
     Parameters
@@ -435,7 +433,7 @@ def write_exploration(folder: Path, make: Callable[[], dict[str, Any]]) -> dict[
 
     Returns
     -------
-    dict
+    Exploration
         What was written as ``explore.json``: with a note if there is no plot.
 
     Raises
@@ -446,7 +444,8 @@ def write_exploration(folder: Path, make: Callable[[], dict[str, Any]]) -> dict[
     with whole_folder(folder) as new:
         result = make()
         if not plot(result, new):
-            result["notes"].append("There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'.")
-        (new / "explore.csv").write_text(csv_text(result["points"]))
-        (new / "explore.json").write_text(json.dumps(result, indent=1) + "\n")
+            note = "There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'."
+            result = replace(result, notes=(*result.notes, note))
+        (new / "explore.csv").write_text(csv_text(result.points))
+        (new / "explore.json").write_text(json.dumps(result.to_dict(), indent=1) + "\n")
     return result

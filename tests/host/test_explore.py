@@ -7,18 +7,21 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-import bitweir.cluster as cluster
-import bitweir.exploring as exploring
+import bitweir.planning.cluster as cluster
+import bitweir.planning.explore as exploring
 import distributed
 import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli import main
-from bitweir.exploring import Goals, explore, pareto, schema, workers, write_exploration
-from bitweir.planning import FILL
+from bitweir.cli.exploration import render_exploration
+from bitweir.planning.choose import FILL
+from bitweir.planning.exploration import exploration_schema
+from bitweir.planning.explore import ExploreRequest, explore, pareto, workers, write_exploration
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.lower import lower
@@ -30,7 +33,7 @@ from click.testing import CliRunner
 from support.samples import every_kind
 
 DIGITS = str(Path(str(resources.files("bitweir.networks"))) / "digits.onnx")
-GOALS = Goals(parts=("ice40-up5k", "ecp5-25k"), clock=50e6, points=6)
+GOALS = ExploreRequest(parts=("ice40-up5k", "ecp5-25k"), clock=50e6, points=6)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,26 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "cache"))
 
 
-def run(network, goals=GOALS, *, synth=False, jobs=1):
+def explored(network, goals=GOALS, *, synth=False, jobs=1):
     with workers(jobs, None):
-        result = explore(network, goals, synth=synth)
-    jsonschema.validate(result, schema())
+        return explore(network, goals, synth=synth)
+
+
+def run(network, goals=GOALS, *, synth=False, jobs=1):
+    result = explored(network, goals, synth=synth, jobs=jobs).to_dict()
+    jsonschema.validate(result, exploration_schema())
     return result
+
+
+def shown(look):
+    """A progress whose shares go to a function."""
+
+    @contextmanager
+    def progress(what):
+        assert what == "Exploring"
+        yield look
+
+    return progress
 
 
 def fails(monkeypatch):
@@ -129,7 +147,7 @@ def test_an_interrupted_run_goes_on(network, monkeypatch, tmp_path):
 
     monkeypatch.setattr(exploring, "cheapest", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_exploration(tmp_path / "out", lambda: run(network))
+        write_exploration(tmp_path / "out", lambda: explored(network))
     assert not list(tmp_path.glob("*out*"))
     before = len(calls)
     result = run(network)
@@ -167,7 +185,8 @@ def test_processes_find_the_same(network, monkeypatch, tmp_path):
 
 def test_streams_go_side_by_side(network):
     one, two = (
-        run(network, Goals(parts=("ecp5-25k",), clock=50e6, points=2, streams=streams))["points"] for streams in (1, 2)
+        run(network, ExploreRequest(parts=("ecp5-25k",), clock=50e6, points=2, streams=streams))["points"]
+        for streams in (1, 2)
     )
     assert two[0]["frames_per_second"] == 2 * 50e6 / two[0]["cycles"]
     assert two[0]["frames_per_second"] > one[0]["frames_per_second"]
@@ -186,7 +205,7 @@ def test_parts_that_are_too_small(network, monkeypatch):
     assert {point["part"] for point in result["points"]} == {"ecp5-25k"}
     assert result["notes"] == ["ice40-up5k: Too large."]
     with pytest.raises(PlanError, match=r"^ice40-up5k: Too large\.$"):
-        run(network, Goals(parts=("ice40-up5k",), clock=50e6, points=2))
+        run(network, ExploreRequest(parts=("ice40-up5k",), clock=50e6, points=2))
 
 
 @pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
@@ -194,7 +213,7 @@ def test_yosys_confirms_the_front(monkeypatch):
     entry = Input(shape=(20,), format=BIPOLAR, thresholds=np.array([[0.5]]), source=np.arange(20), map_shape=(1, 1, 20))
     weights = np.random.default_rng(1).random((3, 20)) < 0.5
     network = check(Network(name="net", input=entry, layers=(Dense(name="dense", weights=weights),)))
-    goals = Goals(parts=("ice40-up5k",), clock=50e6, points=1)
+    goals = ExploreRequest(parts=("ice40-up5k",), clock=50e6, points=1)
     result = run(network, goals, synth=True)
     for point in result["points"]:
         assert point["front"] == ("measured_sites" in point)
@@ -205,7 +224,8 @@ def test_yosys_confirms_the_front(monkeypatch):
             assert abs(off) < 30 and point["fitted_sites"] <= point["sites"]
     monkeypatch.setattr(exploring, "synthesise", None)
     assert run(network, goals, synth=True) == result
-    assert "measured" in _text(result) and f"{off:+.1f}%" in _text(result)
+    told = _text(explored(network, goals, synth=True))
+    assert "measured" in told and f"{off:+.1f}%" in told
 
 
 def _text(result):
@@ -213,7 +233,7 @@ def _text(result):
 
     console = Console(width=140)
     with console.capture() as capture:
-        console.print(*exploring.render(result))
+        console.print(*render_exploration(result))
     return capture.get()
 
 
@@ -242,7 +262,7 @@ def test_command_writes_a_folder(tmp_path):
 
 def test_plots(network, tmp_path):
     for name in ("a", "b"):
-        write_exploration(tmp_path / name, lambda: run(network))
+        write_exploration(tmp_path / name, lambda: explored(network))
     first, second = ((tmp_path / name / "explore.svg").read_bytes() for name in ("a", "b"))
     assert first == second and b"<svg" in first
     assert (tmp_path / "a" / "explore.png").read_bytes().startswith(b"\x89PNG")
@@ -250,8 +270,8 @@ def test_plots(network, tmp_path):
 
 def test_without_matplotlib_there_is_a_note(network, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    result = write_exploration(tmp_path / "out", lambda: run(network))
-    assert "pip install 'bitweir[explore]'" in result["notes"][-1]
+    result = write_exploration(tmp_path / "out", lambda: explored(network))
+    assert "pip install 'bitweir[explore]'" in result.notes[-1]
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         "bitweir-manifest.json",
         "explore.csv",
@@ -338,14 +358,14 @@ def test_a_scheduler_that_dies_ends_it(network, scheduler, worker, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(ToolError) as error, workers(None, address):
         # All work is done by the worker.
         fails(patch)
-        explore(network, GOALS, synth=False, progress=progress)
+        explore(network, GOALS, synth=False, progress=shown(progress))
     assert str(error.value) == (
         f"The Dask scheduler at {address!r} is lost; results so far are kept: start it again, and repeat the command "
         "to go on."
     )
     shares = []
     with workers(1, None):
-        explore(network, GOALS, synth=False, progress=shares.append)
+        explore(network, GOALS, synth=False, progress=shown(shares.append))
     # The fastest plans of both parts, and those of the second step that had come.
     assert shares[0] == 1.0 and shares[1] >= 3 / 10 - 1e-9
 
@@ -370,7 +390,7 @@ def test_workers_that_die(network, scheduler, worker, monkeypatch):
             worker.wait()
 
     with pytest.raises(ToolError) as error, workers(None, address):
-        explore(network, GOALS, synth=False, progress=progress)
+        explore(network, GOALS, synth=False, progress=shown(progress))
     assert str(error.value) == (
         f"The Dask scheduler at {address!r} has no workers left; results so far are kept: start some with dask worker "
         f"{address}, and repeat the command to go on."

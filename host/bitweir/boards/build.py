@@ -1,0 +1,99 @@
+"""From a network to a bitstream for a board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bitweir_hw.boards import BOARDS
+from bitweir_hw.network import Network
+
+from ..design import Design, DesignFolder
+from ..planning import PlanRequest, PlanSearch, choose
+from ..progress import Progress, silent
+from ..target import Target
+from .bitstream import Options, bitstream_name, write_bitstream
+
+__all__ = ["BoardBuild", "build_for_board"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BoardBuild:
+    """A bitstream, and what became of the design on its way.
+
+    Parameters
+    ----------
+    written : DesignFolder
+        The design, and the folder with all that was written.
+    bitstream : Path
+        The file that the board loads.
+    search : PlanSearch
+        What the search for the plan found.
+    routed : dict
+        Content of ``routed-BOARD.json``.
+    """
+
+    written: DesignFolder
+    bitstream: Path
+    search: PlanSearch
+    routed: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The folder with all that was written."""
+        return self.written.folder
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures, as JSON has them."""
+        return {
+            "folder": str(self.folder),
+            "bitstream": str(self.bitstream),
+            "search": self.search.to_dict(),
+            "routed": self.routed,
+        }
+
+
+def build_for_board(
+    network: Network,
+    request: PlanRequest,
+    folder: Path,
+    *,
+    options: Options | None = None,
+    models: Sequence[Path] = (),
+    progress: Progress = silent,
+) -> BoardBuild:
+    """Plan, synthesise, route and pack a network for a board.
+
+    Parameters
+    ----------
+    network : Network
+    request : PlanRequest
+        With a board.
+    folder : Path
+        See `write_bitstream`.
+    options : Options, optional
+        How to route.
+    models : sequence of Path
+        Files that the network came from.
+    progress : Progress
+        Shows what is under way.
+
+    Raises
+    ------
+    BitweirError
+        There is no such plan, the design does not route, or a tool or the folder is missing.
+    """
+    assert request.board
+    board, options = BOARDS[request.board], options or Options()
+    with progress("Choosing the plan"):
+        result = choose(network, request)
+        target = Target.of_board(board, clock=options.clock or board.first_clock)
+        design = Design.fitted(network, result.plan, target)
+    with progress(f"Synthesising and routing for {board.title}"):
+        written, routed = write_bitstream(design, board, folder, options=options, models=models)
+    assert result.search
+    return BoardBuild(
+        written=written, bitstream=folder / bitstream_name(network, board), search=result.search, routed=routed
+    )

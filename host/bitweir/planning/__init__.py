@@ -1,0 +1,16 @@
+"""Plans: what a user asks for, the plan that is best for it, and all plans that are worth a look."""
+
+from .choose import DEFAULT_FPS, DEFAULT_LEVELS, choose
+from .request import BOARD_GOALS, GOALS, PART_GOALS, PlanRequest, PlanResult, PlanSearch
+
+__all__ = [
+    "BOARD_GOALS",
+    "DEFAULT_FPS",
+    "DEFAULT_LEVELS",
+    "GOALS",
+    "PART_GOALS",
+    "PlanRequest",
+    "PlanResult",
+    "PlanSearch",
+    "choose",
+]

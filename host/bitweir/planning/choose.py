@@ -1,0 +1,314 @@
+"""From what a user wants to a plan: foldings as given, a frame rate, or the best that a part or a board can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.cost import FMAX_PARTS, block_rams, fmax
+from bitweir_hw.errors import PlanError
+from bitweir_hw.link.endpoint import RAMS
+from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.network import Network
+from bitweir_hw.parts import PARTS, Part
+from bitweir_hw.plan import (
+    MAX_STREAMS,
+    least_cycles,
+    plan_for_fps,
+    plan_from_foldings,
+    plan_of_moderate_size,
+)
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.search import Found, Limits, cheapest, fastest
+from bitweir_sim.time.cycles import schedule
+
+from .link import capacity_of, frame_bytes, link_rate
+from .request import PlanRequest, PlanResult, PlanSearch
+
+__all__ = [
+    "BOARD_LEVELS",
+    "DEFAULT_FPS",
+    "DEFAULT_LEVELS",
+    "FILL",
+    "LINK_SITES",
+    "board_limits",
+    "choose",
+    "part_limits",
+    "stage_levels",
+]
+
+#: Without a goal: fast enough for most uses, small enough for small parts.
+DEFAULT_FPS = 100_000.0
+#: Share of a part's LUTs that a plan may use; place and route needs the rest.
+FILL = 0.85
+#: Share of the block RAMs from which they bind.
+SCARCE = 0.9
+#: Adder levels between registers, where nothing is known of the clock.
+DEFAULT_LEVELS = 2
+#: Adder levels between registers on a board: its clock is to be high, and registers follow LUTs anyway.
+BOARD_LEVELS = 1
+#: LUTs of a board left to the link, the clock and the reset; `benchmarks/link_size.py` measures the first.
+LINK_SITES = 800
+#: How much slower than `Board.first_clock` a design may turn out and still keep up with the link.
+_RESERVE = 0.65
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """A search: a network, what a plan of it may use, and how its popcounts are made.
+
+    Parameters
+    ----------
+    network : Network
+    part : Part
+    limits : Limits
+    popcount : Popcount
+    streams : int
+    loaded : bool
+        Parameters are in RAM.
+    clock : float
+        Hz, for frame rates.
+    """
+
+    network: Network
+    part: Part
+    limits: Limits
+    popcount: Popcount
+    streams: int
+    loaded: bool
+    clock: float
+
+    def fastest(self, streams: int | None = None) -> Found:
+        """The plan with the fewest cycles a frame that fits."""
+        return fastest(self.network, **self._settings(streams))
+
+    def cheapest(self, cycles: int) -> Found:
+        """The plan with the fewest LUT sites that takes at most so many cycles a frame, or group of frames."""
+        return cheapest(self.network, cycles=cycles, **self._settings(None))
+
+    def cycles(self, fps: float) -> int:
+        """Cycles of a frame, or group of frames, at a frame rate."""
+        if not 0 < fps < inf:
+            raise PlanError(f"Frame rate must be positive, not {fps:,.10g} frames/s.")
+        return max(int(self.streams * self.clock / fps * (1 + 1e-12)), 0)
+
+    def _settings(self, streams: int | None) -> dict[str, Any]:
+        return {
+            "family": self.part.family, "limits": self.limits, "popcount": self.popcount,
+            "streams": streams or self.streams, "loaded": self.loaded,
+        }  # fmt: skip
+
+
+def choose(network: Network, request: PlanRequest) -> PlanResult:
+    """The plan for what a user asks for.
+
+    With goal ``link``, the plan for a board keeps up with the link at 65 % of the clock that the board usually
+    reaches; if nothing that fits does, it is the fastest that fits.
+
+    Parameters
+    ----------
+    network : Network
+    request : PlanRequest
+
+    Raises
+    ------
+    PlanError
+        There is no such plan; the text names what binds, and for goal ``area`` on a part the best frame rate.
+    """
+    if request.board:
+        return _for_board(network, request, BOARDS[request.board])
+    part = PARTS[request.part] if request.part else None
+    family = request.family or (part.family if part else "generic")
+    streams, clock = 1 if request.streams is None else request.streams, request.clock
+    levels = request.stage_levels
+    if levels is None:
+        levels = stage_levels(network, part, family, clock) if part else DEFAULT_LEVELS
+    popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
+    if part and request.goal:
+        return _for_part(network, request, part, popcount)
+    if request.folding is not None:
+        plan = plan_from_foldings(network, request.folding, popcount=popcount, streams=streams)
+    elif request.fps is not None:
+        plan = plan_for_fps(network, request.fps, clock, popcount=popcount, streams=streams)
+    else:
+        plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams)
+    return PlanResult(plan=with_loaded_parameters(network, plan) if request.weights == "ram" else plan)
+
+
+def stage_levels(network: Network, part: Part, family: str, clock: float) -> int:
+    """Adder levels between registers: the most with which a plan of moderate size reaches the clock.
+
+    Parameters
+    ----------
+    network : Network
+    part : Part
+    family : str
+        Whose popcounts are used.
+    clock : float
+        Hz.
+    """
+    if part.name not in FMAX_PARTS:
+        return DEFAULT_LEVELS
+    reached = {}
+    for levels in range(DEFAULT_LEVELS, 0, -1):
+        popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
+        plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount)
+        reached[levels] = fmax(lower(network, plan), part.name) or 0.0
+        if reached[levels] * 1e6 >= clock:
+            return levels
+    # More registers than help cost area alone.
+    return max(reached, key=lambda levels: (reached[levels], levels))
+
+
+def part_limits(part: Part) -> Limits:
+    """What a plan may use of a part, and of those parts of its family that hold more of something."""
+    others = sorted((one for one in PARTS.values() if one.family == part.family), key=lambda one: one.luts)
+    return Limits(
+        sites=FILL * part.luts,
+        block_rams=part.block_rams,
+        larger=tuple(
+            (one.name, Limits(sites=FILL * one.luts, block_rams=one.block_rams))
+            for one in others
+            if one.luts > part.luts or one.block_rams > part.block_rams
+        ),
+    )
+
+
+def board_limits(network: Network, board: Board) -> Limits:
+    """What a plan may use of a board: what its link leaves."""
+    buffers = (capacity_of(board, frame_bytes(network)), *RAMS)
+    return Limits(
+        sites=FILL * board.part.luts - LINK_SITES,
+        block_rams=board.part.block_rams
+        - sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in buffers),
+    )
+
+
+def _for_part(network: Network, request: PlanRequest, part: Part, popcount: Popcount) -> PlanResult:
+    """The best plan on a part."""
+    task = _Task(
+        network=network, part=part, limits=part_limits(part), popcount=popcount, streams=request.streams or 1,
+        loaded=request.weights == "ram", clock=request.clock,
+    )  # fmt: skip
+    if request.goal == "area":
+        assert request.fps is not None
+        found = _cheapest(task, request.fps)
+    elif request.goal == "fps":
+        found = _fastest_of_all(task) if request.streams is None else task.fastest()
+    else:
+        found = _soonest(task)
+    pipeline = lower(network, found.plan)
+    reached = fmax(pipeline, part.name)
+    assert request.goal
+    return PlanResult(
+        plan=found.plan,
+        pipeline=pipeline,
+        search=_report(task, found, request.goal, fmax=None if reached is None else reached * 1e6),
+    )
+
+
+def _for_board(network: Network, request: PlanRequest, board: Board) -> PlanResult:
+    """The best plan on a board."""
+    levels = BOARD_LEVELS if request.stage_levels is None else request.stage_levels
+    task = _Task(
+        network=network, part=board.part, limits=board_limits(network, board), streams=1,
+        popcount=Popcount(style=STYLE[board.family], levels_per_stage=levels), loaded=request.weights == "ram",
+        clock=_RESERVE * board.first_clock,
+    )  # fmt: skip
+    goal = request.goal or "link"
+    if request.fps is not None:
+        goal, found = "area", task.cheapest(task.cycles(request.fps))
+    elif goal == "link":
+        found = _keeping_up(task, link_rate(network, board))
+    else:
+        found = task.fastest()
+    return PlanResult(plan=found.plan, search=_report(task, found, goal, board=board.name))
+
+
+def _report(task: _Task, found: Found, goal: str, *, board: str | None = None, fmax: float | None = None) -> PlanSearch:
+    return PlanSearch(
+        part=task.part.name,
+        board=board,
+        goal=goal,
+        streams=found.plan.streams,
+        cycles=found.cycles,
+        sites=found.sites,
+        block_rams=found.block_rams,
+        available_sites=int(task.limits.sites),
+        available_block_rams=int(task.limits.block_rams),
+        bound=None if goal == "latency" else found.bound,
+        clock=task.clock,
+        fmax=fmax,
+    )
+
+
+def _cheapest(task: _Task, fps: float) -> Found:
+    """The smallest plan for a frame rate; if there is none, the error says which rate there is."""
+    try:
+        return task.cheapest(task.cycles(fps))
+    except PlanError as error:
+        if not 0 < fps < inf:
+            raise
+        rate = task.streams * task.clock / task.fastest().cycles
+        raise PlanError(
+            f"{str(error).rstrip('.')}; the most that {task.part.name} can do at {task.clock / 1e6:,.10g} MHz is about "
+            f"{rate:,.0f} frames/s."
+        ) from error
+
+
+def _keeping_up(task: _Task, fps: float) -> Found:
+    """The smallest plan for a frame rate; if there is none, the fastest that fits."""
+    cycles = int(task.clock / fps)
+    if least_cycles(task.network) <= cycles:
+        try:
+            return task.cheapest(cycles)
+        except PlanError:
+            # Then as near to the rate as can be.
+            pass
+    return task.fastest()
+
+
+def _fastest_of_all(task: _Task) -> Found:
+    """Most frames a second, side by side or not.
+
+    Frames that go side by side share memories and nothing else, so they help where block RAM binds, until the LUT
+    sites are used up as well.
+    """
+    best = alone = task.fastest()
+    if alone.block_rams < SCARCE * task.limits.block_rams:
+        return best
+    most = min(int(task.limits.sites / alone.sites), MAX_STREAMS)
+    for streams in sorted({2, most - 1, most}):
+        if not 2 <= streams <= most:
+            continue
+        found = task.fastest(streams)
+        if streams * best.cycles > best.plan.streams * found.cycles:
+            best = found
+    return best
+
+
+def _soonest(task: _Task) -> Found:
+    """Of the fastest plan and of slower ones, which leave more to the layers that a frame waits for, the soonest.
+
+    A frame takes as long when FIFOs are fitted: `fit_depths` sees to it.
+    """
+    best = task.fastest()
+    found, latency = best, _latency(task.network, best)
+    for slower in (1.25, 1.6, 2.0, 3.0):
+        cycles = int(best.cycles * slower)
+        if cycles < least_cycles(task.network):
+            continue
+        try:
+            other = task.cheapest(cycles)
+        except PlanError:
+            continue
+        if (later := _latency(task.network, other)) < latency:
+            found, latency = other, later
+    return found
+
+
+def _latency(network: Network, found: Found) -> int:
+    times = schedule(lower(network, found.plan), 1)
+    return int(times[-1][-1] - times[0][0])

@@ -1,0 +1,216 @@
+"""An exploration: points of a network on parts, as a file for programs, one for spreadsheets, and a plot."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from ..schemas import Count, Digest, Json, Positive, Rate, schema, to_dict
+
+__all__ = ["Exploration", "ExploredNetwork", "PartSize", "Point", "csv_text", "exploration_schema", "plot"]
+
+_Percent = float | None | UnsetType
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploredNetwork:
+    """The network that was explored.
+
+    Parameters
+    ----------
+    name : str
+    digest : str
+        Hash of its content.
+    """
+
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartSize:
+    """What a part has.
+
+    Parameters
+    ----------
+    sites : int
+        LUT sites.
+    block_rams : int
+    """
+
+    sites: Positive
+    block_rams: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A plan on a part; the figures from ``fitted_sites`` on are there where Yosys has confirmed it.
+
+    Parameters
+    ----------
+    part : str
+    family : str
+    clock_mhz : float
+    cycles : int
+        Between frames, or groups of frames side by side.
+    frames_per_second : float
+    foldings : str
+        SIMDxPE of each layer with weights, as ``--folding`` takes it.
+    sites : int
+        LUT sites, estimated, those of LUT RAM included.
+    lut, ff, block_rams, dsps : int
+        Estimated.
+    stage_levels : int
+        Adder levels between registers.
+    fmax_mhz : float or None
+        Estimated; null for families that were not routed.
+    bound : float
+        LUT sites below which no plan with so few cycles gets, according to the cost model.
+    front : bool
+        Whether no other point of the part is as good in sites, block RAMs and frames a second, and better in one.
+    fitted_sites, fitted_lut, fitted_ff, fitted_block_rams : int
+        Estimated for FIFOs as they are built.
+    measured_sites, measured_lut, measured_ff, measured_block_rams : int
+        As Yosys maps the design.
+    error_sites_percent, error_lut_percent, error_ff_percent, error_block_rams_percent : float or None
+        Estimate / measurement - 1; null where nothing is measured.
+    """
+
+    part: str
+    family: Literal["ecp5", "ice40", "gowin", "xilinx"]
+    clock_mhz: Rate
+    cycles: Positive
+    frames_per_second: Rate
+    foldings: str
+    sites: Count
+    lut: Count
+    ff: Count
+    block_rams: Count
+    dsps: Count
+    stage_levels: Count
+    fmax_mhz: float | None
+    bound: float
+    front: bool
+    fitted_sites: Count | UnsetType = UNSET
+    fitted_lut: Count | UnsetType = UNSET
+    fitted_ff: Count | UnsetType = UNSET
+    fitted_block_rams: Count | UnsetType = UNSET
+    measured_sites: Count | UnsetType = UNSET
+    measured_lut: Count | UnsetType = UNSET
+    measured_ff: Count | UnsetType = UNSET
+    measured_block_rams: Count | UnsetType = UNSET
+    error_sites_percent: _Percent = UNSET
+    error_lut_percent: _Percent = UNSET
+    error_ff_percent: _Percent = UNSET
+    error_block_rams_percent: _Percent = UNSET
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exploration:
+    """What a network can be on parts.
+
+    Parameters
+    ----------
+    format : str
+        Names this format of file.
+    version : int
+        Raised when a program that reads explorations would notice a change.
+    bitweir : str
+        Version of bitweir.
+    network : ExploredNetwork
+    clock_mhz : float
+    streams : int
+        Frames side by side.
+    fill : float
+        Share of the LUT sites of a part that a plan may use.
+    parts : dict
+        The parts, by name.
+    points : tuple of Point
+        By part, the fastest first.
+    notes : tuple of str
+    """
+
+    format: Literal["bitweir exploration"] = "bitweir exploration"
+    version: Annotated[int, Meta(ge=1, le=1)] = 1
+    bitweir: str
+    network: ExploredNetwork
+    clock_mhz: Rate
+    streams: Positive
+    fill: float
+    parts: dict[str, PartSize]
+    points: tuple[Point, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def front(self) -> tuple[Point, ...]:
+        """The points that no other point of their part beats."""
+        return tuple(point for point in self.points if point.front)
+
+    def to_dict(self) -> Json:
+        """Content of ``explore.json``."""
+        return to_dict(self)
+
+
+def exploration_schema() -> Json:
+    """The JSON schema of an exploration."""
+    return schema(
+        Exploration,
+        title="bitweir exploration",
+        description="What `bitweir explore` writes as explore.json, and prints with --json.",
+    )
+
+
+def csv_text(points: Sequence[Point]) -> str:
+    """Points as comma-separated values, a column for each key."""
+    rows = [to_dict(point) for point in points]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
+
+
+def plot(result: Exploration, folder: Path) -> bool:
+    """Write ``explore.svg`` and ``explore.png``, frames a second over LUT sites; False without matplotlib."""
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    # Not with pyplot, which keeps figures and a backend for the whole process.
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for number, part in enumerate(result.parts):
+        own = [point for point in result.points if point.part == part]
+        front = sorted((p for p in own if p.front), key=lambda p: (p.sites, p.frames_per_second))
+        colour = f"C{number}"
+        beaten = [point for point in own if not point.front]
+        axes.plot(*_places(beaten, "sites"), "o", color=colour, fillstyle="none", alpha=0.5)
+        if front:
+            axes.plot(*_places(front, "sites"), "o-", color=colour, label=part)
+        measured = [point for point in front if point.measured_sites is not UNSET]
+        axes.plot(*_places(measured, "measured_sites"), "x", color=colour)
+    axes.set(
+        xscale="log", yscale="log", xlabel="LUT sites (estimated; crosses: measured)", ylabel="frames/s",
+        title=f"{result.network.name} at {result.clock_mhz:g} MHz",
+    )  # fmt: skip
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend()
+    # The same exploration gives the same bytes: no time, no random names.
+    with matplotlib.rc_context({"svg.hashsalt": "bitweir"}):
+        figure.savefig(folder / "explore.svg", metadata={"Date": None})
+    figure.savefig(folder / "explore.png", dpi=150)
+    return True
+
+
+def _places(points: Sequence[Point], key: str) -> tuple[list[float], list[float]]:
+    return [getattr(point, key) for point in points], [point.frames_per_second for point in points]

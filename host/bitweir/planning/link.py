@@ -1,0 +1,61 @@
+"""What the serial link of a board carries, and what it needs."""
+
+from __future__ import annotations
+
+from bitweir_hw.arithmetic import ceil_div, signed_bits
+from bitweir_hw.boards import Board
+from bitweir_hw.errors import PlanError
+from bitweir_hw.link.protocol import HEADER
+from bitweir_hw.network import Network
+
+__all__ = ["baud_of", "capacity_of", "frame_bytes", "link_rate"]
+
+_BITS_A_BYTE = 10
+
+
+def baud_of(board: Board, clock: float) -> int:
+    """The fastest rate of the serial chip that the design can receive: a bit must last four cycles.
+
+    Parameters
+    ----------
+    clock : float
+        Hz.
+
+    Raises
+    ------
+    PlanError
+        The clock is too slow for any.
+    """
+    for baud in board.bauds:
+        if 4 * baud <= clock:
+            return baud
+    raise PlanError(f"At a clock of {clock / 1e6:g} MHz a bit of {board.bauds[-1]:,} baud lasts less than 4 cycles.")
+
+
+def capacity_of(board: Board, frame_bytes: int) -> int:
+    """Bytes of requests that a device holds: those of the board, or what one frame takes."""
+    return max(board.capacity, 1 << (HEADER.size + frame_bytes - 1).bit_length())
+
+
+def link_rate(network: Network, board: Board, *, baud: int | None = None) -> float:
+    """Frames a second that the wires carry at most, headers left out.
+
+    Parameters
+    ----------
+    baud : int, optional
+        The best rate of the board if not given.
+    """
+    return (baud or board.bauds[0]) / _BITS_A_BYTE / max(frame_bytes(network), _result_bytes(network))
+
+
+def _result_bytes(network: Network) -> int:
+    """Bytes of a class, or of labels, scores or codes where these are the result."""
+    if network.readout.kind == "class":
+        return ceil_div(max(network.outputs - 1, 1).bit_length(), 8)
+    end = network.end
+    return ceil_div(end.size * (signed_bits(end.low, end.high) if end.format is None else end.format.bits), 8)
+
+
+def frame_bytes(network: Network) -> int:
+    """Bytes of a frame; those that fill up its last beats are not known before there is a plan."""
+    return ceil_div(network.input.size * network.input.format.bits, 8)
