@@ -22,7 +22,8 @@ from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.blocks.matvec.gateware import MatVec
 from bitweir_hw.popcount import STYLES, Popcount
 from bitweir_hw.tools import run_yosys
-from bitweir_sim.simulators.cocotb import available, build, run_amaranth, run_cocotb
+from bitweir_sim.simulators.amaranth import run_amaranth
+from bitweir_sim.simulators.cocotb import available, build, run_cocotb
 from bitweir_sim.simulators.compiled import compile_design
 from bitweir_sim.trace import Trace, check_trace
 

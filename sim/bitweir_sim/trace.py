@@ -5,8 +5,10 @@ Cycle 0 is the first clock cycle after reset. A payload is kept as 64-bit words,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import BitweirError
@@ -20,11 +22,15 @@ __all__ = [
     "as_words",
     "check_trace",
     "first_difference",
+    "load_trace",
+    "save_trace",
     "stall_pattern",
 ]
 
 Words = NDArray[np.uint64]
 Integers = NDArray[np.int64]
+#: A stall pattern, a cycle each; see `stall_pattern`.
+Stalls = Iterable[bool] | NDArray[np.bool_] | None
 
 
 class SimulationError(BitweirError):
@@ -68,7 +74,7 @@ def _checked(beat: int, bits: int) -> int:
     return beat
 
 
-def stall_pattern(stalls: Iterable[bool] | NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+def stall_pattern(stalls: Stalls) -> NDArray[np.uint8]:
     """A stall pattern as bytes, a cycle each: 1 stalls. After its end nothing stalls."""
     if stalls is None:
         return np.zeros(0, dtype=np.uint8)
@@ -249,3 +255,25 @@ def check_trace(expected: Trace, found: Trace) -> None:
     """
     if difference := first_difference(expected, found):
         raise SimulationError(f"The simulation differs: {difference}", trace=found, difference=difference)
+
+
+def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
+    """Write a trace, and further arrays, as npz."""
+    arrays: dict[str, NDArray[Any]] = {"cycles_run": np.array(trace.cycles_run), **more}
+    for name, beats in trace.streams.items():
+        arrays[f"cycles_{name}"] = beats.cycles
+        for kind in ("payloads", "masks"):
+            if (words := getattr(beats, kind)) is not None:
+                arrays[f"{kind}_{name}"] = words
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_trace(arrays: Mapping[str, NDArray[Any]]) -> Trace:
+    """The trace in an npz file."""
+    names = [name.removeprefix("cycles_") for name in arrays if name.startswith("cycles_") and name != "cycles_run"]
+    streams = {
+        name: Beats(arrays[f"cycles_{name}"], arrays.get(f"payloads_{name}"), arrays.get(f"masks_{name}"))
+        for name in names
+    }
+    return Trace(streams, int(arrays["cycles_run"]))

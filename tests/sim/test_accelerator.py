@@ -13,7 +13,8 @@ from bitweir_hw.lower import LOWERINGS, lower
 from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.popcount import Popcount
-from bitweir_sim.simulators.cocotb import available, run_amaranth, run_cocotb
+from bitweir_sim.simulators.amaranth import run_amaranth
+from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.time.cycles import schedule, steady_state
 from bitweir_sim.time.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError

@@ -5,7 +5,7 @@ from amaranth.sim import Simulator
 from bitweir_hw.axi import PacketLayout
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim.simulators import cocotb as simulators
+from bitweir_sim.simulators import cocotb
 from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
 from support.strategies import identity_input
@@ -179,8 +179,8 @@ def run_icarus(sources, folder, *, top, rounds, shares):
     list of bytes, list of int
         Packets that came out, and the counts of short and long ones.
     """
-    runner = simulators._runner("icarus")
-    built = simulators.build(sources, top=top, simulator="icarus")
+    runner = cocotb._runner("icarus")
+    built = cocotb.build(sources, top=top, simulator="icarus")
     job = {"rounds": len(rounds), "shares": shares}
     for number, (loads, sent, results) in enumerate(rounds):
         job[f"results{number}"] = results

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from bitweir_hw.accelerator import Accelerator
 from bitweir_hw.lower import lower
-from bitweir_sim.simulators.cocotb import run_amaranth
+from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.values.frames import pack
 from bitweir_sim.verify import expected_trace, explain

@@ -1,34 +1,28 @@
-"""Icarus, Verilator and Amaranth's own simulator, behind one way to run a design."""
+"""Verilog in Icarus or Verilator, driven by cocotb."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Value
-from amaranth.lib import wiring
-from amaranth.sim import Simulator
 from bitweir_hw.errors import ToolError
-from numpy.typing import NDArray
 
 from ..cache import cached, content_key
-from ..trace import Beats, Difference, SimulationError, Trace, Words, as_words, stall_pattern
+from ..trace import Difference, SimulationError, Stalls, Trace, Words, as_words, load_trace, save_trace, stall_pattern
 from .compiled import compiler_missing
-from .drive import Run, limits
+from .drive import limits
 from .verilator import verilator_environment
 
-__all__ = ["SIMULATORS", "available", "build", "load_trace", "run_amaranth", "run_cocotb", "save_trace"]
+__all__ = ["SIMULATORS", "available", "build", "run_cocotb"]
 
 #: Those that cocotb drives.
 SIMULATORS = ("icarus", "verilator")
-
-Stalls = Iterable[bool] | NDArray[np.bool_] | None
 
 
 def available(simulator: str) -> str | None:
@@ -128,28 +122,6 @@ def _version(package: str) -> str:
         return ""
 
 
-def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
-    """Write a trace, and further arrays, as npz."""
-    arrays: dict[str, NDArray[Any]] = {"cycles_run": np.array(trace.cycles_run), **more}
-    for name, beats in trace.streams.items():
-        arrays[f"cycles_{name}"] = beats.cycles
-        for kind in ("payloads", "masks"):
-            if (words := getattr(beats, kind)) is not None:
-                arrays[f"{kind}_{name}"] = words
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def load_trace(arrays: Mapping[str, NDArray[Any]]) -> Trace:
-    """The trace in an npz file."""
-    names = [name.removeprefix("cycles_") for name in arrays if name.startswith("cycles_") and name != "cycles_run"]
-    streams = {
-        name: Beats(arrays[f"cycles_{name}"], arrays.get(f"payloads_{name}"), arrays.get(f"masks_{name}"))
-        for name in names
-    }
-    return Trace(streams, int(arrays["cycles_run"]))
-
-
 def run_cocotb(
     sources: Sequence[Path],
     *,
@@ -242,83 +214,3 @@ def run_cocotb(
         difference = json.loads(str(arrays["difference"]))
         raise SimulationError(problem, trace=found, difference=Difference(**difference) if difference else None)
     return found
-
-
-def run_amaranth(
-    component: wiring.Component,
-    beats: Words | Sequence[int],
-    *,
-    expected: Trace | None = None,
-    i_stalls: Stalls = None,
-    o_stalls: Stalls = None,
-    expected_outputs: int | None = None,
-    max_cycles: int | None = None,
-    drain: int = 0,
-    taps: Mapping[str, Any] | None = None,
-    waves: Path | None = None,
-) -> Trace:
-    """Simulate a component in Amaranth's own simulator: slow, but with nothing to build.
-
-    Parameters
-    ----------
-    component : wiring.Component
-        With streams `i` and `o`.
-    taps : dict of str to stream
-        Inner streams to record; those that the component has as ``tap_<name>`` are.
-    beats, expected, i_stalls, o_stalls, expected_outputs, max_cycles, drain, waves
-        As for `run_cocotb`.
-
-    Raises
-    ------
-    SimulationError
-        As `run_cocotb`.
-    """
-    expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
-    streams: dict[str, Any] = {"i": component.i, "o": component.o}
-    streams |= {
-        name.removeprefix("tap_"): getattr(component, name)
-        for name in component.signature.members
-        if name.startswith("tap_")
-    }
-    streams |= taps or {}
-    payloads = {name: Value.cast(stream.payload) for name, stream in streams.items()}
-    words = {name: max(1, -(-len(payload) // 64)) for name, payload in payloads.items()}
-    run = Run(
-        as_words(beats, len(payloads["i"])),
-        i_stalls=stall_pattern(i_stalls),
-        o_stalls=stall_pattern(o_stalls),
-        expected_outputs=expected_outputs,
-        max_cycles=max_cycles,
-        drain=drain,
-        o_words=words["o"],
-        taps={name: count for name, count in words.items() if name not in ("i", "o")},
-        expected=expected,
-    )
-    watched = [signal for name, stream in streams.items() for signal in (stream.valid, stream.ready, payloads[name])]
-
-    async def bench(context: Any) -> None:
-        while run.running():
-            beat, ready = run.drive()
-            context.set(streams["i"].valid, beat is not None)
-            if beat is not None:
-                context.set(payloads["i"], beat)
-            context.set(streams["o"].ready, ready)
-            _, _, *seen = await context.tick().sample(*watched)
-            for number, name in enumerate(streams):
-                valid, moves, payload = seen[3 * number : 3 * number + 3]
-                run.observe(name, bool(valid), bool(moves), int(payload))
-            run.cycle += 1
-
-    simulator = Simulator(component)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(bench)
-    try:
-        if waves:
-            with simulator.write_vcd(str(waves)):
-                simulator.run()
-        else:
-            simulator.run()
-    except SimulationError as problem:
-        problem.trace = run.trace()
-        raise
-    return run.trace()

@@ -10,7 +10,7 @@ import ctypes
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..cache import cached, content_key
 from ..compiler import compiler_command, compiler_missing, compiler_version, load_library
-from ..trace import Beats, SimulationError, Trace, Words, as_words, check_trace, stall_pattern
+from ..trace import Beats, SimulationError, Stalls, Trace, Words, as_words, check_trace, stall_pattern
 from . import backends
 from .drive import changed, dropped, limits, missing_outputs
 from .harness import STREAMS, Harness, tap_widths
@@ -82,8 +82,8 @@ class CompiledDesign:
         beats: Words | Sequence[int],
         *,
         expected: Trace | None = None,
-        i_stalls: Iterable[bool] | NDArray[np.bool_] | None = None,
-        o_stalls: Iterable[bool] | NDArray[np.bool_] | None = None,
+        i_stalls: Stalls = None,
+        o_stalls: Stalls = None,
         expected_outputs: int | None = None,
         max_cycles: int | None = None,
         drain: int = 0,

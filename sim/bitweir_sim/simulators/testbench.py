@@ -17,9 +17,8 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Timer
 
-from bitweir_sim.simulators.cocotb import load_trace, save_trace
 from bitweir_sim.simulators.drive import Run
-from bitweir_sim.trace import SimulationError, Trace
+from bitweir_sim.trace import SimulationError, Trace, load_trace, save_trace
 
 __all__ = ["every_cycle"]
 

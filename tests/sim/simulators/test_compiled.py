@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators import compiled
-from bitweir_sim.simulators.cocotb import run_amaranth
+from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.simulators.compiled import CompiledDesign, compile_design
 from bitweir_sim.simulators.cxxrtl import adapt
 from bitweir_sim.trace import SimulationError, Trace, check_trace

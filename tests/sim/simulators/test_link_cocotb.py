@@ -11,7 +11,7 @@ from bitweir_hw.accelerator import rtlil_to_verilog
 from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_for_fps
-from bitweir_sim.simulators import cocotb as simulators
+from bitweir_sim.simulators import cocotb
 from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
 from support.linkbench import CLASSES, HELLO, SCORES, identity_of, packet, packets, wire
@@ -21,14 +21,14 @@ CYCLE, RATIO = 1000, 4  # ns, cycles a bit
 
 def run_icarus(source, folder, *, top, data, answers, off):
     """The bytes on tx, and whether the device is busy at the end."""
-    built = simulators.build([source], top=top, simulator="icarus")
+    built = cocotb.build([source], top=top, simulator="icarus")
     bit = CYCLE * RATIO
     job = {
         "data": data.hex(), "answers": answers, "cycle": CYCLE, "bit": bit, "bit_sent": round(bit * (1 + off)),
         "patience": 100,
     }  # fmt: skip
     (folder / "job.json").write_text(json.dumps(job))
-    runner = simulators._runner("icarus")
+    runner = cocotb._runner("icarus")
     runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], False
     runner.test(
         test_module="support.link_cocotb",
@@ -47,7 +47,7 @@ def run_icarus(source, folder, *, top, data, answers, off):
 
 @pytest.mark.parametrize("off", [0.02, -0.02])
 def test_digits(tmp_path, off):
-    if missing := simulators.available("icarus"):
+    if missing := cocotb.available("icarus"):
         pytest.skip(missing)
     files = resources.files("bitweir.networks")
     with resources.as_file(files / "digits.onnx") as model, resources.as_file(files / "digits_test.npz") as images:

@@ -9,8 +9,9 @@ import pytest
 from amaranth.back import rtlil
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import run_yosys
-from bitweir_sim.simulators import cocotb as simulators
-from bitweir_sim.simulators.cocotb import available, run_amaranth, run_cocotb
+from bitweir_sim.simulators import cocotb
+from bitweir_sim.simulators.amaranth import run_amaranth
+from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.trace import Beats, SimulationError, Trace, check_trace, first_difference
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ def run(simulator: str, source: Path, **settings: object) -> Trace:
     )
 
 
-@pytest.mark.parametrize("simulator", [pytest.param(name, marks=needs(name)) for name in simulators.SIMULATORS])
+@pytest.mark.parametrize("simulator", [pytest.param(name, marks=needs(name)) for name in cocotb.SIMULATORS])
 def test_cocotb_moves_every_beat_in_the_cycle_of_the_model(simulator: str, tmp_path: Path) -> None:
     wanted = model(BEATS, list(I_STALLS), list(O_STALLS), drain=4)
     found = run(simulator, verilog(tmp_path), expected=wanted, i_stalls=I_STALLS, o_stalls=O_STALLS)

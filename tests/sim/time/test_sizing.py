@@ -10,7 +10,7 @@ from bitweir_hw.blocks import FifoSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
-from bitweir_sim.simulators.cocotb import run_amaranth
+from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.time.cycles import schedule, steady_state
 from bitweir_sim.time.sizing import fit_depths, interval, latency, with_depths
 from bitweir_sim.time.stepping import CompiledStepper, PythonStepper

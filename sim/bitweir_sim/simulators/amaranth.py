@@ -1,0 +1,96 @@
+"""Components in Amaranth's own simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Value
+from amaranth.lib import wiring
+from amaranth.sim import Simulator
+
+from ..trace import SimulationError, Stalls, Trace, Words, as_words, stall_pattern
+from .drive import Run, limits
+
+__all__ = ["run_amaranth"]
+
+
+def run_amaranth(
+    component: wiring.Component,
+    beats: Words | Sequence[int],
+    *,
+    expected: Trace | None = None,
+    i_stalls: Stalls = None,
+    o_stalls: Stalls = None,
+    expected_outputs: int | None = None,
+    max_cycles: int | None = None,
+    drain: int = 0,
+    taps: Mapping[str, Any] | None = None,
+    waves: Path | None = None,
+) -> Trace:
+    """Simulate a component in Amaranth's own simulator: slow, but with nothing to build.
+
+    Parameters
+    ----------
+    component : wiring.Component
+        With streams `i` and `o`.
+    taps : dict of str to stream
+        Inner streams to record; those that the component has as ``tap_<name>`` are.
+    beats, expected, i_stalls, o_stalls, expected_outputs, max_cycles, drain, waves
+        As for `run_cocotb`.
+
+    Raises
+    ------
+    SimulationError
+        As `run_cocotb`.
+    """
+    expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
+    streams: dict[str, Any] = {"i": component.i, "o": component.o}
+    streams |= {
+        name.removeprefix("tap_"): getattr(component, name)
+        for name in component.signature.members
+        if name.startswith("tap_")
+    }
+    streams |= taps or {}
+    payloads = {name: Value.cast(stream.payload) for name, stream in streams.items()}
+    words = {name: max(1, -(-len(payload) // 64)) for name, payload in payloads.items()}
+    run = Run(
+        as_words(beats, len(payloads["i"])),
+        i_stalls=stall_pattern(i_stalls),
+        o_stalls=stall_pattern(o_stalls),
+        expected_outputs=expected_outputs,
+        max_cycles=max_cycles,
+        drain=drain,
+        o_words=words["o"],
+        taps={name: count for name, count in words.items() if name not in ("i", "o")},
+        expected=expected,
+    )
+    watched = [signal for name, stream in streams.items() for signal in (stream.valid, stream.ready, payloads[name])]
+
+    async def bench(context: Any) -> None:
+        while run.running():
+            beat, ready = run.drive()
+            context.set(streams["i"].valid, beat is not None)
+            if beat is not None:
+                context.set(payloads["i"], beat)
+            context.set(streams["o"].ready, ready)
+            _, _, *seen = await context.tick().sample(*watched)
+            for number, name in enumerate(streams):
+                valid, moves, payload = seen[3 * number : 3 * number + 3]
+                run.observe(name, bool(valid), bool(moves), int(payload))
+            run.cycle += 1
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    try:
+        if waves:
+            with simulator.write_vcd(str(waves)):
+                simulator.run()
+        else:
+            simulator.run()
+    except SimulationError as problem:
+        problem.trace = run.trace()
+        raise
+    return run.trace()
