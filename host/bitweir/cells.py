@@ -6,7 +6,10 @@ import re
 from importlib import resources
 from pathlib import Path
 
-__all__ = ["CELLS", "cell_file", "cell_model", "needed_cells"]
+from bitweir_hw.plan import Plan
+from bitweir_hw.popcount import STYLE
+
+__all__ = ["CELLS", "cell_file", "cell_model", "cell_models", "needed_cells"]
 
 #: Whose cells they are. All other Verilog is made of operators, whatever the family.
 CELLS = {"CCU2C": "ECP5 carry"}
@@ -26,3 +29,8 @@ def cell_model(cell: str) -> Path:
     """The file of this package with the model of a primitive, which is ours."""
     # The package is installed as files, as a compiler must read them.
     return Path(str(resources.files("bitweir_sim.simulators") / cell_file(cell)))
+
+
+def cell_models(plan: Plan) -> list[Path]:
+    """Models of the primitives that the Verilog of a plan instantiates, if any."""
+    return [cell_model("CCU2C")] if plan.popcount.style == STYLE["ecp5"] else []

@@ -12,10 +12,12 @@ from rich.text import Text
 
 from .console import Output
 from .design import Design
+from .images import load_images
 from .importers import load_model
 from .report.collect import collect
 from .report.terminal import render
-from .simulate import print_simulation, simulate
+from .run_tables import simulation_table
+from .runs import Simulation, simulate
 from .synthesis.measure import synthesise
 from .target import Target
 
@@ -49,8 +51,8 @@ NETWORKS = {
 }
 
 
-def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[str, Any]:
-    """Import, generate, simulate, synthesise and report; the results of all steps."""
+def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> tuple[Simulation, dict[str, Any]]:
+    """Import, generate, simulate, synthesise and report; what the simulation and the report say."""
     shipped = NETWORKS[name]
     files = resources.files("bitweir.networks")
     with resources.as_file(files / shipped.model) as model, resources.as_file(files / shipped.images) as images:
@@ -62,15 +64,15 @@ def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> dict[s
             plan = plan_for_fps(network, shipped.fps, clock)
             build = Design.fitted(network, plan, Target(clock=clock, family=shipped.family)).write(folder)
         output.show(_step("3. Simulate", "it on the test images"))
-        simulation = simulate(build, images, output)
-        print_simulation(output, simulation)
+        simulation = simulate(build, load_images(images, network), progress=output.working)
+        output.show(simulation_table(simulation))
     output.show(_step("4. Synthesise", f"it for {shipped.family} with Yosys"))
     with output.working(f"Synthesising for {shipped.family}"):
         synthesise(build, shipped.family)
     report = collect(build)
     output.show(_step("5. Report", ""), *render(report))
     output.show(Text(f"Everything is in {folder}: the Verilog in {build.verilog.name}, its ports in README.md."))
-    return {"folder": str(folder), "simulation": simulation, "report": report}
+    return simulation, report
 
 
 def _step(what: str, told: str) -> Text:

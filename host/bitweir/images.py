@@ -1,4 +1,4 @@
-"""Images and labels from .npz files."""
+"""Images and labels from arrays and from .npz files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.files.arrays import open_arrays
 from bitweir_hw.network import Network
 from bitweir_sim.values.encoding import Codes, encoded, model_values
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .importers.errors import shown
 from .results import label_problem
 
-__all__ = ["ImageError", "Images", "load_images"]
+__all__ = ["ImageError", "Images", "as_images", "load_images"]
 
 #: A file that claims to unpack to more is refused.
 _LIMIT_BYTES = 8 << 30
@@ -56,9 +56,18 @@ class Images:
 
 
 def load_images(path: Path, network: Network, *, limit: int | None = None, rounding: bool = False) -> Images:
-    """Read `x`, or `codes`, and `y` where it is there, and turn `x` into codes; see `encoding.encoded`.
+    """Read `x`, or `codes`, and `y` where it is there, and turn `x` into codes; see `as_images`.
 
-    Frames of another shape are taken if they have as many elements, in the same order.
+    Parameters
+    ----------
+    path : Path
+        An .npz file.
+    network : Network
+        Takes the frames.
+    limit : int, optional
+        Read only so many images.
+    rounding : bool
+        Take the nearest number that the input takes in place of one that it does not.
 
     Raises
     ------
@@ -77,18 +86,59 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
         raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {whole}.")
     if y is not None and (problem := label_problem(y, network, whole[0])):
         raise ImageError(f"Image file {path.name!r} must have {problem}.")
-    entry = network.input
-    as_codes = given == ["codes"]
-    if not as_codes and int(np.prod(x.shape[1:])) == int(np.prod(entry.shape)):
-        x = x.reshape(len(x), *entry.shape)
     try:
-        found = encoded(entry, Codes(x) if as_codes else x, rounding=rounding)
-        frames = model_values(entry, x, rounding=True) if found.rounded else None if as_codes else x
+        return _encoded(network, Codes(x) if given == ["codes"] else x, None if y is None else y[:limit], rounding)
     except NetworkError as error:
         # The network is fine: what does not fit it are the frames.
         told = str(error)
         raise ImageError(f"In image file {path.name!r}, {told[0].lower()}{told[1:]}") from error
-    labels = None if y is None else _labels(y[:limit], network)
+
+
+def as_images(
+    network: Network, images: ArrayLike | Codes, labels: ArrayLike | None = None, *, rounding: bool = False
+) -> Images:
+    """Turn arrays into what `simulate` and `run_on_device` take.
+
+    Parameters
+    ----------
+    network : Network
+        Takes the frames.
+    images : array, or Codes
+        N frames as `encoding.encoded` takes them: floating point as the model takes it, integers as images are
+        stored, or codes. Frames of another shape are taken if they have as many elements, in the same order.
+    labels : array, optional
+        As `results.label_problem` lets them pass.
+    rounding : bool
+        Take the nearest number that the input takes in place of one that it does not.
+
+    Raises
+    ------
+    ImageError
+        The network does not take these frames, or labels do not suit it.
+    """
+    x = np.asarray(images.array if isinstance(images, Codes) else images)
+    if x.ndim < 2 or len(x) == 0:
+        raise ImageError(f"An array of images must have the shape (images, ...), not {x.shape}.")
+    y = None if labels is None else np.asarray(labels)
+    if y is not None and (problem := label_problem(y, network, len(x))):
+        raise ImageError(f"An array of images must have {problem}.")
+    try:
+        return _encoded(network, images if isinstance(images, Codes) else x, y, rounding)
+    except NetworkError as error:
+        raise ImageError(str(error)) from error
+
+
+def _encoded(network: Network, x: NDArray[Any] | Codes, y: NDArray[Any] | None, rounding: bool) -> Images:
+    """Frames as codes, and labels that suit the network."""
+    entry, frames = network.input, None
+    if not isinstance(x, Codes):
+        if int(np.prod(x.shape[1:])) == int(np.prod(entry.shape)):
+            x = x.reshape(len(x), *entry.shape)
+        frames = x
+    found = encoded(entry, x, rounding=rounding)
+    if frames is not None and found.rounded:
+        frames = model_values(entry, frames, rounding=True)
+    labels = None if y is None else _labels(y, network)
     return Images(codes=found.codes, labels=labels, frames=frames, rounded=found.rounded)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from rich.box import SIMPLE, SIMPLE_HEAD
@@ -12,9 +13,10 @@ from rich.text import Text
 
 from .importers.errors import shown
 from .importers.folding.provenance import INPUT
-from .results import PLURALS, QUALITY, quality_rows, result_name
+from .input_words import counted, told_shape
+from .results import PLURALS, Quality, quality_rows, result_name
 
-__all__ = ["counted", "render", "told_shape"]
+__all__ = ["render"]
 
 
 def _place(layer: dict[str, Any]) -> str:
@@ -107,11 +109,6 @@ def _told(form: dict[str, Any]) -> str:
     return f"{form['bits']} bit {form['low']}..{form['high']}{by}"
 
 
-def told_shape(shape: Sequence[int]) -> str:
-    """Rows x columns x channels."""
-    return "x".join(map(str, shape))
-
-
 def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[RenderableType]:
     table = Table(show_header=False, title="Compared with the model file", title_justify="left", box=SIMPLE)
     table.add_column(style="bold")
@@ -122,7 +119,7 @@ def _comparison_tables(found: dict[str, Any], results: str) -> Iterator[Renderab
     # Two lines, as the table must suit narrow terminals.
     file = " of the file\non the rounded images" if found["rounded"] else " of the file"
     for what, before in (("", ""), (file, "reference_")):
-        for name, told in quality_rows({name: found[before + name] for name in QUALITY}):
+        for name, told in quality_rows(Quality(**{one.name: found[before + one.name] for one in fields(Quality)})):
             table.add_row(name + what, told)
     several = len(found["models"]) > 1
     for model in found["models"]:
@@ -171,8 +168,3 @@ def _differ(found: dict[str, Any], what: str, images: int) -> Text:
         return Text("all equal", style="green")
     told = told if len(known) > 1 else f"only {known[0][1]}"
     return Text(f"{excused:,} of {images:,} differ, {told}", style="yellow")
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things in words."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

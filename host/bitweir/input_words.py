@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -10,9 +10,7 @@ from bitweir_hw.network import Format, Input, Stored
 from bitweir_sim.values.encoding import encode
 from numpy.typing import NDArray
 
-from .import_tables import counted, told_shape
-
-__all__ = ["input_rule", "stored_rule", "stored_values"]
+__all__ = ["counted", "input_rule", "stored_rule", "stored_values", "told_shape"]
 
 #: More runs of integers than this are told by their number.
 _MAX_RUNS = 6
@@ -124,3 +122,13 @@ def _runs(values: NDArray[np.int64], stored: Stored) -> str:
 def _levels(form: Format, low: int, high: int) -> str:
     by = "" if abs(form.step) == 1 else f" by {abs(form.step)}"
     return f"a number from {low} to {high}{by}"
+
+
+def told_shape(shape: Sequence[int]) -> str:
+    """Rows x columns x channels."""
+    return "x".join(map(str, shape))
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bitweir_hw.network import Format, Integers, Network
+from bitweir_sim.values.comparison import ELEMENTS
 from bitweir_sim.values.golden import Result
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ from .folders import whole_file
 __all__ = [
     "ELEMENTS",
     "PLURALS",
-    "QUALITY",
+    "Quality",
     "describe_result",
     "label_problem",
     "numbers",
@@ -30,12 +32,8 @@ __all__ = [
     "save_result",
 ]
 
-#: What one element of a result is called, by the kind of result.
-ELEMENTS = {"class": "score of class", "labels": "label", "scores": "score", "codes": "code"}
-#: And many results.
+#: What several results are called, by their kind; see `ELEMENTS` for the elements of one.
 PLURALS = {"class": "classes", "labels": "labels", "scores": "scores", "codes": "codes"}
-#: What `quality` measures, None where a kind of result has no such figure.
-QUALITY = ("accuracy", "label_accuracy", "mean_error")
 #: As many characters of a fraction are shown exactly; more outputs than this are not listed one by one.
 _MOST_CHARACTERS, _MOST_OUTPUTS = 48, 8
 
@@ -97,48 +95,61 @@ def label_problem(y: NDArray[Any], network: Network, images: int) -> str | None:
     return None
 
 
-def quality(network: Network, result: Result, y: NDArray[Any] | None) -> dict[str, Any]:
-    """How results compare with what a file of images wants.
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How results compare with the labels of the images; all None without labels.
 
-    Returns
-    -------
-    dict
-        ``accuracy``: the share of images whose class, or all of whose labels, are right; ``label_accuracy``: that
-        share for each label; ``mean_error``: mean of ``|number - y|`` over all scores or codes, as the model has them.
-        Each is None where there is no `y`, or where the kind of result has none.
+    Parameters
+    ----------
+    accuracy : float or None
+        Share of the images whose class, or all of whose labels, are right; None for scores and codes.
+    label_accuracy : list of float, or None
+        The share for each label; None for other results.
+    mean_error : float or None
+        Mean of ``|number - y|`` over all scores or codes, in the numbers of the model; None for other results.
     """
+
+    accuracy: float | None = None
+    label_accuracy: list[float] | None = None
+    mean_error: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by their names."""
+        return asdict(self)
+
+
+def quality(network: Network, result: Result, y: NDArray[Any] | None) -> Quality:
+    """Compare the results of a network with labels, which `label_problem` let pass."""
     if y is None:
-        return dict.fromkeys(QUALITY)
+        return Quality()
     told = result.classes if result.classes is not None else result.labels
     return numbers_quality(network.readout.kind, numbers(network, result.scores) if told is None else told, y)
 
 
-def numbers_quality(kind: str, told: NDArray[Any] | None, y: NDArray[Any]) -> dict[str, Any]:
+def numbers_quality(kind: str, told: NDArray[Any] | None, y: NDArray[Any]) -> Quality:
     """The same for what a model says: classes (N,), labels (N, M) as bool, or numbers (N, M)."""
     assert told is not None
-    found: dict[str, Any] = dict.fromkeys(QUALITY)
     wanted = y.reshape(told.shape)
     if kind == "class":
-        found["accuracy"] = float((told == wanted).mean())
-    elif kind == "labels":
+        return Quality(accuracy=float((told == wanted).mean()))
+    if kind == "labels":
         right = told == (wanted != 0)
-        found["accuracy"] = float(right.all(axis=1).mean())
-        found["label_accuracy"] = [float(share) for share in right.mean(axis=0)]
-    else:
-        found["mean_error"] = float(np.abs(told - wanted.astype(np.float64)).mean())
-    return found
+        return Quality(
+            accuracy=float(right.all(axis=1).mean()), label_accuracy=[float(share) for share in right.mean(axis=0)]
+        )
+    return Quality(mean_error=float(np.abs(told - wanted.astype(np.float64)).mean()))
 
 
-def quality_rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The same for a table."""
-    if found["accuracy"] is not None:
-        yield "accuracy", f"{found['accuracy']:.2%}"
-    if found["label_accuracy"] is not None and len(found["label_accuracy"]) > 1:
-        shares = found["label_accuracy"]
+def quality_rows(found: Quality) -> Iterator[tuple[str, str]]:
+    """The rows of a table."""
+    if found.accuracy is not None:
+        yield "accuracy", f"{found.accuracy:.2%}"
+    if found.label_accuracy is not None and len(found.label_accuracy) > 1:
+        shares = found.label_accuracy
         told = ", ".join(f"{share:.2%}" for share in shares[:_MOST_OUTPUTS])
         yield "accuracy of each label", told + (f", ... ({len(shares)} labels)" if len(shares) > _MOST_OUTPUTS else "")
-    if found["mean_error"] is not None:
-        yield "mean error", f"{found['mean_error']:.6g}"
+    if found.mean_error is not None:
+        yield "mean error", f"{found.mean_error:.6g}"
 
 
 # ---- what a result is

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .demo import NETWORKS
 
-__all__ = ["located"]
+__all__ = ["demo_images", "located"]
 
 
 def located(paths: tuple[Path, ...], input_scale: str | None) -> tuple[tuple[Path, ...], str | None]:
@@ -20,3 +20,8 @@ def located(paths: tuple[Path, ...], input_scale: str | None) -> tuple[tuple[Pat
     shipped = NETWORKS[str(paths[0])]
     # Packages are installed as files; nothing needs to be unpacked.
     return (Path(str(resources.files("bitweir.networks") / shipped.model)),), input_scale or shipped.input_scale
+
+
+def demo_images() -> Path:
+    """The file with the test images of the shipped networks."""
+    return Path(str(resources.files("bitweir.networks") / "digits_test.npz"))

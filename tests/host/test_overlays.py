@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitweir.console import Output
 from bitweir.design import DesignFolder, write_design
+from bitweir.images import as_images
 from bitweir.importers import load_model
-from bitweir.simulate import simulate
+from bitweir.runs import simulate
 from bitweir_hw.network import Affine, Network
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
@@ -56,22 +56,20 @@ def test_scores_classes_and_cycles(network, golden, images, cycles, tmp_path: Pa
     net = network()
     build: DesignFolder = write_design(net, plan_from_foldings(net, FOLDING), tmp_path / "build")
     x, y = (array[:images] for array in mnist())
-    np.savez(tmp_path / "images.npz", x=x, y=y)
-    saved = tmp_path / "found.npz"
-    result = simulate(build, tmp_path / "images.npz", Output(as_json=True), save=saved)
+    run = simulate(build, as_images(net, x, y))
 
-    assert (result["images"], result["mismatches"], result["first_mismatch"]) == (images, 0, None)
-    with np.load(saved) as found, np.load(DATA / "golden" / f"{golden}_mnist.npz") as expected:
+    assert (run.images, run.mismatches, run.first_mismatch) == (images, 0, None)
+    with np.load(DATA / "golden" / f"{golden}_mnist.npz") as expected:
         # The accumulators of the file are those before an offset for each class.
         last = net.layers[-1]
         offset = last.offset if isinstance(last, Affine) and golden == "lfcW1A1" else 0
-        np.testing.assert_array_equal(found["scores"] - offset, expected["acc"][:images])
-        np.testing.assert_array_equal(found["classes"], expected["pred"][:images])
-        assert result["accuracy"] == (expected["pred"][:images] == y).mean()
+        np.testing.assert_array_equal(run.result.scores - offset, expected["acc"][:images])
+        np.testing.assert_array_equal(run.result.classes, expected["pred"][:images])
+        assert run.accuracy == (expected["pred"][:images] == y).mean()
         golden_result = fast.run(net, encode(net.input, x.reshape(images, *net.input.shape)))
-        np.testing.assert_array_equal(found["scores"], golden_result.scores)
+        np.testing.assert_array_equal(run.result.scores, golden_result.scores)
 
     timing = steady_state(build.pipeline)
-    assert result["cycles_per_frame_from"] == "simulation"
-    assert result["cycles_per_frame"] == timing.interval == cycles <= 512
-    assert result["latency_cycles"] == timing.latency
+    assert run.cycles_per_frame_from == "simulation"
+    assert run.cycles_per_frame == timing.interval == cycles <= 512
+    assert run.latency_cycles == timing.latency

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.importers import ModelError, load_model
-from bitweir.results import describe_result, label_problem, numbers, quality
-from bitweir.running import _outputs
+from bitweir.results import Quality, describe_result, label_problem, numbers, quality
+from bitweir.run_tables import output_lines
 from bitweir_hw.files import load_network, save_network
 from bitweir_hw.network import LABEL, Readout
 from bitweir_sim.values.encoding import encode
@@ -283,9 +283,8 @@ def test_labels_of_images():
         "labels of 0 and 1 as y of shape (3, 1) or (3,), not float64 of shape (3, 2)"
     )
     found = Result(scores=np.array([[0], [1], [1]]), labels=np.array([[False], [True], [True]]))
-    assert quality(net, found, np.array([0, 1, 0])) == {
-        "accuracy": 2 / 3, "label_accuracy": [2 / 3], "mean_error": None
-    }  # fmt: skip
+    assert quality(net, found, np.array([0, 1, 0])) == Quality(accuracy=2 / 3, label_accuracy=[2 / 3])
+    assert quality(net, found, None).to_dict() == {"accuracy": None, "label_accuracy": None, "mean_error": None}
 
 
 def test_labels_of_no_class_are_refused(tmp_path):
@@ -372,9 +371,9 @@ def test_from_the_model_file_to_simulated_verilog(tmp_path, kind, outputs):
 
 
 def test_many_outputs_are_told_in_short():
-    shown = _outputs({"result": "codes", "images": 1200, "labels": None, "ranges": [[-1000, 2 * n] for n in range(12)]})
+    shown = output_lines("codes", 1200, labels=None, ranges=[[-1000, 2 * n] for n in range(12)])
     assert shown == [f"code {n} is from -1,000 to {2 * n}" for n in range(10)] + ["and 2 more"]
-    shown = _outputs({"result": "labels", "images": 1200, "labels": [0, 1100], "ranges": None})
+    shown = output_lines("labels", 1200, labels=[0, 1100], ranges=None)
     assert shown == ["label 0 is 1 in 0 of 1,200 images", "label 1 is 1 in 1,100 of 1,200 images"]
 
 

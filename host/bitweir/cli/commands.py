@@ -17,6 +17,7 @@ from ..console import Output, complain
 from ..demo import NETWORKS, run_demo
 from ..design import Design, DesignFolder
 from ..folders import added_file, whole_file
+from ..images import load_images
 from ..import_tables import render as render_import
 from ..importing import import_models
 from ..model_files import Imported
@@ -27,7 +28,9 @@ from ..report.collect import collect
 from ..report.html import page
 from ..report.markdown import markdown
 from ..report.terminal import render
-from ..simulate import ENGINES, print_simulation, simulate
+from ..results import save_result
+from ..run_tables import simulation_table
+from ..runs import ENGINES, simulate
 from ..synthesis.measure import FAMILIES, synthesise
 from ..target import Target
 from .devices import COMMANDS
@@ -217,7 +220,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
     "--images", required=True, type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y."
 )
 @click.option(
-    "--engine", type=click.Choice(ENGINES), default="compiled", show_default=True, help="What runs the design."
+    "--engine", type=click.Choice(tuple(ENGINES)), default="compiled", show_default=True, help="What runs the design."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
@@ -238,12 +241,13 @@ def simulate_command(
 ) -> None:
     """Run images through the design in FOLDER."""
     build = DesignFolder.open(folder)
-    result = simulate(
-        build, images, output, engine=engine, limit=limit, save=save, waves=waves, clock=clock, rounding=rounding
-    )
-    print_simulation(output, result)
-    output.result(result)
-    end(result)
+    loaded = load_images(images, build.network, limit=limit, rounding=rounding)
+    simulation = simulate(build, loaded, engine=engine, waves=waves, clock=clock, progress=output.working)
+    if save:
+        save_result(save, build.network, simulation.result)
+    output.show(simulation_table(simulation))
+    output.result(simulation.to_dict())
+    end(simulation)
 
 
 @main.command()
@@ -348,9 +352,9 @@ def explore(
 @with_output
 def demo(output: Output, network: str, folder: Path, clock: float) -> None:
     """Do all of it for a network that ships."""
-    result = run_demo(output, network, folder, clock=clock)
-    output.result(result)
-    end(result["simulation"])
+    simulation, report = run_demo(output, network, folder, clock=clock)
+    output.result({"folder": str(folder), "simulation": simulation.to_dict(), "report": report})
+    end(simulation)
 
 
 for command in COMMANDS:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 from bitweir_hw.boards import BOARDS
@@ -14,14 +15,20 @@ from rich.text import Text
 from ..boards.bitstream import Options
 from ..boards.build import build_for_board
 from ..boards.program import program as load_bitstream
-from ..client.opening import DEFAULT_BAUD
+from ..client import connect
+from ..client.opening import DEFAULT_BAUD, simulated_board
 from ..console import Output
 from ..design import DesignFolder
+from ..images import load_images
 from ..model_files import Imported
 from ..planning import BOARD_GOALS, PlanRequest
 from ..planning.choose import BOARD_LEVELS
 from ..report.routed import render_routed
-from ..running import load_parameters, print_run, run_images, serve_board
+from ..results import save_result
+from ..run_tables import device_table
+from ..runs import load_parameters, read_parameter_image, run_on_device
+from ..runs.device import known_network
+from ..shipped import demo_images
 from .options import end, folder_argument, megahertz, round_option, with_models, with_output
 
 __all__ = ["COMMANDS"]
@@ -107,15 +114,15 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 
     DEVICE is as for run; its parameters must be in RAM.
     """
-    result = load_parameters(device, image, output, baud=baud)
-    output.show(Text(f"Loaded: {image}, {result['bytes']:,} bytes in {result['seconds']:.3g} s"))
-    output.result(result)
+    loaded = load_parameters(device, read_parameter_image(image), baud=baud, progress=output.working)
+    output.show(Text(f"Loaded: {image}, {loaded.bytes:,} bytes in {loaded.seconds:.3g} s"))
+    output.result(loaded.to_dict())
 
 
 @click.command("run")
 @click.argument("device")
 @click.option("--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
-@click.option("--demo-images", is_flag=True, help="The test images of the networks that ship.")
+@click.option("--demo-images", "demo", is_flag=True, help="The test images of the networks that ship.")
 @click.option("--network", type=click.Path(path_type=Path), help="What DEVICE holds: a network .npz or build folder.")
 @click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
@@ -123,18 +130,38 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 @click.option("--check", is_flag=True, help="Compare every score and class with the golden model.")
 @round_option
 @with_output
-def run_command(output: Output, device: str, images: Path | None, demo_images: bool, **options: Any) -> None:
+def run_command(
+    output: Output,
+    device: str,
+    images: Path | None,
+    demo: bool,
+    network: Path | None,
+    baud: int | None,
+    limit: int | None,
+    save: Path | None,
+    check: bool,
+    rounding: bool,
+) -> None:
     """Let DEVICE classify images.
 
     DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build; or
     golden:FILE, the golden model of a network file or build.
     """
-    if (images is None) != demo_images:
+    if (images is None) != demo:
         raise click.UsageError("Name images with --images, or take --demo-images, not both.")
-    result = run_images(device, images, output, **options)
-    print_run(output, result)
-    output.result(result)
-    end(result)
+    with output.working(f"Connecting to {device}"):
+        connected = connect(device, network=network, baud=baud)
+    with connected:
+        held = known_network(connected)
+        loaded = load_images(images or demo_images(), held, limit=limit, rounding=rounding)
+        run = run_on_device(
+            connected, loaded, address=device, scores=save is not None, check=check, progress=output.working
+        )
+    if save:
+        save_result(save, held, run.result)
+    output.show(device_table(run))
+    output.result(run.to_dict())
+    end(run)
 
 
 @click.command()
@@ -142,8 +169,9 @@ def run_command(output: Output, device: str, images: Path | None, demo_images: b
 @click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second.  [default: {DEFAULT_BAUD}]")
 @click.option(
     "--clock",
-    type=click.FloatRange(min=0, min_open=True),
+    type=float,
     metavar="MHZ",
+    callback=megahertz,
     help="Clock.  [default: that of the board that FOLDER was made for, or 12]",
 )
 @click.option("--faults", type=float, default=0.0, metavar="RATE", help="Share of bytes at which something goes wrong.")
@@ -151,7 +179,22 @@ def run_command(output: Output, device: str, images: Path | None, demo_images: b
 @with_output
 def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
     """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""
-    serve_board(DesignFolder.open(folder), output, baud=baud, clock=clock, faults=faults, seed=seed)
+    build = DesignFolder.open(folder)
+    with output.working("Compiling the board (kept for the next time)"):
+        hertz = None if clock is None else round(clock)
+        running = simulated_board(build, clock=hertz, baud=baud, faults=faults, seed=seed)
+    with running as board:
+        device, clock_mhz = f"serial:{board.port}", board.clock / 1e6
+        output.show(
+            f"A board with {build.network.name} at {clock_mhz:g} MHz, until Ctrl-C:",
+            f"  bitweir run {device} --baud {board.baud} --images FILE",
+        )
+        output.result({"device": device, "baud": board.baud, "clock_mhz": clock_mhz})
+        sys.stdout.flush()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            output.show(f"Simulated {board.cycles:,} cycles; {board.faults:,} faults.")
 
 
 #: In the order in which they are used.

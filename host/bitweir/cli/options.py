@@ -18,6 +18,7 @@ from bitweir_sim.trace import SimulationError
 from ..console import Output, complain
 from ..folders import FileError
 from ..model_files import Imported, load_networks
+from ..runs import DeviceRun, Simulation
 from ..shipped import located
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
@@ -211,11 +212,11 @@ round_option = click.option(
 folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 
-def end(simulation: dict[str, Any]) -> None:
-    """A design that differs from the golden model is a failure, although the command did its work."""
-    if wrong := simulation["mismatches"]:
+def end(run: Simulation | DeviceRun) -> None:
+    """End in failure if a design differs from the golden model, although the command did its work."""
+    if run.mismatches:
         complain(
-            f"The design must do what the golden model does; {wrong:,} of {simulation['images']:,} images "
-            f"differ, the first: {simulation['first_mismatch']}."
+            f"The design must do what the golden model does; {run.mismatches:,} of {run.images:,} images "
+            f"differ, the first: {run.first_mismatch}."
         )
         click.get_current_context().exit(SimulationError.exit_code)

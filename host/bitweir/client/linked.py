@@ -13,13 +13,12 @@ from bitweir_sim.values.encoding import Codes
 from bitweir_sim.values.golden import Result, result
 from numpy.typing import ArrayLike, NDArray
 
+from ..results import PLURALS
 from .client import Client
 from .frames import checked_codes, classes_of, codes_of, frame_bytes, scores_of
 from .interface import Device
 
 __all__ = ["LinkedDevice", "check_holds", "check_suits", "network_digest"]
-
-_PLURAL = {"class": "classes", "labels": "labels", "scores": "scores", "codes": "codes"}
 
 
 class LinkedDevice(Device):
@@ -128,8 +127,8 @@ def check_suits(identity: Identity, network: Network | None) -> None:
     """
     if network is None:
         return
-    held = (identity.vectors * identity.length, identity.lane_bits, identity.classes, _PLURAL[identity.result])
-    wanted = (network.input.size, network.input.format.bits, network.outputs, _PLURAL[network.readout.kind])
+    held = (identity.vectors * identity.length, identity.lane_bits, identity.classes, PLURALS[identity.result])
+    wanted = (network.input.size, network.input.format.bits, network.outputs, PLURALS[network.readout.kind])
     if held != wanted:
         told = "{} elements of {} bits and {} {}"
         raise LinkError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from bitweir_hw.accelerator import parameter_image, with_parameters_of
@@ -18,9 +19,11 @@ from .interface import Device
 from .linked import LinkedDevice, check_holds, network_digest
 from .transport import SerialTransport, Transport
 
-__all__ = ["DEFAULT_BAUD", "NO_TERMINALS", "connect", "named_network"]
+if TYPE_CHECKING:
+    from .simulated import SimulatedBoard
 
-NO_TERMINALS = "Simulated boards need pseudo-terminals, which this system does not have."
+__all__ = ["DEFAULT_BAUD", "connect", "named_network", "simulated_board"]
+
 #: The rate that boards are built for where their clock allows it.
 DEFAULT_BAUD = 3_000_000
 
@@ -110,14 +113,33 @@ def named_network(path: Path) -> Network:
     return DesignFolder.open(path).network if path.is_dir() else load_network(path)
 
 
+def simulated_board(
+    build: DesignFolder, *, clock: int | None = None, baud: int | None = None, faults: float = 0.0, seed: int = 0
+) -> SimulatedBoard:
+    """Start the simulated board of a build; see `simulated.SimulatedBoard`.
+
+    Raises
+    ------
+    LinkError
+        This system has no pseudo-terminals; or as `SimulatedBoard`.
+    ToolError
+        As `SimulatedBoard`.
+    """
+    try:
+        from .simulated import SimulatedBoard
+    except ImportError as error:
+        raise LinkError("Simulated boards need pseudo-terminals, which this system does not have.") from error
+    return SimulatedBoard(build, clock=clock, baud=baud, faults=faults, seed=seed)
+
+
 def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
     options = {}
     for name, value in given:
         if name not in _OPTIONS[scheme]:
-            known = " and ".join(_OPTIONS[scheme]) or "nothing"
-            raise LinkError(f"Of a device at {scheme}: one may say {known}, not {name!r}.")
+            known = f"the options {' and '.join(_OPTIONS[scheme])}" if _OPTIONS[scheme] else "no options"
+            raise LinkError(f"{scheme}: takes {known}, not {name!r}.")
         if not value.isdecimal() or not int(value):
-            raise LinkError(f"Of a device, {name} must be a positive integer, not {value!r}.")
+            raise LinkError(f"The option {name} of a device must be a positive integer, not {value!r}.")
         options[name] = int(value)
     return options
 
@@ -132,13 +154,10 @@ def _serial(place: str, options: Mapping[str, int]) -> _Opened:
 
 def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
     build = DesignFolder.open(Path(place))
+    board = simulated_board(build, **options)
     try:
-        from .simulated import BoardTransport, SimulatedBoard
-    except ImportError as error:
-        raise LinkError(NO_TERMINALS) from error
+        from .simulated import BoardTransport
 
-    board = SimulatedBoard(build, **options)
-    try:
         return BoardTransport(board), build
     except BaseException:
         board.close()

@@ -18,9 +18,9 @@ from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.simulators.board import SimulatedUart, compile_board
 
+from ..cells import cell_models
 from ..design import Design, DesignFolder
 from ..planning.link import baud_of
-from ..simulate import cell_models
 from .faults import Faults
 from .transport import BITS_PER_BYTE, SerialTransport
 
@@ -103,7 +103,7 @@ class SimulatedBoard:
         folder = compile_board(
             device_rtlil(Device(build.pipeline, identity, baud=baud), name=name),
             top=f"{name}_device",
-            verilog=cell_models(build),
+            verilog=cell_models(build.plan),
         )
         self.clock, self.baud = clock, baud
         self._uart = SimulatedUart(folder, clock=clock, baud=baud)
@@ -125,6 +125,11 @@ class SimulatedBoard:
     def cycles(self) -> int:
         """Clock cycles that were simulated."""
         return self._uart.cycles
+
+    @property
+    def faults(self) -> int:
+        """How many faults happened, in both directions."""
+        return (self.up.counts + self.down.counts).total()
 
     def now(self) -> float:
         """Seconds of its time."""

@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .encoding import batches, checked_codes
 
-__all__ = ["EXECUTORS", "Result", "differing", "result", "run_slow", "trace", "values", "weight_values", "widest"]
+__all__ = ["EXECUTORS", "Result", "result", "run_slow", "trace", "values", "weight_values", "widest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -216,14 +216,3 @@ def result(scores: Integers, kind: str) -> Result:
         classes=np.argmax(scores, axis=1).astype(np.int64) if kind == "class" else None,
         labels=scores != 0 if kind == "labels" else None,
     )
-
-
-def differing(found: Result, expected: Result) -> NDArray[np.bool_]:
-    """Which of N frames have another result: a score, a label, a code or the class differs; (N,)."""
-    wrong: NDArray[np.bool_] = (found.scores != expected.scores).any(axis=1)
-    for have, want in ((found.classes, expected.classes), (found.labels, expected.labels)):
-        if (have is None) != (want is None):
-            return np.ones(len(found.scores), bool)
-        if have is not None and want is not None:
-            wrong = wrong | (have != want).any(axis=tuple(range(1, have.ndim)))
-    return wrong

@@ -61,7 +61,7 @@ def test_the_digits_network_loaded_with_its_weights(folder):
 @pytest.mark.skipif(available("icarus") is not None, reason=str(available("icarus")))
 def test_every_cycle_in_icarus(tmp_path, monkeypatch):
     # Verilator would take longer to build than this takes to run.
-    monkeypatch.setattr("bitweir.simulate.available", lambda name: "not here" if name == "verilator" else None)
+    monkeypatch.setattr("bitweir.runs.engines.available", lambda name: "not here" if name == "verilator" else None)
     network, _ = every_kind()
     save_network(network, tmp_path / "net.npz")
     run("generate", tmp_path / "net.npz", "-o", tmp_path / "b", "--folding", "4x2,3x3,20x1", "--weights", "ram")

@@ -14,7 +14,7 @@ from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.golden import Result, result
 from numpy.typing import NDArray
 
-from ...results import ELEMENTS, PLURALS, QUALITY, numbers, numbers_quality, quality
+from ...results import ELEMENTS, PLURALS, Quality, numbers, numbers_quality, quality
 from ..errors import shown
 from ..folding.provenance import INPUT
 from .agreement import Agreement, Difference, LayerAgreement, Member, compare
@@ -266,12 +266,12 @@ def described(found: Comparison, labels: Array | None = None, *, rounded: int = 
     """
     wanted, kind = found.wanted, found.network.readout.kind
     bounded = np.any([one.bounded for one in found.agreements if one.ran] or [found.excused], axis=0)
-    worth = dict.fromkeys(QUALITY) if labels is None or wanted is None else numbers_quality(kind, wanted, labels)
+    worth = Quality() if labels is None or wanted is None else numbers_quality(kind, wanted, labels)
     return {
         "images": found.frames,
         "rounded": rounded,
-        **quality(found.network, found.result, labels),
-        **{f"reference_{name}": value for name, value in worth.items()},
+        **quality(found.network, found.result, labels).to_dict(),
+        **{f"reference_{name}": value for name, value in worth.to_dict().items()},
         "results_differ": None if wanted is None else int(found.wrong.sum()),
         "results_excused": None if wanted is None else int(found.excused.sum()),
         "results_bounded": None if wanted is None else int((found.excused & bounded).sum()),

@@ -1,0 +1,16 @@
+"""Images through a design, a device or the golden model, and their results beside those of the golden model."""
+
+from .device import DeviceRun, ParameterLoad, load_parameters, read_parameter_image, run_on_device
+from .engines import ENGINES
+from .simulation import Simulation, simulate
+
+__all__ = [
+    "ENGINES",
+    "DeviceRun",
+    "ParameterLoad",
+    "Simulation",
+    "load_parameters",
+    "read_parameter_image",
+    "run_on_device",
+    "simulate",
+]

@@ -1,0 +1,181 @@
+"""Engines that simulate a design: each makes a `Runner` of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+from bitweir_hw.accelerator import accelerator_rtlil, boot_cycles, booted_rtlil, rtlil_to_verilog
+from bitweir_hw.errors import ToolError
+from bitweir_sim.simulators.cocotb import available, run_cocotb
+from bitweir_sim.simulators.cocotb import build as build_simulator
+from bitweir_sim.simulators.compiled import compile_design
+from bitweir_sim.trace import SimulationError, Trace
+from bitweir_sim.values import fast
+from bitweir_sim.values.frames import pack, unpack_results
+from bitweir_sim.values.golden import Result
+from bitweir_sim.verify import expected_trace, explain
+
+from ..cells import cell_models
+from ..design import Design, DesignFolder
+from ..folders import FileError, streamed_file
+from ..images import Images
+from ..progress import Progress
+from .runner import Run, Runner
+
+__all__ = ["ENGINES", "AnyDesign", "loading_cycles", "waveform"]
+
+AnyDesign = Design | DesignFolder
+#: Cycles beyond those of the cycle model, after which a run is given up.
+_SPARE_CYCLES = 1000
+#: Cycles after the last result in which cocotb still observes every stream.
+_COCOTB_DRAIN = 16
+
+
+def waveform(path: Path | None) -> AbstractContextManager[Path | None]:
+    """Where a simulator writes the waveform that is to be at `path`; nowhere without one."""
+    return streamed_file(path) if path else nullcontext()
+
+
+def loading_cycles(design: AnyDesign) -> int:
+    """Cycles in which a simulated design loads its parameters, before the first beat."""
+    return boot_cycles(design.pipeline) if design.plan.weights == "ram" else 0
+
+
+def _golden(design: AnyDesign, waves: Path | None) -> Runner:
+    """The definition in NumPy, without any hardware."""
+    if waves:
+        raise FileError("The golden engine has no waveforms: leave out --waves, or use another engine.")
+
+    def run(images: Images, progress: Progress) -> Run:
+        started = time.perf_counter()
+        result = fast.run(design.network, images.codes)
+        return Run(result=result, seconds=time.perf_counter() - started, simulator="NumPy")
+
+    return run
+
+
+def _compiled(design: AnyDesign, waves: Path | None) -> Runner:
+    """The Verilog of the design, compiled through CXXRTL."""
+    if waves and waves.suffix != ".vcd":
+        raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
+
+    def run(images: Images, progress: Progress) -> Run:
+        with progress("Compiling the design (kept for the next time)"), _sources(design) as (top, source, others):
+            compiled = compile_design(
+                source, top=top, verilog=[*others, *cell_models(design.plan)], waves=waves is not None
+            )
+        groups = -(-len(images) // design.pipeline.frames)
+        beats = groups * design.pipeline.output.beats
+        with progress(f"Simulating {len(images):,} frames") as done, waveform(waves) as file:
+            started = time.perf_counter()
+            trace = compiled.run(
+                pack(images.codes, design.pipeline.input),
+                expected_outputs=beats,
+                progress=lambda _, found: done(found / beats),
+                max_cycles=loading_cycles(design) + design.timing.last_cycle(groups) + _SPARE_CYCLES,
+                waves=file,
+            )
+            seconds = time.perf_counter() - started
+        return Run(result=_result(design, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL")
+
+    return run
+
+
+def _cocotb(design: AnyDesign, waves: Path | None) -> Runner:
+    """The same design with its inner streams on ports, so that every stream is compared in every cycle."""
+    simulator = next((name for name in ("verilator", "icarus") if available(name) is None), "verilator")
+    if missing := available(simulator):
+        raise ToolError(missing)
+    kind = {"verilator": ".vcd", "icarus": ".fst"}[simulator]
+    if waves and waves.suffix != kind:
+        raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
+
+    def run(images: Images, progress: Progress) -> Run:
+        if isinstance(design, DesignFolder):
+            with progress("Comparing the Verilog with network and plan"):
+                design.checked_verilog()
+        with progress("Computing the expected trace"):
+            # While parameters are loaded, the input takes nothing: as if there was nothing to take.
+            stalls = np.ones(loading_cycles(design), bool)
+            expected = expected_trace(
+                design.network, design.pipeline, images.codes, i_stalls=stalls, drain=_COCOTB_DRAIN
+            )
+        with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
+            with progress(f"Building the design in {simulator} (kept for the next time)"):
+                top, sources = _observed_sources(design, Path(folder))
+                build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
+            with progress(f"Simulating {len(images):,} frames in {simulator}"), waveform(waves) as file:
+                started = time.perf_counter()
+                try:
+                    trace = run_cocotb(
+                        sources,
+                        top=top,
+                        simulator=simulator,
+                        beats=pack(images.codes, design.pipeline.input),
+                        i_bits=design.pipeline.input.bits,
+                        expected=expected,
+                        drain=_COCOTB_DRAIN,
+                        waves=file,
+                    )
+                except SimulationError as error:
+                    if error.difference:
+                        told = explain(error.difference, design.pipeline)
+                        raise SimulationError(f"The simulation differs: {told}.", trace=error.trace) from error
+                    raise
+                seconds = time.perf_counter() - started
+        result = _result(design, trace, len(images))
+        return Run(result=result, seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}")
+
+    return run
+
+
+@contextmanager
+def _sources(design: AnyDesign) -> Iterator[tuple[str, Path, list[Path]]]:
+    """The top module to simulate, the design, and further sources.
+
+    A design with parameters in RAM needs a module that loads them.
+    """
+    name = design.network.name
+    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
+        source = Path(folder) / f"{name}.v"
+        source.write_text(_verilog(design))
+        if not loading_cycles(design):
+            yield name, source, []
+            return
+        boot = Path(folder) / f"{name}_boot.v"
+        boot.write_text(rtlil_to_verilog(booted_rtlil(design.pipeline, name=name)))
+        yield f"{name}_boot", source, [boot]
+
+
+def _verilog(design: AnyDesign) -> str:
+    """What is simulated: the file in a folder if it is what network and plan give, else what they give."""
+    return design.checked_verilog() if isinstance(design, DesignFolder) else design.verilog()
+
+
+def _observed_sources(design: AnyDesign, folder: Path) -> tuple[str, list[Path]]:
+    """The top module and the sources of the design with its inner streams on ports."""
+    name = design.network.name
+    boots = bool(loading_cycles(design))
+    rtlil = (booted_rtlil if boots else accelerator_rtlil)(design.pipeline, name=name, taps=True)
+    source = folder / f"{name}.v"
+    source.write_text(rtlil_to_verilog(rtlil))
+    return f"{name}_boot" if boots else name, [source, *cell_models(design.plan)]
+
+
+def _result(design: AnyDesign, trace: Trace, frames: int) -> Result:
+    assert trace.o.payloads is not None
+    return unpack_results(trace.o.payloads, design.pipeline, frames)
+
+
+#: What runs a design: from the design, and where waveforms go, to a runner. Raises `FileError` where it writes no such
+#: waveforms, `ToolError` where a tool is missing.
+ENGINES: dict[str, Callable[[AnyDesign, Path | None], Runner]] = {
+    "compiled": _compiled,
+    "cocotb": _cocotb,
+    "golden": _golden,
+}
