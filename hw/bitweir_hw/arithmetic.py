@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ceil_div", "divisors", "signed_bits"]
+__all__ = ["ceil_div", "divisors", "signed_bits", "trailing_zeros"]
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -18,3 +18,8 @@ def signed_bits(low: int, high: int) -> int:
 def divisors(number: int) -> list[int]:
     """All divisors, ascending."""
     return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def trailing_zeros(number: int) -> int:
+    """Zeros at the end of a number, which is not 0."""
+    return (number & -number).bit_length() - 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bitweir_hw.cost.kinds import COSTS
+from bitweir_hw.blocks import block_of
 from bitweir_hw.cost.model import coefficients, cost_of, group_of
 from bitweir_hw.resources.terms import Cost, Terms
 
@@ -93,7 +93,7 @@ def refine(family: str, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str,
     rows = measure(blocks, family)
     for group in dict.fromkeys(map(group_of, blocks)):
         chosen = [n for n, block in enumerate(blocks) if group_of(block) == group]
-        own = [COSTS[type(blocks[n])](blocks[n], family) for n in chosen]
+        own = [block_of(blocks[n]).cost(blocks[n], family) for n in chosen]
         kept = "weights" not in parts and group.startswith("MatVecSpec")
         weights[group], found = _refined(own, [rows[n] for n in chosen], family, weights[group], kept=kept)
         for name, each in found.items() if kept else ():
@@ -128,7 +128,7 @@ def calibrate(family: str, *, quick: bool) -> tuple[dict[str, Any], dict[str, An
     """Coefficients and error bands of each group of blocks; each error is that of a fit without its block."""
     blocks = sweep(family, quick=quick)
     rows = measure(blocks, family)
-    terms = [COSTS[type(block)](block, family) for block in blocks]
+    terms = [block_of(block).cost(block, family) for block in blocks]
     prior = fit(terms, rows, family, {})
     weights, bands = {}, {}
     for group in dict.fromkeys(map(group_of, blocks)):

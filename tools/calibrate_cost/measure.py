@@ -16,10 +16,10 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from bitweir.synthesis import flows
-from bitweir_hw.accelerator import GATEWARE
 from bitweir_hw.blocks import (
     BlockSpec,
     MatVecSpec,
+    block_of,
 )
 from bitweir_hw.tools import run_yosys, yosys_version
 
@@ -36,7 +36,7 @@ class _Batch(wiring.Component):
     """Blocks side by side, each with all its ports."""
 
     def __init__(self, blocks: Mapping[str, BlockSpec]) -> None:
-        self.parts = {name: GATEWARE[type(block)](block) for name, block in blocks.items()}
+        self.parts = {name: block_of(block).component(block) for name, block in blocks.items()}
         super().__init__({name: Out(part.signature) for name, part in self.parts.items()})
 
     def elaborate(self, platform: object) -> Module:
@@ -64,7 +64,7 @@ def measure(blocks: Sequence[BlockSpec], family: str) -> list[dict[str, int]]:
     recipe = flows.script(family, top="top") + yosys_version()
     files = [
         CACHE
-        / f"{hashlib.sha256((recipe + _rtlil(GATEWARE[type(block)](block), 'top')).encode()).hexdigest()[:32]}.json"
+        / f"{hashlib.sha256((recipe + _rtlil(block_of(block).component(block), 'top')).encode()).hexdigest()[:32]}.json"
         for block in blocks
     ]
     todo = {file: block for file, block in zip(files, blocks, strict=True) if not file.is_file()}

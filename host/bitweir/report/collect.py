@@ -10,24 +10,10 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
-from bitweir_hw.blocks import (
-    AffineSpec,
-    ArgmaxSpec,
-    BlockSpec,
-    FifoSpec,
-    ForkSpec,
-    JoinSpec,
-    MatVecSpec,
-    Memory,
-    PoolSpec,
-    ResultSpec,
-    ThresholdSpec,
-    VoteSpec,
-    WidthSpec,
-    WindowSpec,
-)
+from bitweir_hw.blocks import BLOCKS, BlockSpec, MatVecSpec, block_of
 from bitweir_hw.cost import estimated_rams
 from bitweir_hw.files import digest
+from bitweir_hw.memory import Memory
 from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS, Part
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.time.stall_analysis import stalls
@@ -46,33 +32,19 @@ from .roofline import roofline
 from .routed import routed, routed_schema
 from .timeline import timeline
 
-__all__ = ["KINDS", "SCHEMA_VERSION", "collect", "schema"]
+__all__ = ["SCHEMA_VERSION", "collect", "schema"]
 
 SCHEMA_VERSION = 5
 
-#: What a reader calls each kind of block.
-KINDS: dict[type, str] = {
-    MatVecSpec: "matrix-vector-threshold",
-    WindowSpec: "sliding window",
-    WidthSpec: "width converter",
-    ForkSpec: "fork",
-    FifoSpec: "fifo",
-    JoinSpec: "sum",
-    PoolSpec: "pool",
-    ThresholdSpec: "threshold",
-    VoteSpec: "vote",
-    AffineSpec: "affine",
-    ArgmaxSpec: "argmax",
-    ResultSpec: "result",
-}
 #: Totals of bits, and the memories that each sums up.
 ROLES = {"weight": "weights", "threshold": "thresholds", "buffer": "buffer"}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a report, with that of what was routed in its place."""
+    """The JSON schema of a report, with the kinds of blocks and that of what was routed in their places."""
     text = (resources.files(__package__) / "schema.json").read_text()
     result: dict[str, Any] = json.loads(text)
+    result["properties"]["blocks"]["items"]["properties"]["kind"] = {"enum": [block.title for block in BLOCKS]}
     board = routed_schema()
     result["$defs"] |= board.pop("$defs")
     result["properties"]["routed"]["additionalProperties"] = {
@@ -239,7 +211,7 @@ def _block(block: BlockSpec, cycles: float) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": block.name,
         "layer": block.layer,
-        "kind": KINDS[type(block)],
+        "kind": block_of(block).title,
         "cycles": block.cycles,
         "operations": 0,
         "lanes": 0,

@@ -36,7 +36,7 @@ def page(report: dict[str, Any]) -> str:
     )
     kinds = {block["name"]: block["kind"] for block in report["blocks"]}
     period, way = report["timing"]["period_cycles"], report["timeline"]
-    used = {svg.CLASSES[block["kind"]] for block in report["blocks"]}
+    used = {svg.GROUPS[block["kind"]] for block in report["blocks"]}
     families = [family for family in ("ecp5", "ice40", "gowin", "xilinx") if family in _known(report)]
     return environment.get_template("page.html.j2").render(
         report=report,
@@ -101,7 +101,7 @@ def _known(report: dict[str, Any]) -> set[str]:
 def _shares(report: dict[str, Any]) -> list[tuple[str, str, Markup]]:
     """What is shared out, how much of it there is, and a bar of the share of each block."""
     family = report["part"]["family"]
-    kinds = {block["name"]: svg.CLASSES[block["kind"]] for block in report["blocks"]}
+    kinds = {block["name"]: svg.GROUPS[block["kind"]] for block in report["blocks"]}
     rows: list[tuple[str, Sequence[tuple[str, float, str]]]] = []
     for told, found in (("measured", report["synthesis"]), ("estimated", report["estimates"])):
         if family in found:

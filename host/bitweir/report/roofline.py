@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitweir_hw.arithmetic import signed_bits
-from bitweir_hw.blocks import BlockSpec, MatVecSpec, Memory, WindowSpec
+from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec
+from bitweir_hw.memory import Memory
 from bitweir_hw.network import Map, Parallel
 from bitweir_hw.parts import Part
 

@@ -10,28 +10,16 @@ from dataclasses import dataclass
 from math import ceil, floor, log2, log10
 from typing import Any
 
+from bitweir_hw.blocks import BLOCKS
 from markupsafe import Markup, escape
 
 from .fit import told_group
 from .tables import number
 
-__all__ = ["CLASSES", "STATES", "element", "gantt", "gantt_axis", "pipeline", "roofline", "stack", "states"]
+__all__ = ["GROUPS", "STATES", "element", "gantt", "gantt_axis", "pipeline", "roofline", "stack", "states"]
 
-#: Which colour each kind of block has.
-CLASSES = {
-    "matrix-vector-threshold": "weights",
-    "sliding window": "window",
-    "width converter": "move",
-    "fork": "move",
-    "fifo": "move",
-    "sum": "sum",
-    "pool": "map",
-    "threshold": "map",
-    "affine": "map",
-    "vote": "score",
-    "argmax": "score",
-    "result": "score",
-}
+#: The group of each kind of block, which decides its colour, by its title.
+GROUPS = {block.title: block.group for block in BLOCKS}
 #: What a stream does in a cycle.
 STATES = ("moved", "blocked", "starved", "idle")
 
@@ -117,7 +105,7 @@ def gantt_axis(way: dict[str, Any]) -> Markup:
 
 def gantt(row: dict[str, Any], way: dict[str, Any], kind: str) -> Markup:
     """When a block takes (above) and gives (below) beats of a frame; paler, of the frames before and after it."""
-    whole, colour = way["cycles"], f"k-{CLASSES[kind]}"
+    whole, colour = way["cycles"], f"k-{GROUPS[kind]}"
     drawn = [
         element("line", x1=_percent(tick / whole), x2=_percent(tick / whole), y1=0, y2=26, class_="grid")
         for tick in _ticks(whole)
@@ -197,7 +185,7 @@ def pipeline(report: dict[str, Any]) -> Markup:
         gives = [stream for stream in streams if stream["sender"] == block["name"]]
         told = f"{block['name']}: {block['kind']} of layer {block['layer']}, {number(block['cycles'])} cycles {each}"
         bar = max(1.0, 260 * block["cycles"] / most)
-        colour = CLASSES[block["kind"]]
+        colour = GROUPS[block["kind"]]
         drawn += [
             element(
                 "rect", element("title", told), class_=f"node k-{colour}", x=x - _BOX / 2, y=y - _BOX / 2,

@@ -1,6 +1,6 @@
 """An accelerator as a whole: its component, its parameters in RAM, and its Verilog."""
 
-from .accelerator import GATEWARE, Accelerator, accelerator_ports
+from .accelerator import Accelerator, accelerator_ports
 from .external import inner_accelerator
 from .parameters import (
     Contents,
@@ -19,7 +19,6 @@ __all__ = [
     "Accelerator",
     "BootedAccelerator",
     "Contents",
-    "GATEWARE",
     "accelerator_ports",
     "accelerator_rtlil",
     "boot_cycles",

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import (
-    AffineSpec,
-    ArgmaxSpec,
-    FifoSpec,
-    ForkSpec,
-    JoinSpec,
-    MatVecSpec,
-    PoolSpec,
-    ResultSpec,
-    ThresholdSpec,
-    VoteSpec,
-    WidthSpec,
-    WindowSpec,
-)
-from ..blocks.add.gateware import Join
-from ..blocks.channel.affine import Affine
-from ..blocks.channel.threshold import Threshold
-from ..blocks.fork.gateware import Fork
-from ..blocks.matvec.gateware import MatVec
+from ..blocks import block_of
 from ..blocks.pipeline import Pipeline
-from ..blocks.pool.gateware import Pool
-from ..blocks.scores.argmax import Argmax
-from ..blocks.scores.result import Result
-from ..blocks.scores.vote import Vote
-from ..blocks.width.gateware import WidthConverter
-from ..blocks.window.gateware import Window
-from ..gateware.fifo import Buffer
 from ..gateware.loading import LOAD, FrameGate, Loader
 from .parameters import contents, image_bytes, most_frames, shape_crc
 
-__all__ = ["GATEWARE", "Accelerator", "accelerator_ports"]
-
-#: The component of each kind of block. One input is called `i`, several `i0`, `i1` ...; outputs likewise.
-GATEWARE: dict[type, Callable[[Any], wiring.Component]] = {
-    MatVecSpec: MatVec,
-    WindowSpec: Window,
-    WidthSpec: WidthConverter,
-    ForkSpec: Fork,
-    FifoSpec: Buffer,
-    JoinSpec: Join,
-    PoolSpec: Pool,
-    ThresholdSpec: Threshold,
-    AffineSpec: Affine,
-    VoteSpec: Vote,
-    ArgmaxSpec: Argmax,
-    ResultSpec: Result,
-}
+__all__ = ["Accelerator", "accelerator_ports"]
 
 
 def accelerator_ports(pipeline: Pipeline, *, taps: bool = False) -> dict[str, wiring.Member]:
@@ -114,7 +72,7 @@ class Accelerator(wiring.Component):
         if loads := image_bytes(self.pipeline):
             sources[0] = self._gate(m, loads)
         for node in self.pipeline.nodes:
-            block: Any = GATEWARE[type(node.block)](node.block)
+            block: Any = block_of(node.block).component(node.block)
             m.submodules[node.block.name] = block
             for number, source in enumerate(node.inputs):
                 wiring.connect(m, sources[source], getattr(block, "i" if len(node.inputs) == 1 else f"i{number}"))

@@ -1,24 +1,32 @@
 """The blocks that a network and a plan come down to, with every derived size.
 
-One set of these specifications is the source of both the gateware (what the blocks are made of)
-and the cycle model (when they move). A specification holds integers and arrays, no hardware.
+A block is a folder: its specification, its gateware, what it costs and its longest paths, put together as one `Block`.
+`BLOCKS` is the only list of them. Specifications are the source of the gateware (what blocks are made of) and of the
+cycle model (when they move); they hold integers and arrays, no hardware.
 
 Times are in clock cycles. A *beat* is one transfer on a stream, of some *lanes* (elements). A *vector* is
 what a block takes as a whole: beats never hold elements of two vectors, so the last beat of one may be
 padded. Where V frames go side by side, each lane holds the element of all V, the first in the lowest bits.
 """
 
-from ..memory import Memory
-from .elementwise import AffineSpec, JoinSpec, PoolSpec, ThresholdSpec
+from .add import ADD, JoinSpec
+from .base import Block, BlockSpec
+from .channel import AFFINE, THRESHOLD, AffineSpec, ThresholdSpec
+from .fifo import FIFO, FifoSpec
+from .fork import FORK, ForkSpec
 from .machines import Buffered, Collect, Level, Machine
-from .matvec.spec import MatVecSpec
-from .moving import FifoSpec, ForkSpec, WidthSpec
-from .scores.spec import ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
-from .window.spec import WindowSpec
+from .matvec import MATVEC, MatVecSpec
+from .pipeline import Node, Pipeline, Stream
+from .pool import POOL, PoolSpec
+from .scores import ARGMAX, RESULT, VOTE, ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
+from .width import WIDTH, WidthSpec
+from .window import WINDOW, WindowSpec
 
 __all__ = [
+    "BLOCKS",
     "AffineSpec",
     "ArgmaxSpec",
+    "Block",
     "BlockSpec",
     "Buffered",
     "Collect",
@@ -29,26 +37,25 @@ __all__ = [
     "Level",
     "Machine",
     "MatVecSpec",
-    "Memory",
+    "Node",
+    "Pipeline",
     "PoolSpec",
     "ResultSpec",
+    "Stream",
     "ThresholdSpec",
     "VoteSpec",
     "WidthSpec",
     "WindowSpec",
+    "block_of",
 ]
 
-BlockSpec = (
-    MatVecSpec
-    | WindowSpec
-    | WidthSpec
-    | ForkSpec
-    | FifoSpec
-    | JoinSpec
-    | PoolSpec
-    | ThresholdSpec
-    | AffineSpec
-    | VoteSpec
-    | ArgmaxSpec
-    | ResultSpec
-)
+#: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
+BLOCKS: tuple[Block, ...] = (
+    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, POOL, THRESHOLD, VOTE, AFFINE, ARGMAX, RESULT,
+)  # fmt: skip
+_OF_SPEC = {block.spec: block for block in BLOCKS}
+
+
+def block_of(spec: BlockSpec) -> Block:
+    """The kind of block that a specification is of."""
+    return _OF_SPEC[type(spec)]

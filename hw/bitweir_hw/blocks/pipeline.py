@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import BlockSpec, WindowSpec
+from .base import BlockSpec
+from .window.spec import WindowSpec
 
 __all__ = ["Node", "Pipeline", "Stream"]
 

@@ -7,7 +7,6 @@ estimates were then. The clock is a rough estimate, see `speed`.
 
 from ..resources.memories import block_rams
 from ..resources.terms import Cost
-from .kinds import COSTS
 from .model import (
     Drawn,
     drawn,
@@ -22,7 +21,6 @@ from .model import (
 from .speed import FMAX_PARTS, fmax, fmax_error
 
 __all__ = [
-    "COSTS",
     "FMAX_PARTS",
     "Cost",
     "Drawn",

@@ -9,11 +9,10 @@ from importlib import resources
 from typing import Any
 
 from ..accelerator.parameters import image_bytes
-from ..blocks import BlockSpec, FifoSpec, ResultSpec
+from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
 from ..resources.terms import Cost, Terms
-from .kinds import COSTS
-from .loading import loader
+from .loader import loader
 
 __all__ = [
     "Drawn",
@@ -44,11 +43,8 @@ def coefficients() -> dict[str, Any]:
 
 def group_of(block: BlockSpec) -> str:
     """What shares coefficients: a kind of block, and for units with weights a style of popcount."""
-    if isinstance(block, ResultSpec):
-        # It is a FIFO of two places, and a counter, as larger FIFOs have.
-        return FifoSpec.__name__
     style = getattr(block, "popcount", None)
-    return type(block).__name__ + (f" {style.style}" if style else "")
+    return (block_of(block).cost_as or type(block)).__name__ + (f" {style.style}" if style else "")
 
 
 def cost_of(terms: Terms, weights: dict[str, dict[str, float]], family: str) -> Cost:
@@ -74,12 +70,12 @@ def estimate(block: BlockSpec, family: str) -> Cost:
     fitted = coefficients()["coefficients"][family]
     # A style of another family is built of the same operators as the portable one.
     weights = fitted.get(group_of(block), fitted.get("MatVecSpec fused", {}))
-    return cost_of(COSTS[type(block)](block, family), weights, family)
+    return cost_of(block_of(block).cost(block, family), weights, family)
 
 
 def estimated_rams(block: BlockSpec, family: str) -> tuple[int, ...]:
     """Block RAMs of each of the block's ``memories()``, all copies together; 0 for those that sit elsewhere."""
-    return tuple(COSTS[type(block)](block, family).rams)
+    return tuple(block_of(block).cost(block, family).rams)
 
 
 def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost], Cost]:

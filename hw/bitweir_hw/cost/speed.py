@@ -8,36 +8,16 @@ delays are those that nextpnr tells of the paths that it found longest in whole 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil, log2, sqrt
-from typing import Any
+from math import sqrt
 
-from ..blocks import (
-    AffineSpec,
-    ArgmaxSpec,
-    BlockSpec,
-    FifoSpec,
-    ForkSpec,
-    JoinSpec,
-    MatVecSpec,
-    PoolSpec,
-    ResultSpec,
-    ThresholdSpec,
-    VoteSpec,
-    WidthSpec,
-    WindowSpec,
-)
+from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
-from ..blocks.width.gateware import Beats
-from ..memory import is_block
 from ..parts import PARTS
-from ..popcount.ecp5 import CHAIN, CHAIN_UNREGISTERED
-from ..popcount.portable import CHAIN as FUSED_CHAIN
-from ..resources.terms import index_bits
+from ..resources.paths import Path
 from .model import estimate_pipeline
 
-__all__ = ["FMAX_PARTS", "PATHS", "fmax", "fmax_error", "longest"]
+__all__ = ["FMAX_PARTS", "fmax", "fmax_error", "longest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,41 +63,12 @@ FMAX_PARTS = tuple(DELAYS)
 _ERROR = 0.25
 
 
-@dataclass(frozen=True, kw_only=True)
-class Path:
-    """What a clock cycle must suffice for.
-
-    Parameters
-    ----------
-    block : bool
-        Whether it starts at a block RAM.
-    adders : tuple of int
-        Positions of the carry chain of each adder or comparison.
-    luts, multipliers : int
-    """
-
-    block: bool = False
-    adders: tuple[int, ...] = ()
-    luts: int = 0
-    multipliers: int = 0
-
-    def delay(self, part: str, block_rams: int) -> float:
-        """Nanoseconds, in a design of so many block RAMs."""
-        times = DELAYS[part]
-        return (
-            (times.block + times.spread * sqrt(block_rams) if self.block else times.register)
-            + sum(times.adder + times.position * bits for bits in self.adders)
-            + times.lut * self.luts
-            + times.multiplier * self.multipliers
-        )
-
-
 def fmax(pipeline: Pipeline, part: str) -> float | None:
     """MHz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
     if part not in FMAX_PARTS:
         return None
     many = estimate_pipeline(pipeline, PARTS[part].family)[1].bram
-    return 1e3 / max(path.delay(part, many) for block in pipeline.blocks for path in longest(block))
+    return 1e3 / max(_delay(path, part, many) for block in pipeline.blocks for path in longest(block))
 
 
 def fmax_error() -> float:
@@ -125,96 +76,17 @@ def fmax_error() -> float:
     return _ERROR
 
 
+def _delay(path: Path, part: str, block_rams: int) -> float:
+    """Nanoseconds, in a design of so many block RAMs."""
+    times = DELAYS[part]
+    return (
+        (times.block + times.spread * sqrt(block_rams) if path.block else times.register)
+        + sum(times.adder + times.position * bits for bits in path.adders)
+        + times.lut * path.luts
+        + times.multiplier * path.multipliers
+    )
+
+
 def longest(block: BlockSpec) -> list[Path]:
     """Paths of a block that may be its longest, and that of its flow control."""
-    return [*PATHS[type(block)](block), Path(adders=(8,), luts=3)]
-
-
-def _matvec(spec: MatVecSpec) -> list[Path]:
-    """Adder levels between registers, behind the weights or before the accumulator."""
-    style, each = spec.popcount.style, spec.popcount.levels_per_stage
-    levels = spec.dot.plan(spec.popcount).levels
-    stages = spec.dot.stages(spec.popcount)
-    gates = style != "ecp5"
-    width = spec.acc_bits
-    positions = {"ecp5": CHAIN if each else CHAIN_UNREGISTERED, "tree": width}.get(style, FUSED_CHAIN)
-    # No chain is longer than all adders of its level.
-    positions = min(positions, width * spec.pe * spec.streams)
-    last = levels - stages * each
-    # Behind a block RAM there is a wire to a register.
-    memory = Path(block=spec.memory_stage > 0, luts=1)
-    if not stages:
-        # Only the first chain is passed from end to end.
-        later = (min(positions, CHAIN),) * (levels - 1)
-        return [memory, Path(adders=(*(positions,)[:levels], *later, width), luts=gates)]
-    return [
-        memory,
-        Path(adders=(positions,) * each, luts=gates),
-        Path(adders=(positions,) * last + (width,), luts=gates),
-    ]
-
-
-def _window(spec: WindowSpec) -> list[Path]:
-    """The next address: a subtraction, and the depth added where it went round."""
-    at = index_bits(spec.words)
-    return [Path(adders=(at, at), luts=1), Path(block=is_block(spec.words, spec.i_bits), luts=1)]
-
-
-def _width(spec: WidthSpec) -> list[Path]:
-    """The shifter, where there is one."""
-    beats = Beats(spec)
-    shifts = 0 if beats.collects else index_bits(beats.phases)
-    return [Path(luts=3 + shifts)]
-
-
-def _passing(spec: ForkSpec | FifoSpec | ResultSpec) -> list[Path]:
-    return [Path(block=any(memory.block for memory in spec.memories()), luts=2)]
-
-
-def _join(spec: JoinSpec) -> list[Path]:
-    """A tree of adders, two deep where numbers need one of their own."""
-    return [Path(adders=(spec.o_lane_bits,) * (ceil(log2(spec.inputs)) + 1), luts=1)]
-
-
-def _pool(spec: PoolSpec) -> list[Path]:
-    """A tree over the taps, then the partial result."""
-    depth = ceil(log2(spec.taps + 1))
-    start = spec.memories()[0].block
-    if spec.kind == "max" and spec.i_lane_bits == 1:
-        return [Path(block=start, luts=2 + depth)]
-    return [Path(block=start, adders=(spec.o_lane_bits,) * depth, luts=1 + depth)]
-
-
-def _threshold(spec: ThresholdSpec) -> list[Path]:
-    """A comparison, and the multiplexers of the encoder."""
-    start = spec.memories()[0].block
-    return [Path(block=start, adders=(spec.i_lane_bits,), luts=spec.o_lane_bits - 1)]
-
-
-def _affine(spec: AffineSpec) -> list[Path]:
-    """A multiplication and an addition."""
-    scaled = len(set(spec.scale.tolist())) > 1
-    return [Path(block=spec.memories()[0].block, adders=(spec.o_lane_bits,), multipliers=scaled)]
-
-
-def _scores(spec: ArgmaxSpec | VoteSpec) -> list[Path]:
-    """A tree of comparisons and multiplexers, and one with the leader so far."""
-    depth = ceil(log2(spec.lanes)) + 1
-    return [Path(adders=(spec.lane_bits,) * depth, luts=2 * depth + isinstance(spec, VoteSpec))]
-
-
-#: The paths of each kind of block.
-PATHS: dict[type, Callable[[Any], list[Path]]] = {
-    MatVecSpec: _matvec,
-    WindowSpec: _window,
-    WidthSpec: _width,
-    ForkSpec: _passing,
-    FifoSpec: _passing,
-    JoinSpec: _join,
-    PoolSpec: _pool,
-    ThresholdSpec: _threshold,
-    AffineSpec: _affine,
-    VoteSpec: _scores,
-    ArgmaxSpec: _scores,
-    ResultSpec: _passing,
-}
+    return [*block_of(block).paths(block), Path(adders=(8,), luts=3)]

@@ -6,10 +6,9 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blocks import FifoSpec
 from ..memory import is_block
 
-__all__ = ["Buffer", "Fifo", "following"]
+__all__ = ["Fifo", "following"]
 
 
 def following(value: Signal, end: int) -> Value:
@@ -120,17 +119,3 @@ class Fifo(wiring.Component):
         with m.Elif(fetch):
             m.d.sync += is_late.eq(0)
         return Mux(is_late, late, read.data)
-
-
-class Buffer(Fifo):
-    """A FIFO as a block of its own, see `Fifo`.
-
-    Members
-    -------
-    i : In(stream.Signature(spec.bits))
-    o : Out(stream.Signature(spec.bits))
-    """
-
-    def __init__(self, spec: FifoSpec) -> None:
-        self.spec = spec
-        super().__init__(width=spec.bits, depth=spec.depth)

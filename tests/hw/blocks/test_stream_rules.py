@@ -5,18 +5,18 @@ import itertools
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from bitweir_hw.accelerator import GATEWARE
+from bitweir_hw.blocks import BLOCKS, block_of
 from bitweir_hw.gateware.fifo import Fifo
 from bitweir_hw.lower import lower
 from support.samples import every_kind
 
-BLOCKS = {block.name: block for kind in ("class", "scores") for block in lower(*every_kind(kind=kind)).blocks}
-COMPONENTS = {name: GATEWARE[type(spec)](spec) for name, spec in BLOCKS.items()}
+SPECS = {block.name: block for kind in ("class", "scores") for block in lower(*every_kind(kind=kind)).blocks}
+COMPONENTS = {name: block_of(spec).component(spec) for name, spec in SPECS.items()}
 COMPONENTS |= {f"fifo of {depth}": Fifo(width=4, depth=depth) for depth in (2, 3, 5)}
 
 
 def test_every_kind_is_there():
-    assert {type(spec) for spec in BLOCKS.values()} == set(GATEWARE)
+    assert {type(spec) for spec in SPECS.values()} == {block.spec for block in BLOCKS}
 
 
 def streams(dut, letter):

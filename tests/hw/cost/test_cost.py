@@ -9,7 +9,6 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from importlib import resources
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -21,10 +20,9 @@ from bitweir.importers import load_model
 from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis import flows
 from bitweir_hw.accelerator import accelerator_rtlil
-from bitweir_hw.blocks import BlockSpec, MatVecSpec
+from bitweir_hw.blocks import BLOCKS, MatVecSpec
 from bitweir_hw.blocks.matvec.unrolled import MOST
 from bitweir_hw.cost import (
-    COSTS,
     Cost,
     drawn,
     error_bands,
@@ -78,16 +76,12 @@ def measured(pipeline, family, folder):
     return rows
 
 
-def test_every_kind_has_a_formula():
-    assert set(COSTS) == set(get_args(BlockSpec))
-
-
 @pytest.mark.parametrize("family", flows.FAMILIES)
 def test_every_kind_has_coefficients_and_error_bands(family):
     pipelines = [lower(*every_kind(style=STYLE[family], kind=kind)) for kind in ("class", "scores")]
     for pipeline in pipelines:
         check_costs(pipeline, family)
-    assert {type(block) for pipeline in pipelines for block in pipeline.blocks} == set(COSTS)
+    assert {type(block) for pipeline in pipelines for block in pipeline.blocks} == {block.spec for block in BLOCKS}
     assert network_errors(family)["bram"] == [0, 0, 0]
 
 

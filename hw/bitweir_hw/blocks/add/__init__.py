@@ -1,1 +1,13 @@
-"""The weighted sum of streams."""
+"""The weighted sum of several streams, element by element.
+
+A frame takes a cycle for each beat of an input. A sum is written 1 cycle after its beats are taken.
+"""
+
+from ..base import Block
+from .cost import cost, paths
+from .gateware import Join
+from .spec import JoinSpec
+
+__all__ = ["ADD", "JoinSpec"]
+
+ADD = Block(spec=JoinSpec, component=Join, cost=cost, paths=paths, title="sum", group="sum")

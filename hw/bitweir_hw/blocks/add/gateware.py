@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
 from ...gateware.values import elements, number, weighted_sum
-from .. import JoinSpec
+from .spec import JoinSpec
 
 __all__ = ["Join"]
 

@@ -13,7 +13,7 @@ from ...gateware.credits import CreditedOutput
 from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import Rom
 from ...gateware.values import elements, weighted_sum
-from .. import AffineSpec, ThresholdSpec
+from .spec import AffineSpec, ThresholdSpec
 
 __all__ = ["Affine", "ChannelPipe"]
 

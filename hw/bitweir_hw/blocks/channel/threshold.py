@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from .. import ThresholdSpec
 from .affine import ChannelPipe
+from .spec import ThresholdSpec
 
 __all__ = ["Threshold"]
 

@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.fifo import Fifo
-from .. import ForkSpec
+from .spec import ForkSpec
 
 __all__ = ["Fork"]
 

@@ -14,7 +14,7 @@ from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import ClassRom, Rom
 from ...memory import is_block
 from ...popcount.elements import ProcessingElements
-from .. import MatVecSpec
+from .spec import MatVecSpec
 
 __all__ = ["MatVec"]
 

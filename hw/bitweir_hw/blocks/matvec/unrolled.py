@@ -17,8 +17,7 @@ from ...popcount.dot_product import Part
 from ...popcount.portable import Operation, Tree, add_parts, part_trees, sum_parts
 from ...popcount.trees import Add, xc7_split
 from ...resources.terms import Terms, chain_cells
-from .. import MatVecSpec
-from .spec import plane_bits
+from .spec import MatVecSpec, plane_bits
 
 __all__ = ["MOST", "constant_elements"]
 

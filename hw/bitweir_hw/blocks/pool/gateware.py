@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ...gateware.credits import CreditedOutput
 from ...gateware.fifo import following
 from ...gateware.values import elements, number, tree
-from .. import PoolSpec
+from .spec import PoolSpec
 
 __all__ = ["Pool"]
 

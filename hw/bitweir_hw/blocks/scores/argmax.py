@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ...gateware.credits import CreditedOutput
 from ...gateware.fifo import following
 from ...gateware.values import elements, tree
-from .. import ArgmaxSpec, EndSpec
+from .spec import ArgmaxSpec, EndSpec
 
 __all__ = ["Argmax", "Leader", "result_layout"]
 

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from ...gateware.credits import CreditedOutput
 from ...gateware.fifo import following
 from ...gateware.values import elements
-from .. import ResultSpec
 from .argmax import result_layout
+from .spec import ResultSpec
 
 __all__ = ["Result"]
 

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
 from ...gateware.values import elements
-from .. import VoteSpec
 from .argmax import Leader
+from .spec import VoteSpec
 
 __all__ = ["Vote"]
 

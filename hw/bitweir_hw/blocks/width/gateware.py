@@ -11,7 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.fifo import Fifo, following
-from .. import WidthSpec
+from .spec import WidthSpec
 
 __all__ = ["WidthConverter"]
 

@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from ...gateware.credits import CreditedOutput
 from ...gateware.fifo import following
 from ...memory import is_block
-from .. import WindowSpec
+from .spec import WindowSpec
 
 __all__ = ["Window"]
 

@@ -1,4 +1,4 @@
-"""Blocks that move elements without looking at them: width converters, forks, FIFOs."""
+"""The specification of a width converter."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from math import gcd
 
 import numpy as np
 
-from ..arithmetic import ceil_div
-from ..memory import Memory
-from .machines import Level
+from ...arithmetic import ceil_div
+from ...memory import Memory
+from ..machines import Level
 
-__all__ = ["FifoSpec", "ForkSpec", "WidthSpec"]
+__all__ = ["WidthSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,94 +122,3 @@ class WidthSpec:
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: registers, a word deep."""
         return (Memory(role="buffer", depth=1, width=self.capacity * self.lane_bits, writable=True),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassingSpec:
-    """A block that hands on beats as they are, one a cycle.
-
-    Parameters
-    ----------
-    name, layer : str
-        Of the block, and the layer that it feeds.
-    bits : int
-        Of a payload.
-    beats : int
-        Of a frame.
-    """
-
-    name: str
-    layer: str
-    bits: int
-    beats: int
-
-    @property
-    def i_bits(self) -> int:
-        """Payload bits at the input."""
-        return self.bits
-
-    @property
-    def o_bits(self) -> int:
-        """Payload bits at each output."""
-        return self.bits
-
-    @property
-    def i_beats(self) -> int:
-        """Input beats a frame."""
-        return self.beats
-
-    @property
-    def o_beats(self) -> int:
-        """Beats a frame of each output."""
-        return self.beats
-
-    @property
-    def cycles(self) -> int:
-        """Cycles a frame, one for each beat."""
-        return self.beats
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForkSpec(PassingSpec):
-    """One stream to several that carry the same, see `blocks.fork.gateware`.
-
-    Parameters
-    ----------
-    outputs : int
-    """
-
-    outputs: int
-
-    #: Places for each output: one to fill while the other empties.
-    fifo_depth = 2
-
-    @property
-    def machine(self) -> Level:
-        """When it moves beats: how many wait at each output."""
-        return Level(room=self.fifo_depth - 1, leave=1, amounts=np.ones(1, np.int64), outputs=self.outputs)
-
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores."""
-        return (Memory(role="buffer", depth=self.fifo_depth, width=self.bits, copies=self.outputs, writable=True),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FifoSpec(PassingSpec):
-    """A buffer between two blocks, see `gateware.fifo`.
-
-    Parameters
-    ----------
-    depth : int
-        Beats, at least 2.
-    """
-
-    depth: int
-
-    @property
-    def machine(self) -> Level:
-        """When it moves beats: how many it holds."""
-        return Level(room=self.depth - 1, leave=1, amounts=np.ones(1, np.int64))
-
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores."""
-        return (Memory(role="buffer", depth=self.depth, width=self.bits, writable=True),)

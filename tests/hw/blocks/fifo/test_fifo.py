@@ -7,7 +7,7 @@ import pytest
 from amaranth.back import rtlil
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import FifoSpec
-from bitweir_hw.gateware.fifo import Buffer
+from bitweir_hw.blocks.fifo.gateware import Buffer
 from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,20 +1,15 @@
-"""What parameters in RAM cost beside their memories: see `gateware.loading`."""
+"""What a memory of parameters in RAM costs: see `gateware.loading`."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from ..accelerator.parameters import image_bytes, most_frames
 from ..arithmetic import ceil_div
-from ..blocks.pipeline import Pipeline
 from ..memory import is_block
-from ..resources.memories import ram
-from ..resources.terms import Terms, adder, counter, index_bits
+from .memories import ram
+from .terms import Terms, counter, index_bits
 
-__all__ = ["loaded", "loader"]
-
-#: LUTs of a CRC-32 of eight bits at once, with its comparison: measured, 125 to 135 on all families.
-CRC_LUTS = 130
+__all__ = ["loaded"]
 
 
 def loaded(depth: int, width: int, family: str, *, style: str = "auto", registers: int = 0) -> Terms:
@@ -43,22 +38,4 @@ def loaded(depth: int, width: int, family: str, *, style: str = "auto", register
     terms.ff += index_bits(depth)
     counter(terms, depth, family)
     terms += ram(depth, width, family, block=is_block(depth, width, style))
-    return terms
-
-
-def loader(pipeline: Pipeline, family: str) -> Terms:
-    """The loader and the gate of frames; nothing where parameters are fixed."""
-    terms = Terms()
-    if not (size := image_bytes(pipeline)):
-        return terms
-    beats = pipeline.input.beats
-    left, under_way = index_bits(size + 5), index_bits(most_frames(pipeline) + 1)
-    # The CRC-32, that which the image has, two bytes that wait, the chain, states; beats and frames.
-    terms.ff = 2 * 32 + 2 * 9 + 2 + 10 + 3 + 2 + left + index_bits(beats) + under_way + 1
-    terms.luts["crc"] += CRC_LUTS
-    terms.luts["load"] += 30
-    # Frames are counted up and down.
-    for bits in (left, under_way, under_way):
-        adder(terms, bits, family)
-    counter(terms, beats, family)
     return terms

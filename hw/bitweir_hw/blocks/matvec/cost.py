@@ -1,0 +1,132 @@
+"""What the matrix-vector-threshold unit costs, and its longest paths."""
+
+from __future__ import annotations
+
+from ...memory import is_block
+from ...popcount.cost import elements
+from ...popcount.ecp5 import CHAIN, CHAIN_UNREGISTERED
+from ...popcount.portable import CHAIN as FUSED_CHAIN
+from ...resources.fifos import credited
+from ...resources.loading import loaded
+from ...resources.memories import ram, rom
+from ...resources.paths import Path
+from ...resources.terms import Terms, counter, index_bits
+from .spec import MatVecSpec
+from .unrolled import MOST, constant_elements
+
+__all__ = ["cost", "paths"]
+
+
+def cost(spec: MatVecSpec, family: str) -> Terms:
+    """`blocks.matvec.gateware`: elements, weights, presets, the input buffer, an output FIFO, and counters.
+
+    Beside what these need by themselves: counters of words and groups, marks of four bits that go with the sum, and
+    for the buffer three addresses, two fill levels and, where the last word of a vector is padded, a gate a bit.
+    """
+    terms = Terms()
+    copies, depth = spec.pe * spec.streams, spec.groups * spec.fold
+    # A weight of W words is one of 2**W functions of the address, so elements share gates.
+    shared = depth <= 2 and not spec.stored
+    apart = copies if spec.stored else min(copies, spec.streams << min(depth, 16))
+    if depth == 1 and not spec.stored:
+        # Its fill levels stay two, of sums of three bits.
+        terms.ff += 2
+        terms.carry += {"gowin": 6, "ice40": 1, "xilinx": 1}.get(family, 0)
+    if depth == 1 and not spec.stored and spec.weight_width * spec.lane_bits <= MOST:
+        terms += constant_elements(spec, family)
+        terms.luts["unrolled"] += 1
+    else:
+        terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
+    if shared:
+        for name in ("gate", "full adder", "late"):
+            if name in terms.luts:
+                terms.luts[f"shared {name}"] = terms.luts.pop(name)
+    stage = spec.memory_stage
+    if spec.stored:
+        terms += loaded(depth, spec.weight_width, family, style=spec.memory, registers=stage)
+    else:
+        terms += rom(spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, registers=stage)
+    terms += _presets(spec, family)
+    terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
+    terms.ff += stage * spec.i_bits
+    # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.
+    ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.streams
+    kept = spec.o_bits - spec.pe * spec.streams * _shift(spec) + (ones if family != "ice40" else 0)
+    terms += credited(kept, spec.fifo_depth, family)
+    if ones and family == "ice40":
+        # Registers of which all lanes share one a word.
+        terms.ff += spec.fifo_depth
+
+    words, replays = spec.buffer_words, spec.neuron_folds > 1
+    for end in (spec.synapse_folds, spec.neuron_folds):
+        terms.ff += index_bits(end)
+        counter(terms, end, family)
+    # Without a replay all words are new and used up at once, and both fill levels are one.
+    for _ in range(1 + replays):
+        terms.ff += words.bit_length()
+        counter(terms, words + 1, family)
+    terms.ff += 2 * index_bits(words) + replays
+    for _ in range(2):
+        counter(terms, words, family)
+    if replays:
+        terms.luts["wrap"] += index_bits(words)
+    stages = 1 + spec.memory_stage + spec.dot.stages(spec.popcount)
+    padded_rows = spec.neuron_folds * spec.pe - spec.rows
+    padded_columns = spec.synapse_folds * spec.simd - spec.columns
+    varying = 2 * (spec.synapse_folds > 1) + (replays and padded_rows > 0)
+    constant = spec.synapse_folds == 1 or (not replays and padded_rows > 0)
+    terms.ff += stages * (1 + varying + constant) + 1 + (padded_rows > 0)
+    if padded_columns:
+        terms.ff += index_bits(spec.synapse_folds)
+        counter(terms, spec.synapse_folds, family)
+        terms.luts["padding"] += padded_columns * spec.lane_bits * spec.streams
+    terms.luts["padding"] += padded_rows * spec.o_lane_bits * spec.streams
+    if spec.flip:
+        terms.luts["padding"] += spec.simd * spec.streams
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def _shift(spec: MatVecSpec) -> int:
+    return 0 if spec.threshold else spec.shift
+
+
+def _presets(spec: MatVecSpec, family: str) -> Terms:
+    depth = len(spec.presets) * spec.groups * spec.neuron_folds
+    width = spec.pe * spec.acc_bits
+    if spec.stored:
+        terms = loaded(depth, width, family, registers=spec.memory_stage)
+    else:
+        terms = rom(spec.preset_words, depth, width, family, registers=spec.memory_stage)
+    if len(spec.presets) > 1:
+        # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
+        each = spec.groups * spec.neuron_folds
+        for end, marks in ((each, 1), (len(spec.column_classes), 2), (len(spec.row_classes), 2)):
+            terms.ff += index_bits(end) + marks
+            counter(terms, end, family)
+        terms.luts["wrap"] += index_bits(depth)
+    return terms
+
+
+def paths(spec: MatVecSpec) -> list[Path]:
+    """Adder levels between registers, behind the weights or before the accumulator."""
+    style, each = spec.popcount.style, spec.popcount.levels_per_stage
+    levels = spec.dot.plan(spec.popcount).levels
+    stages = spec.dot.stages(spec.popcount)
+    gates = style != "ecp5"
+    width = spec.acc_bits
+    positions = {"ecp5": CHAIN if each else CHAIN_UNREGISTERED, "tree": width}.get(style, FUSED_CHAIN)
+    # No chain is longer than all adders of its level.
+    positions = min(positions, width * spec.pe * spec.streams)
+    last = levels - stages * each
+    # Behind a block RAM there is a wire to a register.
+    memory = Path(block=spec.memory_stage > 0, luts=1)
+    if not stages:
+        # Only the first chain is passed from end to end.
+        later = (min(positions, CHAIN),) * (levels - 1)
+        return [memory, Path(adders=(*(positions,)[:levels], *later, width), luts=gates)]
+    return [
+        memory,
+        Path(adders=(positions,) * each, luts=gates),
+        Path(adders=(positions,) * last + (width,), luts=gates),
+    ]
