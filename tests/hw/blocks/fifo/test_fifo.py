@@ -1,14 +1,9 @@
 """FIFOs, shallow and deep: every beat, every cycle, and where they sit on a chip."""
 
-import json
-
 import numpy as np
 import pytest
-from amaranth.back import rtlil
-from bitweir.synthesis import flows
 from bitweir_hw.blocks import FifoSpec
 from bitweir_hw.blocks.fifo.gateware import Buffer
-from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import stalls
@@ -60,14 +55,3 @@ def test_all_fill_levels(depth, offered, taken):
 def test_a_beat_every_cycle_through_a_full_memory():
     # Full at first; then a beat comes and one goes in every cycle.
     assert check(100, BLOCK[100], 300, 2, [], [True] * 100) == 100 + 300 - 1
-
-
-def test_deep_ones_become_block_memory(tmp_path):
-    spec = fifo(512, 32, 1)
-    (tmp_path / "design.il").write_text(rtlil.convert(Buffer(spec), name="top"))
-    run_yosys(flows.script("ecp5", top="top"), tmp_path)
-    cells = flows.classify("ecp5", json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"])
-    assert (cells["bram"], cells["lutram"]) == (1, 0)
-    # Two words, two addresses, a level and two marks; nothing that emulates the memory.
-    assert cells["ff"] <= 2 * 32 + 3 * 9 + 2
-    assert cells["lut"] <= 3 * 32 + 60

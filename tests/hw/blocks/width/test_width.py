@@ -1,14 +1,9 @@
 """Width converters: every beat and every cycle, in all ratios."""
 
-import json
-
 import numpy as np
 import pytest
-from amaranth.back import rtlil
-from bitweir.synthesis import flows
 from bitweir_hw.blocks import WidthSpec
 from bitweir_hw.blocks.width.gateware import WidthConverter
-from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import stalls
@@ -106,14 +101,3 @@ def test_frames_follow_each_other_without_a_gap(lanes):
     spec = converter(16 * 9 * 26, *lanes)
     cycles = [check(spec, 1, count=count) for count in (2, 3)]
     assert cycles[1] - cycles[0] == spec.cycles == max(spec.i_beats, spec.o_beats)
-
-
-@pytest.mark.parametrize(
-    ("length", "lanes", "most"), [(104, (13, 26), 40), (256, (32, 64), 80), (256, (64, 32), 112), (144, (16, 9), 165)]
-)
-def test_sites(length, lanes, most, tmp_path):
-    # What it takes on ECP5: a new construction must not take more.
-    (tmp_path / "design.il").write_text(rtlil.convert(WidthConverter(converter(length, *lanes)), name="top"))
-    run_yosys(flows.script("ecp5", top="top"), tmp_path)
-    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
-    assert flows.sites("ecp5", cells) <= most

@@ -1,16 +1,13 @@
 """The sliding window: where elements come from, every value, every cycle, and its memories on a chip."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from amaranth.back import rtlil
-from bitweir.synthesis import flows
 from bitweir_hw.arithmetic import divisors
 from bitweir_hw.blocks import WindowSpec
 from bitweir_hw.blocks.window.gateware import Window
-from bitweir_hw.tools import run_yosys
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import stalls
@@ -157,18 +154,6 @@ def test_nothing_is_built_for_pads_that_are_not_there():
     # The middle of a window is always inside.
     names = rtlil.convert(Window(USUAL["all taps"]), name="top")
     assert [f"outside_{tap} " in names for tap in range(9)] == [True] * 4 + [False] + [True] * 4
-
-
-def test_the_buffer_becomes_block_memory(tmp_path):
-    spec = window(shape=(30, 30, 64), lanes=32)
-    (tmp_path / "design.il").write_text(rtlil.convert(Window(spec), name="top"))
-    run_yosys(flows.script("ecp5", top="top"), tmp_path)
-    cells = flows.classify("ecp5", json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"])
-    assert cells["bram"] == 1
-    # The register behind the memory and the output's (32 each), addresses and levels and what is added to
-    # them, counters; nothing that emulates the memory, which would be two more for each bit of a word.
-    assert cells["ff"] <= 147
-    assert cells["lut"] + 2 * cells["carry"] <= 175
 
 
 @pytest.mark.parametrize("name", ["same", "all taps", "groups"])
