@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bitweir import running
 from bitweir.cli import main
 from bitweir.design import write_design
 from bitweir.folders import FileError, streamed_file
+from bitweir.runs import device
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_command, compiler_missing
 from click.testing import CliRunner
@@ -80,7 +80,7 @@ def test_a_few_of_many_images(folder, tmp_path):
 
 
 def test_parameters_that_never_end(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr(running, "_MOST_IMAGE_BYTES", 1 << 20)
+    monkeypatch.setattr(device, "_MOST_IMAGE_BYTES", 1 << 20)
     told = "is no image of parameters: it must have at most 1,048,576 bytes."
     fails(7, f"'/dev/zero' {told}", "load", f"sim:{folder}", "/dev/zero")
     os.mkfifo(tmp_path / "pipe")

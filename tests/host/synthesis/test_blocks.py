@@ -6,9 +6,9 @@ import pytest
 from amaranth.back import rtlil
 from bitweir.synthesis import flows
 from bitweir_hw.blocks import FifoSpec, WidthSpec, WindowSpec
+from bitweir_hw.blocks.fifo.gateware import Buffer
 from bitweir_hw.blocks.width.gateware import WidthConverter
 from bitweir_hw.blocks.window.gateware import Window
-from bitweir_hw.gateware.fifo import Buffer
 from bitweir_hw.tools import run_yosys
 
 
