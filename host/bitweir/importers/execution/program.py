@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import NodeProto
 
 from ..errors import shown
 from . import rounding
-from .operators import MAX_ELEMENTS, OPS, Call, CannotRunError
+from .operators import CannotRunError, Operator
 
-__all__ = ["Program", "Step", "ordered"]
+__all__ = ["Program", "ordered"]
 
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One operator of a program, with the names of its tensors as a node of ONNX has them."""
-
-    op_type: str
-    input: Sequence[str]
-    output: Sequence[str]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
 class Program:
-    """Operators in order; those that depend on no input are run once.
+    """Operators in order; those that depend on no input are run once, in the types of the file.
 
     Parameters
     ----------
-    steps : iterable of Step
+    nodes : iterable of onnx.NodeProto
         Each after what it needs.
     constants : dict
         Stored tensors by name.
@@ -47,25 +37,29 @@ class Program:
     """
 
     def __init__(
-        self, steps: Iterable[Step], constants: dict[str, Array], entry: str, tensors: Sequence[str], opset: int
+        self, nodes: Iterable[NodeProto], constants: dict[str, Array], entry: str, tensors: Sequence[str], opset: int
     ) -> None:
-        self._constants, self._entry, self._tensors, self._opset = constants, entry, list(tensors), opset
-        self._moving: list[Step] = []
+        self._entry, self._tensors = entry, list(tensors)
+        self._moving: list[Operator] = []
         moves = {entry}
-        for step in steps:
-            if moves.intersection(step.input):
-                moves.update(filter(None, step.output))
-                self._moving.append(step)
+        for node in nodes:
+            operator = Operator(node, opset)
+            if moves.intersection(node.input):
+                moves.update(operator.outputs)
+                self._moving.append(operator)
             else:
-                self._put(constants, step, self._run(step, [constants[name] if name else None for name in step.input]))
+                arrays = [constants[name] if name else None for name in node.input]
+                constants.update(zip(operator.outputs, operator.run(arrays), strict=True))
+        read = {*self._tensors, *(name for operator in self._moving for name in operator.node.input)}
+        self._constants = {name: _wide(array) for name, array in constants.items() if name in read}
 
     def run(self, frames: Array) -> list[Array]:
         """Tensors for one batch."""
-        held = dict(self._constants)
-        held[self._entry] = _wide(frames)
-        for step in self._moving:
-            self._put(held, step, self._wide_run(step, [held[name] if name else None for name in step.input]))
-        return [_wide(held[name]) for name in self._tensors]
+        held = self._constants | {self._entry: _wide(frames)}
+        for operator in self._moving:
+            results = _results(operator, [held[name] if name else None for name in operator.node.input])
+            held.update(zip(operator.outputs, results, strict=True))
+        return [held[name] for name in self._tensors]
 
     def ends(self, frames: Array, forced: Mapping[str, Array], nudge: int, slack: Mapping[str, Array]) -> list[Array]:
         """For each tensor its values less, and plus, what rounding may be; values at cuts are shifted by that.
@@ -80,21 +74,21 @@ class Program:
         slack : mapping
             See `Executor.between`.
         """
-        held = dict(self._constants)
-        held[self._entry] = _wide(frames)
+        held = self._constants | {self._entry: _wide(frames)}
         # For each tensor that depends on the input, the sum of the sizes of all that was added up in it.
         sizes = {self._entry: np.abs(held[self._entry])}
         told: dict[str, tuple[Array, Array]] = {}
-        for step in self._moving:
-            values = [held[name] if name else None for name in step.input]
-            given = [sizes.get(name) for name in step.input]
-            if step.op_type in rounding.CUTS:
+        for operator in self._moving:
+            op, names = operator.node.op_type, operator.node.input
+            values = [held[name] if name else None for name in names]
+            given = [sizes.get(name) for name in names]
+            if op in rounding.CUTS:
                 values = rounding.nudged(values, given, nudge)
-
-            arrays = self._wide_run(step, values)
-            self._put(held, step, arrays)
-            self._put(sizes, step, rounding.sizes(step.op_type, partial(self._other, step), values, given, arrays))
-            for name in step.output:
+            arrays = _results(operator, values)
+            held.update(zip(operator.outputs, arrays, strict=True))
+            found = rounding.sizes(op, partial(_others, operator), values, given, arrays)
+            sizes.update(zip(operator.outputs, found, strict=False))
+            for name in operator.outputs:
                 if name in slack:
                     sizes[name] = rounding.with_slack(sizes[name], _like(sizes[name][0], slack[name][None], name))
                 if name in forced:
@@ -103,29 +97,14 @@ class Program:
                     sizes[name] = np.abs(held[name])
         return [end for name in self._tensors for end in told.get(name) or rounding.interval(held[name], sizes[name])]
 
-    def _other(self, step: Step, op: str, arrays: Sequence[Array | None], absolute: bool) -> list[Array]:
-        """The results of another operator with the attributes of a step, or the absolute values of them."""
-        given = step.attributes
-        attributes = {key: abs(value) if isinstance(value, float) else value for key, value in given.items()}
-        return self._wide_run(Step(op, step.input, step.output, attributes if absolute else given), arrays)
 
-    def _wide_run(self, step: Step, arrays: Sequence[Array | None]) -> list[Array]:
-        return [_wide(array) for array in self._run(step, arrays)]
+def _results(operator: Operator, arrays: Sequence[Array | None]) -> list[Array]:
+    return [_wide(array) for array in operator.run(arrays)]
 
-    def _run(self, step: Step, arrays: Sequence[Array | None]) -> list[Array]:
-        if step.op_type not in OPS:
-            raise CannotRunError(f"operator {shown(step.op_type)} is not known")
-        with np.errstate(all="ignore"):
-            call = Call(step.attributes, self._opset, len(step.output))
-            result = OPS[step.op_type](call, *arrays)
-        found = [np.asarray(array) for array in (result if isinstance(result, tuple) else (result,))]
-        if any(array.size > MAX_ELEMENTS for array in found):
-            raise CannotRunError("a tensor is too large")
-        return found
 
-    @staticmethod
-    def _put(held: dict[str, Array], step: Step, arrays: list[Array]) -> None:
-        held.update((name, array) for name, array in zip(step.output, arrays, strict=False) if name)
+def _others(operator: Operator, op: str, arrays: Sequence[Array | None], absolute: bool) -> list[Array]:
+    """The results of another operator with the attributes of one, or with the absolute values of them."""
+    return _results(operator.like(op, absolute=absolute), arrays)
 
 
 def _like(array: Array, values: Array, name: str) -> Array:
@@ -138,12 +117,12 @@ def _like(array: Array, values: Array, name: str) -> Array:
 
 
 def _wide(array: Array) -> Array:
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
-def ordered(makers: dict[str, Any], wanted: list[str], given: set[str]) -> list[Any]:
+def ordered(makers: dict[str, NodeProto], wanted: list[str], given: set[str]) -> list[NodeProto]:
     """Nodes that make the wanted tensors, each after what it needs."""
-    order: list[Any] = []
+    order: list[NodeProto] = []
     done: set[int] = set()
     open_ones: set[int] = set()
     stack = [(name, False) for name in reversed(wanted)]

@@ -28,7 +28,7 @@ __all__ = ["keras_executor"]
 Array = NDArray[Any]
 Pair = tuple[int, int]
 #: Of the operators in `execution`.
-_OPSET = 13
+_OPSET = 18
 _FIRST, _LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
@@ -56,9 +56,9 @@ def keras_executor(path: Path, tensors: Sequence[str]) -> Executor:
                 raise CannotRunError(f"layer {call.label} is not known")
             LAYERS[call.kind](Layer(build, call))
         entry = tensor_name(graph.input)
-        makers = {name: step for step in build.steps for name in step.output}
-        steps = ordered(makers, list(tensors), {*build.constants, entry})
-        program = Program(steps, build.constants, entry, tensors, _OPSET)
+        makers = {name: node for node in build.nodes for name in node.output}
+        nodes = ordered(makers, list(tensors), {*build.constants, entry})
+        program = Program(nodes, build.constants, entry, tensors, _OPSET)
     except CannotRunError:
         raise
     except BitweirError as error:

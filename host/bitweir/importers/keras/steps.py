@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import NodeProto, helper
 
 from ..errors import shown
 from ..execution.operators import CannotRunError
-from ..execution.program import Step
 from .files import KerasFile
 from .graph import BEFORE_ACTIVATION, Call, KerasGraph, tensor_name
 
@@ -21,11 +21,11 @@ Pair = tuple[int, int]
 
 
 class Build:
-    """Steps so far, their constants, and the shape of a frame of each tensor."""
+    """Nodes so far, their constants, and the shape of a frame of each tensor."""
 
     def __init__(self, file: KerasFile, graph: KerasGraph) -> None:
         self.file = file
-        self.steps: list[Step] = []
+        self.nodes: list[NodeProto] = []
         self.constants: dict[str, Array] = {}
         self.shapes: dict[str, tuple[int, ...]] = {tensor_name(graph.input): graph.shape}
         self._count = 0
@@ -81,7 +81,7 @@ class Layer:
         """Append an operator; inputs are names, or numbers. The shape is that of the first input if not given."""
         names = [one if isinstance(one, str) else self.build.constant(one) for one in inputs]
         result = self.build.new() if name is None else name
-        self.build.steps.append(Step(op, names, [result], attributes))
+        self.build.nodes.append(helper.make_node(op, names, [result], **attributes))
         self.build.shapes[result] = tuple(self.shape(names[0]) if shape is None else shape)
         return result
 

@@ -1,9 +1,9 @@
-"""An independent executor of ONNX files, to compare imported networks with.
+"""Executors of ONNX files, to compare imported networks with.
 
-It evaluates a graph node by node, as `execution.operators` defines them, in NumPy: what depends on the input in
-float64, all else in the types of the file, so that weights get the signs that frameworks give them. It
-shares nothing with the folding but the reading of tensors. `runtime_executor` is ONNX Runtime behind the same
-interface, which knows the standard operators only.
+`numpy_executor` runs a graph with the operators of `execution.operators`: what depends on the input in float64, all
+else in the types of the file, so that weights get the signs that frameworks give them. It shares nothing with the
+folding but the reading of tensors. `runtime_executor` is ONNX Runtime behind the same interface, which knows the
+standard operators only.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 import onnx
 from bitweir_hw.errors import BitweirError
 from numpy.typing import NDArray
-from onnx import AttributeProto, TensorProto, numpy_helper
+from onnx import AttributeProto, NodeProto, TensorProto, numpy_helper
 
 from ..execution.executor import NUMPY, Executor, reason
 from ..execution.operators import CannotRunError
-from ..execution.program import Program, Step, ordered
+from ..execution.program import Program, ordered
 from ..files import regular_file
 from .tensors import read_tensor
 
@@ -30,7 +30,7 @@ _STANDARD = ("", "ai.onnx")
 
 
 def numpy_executor(path: Path, tensors: Sequence[str]) -> Executor:
-    """The one of this module; floats come as float64.
+    """ONNX's reference implementation, with the operators of QONNX; floats come as float64.
 
     Parameters
     ----------
@@ -134,15 +134,14 @@ def _program(model: Any, folder: Path, tensors: Sequence[str]) -> Program:
         for name in {*tensors, *(name for node in order for name in node.input)}
         if name in stored
     }
-    steps = (
-        Step(node.op_type, node.input, node.output, {one.name: _attribute(one, folder) for one in node.attribute})
-        for node in order
-    )
-    return Program(steps, constants, entry, tensors, opset)
+    return Program((_inlined(node, folder) for node in order), constants, entry, tensors, opset)
 
 
-def _attribute(entry: Any, folder: Path) -> Any:
-    if entry.type == AttributeProto.TENSOR:
-        return read_tensor(entry.t, folder)
-    value = onnx.helper.get_attribute_value(entry)
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _inlined(node: NodeProto, folder: Path) -> NodeProto:
+    """A node that holds its tensors itself; they are read without trust, too."""
+    result = NodeProto()
+    result.CopyFrom(node)
+    for entry in result.attribute:
+        if entry.type == AttributeProto.TENSOR:
+            entry.t.CopyFrom(numpy_helper.from_array(read_tensor(entry.t, folder)))
+    return result

@@ -19,7 +19,7 @@ from bitweir.importers import load_model
 from bitweir.importers.compare.agreement import Agreement, Difference, Member
 from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn, described
 from bitweir.importers.compare.drawn import drawn_frames, frame_work, frames_to_draw
-from bitweir.importers.execution.operators import OPS, CannotRunError
+from bitweir.importers.execution.operators import OPERATORS, CannotRunError
 from bitweir.importers.folding.provenance import Taps
 from bitweir.importers.keras.layers.rules import KERAS_RULES
 from bitweir.importers.keras.reference import LAYERS
@@ -469,7 +469,7 @@ def test_large_networks_get_few_inputs():
 
 def test_executors_know_what_importers_know():
     """A rule without its operator would leave networks uncompared."""
-    assert not {*RULES, *CONSTANT_OPS} - {*OPS}
+    assert not {*RULES, *CONSTANT_OPS} - OPERATORS
     # This one is a rule that refuses.
     assert {*KERAS_RULES} - {*LAYERS} <= {"MagnitudeAwareSign"}
 
