@@ -1,48 +1,22 @@
-"""Model files to one network: what became of them, and whether it still computes the same."""
+"""Model files to a network file, and whether the network still computes what the files say."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
-from importlib import metadata, resources
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from bitweir_hw.files import digest, network_bytes
-from bitweir_hw.network import (
-    Affine,
-    Conv,
-    Dense,
-    Input,
-    Layer,
-    Map,
-    Parallel,
-    Pool,
-    Threshold,
-    Vote,
-)
-from bitweir_sim.values.golden import weight_values
+from bitweir_hw.files import network_bytes
 
 from .folders import whole_file
 from .images import load_images
-from .importers.compare.comparison import compare_frames, described
-from .input_words import input_rule, stored_values
+from .import_report import ImportReport, describe
+from .importers.compare.comparison import compare_frames
+from .importers.compare.report import comparison_report
 from .model_files import Imported
 from .progress import Progress, silent
-from .results import describe_result, readout_entry, save_result
+from .results import save_result
 
-__all__ = ["SCHEMA_VERSION", "describe", "import_models", "schema"]
-
-SCHEMA_VERSION = 2
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of what `import_models` returns."""
-    text = (resources.files(__package__) / "import_schema.json").read_text()
-    result: dict[str, Any] = json.loads(text)
-    return result
+__all__ = ["import_models"]
 
 
 def import_models(
@@ -54,7 +28,7 @@ def import_models(
     save: Path | None = None,
     rounding: bool = False,
     progress: Progress = silent,
-) -> tuple[dict[str, Any], str | None]:
+) -> tuple[ImportReport, str | None]:
     """Write a network, and compare it with its files where there are images.
 
     Parameters
@@ -74,168 +48,21 @@ def import_models(
 
     Returns
     -------
-    dict
-        As `import_schema.json` describes it.
+    report : ImportReport
     difference : str or None
         One sentence if the network differs from its files.
     """
     network = imported.network
-    result, difference = describe(imported), None
+    report, difference = describe(imported), None
     if images is not None:
         loaded = load_images(images, network, limit=limit, rounding=rounding)
         with progress(f"Comparing {len(loaded):,} frames") as done:
             found = compare_frames(network, imported.members, loaded.frames, loaded.codes, done)
-        result["comparison"] = described(found, loaded.labels, rounded=loaded.rounded)
+        report = replace(report, comparison=comparison_report(found, loaded.labels, rounded=loaded.rounded))
         difference = found.difference
         if save is not None:
             save_result(save, network, found.result)
     if difference is None:
         whole_file(target, network_bytes(network))
-        result["output"] = str(target)
-    return result, difference
-
-
-# ---- the network
-
-
-def describe(imported: Imported) -> dict[str, Any]:
-    """All that is known of a network without running it, as `import_schema.json` describes it."""
-    network = imported.network
-    taps = [member.taps for member in imported.members if member.taps is not None]
-    near = {tap.layer: tap for one in taps for tap in one.codes if tap.distance is not None}
-    closest = min(near.values(), key=lambda tap: tap.distance or 0.0, default=None)
-    return {
-        "schema": "bitweir import",
-        "version": SCHEMA_VERSION,
-        "bitweir": metadata.version("bitweir"),
-        "models": [str(member.path) for member in imported.members],
-        "output": None,
-        "network": {"name": network.name, "digest": digest(network), "outputs": network.outputs},
-        "result": readout_entry(network) | {"rule": list(describe_result(network))},
-        "input": _input(network.input),
-        "layers": _layers(network.layers, network.input.map, {name: tap.distance for name, tap in near.items()}),
-        "diagnostics": {
-            "ties": [tap.layer for tap in near.values() if tap.distance == 0 and tap.rounds],
-            "nearest": None if closest is None else {"layer": closest.layer, "distance": closest.distance},
-            "bounds": [asdict(bound) for bound in network.bounds],
-        },
-        "notes": list(network.notes),
-        "comparison": None,
-        "drawn": imported.comparison,
-    }
-
-
-def _layers(layers: Sequence[Layer], source: Map, near: dict[str, float | None]) -> list[dict[str, Any]]:
-    """Layers in series, with those of branches inside them."""
-    result = []
-    for layer in layers:
-        handed = layer.hand_on(source)
-        entry: dict[str, Any] = {
-            "name": layer.name,
-            "kind": _kind(layer),
-            "input_shape": list(source.shape),
-            "output_shape": list(handed.shape),
-            "input_format": _format(source),
-            "output_format": _format(handed),
-            "weights": None,
-            "thresholds": None,
-            "constant_neurons": None,
-            "padding": None,
-            "nearest": near.get(layer.name),
-            "branches": [],
-        }
-        if isinstance(layer, (Dense, Conv)):
-            entry["weights"] = {"count": layer.weights.size, "bits": _weight_bits(layer)}
-        if isinstance(layer, (Dense, Conv, Threshold)) and layer.thresholds is not None:
-            entry["thresholds"] = layer.thresholds.shape[1]
-            entry["constant_neurons"] = _constant(layer, source)
-        if isinstance(layer, (Conv, Pool)) and any(layer.pads):
-            value = layer.pad_value if isinstance(layer, Conv) else None
-            entry["padding"] = {"pads": list(layer.pads), "value": value}
-        if isinstance(layer, Parallel):
-            entry["branches"] = [
-                {"weight": weight, "layers": _layers(branch, source, near)}
-                for weight, branch in zip(layer.factors, layer.branches, strict=True)
-            ]
-        result.append(entry)
-        source = handed
-    return result
-
-
-def _kind(layer: Layer) -> str:
-    """What a reader calls a layer."""
-    match layer:
-        case Dense():
-            return "dense"
-        case Conv():
-            groups = "" if layer.groups == 1 else f", {layer.groups} groups"
-            return f"conv {_window(layer)}{groups}"
-        case Pool():
-            least = "" if layer.least is None else f", least in {int(layer.least.sum())} channels"
-            return f"{layer.kind} pool {_window(layer)}{least}"
-        case Threshold():
-            return "threshold"
-        case Affine():
-            return "scale and offset"
-        case Vote():
-            return "vote"
-        case Parallel():
-            return f"sum of {len(layer.branches)} branches"
-
-
-def _window(layer: Conv | Pool) -> str:
-    kernel, stride = ("x".join(map(str, pair)) for pair in (layer.kernel, layer.stride))
-    return kernel if layer.stride == (1, 1) else f"{kernel} stride {stride}"
-
-
-def _weight_bits(layer: Dense | Conv) -> int:
-    if layer.weights.dtype == np.bool_:
-        return 1
-    return _bits(int(layer.weights.min()), int(layer.weights.max()))
-
-
-def _bits(low: int, high: int) -> int:
-    """Bits of two's complement, or of a plain binary number where nothing is negative."""
-    return max(1, high.bit_length()) if low >= 0 else 1 + max((-low - 1).bit_length(), max(high, 0).bit_length())
-
-
-def _format(what: Map) -> dict[str, Any]:
-    form = what.format
-    if form is None:
-        return {"kind": "sums", "bits": _bits(what.low, what.high), "low": what.low, "high": what.high}
-    return {"kind": "codes", "bits": form.bits, "low": what.low, "high": what.high, "step": form.step}
-
-
-def _constant(layer: Dense | Conv | Threshold, source: Map) -> int:
-    """Neurons whose code is the same for all inputs."""
-    thresholds = layer.thresholds
-    assert thresholds is not None
-    if isinstance(layer, Threshold):
-        low, high = np.int64(source.low), np.int64(source.high)
-    else:
-        ends = [source.low, source.high]
-        if isinstance(layer, Conv) and any(layer.pads):
-            ends.append(layer.pad_value)
-        rows = weight_values(layer).reshape(layer.outputs, -1)
-        positive, negative = np.maximum(rows, 0).sum(axis=1), -np.minimum(rows, 0).sum(axis=1)
-        low = (positive * min(ends) - negative * max(ends))[:, None]
-        high = (positive * max(ends) - negative * min(ends))[:, None]
-        if isinstance(layer, Conv) and layer.edges is not None:
-            low, high = low + min(0, int(layer.edges.min())), high + max(0, int(layer.edges.max()))
-    return int(((thresholds <= low) | (thresholds > high)).all(axis=1).sum())
-
-
-# ---- the input
-
-
-def _input(entry: Input) -> dict[str, Any]:
-    stored, values = entry.stored, stored_values(entry)
-    return {
-        "shape": list(entry.shape),
-        "map": list(entry.map.shape),
-        "format": _format(entry.map),
-        "levels": entry.levels,
-        "stored": None if stored is None else {"low": stored.low, "high": stored.high, "rule": stored.rule},
-        "stored_values": None if values is None else values.tolist(),
-        "rule": list(input_rule(entry)),
-    }
+        report = replace(report, output=str(target))
+    return report, difference

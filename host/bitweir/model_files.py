@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bitweir_hw.network import Network
 
 from .importers import ModelError, load_model
 from .importers.compare.agreement import Member
-from .importers.compare.comparison import Comparison, compare_drawn, described
+from .importers.compare.comparison import Comparison, compare_drawn
+from .importers.compare.report import ComparisonReport, comparison_report
 from .importers.ensemble import prefix
 from .importers.ensemble import vote as voting_network
 from .importers.errors import shown_path
 from .importers.folding.provenance import Taps
 from .progress import Progress, silent
+from .schemas import Json
 
 __all__ = ["Imported", "load_networks"]
 
@@ -39,9 +40,14 @@ class Imported:
     drawn: Comparison | None = None
 
     @property
-    def comparison(self) -> dict[str, Any] | None:
-        """What `drawn` found, as `import_schema.json` has comparisons."""
-        return None if self.drawn is None else described(self.drawn)
+    def comparison(self) -> ComparisonReport | None:
+        """The report of `drawn`."""
+        return None if self.drawn is None else comparison_report(self.drawn)
+
+    @property
+    def comparison_dict(self) -> Json | None:
+        """The same for JSON."""
+        return None if self.comparison is None else self.comparison.to_dict()
 
     @property
     def told(self) -> tuple[str, ...]:

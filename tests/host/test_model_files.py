@@ -25,7 +25,7 @@ def test_one_file_is_read_and_compared(tmp_path):
     found = load_networks([str(path)], input_scale="1", name="other", progress=progress)
     assert (found.network.name, found.network.input.shape) == ("other", (C, H, W))
     assert [member.path for member in found.members] == [path]
-    assert found.comparison["results_differ"] == 0 and found.comparison["images"] > 0
+    assert found.comparison.results_differ == 0 and found.comparison.images > 0
     assert shown == ["Reading net.onnx", "Comparing with the model file"] and shares[-1] == 1
 
 

@@ -86,11 +86,11 @@ def import_command(
         raise click.UsageError(f"The network file must end in .npz, not {target.name!r}.")
     # Images say more than drawn inputs.
     imported = models(compared=images is None)
-    result, told = import_models(
+    report, told = import_models(
         imported, target, images=images, limit=limit, save=save, rounding=rounding, progress=output.working
     )
-    output.show(*render_import(result), *map(Text, imported.told))
-    output.result(result)
+    output.show(*render_import(report), *map(Text, imported.told))
+    output.result(report.to_dict())
     if told:
         complain(told)
         click.get_current_context().exit(SimulationError.exit_code)
@@ -189,7 +189,12 @@ def generate(
     if choice.search:
         output.show(Text(choice.search.summary))
     output.show(*map(Text, imported.told), Text(f"Written: {build.verilog}"))
-    result = {"folder": str(folder), "verilog": str(build.verilog), "report": report, "comparison": imported.comparison}
+    result = {
+        "folder": str(folder),
+        "verilog": str(build.verilog),
+        "report": report,
+        "comparison": imported.comparison_dict,
+    }
     output.result(result | ({"search": choice.search.to_dict()} if choice.search else {}))
 
 
@@ -211,7 +216,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
     image = parameter_image(pipeline)
     whole_file(target, image)
     output.show(*map(Text, imported.told), Text(f"Written: {target}, {len(image):,} bytes"))
-    output.result({"image": str(target), "bytes": len(image), "comparison": imported.comparison})
+    output.result({"image": str(target), "bytes": len(image), "comparison": imported.comparison_dict})
 
 
 @main.command("simulate")
@@ -334,7 +339,7 @@ def explore(
         )
     output.show(*render_exploration(result))
     output.show(*map(Text, imported.told), Text(f"Written: {folder}"))
-    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": imported.comparison})
+    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": imported.comparison_dict})
 
 
 @main.command()

@@ -89,7 +89,7 @@ def build_command(
     built = build_for_board(imported.network, request, folder, options=options, models=files, progress=output.working)
     output.show(*render_routed(built.routed), *map(Text, imported.told))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
-    output.result(built.to_dict() | {"comparison": imported.comparison})
+    output.result(built.to_dict() | {"comparison": imported.comparison_dict})
 
 
 @click.command("program")

@@ -14,12 +14,12 @@ import numpy as np
 import onnx
 import pytest
 from bitweir.cli import main
+from bitweir.import_report import schema
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.ensemble import vote
 from bitweir.importers.execution.operators import CannotRunError
 from bitweir.importers.folding.provenance import Taps
 from bitweir.importers.onnx.reference import numpy_executor, runtime_executor
-from bitweir.importing import schema
 from bitweir_hw.files import load_network
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.fast import run as golden

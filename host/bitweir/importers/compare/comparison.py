@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,12 @@ from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.golden import Result, result
 from numpy.typing import NDArray
 
-from ...results import ELEMENTS, PLURALS, Quality, numbers, numbers_quality, quality
+from ...results import ELEMENTS, PLURALS
 from ..errors import shown
-from ..folding.provenance import INPUT
 from .agreement import Agreement, Difference, LayerAgreement, Member, compare
 from .drawn import drawn_frames, frames_to_draw
 
-__all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames", "described"]
+__all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames"]
 
 Array = NDArray[Any]
 Progress = Callable[[float], None]
@@ -257,68 +256,3 @@ def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] |
         votes[np.arange(len(one)), one] += 1
     voted: NDArray[np.int64] = np.argmax(votes, axis=1)
     return voted
-
-
-def described(found: Comparison, labels: Array | None = None, *, rounded: int = 0) -> dict[str, Any]:
-    """A comparison as `import_schema.json` has it; labels as `results.label_problem` lets them pass.
-
-    So many numbers of the images became the nearest that is taken.
-    """
-    wanted, kind = found.wanted, found.network.readout.kind
-    bounded = np.any([one.bounded for one in found.agreements if one.ran] or [found.excused], axis=0)
-    worth = Quality() if labels is None or wanted is None else numbers_quality(kind, wanted, labels)
-    return {
-        "images": found.frames,
-        "rounded": rounded,
-        **quality(found.network, found.result, labels).to_dict(),
-        **{f"reference_{name}": value for name, value in worth.to_dict().items()},
-        "results_differ": None if wanted is None else int(found.wrong.sum()),
-        "results_excused": None if wanted is None else int(found.excused.sum()),
-        "results_bounded": None if wanted is None else int((found.excused & bounded).sum()),
-        "first_mismatch": _first(found) if found.wrong.any() else None,
-        "models": [_agreement(agreement) for agreement in found.agreements],
-    }
-
-
-def _first(found: Comparison) -> dict[str, Any]:
-    """The first result that is wrong."""
-    place, wanted, result_ = int(found.wrong.argmax()), found.wanted, found.result
-    assert wanted is not None
-    if result_.classes is not None:
-        return {"image": place, "output": None, "expected": int(wanted[place]), "found": int(result_.classes[place])}
-    have = result_.labels if result_.labels is not None else numbers(found.network, result_.scores)
-    assert have is not None
-    output = int(np.abs(wanted[place].astype(np.float64) - have[place]).argmax())
-    return {
-        "image": place, "output": output, "expected": float(wanted[place, output]), "found": float(have[place, output])
-    }  # fmt: skip
-
-
-def _agreement(found: Agreement) -> dict[str, Any]:
-    ordered = found.ran and found.kind == "class"
-    return {
-        "model": str(found.path),
-        "reference": found.reference if found.ran else None,
-        "remark": found.remark or None,
-        "layers": [
-            {
-                "layer": None if one.layer == INPUT else one.layer,
-                "tensor": one.tensor,
-                "codes": one.codes,
-                "differ": one.differ,
-                "ties": one.ties,
-                "bounded": one.bounded,
-                "first": None if one.first is None else asdict(one.first),
-            }
-            for one in found.layers
-            if found.ran
-        ],
-        **_counts("results", found.results_differ, found.excused, found.bounded if found.ran else None),
-        **_counts("orders", found.orders_differ, found.tied, found.bounded if ordered else None),
-    }
-
-
-def _counts(what: str, differ: int, excused: NDArray[np.bool_], bounded: NDArray[np.bool_] | None) -> dict[str, Any]:
-    """Images of which something is wrong, or excused, and those of the latter where a bound is why; None: not known."""
-    counts = (differ, int(excused.sum()), int((excused & bounded).sum())) if bounded is not None else (None,) * 3
-    return dict(zip((f"{what}_differ", f"{what}_excused", f"{what}_bounded"), counts, strict=True))

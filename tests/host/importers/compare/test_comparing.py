@@ -8,17 +8,20 @@ from fractions import Fraction
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import bitweir.model_files
 import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli import main
+from bitweir.import_report import schema
 from bitweir.import_tables import _differ
 from bitweir.importers import load_model
 from bitweir.importers.compare.agreement import Agreement, Difference, Member
-from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn, described
+from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn
 from bitweir.importers.compare.drawn import drawn_frames, frame_work, frames_to_draw
+from bitweir.importers.compare.report import comparison_report
 from bitweir.importers.execution.operators import OPERATORS, CannotRunError
 from bitweir.importers.folding.provenance import Taps
 from bitweir.importers.keras.layers.rules import KERAS_RULES
@@ -26,7 +29,6 @@ from bitweir.importers.keras.reference import LAYERS
 from bitweir.importers.onnx.constants import CONSTANT_OPS
 from bitweir.importers.onnx.operators.rules import RULES
 from bitweir.importers.onnx.reference import numpy_executor, runtime_executor
-from bitweir.importing import schema
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
 from bitweir_sim.values import fast
 from bitweir_sim.values.encoding import encode
@@ -359,7 +361,7 @@ def test_votes_that_ties_change_are_counted(tmp_path):
 )
 def test_rows_of_results(counts, told):
     found = dict(zip(("results_differ", "results_excused", "results_bounded"), counts, strict=True))
-    assert _differ(found, "results", 1500).plain == told
+    assert _differ(SimpleNamespace(**found), "results", 1500).plain == told
 
 
 @pytest.mark.parametrize(
@@ -524,8 +526,8 @@ def test_bounds_of_sums_are_no_differences(tmp_path):
         f"{found.codes - found.bounded:,} codes are equal; {found.bounded:,} more differ within the bound of the sums "
         f"before them, and with them {told}."
     )
-    counts = described(found)
-    jsonschema.validate(counts, {"$ref": "#/$defs/comparison", "$defs": schema()["$defs"]})
+    counts = comparison_report(found).to_dict()
+    jsonschema.validate(counts, {"$ref": "#/$defs/ComparisonReport", "$defs": schema()["$defs"]})
     assert counts["results_differ"] == 0 and counts["results_excused"] == counts["results_bounded"] == classes
 
 
