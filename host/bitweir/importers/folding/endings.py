@@ -17,7 +17,7 @@ from ..exact.scores import integer_scores
 from ..exact.surd import Exact, Surd, nearly, sign
 from .borders import refusal
 from .bounds import score_margin
-from .network_builder import Walk
+from .network_builder import NetworkBuilder
 from .quantise import AFFINE, coding, quantise, resolved
 from .symbols import Codes, Point, Signal, Stream
 
@@ -36,13 +36,13 @@ _FRACTION_BITS, _ROUNDED_BITS = 2048, 64
 _ZERO = Fraction(0)
 
 
-def finish(walk: Walk, x: Any, name: str, wanted: str | None = None) -> Network:
+def finish(builder: NetworkBuilder, x: Any, name: str, wanted: str | None = None) -> Network:
     """The network whose output is `x`, with a result of the kind that is wanted; see `result`."""
-    point, readout = result(walk, x, wanted)
-    return walk.network(point, readout, name)
+    point, readout = result(builder, x, wanted)
+    return builder.network(point, readout, name)
 
 
-def result(walk: Walk, x: Any, wanted: str | None) -> tuple[Point, Readout]:
+def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, Readout]:
     """The end of the last layer, and what its integers are.
 
     A sigmoid makes labels: bit m is 1 where score m is greater than 0, that is where the sigmoid is greater than
@@ -51,7 +51,7 @@ def result(walk: Walk, x: Any, wanted: str | None) -> tuple[Point, Readout]:
 
     Parameters
     ----------
-    walk : Walk
+    builder : NetworkBuilder
         Gets the layers that are missing, and notes.
     x : value
         Of the output of the graph.
@@ -63,14 +63,14 @@ def result(walk: Walk, x: Any, wanted: str | None) -> tuple[Point, Readout]:
     ModelError
         The output is no result, or none of the kind that is wanted.
     """
-    if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not walk.is_input(x.origin):
+    if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not builder.is_input(x.origin):
         y = _in_order(x)
         if isinstance(y, Codes):
-            if walk.taps is not None and isinstance(x, Codes):
-                walk.taps.moved(x, y)
-            return _end_in_codes(walk, y, wanted)
+            if builder.taps is not None and isinstance(x, Codes):
+                builder.taps.moved(x, y)
+            return _end_in_codes(builder, y, wanted)
         kind = _kind(y, wanted)
-        return {"class": _class, "labels": _labels, "scores": _scores}[kind](walk, y)
+        return {"class": _class, "labels": _labels, "scores": _scores}[kind](builder, y)
     raise ModelError(
         "The output of the model must come from a last layer, not be the input or a constant: "
         "export the network up to its scores."
@@ -129,14 +129,14 @@ def _chains(x: Signal) -> list[Any]:
     return [chains[kind] for kind in kinds]
 
 
-def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
+def _class(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     """The lowest index with the highest score."""
     _check_affine(x)
     sums = x.origin
     assert isinstance(sums, Stream)
     chains = _chains(x)
     if prod(columns(x.steps)[0]) > 1:
-        walk.plan.need_common(sums.last)  # else the classes could not be compared without a multiplier for each
+        builder.plan.need_common(sums.last)  # else the classes could not be compared without a multiplier for each
     try:
         scores = integer_scores(chains, sums.low.tolist(), sums.high.tolist(), sums.step)
     except ValueError as error:
@@ -144,14 +144,14 @@ def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
             f"The scores of the last layer must fold into integers, but {error}: retrain without its batch norm."
         ) from error
     if x.end not in ("", "choice"):
-        walk.notes.append(f"{_capital(x.ended)} at the end is left out: it does not change the class.")
-    point = walk.negated(sums.point, scores.inverted)
-    walk.tell(sums, 0, int(scores.inverted.sum()))
-    walk.score_margin = score_margin(sums, chains, scores.error)
+        builder.notes.append(f"{_capital(x.ended)} at the end is left out: it does not change the class.")
+    point = builder.negated(sums.point, scores.inverted)
+    builder.tell(sums, 0, int(scores.inverted.sum()))
+    builder.score_margin = score_margin(sums, chains, scores.error)
     if scores.scale is not None and scores.offset is not None:
         return Point(point.map, Affine(name="scores", scale=scores.scale, offset=scores.offset), point), Readout()
     if x.steps:
-        walk.notes.append(
+        builder.notes.append(
             "The affine map after the last layer is one for all classes; it is left out, the class is the same."
         )
     offset = chains[0](0)
@@ -159,7 +159,7 @@ def _class(walk: Walk, x: Signal) -> tuple[Point, Readout]:
     return point, _readout("class", [slope], [offset])
 
 
-def _labels(walk: Walk, x: Signal) -> tuple[Point, Readout]:
+def _labels(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     """A bit an output: whether its score is greater than 0."""
     if x.end == "sigmoid" and x.steps and x.steps[-1].name == "sigmoid":
         raise ModelError(
@@ -168,33 +168,33 @@ def _labels(walk: Walk, x: Signal) -> tuple[Point, Readout]:
         )
     half = np.array(_ZERO, object).reshape((1,) * len(x.shape))
     codes = quantise(x, Quantiser(((half, True),), (half, half + 1)))
-    return _labelled(walk, codes, x.ended or "the labels"), Readout(kind="labels")
+    return _labelled(builder, codes, x.ended or "the labels"), Readout(kind="labels")
 
 
-def _labelled(walk: Walk, codes: Codes, label: str) -> Point:
+def _labelled(builder: NetworkBuilder, codes: Codes, label: str) -> Point:
     """The point behind the layer of one bit that codes of the values 0 and 1 make."""
-    signal = walk.threshold(codes, LABEL, label)
-    if walk.taps is not None:
-        walk.taps.closed(codes, signal)
+    signal = builder.threshold(codes, LABEL, label)
+    if builder.taps is not None:
+        builder.taps.closed(codes, signal)
     assert isinstance(signal.origin, Stream)
     return signal.origin.point
 
 
-def _scores(walk: Walk, x: Signal) -> tuple[Point, Readout]:
+def _scores(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     """The integers of the last layer, with the affine map that leads to the model's numbers."""
     _check_affine(x)
     sums = x.origin
     assert isinstance(sums, Stream)
     if x.ended:
-        walk.notes.append(f"{_capital(x.ended)} at the end is left out: the scores are what it takes.")
+        builder.notes.append(f"{_capital(x.ended)} at the end is left out: the scores are what it takes.")
     chains = _chains(x)
-    walk.score_margin = score_margin(sums, chains, _ZERO)
+    builder.score_margin = score_margin(sums, chains, _ZERO)
     offsets = [chain(0) for chain in chains]
     slopes = [chain(1) - offset for chain, offset in zip(chains, offsets, strict=True)]
     return sums.point, _readout("scores", slopes, offsets)
 
 
-def _end_in_codes(walk: Walk, codes: Codes, wanted: str | None) -> tuple[Point, Readout]:
+def _end_in_codes(builder: NetworkBuilder, codes: Codes, wanted: str | None) -> tuple[Point, Readout]:
     """The codes of a quantiser at the end, or labels of them."""
     if wanted in ("class", "scores"):
         raise ModelError(
@@ -209,14 +209,14 @@ def _end_in_codes(walk: Walk, codes: Codes, wanted: str | None) -> tuple[Point, 
                 "The result can be labels only where codes of the quantiser at the end become greater than 0 at one "
                 "threshold: leave out --result."
             )
-        return _labelled(walk, bits, "the labels"), Readout(kind="labels")
+        return _labelled(builder, bits, "the labels"), Readout(kind="labels")
     before, codes = codes, resolved(codes)
-    if walk.taps is not None:
-        walk.taps.moved(before, codes)
+    if builder.taps is not None:
+        builder.taps.moved(before, codes)
     form, scale, shift = _spacing(codes)
-    signal = walk.threshold(codes, form, "the codes")
-    if walk.taps is not None:
-        walk.taps.closed(codes, signal)
+    signal = builder.threshold(codes, form, "the codes")
+    if builder.taps is not None:
+        builder.taps.closed(codes, signal)
     assert isinstance(signal.origin, Stream)
     scales, shifts = (list(np.broadcast_to(part, codes.shape).ravel()) for part in (scale, shift))
     return signal.origin.point, _readout("codes", scales, shifts)

@@ -15,7 +15,7 @@ from ..errors import ModelError
 from ..exact.fold import Exacts, scale, shift
 from .accuracy import Accuracy
 from .borders import Border, edge_sums
-from .network_builder import Operand, Walk
+from .network_builder import NetworkBuilder, Operand
 from .symbols import Moving, Padded, Signal, by_channel, narrowed
 from .weights import Weights, normalised
 from .windows import Window
@@ -27,12 +27,12 @@ Array = NDArray[Any]
 _LARGEST = (1 << 15) - 1
 
 
-def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
+def dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str) -> Signal:
     """The sums of a dense layer.
 
     Parameters
     ----------
-    walk : Walk
+    builder : NetworkBuilder
     x : Signal or Codes, of shape (K,), with axes of size 1 before it
     weights : array, (K, M)
     label : str
@@ -45,29 +45,31 @@ def dense(walk: Walk, x: Moving | Padded, weights: Array, label: str) -> Signal:
             f"Node {label} must multiply frames of shape {weights.shape[:1]}, not {inside.shape}, "
             f"with its weights of shape {weights.shape}: flatten before it."
         )
-    operand = walk.operand(inside, label, as_map=False)
-    rows, alpha = _rows(walk, np.ascontiguousarray(weights.T), label)
+    operand = builder.operand(inside, label, as_map=False)
+    rows, alpha = _rows(builder, np.ascontiguousarray(weights.T), label)
     turned, shared = _turned(rows, np.broadcast_to(operand.factors, inside.shape).reshape(1, -1), label)
     in_order = np.empty_like(turned)
-    in_order[:, walk.permutation(operand.signal, label)] = turned
+    in_order[:, builder.permutation(operand.signal, label)] = turned
     stream = operand.stream
     low, high = (np.tile(ends, stream.map.pixels) for ends in (stream.low, stream.high))
-    layer = Dense(name=walk.name("dense"), weights=in_order)
+    layer = Dense(name=builder.name("dense"), weights=in_order)
     slopes = _slopes(alpha, shared, operand.scale)
     accuracy = _accuracy(operand, in_order, slopes)
-    sums = walk.append(stream.point, layer, *_ends(in_order, low, high), stream.step, label, accuracy=accuracy)
+    sums = builder.append(stream.point, layer, *_ends(in_order, low, high), stream.step, label, accuracy=accuracy)
     y = Signal(sums, (*inside.shape[:-1], len(rows)), np.arange(len(rows)), (), inside.batch)
     offset = _products(_signed(rows), np.broadcast_to(operand.shift, inside.shape).reshape(1, -1))
     lead = (1,) * (len(y.shape) - 1)
     return _scaled(y, slopes.reshape(*lead, -1), (alpha * offset).reshape(*lead, -1))
 
 
-def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1) -> Signal:
+def conv(
+    builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1
+) -> Signal:
     """The sums of a convolution.
 
     Parameters
     ----------
-    walk : Walk
+    builder : NetworkBuilder
     x : Signal, Codes or Padded, of shape (C, H, W)
     weights : array, (M, C / groups, kh, kw)
     label : str
@@ -88,14 +90,14 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
             f"Node {label} must divide {channels} channels into {groups} groups for its weights of shape "
             f"{weights.shape}: the file is damaged."
         )
-    operand = walk.operand(inside, label, as_map=True)
-    order = walk.channel_order(operand.signal, label)
+    operand = builder.operand(inside, label, as_map=True)
+    order = builder.channel_order(operand.signal, label)
     if groups > 1 and (order != np.arange(channels)).any():
         raise ModelError(
             f"Node {label} has {groups} groups, and must not follow a change of the order of channels: give the "
             "filters of the layer before it that order instead."
         )
-    rows, alpha = _rows(walk, weights, label)
+    rows, alpha = _rows(builder, weights, label)
     each = channels // groups  # channels that a filter sees
     stream = operand.stream
     owner = np.arange(len(weights)) // (len(weights) // groups)
@@ -110,7 +112,12 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
         step = gcd(step, *(int(end) - pad for end in low))
         low, high = np.minimum(low, pad), np.maximum(high, pad)
     layer = Conv(
-        name=walk.name("conv"), weights=in_order, stride=window.strides, pads=window.pads, pad_value=pad, groups=groups
+        name=builder.name("conv"),
+        weights=in_order,
+        stride=window.strides,
+        pads=window.pads,
+        pad_value=pad,
+        groups=groups,
     )
     # The ends of a tap are those of its channel.
     taps = [np.broadcast_to(ends[sees][:, None, None, :], in_order.shape) for ends in (low, high)]
@@ -119,7 +126,7 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
     if missing is not None:
         outside = layer.windows(stream.map.shape).outside
         layer, border = _edged(layer, edge_sums(_signed(rows), missing[sees], shared, outside), value)
-        walk.notes.append(
+        builder.notes.append(
             f"{layer.name}: its padding of {float(value):g} lies between the integers of its input, so that sums at "
             "the edges of the map start with numbers of their own."
         )
@@ -129,9 +136,9 @@ def conv(walk: Walk, x: Moving | Padded, weights: Array, label: str, *, window: 
             ends = ends[0] + np.minimum(0, least), ends[1] + np.maximum(0, most)
     slopes = _slopes(alpha, shared, operand.scale)
     accuracy = _accuracy(operand, in_order, slopes)
-    sums = walk.append(stream.point, layer, *ends, step, label, accuracy=accuracy, border=border)
+    sums = builder.append(stream.point, layer, *ends, step, label, accuracy=accuracy, border=border)
     offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
-    y = walk.map_signal(sums, inside.batch)
+    y = builder.map_signal(sums, inside.batch)
     return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
 
 
@@ -148,10 +155,10 @@ def unpadded(x: Moving | Padded) -> Moving:
     return x
 
 
-def _rows(walk: Walk, weights: Array, label: str) -> tuple[Weights, Exacts]:
+def _rows(builder: NetworkBuilder, weights: Array, label: str) -> tuple[Weights, Exacts]:
     rows, alpha, rounded = normalised(weights, label)
     if rounded:
-        walk.notes.append(
+        builder.notes.append(
             f"{label}: weights are taken as the whole multiples of one scale from which float32 has rounded them."
         )
     return rows, alpha

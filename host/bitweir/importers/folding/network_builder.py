@@ -45,7 +45,7 @@ from .simplify import repeated, tidied
 from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed
 from .units import FixedPoint
 
-__all__ = ["Operand", "Walk"]
+__all__ = ["Operand", "NetworkBuilder"]
 
 #: A threshold nearer to an accumulator that occurs than this is worth a note.
 _NEAR = 1e-6
@@ -81,7 +81,7 @@ class Operand:
         return self.signal.origin
 
 
-class Walk:
+class NetworkBuilder:
     """Layers so far.
 
     Parameters

@@ -13,7 +13,7 @@ from ..errors import ModelError
 from ..exact.fold import Exacts, Step, columns, scale
 from ..exact.surd import sign
 from .linear import unpadded
-from .network_builder import Walk
+from .network_builder import NetworkBuilder
 from .quantise import AFFINE, ends
 from .symbols import Moving, Padded, Signal, Stream, narrowed
 from .windows import Window
@@ -21,15 +21,15 @@ from .windows import Window
 __all__ = ["max_pool", "mean_pool"]
 
 
-def max_pool(walk: Walk, x: Moving | Padded, label: str, *, window: Window) -> Signal:
+def max_pool(builder: NetworkBuilder, x: Moving | Padded, label: str, *, window: Window) -> Signal:
     """The largest value of each window of a map (C, H, W); what lies outside the map counts for nothing.
 
     A rising chain of scalar operations may as well follow the pool. So may a falling one, if the pool
     picks the smallest value.
     """
     inside, window, border = window.merged(x, label)
-    y, stream = _map(walk, inside, label)
-    order = walk.channel_order(y, label)
+    y, stream = _map(builder, inside, label)
+    order = builder.channel_order(y, label)
     shape, chains = columns(y.steps)
     falls = np.array([chain.slope < 0 for chain, _ in chains]).reshape((1,) * (3 - len(shape)) + shape)
     if isinstance(x, Padded) and any(sign(value - border) < 0 for value in ends(y)):
@@ -40,19 +40,24 @@ def max_pool(walk: Walk, x: Moving | Padded, label: str, *, window: Window) -> S
     least = np.empty(len(order), bool)
     least[order] = np.broadcast_to(falls, (len(order), 1, 1)).reshape(-1)
     layer = Pool(
-        name=walk.name("pool"), kind="max", kernel=window.kernel, stride=window.strides, pads=window.pads,
+        name=builder.name("pool"), kind="max", kernel=window.kernel, stride=window.strides, pads=window.pads,
         least=least if least.any() else None,
     )  # fmt: skip
-    pooled = walk.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
-    return replace(walk.map_signal(pooled, y.batch, order), steps=y.steps)
+    pooled = builder.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
+    return replace(builder.map_signal(pooled, y.batch, order), steps=y.steps)
 
 
 def mean_pool(
-    walk: Walk, x: Moving | Padded, label: str, *, window: Window, advice: str = "windows that lie inside the map"
+    builder: NetworkBuilder,
+    x: Moving | Padded,
+    label: str,
+    *,
+    window: Window,
+    advice: str = "windows that lie inside the map",
 ) -> Signal:
     """The mean of each window of a map (C, H, W): a sum, and a division that goes into the chain behind it."""
-    y, stream = _map(walk, unpadded(x), label)
-    order = walk.channel_order(y, label)
+    y, stream = _map(builder, unpadded(x), label)
+    order = builder.channel_order(y, label)
     other = [step.name for step in y.steps if step.name not in AFFINE]
     if other:
         raise ModelError(f"Node {label} must not average what comes out of a {other[0]}: put a quantiser between them.")
@@ -62,21 +67,21 @@ def mean_pool(
             f"pads are {list(window.pads)}: use {advice}."
         )
     taps = prod(window.kernel)
-    layer = Pool(name=walk.name("pool"), kind="sum", kernel=window.kernel, stride=window.strides)
+    layer = Pool(name=builder.name("pool"), kind="sum", kernel=window.kernel, stride=window.strides)
     accuracy = stream.accuracy and stream.accuracy.summed(taps)
-    pooled = walk.append(
+    pooled = builder.append(
         stream.point, layer, taps * stream.low, taps * stream.high, stream.step, label, accuracy=accuracy
     )
     # The mean of scaled and shifted values is the scaled and shifted mean.
     divide = scale(np.full((1, 1, 1), Fraction(1, taps), object))
-    return replace(walk.map_signal(pooled, y.batch, order), steps=(divide, *y.steps))
+    return replace(builder.map_signal(pooled, y.batch, order), steps=(divide, *y.steps))
 
 
-def _map(walk: Walk, x: Moving, label: str) -> tuple[Signal, Stream]:
+def _map(builder: NetworkBuilder, x: Moving, label: str) -> tuple[Signal, Stream]:
     """A map as a signal whose chain is the same for all pixels of a channel."""
     if len(x.shape) != 3:
         raise ModelError(f"Node {label} must pool maps of two dimensions, of the shape (C, H, W), not {x.shape}.")
-    y = walk.signal(x, label, as_map=True)
+    y = builder.signal(x, label, as_map=True)
     assert isinstance(y.origin, Stream)
 
     def by_channel(array: Exacts) -> Exacts:

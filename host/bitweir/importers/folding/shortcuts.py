@@ -22,7 +22,7 @@ from ..exact.surd import sign
 from .accuracy import Accuracy, Leaf
 from .borders import refusal
 from .linear import unpadded
-from .network_builder import Walk
+from .network_builder import NetworkBuilder
 from .quantise import AFFINE, affine
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed
 from .units import MOST_BITS, Summand, Units, fitted
@@ -68,9 +68,9 @@ class _Branch:
         return tuple(leaf.times(scales) for leaf in stream.accuracy.leaves)
 
 
-def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signal:
+def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: str) -> Signal:
     """The sum of two values of one shape."""
-    one, other = (_branch(walk, x, label) for x in (a, b))
+    one, other = (_branch(builder, x, label) for x in (a, b))
     if one.signal.shape != other.signal.shape or one.stream.map.shape != other.stream.map.shape:
         raise ModelError(
             f"Node {label} must add maps of one shape, not {one.signal.shape} and {other.signal.shape}: "
@@ -81,14 +81,14 @@ def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signa
     slopes, offsets = [one.slopes, other.slopes], one.offsets + other.offsets
     if one.stream.point is other.stream.point:
         return _scaled(replace(one.signal, steps=()), slopes[0] + slopes[1], offsets)
-    name = walk.name("sum")
-    walk.plan.feeds(one.stream.sums | other.stream.sums)
+    name = builder.name("sum")
+    builder.plan.feeds(one.stream.sums | other.stream.sums)
     found = None
-    if name not in walk.plan.ratios:
-        found = _exact(one, other, offsets, walk.plan.exact_bits(name, len(offsets)))
+    if name not in builder.plan.ratios:
+        found = _exact(one, other, offsets, builder.plan.exact_bits(name, len(offsets)))
     simple = found is not None and one.stream.exact and other.stream.exact
     if found is None:
-        found = fitted(name, (one.summand, other.summand), offsets, walk.plan)
+        found = fitted(name, (one.summand, other.summand), offsets, builder.plan)
     # One branch takes the offset of both: the other may then need no layer of its own.
     takes = 1 if (found.factors[1] != 1).any() else 0
     common = _common(one.stream.point, other.stream.point)
@@ -103,20 +103,20 @@ def add(walk: Walk, a: Moving | Padded, b: Moving | Padded, label: str) -> Signa
     layer = Parallel(name=name, branches=tuple(branches))
     simple = simple and max(abs(low).max(), abs(high).max()) < 1 << _PLAIN_BITS
     accuracy = None if simple else _accuracy(name, (one, other), found)
-    stream = walk.append(common, layer, low, high, max(step, 1), label, accuracy=accuracy)
+    stream = builder.append(common, layer, low, high, max(step, 1), label, accuracy=accuracy)
     return _scaled(replace(one.signal, origin=stream, steps=()), narrowed(found.unit), narrowed(found.rest))
 
 
-def _branch(walk: Walk, x: Moving | Padded, label: str) -> _Branch:
+def _branch(builder: NetworkBuilder, x: Moving | Padded, label: str) -> _Branch:
     inside = unpadded(x)
-    signal = walk.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
+    signal = builder.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
     other = [step.name for step in signal.steps if step.name not in AFFINE]
     if other:
         raise ModelError(f"Node {label} must not add what comes out of a {other[0]}: put a quantiser between them.")
     assert isinstance(signal.origin, Stream)
     if signal.origin.point.border is not None:
         raise refusal(f"Node {label}", signal.origin.point.border)
-    walk.permutation(signal, label)
+    builder.permutation(signal, label)
     slopes, offsets = (by_channel(signal, array) for array in affine(signal))
     return _Branch(signal, signal.origin, slopes, offsets)
 

@@ -145,7 +145,7 @@ class FixedPoint:
 
 
 def planned(walk: Callable[[FixedPoint], Network]) -> Network:
-    """Walk over a graph until its sums have what they need.
+    """NetworkBuilder over a graph until its sums have what they need.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from bitweir_hw.network import Network, Stored
 
 from ..errors import ModelError, shown_path
 from ..folding.endings import finish
-from ..folding.network_builder import Walk
+from ..folding.network_builder import NetworkBuilder
 from ..folding.provenance import Taps
 from ..folding.symbols import Signal
 from ..folding.units import FixedPoint, Replan, TooWide, planned
@@ -89,11 +89,11 @@ def _walked(
     taps: Taps | None,
     result: str | None,
 ) -> Network:
-    walk = Walk(numbers, plan, taps)
+    builder = NetworkBuilder(numbers, plan, taps)
     if taps is not None:
         taps.restart()
     readers = Counter(key for call in graph.calls for key in call.inputs)
-    held: dict[Key, Value | Unknown] = {graph.input: walk.start(graph.shape, 1, channels=-1)}
+    held: dict[Key, Value | Unknown] = {graph.input: builder.start(graph.shape, 1, channels=-1)}
     troubles = Troubles()
     for call in graph.calls:
         values = [held[key] for key in call.inputs]
@@ -101,7 +101,7 @@ def _walked(
         # What nobody takes any more is let go: maps take memory.
         for key in {key for key in call.inputs if not readers[key]}:
             del held[key]
-        value = held[call.key] = _tried(troubles, Job(walk, call, file), values)
+        value = held[call.key] = _tried(troubles, Job(builder, call, file), values)
         if taps is not None:
             taps.made(call.tensor, value, {})
             if isinstance(value, Signal) and value.ended.endswith(call.label):
@@ -109,7 +109,7 @@ def _walked(
                 taps.scores = call.inner(BEFORE_ACTIVATION)
     if troubles:
         raise troubles.error()
-    return finish(walk, held[graph.output], name, result)
+    return finish(builder, held[graph.output], name, result)
 
 
 def _add(troubles: Troubles, text: str, label: str, *, first: bool = False) -> None:
@@ -150,7 +150,7 @@ def _run(job: Job, values: list[Value]) -> Value:
     """Apply the rule of a layer."""
     call = job.call
     if call.kind not in AFTER_END:
-        values = [job.walk.resumed(x) for x in values]
+        values = [job.builder.resumed(x) for x in values]
     ended = next((x.ended for x in values if isinstance(x, Signal) and x.ended), "")
     if ended and call.kind not in AFTER_END:
         raise ModelError(

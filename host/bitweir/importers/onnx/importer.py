@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from ..errors import ModelError, shown
 from ..folding.endings import finish
-from ..folding.network_builder import Walk
+from ..folding.network_builder import NetworkBuilder
 from ..folding.provenance import Taps
 from ..folding.symbols import Codes, Padded, Signal
 from ..folding.units import FixedPoint, Replan, TooWide, planned
@@ -75,16 +75,16 @@ def _import(
     taps: Taps | None = None,
     result: str | None = None,
 ) -> Network:
-    walk = Walk(numbers, plan, taps)
+    builder = NetworkBuilder(numbers, plan, taps)
     if taps is not None:
         taps.restart()
     batch, *shape = graph.input.shape
     values = _Values(graph)
-    values.put(graph.input.name, walk.start(tuple(size or 0 for size in shape), batch or 1))
+    values.put(graph.input.name, builder.start(tuple(size or 0 for size in shape), batch or 1))
     troubles = Troubles()
     for node in graph.nodes:
         operands = [values.get(operand) for operand in node.inputs]
-        made = _tried(troubles, walk, node, graph.opset, operands)
+        made = _tried(troubles, builder, node, graph.opset, operands)
         # TopK has the chosen scores and the class: either names what the network finds.
         for output in node.outputs[: 2 if node.op == "TopK" else 1]:
             values.put(output, made)
@@ -92,10 +92,10 @@ def _import(
             taps.made(node.outputs[0], made, dict(zip(node.inputs, operands, strict=True)))
     if troubles:
         raise troubles.error()
-    return finish(walk, values.get(graph.output), name, result)
+    return finish(builder, values.get(graph.output), name, result)
 
 
-def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
+def _tried(troubles: Troubles, builder: NetworkBuilder, node: Node, opset: int, operands: list[Any]) -> Any:
     """What a node makes, or an `Unknown` if it is refused, so that what else is wrong is still looked for."""
     if troubles.many:
         raise troubles.error()
@@ -108,7 +108,7 @@ def _tried(troubles: Troubles, walk: Walk, node: Node, opset: int, operands: lis
         return nothing
     try:
         if not unknown:
-            return _run(walk, node, opset, operands)
+            return _run(builder, node, opset, operands)
         if node.op in PROBES:
             _ruled(node, PROBES[node.op], node, *operands)
     except BitweirError as error:
@@ -160,10 +160,10 @@ class _Values:
         return value
 
 
-def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
+def _run(builder: NetworkBuilder, node: Node, opset: int, operands: list[Any]) -> Any:
     """Apply the rule of a node."""
     if node.op not in _AFTER_END:
-        operands = [walk.resumed(x) for x in operands]
+        operands = [builder.resumed(x) for x in operands]
     moving = [x for x in operands if isinstance(x, (Signal, Codes, Padded))]
     if node.op not in PADDED_OPS and any(isinstance(x, Padded) for x in moving):
         raise ModelError(
@@ -183,7 +183,7 @@ def _run(walk: Walk, node: Node, opset: int, operands: list[Any]) -> Any:
     if ended and node.op not in ("ArgMax", "TopK"):
         return moving[0]
     return (
-        _ruled(node, RULES[node.op], walk, node, *operands)
+        _ruled(node, RULES[node.op], builder, node, *operands)
         if moving
         else _ruled(node, fold_constant, node, opset, operands)
     )

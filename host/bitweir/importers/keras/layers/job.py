@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import ModelError, shown
 from ...exact.fold import Exacts, exact
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.symbols import Codes, Moving, Padded, Signal
 from ...folding.windows import Window
 from ..files import KerasFile
@@ -28,7 +28,7 @@ Pair = tuple[int, int]
 class Job:
     """One call of a layer, and what its rule works with."""
 
-    walk: Walk
+    builder: NetworkBuilder
     call: Call
     file: KerasFile
 
@@ -79,7 +79,7 @@ class Job:
     def first(self, x: Moving | Padded) -> Moving | Padded: ...
     def first(self, x: Moving | Padded) -> Moving | Padded:
         """A map (H, W, C) as (C, H, W); see `channels_first`."""
-        y, taps = channels_first(x), self.walk.taps
+        y, taps = channels_first(x), self.builder.taps
         before, after = (z.inside if isinstance(z, Padded) else z for z in (x, y))
         if taps is not None and isinstance(before, Codes) and isinstance(after, Codes):
             taps.moved(before, after, lambda frame: frame.transpose(1, 2, 0))
@@ -87,8 +87,8 @@ class Job:
 
     def made(self, what: str, x: Moving | Padded) -> None:
         """Something on the way to the result has its value."""
-        if self.walk.taps is not None:
-            self.walk.taps.made(self.call.inner(what), x, {})
+        if self.builder.taps is not None:
+            self.builder.taps.made(self.call.inner(what), x, {})
 
     def window(self, x: Moving | Padded, kernel: Pair, *, strides: Any = (1, 1)) -> Window:
         """How the layer moves over a map (C, H, W).

@@ -28,7 +28,7 @@ _POINT = Window((1, 1))
 def _dense(job: Job, x: Value) -> Value:
     arrays = _arrays(job, "kernel")
     kernel, factor = _kernel(job, arrays["kernel"], "kernel_quantizer", 2)
-    y = dense(job.walk, _input(job, x), kernel, job.label)
+    y = dense(job.builder, _input(job, x), kernel, job.label)
     return _finished(job, _scaled(y, factor), arrays)
 
 
@@ -55,7 +55,7 @@ def _separable(job: Job, x: Value) -> Value:
     if pointwise.shape[:2] != (1, 1):
         raise ModelError(f"its pointwise kernel must have a window of 1 x 1, not the shape {pointwise.shape}")
     y = _by_depth(job, job.first(_input(job, x)), arrays["depthwise_kernel"])
-    y = conv(job.walk, y, pointwise.transpose(3, 2, 0, 1), job.label, window=_POINT)
+    y = conv(job.builder, y, pointwise.transpose(3, 2, 0, 1), job.label, window=_POINT)
     return _finished(job, channels_last(_scaled(y, factor)), arrays)
 
 
@@ -84,7 +84,7 @@ def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
             pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, x.pads, strict=True))
             x = x.inside
         x, window = Padded(x, pads, Fraction(value)), Window(window.kernel, window.strides)
-    return conv(job.walk, x, weights, job.label, window=window, groups=groups)
+    return conv(job.builder, x, weights, job.label, window=window, groups=groups)
 
 
 def _input(job: Job, x: Value) -> Value:
@@ -123,7 +123,7 @@ def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int, *, own: int = 1
                 f"{len(np.unique(np.abs(kernel)))} sizes and has no {quantiser}: use the layer of Larq with one, or "
                 "make the weights whole multiples of one scale."
             ) from error
-    return quantised_kernel(job.walk, kernel, spec, job.label)
+    return quantised_kernel(job.builder, kernel, spec, job.label)
 
 
 def _scaled(y: Signal, factor: Fraction) -> Signal:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import ModelError, shown
 from ...exact.fold import Quantiser
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.quantise import quantise
 from ...folding.symbols import Codes, Moving, Padded, whole
 
@@ -164,7 +164,7 @@ def _staircase(quantiser: LarqQuantiser) -> tuple[Cuts, list[Fraction]]:
 
 
 def quantised_kernel(
-    walk: Walk, kernel: Floats, quantiser: LarqQuantiser | None, label: str
+    builder: NetworkBuilder, kernel: Floats, quantiser: LarqQuantiser | None, label: str
 ) -> tuple[Floats, Fraction]:
     """A kernel as its layer uses it, as an array and a factor.
 
@@ -181,10 +181,10 @@ def quantised_kernel(
         size, t = np.abs(kernel), float(quantiser.threshold)
         if quantiser.from_weights:
             t = float(np.float32(0.7 * size.mean(dtype=np.float64)))
-            _tell(walk, label, np.abs(size / t - 1) if t else np.ones(1))
+            _tell(builder, label, np.abs(size / t - 1) if t else np.ones(1))
         return np.where(size >= t, np.sign(kernel), 0).astype(np.float32), one
     if quantiser.kind == "dorefa":
-        return _dorefa_kernel(walk, kernel, quantiser, label)
+        return _dorefa_kernel(builder, kernel, quantiser, label)
     signs = np.where(kernel >= 0, 1, -1).astype(np.float32)
     if quantiser.kind == "magnitude":
         size = np.abs(kernel).mean(axis=tuple(range(kernel.ndim - 1)), dtype=np.float64)
@@ -192,23 +192,25 @@ def quantised_kernel(
     return signs, one
 
 
-def _dorefa_kernel(walk: Walk, kernel: Floats, quantiser: LarqQuantiser, label: str) -> tuple[Floats, Fraction]:
+def _dorefa_kernel(
+    builder: NetworkBuilder, kernel: Floats, quantiser: LarqQuantiser, label: str
+) -> tuple[Floats, Fraction]:
     n = quantiser.steps
     if quantiser.from_weights:
         limited = np.tanh(kernel.astype(np.float64))
         most = np.abs(limited).max(initial=0)
         places = (limited / (2 * most) + 0.5 if most else np.full(kernel.shape, 0.5)) * n
-        _tell(walk, label, np.abs(places % 1 - 0.5) if most else np.ones(1))
+        _tell(builder, label, np.abs(places % 1 - 0.5) if most else np.ones(1))
         return (2 * np.rint(places) - n).astype(np.float32), Fraction(1, n)
     # float32, as ties of these products are where TensorFlow has them.
     return np.rint(np.clip(kernel, 0, 1) * np.float32(n)), Fraction(1, n)
 
 
-def _tell(walk: Walk, label: str, distance: NDArray[Any]) -> None:
+def _tell(builder: NetworkBuilder, label: str, distance: NDArray[Any]) -> None:
     """A note where weights lie so near to a jump that another order of operations may quantise them otherwise."""
     near = int((distance < _NEAR).sum())
     if near:
-        walk.notes.append(
+        builder.notes.append(
             f"{label}: {near} weights lie within {_NEAR:g} of where their quantiser jumps; TensorFlow may take the "
             "other level."
         )

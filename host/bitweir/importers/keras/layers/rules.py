@@ -118,14 +118,14 @@ def _pool(job: Job, x: Value, *, largest: bool) -> Value:
     y, kernel = job.first(x), job.pair("pool_size", (2, 2))
     window = job.window(y, kernel, strides=kernel)
     if largest:
-        return channels_last(max_pool(job.walk, y, job.label, window=window))
-    return channels_last(mean_pool(job.walk, bare(y), job.label, window=window))
+        return channels_last(max_pool(job.builder, y, job.label, window=window))
+    return channels_last(mean_pool(job.builder, bare(y), job.label, window=window))
 
 
 def _global_pool(job: Job, x: Value, *, largest: bool) -> Value:
     y = job.first(bare(x))
     pool = max_pool if largest else mean_pool
-    pooled = channels_last(pool(job.walk, y, job.label, window=Window((y.shape[1], y.shape[2]))))
+    pooled = channels_last(pool(job.builder, y, job.label, window=Window((y.shape[1], y.shape[2]))))
     return pooled if job.flag("keepdims", False) else pooled.moved(pooled.shape[2:], lambda frame: frame.reshape(-1))
 
 
@@ -178,7 +178,7 @@ def _add(job: Job, *values: Value) -> Value:
         raise ModelError("it must add values of one shape")
     total, *others = [job.first(bare(value)) if is_map else bare(value) for value in values]
     for other in others:
-        total = add(job.walk, total, other, job.label)
+        total = add(job.builder, total, other, job.label)
     assert isinstance(total, Signal)
     return channels_last(total) if is_map else total
 

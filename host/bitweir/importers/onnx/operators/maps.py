@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ModelError
 from ...exact.fold import exact, scale, shift
 from ...folding.linear import conv
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.pools import max_pool, mean_pool
 from ...folding.symbols import Moving, Padded, Signal
 from ...folding.windows import Window
@@ -26,7 +26,7 @@ __all__ = ["MAP_RULES", "PADDED_OPS"]
 PADDED_OPS = {"Conv", "MaxPool", "Transpose"}
 
 
-def _conv(walk: Walk, node: Node, x: Any, weights: Any, bias: Any = None) -> Signal:
+def _conv(builder: NetworkBuilder, node: Node, x: Any, weights: Any, bias: Any = None) -> Signal:
     if not isinstance(x, np.ndarray) and not isinstance(weights, np.ndarray):
         raise ModelError("its weights depend on the image: use constant weights")
     if isinstance(x, np.ndarray):
@@ -41,7 +41,7 @@ def _conv(walk: Walk, node: Node, x: Any, weights: Any, bias: Any = None) -> Sig
             f"it must convolve maps of two dimensions, of the shape (N, C, H, W), not of {len(x.shape) - 1}: use Conv2d"
         )
     window = node_window(node, x.shape[1:], weights.shape[2:])
-    y = conv(walk, x, weights, node.label, window=window, groups=int(node.attributes.get("group", 1)))
+    y = conv(builder, x, weights, node.label, window=window, groups=int(node.attributes.get("group", 1)))
     if bias is None:
         return y
     if not isinstance(bias, np.ndarray) or bias.shape != weights.shape[:1]:
@@ -49,29 +49,31 @@ def _conv(walk: Walk, node: Node, x: Any, weights: Any, bias: Any = None) -> Sig
     return y.then(shift(exact(bias.reshape(-1, 1, 1))))
 
 
-def _max_pool(walk: Walk, node: Node, x: Moving | Padded) -> Signal:
+def _max_pool(builder: NetworkBuilder, node: Node, x: Moving | Padded) -> Signal:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise ModelError("it must hand on values, not where they lie: pool without return_indices")
-    return max_pool(walk, x, node.label, window=node_window(node, x.shape[1:]))
+    return max_pool(builder, x, node.label, window=node_window(node, x.shape[1:]))
 
 
-def _average_pool(walk: Walk, node: Node, x: Moving) -> Signal:
+def _average_pool(builder: NetworkBuilder, node: Node, x: Moving) -> Signal:
     window = node_window(node, x.shape[1:])
     if window.padded and node.attributes.get("count_include_pad", 0) and not node.attributes.get("ceil_mode", 0):
         # The mean with zeros around the map: the sums of a depthwise convolution whose weights are all 1.
         ones = np.ones((x.shape[0], 1, *window.kernel), np.float32)
-        y = conv(walk, x, ones, node.label, window=window, groups=x.shape[0])
+        y = conv(builder, x, ones, node.label, window=window, groups=x.shape[0])
         return y.then(scale(np.full((1, 1, 1), Fraction(1, prod(window.kernel)), object)))
-    return mean_pool(walk, x, node.label, window=window, advice="count_include_pad=1, without ceil_mode, or no padding")
+    return mean_pool(
+        builder, x, node.label, window=window, advice="count_include_pad=1, without ceil_mode, or no padding"
+    )
 
 
-def _global_pool(walk: Walk, node: Node, x: Moving) -> Signal:
+def _global_pool(builder: NetworkBuilder, node: Node, x: Moving) -> Signal:
     _check_map(x)
     window = Window((x.shape[1], x.shape[2]))
-    return (mean_pool if node.op == "GlobalAveragePool" else max_pool)(walk, x, node.label, window=window)
+    return (mean_pool if node.op == "GlobalAveragePool" else max_pool)(builder, x, node.label, window=window)
 
 
-def _reduce(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Moving:
+def _reduce(builder: NetworkBuilder, node: Node, x: Moving, over: Array | None = None) -> Moving:
     """Mean, sum or maximum over the rows and columns of a map."""
     _check_map(x)
     rank = len(x.shape) + 1
@@ -85,7 +87,7 @@ def _reduce(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Mov
     first = (last - 1, *(axis - 1 for axis in chosen))
     y: Moving = x.moved(tuple(x.shape[axis] for axis in first), lambda frame: frame.transpose(first))
     window = Window((y.shape[1], y.shape[2]))
-    y = (max_pool if node.op == "ReduceMax" else mean_pool)(walk, y, node.label, window=window)
+    y = (max_pool if node.op == "ReduceMax" else mean_pool)(builder, y, node.label, window=window)
     if node.op == "ReduceSum":
         y = y.then(scale(np.full((1, 1, 1), Fraction(prod(window.kernel)), object)))
     keep = node.attributes.get("keepdims", 1)
@@ -99,7 +101,9 @@ def _check_map(x: Moving) -> None:
         raise ModelError("it must pool maps of two dimensions, of the shape (N, C, H, W): use a map of height 1")
 
 
-def _pad(walk: Walk, node: Node, x: Moving, pads: Any = None, value: Any = None, over: Any = None) -> Moving | Padded:
+def _pad(
+    builder: NetworkBuilder, node: Node, x: Moving, pads: Any = None, value: Any = None, over: Any = None
+) -> Moving | Padded:
     if str(node.attributes.get("mode", "constant")) != "constant":
         raise ModelError("its mode must be constant: pad with a constant, or not at all")
     numbers: list[int] = node.attributes["pads"] if pads is None else np.asarray(pads).reshape(-1).tolist()

@@ -16,7 +16,7 @@ from ..graph import Node
 __all__ = ["Rule", "Value", "both_move", "parameter", "per_channel", "sides"]
 
 Value = Moving | Padded | Array
-#: ``f(walk, node, x, *others) -> value``
+#: ``f(builder, node, x, *others) -> value``
 Rule = Callable[..., Value]
 
 

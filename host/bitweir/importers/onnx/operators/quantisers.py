@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ModelError
 from ...exact.fold import Exacts, Quantiser, Step, scale, shift
 from ...exact.surd import Exact, nearly
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.quantise import ends, quantise
 from ...folding.symbols import Codes, Moving, whole
 from ..constants import Array, quant_range
@@ -30,7 +30,7 @@ def _quantised(x: Moving, cuts: list[tuple[Exacts, bool]], values: list[Exacts],
     return x.quantised(quantiser) if isinstance(x, Codes) else quantise(x, quantiser, sign_node=sign_node)
 
 
-def _sign(walk: Walk, node: Node, x: Moving) -> Value:
+def _sign(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     zero = whole(x, 0)
     return _quantised(x, [(zero, False), (zero, True)], [whole(x, v) for v in (-1, 0, 1)], node.label)
 
@@ -38,7 +38,7 @@ def _sign(walk: Walk, node: Node, x: Moving) -> Value:
 def _compare(strict: bool, rising: bool) -> Rule:
     """``x > c`` is a strict cut at c; ``c > x`` is the opposite of ``x >= c``."""
 
-    def rule(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+    def rule(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
         x, c, first = sides(a, b)
         up = rising == first
         values = [whole(x, 0), whole(x, 1)]
@@ -47,13 +47,13 @@ def _compare(strict: bool, rising: bool) -> Rule:
     return rule
 
 
-def _not(walk: Walk, node: Node, x: Moving) -> Value:
+def _not(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     if not isinstance(x, Codes) or any(number not in (0, 1) for value in x.values for number in value.flat):
         raise ModelError("it must turn round what a comparison says: put a comparison before it")
     return x.then(scale(whole(x, -1))).then(shift(whole(x, 1)))
 
 
-def _where(walk: Walk, node: Node, condition: Any, yes: Any, no: Any) -> Value:
+def _where(builder: NetworkBuilder, node: Node, condition: Any, yes: Any, no: Any) -> Value:
     if not isinstance(condition, Codes) or not isinstance(yes, np.ndarray) or not isinstance(no, np.ndarray):
         raise ModelError(
             "it must choose between two constants by a comparison: write a staircase of more levels as a sum of "
@@ -63,12 +63,12 @@ def _where(walk: Walk, node: Node, condition: Any, yes: Any, no: Any) -> Value:
     return condition.quantised(Quantiser(((whole(condition, _HALF), False),), tuple(values)))
 
 
-def _bipolar(walk: Walk, node: Node, x: Moving, step: Array) -> Value:
+def _bipolar(builder: NetworkBuilder, node: Node, x: Moving, step: Array) -> Value:
     size = parameter(x, step, node)
     return _quantised(x, [(whole(x, 0), False)], [-size, size])
 
 
-def _quant(walk: Walk, node: Node, x: Moving, step: Array, zero: Array, bits: Array) -> Value:
+def _quant(builder: NetworkBuilder, node: Node, x: Moving, step: Array, zero: Array, bits: Array) -> Value:
     size, origin = parameter(x, step, node), parameter(x, zero, node)
     low, high = quant_range(node, bits)
     if any(number <= 0 for number in size.flat):
@@ -100,7 +100,7 @@ _ROUNDING: dict[str, Callable[[int], tuple[Fraction, bool]]] = {
 }
 
 
-def _round(walk: Walk, node: Node, x: Moving) -> Value:
+def _round(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     """Round, Floor or Ceil: a quantiser where a clip before it, or the range of the sums, leaves few levels."""
     if isinstance(x, Codes):
         return x.then(Step("rounding", (), lambda y: Fraction(_to_whole(node, y)), None))
@@ -119,7 +119,7 @@ def _to_whole(node: Node, y: Exact) -> int:
     return floor(near) if node.op == "Floor" else ceil(near) if node.op == "Ceil" else round(near)
 
 
-def _multi_threshold(walk: Walk, node: Node, x: Moving, table: Array) -> Value:
+def _multi_threshold(builder: NetworkBuilder, node: Node, x: Moving, table: Array) -> Value:
     if node.attributes.get("data_layout", "NCHW") not in ("NCHW", "NC") and len(x.shape) > 1:
         raise ModelError("its data_layout must be NCHW or NC: export with channels first")
     if table.ndim != 2 or not 1 <= table.shape[1] < _MAX_LEVELS:

@@ -1,6 +1,6 @@
 """What each operator does to a signal or to codes: a table from the operator to a small function.
 
-A rule is ``f(walk, node, x, *others) -> value``. A new operator is a new rule.
+A rule is ``f(builder, node, x, *others) -> value``. A new operator is a new rule.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import ModelError
 from ...exact.fold import Step, exact, scale, shift, sigmoid, tanh
 from ...folding.linear import dense
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.symbols import Codes, Moving, Padded, Signal, whole
 from ...folding.weights import normalised
 from ...troubles import UNKNOWN
@@ -36,16 +36,16 @@ def _check_weights(node: Node, x: Any, w: Any) -> None:
         raise ModelError("its weights must be the second operand: transpose the product, as x @ W instead of W @ x")
 
 
-def _matmul(walk: Walk, node: Node, x: Any, w: Any) -> Value:
+def _matmul(builder: NetworkBuilder, node: Node, x: Any, w: Any) -> Value:
     _check_weights(node, x, w)
-    return dense(walk, x, w, node.label)
+    return dense(builder, x, w, node.label)
 
 
-def _gemm(walk: Walk, node: Node, x: Any, w: Any, bias: Any = None) -> Value:
+def _gemm(builder: NetworkBuilder, node: Node, x: Any, w: Any, bias: Any = None) -> Value:
     if node.attributes.get("transA", 0):
         raise ModelError("its transA must be 0: export the layer as x @ W")
     _check_weights(node, x, w)
-    y = dense(walk, x, w.T if node.attributes.get("transB", 0) else w, node.label)
+    y = dense(builder, x, w.T if node.attributes.get("transB", 0) else w, node.label)
     alpha, beta = (exact(np.float32(node.attributes.get(name, 1.0))) for name in ("alpha", "beta"))
     if alpha != 1:
         y = y.then(scale(whole(y, alpha.item())))
@@ -61,7 +61,7 @@ def _class_axis(node: Node, x: Moving) -> Signal:
     return x
 
 
-def _choice(walk: Walk, node: Node, x: Moving, count: Any = None) -> Value:
+def _choice(builder: NetworkBuilder, node: Node, x: Moving, count: Any = None) -> Value:
     y = _class_axis(node, x)
     k = node.attributes.get("k", 1) if count is None else int(np.asarray(count).item())
     if k != 1 or not node.attributes.get("largest", 1) or node.attributes.get("select_last_index", 0):
@@ -75,7 +75,7 @@ def _choice(walk: Walk, node: Node, x: Moving, count: Any = None) -> Value:
 _CURVES: dict[str, Callable[[], Step]] = {"Sigmoid": sigmoid, "Tanh": tanh}
 
 
-def _softmax(walk: Walk, node: Node, x: Moving) -> Value:
+def _softmax(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     curve = _CURVES[node.op]() if node.op in _CURVES else None
     y = x if curve else _class_axis(node, x)
     if isinstance(y, Codes) and curve:

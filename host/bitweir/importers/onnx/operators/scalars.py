@@ -14,7 +14,7 @@ from onnx import TensorProto
 from ...errors import ModelError
 from ...exact.fold import Step, clip, exact, leaky, norm, scale, shift
 from ...exact.surd import Exact, sign
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.shortcuts import add
 from ...folding.symbols import Moving, Padded, Signal, whole
 from ..constants import Array
@@ -26,27 +26,27 @@ __all__ = ["SCALAR_RULES", "check_inference"]
 _MAX_NORMS = 3
 
 
-def _add(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+def _add(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
-        return add(walk, a, b, node.label)
+        return add(builder, a, b, node.label)
     x, c, _ = sides(a, b)
     return x.then(shift(parameter(x, c, node)))
 
 
-def _sub(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+def _sub(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
-        return add(walk, a, b.then(scale(whole(b, -1))), node.label)
+        return add(builder, a, b.then(scale(whole(b, -1))), node.label)
     x, c, first = sides(a, b)
     c = parameter(x, c, node)
     return x.then(shift(-c)) if first else x.then(scale(whole(x, -1))).then(shift(c))
 
 
-def _mul(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+def _mul(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     x, c, _ = sides(a, b)
     return x.then(scale(parameter(x, c, node)))
 
 
-def _div(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+def _div(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     x, c, first = sides(a, b)
     divisor = parameter(x, c, node)
     if not first:
@@ -56,7 +56,7 @@ def _div(walk: Walk, node: Node, a: Any, b: Any) -> Value:
     return x.then(scale(Fraction(1) / divisor))
 
 
-def _pow(walk: Walk, node: Node, a: Any, b: Any) -> Value:
+def _pow(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     x, c, first = sides(a, b)
     power = parameter(x, c, node).flat[0]
     if not first or power.denominator != 1 or not 1 <= power <= 8:
@@ -68,7 +68,7 @@ def _pow(walk: Walk, node: Node, a: Any, b: Any) -> Value:
     return x.then(Step(f"the power {power}", (), apply, None))
 
 
-def _abs(walk: Walk, node: Node, x: Moving) -> Value:
+def _abs(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     if isinstance(x, Signal):
         raise ModelError(
             "the absolute value is not monotone, and only monotone operations fold before a quantiser: write a clip as "
@@ -78,7 +78,7 @@ def _abs(walk: Walk, node: Node, x: Moving) -> Value:
     return x.then(Step("the absolute value", (), lambda y: y * sign(y), None))
 
 
-def _clip(walk: Walk, node: Node, x: Moving, low: Any = None, high: Any = None) -> Value:
+def _clip(builder: NetworkBuilder, node: Node, x: Moving, low: Any = None, high: Any = None) -> Value:
     low = node.attributes.get("min") if low is None else low
     high = node.attributes.get("max") if high is None else high
     limits = [
@@ -87,7 +87,7 @@ def _clip(walk: Walk, node: Node, x: Moving, low: Any = None, high: Any = None) 
     return x.then(clip(*limits))
 
 
-def _limit(walk: Walk, node: Node, *operands: Any) -> Value:
+def _limit(builder: NetworkBuilder, node: Node, *operands: Any) -> Value:
     """Max or Min with constants."""
     x: Moving = next(value for value in operands if not isinstance(value, np.ndarray))
     for c in operands:
@@ -97,7 +97,7 @@ def _limit(walk: Walk, node: Node, *operands: Any) -> Value:
     return x
 
 
-def _leaky(walk: Walk, node: Node, x: Moving, slope: Any = None) -> Value:
+def _leaky(builder: NetworkBuilder, node: Node, x: Moving, slope: Any = None) -> Value:
     # The attribute is a float32, whatever its decimals say.
     a = whole(x, Fraction(float(node.attributes.get("alpha", 0.01)))) if slope is None else parameter(x, slope, node)
     step = leaky(a)
@@ -122,7 +122,7 @@ def check_inference(node: Node) -> None:
         )
 
 
-def _batch_norm(walk: Walk, node: Node, x: Moving, *params: Array) -> Value:
+def _batch_norm(builder: NetworkBuilder, node: Node, x: Moving, *params: Array) -> Value:
     check_inference(node)
     gamma, beta, mean, variance = (per_channel(x, array) for array in params)
     # The attribute is a float32, whatever its decimals say.
@@ -134,7 +134,7 @@ def _batch_norm(walk: Walk, node: Node, x: Moving, *params: Array) -> Value:
     return x.then(norm(gamma, beta, mean, variance))
 
 
-def _cast(walk: Walk, node: Node, x: Moving) -> Value:
+def _cast(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     to = node.attributes["to"]
     if to in (TensorProto.FLOAT, TensorProto.DOUBLE):
         return x
@@ -147,18 +147,18 @@ def _cast(walk: Walk, node: Node, x: Moving) -> Value:
     return x
 
 
-def _sum(walk: Walk, node: Node, *operands: Any) -> Value:
+def _sum(builder: NetworkBuilder, node: Node, *operands: Any) -> Value:
     """Sum or Mean of any number of operands."""
     if all(isinstance(x, np.ndarray) for x in operands):
         raise ModelError("it must add values: the file is damaged")
     moving, constant = ([x for x in operands if isinstance(x, np.ndarray) == c] for c in (False, True))
-    total: Value = reduce(lambda a, b: _add(walk, node, a, b), [*moving, *constant])
+    total: Value = reduce(lambda a, b: _add(builder, node, a, b), [*moving, *constant])
     if node.op == "Mean" and not isinstance(total, (np.ndarray, Padded)):
         total = total.then(scale(whole(total, Fraction(1, len(operands)))))
     return total
 
 
-def _hard_sigmoid(walk: Walk, node: Node, x: Moving) -> Value:
+def _hard_sigmoid(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     """``min(max(alpha * x + beta, 0), 1)``."""
     alpha, beta = (Fraction(float(np.float32(node.attributes.get(k, d)))) for k, d in (("alpha", 0.2), ("beta", 0.5)))
     return x.then(scale(whole(x, alpha))).then(shift(whole(x, beta))).then(clip(whole(x, 0), whole(x, 1)))
@@ -177,10 +177,10 @@ SCALAR_RULES: dict[str, Rule] = {
     "Mean": _sum,
     "Min": _limit,
     "Mul": _mul,
-    "Neg": lambda walk, node, x: x.then(scale(whole(x, -1))),
+    "Neg": lambda builder, node, x: x.then(scale(whole(x, -1))),
     "PRelu": _leaky,
     "Pow": _pow,
-    "Relu": lambda walk, node, x: x.then(clip(whole(x, 0), None)),
+    "Relu": lambda builder, node, x: x.then(clip(whole(x, 0), None)),
     "Sub": _sub,
     "Sum": _sum,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
-from ...folding.network_builder import Walk
+from ...folding.network_builder import NetworkBuilder
 from ...folding.symbols import Codes, Moving, Padded, Signal
 from ..constants import Array, axes, reshape_target, sizes, slice_array
 from ..graph import Node
@@ -43,18 +43,18 @@ def _reshaped(x: Moving, after: tuple[int, ...]) -> Value:
     return _moved(x, (1, *after[1:]), lambda array: array.reshape(1, *after[1:]))
 
 
-def _reshape(walk: Walk, node: Node, x: Moving, target: Array) -> Value:
+def _reshape(builder: NetworkBuilder, node: Node, x: Moving, target: Array) -> Value:
     return _reshaped(x, reshape_target(node, _full(x), target))
 
 
-def _flatten(walk: Walk, node: Node, x: Moving) -> Value:
+def _flatten(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     axis = node.attributes.get("axis", 1)
     if axis not in (1, -len(x.shape)):
         raise ModelError(f"its axis must be 1, not {axis}: use Flatten(start_dim=1)")
     return _reshaped(x, (x.batch, prod(x.shape)))
 
 
-def _squeeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Value:
+def _squeeze(builder: NetworkBuilder, node: Node, x: Moving, over: Array | None = None) -> Value:
     full = _full(x)
     chosen = axes(node, over)
     drop = {axis % len(full) for axis in chosen} if chosen else {a for a, size in enumerate(full) if size == 1 and a}
@@ -63,13 +63,13 @@ def _squeeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Va
     return _reshaped(x, tuple(size for axis, size in enumerate(full) if axis not in drop))
 
 
-def _unsqueeze(walk: Walk, node: Node, x: Moving, over: Array | None = None) -> Value:
+def _unsqueeze(builder: NetworkBuilder, node: Node, x: Moving, over: Array | None = None) -> Value:
     chosen = axes(node, over) or ()
     full = np.expand_dims(np.empty(0).reshape(0, *_full(x)), tuple(a + 1 if a >= 0 else a for a in chosen)).shape[1:]
     return _reshaped(x, full)
 
 
-def _transpose(walk: Walk, node: Node, x: Moving | Padded) -> Value:
+def _transpose(builder: NetworkBuilder, node: Node, x: Moving | Padded) -> Value:
     perm = node.attributes.get("perm", list(range(len(x.shape) + 1))[::-1])
     if sorted(perm) != list(range(len(x.shape) + 1)) or perm[0] != 0:
         raise ModelError(
@@ -77,18 +77,18 @@ def _transpose(walk: Walk, node: Node, x: Moving | Padded) -> Value:
             "batch_first=True"
         )
     if isinstance(x, Padded):
-        inside = _transpose(walk, node, x.inside)
+        inside = _transpose(builder, node, x.inside)
         assert isinstance(inside, (Signal, Codes))
         return Padded(inside, tuple(x.pads[axis - 1] for axis in perm[1:]), x.value)
     shape = (1, *x.shape)
     return _moved(x, tuple(shape[axis] for axis in perm), lambda array: array.transpose(perm))
 
 
-def _shape(walk: Walk, node: Node, x: Moving) -> Value:
+def _shape(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     return sizes(node, _full(x))
 
 
-def _concat(walk: Walk, node: Node, *parts: Any) -> Value:
+def _concat(builder: NetworkBuilder, node: Node, *parts: Any) -> Value:
     """Several codes of one frame side by side, as a thermometer code is made."""
     if not all(isinstance(part, Codes) and part.origin is parts[0].origin for part in parts):
         raise ModelError(
@@ -120,7 +120,7 @@ def _concat(walk: Walk, node: Node, *parts: Any) -> Value:
     )  # fmt: skip
 
 
-def _gather(walk: Walk, node: Node, x: Moving, index: Any) -> Value:
+def _gather(builder: NetworkBuilder, node: Node, x: Moving, index: Any) -> Value:
     """Elements along an axis by constant numbers, as channels are put into another order."""
     if not isinstance(x, (Signal, Codes)) or not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
         raise ModelError(
@@ -140,7 +140,7 @@ def _gather(walk: Walk, node: Node, x: Moving, index: Any) -> Value:
     return _moved(x, shape, lambda frame: np.take(frame, index, axis))
 
 
-def _slice(walk: Walk, node: Node, x: Moving, *parts: Any) -> Value:
+def _slice(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Value:
     """A part of a frame; which one must be constant."""
     if not isinstance(x, (Signal, Codes)) or not all(part is None or isinstance(part, np.ndarray) for part in parts):
         raise ModelError("it must cut at constant places, since a stream has a fixed order: export with fixed shapes")
@@ -150,7 +150,7 @@ def _slice(walk: Walk, node: Node, x: Moving, *parts: Any) -> Value:
     return _moved(x, shape, lambda frame: slice_array(node, 0, frame, *parts))
 
 
-def _expand(walk: Walk, node: Node, x: Moving, shape: Any) -> Value:
+def _expand(builder: NetworkBuilder, node: Node, x: Moving, shape: Any) -> Value:
     """Expand, where it changes nothing."""
     target = tuple(np.asarray(shape).reshape(-1).tolist())
     if np.broadcast_shapes(_full(x), target) != _full(x):
