@@ -50,9 +50,9 @@ class Imported:
         return None if self.comparison is None else self.comparison.to_dict()
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What `drawn` found, in a sentence, or nothing."""
-        return () if self.drawn is None else (self.drawn.told,)
+    def summary(self) -> tuple[str, ...]:
+        """The outcome of `drawn` in one sentence, or nothing."""
+        return () if self.drawn is None else (self.drawn.summary,)
 
 
 def load_networks(

@@ -89,7 +89,7 @@ def import_command(
     report, told = import_models(
         imported, target, images=images, limit=limit, save=save, rounding=rounding, progress=output.working
     )
-    output.show(*render_import(report), *map(Text, imported.told))
+    output.show(*render_import(report), *map(Text, imported.summary))
     output.result(report.to_dict())
     if told:
         complain(told)
@@ -188,7 +188,7 @@ def generate(
     output.show(*render(report))
     if choice.search:
         output.show(Text(choice.search.summary))
-    output.show(*map(Text, imported.told), Text(f"Written: {build.verilog}"))
+    output.show(*map(Text, imported.summary), Text(f"Written: {build.verilog}"))
     result = {
         "folder": str(folder),
         "verilog": str(build.verilog),
@@ -215,7 +215,7 @@ def parameters(output: Output, models: Callable[[], Imported], folder: Path, tar
     pipeline = with_parameters_of(imported.network, build.network, build.plan)
     image = parameter_image(pipeline)
     whole_file(target, image)
-    output.show(*map(Text, imported.told), Text(f"Written: {target}, {len(image):,} bytes"))
+    output.show(*map(Text, imported.summary), Text(f"Written: {target}, {len(image):,} bytes"))
     output.result({"image": str(target), "bytes": len(image), "comparison": imported.comparison_dict})
 
 
@@ -338,7 +338,7 @@ def explore(
             folder, lambda: explore_parts(network, request, synth=synth, progress=output.working)
         )
     output.show(*render_exploration(result))
-    output.show(*map(Text, imported.told), Text(f"Written: {folder}"))
+    output.show(*map(Text, imported.summary), Text(f"Written: {folder}"))
     output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": imported.comparison_dict})
 
 

@@ -87,7 +87,7 @@ def build_command(
     options = Options(clock=clock, seeds=seeds, jobs=jobs)
     files = [member.path for member in imported.members]
     built = build_for_board(imported.network, request, folder, options=options, models=files, progress=output.working)
-    output.show(*render_routed(built.routed), *map(Text, imported.told))
+    output.show(*render_routed(built.routed), *map(Text, imported.summary))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
     output.result(built.to_dict() | {"comparison": imported.comparison_dict})
 

@@ -1,4 +1,4 @@
-"""All that keeps a file from being imported, told in one sentence for each thing, not the first of them alone."""
+"""Every reason why a file cannot be imported, collected so that one error lists them all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from .errors import ModelError
 
 __all__ = ["UNKNOWN", "UNKNOWN_CONSTANT", "Troubles", "Unknown", "kind_of"]
 
-#: Things that are told, others of one kind that are named, and things after which nothing more is looked for.
+#: Mistakes that are listed, names of others of one kind, and mistakes after which the search ends.
 _TOLD, _NAMED, _MOST = 10, 3, 100
 
 
 class Unknown:
-    """What a node would have handed on, had it not been refused: what takes it is not computed, nor blamed for it."""
+    """Stands for the output of a refused node: nodes that take it are skipped, and not reported."""
 
 
 #: Behind what depends on the image, and behind constants.
@@ -19,7 +19,7 @@ UNKNOWN, UNKNOWN_CONSTANT = Unknown(), Unknown()
 
 
 def kind_of(text: str, subject: str) -> str:
-    """What a sentence says of its subject, without what is found there."""
+    """The kind of a mistake: its sentence without the subject, and without the value that was found."""
     return text.replace(subject, "", 1).partition(", but ")[0]
 
 
@@ -36,7 +36,7 @@ class Troubles:
 
     @property
     def many(self) -> bool:
-        """Whether there are so many that the search for more may end."""
+        """Whether there are so many that the search for more can end."""
         return sum(map(len, self._more.values())) + len(self._texts) >= _MOST
 
     def add(self, text: str, *, kind: str, name: str, first: bool = False) -> None:
@@ -47,11 +47,11 @@ class Troubles:
         text : str
             A sentence.
         kind : str
-            Mistakes of one kind are told once; see `kind_of`.
+            Mistakes of one kind are reported once; see `kind_of`.
         name : str
             What to call others of the kind.
         first : bool
-            To be told before the others, as what no rule knows.
+            To be listed before the others, as operators without a rule are.
         """
         if kind in self._more:
             self._more[kind].append(name)
@@ -61,7 +61,7 @@ class Troubles:
             self._first.append(kind)
 
     def error(self) -> ModelError:
-        """One error that tells all of them."""
+        """One error that lists all of them."""
         order = [*self._first, *(key for key in self._texts if key not in self._first)]
         told = [self._texts[key] + self._others(key) for key in order]
         if len(told) == 1:

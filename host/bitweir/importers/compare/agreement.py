@@ -1,4 +1,4 @@
-"""How often an imported network and an independent executor of its file agree, layer by layer."""
+"""Agreement of an imported network with an independent executor of its file, layer by layer."""
 
 from __future__ import annotations
 

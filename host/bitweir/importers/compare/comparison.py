@@ -111,8 +111,8 @@ class Comparison:
         return None
 
     @property
-    def told(self) -> str:
-        """One sentence on what was compared, with what, and what came out."""
+    def summary(self) -> str:
+        """One sentence: what was compared with what, and the outcome."""
         names = ", ".join(shown(found.path.name) for found in self.agreements if not found.ran)
         if names:
             remarks = "; ".join(dict.fromkeys(found.remark for found in self.agreements if not found.ran))

@@ -1,4 +1,4 @@
-"""The result of a network beside the numbers of its model file."""
+"""Compares the result of a network with the scores of its model file."""
 
 from __future__ import annotations
 

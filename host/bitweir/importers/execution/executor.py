@@ -25,14 +25,14 @@ NUMPY = "NumPy in float64"
 
 
 class Executor:
-    """Tells tensors of a model file for frames.
+    """Computes tensors of a model file for frames.
 
     Parameters
     ----------
     name : str
-        What it is.
+        Shown to users.
     tensors : sequence of str
-        Which ones it tells.
+        Names of the tensors that it computes.
     call : callable
         From a batch (B, ...) as the graph takes it to arrays (B, ...).
     batch : int
@@ -74,18 +74,18 @@ class Executor:
     def between(
         self, x: Array, forced: Mapping[str, Array], slack: Mapping[str, Array] | None = None
     ) -> dict[str, tuple[Array, Array]]:
-        """The least and the most that each tensor can be, as far as float32 rounds.
+        """Lower and upper bounds of each tensor, as far as float32 may round.
 
         Parameters
         ----------
         x : array, (N, ...)
             As in `run`.
         forced : mapping
-            Tensors that have these values (N, E) for all that reads them. What comes of such a tensor is told of the
+            Values (N, E) that all readers of these tensors get. The bounds of such a tensor itself are those of the
             graph before it; so a value that is off here has no consequences.
 
         slack : mapping, optional
-            How much more than that the elements (E,) of a tensor may be off.
+            By how much more than that the elements (E,) of a tensor may be off.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class Executor:
     def _told(
         self, x: Array, forced: Mapping[str, Array], call: Callable[..., Sequence[Array]], each: int = 1
     ) -> dict[str, Array]:
-        """What `call` makes of all frames; `each` arrays for each tensor, in a row."""
+        """The results of `call` for all frames; `each` arrays for each tensor, one after the other."""
         names = [name if each == 1 else f"{name}:{place}" for name in self._tensors for place in range(each)]
         try:
             if self._batch < 1 and len(x) > 1:

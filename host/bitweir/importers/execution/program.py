@@ -1,4 +1,4 @@
-"""A graph of operators as a program in float64: its tensors, and between which limits float32 may find them."""
+"""A graph of operators as a program in float64: its tensors, and the bounds between which float32 may find them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Program:
     entry : str
         The input.
     tensors : sequence of str
-        Which ones `run` tells.
+        Names of the tensors that `run` returns.
     opset : int
         Of the standard operators.
     """
@@ -62,7 +62,7 @@ class Program:
         return [held[name] for name in self._tensors]
 
     def ends(self, frames: Array, forced: Mapping[str, Array], nudge: int, slack: Mapping[str, Array]) -> list[Array]:
-        """For each tensor its values less, and plus, what rounding may be; values at cuts are shifted by that.
+        """Lower and upper bounds of each tensor; values at cuts are shifted by what float32 may round.
 
         Parameters
         ----------

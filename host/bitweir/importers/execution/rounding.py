@@ -1,4 +1,4 @@
-"""What float32 may round: how far apart values are that two executors of one graph may find.
+"""Bounds of the rounding in float32: how far apart the values of two executors of one graph may be.
 
 A sum of n products, in whatever order it is added and with whatever parameters were rounded to float32, is off by at
 most a few units in the last place of the sum of the *sizes* of its terms (N. Higham, Accuracy and Stability of

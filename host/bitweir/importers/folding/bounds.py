@@ -1,4 +1,4 @@
-"""What a network tells of sums that are not exact, and when too little is known."""
+"""Error bounds that a network states for its inexact sums, and when they are too wide to be of use."""
 
 from __future__ import annotations
 

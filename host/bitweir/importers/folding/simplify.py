@@ -1,4 +1,4 @@
-"""Layers as the importer makes them, one for each step of the model, to the fewest and narrowest that do the same.
+"""Simplifies the layers that the importer makes, one for each step of the model, to fewer and narrower equivalent ones.
 
 Each pass is exact: it changes what streams carry, never what arrives at the next layer that remains.
 """

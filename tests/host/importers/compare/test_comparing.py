@@ -124,7 +124,7 @@ def test_right_networks_agree(models, name):
     (agreement,) = found.agreements
     assert found.frames == frames_to_draw(network) > 500 and found.difference is None and agreement.agrees
     assert agreement.results.shape == (found.frames,) and len(set(agreement.results.tolist())) > 3
-    assert found.told == (
+    assert found.summary == (
         f"Compared with {path.name!r} (in {agreement.reference}) on {found.frames:,} drawn inputs: "
         f"{found.codes:,} codes and the order of all scores are equal."
     )
@@ -286,7 +286,7 @@ def test_ties_are_counted_apart(tmp_path):
     assert found.difference is None and found.agreements[0].agrees
     classes, orders = other_results(path, network, drawn_frames(network.input, found.frames))
     assert found.ties > 0 and 0 < classes < orders and found.excused.sum() == classes
-    assert found.told == (
+    assert found.summary == (
         f"Compared with 't.onnx' (in {found.agreements[0].reference}) on 1,024 drawn inputs: "
         f"{found.codes - found.ties:,} codes are equal; {found.ties:,} more differ only as floats are rounded, and "
         f"with them the classes of {classes:,} and the orders of scores of {orders:,} drawn inputs."
@@ -522,7 +522,7 @@ def test_bounds_of_sums_are_no_differences(tmp_path):
     assert found.ties == 0 and found.bounded > 0
     classes, orders = other_results(path, wrong, drawn_frames(wrong.input, found.frames))
     told = f"the classes of {classes:,} and the orders of scores of {orders:,} drawn inputs"
-    assert 0 < classes < orders and found.told.endswith(
+    assert 0 < classes < orders and found.summary.endswith(
         f"{found.codes - found.bounded:,} codes are equal; {found.bounded:,} more differ within the bound of the sums "
         f"before them, and with them {told}."
     )
@@ -541,7 +541,7 @@ def test_results_that_are_no_class_are_compared(tmp_path, kind, end):
     network = load_model(path, result=kind, taps=taps)
     assert network.readout.kind == kind
     found = compare_drawn(network, members(path, network, taps))
-    assert found.told.endswith(" codes and all results are equal.")
+    assert found.summary.endswith(" codes and all results are equal.")
     place = next(n for n, layer in enumerate(network.layers) if layer.name == "dense1")
     weights = network.layers[place].weights.copy()
     weights[1, :4] = ~weights[1, :4]

@@ -1,4 +1,4 @@
-"""Rules of operators that see neighbours: convolutions, pools, and borders."""
+"""Rules of operators that combine neighbouring pixels: convolutions, pools and padding."""
 
 from __future__ import annotations
 

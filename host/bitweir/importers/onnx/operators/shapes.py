@@ -1,4 +1,4 @@
-"""Rules of operators that only move elements, or tell their shape."""
+"""Rules of operators that only move elements, or return their shape."""
 
 from __future__ import annotations
 
