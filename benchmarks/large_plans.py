@@ -39,7 +39,7 @@ def measure(name: str) -> None:
         found = synthesise(build, part.family)
     estimate = estimate_pipeline(build.pipeline, part.family)[1]
     print(f"{name} on {part.name}: folding {','.join(map(str, plan.foldings))}")
-    print(f"search       {searched:.1f} s; FIFO depths {fitted:.1f} s; Yosys {found['seconds']:.0f} s")
+    print(f"search       {searched:.1f} s; FIFO depths {fitted:.1f} s; Yosys {found.seconds:.0f} s")
     print(f"cycles       {cycles:,} a frame in the search, {float(build.timing.interval):,.6g} in the cycle model;"
           f" bound {bound:,.0f}, ratio {cycles / bound:.3f}")  # fmt: skip
     print(f"frames/s     {CLOCK / float(build.timing.interval):,.0f} at {CLOCK / 1e6:g} MHz;"
@@ -48,7 +48,7 @@ def measure(name: str) -> None:
         ("LUTs", "lut", 0), ("LUT sites", "sites", part.luts), ("FFs", "ff", part.ffs),
         ("block RAMs", "bram", part.block_rams),
     ):  # fmt: skip
-        guess, real = getattr(estimate, key), found["total"][key]
+        guess, real = getattr(estimate, key), getattr(found.total, key)
         share = f", {real / limit:.1%} of {limit:,}" if limit else ""
         print(f"{title:12} {guess:,} estimated / {real:,} measured, ratio {guess / real:.3f}{share}")
     print()

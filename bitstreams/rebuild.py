@@ -34,7 +34,7 @@ def rebuild(network: str, board: str, folder: Path) -> Path:
     done = subprocess.run([*command, "-o", str(folder), "--seeds", str(SEEDS)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{board}/{network}: {done.stderr.strip().splitlines()[-1]}")
-    return read_manifest(folder)[2]
+    return read_manifest(folder)[1]
 
 
 def keep(built: Path, bitstream: Path, place: Path) -> None:

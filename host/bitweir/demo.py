@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from bitweir_hw.plan import plan_for_fps
 from rich.text import Text
@@ -15,6 +14,7 @@ from .design import Design
 from .images import load_images
 from .importers import load_model
 from .report.collect import collect
+from .report.report import Report
 from .report.terminal import render
 from .run_tables import simulation_table
 from .runs import Simulation, simulate
@@ -51,7 +51,7 @@ NETWORKS = {
 }
 
 
-def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> tuple[Simulation, dict[str, Any]]:
+def run_demo(output: Output, name: str, folder: Path, *, clock: float) -> tuple[Simulation, Report]:
     """Import, generate, simulate, synthesise and report; what the simulation and the report say."""
     shipped = NETWORKS[name]
     files = resources.files("bitweir.networks")

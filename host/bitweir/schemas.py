@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import is_dataclass
+from inspect import cleandoc
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from bitweir_hw.errors import FileError
 from msgspec import Meta
+from msgspec.structs import fields as struct_fields
 
-__all__ = ["Count", "Digest", "Json", "Positive", "Rate", "read", "schema", "schema_text", "to_dict"]
+__all__ = ["Count", "Digest", "Json", "Positive", "Rate", "one_of", "read", "schema", "schema_text", "to_dict"]
 
 #: An integer that is not negative.
 Count = Annotated[int, Meta(ge=0)]
@@ -25,6 +28,12 @@ Positive = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(gt=0)]
 #: A hash, as `hashlib.sha256` prints it.
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+def one_of(*words: str) -> Meta:
+    """What says of a text that it is one of some words: ``Annotated[str, one_of("a", "b")]``."""
+    return Meta(pattern=f"^({'|'.join(map(re.escape, words))})$")
+
 
 #: A JSON object.
 Json = dict[str, Any]
@@ -85,7 +94,8 @@ def schema(kind: type, *, title: str, description: str = "") -> Json:
         In place of the first paragraph of its docstring.
     """
     tree = msgspec.json.schema(kind)
-    definitions = {name: _described(entry) for name, entry in tree["$defs"].items()}
+    classes = {found.__name__: found for found in _classes(kind, set())}
+    definitions = {name: _described(entry, classes[name]) for name, entry in tree["$defs"].items()}
     top = definitions.pop(tree["$ref"].removeprefix("#/$defs/"))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -97,28 +107,59 @@ def schema(kind: type, *, title: str, description: str = "") -> Json:
 
 
 def schema_text(tree: Json) -> str:
-    """A schema as it is written into a file."""
-    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    """A schema as it is written into a file: what fits a line of 120 characters stands on one."""
+    return _lines(tree, "") + "\n"
 
 
-def _described(entry: Json) -> Json:
+def _lines(value: Any, indent: str, key: str = "") -> str:
+    text = indent + key + json.dumps(value, ensure_ascii=False)
+    if not value or not isinstance(value, dict | list) or (len(text) < 120 and indent):
+        return text
+    inner = indent + "  "
+    if isinstance(value, list):
+        items, (start, end) = [_lines(item, inner) for item in value], "[]"
+    else:
+        items, (start, end) = [_lines(item, inner, f"{json.dumps(name)}: ") for name, item in value.items()], "{}"
+    return f"{indent}{key}{start}\n" + ",\n".join(items) + f"\n{indent}{end}"
+
+
+def _classes(kind: Any, found: set[type]) -> set[type]:
+    """All classes with fields that a type is made of."""
+    for part in get_args(kind):
+        _classes(part, found)
+    if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, msgspec.Struct)) and kind not in found:
+        found.add(kind)
+        for part in get_type_hints(kind).values():
+            _classes(part, found)
+    return found
+
+
+def _described(entry: Json, kind: type) -> Json:
     """The schema of one class, with the descriptions of its fields, and without other fields."""
-    if "properties" not in entry:
-        return entry
-    text, fields = _documented(entry.get("description", ""))
-    properties = {}
-    for key, value in entry["properties"].items():
-        # Results name every field; that one may be left out in Python says nothing about the JSON.
-        value.pop("default", None)
-        properties[key] = value | ({"description": fields[key]} if fields.get(key) else {})
-    return entry | {"description": text, "properties": properties, "additionalProperties": False}
+    fields: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        text, told = _documented(base.__doc__ or "")
+        fields |= told
+    names = {field.name: field.encode_name for field in struct_fields(kind)} if issubclass(kind, msgspec.Struct) else {}
+    properties, required = {}, []
+    for name, hint in get_type_hints(kind).items():
+        key = names.get(name, name)
+        properties[key] = entry["properties"][key] | ({"description": fields[name]} if name in fields else {})
+        # A field with a default value may be left out in Python, but not in the JSON.
+        properties[key].pop("default", None)
+        if msgspec.UnsetType not in get_args(hint):
+            required.append(key)
+    return entry | {
+        "description": text, "properties": properties, "required": required, "additionalProperties": False,
+    }  # fmt: skip
 
 
 def _documented(docstring: str) -> tuple[str, dict[str, str]]:
     """The first paragraph of a docstring, and what its section Parameters says of each field."""
-    head, *rest = _SECTION.split(docstring, maxsplit=1)
+    head, *rest = _SECTION.split(cleandoc(docstring), maxsplit=1)
     fields = {}
     for names, told in _FIELDS.findall(rest[0] + "\n") if rest else ():
         for name in names.split(", "):
-            fields[name] = " ".join(told.split())
+            if told.strip():
+                fields[name] = " ".join(told.replace("``", "").split())
     return " ".join(head.partition("\n\n")[0].split()), fields

@@ -17,7 +17,22 @@ from msgspec import UNSET, UnsetType
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Base:
+    """What parts have in common.
+
+    Parameters
+    ----------
+    name : str
+        Of ``Base``.
+    rate : float
+        Not told.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part(Base):
     """A part
     of a thing.
 
@@ -28,7 +43,6 @@ class Part:
     long, wide : int
         In metres: one
         of two.
-    name : str
     rate : float, optional
         Of parts.
 
@@ -40,7 +54,6 @@ class Part:
 
     long: Count
     wide: Positive
-    name: str
     rate: Rate | None
     more: tuple[float, ...] | UnsetType = UNSET
 
@@ -50,7 +63,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    from : str
+    start : str
         Where it starts.
     """
 
@@ -98,9 +111,9 @@ def test_names_and_descriptions():
     assert part["properties"]["long"]["description"] == "In metres: one of two."
     assert part["properties"]["wide"] == {"type": "integer", "minimum": 1, "description": "In metres: one of two."}
     assert part["properties"]["rate"]["description"] == "Of parts."
-    assert part["properties"]["name"] == {"type": "string"}
+    assert part["properties"]["name"] == {"type": "string", "description": "Of Base."}
     # What may be left out of the JSON is what may be unset.
-    assert part["required"] == ["long", "wide", "name", "rate"] and "default" not in part["properties"]["more"]
+    assert part["required"] == ["name", "long", "wide", "rate"] and "default" not in part["properties"]["more"]
     assert way["properties"]["from"]["description"] == "Where it starts." and way["required"] == ["from", "to"]
     assert schemas.schema_text(tree).endswith("}\n") and json.loads(schemas.schema_text(tree)) == tree
 

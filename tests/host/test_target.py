@@ -3,8 +3,10 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
 from bitweir.cli import main
@@ -15,7 +17,10 @@ from bitweir.report.collect import collect, schema
 from bitweir.report.fit import fit
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
+from bitweir.report.model import Fit
+from bitweir.report.report import Report
 from bitweir.report.terminal import render
+from bitweir.synthesis.results import Resources
 from bitweir.target import TARGET_FILE, Target, load_target, target_text
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.files import network_bytes
@@ -43,6 +48,15 @@ def folder(tmp_path_factory):
     return path / "build"
 
 
+def told(folder, *words):
+    """A report as the command prints it, and that report itself."""
+    tree = json.loads(run("report", folder, "--json", *words))
+    jsonschema.validate(tree, schema())
+    report = msgspec.convert(tree, Report)
+    assert report.to_dict() == tree
+    return tree, report
+
+
 def plan_of(network):
     return network, plan_for_fps(network, 1e5, 1e8)
 
@@ -55,29 +69,27 @@ def terminal(report):
 
 
 def test_reports_go_by_the_target(folder):
-    report = json.loads(run("report", folder, "--json"))
-    jsonschema.validate(report, schema())
+    tree, report = told(folder)
     made = {"part": "xc7a35t", "family": "xilinx", "board": None, "clock_mhz": 40, "overridden": []}
-    assert report["target"] == made
-    assert (report["part"]["name"], report["timing"]["clock_mhz"]) == ("xc7a35t", 40)
-    assert list(report["estimates"]) == ["xilinx"]
-    assert report["fit"]["fits"] and not report["fit"]["routed"]
-    told = terminal(report)
-    assert re.search(r"throughput +[\d,]+ frames/s at 40 MHz\s", told)
-    assert re.search(r"made for +xc7a35t at 40 MHz\s", told)
-    assert "xilinx, estimated" in told and "ecp5" not in told
+    assert tree["target"] == made
+    assert (report.part.name, report.timing.clock_mhz) == ("xc7a35t", 40)
+    assert list(report.estimates) == ["xilinx"]
+    assert report.fit.fits and not report.fit.routed
+    shown = terminal(report)
+    assert re.search(r"Throughput +[\d,]+ frames/s at 40 MHz\s", shown)
+    assert re.search(r"Made for +xc7a35t at 40 MHz\s", shown)
+    assert "xilinx, estimated" in shown and "ecp5" not in shown
     for text in (page(report), markdown(report)):
         assert "frames/s at 40 MHz" in text and "ecp5" not in text and "Does not fit" not in text
 
 
 def test_what_is_given_instead_is_told(folder):
-    report = json.loads(run("report", folder, "--json", "--clock", "50", "--part", "ecp5-25k"))
-    jsonschema.validate(report, schema())
-    assert report["target"]["overridden"] == ["clock", "part"]
-    assert (report["part"]["name"], report["timing"]["clock_mhz"]) == ("ecp5-25k", 50)
+    _, report = told(folder, "--clock", "50", "--part", "ecp5-25k")
+    assert report.target.overridden == ("clock", "part")
+    assert (report.part.name, report.timing.clock_mhz) == ("ecp5-25k", 50)
     assert "frames/s at 50 MHz (--clock; made for 40 MHz)" in terminal(report)
-    same = json.loads(run("report", folder, "--json", "--clock", "40", "--part", "xc7a35t"))
-    assert same["target"]["overridden"] == []
+    _, same = told(folder, "--clock", "40", "--part", "xc7a35t")
+    assert same.target.overridden == ()
 
 
 def test_simulations_go_by_the_target(folder):
@@ -88,22 +100,22 @@ def test_simulations_go_by_the_target(folder):
 
 
 def test_what_does_not_fit_says_so_first(folder):
-    report = json.loads(run("report", folder, "--json"))
-    used = {row["resource"]: row["used"] for row in report["fit"]["resources"]}
+    report = told(folder)[1]
+    used = {row.resource: row.used for row in report.fit.resources}
     small = {"luts": used["LUT sites"] - 1, "ffs": used["flip-flops"], "block_rams": 0}
-    report["part"] |= small
-    for row, limit in zip(report["fit"]["resources"], (*small.values(), 90), strict=True):
-        row |= {"available": limit, "fits": row["used"] <= limit}
-    report["fit"]["fits"] = False
+    limits = zip(report.fit.resources, (*small.values(), 90), strict=True)
+    rows = tuple(msgspec.structs.replace(row, available=limit, fits=row.used <= limit) for row, limit in limits)
+    fitting = Fit(fits=False, routed=False, resources=rows)
+    report = replace(report, part=replace(report.part, **small), fit=fitting)
     needs = [f"{used['LUT sites']:,} LUT sites (estimated) of {used['LUT sites'] - 1:,}"]
     if used["block RAMs"]:
         needs.append(f"{used['block RAMs']:,} block RAMs (estimated) of 0")
-    told = f"Does not fit xc7a35t: it needs {' and '.join(needs)}."
-    assert terminal(report).startswith(told)
+    first = f"Does not fit xc7a35t: it needs {' and '.join(needs)}."
+    assert terminal(report).startswith(first)
     html = page(report)
-    assert html.index(told) < html.index("Throughput")
+    assert html.index(first) < html.index("Throughput")
     text = markdown(report).replace("\\", "")
-    assert text.index(told) < text.index("Throughput")
+    assert text.index(first) < text.index("Throughput")
 
 
 def test_a_part_that_is_too_small(tmp_path):
@@ -111,14 +123,14 @@ def test_a_part_that_is_too_small(tmp_path):
     (tmp_path / "net.npz").write_bytes(network_bytes(network))
     words = ("generate", tmp_path / "net.npz", "-o", tmp_path / "build", "--folding", "512x64,128x4")
     # The console breaks lines.
-    told = " ".join(run(*words, "--family", "ice40").split())
-    assert told.startswith("Does not fit ice40-hx8k (no part was named when it was generated): it needs ")
-    report = json.loads(run("report", tmp_path / "build", "--json", "--part", "ice40-up5k"))
-    assert not report["fit"]["fits"]
-    sites = report["fit"]["resources"][0]
-    assert sites["resource"] == "LUT sites" and sites["used"] > sites["available"] == 5280 and not sites["fits"]
-    told = "Does not fit ice40-up5k (--part; made for ice40 at 100 MHz): "
-    assert terminal(report).startswith(told)
+    shown = " ".join(run(*words, "--family", "ice40").split())
+    assert shown.startswith("Does not fit ice40-hx8k (no part was named when it was generated): it needs ")
+    _, report = told(tmp_path / "build", "--part", "ice40-up5k")
+    assert not report.fit.fits
+    sites = report.fit.resources[0]
+    assert sites.resource == "LUT sites" and sites.used > sites.available == 5280 and not sites.fits
+    first = "Does not fit ice40-up5k (--part; made for ice40 at 100 MHz): "
+    assert terminal(report).startswith(first)
 
 
 def test_a_board_is_named(tmp_path):
@@ -126,20 +138,21 @@ def test_a_board_is_named(tmp_path):
     build = write_design(*plan_of(dense_network(16, 4)), tmp_path / "build", target=target)
     assert DesignFolder.open(build.folder).target == build.target == target
     assert target == Target(clock=24e6, part="ice40-up5k", family="ice40", board="icebreaker")
-    told = f"made for +{re.escape(BOARDS['icebreaker'].title)}, ice40-up5k at 24 MHz\\s"
-    assert re.search(told, terminal(collect(build)))
+    line = f"Made for +{re.escape(BOARDS['icebreaker'].title)}, ice40-up5k at 24 MHz\\s"
+    assert re.search(line, terminal(collect(build)))
 
 
 def test_what_was_routed_fits():
     part = PARTS["ice40-up5k"]
-    estimated = {"ice40": {"total": {"sites": part.luts + 1, "ff": 1, "bram": part.block_rams, "dsp": 0}}}
+    total = Resources(lut=1, ff=1, carry=0, bram=part.block_rams, lutram=0, dsp=0, sites=part.luts + 1)
+    estimated = {"ice40": SimpleNamespace(total=total)}
     alone, on_board, on_another = (
         fit(part, measured={}, estimated=estimated, routed=boards)
         for boards in ({}, {"icebreaker": {}}, {"ulx3s_85f": {}})
     )
-    assert (alone["fits"], on_board["fits"], on_another["fits"]) == (False, True, False)
-    assert [row["fits"] for row in alone["resources"]] == [False, True, True, True]
-    assert on_board["routed"] and not on_another["routed"]
+    assert (alone.fits, on_board.fits, on_another.fits) == (False, True, False)
+    assert [row.fits for row in alone.resources] == [False, True, True, True]
+    assert on_board.routed and not on_another.routed
 
 
 def test_a_simulated_board_is_that_of_the_target(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from amaranth.back import rtlil
 from bitweir_hw.boards import Board
@@ -22,11 +22,25 @@ from bitweir_hw.network import Network
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
 from ..planning.link import baud_of, capacity_of, link_rate
+from ..schemas import Count, Digest, Json, to_dict
 from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
+from ..synthesis.results import CellUse, Routed, Speeds
 from ..synthesis.route import Result, Routable, route
 from ..target import TARGET_FILE, Target, target_text
 
-__all__ = ["MANIFEST", "Options", "bitstream_name", "board_rtlil", "identity_of", "write_bitstream"]
+__all__ = [
+    "MANIFEST",
+    "Hashed",
+    "HashedFile",
+    "Manifest",
+    "ManifestNetwork",
+    "ManifestPlan",
+    "Options",
+    "bitstream_name",
+    "board_rtlil",
+    "identity_of",
+    "write_bitstream",
+]
 
 MANIFEST = "manifest.json"
 
@@ -50,6 +64,78 @@ def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hashed:
+    """Size and hash of a content."""
+
+    bytes: Count
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class HashedFile:
+    """A file in the same folder, with its size and hash."""
+
+    file: str
+    bytes: Count
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestNetwork:
+    """The network of a bitstream, and the files that it came from."""
+
+    name: str
+    digest: Digest
+    models: tuple[HashedFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestPlan:
+    """The plan of a bitstream: size and hash of ``plan.json``, and its foldings."""
+
+    bytes: Count
+    sha256: Digest
+    foldings: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a bitstream was made of, and how it was routed: see `Routed`.
+
+    Parameters
+    ----------
+    sources : dict
+        What the tools were given, by file.
+    bitweir, amaranth : str
+        Versions.
+    """
+
+    format: Literal["bitweir bitstream"] = "bitweir bitstream"
+    version: Literal[1] = 1
+    bitstream: HashedFile
+    network: ManifestNetwork
+    plan: ManifestPlan
+    sources: dict[str, Hashed]
+    board: str
+    device: str
+    clock_mhz: float
+    fmax_mhz: float
+    margin: float
+    seed: int
+    seeds: int
+    baud: int
+    cycles_per_frame: float
+    latency_cycles: int
+    accelerator_fps: float
+    link_fps: float
+    utilisation: dict[str, CellUse]
+    options: tuple[str, ...]
+    tools: dict[str, str]
+    bitweir: str
+    amaranth: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How to route.
 
@@ -70,7 +156,7 @@ class Options:
 
 def write_bitstream(
     design: Design, board: Board, folder: Path, *, options: Options, models: Sequence[Path] = ()
-) -> tuple[DesignFolder, dict[str, Any]]:
+) -> tuple[DesignFolder, Routed]:
     """Generate an accelerator, route it on a board, and write all of it into a folder: whole, or not at all.
 
     Parameters
@@ -87,8 +173,7 @@ def write_bitstream(
     Returns
     -------
     written : DesignFolder
-    routed : dict
-        Content of ``routed-BOARD.json``.
+    routed : Routed
 
     Raises
     ------
@@ -102,61 +187,60 @@ def write_bitstream(
             layers={block.name: block.layer for block in design.pipeline.blocks},
         )
         result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs)
-        told = _speeds(design, board, result) | result.told
+        routed = Routed(**vars(_speeds(design, board, result)), **vars(result.core))
         name = bitstream_name(design.network, board)
         (new / name).write_bytes(result.bitstream)
         # Now the clock is known.
-        made = design.made_for(Target.of_board(board, clock=round(told["clock_mhz"] * 1e6)))
+        made = design.made_for(Target.of_board(board, clock=round(routed.clock_mhz * 1e6)))
         (new / TARGET_FILE).write_text(target_text(made.target))
-        _write_json(new / f"routed-{board.name}.json", told)
-        _write_json(new / MANIFEST, _manifest(made, board, result, told, models))
-    return DesignFolder(folder=folder, design=made), told
+        _write_json(new / f"routed-{board.name}.json", routed.to_dict())
+        _write_json(new / MANIFEST, to_dict(_manifest(made, board, result, routed, models)))
+    return DesignFolder(folder=folder, design=made), routed
 
 
-def _speeds(design: Design, board: Board, result: Result) -> dict[str, Any]:
+def _speeds(design: Design, board: Board, result: Result) -> Speeds:
     """What the clock makes of the cycles, and the link of the frames."""
-    clock = result.told["clock_mhz"] * 1e6
+    clock = result.core.clock_mhz * 1e6
     baud = baud_of(board, clock)
-    return {
-        "baud": baud,
-        "cycles_per_frame": float(design.timing.interval),
-        "latency_cycles": design.timing.latency,
-        "accelerator_fps": round(clock / float(design.timing.interval), 1),
-        "link_fps": round(link_rate(design.network, board, baud=baud), 1),
-    }
+    return Speeds(
+        baud=baud,
+        cycles_per_frame=float(design.timing.interval),
+        latency_cycles=design.timing.latency,
+        accelerator_fps=round(clock / float(design.timing.interval), 1),
+        link_fps=round(link_rate(design.network, board, baud=baud), 1),
+    )
 
 
-def _manifest(
-    design: Design, board: Board, result: Result, told: dict[str, Any], models: Sequence[Path]
-) -> dict[str, Any]:
+def _manifest(design: Design, board: Board, result: Result, routed: Routed, models: Sequence[Path]) -> Manifest:
     """What the bitstream was made of: whoever has the same gets the same bytes."""
-    kept = (
-        "board", "device", "clock_mhz", "fmax_mhz", "margin", "seed", "seeds", "baud", "cycles_per_frame",
-        "latency_cycles", "accelerator_fps", "link_fps", "utilisation", "options", "tools",
-    )  # fmt: skip
-    return {
-        "format": "bitweir bitstream",
-        "version": 1,
-        "bitstream": {"file": bitstream_name(design.network, board), **_hashed(result.bitstream)},
-        "network": {
-            "name": design.network.name,
-            "digest": digest(design.network),
-            "models": [{"file": path.name, **_hashed(path.read_bytes())} for path in models],
-        },
-        "plan": _hashed(plan_text(design.plan).encode()) | {"foldings": ",".join(map(str, design.plan.foldings))},
-        "sources": {
+    shared = {entry.name for entry in fields(Manifest)} & {entry.name for entry in fields(Routed)}
+    return Manifest(
+        bitstream=_hashed_file(bitstream_name(design.network, board), result.bitstream),
+        network=ManifestNetwork(
+            name=design.network.name,
+            digest=digest(design.network),
+            models=tuple(_hashed_file(path.name, path.read_bytes()) for path in models),
+        ),
+        plan=ManifestPlan(
+            **vars(_hashed(plan_text(design.plan).encode())), foldings=",".join(map(str, design.plan.foldings))
+        ),
+        sources={
             "design.il": _hashed(result.rtlil.encode()),
             CONSTRAINTS[board.family]: _hashed(constraints(board).encode()),
         },
-        **{key: told[key] for key in kept},
-        "bitweir": metadata.version("bitweir"),
-        "amaranth": metadata.version("amaranth"),
-    }
+        **{key: getattr(routed, key) for key in shared},
+        bitweir=metadata.version("bitweir"),
+        amaranth=metadata.version("amaranth"),
+    )
 
 
-def _hashed(content: bytes) -> dict[str, Any]:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+def _hashed(content: bytes) -> Hashed:
+    return Hashed(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def _hashed_file(name: str, content: bytes) -> HashedFile:
+    return HashedFile(file=name, **vars(_hashed(content)))
+
+
+def _write_json(path: Path, value: Json) -> None:
     path.write_text(json.dumps(value, indent=1) + "\n")

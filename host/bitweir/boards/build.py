@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.network import Network
@@ -13,6 +12,8 @@ from bitweir_hw.network import Network
 from ..design import Design, DesignFolder
 from ..planning import PlanRequest, PlanSearch, choose
 from ..progress import Progress, silent
+from ..schemas import Json
+from ..synthesis.results import Routed
 from ..target import Target
 from .bitstream import Options, bitstream_name, write_bitstream
 
@@ -31,27 +32,27 @@ class BoardBuild:
         The file that the board loads.
     search : PlanSearch
         What the search for the plan found.
-    routed : dict
+    routed : Routed
         Content of ``routed-BOARD.json``.
     """
 
     written: DesignFolder
     bitstream: Path
     search: PlanSearch
-    routed: dict[str, Any]
+    routed: Routed
 
     @property
     def folder(self) -> Path:
         """The folder with all that was written."""
         return self.written.folder
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """The figures, as JSON has them."""
         return {
             "folder": str(self.folder),
             "bitstream": str(self.bitstream),
             "search": self.search.to_dict(),
-            "routed": self.routed,
+            "routed": self.routed.to_dict(),
         }
 
 

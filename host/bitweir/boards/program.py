@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import subprocess
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.errors import ToolError
@@ -16,9 +15,10 @@ from bitweir_hw.errors import ToolError
 from ..design import check_parts
 from ..folders import FileError
 from ..manifest import listed
-from .bitstream import MANIFEST
+from ..schemas import Json, read, to_dict
+from .bitstream import MANIFEST, HashedFile
 
-__all__ = ["loader", "program", "read_manifest"]
+__all__ = ["Programmed", "loader", "program", "read_manifest"]
 
 
 def loader() -> str:
@@ -41,32 +41,60 @@ def loader() -> str:
     )
 
 
-def read_manifest(folder: Path) -> tuple[dict[str, Any], Board, Path]:
-    """What a folder that `bitweir build` wrote holds: its manifest, the board, and the bitstream.
+@dataclass(frozen=True, kw_only=True)
+class Programmed:
+    """What was loaded into a board.
+
+    Parameters
+    ----------
+    board, file : str
+    command : tuple of str
+        What ran.
+    """
+
+    board: str
+    file: str
+    command: tuple[str, ...]
+
+    def to_dict(self) -> Json:
+        """The JSON object that the command prints."""
+        return to_dict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Manifest:
+    """What is needed of a manifest."""
+
+    board: str
+    bitstream: HashedFile
+
+
+def read_manifest(folder: Path) -> tuple[Board, Path]:
+    """What a folder that `bitweir build` wrote holds: the board, and the bitstream.
 
     Raises
     ------
     FileError
         The folder holds none, or the bitstream is not the one of the manifest.
     """
-    path = folder / MANIFEST
+    path, remedy = folder / MANIFEST, "make it again with bitweir build"
     if not path.is_file():
         raise FileError(f"There is no {MANIFEST} in {str(folder)!r}: make the folder with bitweir build.")
+    manifest = read(path, _Manifest, remedy)
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        board, file = BOARDS[manifest["board"]], folder / Path(manifest["bitstream"]["file"]).name
-        same = hashlib.sha256(file.read_bytes()).hexdigest() == manifest["bitstream"]["sha256"]
-    except (ValueError, TypeError, KeyError, OSError):
+        board, file = BOARDS[manifest.board], folder / Path(manifest.bitstream.file).name
+        same = hashlib.sha256(file.read_bytes()).hexdigest() == manifest.bitstream.sha256
+    except (ValueError, KeyError, OSError):
         same = False
     if not same:
-        raise FileError(f"{str(folder)!r} is damaged: make it again with bitweir build.")
+        raise FileError(f"{str(folder)!r} is damaged: {remedy}.")
     # Bitstreams that ship come without the rest of their folders.
     if listed(folder) is not None:
         check_parts(folder)
-    return manifest, board, file
+    return board, file
 
 
-def program(folder: Path, *, flash: bool) -> dict[str, Any]:
+def program(folder: Path, *, flash: bool) -> Programmed:
     """Load the bitstream in a folder into its board.
 
     Parameters
@@ -78,8 +106,7 @@ def program(folder: Path, *, flash: bool) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        Board, file, and the command that ran.
+    Programmed
 
     Raises
     ------
@@ -88,11 +115,11 @@ def program(folder: Path, *, flash: bool) -> dict[str, Any]:
     ToolError
         openFPGALoader is not there, or failed: most often because no board is.
     """
-    _, board, file = read_manifest(folder)
+    board, file = read_manifest(folder)
     command = [loader(), "--board", board.loader, *(["--write-flash"] if flash else []), str(file)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         reason = lines[-1].rstrip(".") if lines else f"exit code {done.returncode}"
         raise ToolError(f"openFPGALoader failed: {reason}.")
-    return {"board": board.name, "file": str(file), "command": command}
+    return Programmed(board=board.name, file=str(file), command=tuple(command))

@@ -25,8 +25,6 @@ from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, PART_GOALS, PlanRequest, cho
 from ..planning.explore import SLOWEST, ExploreRequest, workers, write_exploration
 from ..planning.explore import explore as explore_parts
 from ..report.collect import collect
-from ..report.html import page
-from ..report.markdown import markdown
 from ..report.terminal import render
 from ..results import save_result
 from ..run_tables import simulation_table
@@ -192,7 +190,7 @@ def generate(
     result = {
         "folder": str(folder),
         "verilog": str(build.verilog),
-        "report": report,
+        "report": report.to_dict(),
         "comparison": imported.comparison_dict,
     }
     output.result(result | ({"search": choice.search.to_dict()} if choice.search else {}))
@@ -285,11 +283,11 @@ def report(
             synthesise(build, family)
     result = collect(build, clock=clock, part=part)
     output.show(*render(result))
-    for file, form in ((html_file, page), (markdown_file, markdown)):
+    for file, form in ((html_file, result.html), (markdown_file, result.markdown)):
         if file:
-            added_file(file, form(result).encode())
+            added_file(file, form().encode())
             output.show(Text(f"Written: {file}"))
-    output.result(result)
+    output.result(result.to_dict())
 
 
 @main.command()
@@ -358,7 +356,7 @@ def explore(
 def demo(output: Output, network: str, folder: Path, clock: float) -> None:
     """Do all of it for a network that ships."""
     simulation, report = run_demo(output, network, folder, clock=clock)
-    output.result({"folder": str(folder), "simulation": simulation.to_dict(), "report": report})
+    output.result({"folder": str(folder), "simulation": simulation.to_dict(), "report": report.to_dict()})
     end(simulation)
 
 

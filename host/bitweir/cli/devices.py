@@ -23,7 +23,7 @@ from ..images import load_images
 from ..model_files import Imported
 from ..planning import BOARD_GOALS, PlanRequest
 from ..planning.choose import BOARD_LEVELS
-from ..report.routed import render_routed
+from ..report.terminal import render_routed
 from ..results import save_result
 from ..run_tables import device_table
 from ..runs import load_parameters, read_parameter_image, run_on_device
@@ -100,8 +100,8 @@ def program_command(output: Output, folder: Path, flash: bool) -> None:
     """Load the bitstream in FOLDER, as build wrote it, into its board."""
     with output.working("Loading the bitstream"):
         result = load_bitstream(folder, flash=flash)
-    output.show(Text(f"Loaded: {result['file']}"))
-    output.result(result)
+    output.show(Text(f"Loaded: {result.file}"))
+    output.result(result.to_dict())
 
 
 @click.command("load")

@@ -160,7 +160,7 @@ class _Measurement:
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
             # No Verilog is written, as Yosys reads what it would be made from.
             build = DesignFolder(folder=Path(work), design=Design.fitted(network, plan))
-            total = synthesise(build, self.family)["total"]
+            total = synthesise(build, self.family).total
         fitted = estimate_pipeline(build.pipeline, self.family)[1]
         return {
             "fitted_sites": fitted.sites,
@@ -168,10 +168,10 @@ class _Measurement:
             "fitted_ff": fitted.ff,
             "fitted_block_rams": fitted.bram,
             # As the search counts them: with the sites that LUT RAM takes.
-            "measured_sites": total["sites"],
-            "measured_lut": total["lut"],
-            "measured_ff": total["ff"],
-            "measured_block_rams": total["bram"],
+            "measured_sites": total.sites,
+            "measured_lut": total.lut,
+            "measured_ff": total.ff,
+            "measured_block_rams": total.bram,
         }
 
 

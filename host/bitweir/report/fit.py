@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.parts import Part
+
+from ..synthesis.results import Measured, Routed
+from .model import Estimate, Fit, FitRow, ReportData
 
 __all__ = ["fit", "told_clock", "told_fmax", "told_group", "told_rate", "told_target", "told_unfit"]
 
@@ -20,103 +22,95 @@ _RESOURCES = (
 
 
 def fit(
-    part: Part, *, measured: Mapping[str, Any], estimated: Mapping[str, Any], routed: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What a design takes of each resource of a part, as `schema.json` describes it.
+    part: Part, *, measured: Mapping[str, Measured], estimated: Mapping[str, Estimate], routed: Mapping[str, Routed]
+) -> Fit:
+    """What a design takes of each resource of a part.
 
     Parameters
     ----------
     part : Part
-    measured, estimated : dict
+    measured, estimated : mapping
         By family: what synthesis measured, and what the cost model expects, of which the first counts.
-    routed : dict
+    routed : mapping
         By board: what was routed. What was routed on a board with the part fits, whatever estimates say.
     """
     on_board = any(BOARDS[board].part_name == part.name for board in routed)
-    origin, found = next(
-        (told, by[part.family]["total"])
-        for told, by in (("measured", measured), ("estimated", estimated))
-        if part.family in by
-    )
-    rows = [
-        {
-            "resource": name,
-            "used": found[key],
-            "available": getattr(part, has),
-            "from": origin,
-            "fits": on_board or found[key] <= getattr(part, has),
-        }
-        for name, key, has in _RESOURCES
-    ]
-    return {"fits": all(row["fits"] for row in rows), "routed": on_board, "resources": rows}
+    known = measured.get(part.family)
+    found = (known or estimated[part.family]).total
+    rows = []
+    for name, key, has in _RESOURCES:
+        used, available = getattr(found, key), getattr(part, has)
+        rows.append(
+            FitRow(
+                resource=name,
+                used=used,
+                available=available,
+                source="measured" if known else "estimated",
+                fits=on_board or used <= available,
+            )
+        )
+    return Fit(fits=all(row.fits for row in rows), routed=on_board, resources=tuple(rows))
 
 
-def told_unfit(report: Mapping[str, Any]) -> str | None:
+def told_unfit(report: ReportData) -> str | None:
     """What a design has too much of, in a sentence; None if it fits."""
-    fitting, target = report["fit"], report["target"]
-    if fitting["fits"]:
+    if report.fit.fits:
         return None
     needs = [
-        f"{row['used']:,} {row['resource']} ({row['from']}) of {row['available']:,}"
-        for row in fitting["resources"]
-        if not row["fits"]
+        f"{row.used:,} {row.resource} ({row.source}) of {row.available:,}"
+        for row in report.fit.resources
+        if not row.fits
     ]
-    name = report["part"]["name"]
-    why = "" if name == target["part"] else f" ({_compared(report)})"
+    name = report.part.name
+    why = "" if name == report.target.part else f" ({_compared(report)})"
     return f"Does not fit {name}{why}: it needs {' and '.join(needs)}."
 
 
-def _compared(report: Mapping[str, Any]) -> str:
+def _compared(report: ReportData) -> str:
     """Why a design is compared with a part that it was not made for."""
-    target = report["target"]
-    if "part" in target["overridden"]:
+    if "part" in report.target.overridden:
         return f"--part; made for {told_target(report)}"
     return "no part was named when it was generated"
 
 
-def told_target(report: Mapping[str, Any]) -> str:
+def told_target(report: ReportData) -> str:
     """What the design was made for."""
-    target = report["target"]
-    what = target["part"] or (f"{target['family']}" if target["family"] else "no part in particular")
-    if target["board"]:
-        what = f"{BOARDS[target['board']].title}, {what}"
-    return f"{what} at {target['clock_mhz']:.6g} MHz"
+    target = report.target
+    what = target.part or target.family or "no part in particular"
+    if target.board:
+        what = f"{BOARDS[target.board].title}, {what}"
+    return f"{what} at {target.clock_mhz:.6g} MHz"
 
 
-def told_clock(report: Mapping[str, Any]) -> str:
+def told_clock(report: ReportData) -> str:
     """The clock that times and rates are told for, and whether it is that of the target."""
-    clock = f"{report['timing']['clock_mhz']:.6g} MHz"
-    if "clock" not in report["target"]["overridden"]:
+    clock = f"{report.timing.clock_mhz:.6g} MHz"
+    if "clock" not in report.target.overridden:
         return clock
-    return f"{clock} (--clock; made for {report['target']['clock_mhz']:.6g} MHz)"
+    return f"{clock} (--clock; made for {report.target.clock_mhz:.6g} MHz)"
 
 
-def told_fmax(report: Mapping[str, Any]) -> str | None:
+def told_fmax(report: ReportData) -> str | None:
     """The clock that may be reached on the part; None where there is no estimate."""
-    fmax = _fmax(report)
+    fmax = report.estimate.fmax
     if fmax is None:
         return None
-    return f"about {fmax['mhz']:.4g} MHz may be reached on {fmax['part']}, an estimate within {fmax['error']:.0%}"
+    return f"about {fmax.mhz:.4g} MHz may be reached on {fmax.part}, an estimate within {fmax.error:.0%}"
 
 
-def told_group(report: Mapping[str, Any]) -> str:
+def told_group(report: ReportData) -> str:
     """What cycles and beats of blocks and streams are for: a frame, or the frames that go side by side."""
-    frames = report["plan"]["streams"]
+    frames = report.plan.streams
     return "a frame" if frames == 1 else f"for {frames:,} frames side by side"
 
 
-def told_rate(report: Mapping[str, Any]) -> str:
+def told_rate(report: ReportData) -> str:
     """The unit of a throughput and its clock; and the throughput that may be reached where that is less."""
-    told, reachable = f"frames/s at {told_clock(report)}", report["timing"]["reachable_frames_per_second"]
-    fmax = _fmax(report)
+    told, reachable = f"frames/s at {told_clock(report)}", report.timing.reachable_frames_per_second
+    fmax = report.estimate.fmax
     if fmax is None or reachable is None:
         return told
     return (
-        f"{told}; about {fmax['mhz']:.4g} MHz may be reached ({reachable:,.0f} frames/s), "
-        f"an estimate within {fmax['error']:.0%}"
+        f"{told}; about {fmax.mhz:.4g} MHz may be reached ({reachable:,.0f} frames/s), "
+        f"an estimate within {fmax.error:.0%}"
     )
-
-
-def _fmax(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = report["estimates"][report["part"]["family"]]["fmax"]
-    return found

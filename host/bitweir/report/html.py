@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..synthesis.flows import FAMILIES
 from . import svg, tables
 from .fit import told_unfit
+from .model import ReportData
 from .routed import routed_tables
 
 __all__ = ["page"]
@@ -25,7 +26,7 @@ _LEGEND = {
 }
 
 
-def page(report: dict[str, Any]) -> str:
+def page(report: ReportData) -> str:
     """HTML of a report as `collect` makes it."""
     environment = Environment(
         loader=PackageLoader("bitweir", "report"),
@@ -34,10 +35,10 @@ def page(report: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    kinds = {block["name"]: block["kind"] for block in report["blocks"]}
-    period, way = report["timing"]["period_cycles"], report["timeline"]
-    used = {svg.GROUPS[block["kind"]] for block in report["blocks"]}
-    families = [family for family in ("ecp5", "ice40", "gowin", "xilinx") if family in _known(report)]
+    kinds = {block.name: block.kind for block in report.blocks}
+    period, way = report.timing.period_cycles, report.timeline
+    used = {svg.GROUPS[block.kind] for block in report.blocks}
+    known = {*report.synthesis, *report.estimates}
     return environment.get_template("page.html.j2").render(
         report=report,
         unfit=told_unfit(report),
@@ -49,7 +50,7 @@ def page(report: dict[str, Any]) -> str:
         formula=_formula(report),
         pipeline=svg.pipeline(report),
         blocks=tables.blocks(report),
-        logic=[tables.logic(report, family) for family in families],
+        logic=[tables.logic(report, family) for family in FAMILIES if family in known],
         bands=tables.bands(report),
         routed=routed_tables(report),
         shares=_shares(report),
@@ -57,23 +58,23 @@ def page(report: dict[str, Any]) -> str:
         roofline=svg.roofline(report),
         needs=tables.needs(report),
         streams=tables.streams(report),
-        stream_bars=[svg.states(stream, period) for stream in report["streams"]],
+        stream_bars=[svg.states(stream, period) for stream in report.streams],
         timeline=tables.timeline(report),
         axis=svg.gantt_axis(way),
-        gantt=[svg.gantt(row, way, kinds[row["name"]]) for row in way["blocks"]],
+        gantt=[svg.gantt(row, way, kinds[row.name]) for row in way.blocks],
         memories=tables.memories(report),
         runs=tables.runs(report),
     )
 
 
-def pace(report: dict[str, Any]) -> str:
+def pace(report: ReportData) -> str:
     """Which blocks set the pace, in a sentence."""
-    frames = report["plan"]["streams"]
-    interval = report["timing"]["cycles_per_frame"] * frames
-    busy = [block["name"] for block in report["blocks"] if block["cycles"] >= interval]
+    frames = report.plan.streams
+    interval = report.timing.cycles_per_frame * frames
+    busy = [block.name for block in report.blocks if block.cycles >= interval]
     every = "a frame takes" if frames == 1 else f"{frames} frames side by side take"
     if not busy:
-        slowest = max(block["cycles"] for block in report["blocks"])
+        slowest = max(block.cycles for block in report.blocks)
         return f"No block works all the time: {every} {interval:,.6g} cycles, the slowest block {slowest:,}."
     named = busy[0] if len(busy) == 1 else f"{', '.join(busy[:-1])} and {busy[-1]}"
     return (
@@ -82,40 +83,33 @@ def pace(report: dict[str, Any]) -> str:
     )
 
 
-def _formula(report: dict[str, Any]) -> str:
+def _formula(report: ReportData) -> str:
     """What utilisation is, in terms of the cycles that the tables show."""
-    frames = report["plan"]["streams"]
+    frames = report.plan.streams
     if frames == 1:
         return "operations / (2 × lanes × cycles a frame)"
-    interval = report["timing"]["cycles_per_frame"] * frames
+    interval = report.timing.cycles_per_frame * frames
     return (
         f"{frames} × operations / (2 × lanes × {interval:,.6g} cycles), "
         f"where {interval:,.6g} cycles are what {frames} frames side by side take"
     )
 
 
-def _known(report: dict[str, Any]) -> set[str]:
-    return {*report["synthesis"], *report["estimates"]}
-
-
-def _shares(report: dict[str, Any]) -> list[tuple[str, str, Markup]]:
+def _shares(report: ReportData) -> list[tuple[str, str, Markup]]:
     """What is shared out, how much of it there is, and a bar of the share of each block."""
-    family = report["part"]["family"]
-    kinds = {block["name"]: svg.GROUPS[block["kind"]] for block in report["blocks"]}
+    kinds = {block.name: svg.GROUPS[block.kind] for block in report.blocks}
     rows: list[tuple[str, Sequence[tuple[str, float, str]]]] = []
-    for told, found in (("measured", report["synthesis"]), ("estimated", report["estimates"])):
-        if family in found:
-            for key in ("sites", "ff", "bram"):
-                amounts = [(name, row[key], kinds[name]) for name, row in found[family]["blocks"].items()]
-                rows.append((f"{tables.RESOURCE_NAMES[key]}, {told}", amounts))
-            break
+    origin, found = report.resources
+    for key in ("sites", "ff", "bram"):
+        amounts = [(name, getattr(row, key), kinds[name]) for name, row in found.blocks.items()]
+        rows.append((f"{tables.RESOURCE_NAMES[key]}, {origin}", amounts))
     for title, key in (
         ("Lanes", "lanes"),
         ("Weight bits", "weight_bits"),
         ("Threshold bits", "threshold_bits"),
         ("Buffer bits", "buffer_bits"),
     ):
-        rows.append((title, [(block["name"], block[key], kinds[block["name"]]) for block in report["blocks"]]))
+        rows.append((title, [(block.name, getattr(block, key), kinds[block.name]) for block in report.blocks]))
     shares = []
     for title, parts in rows:
         if whole := sum(amount for _, amount, _ in parts):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from . import tables
 from .fit import told_unfit
 from .html import pace
+from .model import ReportData
 from .routed import routed_tables
 
 __all__ = ["markdown"]
@@ -17,13 +17,13 @@ __all__ = ["markdown"]
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|&~$@]")
 
 
-def markdown(report: dict[str, Any]) -> str:
+def markdown(report: ReportData) -> str:
     """Markdown of a report as `collect` makes it."""
     return "\n".join(_lines(report)) + "\n"
 
 
-def _lines(report: dict[str, Any]) -> Iterator[str]:
-    yield f"# {_text(report['network']['name'])}"
+def _lines(report: ReportData) -> Iterator[str]:
+    yield f"# {_text(report.network.name)}"
     yield ""
     if unfit := told_unfit(report):
         yield from (f"**{_text(unfit)}**", "")
@@ -33,17 +33,17 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for what, told in tables.identity(report):
         yield f"- {_text(what)}: {_text(told)}"
     yield from ("", "## Input", "")
-    for sentence in report["network"]["input"]:
+    for sentence in report.network.input:
         yield f"- {_text(sentence)}"
-    if report["network"]["notes"]:
+    if report.network.notes:
         yield from ("", "## Notes", "")
-        for note in report["network"]["notes"]:
+        for note in report.network.notes:
             yield f"- {_text(note)}"
     yield from ("", "## Blocks", "", _text(pace(report)))
     yield from _table(tables.blocks(report))
     yield from ("", "## Resources")
     yield from _table(tables.part_use(report))
-    for family in sorted({*report["synthesis"], *report["estimates"]}):
+    for family in sorted({*report.synthesis, *report.estimates}):
         yield from _table(tables.logic(report, family))
     yield from _table(tables.bands(report))
     for table in routed_tables(report):

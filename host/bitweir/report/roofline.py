@@ -9,16 +9,18 @@ CACM 52(4), 2009. Operations count 2 for each product of an input and a weight, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec
 from bitweir_hw.memory import Memory
 from bitweir_hw.network import Map, Parallel
 from bitweir_hw.parts import Part
+from msgspec import UNSET
 
 from ..design import DesignFolder
+from .model import LayerNeeds, Roofline
 
 __all__ = ["ELEMENT_SITES", "Bounds", "roofline"]
 
@@ -71,7 +73,9 @@ class Bounds:
         """``parameter bits + activation bits <= memory`` of RAMA."""
         return parameter_bits + activation_bits <= self.part.memory_bits
 
-    def binding(self, operations: int, bits_read: float, held: tuple[int, int]) -> str:
+    def binding(
+        self, operations: int, bits_read: float, held: tuple[int, int]
+    ) -> Literal["logic", "bandwidth", "memory"]:
         """The resource that runs out first.
 
         ``"memory"`` if parameters and activations do not fit, else ``"logic"`` or ``"bandwidth"``, the one with the
@@ -83,9 +87,15 @@ class Bounds:
 
 
 def roofline(
-    build: DesignFolder, part: Part, *, clock: float, cycles: float, sites_per_lane: float | None, origin: str | None
-) -> dict[str, Any]:
-    """Needs of each layer and of all against the bounds of a part, as `schema.json` describes it.
+    build: DesignFolder,
+    part: Part,
+    *,
+    clock: float,
+    cycles: float,
+    sites_per_lane: float | None,
+    origin: Literal["measured", "estimated"],
+) -> Roofline:
+    """Needs of each layer and of all against the bounds of a part.
 
     Parameters
     ----------
@@ -97,7 +107,7 @@ def roofline(
         Cycles a frame.
     sites_per_lane : float, optional
         Of the whole design; that of an element alone where nobody knows.
-    origin : str, optional
+    origin : str
         Where `sites_per_lane` comes from: ``"measured"`` or ``"estimated"``.
     """
     alone = Bounds(part=part, clock=clock, sites_per_lane=ELEMENT_SITES[part.family])
@@ -109,17 +119,17 @@ def roofline(
     )
     per_second = clock / cycles
     whole = _row(bounds, total, per_second)
-    return {
-        "sites_per_lane": bounds.sites_per_lane,
-        "sites_per_lane_from": (origin if sites_per_lane else None) or "element",
-        "element_sites_per_lane": alone.sites_per_lane,
-        "peak_giga_operations_per_second": bounds.peak / 1e9,
-        "element_peak_giga_operations_per_second": alone.peak / 1e9,
-        "bandwidth_gigabits_per_second": bounds.bandwidth / 1e9,
-        "bound_frames_per_second": 1e6 / max(whole["compute_us"], whole["memory_us"]) if total.operations else None,
-        "layers": [_row(bounds, row, per_second) for row in needs if row.operations],
-        "total": {key: value for key, value in whole.items() if key != "name"},
-    }
+    return Roofline(
+        sites_per_lane=bounds.sites_per_lane,
+        sites_per_lane_from=origin if sites_per_lane else "element",
+        element_sites_per_lane=alone.sites_per_lane,
+        peak_giga_operations_per_second=bounds.peak / 1e9,
+        element_peak_giga_operations_per_second=alone.peak / 1e9,
+        bandwidth_gigabits_per_second=bounds.bandwidth / 1e9,
+        bound_frames_per_second=1e6 / max(whole.compute_us, whole.memory_us) if total.operations else None,
+        layers=tuple(_row(bounds, row, per_second) for row in needs if row.operations),
+        total=replace(whole, name=UNSET),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +144,16 @@ class _Needs:
     bits_read: float
 
 
-def _row(bounds: Bounds, needs: _Needs, per_second: float) -> dict[str, Any]:
-    return {
+def _row(bounds: Bounds, needs: _Needs, per_second: float) -> LayerNeeds:
+    return LayerNeeds(
         **asdict(needs),
-        "giga_operations_per_second": needs.operations * per_second / 1e9,
-        "operations_per_bit_read": needs.operations / needs.bits_read if needs.bits_read else None,
-        "compute_us": bounds.compute_seconds(needs.operations) * 1e6,
-        "memory_us": bounds.memory_seconds(needs.bits_read) * 1e6,
-        "fits": bounds.fits(needs.parameter_bits, needs.activation_bits),
-        "binding": bounds.binding(needs.operations, needs.bits_read, (needs.parameter_bits, needs.activation_bits)),
-    }
+        giga_operations_per_second=needs.operations * per_second / 1e9,
+        operations_per_bit_read=needs.operations / needs.bits_read if needs.bits_read else None,
+        compute_us=bounds.compute_seconds(needs.operations) * 1e6,
+        memory_us=bounds.memory_seconds(needs.bits_read) * 1e6,
+        fits=bounds.fits(needs.parameter_bits, needs.activation_bits),
+        binding=bounds.binding(needs.operations, needs.bits_read, (needs.parameter_bits, needs.activation_bits)),
+    )
 
 
 def _needs(build: DesignFolder) -> Iterator[_Needs]:

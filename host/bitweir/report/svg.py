@@ -5,15 +5,15 @@ What must fit any width has positions in percent, so that text keeps its size; w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log2, log10
-from typing import Any
 
 from bitweir_hw.blocks import BLOCKS
 from markupsafe import Markup, escape
 
 from .fit import told_group
+from .model import BlockReport, BlockSpan, LayerNeeds, ReportData, StreamReport, Timeline
 from .tables import number
 
 __all__ = ["GROUPS", "STATES", "element", "gantt", "gantt_axis", "pipeline", "roofline", "stack", "states"]
@@ -70,17 +70,18 @@ def stack(parts: Iterable[tuple[str, float, str]], told: str) -> Markup:
     return element("svg", *drawn, class_="bar", width="100%", height=24, role="img", aria_label=told)
 
 
-def states(stream: dict[str, Any], period: int) -> Markup:
+def states(stream: StreamReport, period: int) -> Markup:
     """What a stream does in a period."""
     drawn, at = [], 0.0
-    for state in STATES:
-        share = stream[state] / period
+    counts = {state: getattr(stream, state) for state in STATES}
+    for state, count in counts.items():
+        share = count / period
         if share:
-            told = element("title", f"{state}: {number(stream[state])} of {number(period)} cycles")
+            told = element("title", f"{state}: {number(count)} of {number(period)} cycles")
             box = {"x": _percent(at), "width": _percent(share), "height": 12, "y": 3}
             drawn.append(element("rect", told, class_=f"s-{state}", **box))
         at += share
-    label = ", ".join(f"{state} {stream[state] / period:.0%}" for state in STATES)
+    label = ", ".join(f"{state} {count / period:.0%}" for state, count in counts.items())
     return element("svg", *drawn, class_="bar", width="100%", height=18, role="img", aria_label=label)
 
 
@@ -93,44 +94,40 @@ def _ticks(whole: int, most: int = 6) -> list[int]:
     return list(range(0, whole, step))
 
 
-def gantt_axis(way: dict[str, Any]) -> Markup:
+def gantt_axis(way: Timeline) -> Markup:
     """The cycles above the bars."""
     drawn = [
-        element("text", number(tick), x=_percent(tick / way["cycles"]), dx=3, y=12, class_="tick")
-        for tick in _ticks(way["cycles"])
-        if tick < 0.93 * way["cycles"]
+        element("text", number(tick), x=_percent(tick / way.cycles), dx=3, y=12, class_="tick")
+        for tick in _ticks(way.cycles)
+        if tick < 0.93 * way.cycles
     ]
     return element("svg", *drawn, class_="bar", width="100%", height=16, aria_hidden="true")
 
 
-def gantt(row: dict[str, Any], way: dict[str, Any], kind: str) -> Markup:
+def gantt(row: BlockSpan, way: Timeline, kind: str) -> Markup:
     """When a block takes (above) and gives (below) beats of a frame; paler, of the frames before and after it."""
-    whole, colour = way["cycles"], f"k-{GROUPS[kind]}"
+    whole, colour = way.cycles, f"k-{GROUPS[kind]}"
     drawn = [
         element("line", x1=_percent(tick / whole), x2=_percent(tick / whole), y1=0, y2=26, class_="grid")
         for tick in _ticks(whole)
     ]
-    reach = ceil(whole / way["interval"])
+    reach = ceil(whole / way.interval)
     for shift in range(-reach, reach + 1):
         for first, last, y, role in (
-            (row["first_in"], row["last_in"], 5, "takes"),
-            (row["first_out"], row["last_out"], 14, "gives"),
+            (row.first_in, row.last_in, 5, "takes"),
+            (row.first_out, row.last_out, 14, "gives"),
         ):
-            start, end = max(0.0, first + shift * way["interval"]), min(whole, last + 1 + shift * way["interval"])
+            start, end = max(0.0, first + shift * way.interval), min(whole, last + 1 + shift * way.interval)
             if start >= end:
                 continue
-            told = (
-                [element("title", f"{row['name']} {role} beats in cycles {first:,} to {last:,}")] if not shift else []
-            )
+            told = [element("title", f"{row.name} {role} beats in cycles {first:,} to {last:,}")] if not shift else []
             drawn.append(
                 element(
                     "rect", *told, class_=f"{colour} {role}{'' if not shift else ' beside'}",
                     x=_percent(start / whole), y=y, width=_percent(max((end - start) / whole, 0.003)), height=7,
                 )
             )  # fmt: skip
-    label = (
-        f"takes beats in cycles {row['first_in']} to {row['last_in']}, gives in {row['first_out']} to {row['last_out']}"
-    )
+    label = f"takes beats in cycles {row.first_in} to {row.last_in}, gives in {row.first_out} to {row.last_out}"
     return element("svg", *drawn, class_="bar", width="100%", height=26, role="img", aria_label=label)
 
 
@@ -150,10 +147,10 @@ class _Ways:
         return next(lane for lane in range(len(self.taken) + 1) if lane not in self.taken)
 
 
-def pipeline(report: dict[str, Any]) -> Markup:
+def pipeline(report: ReportData) -> Markup:
     """All blocks in their streams, one below the other; branches run side by side."""
-    blocks, streams = report["blocks"], report["streams"]
-    row_of = {"source": 0, **{block["name"]: row for row, block in enumerate(blocks, 1)}, "sink": len(blocks) + 1}
+    blocks, streams = report.blocks, report.streams
+    row_of = {"source": 0, **{block.name: row for row, block in enumerate(blocks, 1)}, "sink": len(blocks) + 1}
     lane_of, lanes = _lanes(blocks, streams)
     text = 16 + (max(lane_of.values()) + 1) * _LANE
     height = _TOP + (len(blocks) + 1) * _ROW + _ROW // 2
@@ -172,30 +169,30 @@ def pipeline(report: dict[str, Any]) -> Markup:
         )
     ]  # fmt: skip
     for stream, lane in zip(streams, lanes, strict=True):
-        drawn.append(_edge(place(stream["sender"]), place(stream["receiver"]), 16 + lane * _LANE, stream))
-    most = max(block["cycles"] for block in blocks)
+        drawn.append(_edge(place(stream.sender), place(stream.receiver), 16 + lane * _LANE, stream))
+    most = max(block.cycles for block in blocks)
     for end, told in (("source", "frames come in"), ("sink", "results leave")):
         x, y = place(end)
         drawn.append(element("circle", cx=x, cy=y, r=5, class_="end"))
-        gives = [stream for stream in streams if stream["sender"] == end]
+        gives = [stream for stream in streams if stream.sender == end]
         drawn.append(element("text", told, x=text, y=y + 4, class_="quiet"))
         drawn.append(element("text", _gives(gives), x=text + 405, y=y + 4, class_="quiet"))
     for block in blocks:
-        x, y = place(block["name"])
-        gives = [stream for stream in streams if stream["sender"] == block["name"]]
-        told = f"{block['name']}: {block['kind']} of layer {block['layer']}, {number(block['cycles'])} cycles {each}"
-        bar = max(1.0, 260 * block["cycles"] / most)
-        colour = GROUPS[block["kind"]]
+        x, y = place(block.name)
+        gives = [stream for stream in streams if stream.sender == block.name]
+        told = f"{block.name}: {block.kind} of layer {block.layer}, {number(block.cycles)} cycles {each}"
+        bar = max(1.0, 260 * block.cycles / most)
+        colour = GROUPS[block.kind]
         drawn += [
             element(
                 "rect", element("title", told), class_=f"node k-{colour}", x=x - _BOX / 2, y=y - _BOX / 2,
                 width=_BOX, height=_BOX, rx=3,
             ),
-            element("text", _short(block["name"], 28), element("title", told), x=text, y=y + 4, class_="name"),
-            element("text", block["kind"], x=text + 215, y=y + 4, class_="quiet"),
+            element("text", _short(block.name, 28), element("title", told), x=text, y=y + 4, class_="name"),
+            element("text", block.kind, x=text + 215, y=y + 4, class_="quiet"),
             element("text", _gives(gives), x=text + 405, y=y + 4, class_="quiet"),
             element("rect", class_=f"k-{colour}", x=text + 545, y=y - 5, width=bar, height=10),
-            element("text", number(block["cycles"]), x=text + 551 + bar, y=y + 4, class_="value"),
+            element("text", number(block.cycles), x=text + 551 + bar, y=y + 4, class_="value"),
         ]  # fmt: skip
     label = f"Pipeline of {len(blocks)} blocks, from the input at the top to the output at the bottom"
     return element(
@@ -204,29 +201,29 @@ def pipeline(report: dict[str, Any]) -> Markup:
     )  # fmt: skip
 
 
-def _gives(streams: Sequence[dict[str, Any]]) -> str:
+def _gives(streams: Sequence[StreamReport]) -> str:
     if not streams:
         return ""
     stream = streams[0]
-    return f"{f'{len(streams)} × ' if len(streams) > 1 else ''}{number(stream['beats'])} × {number(stream['bits'])} bit"
+    return f"{f'{len(streams)} × ' if len(streams) > 1 else ''}{number(stream.beats)} × {number(stream.bits)} bit"
 
 
-def _lanes(blocks: list[dict[str, Any]], streams: list[dict[str, Any]]) -> tuple[dict[str, int], list[int]]:
+def _lanes(blocks: Sequence[BlockReport], streams: Sequence[StreamReport]) -> tuple[dict[str, int], list[int]]:
     """The lane of each block and of each stream."""
     ways = _Ways(taken={0}, lane={"source": 0})
     lanes = [0] * len(streams)
-    for name in [*(block["name"] for block in blocks), "sink"]:
-        inputs = [number for number, stream in enumerate(streams) if stream["receiver"] == name]
+    for name in [*(block.name for block in blocks), "sink"]:
+        inputs = [number for number, stream in enumerate(streams) if stream.receiver == name]
         ways.lane[name] = min(lanes[number] for number in inputs)
         ways.taken -= {lanes[number] for number in inputs} - {ways.lane[name]}
-        outputs = [number for number, stream in enumerate(streams) if stream["sender"] == name]
+        outputs = [number for number, stream in enumerate(streams) if stream.sender == name]
         for count, output in enumerate(outputs):
             lanes[output] = ways.lane[name] if not count else ways.free()
             ways.taken.add(lanes[output])
     return ways.lane, lanes
 
 
-def _edge(start: tuple[float, float], end: tuple[float, float], x: float, stream: dict[str, Any]) -> Markup:
+def _edge(start: tuple[float, float], end: tuple[float, float], x: float, stream: StreamReport) -> Markup:
     """A stream: out of its block into its lane, down, and out of the lane into the next block."""
     (x1, y1), (x2, y2) = start, end
     bend = _ROW * 0.8
@@ -238,30 +235,29 @@ def _edge(start: tuple[float, float], end: tuple[float, float], x: float, stream
     else:
         path += f"V{y2:g}"
     told = (
-        f"{stream['name']}: {number(stream['beats'])} beats a frame of {number(stream['bits'])} bits "
-        f"({number(stream['lanes'])} × {stream['lane_bits']}), from {stream['sender']} to {stream['receiver']}"
+        f"{stream.name}: {number(stream.beats)} beats a frame of {number(stream.bits)} bits "
+        f"({number(stream.lanes)} × {stream.lane_bits}), from {stream.sender} to {stream.receiver}"
     )
-    return element(
-        "path", element("title", told), d=path, class_="edge", stroke_width=1.5 + 0.75 * log2(stream["bits"])
-    )
+    return element("path", element("title", told), d=path, class_="edge", stroke_width=1.5 + 0.75 * log2(stream.bits))
 
 
 # ---- roofline
 
 _HEIGHT, _FOOT, _HEAD = 380, 42, 14
+_Scale = Callable[[float], float]
 
 
-def roofline(report: dict[str, Any]) -> Markup:
+def roofline(report: ReportData) -> Markup:
     """Operations a second over operations for each bit that is read; both axes logarithmic."""
-    roof = report["roofline"]
-    peak, alone = (roof[f"{key}peak_giga_operations_per_second"] for key in ("", "element_"))
-    bandwidth = roof["bandwidth_gigabits_per_second"]
-    points = [(row["name"], row) for row in roof["layers"]] + [("total", roof["total"])]
-    points = [(name, row) for name, row in points if row["giga_operations_per_second"]]
-    known = [row["operations_per_bit_read"] for _, row in points if row["operations_per_bit_read"]]
+    roof = report.roofline
+    peak, alone = roof.peak_giga_operations_per_second, roof.element_peak_giga_operations_per_second
+    bandwidth = roof.bandwidth_gigabits_per_second
+    points = [(str(row.name), row) for row in roof.layers] + [("total", roof.total)]
+    points = [(name, row) for name, row in points if row.giga_operations_per_second]
+    known = [row.operations_per_bit_read for _, row in points if row.operations_per_bit_read]
     right = 2.0 ** ceil(log2(4 * max([alone / bandwidth, peak / bandwidth, *known])))
     left = 2.0 ** floor(log2(min([peak / bandwidth / 4, *(value / 2 for value in known)])))
-    low = 10.0 ** floor(log10(0.6 * min([peak / 100, *(row["giga_operations_per_second"] for _, row in points)])))
+    low = 10.0 ** floor(log10(0.6 * min([peak / 100, *(row.giga_operations_per_second for _, row in points)])))
     high = 10.0 ** ceil(log10(1.2 * max(alone, peak)))
 
     def across(value: float) -> float:
@@ -279,9 +275,9 @@ def roofline(report: dict[str, Any]) -> Markup:
         drawn.append(element("line", x1=at, x2=at, y1=_HEAD, y2=_HEIGHT - _FOOT, class_="grid"))
         drawn.append(element("text", told, x=at, dx=3, y=_HEIGHT - _FOOT + 15, class_="tick"))
     drawn.append(element("text", "operations for each bit read from block RAM", x="0", y=_HEIGHT - 6, class_="tick"))
-    limits = [(peak, "roof", f"logic at {roof['sites_per_lane']:.3g} LUT sites a lane")]
+    limits = [(peak, "roof", f"logic at {roof.sites_per_lane:.3g} LUT sites a lane")]
     if alone > peak:
-        limits.insert(0, (alone, "roof alone", f"logic at {roof['element_sites_per_lane']:.3g}: elements alone"))
+        limits.insert(0, (alone, "roof alone", f"logic at {roof.element_sites_per_lane:.3g}: elements alone"))
     for value, kind, told in limits:
         edge = across(value / bandwidth)
         y = down(value)
@@ -314,11 +310,11 @@ def _decade(value: float, y: float) -> Markup:
     )
 
 
-def _points(points: list[tuple[str, dict[str, Any]]], across: Any, down: Any) -> list[Markup]:
+def _points(points: list[tuple[str, LayerNeeds]], across: _Scale, down: _Scale) -> list[Markup]:
     """Layers and the total; those that read no block RAM stand at the right edge. Names do not overlap."""
     drawn, names = [], {True: -100.0, False: -100.0}
-    for name, row in sorted(points, key=lambda point: -point[1]["giga_operations_per_second"]):
-        done, intensity = row["giga_operations_per_second"], row["operations_per_bit_read"]
+    for name, row in sorted(points, key=lambda point: -point[1].giga_operations_per_second):
+        done, intensity = row.giga_operations_per_second, row.operations_per_bit_read
         x, y = (across(intensity) if intensity else 0.985), down(done)
         at_edge = x > 0.75
         label = names[at_edge] = max(y + 4, names[at_edge] + 14)

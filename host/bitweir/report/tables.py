@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bitweir_hw.parts import BLOCK_RAM, BlockRam
+from msgspec import UnsetType
 
 from ..results import result_name
 from .fit import told_fmax, told_group, told_rate, told_target
+from .model import BlockRams, LayerNeeds, NetworkReport, ReportData, ResourceBands, block_rams_held
 
 __all__ = [
     "RESOURCE_NAMES",
@@ -24,11 +26,13 @@ __all__ = [
     "memories",
     "needs",
     "number",
+    "numbers",
     "part_use",
     "percent",
     "runs",
     "streams",
     "timeline",
+    "totals",
 ]
 
 #: What readers call resources.
@@ -94,6 +98,8 @@ class Table:
     rows : tuple of tuple of Cell
     total : tuple of Cell
         A last row, or none.
+    remark : str
+        What must be known of it, or nothing.
     """
 
     name: str
@@ -101,6 +107,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     total: tuple[Cell, ...] = ()
+    remark: str = ""
 
 
 # ---- words and numbers
@@ -125,8 +132,8 @@ def _words(*items: str | None) -> list[Cell]:
     return [Cell(text=item or "") for item in items]
 
 
-def _numbers(*values: float | None, zero: bool = False) -> list[Cell]:
-    """Whole numbers; a zero is left out unless it tells something."""
+def numbers(*values: float | UnsetType | None, zero: bool = False) -> list[Cell]:
+    """Cells of whole numbers; a zero is left out unless it tells something."""
     return [Cell(text=number(value) if value or (zero and value == 0) else "", value=value or 0) for value in values]
 
 
@@ -141,58 +148,55 @@ def _columns(*columns: tuple[str, str, str] | tuple[str, str, str, bool]) -> tup
 # ---- the summary
 
 
-def figures(report: dict[str, Any]) -> list[tuple[str, str, str]]:
+def figures(report: ReportData) -> list[tuple[str, str, str]]:
     """The figures that matter most: what, how much, in which unit."""
-    timing, total, roof = report["timing"], report["total"], report["roofline"]["total"]
-    bits = sum(total[f"{kind}_bits"] for kind in ("weight", "threshold", "buffer"))
+    timing, total = report.timing, report.total
     return [
-        ("Throughput", number(timing["frames_per_second"]), told_rate(report)),
-        ("Interval", _significant(timing["cycles_per_frame"]), "cycles a frame, in steady state"),
-        ("Latency", _significant(timing["latency_us"]), f"µs, {number(timing['latency_cycles'])} cycles"),
-        ("Work", _significant(timing["giga_operations_per_second"]), f"GOPS, {number(total['operations'])} a frame"),
-        ("Lanes", number(total["lanes"]), "products a cycle, 2 operations each"),
-        ("Utilisation", percent(total["utilisation"]) or "–", "of all lane cycles"),
-        ("Memory", number(bits), "bits on chip, all of it"),
-        ("Binding", roof["binding"], f"runs out first on {report['part']['name']}"),
+        ("Throughput", number(timing.frames_per_second), told_rate(report)),
+        ("Interval", _significant(timing.cycles_per_frame), "cycles a frame, in steady state"),
+        ("Latency", _significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles"),
+        ("Work", _significant(timing.giga_operations_per_second), f"GOPS, {number(total.operations)} a frame"),
+        ("Lanes", number(total.lanes), "products a cycle, 2 operations each"),
+        ("Utilisation", percent(total.utilisation) or "–", "of all lane cycles"),
+        ("Memory", number(total.bits), "bits on chip, all of it"),
+        ("Binding", report.roofline.total.binding, f"runs out first on {report.part.name}"),
     ]
 
 
-def _outputs(network: dict[str, Any]) -> str:
-    return result_name(network["result"]["kind"], network["outputs"])
+def _outputs(network: NetworkReport) -> str:
+    return result_name(network.result.kind, network.outputs)
 
 
-def identity(report: dict[str, Any]) -> list[tuple[str, str]]:
+def identity(report: ReportData) -> list[tuple[str, str]]:
     """Which network and which plan this is about."""
-    network, plan = report["network"], report["plan"]
-    timing = report["timing"]
-    levels = plan["popcount"]["levels_per_stage"]
+    network, plan, timing, part = report.network, report.plan, report.timing, report.part
+    levels = plan.popcount.levels_per_stage
     return [
-        ("Network", f"{network['name']}: {number(network['elements'])} inputs, {_outputs(network)}"),
-        ("Result", " ".join(network["result"]["rule"])),
-        ("Digest", network["digest"]),
-        ("Folding, SIMD×PE", ", ".join(f"{folding['simd']}×{folding['pe']}" for folding in plan["foldings"])),
+        ("Network", f"{network.name}: {number(network.elements)} inputs, {_outputs(network)}"),
+        ("Result", " ".join(network.result.rule)),
+        ("Digest", network.digest),
+        ("Folding, SIMD×PE", ", ".join(f"{folding.simd}×{folding.pe}" for folding in plan.foldings)),
         (
             "Popcount",
-            f"style {plan['popcount']['style']}, "
+            f"style {plan.popcount.style}, "
             + (f"registers every {levels} adder levels" if levels else "no registers between adders"),
         ),
-        ("Frames side by side", number(plan["streams"])),
+        ("Frames side by side", number(plan.streams)),
         (
             "Input, output",
-            f"{number(timing['input_beats'])} and {number(timing['output_beats'])} beats"
-            + (f" {told_group(report)}" if plan["streams"] > 1 else ""),
+            f"{number(timing.input_beats)} and {number(timing.output_beats)} beats"
+            + (f" {told_group(report)}" if plan.streams > 1 else ""),
         ),
         ("Made for", told_target(report)),
-        ("Part", f"{report['part']['name']}: {number(report['part']['luts'])} LUTs, "
-                 f"{number(report['part']['block_rams'])} block RAMs of "
-                 f"{number(BLOCK_RAM[report['part']['family']].bits)} bits"),
-        ("Steady state", f"repeats every {_frames(timing['period_frames'])}{number(timing['period_cycles'])} cycles"),
+        ("Part", f"{part.name}: {number(part.luts)} LUTs, {number(part.block_rams)} block RAMs of "
+                 f"{number(BLOCK_RAM[part.family].bits)} bits"),
+        ("Steady state", f"repeats every {_frames(timing.period_frames)}{number(timing.period_cycles)} cycles"),
         *_clock(report),
-        ("Made by", f"bitweir {report['bitweir']}"),
+        ("Made by", f"bitweir {report.bitweir}"),
     ]  # fmt: skip
 
 
-def _clock(report: dict[str, Any]) -> list[tuple[str, str]]:
+def _clock(report: ReportData) -> list[tuple[str, str]]:
     """The clock that may be reached, where there is an estimate."""
     told = told_fmax(report)
     return [] if told is None else [("Clock", told)]
@@ -205,24 +209,23 @@ def _frames(count: int) -> str:
 # ---- blocks
 
 
-def blocks(report: dict[str, Any]) -> Table:
+def blocks(report: ReportData) -> Table:
     """Work and memory of each block."""
-    family = report["part"]["family"]
-    slowest = max(block["cycles"] for block in report["blocks"])
+    family = report.part.family
+    slowest = max(block.cycles for block in report.blocks)
     rows = []
-    for block in report["blocks"]:
-        held = _held([block], family)
+    for block in report.blocks:
         rows.append(
             (
-                *_words(block["name"], block["kind"]),
-                *_numbers(*(block.get(key) for key in ("operations", "lanes", "pe", "simd"))),
-                replace(_numbers(block["cycles"])[0], strong=block["cycles"] == slowest),
-                _share(block["utilisation"]),
-                *_numbers(*(block[f"{kind}_bits"] for kind in ("weight", "threshold", "buffer"))),
-                *_block_rams(held, family),
+                *_words(block.name, block.kind),
+                *numbers(block.operations, block.lanes, block.pe, block.simd),
+                replace(numbers(block.cycles)[0], strong=block.cycles == slowest),
+                _share(block.utilisation),
+                *numbers(block.weight_bits, block.threshold_bits, block.buffer_bits),
+                *_block_rams(block_rams_held((block,), family)),
             )
         )
-    total = report["total"]
+    total = report.total
     return Table(
         name="blocks",
         caption="Work and memory of each block, in the order of the stream",
@@ -235,126 +238,140 @@ def blocks(report: dict[str, Any]) -> Table:
         rows=tuple(rows),
         total=(
             *_words("total", ""),
-            *_numbers(total["operations"], total["lanes"]),
+            *numbers(total.operations, total.lanes),
             *_words("", "", ""),
-            _share(total["utilisation"]),
-            *_numbers(*(total[f"{kind}_bits"] for kind in ("weight", "threshold", "buffer"))),
-            *_block_rams(_held(report["blocks"], family), family),
+            _share(total.utilisation),
+            *numbers(total.weight_bits, total.threshold_bits, total.buffer_bits),
+            *_block_rams(block_rams_held(report.blocks, family)),
         ),
     )  # fmt: skip
 
 
-def _rams(memory: dict[str, Any], family: str) -> int:
-    """Block RAMs of a family that a memory takes."""
-    return (memory["block_rams"] or {}).get(family, {"count": 0})["count"]  # type: ignore[no-any-return]
-
-
-def _held(rows: Sequence[dict[str, Any]], family: str) -> list[dict[str, Any]]:
-    """Memories of blocks that sit in block RAM of a family."""
-    return [memory for block in rows for memory in block["memories"] if _rams(memory, family)]
-
-
-def _block_rams(held: Sequence[dict[str, Any]], family: str) -> list[Cell]:
+def _block_rams(held: Sequence[BlockRams]) -> list[Cell]:
     """How many block RAMs hold some memories, and how full they are."""
-    count = sum(_rams(memory, family) for memory in held)
-    used = sum(memory["block_rams"][family]["full"] * _rams(memory, family) for memory in held)
-    full = used / count if count else None
-    return [*_numbers(count), _share(full)]
+    count = sum(each.count for each in held)
+    used = sum(each.full * each.count for each in held)
+    return [*numbers(count), _share(used / count if count else None)]
 
 
-def logic(report: dict[str, Any], family: str) -> Table:
+def logic(report: ReportData, family: str) -> Table:
     """Resources of each block for a family: estimated, measured, and the error between both."""
-    measured, estimated = (report[key].get(family) for key in ("synthesis", "estimates"))
-    failed = report["errors"].get(family)
+    estimated, measured, failed = report.estimates.get(family), report.synthesis.get(family), report.errors.get(family)
+    known = [
+        (suffix, unit, found)
+        for suffix, unit, found in (
+            ("Estimate", "estimated", estimated),
+            ("Measured", "measured", measured),
+            ("Error", "error", failed),
+        )
+        if found
+    ]
+    # What no block has is left out, except for what everybody looks for.
+    kept = [
+        key
+        for key in RESOURCE_NAMES
+        if key in ("lut", "ff", "bram") or any(found and getattr(found.total, key) for found in (measured, estimated))
+    ]
     columns = [Column(key="block", title="Block", numeric=False)]
-    for key, title in RESOURCE_NAMES.items():
-        # What no block has is left out, except for what everybody looks for.
-        if key in ("lut", "ff", "bram") or any(found and found["total"][key] for found in (measured, estimated)):
-            if estimated:
-                columns.append(Column(key=f"{key}Estimate", title=title, unit="estimated"))
-            if measured:
-                columns.append(Column(key=f"{key}Measured", title=title, unit="measured"))
-            if failed:
-                columns.append(Column(key=f"{key}Error", title=title, unit="error"))
+    columns += [
+        Column(key=f"{key}{suffix}", title=RESOURCE_NAMES[key], unit=unit) for key in kept for suffix, unit, _ in known
+    ]
     if measured:
         columns.append(Column(key="share", title="Sites a lane", unit="measured"))
 
-    def cells(name: str, *way: str) -> tuple[Cell, ...]:
-        row = _words(name)
-        for column in columns[1:]:
-            for suffix, found in (("Estimate", estimated), ("Measured", measured), ("Error", failed)):
-                if column.key.endswith(suffix):
-                    value = _at(found, *way)[column.key.removesuffix(suffix)]
-                    row += [_share(value, sign=True)] if suffix == "Error" else _numbers(value)
-        if measured:
-            here = _at(measured, *way)
-            ratio = here["sites"] / here["lanes"] if here["lanes"] else None
-            row.append(Cell(text=number(ratio, 2), value=ratio))
-        return tuple(row)
+    def cells(name: str, block: str | None = None) -> tuple[Cell, ...]:
+        def row(found: Any) -> Any:
+            return found.total if block is None else found.blocks[block]
 
-    told = " and ".join(
-        [f"estimated for {family}"] * bool(estimated)
-        + [f"measured by {measured['tool']} in {measured['seconds']:.0f} s" if measured else ""] * bool(measured)
-    )
-    names = [block["name"] for block in report["blocks"]]
+        values = [(suffix, getattr(row(found), key)) for key in kept for suffix, _, found in known]
+        own = [*_words(name)]
+        for suffix, value in values:
+            own += [_share(value, sign=True)] if suffix == "Error" else numbers(value)
+        if measured:
+            ratio = row(measured).sites_per_lane
+            own.append(Cell(text=number(ratio, 2), value=ratio))
+        return tuple(own)
+
+    told = [f"estimated for {family}"] if estimated else []
+    told += [f"measured by {measured.tool} in {measured.seconds:.0f} s"] if measured else []
     return Table(
         name=f"logic{family.capitalize()}",
-        caption=f"Resources of each block, {told}",
+        caption=f"Resources of each block, {' and '.join(told)}",
         columns=tuple(columns),
-        rows=tuple(cells(name, "blocks", name) for name in names),
-        total=cells("total", "total"),
+        rows=tuple(cells(block.name, block.name) for block in report.blocks),
+        total=cells("total"),
     )
 
 
-def bands(report: dict[str, Any]) -> Table:
+def bands(report: ReportData) -> Table:
     """How far estimates for the family of the part were off when the cost model was measured."""
-    family = report["part"]["family"]
-    known = report["estimates"][family]["bands"]
-    kept = [key for key in RESOURCE_NAMES if report["estimates"][family]["total"][key] or key in ("lut", "bram")]
+    family = report.part.family
+    known, total = report.estimate.bands, report.estimate.total
+    kept = [key for key in RESOURCE_NAMES if getattr(total, key) or key in ("lut", "bram")]
 
-    def cells(name: str, errors: dict[str, Any] | None) -> tuple[Cell, ...]:
-        return (*_words(name), *(_share(errors[key]["most"] if errors else None) for key in kept))
+    def cells(name: str, errors: ResourceBands | None) -> tuple[Cell, ...]:
+        return (*_words(name), *(_share(getattr(errors, key).most if errors else None) for key in kept))
 
-    def whole(errors: dict[str, Any]) -> tuple[Cell, ...]:
-        ranks = ([errors[key][rank] for rank in ("median", "most", "worst")] for key in kept)
-        texts = (" / ".join(f"{100 * share:.1f}" for share in each) + " %" for each in ranks)
+    def whole(errors: ResourceBands) -> tuple[Cell, ...]:
+        ranks = (getattr(errors, key) for key in kept)
+        texts = (f"{100 * each.median:.1f} / {100 * each.most:.1f} / {100 * each.worst:.1f} %" for each in ranks)
         return (*_words("drawn designs"), *(Cell(text=text) for text in texts))
 
-    beyond = known["extrapolated"]
+    beyond = known.extrapolated
     return Table(
         name="bands",
         caption=(
             f"How far estimates for {family} were off against Yosys: 95 % of blocks of the same kind by no more than "
-            f"this; totals of {known['designs']} designs that were drawn: median / 95 % / worst"
+            f"this; totals of {known.designs} designs that were drawn: median / 95 % / worst"
             + (f". Extrapolated, may be off by more: this design has {', '.join(beyond)}" if beyond else "")
         ),
         columns=_columns(("block", "Block", "", False), *((key, RESOURCE_NAMES[key], "within") for key in kept)),
-        rows=tuple(cells(name, errors) for name, errors in known["blocks"].items()),
-        total=whole(known["total"]),
+        rows=tuple(cells(name, errors) for name, errors in known.blocks.items()),
+        total=whole(known.total),
     )
 
 
-def _at(found: Any, *way: str) -> Any:
-    for key in way:
-        found = found[key]
-    return found
-
-
-def memories(report: dict[str, Any]) -> Table:
-    """Every memory, and what holds it."""
-    family = report["part"]["family"]
+def totals(report: ReportData) -> Table:
+    """Estimates of the whole, how far such estimates were off, and what is measured."""
     rows = []
-    for block in report["blocks"]:
-        for memory in block["memories"]:
-            held = [memory] if _rams(memory, family) else []
+    for family, found in report.estimates.items():
+        rows.append((*_words(f"{family}, estimated"), *numbers(*(getattr(found.total, key) for key in RESOURCE_NAMES))))
+        for told, rank in (("half within", "median"), ("95 % within", "most"), ("all within", "worst")):
+            shares = (
+                getattr(getattr(found.bands.total, key), rank) if getattr(found.total, key) else None
+                for key in RESOURCE_NAMES
+            )
+            rows.append((*_words(told), *map(_share, shares)))
+        if measured := report.synthesis.get(family):
+            counts = (getattr(measured.total, key) for key in RESOURCE_NAMES)
+            rows.append((*_words(f"{family}, measured"), *numbers(*counts)))
+            errors = (getattr(report.errors[family].total, key) for key in RESOURCE_NAMES)
+            rows.append((*_words("error"), *(_share(error, sign=True) for error in errors)))
+    beyond = report.estimate.bands.extrapolated
+    return Table(
+        name="totals",
+        caption='Resources in total; "within": errors of designs that were drawn',
+        columns=_columns(("what", "", "", False), *((key, title, "") for key, title in RESOURCE_NAMES.items())),
+        rows=tuple(rows),
+        remark=f"extrapolated, may be off by more: {'; '.join(beyond)}" if beyond else "",
+    )
+
+
+def memories(report: ReportData, *, in_block_ram: bool = False) -> Table:
+    """Every memory, or those in block RAM, and what holds it."""
+    family = report.part.family
+    rows = []
+    for block in report.blocks:
+        for memory in block.memories:
+            held = memory.held_in(family)
+            if in_block_ram and not held:
+                continue
             rows.append(
                 (
-                    *_words(block["name"], memory["role"]),
-                    *_numbers(*(memory[key] for key in ("depth", "width", "copies", "bits"))),
-                    *_words(
-                        "block RAM" if held else {"lut": "LUTs", "register": "registers"}.get(memory["kind"], "LUTs")
-                    ),
-                    *_block_rams(held, family),
+                    *_words(block.name, memory.role),
+                    *numbers(memory.depth, memory.width, memory.copies, memory.bits),
+                    *_words("block RAM" if held else "registers" if memory.kind == "register" else "LUTs"),
+                    *_block_rams([held] if held else []),
                 )
             )
     ram = BLOCK_RAM[family]
@@ -377,32 +394,30 @@ def _pairs(ram: BlockRam) -> str:
 # ---- bounds
 
 
-def part_use(report: dict[str, Any]) -> Table:
+def part_use(report: ReportData) -> Table:
     """How much of the part the design takes."""
-    part = report["part"]
-    family = part["family"]
-    sources = (("measured", report["synthesis"]), ("estimated", report["estimates"]))
-    origin, found = next(((told, by[family]["total"]) for told, by in sources if family in by), ("computed", None))
-    needed = sum(_rams(memory, family) for memory in _held(report["blocks"], family))
-    wanted = [("LUT sites", "sites", "luts"), ("Flip-flops", "ff", "ffs"), ("DSPs", "dsp", "dsps")]
-    uses = [(title, found[key], part[limit], origin) for title, key, limit in wanted if found]
-    ram, count = BLOCK_RAM[family], found["bram"] if found else needed
-    rams = [("Block RAMs", count, part["block_rams"], origin)]
-    if ram.tile:
-        rams.append((f"{ram.tile} tiles", ram.tiles(count), ram.tiles(part["block_rams"]), origin))
-    uses[min(2, len(uses)) : min(2, len(uses))] = rams
+    part, family = report.part, report.part.family
+    origin, found = report.resources
+    total, ram = found.total, BLOCK_RAM[family]
+    uses = [
+        ("LUT sites", total.sites, part.luts),
+        ("Flip-flops", total.ff, part.ffs),
+        ("Block RAMs", total.bram, part.block_rams),
+        *([(f"{ram.tile} tiles", ram.tiles(total.bram), ram.tiles(part.block_rams))] if ram.tile else []),
+        ("DSPs", total.dsp, part.dsps),
+    ]
     rows = tuple(
         (
             *_words(title),
-            *_numbers(used, limit, zero=True),
+            *numbers(used, limit, zero=True),
             _share(used / limit if limit else None),
-            *_words(how),
+            *_words(origin),
         )
-        for title, used, limit, how in uses
+        for title, used, limit in uses
     )
     return Table(
         name="part",
-        caption=f"What the design takes of {part['name']}",
+        caption=f"What the design takes of {part.name}",
         columns=_columns(
             ("resource", "Resource", "", False), ("used", "Used", ""), ("has", "Part has", ""), ("share", "Share", ""),
             ("from", "Used is", "", False),
@@ -411,25 +426,23 @@ def part_use(report: dict[str, Any]) -> Table:
     )  # fmt: skip
 
 
-def needs(report: dict[str, Any]) -> Table:
+def needs(report: ReportData) -> Table:
     """Needs of each layer against the bounds of the part."""
-    roof = report["roofline"]
 
-    def cells(row: dict[str, Any]) -> tuple[Cell, ...]:
+    def cells(name: str, row: LayerNeeds) -> tuple[Cell, ...]:
         return (
-            *_words(row["name"]),
-            *_numbers(*(row[f"{key}"] for key in ("operations", "parameter_bits", "activation_bits", "buffer_bits"))),
-            *_numbers(row["bits_read"]),
+            *_words(name),
+            *numbers(row.operations, row.parameter_bits, row.activation_bits, row.buffer_bits, row.bits_read),
             *(
-                Cell(text=number(row[key] * scale, digits) if row[key] else "", value=row[key])
-                for key, scale, digits in (
-                    ("operations_per_bit_read", 1, 2),
-                    ("compute_us", 1000, 1),
-                    ("memory_us", 1000, 1),
-                    ("giga_operations_per_second", 1, 2),
+                Cell(text=number(value * scale, digits) if value else "", value=value)
+                for value, scale, digits in (
+                    (row.operations_per_bit_read, 1, 2),
+                    (row.compute_us, 1000, 1),
+                    (row.memory_us, 1000, 1),
+                    (row.giga_operations_per_second, 1, 2),
                 )
             ),
-            *_words("yes" if row["fits"] else "no", row["binding"]),
+            *_words("yes" if row.fits else "no", row.binding),
         )
 
     return Table(
@@ -443,25 +456,25 @@ def needs(report: dict[str, Any]) -> Table:
             ("compute", "Compute", "ns"), ("memory", "Memory", "ns"), ("gops", "Done", "GOPS"),
             ("fits", "Fits", "", False), ("binding", "Binding", "", False),
         ),
-        rows=tuple(cells(row) for row in roof["layers"]),
-        total=cells(roof["total"] | {"name": "total"}),
+        rows=tuple(cells(str(row.name), row) for row in report.roofline.layers),
+        total=cells("total", report.roofline.total),
     )  # fmt: skip
 
 
 # ---- time
 
 
-def streams(report: dict[str, Any]) -> Table:
+def streams(report: ReportData) -> Table:
     """What each stream does, and who makes it wait."""
-    period = report["timing"]["period_cycles"]
+    period = report.timing.period_cycles
     rows = tuple(
         (
-            *_words(row["name"], row["sender"], row["receiver"]),
-            *_numbers(row["bits"], row["beats"]),
-            *(_share(row[key] / period if row[key] else None) for key in ("moved", "blocked", "starved", "idle")),
-            *_words(row["blocked_by"], row["starved_by"]),
+            *_words(row.name, row.sender, row.receiver),
+            *numbers(row.bits, row.beats),
+            *(_share(count / period if count else None) for count in (row.moved, row.blocked, row.starved, row.idle)),
+            *_words(row.blocked_by, row.starved_by),
         )
-        for row in report["streams"]
+        for row in report.streams
     )
     return Table(
         name="streams",
@@ -477,11 +490,10 @@ def streams(report: dict[str, Any]) -> Table:
     )  # fmt: skip
 
 
-def timeline(report: dict[str, Any]) -> Table:
+def timeline(report: ReportData) -> Table:
     """First and last beats of one frame, or of the frames side by side."""
-    way = report["timeline"]
-    keys = ("first_in", "last_in", "first_out", "last_out")
-    frames, before = report["plan"]["streams"], way["frame"] * report["plan"]["streams"]
+    way, frames = report.timeline, report.plan.streams
+    before = way.frame * frames
     told = f"Frame {before + 1} since reset: cycle of its"
     if frames > 1:
         told = f"Frames {before + 1} to {before + frames} since reset, side by side: cycle of their"
@@ -493,16 +505,16 @@ def timeline(report: dict[str, Any]) -> Table:
             ("firstOut", "First out", "cycle"), ("lastOut", "Last out", "cycle"),
         ),
         rows=tuple(
-            (*_words(row["name"]), *_numbers(*(row[key] for key in keys), zero=True)) for row in way["blocks"]
+            (*_words(row.name), *numbers(row.first_in, row.last_in, row.first_out, row.last_out, zero=True))
+            for row in way.blocks
         ),
     )  # fmt: skip
 
 
-def runs(report: dict[str, Any]) -> tuple[Table, Table]:
+def runs(report: ReportData) -> tuple[Table, Table]:
     """How long tools ran, and which versions are installed."""
     took: Iterable[tuple[Cell, ...]] = (
-        (*_words(run["what"], run["tool"]), Cell(text=number(run["seconds"], 2), value=run["seconds"]))
-        for run in report["runs"]
+        (*_words(run.what, run.tool), Cell(text=number(run.seconds, 2), value=run.seconds)) for run in report.runs
     )
     return (
         Table(
@@ -515,6 +527,6 @@ def runs(report: dict[str, Any]) -> tuple[Table, Table]:
             name="tools",
             caption="Versions",
             columns=_columns(("tool", "Tool", "", False), ("version", "Version", "", False)),
-            rows=tuple(tuple(_words(name, version)) for name, version in report["tools"].items()),
+            rows=tuple(tuple(_words(name, version)) for name, version in report.tools.items()),
         ),
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from bitweir_sim.time.stepping import Stepper
 
 from ..design import DesignFolder
+from .model import BlockSpan, Timeline
 
 __all__ = ["timeline"]
 
 
-def timeline(build: DesignFolder, run: Stepper) -> dict[str, Any]:
-    """First and last beat of each block for one frame, as `schema.json` describes it.
+def timeline(build: DesignFolder, run: Stepper) -> Timeline:
+    """First and last beat of each block for one frame.
 
     Cycles count from the first beat of the frame at the input.
 
@@ -37,17 +36,14 @@ def timeline(build: DesignFolder, run: Stepper) -> dict[str, Any]:
     for node in pipeline.nodes:
         inputs, outputs = ([spans[stream] for stream in streams] for streams in (node.inputs, node.outputs))
         rows.append(
-            {
-                "name": node.block.name,
-                "first_in": min(first for first, _ in inputs) - start,
-                "last_in": max(last for _, last in inputs) - start,
-                "first_out": min(first for first, _ in outputs) - start,
-                "last_out": max(last for _, last in outputs) - start,
-            }
+            BlockSpan(
+                name=node.block.name,
+                first_in=min(first for first, _ in inputs) - start,
+                last_in=max(last for _, last in inputs) - start,
+                first_out=min(first for first, _ in outputs) - start,
+                last_out=max(last for _, last in outputs) - start,
+            )
         )
-    return {
-        "frame": frame,
-        "cycles": spans[-1][1] - start + 1,
-        "interval": float(build.timing.interval),
-        "blocks": rows,
-    }
+    return Timeline(
+        frame=frame, cycles=spans[-1][1] - start + 1, interval=float(build.timing.interval), blocks=tuple(rows)
+    )

@@ -16,17 +16,16 @@ from bitweir_hw.tools import run_yosys, yosys_version
 
 from ..design import DesignFolder
 from ..folders import added_file, whole_file
-from .flows import CLASSES, FAMILIES, classify, lone_carries, script, sites
+from .flows import FAMILIES, classify, lone_carries, script, sites
+from .results import RESOURCES, LaneResources, Measured
 
-__all__ = ["FAMILIES", "RESOURCES", "VERSION", "synthesise"]
+__all__ = ["FAMILIES", "VERSION", "synthesise"]
 
-#: What is counted in each block, and in total.
-RESOURCES = (*CLASSES, "sites", "lanes")
 #: Raised when what is counted changes.
 VERSION = 2
 
 
-def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None) -> dict[str, Any]:
+def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None) -> Measured:
     """Map a build to a family and count what each block needs; the result is kept in the build folder.
 
     Parameters
@@ -39,8 +38,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
 
     Returns
     -------
-    dict
-        As `report/schema.json` describes an entry of ``synthesis``.
+    Measured
 
     Raises
     ------
@@ -84,21 +82,19 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
         for module, name in modules.items()
     }
     rows = [*blocks.values(), *(_row(family, stat[f"\\{m}"]["num_cells_by_type"], mapped[m], 0) for m in others)]
-    result = {
-        "version": VERSION,
-        "family": family,
-        "tool": f"Yosys {yosys_version()}",
-        "seconds": round(seconds, 3),
-        "blocks": blocks,
-        "total": {key: sum(row[key] for row in rows) for key in RESOURCES},
-    }
-    added_file(build.folder / f"synthesis-{family}.json", (json.dumps(result, indent=1) + "\n").encode())
+    result = Measured(
+        version=VERSION,
+        family=family,
+        tool=f"Yosys {yosys_version()}",
+        seconds=round(seconds, 3),
+        blocks=blocks,
+        total=LaneResources(**{key: sum(getattr(row, key) for row in rows) for key in (*RESOURCES, "lanes")}),
+    )
+    added_file(build.folder / f"synthesis-{family}.json", (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result
 
 
-def _row(family: str, cells: dict[str, int], module: dict[str, Any], lanes: int) -> dict[str, int]:
-    return {
-        **classify(family, cells),
-        "sites": sites(family, cells, lone=lone_carries(family, module)),
-        "lanes": lanes,
-    }
+def _row(family: str, cells: dict[str, int], module: dict[str, Any], lanes: int) -> LaneResources:
+    return LaneResources(
+        **classify(family, cells), sites=sites(family, cells, lone=lone_carries(family, module)), lanes=lanes
+    )

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ACCELERATOR", "LINK", "longest_path", "registers", "told_path"]
+from .results import PathEnd, PathStep, TimingPath
+
+__all__ = ["ACCELERATOR", "LINK", "longest_path", "registers"]
 
 #: Where the blocks of the pipeline are in the hierarchy of a bitstream.
 ACCELERATOR = "device.accelerator."
@@ -35,7 +37,7 @@ def registers(module: Mapping[str, Any]) -> dict[str, str]:
 
 def longest_path(
     steps: list[dict[str, Any]], layers: Mapping[str, str], signals: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+) -> TimingPath:
     """Where a path runs and where its time goes.
 
     Parameters
@@ -46,12 +48,6 @@ def longest_path(
         The layer of each block.
     signals : mapping, optional
         From `registers`, where the names of cells do not tell.
-
-    Returns
-    -------
-    dict
-        ``ns``, of which ``logic_ns`` and ``routing_ns``; ``from`` and ``to``: block, layer, and register or memory;
-        ``steps``: for each kind, ns, block and cell.
     """
     blocks: list[str] = []
     for step in steps:
@@ -62,26 +58,17 @@ def longest_path(
     first, last = (known.get(cell, cell) for cell in (steps[0]["from"]["cell"], steps[-1]["to"]["cell"]))
     routing = sum(step["delay"] for step in steps if step["type"] == "routing")
     total = sum(step["delay"] for step in steps)
-    return {
-        "ns": round(total, 3),
-        "logic_ns": round(total - routing, 3),
-        "routing_ns": round(routing, 3),
-        "from": _end(first, layers),
-        "to": _end(last, layers),
-        "steps": [
-            {"kind": step["type"], "ns": round(step["delay"], 3), "block": block, "cell": step["to"]["cell"]}
+    return TimingPath(
+        ns=round(total, 3),
+        logic_ns=round(total - routing, 3),
+        routing_ns=round(routing, 3),
+        start=_end(first, layers),
+        end=_end(last, layers),
+        steps=tuple(
+            PathStep(kind=step["type"], ns=round(step["delay"], 3), block=block, cell=step["to"]["cell"])
             for step, block in zip(steps, blocks, strict=True)
-        ],
-    }
-
-
-def told_path(path: dict[str, Any]) -> str:
-    """A path in half a sentence."""
-    ends = [
-        f"{end['register']} of {end['block']}" + (f" (layer {end['layer']})" if end["layer"] else "")
-        for end in (path["from"], path["to"])
-    ]
-    return f"{path['ns']:.2f} ns, {path['routing_ns'] / path['ns']:.0%} of it wires, from {ends[0]} to {ends[1]}"
+        ),
+    )
 
 
 def _block(cell: str, layers: Mapping[str, str]) -> str:
@@ -90,9 +77,9 @@ def _block(cell: str, layers: Mapping[str, str]) -> str:
     return block if name.startswith(ACCELERATOR) and block in layers else LINK
 
 
-def _end(cell: str, layers: Mapping[str, str]) -> dict[str, Any]:
+def _end(cell: str, layers: Mapping[str, str]) -> PathEnd:
     block = _block(cell, layers)
     name = cell.removeprefix(_FLAT)
     if block != LINK:
         name = name.removeprefix(f"{ACCELERATOR}{block}.")
-    return {"block": block, "layer": layers.get(block), "register": _REGISTER.sub("", name)}
+    return PathEnd(block=block, layer=layers.get(block), register=_REGISTER.sub("", name))

@@ -19,7 +19,8 @@ from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites
 from .nextpnr import Routed, pack, place_and_route, tools
-from .paths import ACCELERATOR, LINK, longest_path, registers, told_path
+from .paths import ACCELERATOR, LINK, longest_path, registers
+from .results import Attempted, CellUse, PllSettings, Resources, RoutedCore, Seconds, TimingPath
 
 __all__ = ["MARGIN", "Attempt", "Result", "Routable", "TimingError", "route"]
 
@@ -70,15 +71,14 @@ class Attempt:
         The best one.
     routed : Routed
         With this seed.
-    path : dict
-        The longest one, see `longest_path`.
+    path : TimingPath
     """
 
     pll: Pll | None
     clock: float
     seed: int
     routed: Routed
-    path: dict[str, Any]
+    path: TimingPath
 
     @property
     def met(self) -> bool:
@@ -96,14 +96,13 @@ class Result:
     bitstream : bytes
     rtlil : str
         What was routed.
-    told : dict
-        As `docs/boards.md` describes ``routed-BOARD.json``.
+    core : RoutedCore
     """
 
     pll: Pll | None
     bitstream: bytes
     rtlil: str
-    told: dict[str, Any]
+    core: RoutedCore
 
 
 def route(
@@ -159,7 +158,7 @@ class _Kept:
     attempt: Attempt
     rtlil: str
     bitstream: bytes
-    blocks: dict[str, dict[str, int]]
+    blocks: dict[str, Resources]
 
 
 class _Run:
@@ -200,40 +199,40 @@ class _Run:
         reached = int(routed.fmax / (1 + MARGIN) / 1e4) / 100
         return (
             f"The design reaches {routed.fmax / 1e6:.2f} MHz on {title}, and a clock of {attempt.clock / 1e6:.2f} MHz "
-            f"must stay {MARGIN:.0%} below. The longest path: {told_path(attempt.path)}. "
+            f"must stay {MARGIN:.0%} below. The longest path: {attempt.path}. "
             f"Try {more}, --clock {reached:g}, or --stage-levels 1."
         )
 
     def result(self, kept: _Kept) -> Result:
         """What becomes of an attempt that is kept."""
         board, attempt, routed = self.board, kept.attempt, kept.attempt.routed
-        told = {
-            "board": board.name,
-            "part": board.part_name,
-            "device": board.device,
-            "clock_mhz": attempt.clock / 1e6,
-            "fmax_mhz": _mhz(routed.fmax),
-            "margin": MARGIN,
-            "pll": _told_pll(attempt.pll),
-            "seed": attempt.seed,
-            "seeds": self.seeds,
-            "attempts": [
-                {"clock_mhz": tried.clock / 1e6, "fmax_mhz": _mhz(tried.routed.fmax), "seed": tried.seed}
+        core = RoutedCore(
+            board=board.name,
+            part=board.part_name,
+            device=board.device,
+            clock_mhz=attempt.clock / 1e6,
+            fmax_mhz=_mhz(routed.fmax),
+            margin=MARGIN,
+            pll=_pll_settings(attempt.pll),
+            seed=attempt.seed,
+            seeds=self.seeds,
+            attempts=tuple(
+                Attempted(clock_mhz=tried.clock / 1e6, fmax_mhz=_mhz(tried.routed.fmax), seed=tried.seed)
                 for tried in self.attempts
-            ],
-            "utilisation": routed.utilisation,
-            "blocks": kept.blocks,
-            "path": attempt.path,
-            "tools": {"Yosys": yosys_version(), **tools(board.family)},
-            "options": routed.options,
-            "seconds": {key: round(value, 3) for key, value in self.seconds.items()},
-        }
-        return Result(pll=attempt.pll, bitstream=kept.bitstream, rtlil=kept.rtlil, told=told)
+            ),
+            utilisation={kind: CellUse(**cells) for kind, cells in routed.utilisation.items()},
+            blocks=kept.blocks,
+            path=attempt.path,
+            tools={"Yosys": yosys_version(), **tools(board.family)},
+            options=tuple(routed.options),
+            seconds=Seconds(**{key: round(value, 3) for key, value in self.seconds.items()}),
+        )
+        return Result(pll=attempt.pll, bitstream=kept.bitstream, rtlil=kept.rtlil, core=core)
 
 
 def _synthesise(
     text: str, board: Board, layers: Mapping[str, str], folder: Path
-) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+) -> tuple[dict[str, Resources], dict[str, str]]:
     """Write the netlist that nextpnr takes into a folder; what each block needs, and `registers`."""
     family = board.family
     (folder / "design.il").write_text(text)
@@ -256,7 +255,7 @@ def _synthesise(
         inside = {*modules, *_AROUND}
         cells = {kind: count for kind, count in stat[f"\\{module}"]["num_cells_by_type"].items() if kind not in inside}
         lone = lone_carries(family, mapped[module]) if mapped else 0
-        rows[name] = {**classify(family, cells), "sites": sites(family, cells, lone=lone)}
+        rows[name] = Resources(**classify(family, cells), sites=sites(family, cells, lone=lone))
     return rows, signals
 
 
@@ -288,14 +287,14 @@ def _mhz(hertz: float) -> float:
     return round(hertz / 1e6, 3)
 
 
-def _told_pll(pll: Pll | None) -> dict[str, Any] | None:
+def _pll_settings(pll: Pll | None) -> PllSettings | None:
     if pll is None:
         return None
-    return {
-        "cell": LIMITS[pll.family].cell,
-        "source_mhz": pll.source / 1e6,
-        "vco_mhz": float(pll.vco) / 1e6,
-        "divide": pll.divide,
-        "multiply": pll.multiply,
-        "post": pll.post,
-    }
+    return PllSettings(
+        cell=LIMITS[pll.family].cell,
+        source_mhz=pll.source / 1e6,
+        vco_mhz=float(pll.vco) / 1e6,
+        divide=pll.divide,
+        multiply=pll.multiply,
+        post=pll.post,
+    )

@@ -22,9 +22,11 @@ from bitweir.manifest import write_manifest
 from bitweir.planning import PlanRequest, PlanSearch, choose
 from bitweir.planning.choose import LINK_SITES
 from bitweir.planning.link import baud_of, capacity_of, link_rate
-from bitweir.report.routed import render_routed, routed, routed_schema
+from bitweir.report.routed import routed
+from bitweir.report.terminal import render_routed
 from bitweir.shipped import located
 from bitweir.synthesis.nextpnr import missing
+from bitweir.synthesis.results import routed_schema
 from bitweir.synthesis.route import TimingError
 from bitweir.target import Target
 from bitweir_hw.boards import BOARDS, Board
@@ -73,13 +75,15 @@ def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str,
     assert {path.name for path in folder.iterdir()} == names | {"routed-icebreaker.json"}
     build = DesignFolder.open(folder)
     assert digest(build.network) == digest(network)
-    assert routed(build) == {"icebreaker": result["routed"]}
+    found = routed(build)
+    assert {board: each.to_dict() for board, each in found.items()} == {"icebreaker": result["routed"]}
     # What it was routed at, not what it was asked for.
     assert build.target == Target.of_board(BOARD, clock=19.875e6)
     jsonschema.validate(result["routed"], routed_schema())
-    assert len(list(render_routed(result["routed"]))) == 2
+    assert len(list(render_routed(found["icebreaker"]))) == 2
 
-    manifest, board, file = read_manifest(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    board, file = read_manifest(folder)
     assert (board, file) == (BOARD, folder / "net-icebreaker.bin") and str(file) == result["bitstream"]
     for key, content in (("bitstream", file.read_bytes()), ("plan", (folder / "plan.json").read_bytes())):
         assert manifest[key]["sha256"] == hashlib.sha256(content).hexdigest()
@@ -233,7 +237,7 @@ def test_a_damaged_result_is_told(network: Network, tmp_path: Path, content: str
 
 def manifest_in(folder: Path, board: str = "ulx3s_85f", content: bytes = b"bits") -> Path:
     (folder / "net.bit").write_bytes(content)
-    told = {"board": board, "bitstream": {"file": "net.bit", "sha256": hashlib.sha256(b"bits").hexdigest()}}
+    told = {"board": board, "bitstream": {"file": "net.bit", "bytes": 4, "sha256": hashlib.sha256(b"bits").hexdigest()}}
     (folder / MANIFEST).write_text(json.dumps(told))
     return folder
 
@@ -267,7 +271,7 @@ def test_the_loader_gets_board_and_file(
     file = loader_in(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/called')
     result = program(manifest_in(tmp_path), flash=flash)
     assert (tmp_path / "called").read_text() == f"--board ulx3s {option}{tmp_path}/net.bit\n"
-    assert result["command"][0] == str(file) and result["board"] == "ulx3s_85f"
+    assert result.command[0] == str(file) and result.board == "ulx3s_85f"
 
 
 def test_what_the_loader_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,13 +297,13 @@ def test_folders_without_a_bitstream_are_refused(tmp_path: Path) -> None:
     told = f"There is no manifest.json in '{tmp_path}': make the folder with bitweir build."
     with pytest.raises(FileError, match=f"^{re.escape(told)}$"):
         program(tmp_path, flash=False)
-    damaged = f"'{tmp_path}' is damaged: make it again with bitweir build."
-    for change in (
-        lambda: manifest_in(tmp_path, content=b"other bits"),
-        lambda: manifest_in(tmp_path, board="another"),
-        lambda: (tmp_path / MANIFEST).write_text("[]"),
-        lambda: (manifest_in(tmp_path), (tmp_path / "net.bit").unlink()),
+    for place, change in (
+        (tmp_path, lambda: manifest_in(tmp_path, content=b"other bits")),
+        (tmp_path, lambda: manifest_in(tmp_path, board="another")),
+        (tmp_path / MANIFEST, lambda: (tmp_path / MANIFEST).write_text("[]")),
+        (tmp_path, lambda: (manifest_in(tmp_path), (tmp_path / "net.bit").unlink())),
     ):
         change()
+        damaged = f"'{place}' is damaged: make it again with bitweir build."
         with pytest.raises(FileError, match=f"^{re.escape(damaged)}$"):
             program(tmp_path, flash=False)

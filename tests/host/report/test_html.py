@@ -12,6 +12,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import jsonschema
+import msgspec
 import pytest
 from bitweir.cli import main
 from bitweir.design import write_design
@@ -20,9 +21,11 @@ from bitweir.report import estimates
 from bitweir.report.collect import collect, schema
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
+from bitweir.report.report import Report
 from bitweir.report.svg import element
 from bitweir.report.terminal import render
 from bitweir.synthesis.measure import VERSION
+from bitweir.synthesis.results import Resources
 from bitweir_hw.blocks import BLOCKS
 from bitweir_hw.cost import Cost, estimate_pipeline, network_errors
 from bitweir_hw.network import Dense, Network, check
@@ -141,13 +144,13 @@ def test_every_block_stream_and_memory_is_there(report, text):
     by_size = {table[0][0].strip(): [] for table in tables}
     for table in tables:
         by_size[table[0][0].strip()].append([row[0] for row in table[1:]])
-    names = [block["name"] for block in report["blocks"]]
+    names = [block.name for block in report.blocks]
     blocks = by_size["Block"]
     # Work, resources, one frame; a row in all for each memory.
     assert [rows for rows in blocks if rows == [*names, "total"]] == [[*names, "total"]] * 2
     assert names in blocks
-    assert [block["name"] for block in report["blocks"] for _ in block["memories"]] in blocks
-    assert by_size["Stream"] == [[stream["name"] for stream in report["streams"]]]
+    assert [block.name for block in report.blocks for _ in block.memories] in blocks
+    assert by_size["Stream"] == [[stream.name for stream in report.streams]]
 
 
 def test_every_kind_has_a_colour(text):
@@ -156,9 +159,9 @@ def test_every_kind_has_a_colour(text):
 
 
 def test_estimates_stand_beside_measurements(report, text):
-    jsonschema.validate(report, schema())
-    name = report["blocks"][0]["name"]
-    assert report["errors"]["ecp5"]["blocks"][name]["lut"] == pytest.approx(0.2)
+    jsonschema.validate(report.to_dict(), schema())
+    name = report.blocks[0].name
+    assert report.errors["ecp5"].blocks[name].lut == pytest.approx(0.2)
     table = next(table for table in Checker(text).tables if "LUTestimated" in table[0])
     columns = [table[0].index(f"LUT{kind}") for kind in ("estimated", "measured", "error")]
     assert [table[1][column] for column in columns] == ["12", "10", "+20.0%"]
@@ -169,9 +172,9 @@ def test_without_measurements(build, tmp_path):
     shutil.copytree(build.folder, tmp_path / "copy")
     (tmp_path / "copy" / "synthesis-ecp5.json").unlink()
     report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
-    jsonschema.validate(report, schema())
-    assert report["synthesis"] == report["errors"] == {} and set(report["estimates"]) == {"ecp5"}
-    assert report["roofline"]["sites_per_lane_from"] == "estimated"
+    jsonschema.validate(report.to_dict(), schema())
+    assert report.synthesis == report.errors == {} and set(report.estimates) == {"ecp5"}
+    assert report.roofline.sites_per_lane_from == "estimated"
     found = Checker(page(report))
     heads = [head for table in found.tables for head in table[0]]
     assert not found.open and "LUTestimated" in heads
@@ -183,21 +186,21 @@ def test_estimates_are_those_of_the_cost_model(build):
     found = estimates.estimates(build.pipeline, ["ice40-up5k", "xc7z020"])
     assert set(found) == {"ice40", "xilinx"}
     for family, each in found.items():
-        assert set(each["blocks"]) == {block.name for block in build.pipeline.blocks}
-        assert each["total"] == {key: sum(row[key] for row in each["blocks"].values()) for key in KEYS}
-        assert each["total"]["ff"] == estimate_pipeline(build.pipeline, family)[1].ff > 0
+        assert set(each.blocks) == {block.name for block in build.pipeline.blocks}
+        assert each.total == Resources(**{key: sum(getattr(row, key) for row in each.blocks.values()) for key in KEYS})
+        assert each.total.ff == estimate_pipeline(build.pipeline, family)[1].ff > 0
 
 
 def test_every_report_tells_how_far_estimates_are_off(report, text):
     console = Console(width=120, file=io.StringIO())
     for part in render(report):
         console.print(part)
-    known = report["estimates"]["ecp5"]["bands"]
-    worst = known["total"]["lut"]["worst"]
+    known = report.estimates["ecp5"].bands
+    worst = known.total.lut.worst
     assert worst == network_errors("ecp5")["lut"][2] / 100
     table = next(table for table in Checker(text).tables if "LUTwithin" in table[0])
-    assert [row[0] for row in table[1:]] == [*(block["name"] for block in report["blocks"]), "drawn designs"]
-    assert table[-1][1] == " / ".join(f"{100 * known['total']['lut'][key]:.1f}" for key in RANKS) + " %"
+    assert [row[0] for row in table[1:]] == [*(block.name for block in report.blocks), "drawn designs"]
+    assert table[-1][1] == " / ".join(f"{100 * getattr(known.total.lut, key):.1f}" for key in RANKS) + " %"
     assert f"{worst:.1%}" in console.file.getvalue()
     assert "How far estimates for ecp5 were off" in markdown(report)
 
@@ -207,7 +210,7 @@ def test_text_is_text(report, text):
     assert NOTE in found.texts
     assert not [given for tag, given in found.tags if tag in ("img", "iframe", "object", "embed")]
     assert not [name for _, given in found.tags for name in given if name.startswith("on")]
-    hostile = json.loads(json.dumps(report).replace("votes_fork", "<b>\\\"'&"))
+    hostile = msgspec.json.decode(json.dumps(report.to_dict()).replace("votes_fork", "<b>\\\"'&"), type=Report)
     found = Checker(page(hostile))
     assert "b" not in [tag for tag, _ in found.tags] and "<b>\"'&" in found.texts
 
@@ -242,7 +245,7 @@ def test_markdown(report):
 
 @pytest.mark.parametrize("note", ["- a", "+ a", "12. a", "3) a", "---", "===", "# a", "> a", "| a |", "* a"])
 def test_notes_are_no_markup(report, note):
-    text = markdown(report | {"network": report["network"] | {"notes": [note]}})
+    text = markdown(replace(report, network=replace(report.network, notes=(note,))))
     (line,) = text.split("## Notes\n\n")[1].split("\n\n")[0].splitlines()
     assert re.match(r"- (\d*\\|&gt;)", line)
 
@@ -290,12 +293,12 @@ def order(dom):
 
 @needs_browser
 def test_sorting(report, file):
-    names = [block["name"] for block in report["blocks"]]
+    names = [block.name for block in report.blocks]
     assert order(browse(file.parent, file.as_uri())) == (names, {})
     for direction, sign in (("descending", -1), ("ascending", 1)):
         dom = browse(file.parent, f"{file.as_uri()}#sort=blocks.cycles.{direction}")
-        by_cycles = sorted(report["blocks"], key=lambda block: sign * block["cycles"])
-        assert order(dom) == ([block["name"] for block in by_cycles], {"cycles": direction})
+        by_cycles = sorted(report.blocks, key=lambda block: sign * block.cycles)
+        assert order(dom) == ([block.name for block in by_cycles], {"cycles": direction})
     dom = browse(file.parent, f"{file.as_uri()}#sort=blocks.block.ascending")
     assert order(dom) == (sorted(names), {"block": "ascending"})
 
@@ -367,9 +370,9 @@ def test_what_was_routed_stands_in_every_report(build, tmp_path):
     shutil.copytree(build.folder, tmp_path / "copy")
     added_file(tmp_path / "copy" / "routed-icebreaker.json", json.dumps(routed_result(build)).encode())
     report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
-    jsonschema.validate(report, schema())
+    jsonschema.validate(report.to_dict(), schema())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(report | {"routed": {"icebreaker": {"board": 1}}}, schema())
+        jsonschema.validate(report.to_dict() | {"routed": {"icebreaker": {"board": 1}}}, schema())
     found = Checker(page(report))
     assert not found.open and {"b", "i"}.isdisjoint(tag for tag, _ in found.tags)
     console = Console(width=160, file=io.StringIO())

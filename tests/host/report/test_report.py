@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -28,28 +29,28 @@ def report(tmp_path_factory):
 def test_every_kind_of_block_is_reported(report, tmp_path):
     network, plan = every_kind(kind="scores")
     scores = collect(write_design(network, plan, tmp_path / "build"), clock=100e6)
-    jsonschema.validate(scores, schema())
-    found = {block["kind"] for one in (report, scores) for block in one["blocks"]}
+    jsonschema.validate(scores.to_dict(), schema())
+    found = {block.kind for one in (report, scores) for block in one.blocks}
     assert found == {block.title for block in BLOCKS}
 
 
 def test_schema(report):
-    jsonschema.validate(report, schema())
+    jsonschema.validate(report.to_dict(), schema())
 
 
 def test_two_frames_side_by_side(report):
-    assert report["plan"]["streams"] == 2
-    slowest = max(block["cycles"] for block in report["blocks"])
-    assert report["timing"]["cycles_per_frame"] == slowest / 2
-    assert report["timing"]["frames_per_second"] == 2 * 100e6 / slowest
+    assert report.plan.streams == 2
+    slowest = max(block.cycles for block in report.blocks)
+    assert report.timing.cycles_per_frame == slowest / 2
+    assert report.timing.frames_per_second == 2 * 100e6 / slowest
 
 
 def test_operations(report):
-    by_name = {block["name"]: block for block in report["blocks"]}
+    by_name = {block.name: block for block in report.blocks}
     # 4 x 4 windows of 3 x 3 x 2 for 5 filters; 3 neurons of 2 x 2 x 5.
-    assert by_name["conv"]["operations"] == 2 * 16 * 18 * 5
-    assert by_name["dense0"]["operations"] == 2 * 20 * 3
-    assert report["total"]["operations"] == sum(block["operations"] for block in report["blocks"])
+    assert by_name["conv"].operations == 2 * 16 * 18 * 5
+    assert by_name["dense0"].operations == 2 * 20 * 3
+    assert report.total.operations == sum(block.operations for block in report.blocks)
 
 
 @pytest.mark.parametrize(
@@ -71,10 +72,10 @@ def test_block_rams(family, depth, width, count):
 
 def test_a_memory_has_one_number_of_block_rams_in_all_tables(report):
     """What the memories of a block take is what the estimate of the block says, for every family."""
-    for family in report["estimates"]:
-        for block in report["blocks"]:
-            told = sum((memory["block_rams"] or {}).get(family, {"count": 0})["count"] for memory in block["memories"])
-            assert told == report["estimates"][family]["blocks"][block["name"]]["bram"]
+    for family in report.estimates:
+        for block in report.blocks:
+            told = sum(held.count for memory in block.memories if (held := memory.held_in(family)))
+            assert told == report.estimates[family].blocks[block.name].bram
 
 
 def test_terminal(report, capsys):
@@ -84,8 +85,8 @@ def test_terminal(report, capsys):
     # No figure is cut short in 80 columns.
     totals = told[told.index("Resources in total") :].partition("\n\n")[0]
     assert "…" not in totals and all(name in totals for name in ("half within", "95 % within", "all within"))
-    for found in report["estimates"].values():
-        assert f"{found['total']['lut']:,}" in totals
+    for found in report.estimates.values():
+        assert f"{found.total.lut:,}" in totals
 
 
 # ---- a clock that may not be reached, frames side by side
@@ -123,12 +124,12 @@ def plain(report, capsys):
 @pytest.mark.usefixtures("fmax")
 def test_a_clock_that_may_not_be_reached_stands_beside_the_throughput(dense, capsys):
     report = collect(dense[1], clock=400e6, part="ice40-up5k")
-    jsonschema.validate(report, schema())
-    assert report["timing"]["frames_per_second"] == 100e6
-    assert report["timing"]["reachable_frames_per_second"] == pytest.approx(10.05e6)
-    told = report | {"target": report["target"] | {"overridden": []}}
+    jsonschema.validate(report.to_dict(), schema())
+    assert report.timing.frames_per_second == 100e6
+    assert report.timing.reachable_frames_per_second == pytest.approx(10.05e6)
+    told = replace(report, target=replace(report.target, overridden=()))
     shown, text, lines = plain(told, capsys)
-    assert f"throughput {REACHABLE} frame every 4 cycles" in shown and f"clock {CLOCK} " in shown
+    assert f"Throughput {REACHABLE} Interval 4.00 cycles" in shown and f"Clock {CLOCK} " in shown
     rate = REACHABLE.removeprefix("100,000,000 ")
     assert f'<span class="much">100,000,000</span> <span class="unit">{rate}</span>' in text
     assert f"<dt>Clock</dt><dd>{CLOCK}</dd>" in text and "100,000,000 would be reached at that clock." in text
@@ -139,11 +140,11 @@ def test_a_clock_that_may_not_be_reached_stands_beside_the_throughput(dense, cap
 @pytest.mark.parametrize(("part", "clock", "known"), [("ice40-up5k", 40.2e6, True), ("xc7z020", 400e6, False)])
 def test_a_clock_that_may_be_reached_or_has_no_estimate(dense, capsys, part, clock, known):
     report = collect(dense[1], clock=clock, part=part)
-    jsonschema.validate(report, schema())
-    assert report["timing"]["reachable_frames_per_second"] is None
-    shown, text, lines = plain(report | {"target": report["target"] | {"overridden": []}}, capsys)
+    jsonschema.validate(report.to_dict(), schema())
+    assert report.timing.reachable_frames_per_second is None
+    shown, text, lines = plain(replace(report, target=replace(report.target, overridden=())), capsys)
     rate = f"frames/s at {clock / 1e6:g} MHz"
-    assert f" {rate} frame every 4 cycles" in shown and f">{rate}</span>" in text and f" {rate}\n" in lines
+    assert f" {rate} Interval 4.00 cycles" in shown and f">{rate}</span>" in text and f" {rate}\n" in lines
     assert all(told.count("may be reached") == known for told in (shown, text, lines))
     assert "are reached." in text
 
@@ -151,9 +152,9 @@ def test_a_clock_that_may_be_reached_or_has_no_estimate(dense, capsys, part, clo
 @pytest.mark.usefixtures("fmax")
 @pytest.mark.parametrize(("clock", "reachable"), [(44e6, None), (46e6, 10.05e6)])
 def test_what_was_routed_counts_more_than_an_estimate(dense, monkeypatch, clock, reachable):
-    routed = {"icebreaker": {"part": "ice40-up5k", "fmax_mhz": 45.0}}
+    routed = {"icebreaker": SimpleNamespace(part="ice40-up5k", fmax_mhz=45.0)}
     monkeypatch.setattr(collecting, "routed", lambda build: routed)
-    found = collect(dense[1], clock=clock, part="ice40-up5k")["timing"]["reachable_frames_per_second"]
+    found = collect(dense[1], clock=clock, part="ice40-up5k").timing.reachable_frames_per_second
     assert found == (reachable and pytest.approx(reachable))
 
 
@@ -179,9 +180,8 @@ def test_cycles_and_beats_say_of_how_many_frames_they_are(dense, capsys, streams
         assert f"| {title}, {each} |" in lines
     assert f">Gives {short}</text>" in text and f">Cycles {short}</text>" in text
     assert f"dense0: matrix-vector-threshold of layer dense0, 4 cycles {each}<" in text
-    assert ("memories in bits; cycles for 2 frames side by side" in shown) == (streams == 2)
     assert (" beats for 2 frames side by side\n" in lines) == (streams == 2)
-    frame, its = report["timeline"]["frame"], "first and last beats in each block"
+    frame, its = report.timeline.frame, "first and last beats in each block"
     caption = (
         f"Frame {frame + 1} since reset: cycle of its {its}"
         if streams == 1
@@ -189,5 +189,5 @@ def test_cycles_and_beats_say_of_how_many_frames_they_are(dense, capsys, streams
     )
     assert caption in text and f"{caption}:\n" in lines
     # The formula gives what stands in the table, with the cycles and operations that stand there.
-    (block,) = [block for block in report["blocks"] if block["name"] == "dense1"]
-    assert block["utilisation"] == streams * block["operations"] / (2 * block["lanes"] * 4)
+    (block,) = [block for block in report.blocks if block.name == "dense1"]
+    assert block.utilisation == streams * block.operations / (2 * block.lanes * 4)

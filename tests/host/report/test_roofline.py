@@ -55,32 +55,32 @@ def test_needs_by_hand(tmp_path):
     network = Network(name="net", input=identity_input(96), layers=(Dense(name="dense", weights=first),))
     build = write_design(check(network), Plan(foldings=(Folding(simd=8, pe=4),)), tmp_path / "build")
     report = collect(build, clock=CLOCK, part="ecp5-25k")
-    roof = report["roofline"]
-    (layer,) = roof["layers"]
-    assert layer["operations"] == 2 * 64 * 96
+    roof = report.roofline
+    (layer,) = roof.layers
+    assert layer.operations == 2 * 64 * 96
     # 192 words of 32 bits in block RAM; accumulators of at most 8 bits, 4 to a word, in LUTs.
-    assert layer["bits_read"] == 64 * 96
-    assert layer["operations_per_bit_read"] == 2
-    assert layer["activation_bits"] == 2 * 96
-    assert 64 * 96 < layer["parameter_bits"] <= 64 * 96 + 64 * 8
-    assert layer["giga_operations_per_second"] == pytest.approx(2 * 64 * 96 * CLOCK / 192 / 1e9)
-    assert layer["compute_us"] == pytest.approx(2 * 64 * 96 / (2 * CLOCK * 24288 / roof["sites_per_lane"]) * 1e6)
-    assert layer["memory_us"] == pytest.approx(64 * 96 / (56 * 36 * CLOCK) * 1e6)
-    assert roof["bound_frames_per_second"] == pytest.approx(1e6 / max(layer["compute_us"], layer["memory_us"]))
-    assert report["part"]["name"] == "ecp5-25k"
+    assert layer.bits_read == 64 * 96
+    assert layer.operations_per_bit_read == 2
+    assert layer.activation_bits == 2 * 96
+    assert 64 * 96 < layer.parameter_bits <= 64 * 96 + 64 * 8
+    assert layer.giga_operations_per_second == pytest.approx(2 * 64 * 96 * CLOCK / 192 / 1e9)
+    assert layer.compute_us == pytest.approx(2 * 64 * 96 / (2 * CLOCK * 24288 / roof.sites_per_lane) * 1e6)
+    assert layer.memory_us == pytest.approx(64 * 96 / (56 * 36 * CLOCK) * 1e6)
+    assert roof.bound_frames_per_second == pytest.approx(1e6 / max(layer.compute_us, layer.memory_us))
+    assert report.part.name == "ecp5-25k"
 
 
 @pytest.mark.parametrize("streams", [1, 3])
 def test_nothing_is_forgotten(tmp_path, streams):
     build = write_design(*every_kind(streams=streams), tmp_path / "build")
     report = collect(build, clock=CLOCK)
-    total, whole = report["total"], report["roofline"]["total"]
-    assert whole["operations"] == total["operations"]
-    assert whole["parameter_bits"] == total["weight_bits"] + total["threshold_bits"]
-    assert whole["buffer_bits"] == total["buffer_bits"]
+    total, whole = report.total, report.roofline.total
+    assert whole.operations == total.operations
+    assert whole.parameter_bits == total.weight_bits + total.threshold_bits
+    assert whole.buffer_bits == total.buffer_bits
     # What the layers do in a second, they do together.
-    done = sum(layer["giga_operations_per_second"] for layer in report["roofline"]["layers"])
-    assert done == pytest.approx(report["timing"]["giga_operations_per_second"])
+    done = sum(layer.giga_operations_per_second for layer in report.roofline.layers)
+    assert done == pytest.approx(report.timing.giga_operations_per_second)
 
 
 def test_more_sites_a_lane_are_slower(tmp_path):
@@ -89,9 +89,9 @@ def test_more_sites_a_lane_are_slower(tmp_path):
     low, high = (
         roofline(build, part, clock=CLOCK, cycles=240, sites_per_lane=sites, origin="measured") for sites in (3.0, 6.0)
     )
-    assert high["total"]["compute_us"] == pytest.approx(2 * low["total"]["compute_us"])
-    assert high["total"]["memory_us"] == low["total"]["memory_us"]
-    assert low["sites_per_lane_from"] == "measured"
+    assert high.total.compute_us == pytest.approx(2 * low.total.compute_us)
+    assert high.total.memory_us == low.total.memory_us
+    assert low.sites_per_lane_from == "measured"
 
 
 @settings(max_examples=30)
@@ -103,16 +103,16 @@ def test_timeline_is_that_of_the_schedule(data):
     run = stepper(pipeline)
     stalls(pipeline, build.timing, run=run)
     way = timeline(build, run)
-    frame = way["frame"]
+    frame = way.frame
     cycles = [
         moved[frame * stream.beats : (frame + 1) * stream.beats]
         for stream, moved in zip(pipeline.streams, schedule(pipeline, frame + 1), strict=True)
     ]
     start = cycles[0][0]
-    assert way["cycles"] == cycles[-1][-1] - start + 1
-    for node, row in zip(pipeline.nodes, way["blocks"], strict=True):
-        assert row["name"] == node.block.name
-        assert row["first_in"] == min(cycles[stream][0] for stream in node.inputs) - start
-        assert row["last_in"] == max(cycles[stream][-1] for stream in node.inputs) - start
-        assert row["first_out"] == min(cycles[stream][0] for stream in node.outputs) - start
-        assert row["last_out"] == max(cycles[stream][-1] for stream in node.outputs) - start
+    assert way.cycles == cycles[-1][-1] - start + 1
+    for node, row in zip(pipeline.nodes, way.blocks, strict=True):
+        assert row.name == node.block.name
+        assert row.first_in == min(cycles[stream][0] for stream in node.inputs) - start
+        assert row.last_in == max(cycles[stream][-1] for stream in node.inputs) - start
+        assert row.first_out == min(cycles[stream][0] for stream in node.outputs) - start
+        assert row.last_out == max(cycles[stream][-1] for stream in node.outputs) - start

@@ -16,7 +16,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows, nextpnr, route
 from bitweir.synthesis.nextpnr import Routed, constraints, hold_violations, missing
-from bitweir.synthesis.paths import LINK, longest_path, told_path
+from bitweir.synthesis.paths import LINK, longest_path
+from bitweir.synthesis.results import PathEnd
 from bitweir.synthesis.route import MARGIN, Routable, TimingError
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.boards.pll import Pll, highest, settings
@@ -96,45 +97,45 @@ def routed() -> route.Result:
 
 @needs_ice40
 def test_the_clock_is_the_fastest_that_the_routed_design_reaches(routed: route.Result) -> None:
-    told = routed.told
-    assert routed.pll is not None and told["clock_mhz"] == float(routed.pll.clock) / 1e6
-    assert told["fmax_mhz"] >= told["clock_mhz"] * (1 + MARGIN)
-    clocks = [attempt["clock_mhz"] for attempt in told["attempts"]]
-    assert clocks[0] == BOARD.first_clock / 1e6 and max(clocks) >= told["clock_mhz"] > clocks[0]
+    told = routed.core
+    assert routed.pll is not None and told.clock_mhz == float(routed.pll.clock) / 1e6
+    assert told.fmax_mhz >= told.clock_mhz * (1 + MARGIN)
+    clocks = [attempt.clock_mhz for attempt in told.attempts]
+    assert clocks[0] == BOARD.first_clock / 1e6 and max(clocks) >= told.clock_mhz > clocks[0]
     # Each clock that was tried follows from the Fmax before.
-    for before, attempt in zip(told["attempts"], told["attempts"][1:], strict=False):
-        pll = highest("ice40", BOARD.oscillator, before["fmax_mhz"] * 1e6 / (1 + MARGIN))
-        assert pll is not None and attempt["clock_mhz"] == float(pll.clock) / 1e6
+    for before, attempt in zip(told.attempts, told.attempts[1:], strict=False):
+        pll = highest("ice40", BOARD.oscillator, before.fmax_mhz * 1e6 / (1 + MARGIN))
+        assert pll is not None and attempt.clock_mhz == float(pll.clock) / 1e6
 
 
 @needs_ice40
 def test_the_path_is_told_by_block_and_adds_up(routed: route.Result) -> None:
-    path = routed.told["path"]
-    assert path["ns"] == pytest.approx(1e3 / routed.told["fmax_mhz"], rel=1e-3)
-    assert path["ns"] == pytest.approx(path["logic_ns"] + path["routing_ns"], abs=2e-3)
-    assert path["ns"] == pytest.approx(sum(step["ns"] for step in path["steps"]), abs=1e-2)
+    path = routed.core.path
+    assert path.ns == pytest.approx(1e3 / routed.core.fmax_mhz, rel=1e-3)
+    assert path.ns == pytest.approx(path.logic_ns + path.routing_ns, abs=2e-3)
+    assert path.ns == pytest.approx(sum(step.ns for step in path.steps), abs=1e-2)
     # The adder is what takes longest.
-    assert path["to"]["block"] == "sum" and path["to"]["layer"] == "first"
-    assert re.fullmatch(r"o\[\d+\]", path["to"]["register"])
-    assert {step["block"] for step in path["steps"]} <= {"sum", LINK}
+    assert path.end.block == "sum" and path.end.layer == "first"
+    assert re.fullmatch(r"o\[\d+\]", path.end.register)
+    assert {step.block for step in path.steps} <= {"sum", LINK}
 
 
 @needs_ice40
 def test_blocks_and_cells_are_counted(routed: route.Result) -> None:
-    blocks = routed.told["blocks"]
+    blocks = routed.core.blocks
     assert list(blocks) == [*LAYERS, LINK]
-    assert (blocks["sum"]["ff"], blocks["delay"]["ff"]) == (24, 3)
-    used = routed.told["utilisation"]["ICESTORM_LC"]
-    assert used["available"] == BOARD.part.luts
+    assert (blocks["sum"].ff, blocks["delay"].ff) == (24, 3)
+    used = routed.core.utilisation["ICESTORM_LC"]
+    assert used.available == BOARD.part.luts
     # A logic cell has a LUT and a flip-flop.
-    assert max(sum(row[key] for row in blocks.values()) for key in ("ff", "sites")) <= used["used"] <= 2 * 70
+    assert max(sum(getattr(row, key) for row in blocks.values()) for key in ("ff", "sites")) <= used.used <= 2 * 70
 
 
 @needs_ice40
 def test_the_same_input_gives_the_same_bytes(routed: route.Result) -> None:
     again = route.route(design(), BOARD, seeds=1, jobs=1)
     assert again.bitstream == routed.bitstream and again.rtlil == routed.rtlil
-    assert again.told | {"seconds": 0} == routed.told | {"seconds": 0}
+    assert replace(again.core, seconds=routed.core.seconds) == routed.core
 
 
 @needs_ice40
@@ -192,8 +193,8 @@ def test_other_families_route_to_the_same_bytes(name: str) -> None:
         pytest.skip(told)
     first, second = (route.route(design(board=board), board, clock=board.first_clock) for _ in range(2))
     assert first.bitstream == second.bitstream
-    assert first.told["fmax_mhz"] >= first.told["clock_mhz"] * (1 + MARGIN)
-    assert (first.told["blocks"]["sum"]["ff"], first.told["blocks"]["delay"]["ff"]) == (24, 3)
+    assert first.core.fmax_mhz >= first.core.clock_mhz * (1 + MARGIN)
+    assert (first.core.blocks["sum"].ff, first.core.blocks["delay"].ff) == (24, 3)
 
 
 def test_memories_of_gowin_are_of_a_kind_whose_timing_is_known(tmp_path: Path) -> None:
@@ -228,7 +229,7 @@ FAKE = Routable(rtlil=lambda pll: str(pll and pll.clock), layers={})
 
 
 def clocks(result: route.Result) -> list[float]:
-    return [attempt["clock_mhz"] for attempt in result.told["attempts"]]
+    return [attempt.clock_mhz for attempt in result.core.attempts]
 
 
 def test_a_slower_clock_is_tried_where_one_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +237,7 @@ def test_a_slower_clock_is_tried_where_one_is_not_met(monkeypatch: pytest.Monkey
     result = route.route(FAKE, BOARD)
     # 22 / 1.05 = 20.95, of which the PLL makes 20.625, where 21.5 are not enough; 21.5 / 1.05 = 20.48.
     assert clocks(result) == [24.0, 20.625, 20.25]
-    assert result.told["clock_mhz"] == 20.25 and result.rtlil == "20250000"
+    assert result.core.clock_mhz == 20.25 and result.rtlil == "20250000"
 
 
 def test_a_faster_clock_is_tried_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,31 +245,31 @@ def test_a_faster_clock_is_tried_and_the_best_kept(monkeypatch: pytest.MonkeyPat
     result = route.route(FAKE, BOARD)
     # 40 / 1.05 = 38.1; there 33 are reached, so 31.4; there 33 are reached again.
     assert clocks(result) == [24.0, 37.5, 31.125]
-    assert result.told["clock_mhz"] == 31.125
+    assert result.core.clock_mhz == 31.125
 
 
 def test_what_was_met_is_kept_if_nothing_faster_is(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 40 if clock < 30 else 25, monkeypatch)
     result = route.route(FAKE, BOARD)
     assert clocks(result) == [24.0, 37.5]
-    assert result.told["clock_mhz"] == 24.0
+    assert result.core.clock_mhz == 24.0
 
 
 def test_what_was_met_is_kept_if_no_clock_is_slow_enough_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 40 if clock < 30 else 11, monkeypatch)
-    assert route.route(FAKE, BOARD).told["clock_mhz"] == 24.0
+    assert route.route(FAKE, BOARD).core.clock_mhz == 24.0
 
 
 def test_the_best_seed_counts_and_the_lowest_of_equals(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: {1: 25.0, 2: 26.0, 3: 26.0}[seed], monkeypatch)
     result = route.route(FAKE, BOARD, clock=24e6, seeds=3)
-    assert (result.told["seed"], result.bitstream, result.told["seeds"]) == (2, b"seed2", 3)
-    assert result.told["fmax_mhz"] == 26.0
+    assert (result.core.seed, result.bitstream, result.core.seeds) == (2, b"seed2", 3)
+    assert result.core.fmax_mhz == 26.0
 
 
 def test_a_seed_whose_data_comes_too_early_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 30.0 + seed, monkeypatch, hold=(2, 3))
-    assert route.route(FAKE, BOARD, clock=24e6, seeds=3).told["seed"] == 1
+    assert route.route(FAKE, BOARD, clock=24e6, seeds=3).core.seed == 1
     made_up(lambda clock, seed: 30.0, monkeypatch, hold=(1, 2))
     told = "Data comes too early for device.a.D as routed on 1BitSquared iCEBreaker: try --seeds 4."
     with pytest.raises(TimingError, match=f"^{re.escape(told)}$"):
@@ -290,7 +291,7 @@ def test_a_design_too_slow_for_any_clock_is_told(monkeypatch: pytest.MonkeyPatch
 def test_the_oscillator_is_a_clock_too(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 15.0, monkeypatch)
     result = route.route(FAKE, BOARD)
-    assert (result.pll, result.told["pll"], result.told["clock_mhz"], result.rtlil) == (None, None, 12.0, "None")
+    assert (result.pll, result.core.pll, result.core.clock_mhz, result.rtlil) == (None, None, 12.0, "None")
 
 
 def test_nothing_is_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,12 +354,10 @@ def test_paths_are_told_in_the_words_of_the_pipeline() -> None:
         LAYERS,
         {"$flatten\\device.accelerator.sum.$abc$7$lut_LC": "device.accelerator.sum.o[9]\\SB_DFFESR"},
     )
-    assert path["from"] == {"block": "sum", "layer": "first", "register": "o[9]"}
-    assert path["to"] == {"block": LINK, "layer": None, "register": "device.link.state[1]"}
-    assert (path["ns"], path["logic_ns"], path["routing_ns"]) == (4.5, 1.5, 3.0)
-    assert told_path(path) == (
-        "4.50 ns, 67% of it wires, from o[9] of sum (layer first) to device.link.state[1] of link"
-    )
+    assert path.start == PathEnd(block="sum", layer="first", register="o[9]")
+    assert path.end == PathEnd(block=LINK, layer=None, register="device.link.state[1]")
+    assert (path.ns, path.logic_ns, path.routing_ns) == (4.5, 1.5, 3.0)
+    assert str(path) == ("4.50 ns, 67% of it wires, from o[9] of sum (layer first) to device.link.state[1] of link")
 
 
 def test_steps_without_a_name_belong_to_the_block_before() -> None:
@@ -370,7 +369,7 @@ def test_steps_without_a_name_belong_to_the_block_before() -> None:
         "$abc$9", "device.accelerator.other.b",
     ]  # fmt: skip
     path = longest_path([step(cell) for cell in cells], LAYERS)
-    assert [step["block"] for step in path["steps"]] == ["sum", "sum", "delay", "delay", LINK, LINK]
+    assert [step.block for step in path.steps] == ["sum", "sum", "delay", "delay", LINK, LINK]
 
 
 def test_missing_tools_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,4 +387,4 @@ def test_every_clock_of_a_board_can_be_asked_for(monkeypatch: pytest.MonkeyPatch
     made_up(lambda clock, seed: 500.0, monkeypatch)
     for pll in settings("ice40", BOARD.oscillator)[::20]:
         if pll.clock > BOARD.oscillator:
-            assert route.route(FAKE, BOARD, clock=float(pll.clock)).told["clock_mhz"] == float(pll.clock) / 1e6
+            assert route.route(FAKE, BOARD, clock=float(pll.clock)).core.clock_mhz == float(pll.clock) / 1e6

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -18,7 +17,8 @@ from bitweir.planning.request import block_ram_share
 from bitweir.report.collect import collect, schema
 from bitweir.report.terminal import render
 from bitweir.synthesis import flows
-from bitweir.synthesis.measure import RESOURCES, synthesise
+from bitweir.synthesis.measure import synthesise
+from bitweir.synthesis.results import RESOURCES, Measured
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.network import Dense, Network
 from bitweir_hw.parts import BLOCK_RAM, PARTS
@@ -46,7 +46,7 @@ def small_build(folder: Path, style: str) -> DesignFolder:
 class Mapped:
     family: str
     build: DesignFolder
-    result: dict[str, Any]
+    result: Measured
     netlist: Path
 
 
@@ -65,22 +65,20 @@ def mapped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_every_block_has_a_row_and_totals_are_sums(mapped: Mapped) -> None:
     result = mapped.result
-    assert list(result["blocks"]) == [row["name"] for row in collect(mapped.build, clock=CLOCK)["blocks"]]
-    for row in (*result["blocks"].values(), result["total"]):
-        assert tuple(row) == RESOURCES
-    for key in RESOURCES:
-        assert result["total"][key] == sum(row[key] for row in result["blocks"].values())
-    assert [result["blocks"][f"dense{n}"]["lanes"] for n in range(2)] == [16, 12]
+    assert list(result.blocks) == [row.name for row in collect(mapped.build, clock=CLOCK).blocks]
+    for key in (*RESOURCES, "lanes"):
+        assert getattr(result.total, key) == sum(getattr(row, key) for row in result.blocks.values())
+    assert [result.blocks[f"dense{n}"].lanes for n in range(2)] == [16, 12]
     # Popcounts are of carry cells, registers hold what moves, and nothing here is deep or multiplied.
-    assert all(result["total"][key] > 0 for key in ("lut", "ff", "carry", "sites"))
-    assert result["total"]["bram"] == result["total"]["dsp"] == 0
-    assert bool(result["total"]["lutram"]) == (mapped.family != "ice40")
+    assert all(getattr(result.total, key) > 0 for key in ("lut", "ff", "carry", "sites"))
+    assert result.total.bram == result.total.dsp == 0
+    assert bool(result.total.lutram) == (mapped.family != "ice40")
 
 
 def test_results_are_read_back_by_the_report(mapped: Mapped) -> None:
     report = collect(DesignFolder.open(mapped.build.folder), clock=CLOCK)
-    assert report["synthesis"] == {mapped.family: mapped.result}
-    jsonschema.validate(report, schema())
+    assert report.synthesis == {mapped.family: mapped.result}
+    jsonschema.validate(report.to_dict(), schema())
     assert sum(isinstance(item, Table) for item in render(report)) == 4
 
 
@@ -93,8 +91,8 @@ def test_all_cells_of_the_netlist_are_counted(mapped: Mapped) -> None:
 def test_a_deep_weight_memory_is_block_ram(tmp_path: Path) -> None:
     # 20 groups of 2 neurons, 8 words each: 160 words of 16 bits fit one block. 20 presets are logic.
     plan = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=4, simd=40)), popcount=Popcount(style="ecp5"))
-    blocks = synthesise(write_design(dense_network(64, 40, 4), plan, tmp_path / "build"), "ecp5")["blocks"]
-    assert {name: row["bram"] for name, row in blocks.items() if row["bram"]} == {"dense0": 1}
+    blocks = synthesise(write_design(dense_network(64, 40, 4), plan, tmp_path / "build"), "ecp5").blocks
+    assert {name: row.bram for name, row in blocks.items() if row.bram} == {"dense0": 1}
 
 
 def test_primitives_of_another_family_are_refused(tmp_path: Path) -> None:
@@ -132,8 +130,8 @@ def test_a_result_of_a_version_that_counted_otherwise_is_told(tmp_path: Path) ->
     build = small_build(tmp_path / "build", "fused")
     file = build.folder / "synthesis-ice40.json"
     measured = synthesise(build, "ice40")
-    assert collect(build, clock=CLOCK)["synthesis"]["ice40"]["total"] == measured["total"]
-    added_file(file, json.dumps({key: value for key, value in measured.items() if key != "version"}).encode())
+    assert collect(build, clock=CLOCK).synthesis["ice40"].total == measured.total
+    added_file(file, json.dumps({key: value for key, value in measured.to_dict().items() if key != "version"}).encode())
     told = (
         f"'{file}' was measured by another version of bitweir, which counts otherwise: measure again with "
         "bitweir report --synth."

@@ -1,0 +1,34 @@
+"""Writes the JSON schemas of results into their files.
+
+python -m tools.write_schemas
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import bitweir
+from bitweir.report.collect import schema as report_schema
+from bitweir.schemas import Json, schema_text
+from bitweir.synthesis.results import routed_schema
+
+__all__ = ["FOLDER", "SCHEMAS"]
+
+#: What the names of files are relative to.
+FOLDER = Path(bitweir.__file__).parent
+#: What generates each file.
+SCHEMAS: Mapping[str, Callable[[], Json]] = {
+    "report/schema.json": report_schema,
+    "report/routed_schema.json": routed_schema,
+}
+
+
+def main() -> None:
+    """Write all of them."""
+    for name, tree in SCHEMAS.items():
+        (FOLDER / name).write_text(schema_text(tree()))
+
+
+if __name__ == "__main__":
+    main()
