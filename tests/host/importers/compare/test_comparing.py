@@ -1,4 +1,4 @@
-"""Networks beside their model files on drawn inputs: faults are found and named, ties of floats are none."""
+"""Every import is compared with its file: faults are found and named, and commands tell of them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import bitweir.model_files
 import jsonschema
 import numpy as np
 import pytest
-from bitweir.cli import main
 from bitweir.import_report import schema
-from bitweir.import_tables import _differ
 from bitweir.importers import load_model
-from bitweir.importers.compare.agreement import Agreement, Difference, Member
-from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn
+from bitweir.importers.compare.comparison import DisagreementError, compare_drawn
 from bitweir.importers.compare.drawn import drawn_frames, frame_work, frames_to_draw
 from bitweir.importers.compare.report import comparison_report
 from bitweir.importers.execution.operators import OPERATORS, CannotRunError
@@ -28,93 +23,16 @@ from bitweir.importers.keras.layers.rules import KERAS_RULES
 from bitweir.importers.keras.reference import LAYERS
 from bitweir.importers.onnx.constants import CONSTANT_OPS
 from bitweir.importers.onnx.operators.rules import RULES
-from bitweir.importers.onnx.reference import numpy_executor, runtime_executor
-from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Stored
-from bitweir_sim.values import fast
+from bitweir.importers.onnx.reference import numpy_executor
+from bitweir_hw.network import BIPOLAR, Conv, Format, Input, Network, Stored
 from bitweir_sim.values.encoding import encode
-from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.kerasmodels import KerasModel
+from support.compared import DIGITS, damaged, loaded, members, other_results, place_of, residual, run
 from support.onnxgraphs import Graph
 from support.shared_data import DATA, needs_shared
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
-DIGITS, CNN = NETWORKS / "digits.onnx", NETWORKS / "cnn.onnx"
-
-
-def members(path, network, taps):
-    return [Member(path=path, network=network, taps=taps, last=network.layers[-1].name)]
-
-
-def loaded(path, scale="1"):
-    taps = Taps()
-    return load_model(path, input_scale=scale, taps=taps), taps
-
-
-def residual(path, seed=0, spread=3.0, size=1.0):
-    """Signs of a map -> convolution, batch norm, sign -> convolution and shortcut, sign -> dense; and some tensors."""
-    graph = Graph(seed)
-    first = graph.op("Conv", graph.sign("x"), graph.signs(3, 1, 3, 3), pads=[1, 1, 1, 1])
-    norm = graph.op("Mul", graph.norm(first, 3, spread), size)
-    bits = graph.sign(norm)
-    second = graph.op("Conv", bits, graph.signs(3, 3, 3, 3), pads=[1, 1, 1, 1])
-    total = graph.op("Add", second, first)
-    graph.save(path, graph.scores(graph.sign(total), 48), shape=("N", 1, 4, 4))
-    return norm, bits, total
-
-
-def larq(path):
-    """Convolution, batch norm, sign -> convolution, pool, sign -> dense."""
-    model = KerasModel((8, 8, 1), seed=2)
-    model.conv(1, 6, 3, 3, padding="same")
-    model.norm(6, 20)
-    model.conv(6, 8, 3, 3, input_quantizer="ste_sign")
-    model("MaxPooling2D", pool_size=[2, 2], strides=None)
-    model.norm(8, 4)
-    model.head(3 * 3 * 8)
-    model("Activation", activation="softmax")
-    return model.save(path)
-
-
-def place_of(network, kind):
-    """The layer of a network that a fault hits: one with codes; a last one hands on scores."""
-    (place, *_) = (
-        place
-        for place, layer in enumerate(network.layers)
-        if isinstance(layer, (Dense, Conv)) and (layer.thresholds is not None) == (kind != "score")
-    )
-    return place
-
-
-def damaged(network, kind, seed):
-    """A network with one fault, and the name of its layer."""
-    rng = np.random.default_rng(seed)
-    place = place_of(network, kind)
-    layer = network.layers[place]
-    if kind in ("weight", "score"):
-        weights = layer.weights.copy()
-        flat = weights.reshape(-1)
-        at = rng.integers(flat.size)
-        flat[at] = not flat[at]
-        layer = replace(layer, weights=weights)
-    elif kind == "threshold":
-        # Sums of an even number of signs are even: two is the next one.
-        thresholds = layer.thresholds.copy()
-        thresholds[rng.integers(len(thresholds))] += 2
-        layer = replace(layer, thresholds=thresholds)
-    else:
-        order = np.arange(layer.outputs)
-        order[[0, 1]] = [1, 0]
-        layer = replace(layer, weights=layer.weights[order], thresholds=layer.thresholds[order])
-    return replace(network, layers=(*network.layers[:place], layer, *network.layers[place + 1 :])), layer.name
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    found = {"digits": DIGITS, "cnn": CNN, "larq": larq(folder / "larq.h5")}
-    return {name: (path, *loaded(path)) for name, path in found.items()}
 
 
 @pytest.mark.parametrize("name", ["digits", "cnn", "larq"])
@@ -187,14 +105,6 @@ def wrong_import(monkeypatch):
     monkeypatch.setattr(bitweir.model_files, "load_model", load)
 
 
-def run(*words, code=0):
-    result = CliRunner().invoke(main, [str(word) for word in words])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.stderr
-    return result
-
-
 COMMANDS = [
     ("import", "-o", "net.npz"),
     ("generate", "-o", "out"),
@@ -265,146 +175,6 @@ def test_an_executor_that_cannot_run_is_told(tmp_path, monkeypatch):
     assert (
         "Nothing was compared with model file 'r.onnx': operator 'It' is not known, and operator 'It' is not known."
     ) in told
-
-
-# ---- ties
-
-
-def tie(path, at):
-    """Dense layer of weights 0.1, which float32 rounds, on signs; then a comparison with a sum that occurs."""
-    graph = Graph()
-    sums = graph.op("MatMul", graph.sign("x"), np.float32(0.1) * graph.signs(9, 12))
-    bits = graph.op("Where", graph.op("GreaterOrEqual", sums, at), 1.0, -1.0)
-    return graph.save(path, graph.op("MatMul", bits, graph.signs(12, 4)), shape=("N", 9))
-
-
-def test_ties_are_counted_apart(tmp_path):
-    """0.1 is no float: sums of 0.3 lie on one side or the other, by the order in which they are added."""
-    path = tie(tmp_path / "t.onnx", np.float32(0.1) * np.float32(3))
-    network, taps = loaded(path, None)
-    found = compare_drawn(network, members(path, network, taps))
-    assert found.difference is None and found.agreements[0].agrees
-    classes, orders = other_results(path, network, drawn_frames(network.input, found.frames))
-    assert found.ties > 0 and 0 < classes < orders and found.excused.sum() == classes
-    assert found.summary == (
-        f"Compared with 't.onnx' (in {found.agreements[0].reference}) on 1,024 drawn inputs: "
-        f"{found.codes - found.ties:,} codes are equal; {found.ties:,} more differ only as floats are rounded, and "
-        f"with them the classes of {classes:,} and the orders of scores of {orders:,} drawn inputs."
-    )
-    # One unit further is no tie.
-    wrong, layer = damaged(network, "threshold", 0)
-    with pytest.raises(DisagreementError, match=f" codes differ, the first in {layer} "):
-        compare_drawn(wrong, members(path, wrong, taps))
-
-
-def other_results(path, network, x):
-    """Of how many frames file and network say another class, and put the scores in another order."""
-    taps = Taps()
-    load_model(path, taps=taps)
-    runs = runtime_executor if find_spec("onnxruntime") else numpy_executor
-    file = runs(path, [taps.scores]).run(x)[taps.scores].reshape(len(x), -1)
-    own = fast.run(network, encode(network.input, x)).scores
-    orders = [np.argsort(-scores, axis=1, kind="stable") for scores in (file, own)]
-    return int((file.argmax(axis=1) != own.argmax(axis=1)).sum()), int((orders[0] != orders[1]).any(axis=1).sum())
-
-
-@pytest.mark.parametrize("kind", ["class", "scores", "labels"])
-def test_results_that_ties_change_are_counted_on_images(tmp_path, kind):
-    path = tie(tmp_path / "t.onnx", np.float32(0.1) * np.float32(3))
-    network, taps = loaded(path, None)
-    x = drawn_frames(network.input, 200)
-    file = numpy_executor(path, [taps.scores]).run(x)[taps.scores]
-    np.savez(tmp_path / "i.npz", x=x)
-    words = ("import", path, "-o", tmp_path / "n.npz", "--images", tmp_path / "i.npz", "--result", kind)
-    found = json.loads(run(*words, "--json").stdout)
-    jsonschema.validate(found, schema())
-    (model,) = found["comparison"]["models"]
-    excused = model["results_excused"]
-    assert 0 < excused == found["comparison"]["results_excused"] and model["results_differ"] == 0
-    assert model["results_bounded"] == 0 and file.shape == (200, 4)
-    rows = [" ".join(row.split()) for row in run(*words).stdout.splitlines()]
-    name = "classes" if kind == "class" else kind
-    assert f"{name} {excused} of 200 differ, only as floats are rounded" in rows
-    if kind == "class":
-        classes, orders = other_results(path, network, x)
-        assert (excused, model["orders_excused"], model["orders_differ"]) == (classes, orders, 0)
-        assert f"order of scores {orders} of 200 differ, only as floats are rounded" in rows
-    else:
-        assert model["orders_excused"] is None and not any(row.startswith("order of scores") for row in rows)
-
-
-def test_votes_that_ties_change_are_counted(tmp_path):
-    paths = [tie(tmp_path / f"{name}.onnx", np.float32(0.1) * np.float32(3)) for name in "tu"]
-    network = loaded(paths[0], None)[0]
-    x = drawn_frames(network.input, 200)
-    np.savez(tmp_path / "i.npz", x=x)
-    words = ("import", *paths, "--vote", "-o", tmp_path / "n.npz", "--images", tmp_path / "i.npz")
-    found = json.loads(run(*words, "--json").stdout)["comparison"]
-    classes, _ = other_results(paths[0], network, x)
-    assert classes > 0 and [model["results_excused"] for model in found["models"]] == [classes] * 2
-    # Both vote alike, so the vote differs where they do.
-    assert (found["results_excused"], found["results_differ"]) == (classes, 0)
-    rows = [" ".join(row.split()) for row in run(*words).stdout.splitlines()]
-    assert f"classes of the vote {classes} of 200 differ, only as floats are rounded" in rows
-
-
-@pytest.mark.parametrize(
-    ("counts", "told"),
-    [
-        ((0, 0, 0), "all equal"),
-        ((0, 2, 0), "2 of 1,500 differ, only as floats are rounded"),
-        ((0, 1200, 1200), "1,200 of 1,500 differ, only within the bound of a sum"),
-        ((0, 5, 3), "5 of 1,500 differ, 2 only as floats are rounded and 3 only within the bound of a sum"),
-        ((4, 0, 0), "4 of 1,500 differ"),
-        ((4, 5, 3), "4 of 1,500 differ; 2 only as floats are rounded and 3 only within the bound of a sum"),
-    ],
-)
-def test_rows_of_results(counts, told):
-    found = dict(zip(("results_differ", "results_excused", "results_bounded"), counts, strict=True))
-    assert _differ(SimpleNamespace(**found), "results", 1500).plain == told
-
-
-@pytest.mark.parametrize(
-    ("kind", "first", "told"),
-    [
-        ("class", (0, 4, 2), "the scores of d give another class to 1 of 9 images, first to image 3: the class should "
-         "be 4, but is 2"),
-        ("labels", (1, 0, 1), "the labels of d differ for 1 of 9 images, first for image 3: label 1 should be 0, but "
-         "is 1"),
-        ("scores", (2, 0.5, -1.25), "the scores of d differ for 1 of 9 images, first for image 3: score 2 should be "
-         "0.5, but is -1.25"),
-        ("codes", (0, -3.0, 7.0), "the codes of d differ for 1 of 9 images, first for image 3: code 0 should be -3, "
-         "but is 7"),
-    ],
-)  # fmt: skip
-def test_the_first_wrong_result_can_be_read(kind, first, told):
-    channel, expected, found = first
-    wrong = Difference(image=3, row=0, column=0, channel=channel, expected=expected, found=found)
-    agreement = Agreement(
-        path=Path("m.onnx"), layers=[], kind=kind, results=np.zeros(9), results_differ=1, first_result=wrong, last="d"
-    )
-    none = np.zeros(9, bool)
-    comparison = Comparison(
-        drawn=False, frames=9, agreements=(agreement,), network=loaded(DIGITS)[0], scores=np.zeros((9, 10), np.int64),
-        wanted=None, wrong=none, excused=none,
-    )  # fmt: skip
-    assert comparison.difference == f"The network must compute what model file 'm.onnx' computes, but {told}."
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 999), spread=st.floats(0, 30), size=st.floats(0.01, 100))
-def test_what_float32_finds_lies_between_the_limits(tmp_path, seed, spread, size):
-    """Convolutions, batch norms of both signs and a sum of both ways: the bound holds, and is not far off."""
-    pytest.importorskip("onnxruntime")
-    path = tmp_path / "r.onnx"
-    norm, bits, total = residual(path, seed, spread, size)
-    x = np.random.default_rng(seed).normal(size=(20, 1, 4, 4)).astype(np.float32)
-    found = runtime_executor(path, [norm, bits, total]).run(x)
-    limits = numpy_executor(path, [norm, total]).between(x, {bits: found[bits].reshape(20, -1)})
-    for name, most in ((norm, 1e-4 * (spread * 5 + 20) * size), (total, 1e-3)):
-        low, high = limits[name]
-        assert (low <= found[name]).all() and (found[name] <= high).all()
-        assert (high - low).max() < most
 
 
 # ---- what is drawn

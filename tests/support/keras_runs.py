@@ -1,0 +1,229 @@
+"""What a Keras model computes, layer by layer in NumPy, and whether its import agrees."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from bitweir.importers import ModelError
+from support.kerasmodels import KerasModel
+
+__all__ = [
+    "C",
+    "H",
+    "LAYERS",
+    "Model",
+    "W",
+    "activation",
+    "correlate",
+    "first",
+    "larq",
+    "linear",
+    "named",
+    "norm",
+    "own_quantiser",
+    "pool",
+    "quantiser",
+    "same",
+    "says",
+    "small",
+    "spread",
+    "zeros",
+]
+
+H = 7
+
+
+W = 6
+
+
+C = 2
+
+
+# ---- files made here
+
+
+class Model(KerasModel):
+    """A model that can also be computed."""
+
+    def __init__(self, shape=(H, W, C), seed: int = 0) -> None:
+        super().__init__(shape, seed)
+
+    # -- what it computes, in float64
+
+    def reference(self, x: np.ndarray, *, calibrate: bool = False) -> np.ndarray:
+        values = {self.layers[0][1]: x.astype(np.float64)}
+        for kind, name, config, weights, inputs in self.layers[1:]:
+            taken = [values[source] for source in inputs]
+            if calibrate and kind == "BatchNormalization":
+                flat = taken[0].reshape(-1, taken[0].shape[-1])
+                centre = flat.mean(axis=0) + flat.std(axis=0) * self.rng.normal(scale=0.5, size=flat.shape[1])
+                weights["moving_mean"] = centre.astype(np.float32)
+                weights["moving_variance"] = (flat.var(axis=0) + 1e-3).astype(np.float32)
+            weights = {key: array.astype(np.float64) for key, array in weights.items()}
+            values[name] = LAYERS[kind](config, weights, *taken)
+        return values[self.layers[-1][1]]
+
+
+def named(spec) -> tuple[str, dict]:
+    if isinstance(spec, dict):
+        return spec["class_name"], spec["config"]
+    return spec, {}
+
+
+def quantiser(x: np.ndarray, spec, *, kernel: bool) -> np.ndarray:
+    if spec is None:
+        return x
+    name, config = named(spec)
+    sign = np.where(x >= 0, 1.0, -1.0)
+    if name in ("ste_sign", "SteSign", "approx_sign", "ApproxSign", "swish_sign", "SwishSign"):
+        return sign
+    if name in ("ste_heaviside", "SteHeaviside"):
+        return (x > 0) * 1.0
+    if name in ("magnitude_aware_sign", "MagnitudeAwareSign"):
+        assert kernel
+        return sign * np.abs(x).mean(axis=tuple(range(x.ndim - 1)), keepdims=True)
+    if name in ("ste_tern", "SteTern"):
+        t = config.get("threshold_value", 0.05)
+        t = 0.7 * np.abs(x).mean() if config.get("ternary_weight_networks") else float(np.float32(t))
+        return np.sign(np.sign(x + t) + np.sign(x - t))
+    n = 2 ** config.get("k_bit", 2) - 1
+    if config.get("mode") == "weights":
+        limited = np.tanh(x)
+        return 2 * np.round((limited / (2 * np.abs(limited).max()) + 0.5) * n) / n - 1
+    return np.round(np.clip(x, 0, 1) * n) / n
+
+
+def activation(x: np.ndarray, spec) -> np.ndarray:
+    name = spec["config"] if isinstance(spec, dict) else spec
+    return np.clip(x, *{"relu": (0, None), "hard_tanh": (-1, 1)}.get(name, (-np.inf, np.inf)))
+
+
+def spread(config: dict, x: np.ndarray, kernel, value: float, strides) -> np.ndarray:
+    """With TensorFlow's border, as windows: (N, rows, columns, kh, kw, C)."""
+    if config.get("padding", "valid") == "same":
+        pads = [(0, 0)]
+        for size, k, s in zip(x.shape[1:3], kernel, strides, strict=True):
+            out = (size + s - 1) // s
+            total = max((out - 1) * s + k - size, 0)
+            pads.append((total // 2, total - total // 2))
+        x = np.pad(x, [*pads, (0, 0)], constant_values=value)
+    found = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))
+    return found[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
+
+
+def correlate(config: dict, x: np.ndarray, kernel: np.ndarray, depthwise: bool) -> np.ndarray:
+    strides = config.get("strides", [1, 1])
+    seen = spread(config, x, kernel.shape[:2], config.get("pad_values", 0.0), strides)
+    if depthwise:
+        y = np.einsum("nrcklj,kljm->nrcjm", seen, kernel)
+        return y.reshape(*y.shape[:3], -1)
+    groups = config.get("groups", 1)
+    parts = zip(np.split(seen, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+    return np.concatenate([np.einsum("nrcklj,kljm->nrcm", part, own) for part, own in parts], axis=-1)
+
+
+def linear(kind: str):
+    def layer(config, weights, x):
+        x = quantiser(x, config.get("input_quantizer"), kernel=False)
+        if kind == "dense":
+            y = x @ quantiser(weights["kernel"], config.get("kernel_quantizer"), kernel=True)
+        elif kind == "conv":
+            y = correlate(config, x, quantiser(weights["kernel"], config.get("kernel_quantizer"), kernel=True), False)
+        else:
+            own = quantiser(weights["depthwise_kernel"], config.get("depthwise_quantizer"), kernel=True)
+            y = correlate(config, x, own, True)
+        if kind == "separable":
+            y = y @ quantiser(weights["pointwise_kernel"], config.get("pointwise_quantizer"), kernel=True)[0, 0]
+        return activation(y + weights.get("bias", 0), config.get("activation"))
+
+    return layer
+
+
+def pool(reduce):
+    def layer(config, weights, x):
+        size = config["pool_size"]
+        strides = config.get("strides") or size
+        if config.get("padding") == "same":
+            assert reduce is np.max
+        return reduce(spread(config, x, size, -np.inf, strides), axis=(3, 4))
+
+    return layer
+
+
+def norm(config, weights, x):
+    root = np.sqrt(weights["moving_variance"] + float(np.float32(config["epsilon"])))
+    return weights.get("gamma", 1) * (x - weights["moving_mean"]) / root + weights.get("beta", 0)
+
+
+def zeros(config, weights, x):
+    return np.pad(x, [(0, 0), *config["padding"], (0, 0)])
+
+
+def own_quantiser(name):
+    return lambda config, weights, x: quantiser(x, {"class_name": name, "config": config}, kernel=False)
+
+
+def same(config, weights, x):
+    return x
+
+
+LAYERS = {
+    "Activation": lambda config, weights, x: (
+        activation(x, config["activation"])
+        if config["activation"] in ("linear", "relu", "softmax", "hard_tanh")
+        else quantiser(x, config["activation"], kernel=False)
+    ),
+    "Add": lambda config, weights, *values: sum(values),
+    "AveragePooling2D": pool(np.mean),
+    "BatchNormalization": norm,
+    "Conv2D": linear("conv"),
+    "Dense": linear("dense"),
+    "DepthwiseConv2D": linear("depthwise"),
+    "Dropout": same,
+    "Flatten": lambda config, weights, x: x.reshape(len(x), -1),
+    "GlobalAveragePooling2D": lambda config, weights, x: x.mean(axis=(1, 2), keepdims=config.get("keepdims", False)),
+    "GlobalMaxPooling2D": lambda config, weights, x: x.max(axis=(1, 2), keepdims=config.get("keepdims", False)),
+    "LeakyReLU": lambda config, weights, x: np.where(x > 0, x, float(np.float32(config["alpha"])) * x),
+    "MaxPooling2D": pool(np.max),
+    "QuantActivation": lambda config, weights, x: quantiser(x, config["quantizer"], kernel=False),
+    "QuantConv2D": linear("conv"),
+    "QuantDense": linear("dense"),
+    "QuantDepthwiseConv2D": linear("depthwise"),
+    "QuantSeparableConv2D": linear("separable"),
+    "ReLU": lambda config, weights, x: np.clip(x, 0, config.get("max_value")),
+    "Rescaling": lambda config, weights, x: x * float(np.float32(config["scale"])) + config.get("offset", 0),
+    "Reshape": lambda config, weights, x: x.reshape(len(x), *config["target_shape"]),
+    "Softmax": same,
+    "SteSign": own_quantiser("SteSign"),
+    "ZeroPadding2D": zeros,
+}
+
+
+def larq(name: str, **config) -> dict:
+    return {"module": "larq.quantizers", "class_name": name, "config": config, "registered_name": name}
+
+
+# ---- what is refused
+
+
+def first(model: Model, **config) -> None:
+    model.conv(C, 4, 3, 3, name="first", **config)
+    model.norm(4)
+
+
+def says(text: str):
+    return pytest.raises(ModelError, match=f"^{re.escape(text)}")
+
+
+def small() -> Model:
+    model = Model((3, 3, 1))
+    model.conv(1, 2, 2, 2, name="conv")
+    x = model("SteSign", name="sign")
+    y = model.conv(2, 2, 1, 1, name="point")
+    model("Add", x, y, name="sum")
+    model.norm(2)
+    model.head(8, 3)
+    model("Softmax", name="end")
+    return model
