@@ -26,7 +26,7 @@ from bitweir_hw.plan import Plan
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key
 from bitweir_sim.time.cycles import Timing, steady_state
-from bitweir_sim.time.sizing import least_depths, with_depths
+from bitweir_sim.time.sizing import minimum_depths, with_depths
 
 from .cells import cell_file, cell_model, needed_cells
 from .folders import FileError, whole_folder
@@ -83,7 +83,7 @@ class Design:
             The plan does not fit the network, or the accelerator jams with the depths that the plan gives.
         """
         pipeline = pipeline or lower(network, plan)
-        depths = least_depths(pipeline, given=dict(plan.depths))
+        depths = minimum_depths(pipeline, given=dict(plan.depths))
         design = cls(
             network=network, plan=replace(plan, depths=(*plan.depths, *depths.items())), target=target or Target()
         )

@@ -1,7 +1,7 @@
-"""What took long to make, kept by the hash of all that it was made from: compiled simulators, results of searches.
+"""The cache of what takes long to make: compiled simulators and results of searches, by the hash of their inputs.
 
-Libraries from here run in this process, so an entry counts only if its content is what was put there, and if nobody
-else could have put it there.
+Libraries from the cache run in this process. So an entry is used only if its content is what was stored, and if no
+other user could have stored it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _CONTENTS = "contents.json"
 
 
 def cache_folder() -> Path:
-    """Where they are: BITWEIR_CACHE_DIR, or the user's cache folder."""
+    """The folder of the cache: BITWEIR_CACHE_DIR, or the user's cache folder."""
     return Path(os.environ.get("BITWEIR_CACHE_DIR") or platformdirs.user_cache_dir("bitweir", appauthor=False))
 
 
 def content_key(kind: str, *parts: str | bytes) -> str:
-    """A name for what is made from `parts`."""
+    """The key of what is made from `parts`."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -41,7 +41,7 @@ def content_key(kind: str, *parts: str | bytes) -> str:
 
 
 def kept(key: str) -> Path | None:
-    """The folder of this key if it is there, and whole.
+    """Return the folder of a key if it is there and undamaged.
 
     Raises
     ------
@@ -56,17 +56,17 @@ def kept(key: str) -> Path | None:
 
 
 def cached(key: str, build: Callable[[Path], None]) -> Path:
-    """The folder of this key; `build` fills it the first time, and again if it was damaged.
+    """Return the folder of a key; `build` fills it the first time, and again if it was damaged.
 
-    The folder appears whole or not at all: it is built beside its place and then renamed. A second
-    process that wants the same one waits.
+    The folder appears whole or not at all: it is built under another name and then renamed. A second
+    process that wants the same folder waits.
 
     Raises
     ------
     FileError
         Another user may write to the cache.
     ToolError
-        Of `build`; the folder with its logs, which stays until the next try, is added to the sentence.
+        From `build`; the message names the folder with its logs, which stays until the next try.
     """
     root = cache_folder()
     # Nobody else needs to look into it.
@@ -96,7 +96,7 @@ def cached(key: str, build: Callable[[Path], None]) -> Path:
 
 
 def sync(folder: Path) -> None:
-    """Wait until all that is in a folder is on the disk: what is renamed then is whole even after a power cut."""
+    """Wait until the content of a folder is on the disk, so that a renamed folder is whole even after a power cut."""
     for path in [*folder.rglob("*"), folder]:
         if path.is_dir() or path.is_file():
             _sync_one(path)
@@ -122,7 +122,7 @@ def _hash(path: Path) -> str:
 
 
 def _whole(folder: Path) -> bool:
-    """Whether every file of an entry is as it was when it was made; further ones, such as logs, do no harm."""
+    """Whether every file of an entry is as it was stored; further files, such as logs, do no harm."""
     try:
         names = json.loads((folder / _CONTENTS).read_bytes())
         return bool(names) and all(_hash(folder / name) == value for name, value in names.items())
@@ -155,7 +155,7 @@ def _check_private(root: Path) -> None:
 
 
 def _trusted_users(*, within: bool) -> set[int]:
-    """The user and the superuser; above the cache also the one who stands for users that a container does not know."""
+    """The user and the superuser; above the cache also the user who stands for those that a container does not know."""
     users = {0, os.getuid()}
     return users if within else users | _unknown_users()
 
@@ -172,7 +172,7 @@ def _unknown_users() -> set[int]:
 
 def _only_owner_writes(entry: os.stat_result, *, may_be_sticky: bool) -> bool:
     if may_be_sticky and entry.st_mode & stat.S_ISVTX:
-        # As in /tmp, users rename and remove only what is theirs.
+        # As in /tmp, users rename and remove only their own files.
         return True
     if entry.st_mode & stat.S_IWOTH:
         return False
@@ -181,7 +181,7 @@ def _only_owner_writes(entry: os.stat_result, *, may_be_sticky: bool) -> bool:
 
 @cache
 def _own_group(number: int) -> bool:
-    """Whether a group has this user alone, as the first group of a user has on many systems."""
+    """Whether this user is the only member of a group, as of the first group of a user on many systems."""
     import grp
     import pwd
 

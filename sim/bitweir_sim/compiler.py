@@ -25,17 +25,17 @@ __all__ = [
 
 
 def compiler_command() -> list[str]:
-    """The compiler and its first arguments: CXX, or g++."""
+    """The command of the compiler, with its first arguments: that in CXX, or g++."""
     text = os.environ.get("CXX") or ""
     try:
         return shlex.split(text) or ["g++"]
     except ValueError:
-        # A quotation mark without a partner: then it is the name of a file, or of nothing.
+        # A quotation mark without a partner: the whole text is then taken as the name of a file.
         return [text]
 
 
 def compiler_missing() -> str | None:
-    """Why nothing can be compiled here; None if it can."""
+    """Why nothing can be compiled on this system; None if the compiler is there."""
     command = compiler_command()
     if shutil.which(command[0]):
         return None
@@ -47,19 +47,19 @@ def compiler_missing() -> str | None:
 
 @cache
 def compiler_version(*command: str) -> str:
-    """What the compiler says of itself."""
+    """The output of the compiler's ``--version``."""
     return run_tool([*command, "--version"], Path.cwd()).stdout
 
 
 def run_tool(
     command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder; what it prints may be of any encoding, and it has no input.
+    """Run a program in a folder, without input; its output may have any encoding.
 
     Raises
     ------
     ToolError
-        It cannot be started.
+        The program cannot be started.
     """
     try:
         return subprocess.run(
@@ -71,12 +71,12 @@ def run_tool(
 
 
 def load_library(path: Path, maker: str) -> ctypes.CDLL:
-    """Load a library that `maker`, a program, has made.
+    """Load a library that the program `maker` has written.
 
     Raises
     ------
     ToolError
-        It has made something else.
+        The program has written something else.
     """
     try:
         return ctypes.CDLL(str(path))
@@ -90,7 +90,7 @@ def compile_library(arguments: Sequence[str | Path], folder: Path, *, log: str =
     Raises
     ------
     ToolError
-        With its first error; what it printed is left in `log` of the folder.
+        The compiler failed; names its first error, and its output is in `log` in the folder.
     """
     compile_with([*compiler_command(), *arguments], folder, log)
 
@@ -101,11 +101,11 @@ def compile_with(command: Sequence[str | Path], folder: Path, log: str) -> None:
     Raises
     ------
     ToolError
-        With its first error, or because it made nothing; what it printed is left in `log` of the folder.
+        The compiler failed, or wrote no file; names its first error, and its output is in `log` in the folder.
     """
     done = run_tool(command, folder)
     words = [str(word) for word in command]
-    # CXX may have one, too.
+    # CXX may have an option -o, too: the last one counts.
     target = folder / words[len(words) - words[::-1].index("-o")]
     if done.returncode or not target.is_file():
         (folder / log).write_text(done.stdout + done.stderr, errors="replace")

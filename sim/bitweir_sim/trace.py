@@ -1,4 +1,4 @@
-"""What moved on the streams of a design, and when: the common result of every simulator.
+"""Traces: what moved on the streams of a design, and in which cycle; the common result of all simulators.
 
 Cycle 0 is the first clock cycle after reset. A payload is kept as 64-bit words, the lowest first.
 """
@@ -34,7 +34,7 @@ Stalls = Iterable[bool] | NDArray[np.bool_] | None
 
 
 class SimulationError(BitweirError):
-    """A design did not do what it must; `trace` holds what was seen until then."""
+    """A design did not behave as expected; `trace` holds what was recorded until then."""
 
     exit_code = 9
 
@@ -45,18 +45,18 @@ class SimulationError(BitweirError):
 
 
 def as_words(beats: Words | Sequence[int], bits: int) -> Words:
-    """Payloads as an array (beats, words) of uint64.
+    """Convert payloads to an array (beats, words) of uint64.
 
     Parameters
     ----------
     beats : sequence of int, or uint64 array (beats,) or (beats, words)
     bits : int
-        Width of a payload.
+        The width of a payload.
 
     Raises
     ------
     ValueError
-        If an array has another number of words, or an integer has more bits.
+        An array has another number of words, or an integer has more bits.
     """
     words = max(1, -(-bits // 64))
     if isinstance(beats, np.ndarray):
@@ -75,7 +75,7 @@ def _checked(beat: int, bits: int) -> int:
 
 
 def stall_pattern(stalls: Stalls) -> NDArray[np.uint8]:
-    """A stall pattern as bytes, a cycle each: 1 stalls. After its end nothing stalls."""
+    """Convert a stall pattern to bytes, one for each cycle: 1 stalls. After its end nothing stalls."""
     if stalls is None:
         return np.zeros(0, dtype=np.uint8)
     array = stalls if isinstance(stalls, np.ndarray) else np.array(list(stalls), dtype=bool)
@@ -89,11 +89,11 @@ class Beats:
     Parameters
     ----------
     cycles : int64 array (beats,)
-        The clock cycle in which each beat moved.
+        The clock cycle of each beat.
     payloads : uint64 array (beats, words), or None
-        What each carried; None where only the time is known.
+        The payload of each beat; None where only the cycles are known.
     masks : uint64 array (beats, words), or None
-        In what is expected: which bits matter; None for all. The others of `payloads` are 0.
+        In expected beats, the bits that matter; None for all. The others are 0 in `payloads`.
     """
 
     cycles: Integers
@@ -104,11 +104,11 @@ class Beats:
         return len(self.cycles)
 
     def payload(self, beat: int) -> int | None:
-        """One payload as an integer; None if it is not known."""
+        """The payload of a beat as an integer; None if it is not known."""
         return None if self.payloads is None else _integer(self.payloads[beat])
 
     def mask(self, beat: int) -> int:
-        """The bits of one payload that matter."""
+        """The bits of the payload of a beat that matter."""
         return -1 if self.masks is None else _integer(self.masks[beat])
 
     def integers(self) -> list[int]:
@@ -126,21 +126,21 @@ def _integer(words: Words) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What moved in a run.
+    """The beats of a run.
 
     Parameters
     ----------
     streams : dict of str to Beats
         Stream ``i``, stream ``o``, and each tap by its name.
     cycles_run : int
-        Length of the run.
+        The length of the run in cycles.
     """
 
     streams: dict[str, Beats]
     cycles_run: int
 
     def before(self, cycle: int) -> Trace:
-        """What had moved before a cycle."""
+        """The part of the trace before a cycle."""
 
         def cut(beats: Beats) -> Beats:
             count = int(np.searchsorted(beats.cycles, cycle))
@@ -162,13 +162,13 @@ class Trace:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a run first differs from what is expected.
+    """The first difference between a run and the expected trace.
 
     Parameters
     ----------
     stream : str
     beat : int
-        Number of the beat on its stream, from 0.
+        The number of the beat on its stream, from 0.
     cycle : int
     expected, found : str
         In words.
@@ -193,7 +193,7 @@ def _words(payload: int | None) -> str:
 def describe(
     stream: str, beat: int, *, expected: tuple[int, int | None] | None, found: tuple[int, int | None] | None
 ) -> Difference:
-    """Put the difference in one beat into words; each side is (cycle, payload), or None if it never came."""
+    """Describe the difference in one beat; each side is (cycle, payload), or None if the beat never came."""
     if expected and found and expected[0] == found[0]:
         return Difference(stream, beat, found[0], _words(expected[1]), _words(found[1]))
     if found is None or (expected and expected[0] < found[0]):
@@ -204,12 +204,12 @@ def describe(
 
 
 def first_difference(expected: Trace, found: Trace) -> Difference | None:
-    """The earliest difference between two traces, in the streams that are expected.
+    """Return the earliest difference between two traces, in the streams of `expected`.
 
     Raises
     ------
     ValueError
-        If a stream is expected that was not recorded.
+        An expected stream was not recorded.
     """
     differences = []
     if absent := expected.streams.keys() - found.streams.keys():
@@ -251,14 +251,14 @@ def check_trace(expected: Trace, found: Trace) -> None:
     Raises
     ------
     SimulationError
-        With the first difference.
+        They differ; names the first difference.
     """
     if difference := first_difference(expected, found):
         raise SimulationError(f"The simulation differs: {difference}", trace=found, difference=difference)
 
 
 def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
-    """Write a trace, and further arrays, as npz."""
+    """Write a trace and further arrays to an npz file."""
     arrays: dict[str, NDArray[Any]] = {"cycles_run": np.array(trace.cycles_run), **more}
     for name, beats in trace.streams.items():
         arrays[f"cycles_{name}"] = beats.cycles
@@ -270,7 +270,7 @@ def save_trace(path: Path, trace: Trace, **more: NDArray[Any]) -> None:
 
 
 def load_trace(arrays: Mapping[str, NDArray[Any]]) -> Trace:
-    """The trace in an npz file."""
+    """Return the trace in the arrays of an npz file."""
     names = [name.removeprefix("cycles_") for name in arrays if name.startswith("cycles_") and name != "cycles_run"]
     streams = {
         name: Beats(arrays[f"cycles_{name}"], arrays.get(f"payloads_{name}"), arrays.get(f"masks_{name}"))

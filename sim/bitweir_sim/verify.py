@@ -1,4 +1,4 @@
-"""What an accelerator must do in every cycle, and differences in the words of the network."""
+"""The expected trace of an accelerator, and differences from it in terms of the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def expected_trace(
     o_stalls: NDArray[np.bool_] | None = None,
     drain: int = 0,
 ) -> Trace:
-    """When every beat of every stream moves, from `cycles`, and what it carries, from `golden`.
+    """Compute in which cycle every beat of every stream moves (`cycles`), and its payload (`golden`).
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def expected_trace(
     groups = -(-len(codes) // pipeline.frames)
     times = schedule(pipeline, groups, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
     payloads = expected_beats(network, pipeline, codes)
-    # What pads vectors has no meaning between blocks. Blocks may run ahead of the last result with what no
-    # result needs: all that they move is expected.
+    # Padding of vectors has no meaning between blocks. Blocks may run ahead of the last result with beats that no
+    # result needs: these are expected, too.
     streams = {}
     for stream, cycles, words in zip(pipeline.streams, times, payloads, strict=True):
         masks = None if stream is pipeline.output else element_masks(stream, groups)[: len(cycles)]
@@ -51,7 +51,7 @@ def expected_trace(
 
 
 def explain(difference: Difference, pipeline: Pipeline) -> str:
-    """A difference as layer, frame, pixel, channel, cycle, expected, found."""
+    """Describe a difference by layer, frame, pixel, channel, cycle, and what was expected and found."""
     stream = next(stream for stream in pipeline.streams if stream.name == difference.stream)
     group, beat = divmod(difference.beat, stream.beats)
     vector, beat = divmod(beat, stream.vector_beats)
@@ -60,24 +60,24 @@ def explain(difference: Difference, pipeline: Pipeline) -> str:
     if found is None:
         first = beat * stream.lanes
         last = min(first + stream.lanes, stream.length) - 1
-        what, told = f"channels {first} to {last}", (difference.expected, difference.found)
+        what, sides = f"channels {first} to {last}", (difference.expected, difference.found)
     else:
         lane, side, *values = found
         frame += side
-        what, told = f"channel {beat * stream.lanes + lane}", (str(values[0]), str(values[1]))
+        what, sides = f"channel {beat * stream.lanes + lane}", (str(values[0]), str(values[1]))
     place = f"layer {stream.layer}, frame {frame}"
     if stream.vectors > 1:
         place += f", {'window' if stream.window else 'pixel'} {vector}"
-    return f"{place}, cycle {difference.cycle}, {what}: expected {told[0]}, found {told[1]}"
+    return f"{place}, cycle {difference.cycle}, {what}: expected {sides[0]}, found {sides[1]}"
 
 
 def _element(difference: Difference, stream: Stream) -> tuple[int, int, int, int] | None:
-    """The first lane and frame whose value differs, with both values; None if the times differ."""
+    """The first lane and frame whose value differs, with both values; None if the cycles differ."""
     try:
         sides = [int(text, 16) for text in (difference.expected, difference.found)]
     except ValueError:
         return None
-    # The last stream carries more than its scores, above them.
+    # The last stream carries further bits above its scores.
     words = [as_words([side & ((1 << stream.bits) - 1)], stream.bits) for side in sides]
     beat = replace(stream, length=stream.lanes, vectors=1)
     expected, found = (unpack(word, beat).T for word in words)

@@ -1,4 +1,4 @@
-"""Accelerators that answer: on a board, in a simulated board, or as the golden model, all behind one interface."""
+"""Devices: accelerators on a board, in a simulated board, or as the golden model, behind one interface."""
 
 from .interface import Device
 from .opening import connect

@@ -1,11 +1,11 @@
-"""Requests and their answers over a link that may damage, lose and invent bytes; `docs/link.md` has the rules.
+"""The client: requests and answers over a link that may damage, lose and invent bytes (rules: `docs/link.md`).
 
-What is lost is told by order alone: an answer says that all requests before its own have been answered,
-or never will be. When nothing comes, the client asks about no frames, under a new number each time; the first
-answer shows what is lost, and that only is sent again. So whatever arrives late still counts, and never twice.
+The order of answers alone shows what is lost: an answer says that all requests before its own have been answered,
+or never will be. When nothing comes, the client asks about no frames, with a new number each time; the first
+answer shows what is lost, and only that is sent again. So an answer that arrives late still counts, and never twice.
 
-Parameters must come in order, each once: their pieces are sent one by one, of two kinds by turns, so that the
-device knows a piece that it took although its answer was lost.
+Parameters must arrive in order, each once: their pieces are sent one by one, of two alternating kinds, so that the
+device recognises a piece that it took although its answer was lost.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ __all__ = ["HOST_BUFFER", "Client", "frames_per_request"]
 
 Octets = NDArray[np.uint8]
 
-#: Bytes of answers that the host lets come at once: serial ports of Linux hold 4,095.
+#: Maximum bytes of answers under way: serial ports of Linux hold 4,095.
 HOST_BUFFER = 3072
-#: Requests under way at most: far fewer than there are numbers.
-_MOST_REQUESTS = 256
-#: Bytes of frames in a request from which on longer ones would hardly serve the wire better.
+#: Maximum number of requests under way: far fewer than there are numbers.
+_MAX_REQUESTS = 256
+#: Bytes of frames in a request; longer requests would hardly use the wire better.
 _ENOUGH_BYTES = 512
-#: With so many bytes of frames or more, 95 % of a request are frames.
+#: With this many bytes of frames or more, 95 % of a request are frames.
 _WORTHWHILE_BYTES = 256
-#: Requests that should fit into the device at once, so that one arrives while another is computed and answered.
+#: Requests that should fit into the device together, so that one arrives while another is computed and answered.
 _PARTS = 4
-#: Times that an image is sent before it counts as wrong: a reset amid it spoils one.
+#: Times that an image is sent before it counts as wrong: a reset during a load spoils it.
 _LOADS = 3
-#: How much longer than told a device may take.
+#: How many times as long as it states a device may take.
 _TOLERANCE = 1.25
-#: Silence makes the wait longer, twice each time, up to this factor.
+#: Each wait without an answer doubles the next one, up to this factor.
 _LONGEST_WAIT = 8
 
 
@@ -53,13 +53,13 @@ class _Sent:
     ----------
     kind : Kind
     frames : range
-        Which ones it asks about; none for a hello.
+        The frames that it asks about; none for a hello.
     unit : int
-        Bytes for each of them in the answer; 0 for what has none, -1 where nobody wants it any more.
+        Bytes for each frame in the answer; 0 for requests without such, -1 where the answer is no longer wanted.
     room : int
-        Bytes that it takes in the device.
+        Bytes that the request takes in the device.
     wire, answer_wire : int
-        Bytes that it and its answer take on the wire.
+        Bytes that the request and its answer take on the wire.
     """
 
     kind: Kind
@@ -70,7 +70,7 @@ class _Sent:
     answer_wire: int
 
     def answered_by(self, packet: Packet) -> bool:
-        """Whether that is an answer to this; its number is right."""
+        """Whether the packet, which has the number of this request, is an answer to it."""
         if packet.kind != self.kind | ANSWER:
             return False
         if self.kind == Kind.HELLO:
@@ -79,13 +79,13 @@ class _Sent:
         return self.unit >= 0 and packet.count == answers and len(packet.payload) == answers * self.unit
 
     def refused_by(self, packet: Packet) -> bool:
-        """Whether that is the answer to this of a device without parameters; its number is right."""
+        """Whether the packet, which has the number of this request, is the answer of a device without parameters."""
         return self.unit > 0 and packet.kind == self.kind | ANSWER and packet.count == 0
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is asked for, and what has come of it.
+    """What one call asks for, and the answers until now.
 
     Parameters
     ----------
@@ -109,23 +109,23 @@ class Client:
     Parameters
     ----------
     transport : Transport
-        The client closes it.
+        The transport, which the client closes.
     margin : float
-        Seconds that answers may take beyond the time on the wire and in the accelerator.
+        Seconds that answers may take in addition to the time on the wire and in the accelerator.
     rounds : int
-        So many waits in a row may bring no answer about frames; then the client gives up.
+        The client gives up after this many waits in a row without an answer about frames.
 
     Attributes
     ----------
     identity : Identity
         Of the device.
     lost : int
-        Requests that were lost.
+        The number of lost requests.
 
     Raises
     ------
     LinkError
-        No accelerator answers, or one that this host does not understand.
+        No accelerator answers, or its answers are not understood.
     """
 
     identity: Identity
@@ -147,17 +147,17 @@ class Client:
         self.ask(Kind.HELLO, np.zeros((0, 0), np.uint8), 0)
 
     def close(self) -> None:
-        """Close the transport; more than once does no harm."""
+        """Close the transport; a second call does nothing."""
         self.transport.close()
 
     def ask(self, kind: Kind, frames: Octets, unit: int) -> Octets:
-        """Ask about frames, or load parameters; when it returns, the device is known to be the same as before.
+        """Ask about frames, or load parameters; afterwards the device is known to be the same as before.
 
         Parameters
         ----------
         kind : Kind
         frames : uint8 array, (N, frame bytes)
-            Or pieces of an image, as many as the device has room for: they go in one request.
+            Or pieces of an image of parameters, as many as the device has room for, for one request.
         unit : int
             Bytes for each frame in the answer.
 
@@ -168,8 +168,8 @@ class Client:
         Raises
         ------
         LinkError
-            A frame is larger than the device has room for; the device has no parameters; nothing comes for too
-            long; or another device answers.
+            The device has no room for a frame, or has no parameters; it does not answer; or another device
+            answers.
         """
         todo: deque[range] = deque()
         if len(frames):
@@ -177,7 +177,7 @@ class Client:
             step = len(frames) if kind.loads else frames_per_request(self._known.capacity, frames.shape[1], unit)
             todo.extend(range(at, min(at + step, len(frames))) for at in range(0, len(frames), step))
         if not self._at_rest:
-            # What an interrupted call left under way still takes its room, but its answers are not wanted.
+            # Requests of an interrupted call still take room in the device, but their answers are not wanted.
             self.transport.write(DELIMITER)
             self._under_way = {number: self._forgotten(sent) for number, sent in self._under_way.items()}
         self._at_rest, self._silent = False, 0
@@ -218,7 +218,7 @@ class Client:
     # ---- sending
 
     def _fill(self, job: _Job) -> None:
-        """Send as much as the device and the buffers of the host have room for; a hello comes last."""
+        """Send as much as the device and the buffers of the host have room for, and a hello at the end."""
         while job.todo and self._send(job.kind, job.todo[0], job):
             job.todo.popleft()
         behind = takewhile(lambda one: not one.frames, reversed(self._under_way.values()))
@@ -226,7 +226,7 @@ class Client:
             self._send(Kind.HELLO, range(0), job)
 
     def _send(self, kind: Kind, frames: range, job: _Job, *, probe: bool = False) -> bool:
-        """Send a request, if there is room for it or nothing else is under way, or in any case as a probe."""
+        """Send a request if there is room for it, if nothing else is under way, or if it is a probe."""
         payload = job.frames[frames.start : frames.stop].tobytes()
         unit = 0 if probe else job.answers.shape[1]
         answer = wire_bytes(Identity.SIZE if kind == Kind.HELLO else len(frames) * unit)
@@ -234,7 +234,7 @@ class Client:
         if self._under_way and not probe and not self._has_room(sent):
             return False
         data = encode(Packet(kind, self._number, len(frames), payload))
-        # Whatever noise there was while nothing was sent ends here.
+        # Ends any noise that came while nothing was sent.
         fresh = DELIMITER * 2 if probe or not self._under_way else b""
         self.transport.write(fresh + data)
         self._under_way[self._number] = sent
@@ -247,7 +247,7 @@ class Client:
         sent = [*self._under_way.values(), new]
         capacity = self._known.capacity if self._known else HEADER.size
         return (
-            len(sent) <= _MOST_REQUESTS
+            len(sent) <= _MAX_REQUESTS
             and sum(one.room for one in sent) <= capacity
             and sum(one.answer_wire for one in sent) <= HOST_BUFFER
         )
@@ -255,7 +255,7 @@ class Client:
     # ---- waiting
 
     def _wait_anew(self) -> None:
-        """From now on, wait as long as all that is under way may take."""
+        """Set the deadline, from now on, to the time that all requests under way may take."""
         sent = self._under_way.values()
         seconds = sum(one.wire + one.answer_wire for one in sent) * self.transport.seconds_per_byte
         if self._known:
@@ -265,11 +265,11 @@ class Client:
         self._deadline = self.transport.now() + (self.margin + _TOLERANCE * seconds) * factor
 
     def _receive(self) -> Packet | None:
-        """The next packet; None if the time is over."""
+        """Return the next packet; None after the deadline."""
         while not self._came:
             data = self.transport.read(max(0.0, self._deadline - self.transport.now()))
             self._came.extend(self._decoder.feed(data))
-            # Only after a look at what has come: perhaps it was this program that slept.
+            # Checked only after reading: perhaps this program slept, and not the device.
             if not self._came and self.transport.now() >= self._deadline:
                 return None
         return self._came.popleft()
@@ -277,12 +277,12 @@ class Client:
     # ---- answers
 
     def _finished(self, job: _Job) -> bool:
-        """Send what can be sent and wait for one packet; whether the job is done with it."""
+        """Send what can be sent and wait for one packet; returns whether it completes the job."""
         self._fill(job)
         packet = self._receive()
         if packet is None:
             self._fruitless("does not answer")
-            # The shortest request, with the shortest answer, is the likeliest to come through.
+            # The shortest request, with the shortest answer, is the most likely to get through.
             self._send(Kind.CLASSES, range(0), job, probe=True)
             return False
         sent = self._under_way.get(packet.number)
@@ -305,9 +305,9 @@ class Client:
         return sent.kind == Kind.HELLO and not job.todo and not asked
 
     def _settle(self, number: int, job: _Job) -> int:
-        """Remove a request that is answered; those before it are lost. How many frames they asked about.
+        """Remove an answered request, and those before it, which are lost; returns how many frames these asked about.
 
-        What is lost is sent again in halves: on a bad link, short packets come through where long ones do not.
+        Lost requests are sent again in halves: on a bad link, short packets get through where long ones do not.
         """
         lost: list[range] = []
         for earlier in list(self._under_way):
@@ -322,7 +322,7 @@ class Client:
         return sum(map(len, lost))
 
     def _recognise(self, payload: bytes, *, loads: bool) -> None:
-        """All answers of a job come between two of the same identity; parameters may change if it loads them."""
+        """Check that the identity is the same as before the job; only its parameters change, if the job loads some."""
         identity = Identity.from_bytes(payload)
         known = self._known
         if known and replace(identity, parameters=known.parameters) != known:
@@ -334,26 +334,26 @@ class Client:
             raise LinkError(f"The device at {self.transport} holds other parameters than before.")
         self._known = self.identity = identity
 
-    def _fruitless(self, told: str) -> None:
+    def _fruitless(self, problem: str) -> None:
         self._silent += 1
         if self._silent > self.rounds:
-            raise LinkError(f"The device at {self.transport} {told}: {self._silent} waits in a row brought nothing.")
+            raise LinkError(f"The device at {self.transport} {problem}: {self._silent} waits in a row brought nothing.")
 
 
 def frames_per_request(capacity: int, frame_bytes: int, unit: int) -> int:
-    """How many frames a request should have, so that most of the wire carries frames and several are under way.
+    """The number of frames in a request, so that most of the wire carries frames and several requests are under way.
 
     Parameters
     ----------
     capacity : int
-        Bytes of requests that the device has room for.
+        Bytes of requests that the device can hold.
     frame_bytes, unit : int
         Bytes of a frame, and for each in the answer.
 
     Raises
     ------
     LinkError
-        The device has no room for one.
+        The device has no room for one frame.
     """
     if HEADER.size + frame_bytes > capacity:
         raise LinkError(

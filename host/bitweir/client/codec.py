@@ -1,4 +1,4 @@
-"""Packets and the bytes that carry them; `docs/link.md` explains both."""
+"""Encoding of packets as bytes, and decoding; `docs/link.md` explains both."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cobs import cobs
 __all__ = ["DELIMITER", "Decoder", "Packet", "encode", "wire_bytes"]
 
 DELIMITER = b"\0"
-#: No packet of the protocol is longer; what comes without a delimiter beyond it is noise.
+#: No packet of the protocol is longer; a longer piece without a delimiter is noise.
 _LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
 class Packet:
-    """What one packet says.
+    """The content of one packet.
 
     Parameters
     ----------
@@ -33,25 +33,25 @@ class Packet:
 
 
 def encode(packet: Packet) -> bytes:
-    """Bytes on the wire, with the check sum and the zero byte that ends the packet."""
+    """Encode a packet as bytes on the wire, with the checksum and the zero byte that ends the packet."""
     data = HEADER.pack(packet.kind, packet.number, packet.count) + packet.payload
     return bytes(cobs.encode(data + zlib.crc32(data).to_bytes(CHECK_BYTES, "little"))) + DELIMITER
 
 
 def wire_bytes(payload: int) -> int:
-    """Most bytes that a packet with so many bytes of payload takes on the wire."""
+    """The maximum number of bytes on the wire of a packet with this many bytes of payload."""
     decoded = HEADER.size + payload + CHECK_BYTES
     # COBS adds a byte, and one more for each whole run of 254 without a zero; one byte delimits.
     return decoded + 1 + decoded // 254 + 1
 
 
 class Decoder:
-    """Finds the packets in a stream of bytes, and drops what is none.
+    """Finds the packets in a stream of bytes, and drops everything else.
 
     Attributes
     ----------
     damaged : int
-        Pieces between delimiters that were no packet.
+        The number of pieces between delimiters that were no packet.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Decoder:
         self.damaged = 0
 
     def feed(self, data: bytes) -> list[Packet]:
-        """The whole packets that end in `data`, in order."""
+        """Take bytes, and return the whole packets that end in them, in order."""
         first, *others = data.split(DELIMITER)
         self._append(first)
         packets: list[Packet] = []

@@ -1,4 +1,4 @@
-"""Faults on purpose: what a bad cable, a lost interrupt and a loose plug do to bytes, drawn from a seed."""
+"""Fault injection: what a bad cable, a lost interrupt and a loose plug do to bytes, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ __all__ = ["KINDS", "FaultyTransport", "Faults"]
 #: A bit flips; a byte is lost; one is invented; the rest of a packet is lost; a packet comes twice; bytes
 #: come late; the device is reset.
 KINDS = ("flip", "lose", "invent", "cut", "repeat", "delay", "reset")
-#: Calls for which late bytes are held back at most.
+#: Maximum number of calls for which late bytes are held back.
 _LONGEST_DELAY = 4
 
 
 class Faults:
-    """Spoils the bytes of one direction.
+    """Injects faults into the bytes of one direction.
 
     Parameters
     ----------
     rate : float
-        Share of bytes at which something happens, 0 to 1.
+        The share of bytes at which a fault happens, 0 to 1.
     seed : int
         The same seed and the same calls give the same faults.
     kinds : sequence of str
         Some of `KINDS`.
     reset : callable, optional
-        Resets the device; without it, that does not happen.
+        Resets the device; without it there are no resets.
 
     Attributes
     ----------
     counts : Counter
-        How many of each kind happened.
+        The number of faults of each kind.
 
     Raises
     ------
     LinkError
-        The rate is no share.
+        The rate is not from 0 to 1.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class Faults:
         return bool(self._late)
 
     def spoil(self, data: bytes) -> bytes:
-        """What becomes of `data`, and of what was held back before."""
+        """Take bytes, and return what becomes of them and of those that were held back before."""
         if self._delay:
             self._delay -= 1
             self._late += data
             return b""
         out = bytearray()
-        # To those that are late already nothing more happens, or they might never come.
+        # Late bytes are spared from further faults, or they might never arrive.
         drawn, data, self._late = len(self._late), bytes(self._late) + data, bytearray()
         for at, byte in enumerate(data):
             self._pass(byte, out, self._draw() if at >= drawn else "")
@@ -127,7 +127,7 @@ class FaultyTransport:
     ----------
     inner : Transport
     up, down : Faults
-        To the device, and from it.
+        The faults on the way to the device, and from it.
     """
 
     def __init__(self, inner: Transport, up: Faults, down: Faults) -> None:
@@ -138,7 +138,7 @@ class FaultyTransport:
 
     @property
     def seconds_per_byte(self) -> float:
-        """Time that a byte takes on the wire."""
+        """The time that a byte takes on the wire."""
         return self.inner.seconds_per_byte
 
     def now(self) -> float:
@@ -155,5 +155,5 @@ class FaultyTransport:
 
     @property
     def faults(self) -> int:
-        """How many happened."""
+        """The number of faults in both directions."""
         return self.up.counts.total() + self.down.counts.total()

@@ -1,4 +1,4 @@
-"""Frames as the bytes of requests, and the bytes of answers as scores, labels, codes and classes."""
+"""Conversion of frames to the bytes of requests, and of answers to scores, labels, codes and classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Integers = NDArray[np.int64]
 
 
 def checked_codes(identity: Identity, codes: ArrayLike | Codes) -> NDArray[Any]:
-    """Codes that this device takes, for a host that does not know its network.
+    """Check codes for a device whose network is not known to the host.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def checked_codes(identity: Identity, codes: ArrayLike | Codes) -> NDArray[Any]:
     Raises
     ------
     LinkError
-        They are no integers, of another shape, or need more bits.
+        They are not integers, have another shape, or need more bits.
     """
     array = np.asarray(codes.array if isinstance(codes, Codes) else codes)
     size = identity.vectors * identity.length
@@ -48,7 +48,7 @@ def checked_codes(identity: Identity, codes: ArrayLike | Codes) -> NDArray[Any]:
 
 
 def codes_of(network: Network, images: ArrayLike | Codes) -> NDArray[Any]:
-    """Codes (N, K) of images; see `encoding.encoded`.
+    """Encode images as codes (N, K); see `encoding.encoded`.
 
     Images of another shape are taken if they have as many elements, in the same order.
 

@@ -1,4 +1,4 @@
-"""The golden model as a device: what programs see is the same, without hardware."""
+"""The golden model as a device, without hardware."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class GoldenDevice(Device):
 
     @property
     def identity(self) -> None:
-        """None: there is no link."""
+        """None, as there is no link."""
 
     @property
     def network(self) -> Network:
-        """What it computes."""
+        """The network that it computes."""
         return self._network
 
     def run(self, images: ArrayLike | Codes) -> Result:
@@ -51,4 +51,4 @@ class GoldenDevice(Device):
         return classes
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing, as no resource is held."""

@@ -27,10 +27,10 @@ class LinkedDevice(Device):
     Parameters
     ----------
     client : Client
-        The device closes it.
+        The client, which the device closes.
     network : Network, optional
-        What the device should hold; those that ship are recognised without. Where parameters are in RAM, it is not
-        known whose they are, so that the network must just suit.
+        The network that the device should hold; bundled networks are recognised without it. Where parameters are in
+        RAM, the device does not know whose they are, so the network must only suit.
 
     Raises
     ------
@@ -45,12 +45,12 @@ class LinkedDevice(Device):
 
     @property
     def identity(self) -> Identity:
-        """What the device tells of itself."""
+        """What the device states about itself."""
         return self.client.identity
 
     @property
     def network(self) -> Network | None:
-        """What it computes: as it was named, or one that ships."""
+        """The network that it computes: the one that was named, or a bundled one; None if it is not known."""
         if self.identity.loads:
             return self._named
         return self._named or _shipped().get(self.identity.digest)
@@ -101,29 +101,29 @@ class LinkedDevice(Device):
 
 
 def network_digest(network: Network) -> bytes:
-    """As an identity has it."""
+    """The digest of a network, as an identity has it."""
     return bytes.fromhex(digest(network))[:16]
 
 
 def check_holds(held: bytes, network: Network | None) -> None:
-    """Whether the device with the network of this digest is that which was asked for, if one was.
+    """Check that a device holds a network, if one was named.
 
     Raises
     ------
     LinkError
-        It is another one.
+        It holds another one.
     """
     if network and network_digest(network) != held:
         raise LinkError(f"The device holds network {held.hex()}, not {network.name} ({network_digest(network).hex()}).")
 
 
 def check_suits(identity: Identity, network: Network | None) -> None:
-    """Whether a device with parameters in RAM may hold a network, if one was named.
+    """Check that a device with parameters in RAM may hold a network, if one was named.
 
     Raises
     ------
     LinkError
-        Its frames or results are others.
+        The frames or results of the device are different.
     """
     if network is None:
         return

@@ -1,4 +1,4 @@
-"""From the address of a device to the device."""
+"""Connecting to a device by its address."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ def connect(
     Parameters
     ----------
     url : str
-        Where it is:
+        The address of the device:
 
         - ``serial:///dev/ttyUSB1`` or ``serial:COM3``: a board at a serial port;
         - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz; parameters in RAM are
-          loaded into it, those of `network` if one is given;
+          loaded into it: those of `network`, if one is given;
         - ``golden:FILE``: the golden model of a network file or build folder.
 
-        Boards take ``?baud=``, too.
+        Boards, also simulated ones, take ``?baud=``, too.
     network : Network or path of a network file or build folder, optional
-        What the device should hold. Networks that ship, and that of ``sim:``, are known without.
+        The network that the device should hold. Bundled networks, and that of ``sim:``, are known without it.
     baud : int, optional
-        Bits a second: 3,000,000 where nothing is said.
+        Bits per second; the default is 3,000,000.
     margin : float
-        Seconds that an answer may take beyond the time on the wire and in the accelerator, before the device is
-        asked what became of it.
+        Seconds that an answer may take in addition to the time on the wire and in the accelerator, before the
+        device is asked again.
     rounds : int
-        So many times it is asked in a row before there is an error; each time the host waits longer.
+        The number of times that the device is asked in a row before there is an error; each wait is longer.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def connect(
     Raises
     ------
     LinkError
-        The address is none, no accelerator answers there, or it holds another network.
+        The address is malformed, no accelerator answers there, or it holds another network.
     NetworkError, FileError
         The file of the network, or the build folder, is missing or damaged.
 
@@ -103,7 +103,7 @@ def connect(
 
 
 def named_network(path: Path) -> Network:
-    """The network of a network file or a build folder.
+    """Load the network of a network file or a build folder.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """A simulated board: the whole design of a device, compiled, behind a pseudo-terminal.
 
-Programs open its serial port as they open one of hardware. Its time is that of its clock; while nothing moves in it,
-the simulation rests, and its time goes on as that of the host does.
+Programs open its serial port like that of a real board. Its time is that of its clock; while nothing moves in it,
+the simulation rests, and its time passes like that of the host.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from .transport import BITS_PER_BYTE, SerialTransport
 
 __all__ = ["BAUD", "CLOCK", "BoardTransport", "SimulatedBoard", "rates", "simulated_identity"]
 
-#: What it is simulated with where nobody says otherwise: an oscillator of many boards, and a rate of USB serial chips.
+#: Defaults: the oscillator of many boards (Hz), and a rate of USB serial chips (bits per second).
 CLOCK, BAUD = 12_000_000, 3_000_000
-#: Bytes of requests that it has room for at least, and frames.
-_LEAST_BYTES, _LEAST_FRAMES = 4096, 4
-#: Bytes on the wire of which the time is simulated in one call.
+#: Minimum room for requests, in bytes and in frames.
+_MIN_BYTES, _MIN_FRAMES = 4096, 4
+#: The time of one call of the simulation, in bytes on the wire.
 _CALL_BYTES = 16
-#: Bytes that the serial port takes before they are on the wire.
+#: Bytes that the serial port buffers before they are on the wire.
 _PORT_BYTES = 512
-#: Seconds after which late bytes are late enough.
+#: Seconds after which held-back bytes are delivered.
 _LATE = 0.01
-#: Orders to its thread.
+#: Commands to its thread.
 _STOP, _RESET = b"!", b"r"
 
 
@@ -44,13 +44,13 @@ def simulated_identity(design: Design, *, clock: int = CLOCK) -> Identity:
     """What the simulated board of a design states about itself; `clock` in Hz."""
 
     def capacity(frame_bytes: int) -> int:
-        return 1 << (max(_LEAST_BYTES, _LEAST_FRAMES * (HEADER.size + frame_bytes)) - 1).bit_length()
+        return 1 << (max(_MIN_BYTES, _MIN_FRAMES * (HEADER.size + frame_bytes)) - 1).bit_length()
 
     return design.identity(clock=clock, capacity=capacity)
 
 
 def rates(build: DesignFolder) -> tuple[int, int]:
-    """Hz and bits a second of the board that a build was made for; those of no board in particular without one."""
+    """Clock (Hz) and baud rate of the board that a build was made for; the defaults if it was made for no board."""
     if build.target.board is None:
         return CLOCK, BAUD
     clock = round(build.target.clock)
@@ -58,29 +58,29 @@ def rates(build: DesignFolder) -> tuple[int, int]:
 
 
 class SimulatedBoard:
-    """A board that runs until it is closed, in a thread; a context manager that closes it.
+    """A board that runs in a thread until it is closed, as a context manager that closes it.
 
     Parameters
     ----------
     build : DesignFolder
     clock, baud : int, optional
-        Hz and bits a second; by default those of the board that the build was made for, or else `CLOCK` and `BAUD`.
+        Hz, and bits per second; by default those of the board that the build was made for, else `CLOCK` and `BAUD`.
     faults : float
-        Share of the bytes in each direction at which something goes wrong; see `Faults`.
+        The share of bytes in each direction at which a fault happens; see `Faults`.
     seed : int
-        Of the faults.
+        The seed of the faults.
 
     Attributes
     ----------
     port : str
-        Path of its serial port.
+        The path of its serial port.
     up, down : Faults
-        Those to the device and from it, and how many happened.
+        The faults on the way to the device, and from it.
 
     Raises
     ------
     LinkError
-        The baud rate is more than a quarter of the clock, or frames go side by side.
+        The baud rate is more than a quarter of the clock, or the design has parallel frames.
     ToolError
         The C++ compiler is missing, or a tool fails.
     """
@@ -95,7 +95,7 @@ class SimulatedBoard:
         seed: int = 0,
     ) -> None:
         own_clock, own_baud = rates(build)
-        # The rate of a board may be too fast for another clock than its own.
+        # The baud rate of a board may be too fast for another clock.
         baud = baud or (own_baud if clock in (None, own_clock) else BAUD)
         clock = clock or own_clock
         identity = simulated_identity(build.design, clock=clock)
@@ -110,7 +110,7 @@ class SimulatedBoard:
         self.up = Faults(faults, 2 * seed, reset=self._uart.reset)
         self.down = Faults(faults, 2 * seed + 1)
         self._call_cycles = ceil(_CALL_BYTES * BITS_PER_BYTE * clock / baud)
-        # Its time at some moment, and that moment of the host, if it rests since then.
+        # Its time at some moment, and the host's time of that moment if it rests since then.
         self._time: tuple[float, float | None] = (0.0, time.monotonic())
         # The board keeps the host's end open, too, so that hosts may come and go.
         self._board_end, self._host_end = os.openpty()
@@ -123,25 +123,25 @@ class SimulatedBoard:
 
     @property
     def cycles(self) -> int:
-        """Clock cycles that were simulated."""
+        """The number of simulated clock cycles."""
         return self._uart.cycles
 
     @property
     def faults(self) -> int:
-        """How many faults happened, in both directions."""
+        """The number of faults in both directions."""
         return (self.up.counts + self.down.counts).total()
 
     def now(self) -> float:
-        """Seconds of its time."""
+        """Its current time in seconds."""
         seconds, since = self._time
         return seconds if since is None else seconds + time.monotonic() - since
 
     def reset(self) -> None:
-        """Reset it soon, whatever it does then, as its button would."""
+        """Reset it soon, as its button would."""
         os.write(self._ordering_end, _RESET)
 
     def close(self) -> None:
-        """Stop it; more than once does no harm."""
+        """Stop it; a second call does nothing."""
         if self._thread.is_alive():
             os.write(self._ordering_end, _STOP)
             self._thread.join()
@@ -168,7 +168,7 @@ class SimulatedBoard:
                 self._uart.reset()
 
     def _order(self, *, rest: bool, to_host: bool) -> bytes:
-        """What the other thread wants, if anything; to `rest` waits for that, or for something to do."""
+        """The command from the other thread, if any; with `rest`, waits for one or for something to do."""
         wait: float | None = 0.0
         if rest:
             wait = _LATE if self.up.late or self.down.late else None
@@ -185,7 +185,7 @@ class SimulatedBoard:
             return b""
 
     def _write(self, data: bytes) -> bytes:
-        """Give bytes to the host; those that it does not take."""
+        """Write bytes to the host; returns those that it did not take."""
         try:
             return data[os.write(self._board_end, data) :] if data else data
         except BlockingIOError:
@@ -193,7 +193,7 @@ class SimulatedBoard:
 
 
 class BoardTransport(SerialTransport):
-    """The serial port of a simulated board; closes the board, too.
+    """The serial port of a simulated board, which it closes, too.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What carries bytes between the host and a device."""
+"""Transports, which carry bytes between the host and a device."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ __all__ = ["BITS_PER_BYTE", "SerialTransport", "Transport"]
 
 #: On a UART: a start bit, eight bits of data, a stop bit.
 BITS_PER_BYTE = 10
-#: Seconds that a read waits at most. `Client` asks again until its own time is over.
+#: Maximum seconds that a read waits. `Client` reads again until its own deadline.
 _POLL = 0.02
-#: What waits to be sent must be gone after twice the time that so many bytes take, and some seconds.
+#: Timeout of a write: twice the time that this many bytes take, and some seconds.
 _WRITE_BYTES, _WRITE_SECONDS = 1 << 16, 5.0
 
 
 class Transport(Protocol):
-    """Carries bytes; one that breaks raises `LinkError`. As a string it tells where the device is."""
+    """Carries bytes, and raises `LinkError` when it breaks. As a string it says where the device is."""
 
     @property
     def seconds_per_byte(self) -> float:
-        """Time that a byte takes on the wire."""
+        """The time that a byte takes on the wire."""
 
     def now(self) -> float:
-        """Seconds, in the time in which the device lives."""
+        """The current time in seconds, real or simulated as that of the device."""
 
     def read(self, timeout: float) -> bytes:
-        """What has come; waits for the first byte up to `timeout` seconds, or less."""
+        """Read the bytes that have arrived; waits for the first one up to `timeout` seconds, or less."""
 
     def write(self, data: bytes) -> None:
         """Send all of `data`."""
 
     def close(self) -> None:
-        """Let go of the device; more than once does no harm."""
+        """Release the device; a second call does nothing."""
 
 
 class SerialTransport:
@@ -52,12 +52,12 @@ class SerialTransport:
     baud : int
         Bits a second.
     now : callable
-        The clock by which the host waits: of a simulated board, its own.
+        The clock by which the host waits; for a simulated board, that of its simulated time.
 
     Raises
     ------
     LinkError
-        The port is not there, is in use, or does not take the baud rate.
+        The port does not exist, is in use, or does not support the baud rate.
     """
 
     def __init__(self, port: str, baud: int, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class SerialTransport:
         self.seconds_per_byte = BITS_PER_BYTE / baud
         self.now = now
         try:
-            # Timeouts stay as they are: to change one makes pyserial set up the whole port again.
+            # The timeouts never change, as pyserial would set up the whole port again.
             self._serial = serial.Serial(
                 port,
                 baud,
@@ -78,7 +78,7 @@ class SerialTransport:
         except (OSError, ValueError, OverflowError) as error:  # SerialException is an OSError
             raise LinkError(f"Cannot open serial port {port!r} with {baud:,} baud: {_reason(error)}.") from error
 
-        # Chips of FTDI hold few bytes back for 16 ms, if the driver does not say that it is in a hurry.
+        # FTDI chips hold back a few bytes for 16 ms, unless the driver asks for low latency.
         with contextlib.suppress(AttributeError, NotImplementedError, OSError, ValueError):
             self._serial.set_low_latency_mode(True)
 
@@ -88,7 +88,7 @@ class SerialTransport:
     def read(self, timeout: float) -> bytes:
         try:
             return self._serial.read(max(1, self._serial.in_waiting))
-        except (OSError, TypeError) as error:  # pyserial stumbles over its own None when a port vanishes
+        except (OSError, TypeError) as error:  # pyserial uses a None of its own when a port vanishes
             raise self._lost(error) from error
 
     def write(self, data: bytes) -> None:

@@ -29,14 +29,14 @@ def run_amaranth(
     taps: Mapping[str, Any] | None = None,
     waves: Path | None = None,
 ) -> Trace:
-    """Simulate a component in Amaranth's own simulator: slow, but with nothing to build.
+    """Simulate a component in Amaranth's own simulator, which is slow but needs no build.
 
     Parameters
     ----------
     component : wiring.Component
         With streams `i` and `o`.
     taps : dict of str to stream
-        Inner streams to record; those that the component has as ``tap_<name>`` are.
+        Inner streams to record; those that the component has as ``tap_<name>`` are recorded in any case.
     beats, expected, i_stalls, o_stalls, expected_outputs, max_cycles, drain, waves
         As for `run_cocotb`.
 

@@ -1,4 +1,4 @@
-"""A simulated board: a compiled design with a UART, and bytes in place of bits."""
+"""A simulated board: a compiled design, and the other end of its UART, which takes and gives bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ __all__ = ["SimulatedUart", "compile_board"]
 def compile_board(
     design: str | Path, *, top: str, verilog: Sequence[Path] = (), backend: str = "cxxrtl", fast_build: bool = False
 ) -> Path:
-    """Compile a design for `SimulatedUart`, or find it in the cache.
+    """Compile a design for `SimulatedUart`, or take it from the cache.
 
     Parameters
     ----------
     design : str or Path
         RTLIL text, or a file of RTLIL (``.il``) or Verilog (``.v``).
     top : str
-        The top module: ports ``clk``, ``rst``, ``rx``, ``tx`` and ``busy``, see `bitweir_hw.link.board_core.Device`.
+        The top module, with ports ``clk``, ``rst``, ``rx``, ``tx`` and ``busy``; see
+        `bitweir_hw.link.board_core.Device`.
     verilog, backend, fast_build
         See `compiled.compile_design`.
 
@@ -36,7 +37,7 @@ def compile_board(
     Raises
     ------
     ToolError
-        If the compiler is missing, or a tool fails.
+        The compiler is missing, or a tool fails.
     """
     return build_library(
         design, top=top, verilog=verilog, backend=backend, fast_build=fast_build, waves=False, harness=UART
@@ -44,12 +45,12 @@ def compile_board(
 
 
 class SimulatedUart:
-    """A design that runs, and the other end of its UART, in the time of its clock.
+    """A running design and the other end of its UART, in the time of its clock.
 
     Parameters
     ----------
     folder : Path
-        Of `compile_board`.
+        As `compile_board` returns it.
     clock, baud : int
         Hz and bits a second of the other end.
     """
@@ -60,21 +61,21 @@ class SimulatedUart:
         self._handle: int | None = self._library.board_new(clock, baud)
 
     def run(self, cycles: int, data: bytes = b"") -> tuple[bytes, bool]:
-        """Let time pass.
+        """Simulate a number of cycles.
 
         Parameters
         ----------
         cycles : int
-            So many, or fewer if nothing is under way any more.
+            Maximum; fewer are simulated if nothing is under way any more.
         data : bytes
-            Sent to the device, behind what waits.
+            Sent to the device, after the bytes that wait.
 
         Returns
         -------
         came : bytes
-            From the device, in this time.
+            What the device sent in these cycles.
         under_way : bool
-            False: nothing moves on the wires or in the device, nor will it before more is sent.
+            False if nothing moves on the wires or in the device until more bytes are sent.
         """
         under_way = self._library.board_run(self._open(), data, len(data), cycles)
         came = ctypes.c_void_p()
@@ -84,26 +85,26 @@ class SimulatedUart:
         return output, under_way
 
     def reset(self) -> None:
-        """Reset the design for a few cycles, whatever it does."""
+        """Reset the design for a few cycles, whatever its state."""
         self._library.board_reset(self._open())
 
     @property
     def cycles(self) -> int:
-        """Clock cycles until now."""
+        """The number of clock cycles until now."""
         return int(self._library.board_cycle(self._open()))
 
     @property
     def waiting(self) -> int:
-        """Bytes that are to be sent to the device yet."""
+        """The number of bytes that have not been sent to the device yet."""
         return int(self._library.board_waiting(self._open()))
 
     @property
     def broken(self) -> int:
-        """Bytes from the device that had no stop bit."""
+        """The number of bytes from the device that had no stop bit."""
         return int(self._library.board_broken(self._open()))
 
     def close(self) -> None:
-        """Free its memory; more than once does no harm."""
+        """Free the memory of the design; a second call does nothing."""
         if self._handle is not None:
             self._library.board_free(self._handle)
             self._handle = None

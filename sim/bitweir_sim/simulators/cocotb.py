@@ -26,7 +26,7 @@ SIMULATORS = ("icarus", "verilator")
 
 
 def available(simulator: str) -> str | None:
-    """Why a simulator cannot be used here; None if it can."""
+    """Why a simulator cannot be used on this system; None if it can."""
     if simulator not in SIMULATORS:
         raise ValueError(f"Simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}.")
     if find_spec("cocotb") is None:
@@ -43,7 +43,7 @@ def available(simulator: str) -> str | None:
 
 
 def _runner(simulator: str) -> Any:
-    """Runner of cocotb, with the environment that the simulator needs in its children only."""
+    """The runner of cocotb; only its child processes get the environment that the simulator needs."""
     from cocotb_tools import runner  # cocotb is an optional package
 
     if simulator == "icarus":
@@ -64,7 +64,7 @@ def _runner(simulator: str) -> Any:
 
 
 def _silently(log: Path, work: Any, what: str) -> None:
-    """Run a step of cocotb's runner; it ends the process where it should raise."""
+    """Run a step of cocotb's runner, which would end the process where it should raise."""
     try:
         work()
     except (SystemExit, RuntimeError) as problem:
@@ -74,7 +74,7 @@ def _silently(log: Path, work: Any, what: str) -> None:
 
 
 def build(sources: Sequence[Path], *, top: str, simulator: str, waves: bool = False) -> Path:
-    """Build Verilog for cocotb, or find it in the cache.
+    """Build Verilog for cocotb, or take the build from the cache.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def build(sources: Sequence[Path], *, top: str, simulator: str, waves: bool = Fa
     Raises
     ------
     ToolError
-        If the simulator is missing, or refuses the design.
+        The simulator is missing, or refuses the design.
     """
     if missing := available(simulator):
         raise ToolError(missing)
@@ -138,7 +138,7 @@ def run_cocotb(
     taps: Sequence[str] = (),
     waves: Path | None = None,
 ) -> Trace:
-    """Simulate Verilog with cocotb, comparing every cycle with `expected`.
+    """Simulate Verilog with cocotb, and compare every cycle with `expected`.
 
     Parameters
     ----------
@@ -149,23 +149,22 @@ def run_cocotb(
     simulator : str
         ``"icarus"`` or ``"verilator"``.
     beats, i_stalls, o_stalls, expected_outputs, max_cycles, drain
-        As for `CompiledDesign.run`. With `expected`, `expected_outputs` is the number of its output
-        beats, and `max_cycles` a little more than its length, unless they are given.
+        As for `CompiledDesign.run`.
     i_bits : int
         Width of the input payload.
     expected : Trace or None
-        What must move in each cycle, for all streams or some.
+        What must move in each cycle, on all streams or some.
     taps : sequence of str
-        Inner streams to record; those in `expected` are.
+        Inner streams to record; those in `expected` are recorded in any case.
     waves : Path
-        Write a waveform there: FST from Icarus, VCD from Verilator.
+        The file of a waveform: FST from Icarus, VCD from Verilator.
 
     Raises
     ------
     SimulationError
-        At the first difference, with stream, beat, cycle, expected, found.
+        The run differs from `expected`; names the stream, beat, cycle, and what was expected and found.
     ToolError
-        If the simulator is missing, or fails.
+        The simulator is missing, or fails.
     """
     expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
     if expected is not None:
@@ -183,7 +182,7 @@ def run_cocotb(
             limits=np.array([-1 if expected_outputs is None else expected_outputs, max_cycles, drain]),
             taps=np.array(list(taps), dtype=str),
         )
-        # Where the runner keeps what its build step told it, as no build step comes before ours.
+        # The runner would keep these from its build step, which the cache may have skipped.
         runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], waves is not None
         log = folder / "run.log"
         dump = folder / "waves.fst"

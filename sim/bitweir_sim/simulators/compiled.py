@@ -1,7 +1,7 @@
 """Compiled simulation: a design becomes a shared library that runs many cycles in one call.
 
-Yosys turns the design into C++ (CXXRTL), or Verilator does, the system's compiler builds it
-together with `shim.cpp`, and the library is kept in a cache. Both backends give the same trace.
+Yosys (CXXRTL) or Verilator translates the design into C++, the system's compiler builds it together
+with `shim.cpp`, and the cache keeps the library. Both backends give the same trace.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from .harness import STREAMS, Harness, tap_widths
 __all__ = ["CompiledDesign", "build_library", "compile_design", "compiler_missing"]
 
 _HERE = Path(__file__).parent
-#: Cycles of one call: the first, and the most. Long enough to cost nothing, short enough for progress and Ctrl-C.
+#: Cycles of the first call, and the maximum of one call: long enough to cost nothing, short enough for progress
+#: and Ctrl-C.
 _FIRST_CHUNK, _CHUNK = 1 << 10, 1 << 19
-#: Seconds of one call.
-_MOST_SECONDS = 0.4
+#: Maximum seconds of one call.
+_MAX_SECONDS = 0.4
 _RUNNING, _DONE, _DROPPED, _CHANGED = range(4)
 
 
 class _Job(ctypes.Structure):
-    """Laid out as `Job` in shim.cpp."""
+    """The C structure `Job` of shim.cpp."""
 
     _fields_ = [
         ("beats", ctypes.c_void_p),
@@ -92,37 +93,37 @@ class CompiledDesign:
         waves: Path | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Trace:
-        """Simulate from reset.
+        """Simulate the design, starting with reset.
 
         Parameters
         ----------
         beats : sequence of int, or uint64 array (beats, words)
             The input.
         expected : Trace or None
-            Compared with what is found. `expected_outputs` is the number of its output beats, and
-            `max_cycles` a little more than its length, unless they are given.
+            What the run is compared with. Its number of output beats is the default of
+            `expected_outputs`, and a little more than its length that of `max_cycles`.
         i_stalls, o_stalls : sequence of bool
-            In which cycles the source offers no new beat, and the sink is not ready. After the end
-            of a pattern nothing stalls.
+            The cycles in which the source offers no new beat, and in which the sink is not ready.
+            After the end of a pattern nothing stalls.
         expected_outputs : int or None
-            The run ends `drain` cycles after so many output beats; None: at `max_cycles`.
+            The run ends `drain` cycles after this many output beats; None: at `max_cycles`.
         max_cycles : int
             Limit of the run.
         drain : int
-            What still moves there is recorded.
+            Cycles after the last output beat, which are still recorded.
         record_taps : bool
-            Record the inner streams too; those in `expected` are.
+            Record the inner streams, too; those in `expected` are recorded in any case.
         reset_cycles : int
             Cycles in reset, before cycle 0.
         waves : Path
-            Write a waveform (VCD) there.
+            The file of a waveform (VCD).
         progress : callable
-            Called with the cycles and the output beats until now, several times a second.
+            Called several times a second with the numbers of cycles and of output beats until now.
 
         Raises
         ------
         SimulationError
-            At the first difference, or if output beats are missing at `max_cycles`, or a stream
+            The run differs from `expected`; output beats are missing at `max_cycles`; or a stream
             breaks rule 2 (valid and payload hold until the beat moves).
         FileError
             The waveform cannot be written.
@@ -154,11 +155,11 @@ class CompiledDesign:
                 status = library.bitweir_run(handle, ctypes.byref(job))
                 if waves and not library.bitweir_waves(handle):
                     raise FileError("Cannot write all of the waveform: the disk may be full.")
-                # A large design takes a millisecond a cycle, a small one a microsecond.
+                # A cycle of a large design takes a millisecond, of a small one a microsecond.
                 spent = time.perf_counter() - started
-                if spent < _MOST_SECONDS / 2:
+                if spent < _MAX_SECONDS / 2:
                     chunk = min(2 * chunk, _CHUNK)
-                elif spent > _MOST_SECONDS:
+                elif spent > _MAX_SECONDS:
                     chunk = max(chunk // 2, 1)
                 if progress:
                     progress(library.bitweir_cycle(handle), _fetch(library, handle, -1, 0)[0].size)
@@ -167,7 +168,7 @@ class CompiledDesign:
         finally:
             library.bitweir_free(handle)
         if expected is not None:
-            # Of a run that was cut short, only what came before can be compared.
+            # Of a run that ended early, only the cycles before its end can be compared.
             whole = status in (_RUNNING, _DONE)
             end = trace.cycles_run
             check_trace(expected if whole else expected.before(end), trace if whole else trace.before(end))
@@ -176,8 +177,8 @@ class CompiledDesign:
             sentence = dropped if status == _DROPPED else changed
             raise SimulationError(sentence(name, len(trace.streams[name]), trace.cycles_run), trace=trace)
         if expected_outputs is not None and len(trace.o) < expected_outputs:
-            told = missing_outputs(max_cycles, len(trace.o), expected_outputs, len(trace.i), len(words))
-            raise SimulationError(told, trace=trace)
+            message = missing_outputs(max_cycles, len(trace.o), expected_outputs, len(trace.i), len(words))
+            raise SimulationError(message, trace=trace)
         return trace
 
     def _trace(self, library: ctypes.CDLL, handle: int, beats: Words, record_taps: bool) -> Trace:
@@ -228,28 +229,28 @@ def compile_design(
     fast_build: bool = False,
     waves: bool = False,
 ) -> CompiledDesign:
-    """Compile a design for simulation, or find it in the cache.
+    """Compile a design for simulation, or take it from the cache.
 
     Parameters
     ----------
     design : str or Path
         RTLIL text, or a file of RTLIL (``.il``) or Verilog (``.v``).
     top : str
-        The top module: streams `i` and `o`, `clk`, `rst`, and perhaps taps, which are outputs
-        named ``tap_<name>__payload``, ``__valid`` and ``__ready``.
+        The top module, with streams `i` and `o`, `clk`, `rst`, and optionally taps, which are
+        outputs named ``tap_<name>__payload``, ``__valid`` and ``__ready``.
     verilog : sequence of Path
         Further modules, such as the models of the cells of a netlist.
     backend : str
         ``"cxxrtl"``, which needs nothing but a C++ compiler, or ``"verilator"``.
     fast_build : bool
-        Compile quickly rather than well: for small designs and short runs.
+        Compile with fewer optimisations, which suits small designs and short runs.
     waves : bool
-        Be able to write waveforms; slower.
+        Allow waveforms, which makes the simulation slower.
 
     Raises
     ------
     ToolError
-        If the compiler is missing, or a tool fails.
+        The compiler is missing, or a tool fails.
     """
     folder = build_library(
         design, top=top, verilog=verilog, backend=backend, fast_build=fast_build, waves=waves, harness=STREAMS
@@ -268,7 +269,7 @@ def build_library(
     waves: bool,
     harness: Harness,
 ) -> Path:
-    """The folder with ``design.so`` and ``ports.json``, built or found in the cache; see `compile_design`."""
+    """Build the folder with ``design.so`` and ``ports.json``, or take it from the cache; see `compile_design`."""
     if backend not in backends.BACKENDS:
         raise ValueError(f"Backend must be one of {', '.join(backends.BACKENDS)}, not {backend!r}.")
     if missing := compiler_missing():
@@ -296,7 +297,7 @@ def build_library(
 
 
 def _sources(design: str | Path, verilog: Sequence[Path]) -> list[tuple[str, str]]:
-    """File names for the build folder, and contents."""
+    """Names and contents of the files for the build folder."""
     if isinstance(design, Path):
         first = ("design.v" if design.suffix == ".v" else "design.il", design.read_text())
     else:

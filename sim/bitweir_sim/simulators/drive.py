@@ -1,6 +1,6 @@
-"""The two ends of the streams, a cycle at a time, for simulators that are driven from Python.
+"""The source and the sink of a design's streams, cycle by cycle, for simulators that Python drives.
 
-`shim.cpp` is the same for compiled simulation; every engine gives the same trace.
+`shim.cpp` does the same for compiled simulation; every engine gives the same trace.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ __all__ = ["Monitor", "Run", "changed", "dropped", "limits", "missing_outputs"]
 
 
 def dropped(stream: str, beat: int, cycle: int) -> str:
-    """Sentence for a broken stream rule 2."""
+    """The message for a `valid` that falls before its beat has moved (stream rule 2)."""
     return f"Stream {stream}, beat {beat}, cycle {cycle}: valid must stay until the beat moves, but fell."
 
 
 def changed(stream: str, beat: int, cycle: int) -> str:
-    """Sentence for a broken stream rule 2."""
+    """The message for a payload that changes before its beat has moved (stream rule 2)."""
     return f"Stream {stream}, beat {beat}, cycle {cycle}: the payload must stay until the beat moves, but changed."
 
 
 def missing_outputs(cycles: int, found: int, expected: int, taken: int, offered: int) -> str:
-    """Sentence for a run that reached its limit."""
+    """The message for a run that reached its limit."""
     return (
         f"After {cycles} cycles {expected - found} of {expected} output beats are missing "
         f"({taken} of {offered} input beats were taken)."
@@ -34,10 +34,10 @@ def missing_outputs(cycles: int, found: int, expected: int, taken: int, offered:
 
 
 def limits(expected: Trace | None, outputs: int | None, max_cycles: int | None, drain: int) -> tuple[int | None, int]:
-    """Output beats to wait for and limit of a run, from what is expected where they are not given."""
+    """The number of output beats to wait for, and the limit of cycles: as given, or from the expected trace."""
     if expected is not None:
         outputs = len(expected.o) if outputs is None else outputs
-        # Enough to tell late from never.
+        # Enough to distinguish a late beat from one that never comes.
         max_cycles = expected.cycles_run + drain + 1000 if max_cycles is None else max_cycles
     if max_cycles is None:
         raise ValueError("max_cycles must be given where no trace is expected.")
@@ -46,7 +46,7 @@ def limits(expected: Trace | None, outputs: int | None, max_cycles: int | None, 
 
 @dataclass
 class Monitor:
-    """Watches one stream: records what moves, checks rule 2, and compares with what is expected."""
+    """Watches one stream: records its beats, checks stream rule 2, and compares with the expected beats."""
 
     name: str
     expected: Beats | None = None
@@ -55,7 +55,7 @@ class Monitor:
     held: int | None = None
 
     def observe(self, cycle: int, valid: bool, ready: bool, payload: int) -> None:
-        """Look at the stream in one cycle; the payload matters only if `valid`."""
+        """Observe the stream in one cycle; the payload matters only if `valid`."""
         beat = len(self.cycles)
         if self.held is not None:
             if not valid:
@@ -89,14 +89,14 @@ class Monitor:
         raise SimulationError(f"The simulation differs: {difference}", difference=difference)
 
     def beats(self, words: int) -> Beats:
-        """What was recorded."""
+        """The recorded beats."""
         data = b"".join(payload.to_bytes(words * 8, "little") for payload in self.payloads)
         payloads = np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(-1, words)
         return Beats(np.array(self.cycles, dtype=np.int64), payloads)
 
 
 class Run:
-    """One run: says what to apply in each cycle, takes what is seen, and knows when it ends.
+    """One run: gives what to apply in each cycle, takes what was observed, and decides when the run ends.
 
     Parameters
     ----------
@@ -104,14 +104,14 @@ class Run:
     i_stalls, o_stalls : uint8 array
         See `stall_pattern`.
     expected_outputs : int or None
-        End this many output beats and `drain` cycles later; None: at `max_cycles`.
+        The run ends `drain` cycles after this many output beats; None: at `max_cycles`.
     max_cycles : int
     drain : int
     taps : dict of str to int
-        Number of words of the payload of each tap that is recorded.
+        Number of 64-bit words of the payload of each recorded tap.
     o_words : int
     expected : Trace or None
-        Compared in every cycle.
+        What every cycle is compared with.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Run:
         Raises
         ------
         SimulationError
-            If the limit is reached with output beats missing.
+            The limit is reached, and output beats are missing.
         """
         outputs = len(self.monitors["o"].cycles)
         if self._expected_outputs is not None and outputs >= self._expected_outputs:
@@ -159,18 +159,18 @@ class Run:
         return False
 
     def drive(self) -> tuple[int | None, bool]:
-        """What to apply in this cycle: the input beat if one is offered, and whether the sink is ready."""
+        """Return the input beat that is offered in this cycle, if any, and whether the sink is ready."""
         if self._offered is None and not (self.cycle < len(self._i_stalls) and self._i_stalls[self.cycle]):
             self._offered = next(self._beats, None)
         return self._offered, not (self.cycle < len(self._o_stalls) and self._o_stalls[self.cycle])
 
     def observe(self, name: str, valid: bool, ready: bool, payload: int) -> None:
-        """What was seen on a stream in this cycle."""
+        """Take what was observed on a stream in this cycle."""
         self.monitors[name].observe(self.cycle, valid, ready, payload)
         if name == "i" and valid and ready:
             self._offered = None
 
     def trace(self) -> Trace:
-        """What has moved until now."""
+        """The beats until now."""
         streams = {name: monitor.beats(self._words[name]) for name, monitor in self.monitors.items()}
         return Trace(streams, self.cycle)

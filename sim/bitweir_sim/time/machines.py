@@ -1,6 +1,6 @@
-"""The machines of `bitweir_hw.blocks.machines` at work: when a block moves beats, cycle by cycle.
+"""Stepping the machines of `bitweir_hw.blocks.machines`: when a block moves beats, cycle by cycle.
 
-Each also tells what its compiled twin in `cycles.cpp` starts from: `kind`, and the numbers of `parameters`.
+Each also gives what its compiled twin in `cycles.cpp` starts from: `kind`, and the numbers of `parameters`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Stepped", "stepped"]
 
 
 class Stepped(Protocol):
-    """When a block moves beats, on each of its streams.
+    """A machine that says when a block moves beats on each of its streams.
 
     Attributes
     ----------
@@ -28,19 +28,19 @@ class Stepped(Protocol):
     parameters: list[int]
 
     def ready(self) -> bool:
-        """Whether it takes a beat (of each of its inputs) in this cycle, as far as its state says."""
+        """Whether its state lets it take a beat from each of its inputs in this cycle."""
 
     def valid(self, output: int) -> bool:
-        """Whether it offers a beat on that output in this cycle."""
+        """Whether it offers a beat on this output in this cycle."""
 
     def busy(self) -> bool:
         """Whether this cycle changes its state even if no beat moves on its streams."""
 
     def step(self, take: bool, gives: Sequence[bool]) -> None:
-        """End the cycle, in which it took and gave so."""
+        """End the cycle, in which it took a beat or not, and gave one on each output or not."""
 
     def state(self) -> tuple[int, ...]:
-        """All that decides what it does from here on."""
+        """All numbers that its further behaviour depends on."""
 
 
 class _Credits:
@@ -167,7 +167,7 @@ class _Level:
 
 
 def stepped(block: BlockSpec) -> Stepped:
-    """The machine of a block, as it is after reset."""
+    """The machine of a block in its state after reset."""
     match block.machine:
         case Buffered() as machine:
             return _Buffered(machine)

@@ -1,4 +1,4 @@
-"""How deep FIFOs must be, from the cycle model: as shallow as they can be without costing a cycle."""
+"""Depths of FIFOs from the cycle model: the minimum that costs no cycle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bitweir_hw.plan import Plan
 
 from .stepping import stepper
 
-__all__ = ["fit_depths", "interval", "jam_error", "latency", "least_depths", "with_depths"]
+__all__ = ["fit_depths", "interval", "jam_error", "latency", "minimum_depths", "with_depths"]
 
 _NEVER = np.zeros(0, np.uint8)
 #: Frames of the run that starts empty before the other one starts.
@@ -27,16 +27,16 @@ _ALONE = 3
 def interval(pipeline: Pipeline) -> Fraction | None:
     """Cycles from frame to frame in steady state; None if the pipeline jams.
 
-    The same as that of `cycles.steady_state`, often found sooner. Two runs look for it by turns, and the first one
-    whose state repeats tells. One starts empty: there the pace of a slow block shows when all before it has caught up.
-    The other one starts with all buffers full, by a sink that takes nothing at first: there it shows when all behind
-    it has run empty.
+    The same as that of `cycles.steady_state`, often found sooner: two runs take turns, and the first one whose state
+    repeats gives the interval. One starts empty, and settles when all blocks before the slowest one have caught up.
+    The other starts with all buffers full, from a sink that takes nothing at first, and settles when all blocks behind
+    the slowest one have run empty.
     """
-    empty = _Pace(pipeline)
+    empty = _Settling(pipeline)
     for _ in range(_ALONE):
         if empty.frame():
             return empty.found
-    full = _Pace(pipeline)
+    full = _Settling(pipeline)
     full.fill()
     while True:
         for run in (full, empty):
@@ -44,8 +44,8 @@ def interval(pipeline: Pipeline) -> Fraction | None:
                 return run.found
 
 
-class _Pace:
-    """A run that goes on until its state repeats.
+class _Settling:
+    """A run until its state repeats.
 
     Attributes
     ----------
@@ -64,13 +64,13 @@ class _Pace:
         self._run.run(outputs=1, closed=True, pauses=_NEVER, refusals=_NEVER)
 
     def frame(self) -> bool:
-        """Go on for a frame; whether the interval is known then."""
+        """Run for one more frame; returns whether the interval is known then."""
         number, beats = len(self._finished), self._pipeline.output.beats
         self._finished.append(self._run.run(outputs=(number + 1) * beats, pauses=_NEVER, refusals=_NEVER))
         counts = self._run.counts()
         if counts[-1] < (number + 1) * beats:
             return True
-        # So that no state is kept, only what tells it from others.
+        # A hash, as states of large pipelines are long.
         key = (sha256(self._run.state()).digest(), counts[0] % self._pipeline.input.beats)
         before = self._seen.setdefault(key, number)
         if before == number:
@@ -88,7 +88,7 @@ def latency(pipeline: Pipeline) -> int | None:
 
 
 def with_depths(pipeline: Pipeline, depths: Mapping[str, int]) -> Pipeline:
-    """The same pipeline with other depths of some FIFOs, by their names."""
+    """The same pipeline with other depths of some FIFOs, which are given by name."""
     nodes = tuple(
         replace(node, block=replace(node.block, depth=depths[node.block.name]))
         if isinstance(node.block, FifoSpec) and node.block.name in depths
@@ -99,34 +99,34 @@ def with_depths(pipeline: Pipeline, depths: Mapping[str, int]) -> Pipeline:
 
 
 def fit_depths(network: Network, plan: Plan) -> Plan:
-    """The plan with the smallest depth for each FIFO that costs no cycle: neither from frame to frame, nor of a frame.
+    """Return the plan with the minimum depth of each FIFO that costs no cycle of latency or initiation interval.
 
-    FIFOs are fitted one after the other, in order of the stream, with the later ones at their default. So none
-    can be one beat shallower without cost.
+    FIFOs are fitted one after the other, in the order of the stream, with the later ones at their default. So no
+    FIFO can be one beat shallower without cost.
 
     Parameters
     ----------
     network : Network
     plan : Plan
-        Depths that it gives are kept.
+        Depths in it are kept.
 
     Raises
     ------
     PlanError
         The plan does not fit the network, or jams with the depths that it gives.
     """
-    depths = least_depths(lower(network, plan), given=dict(plan.depths))
+    depths = minimum_depths(lower(network, plan), given=dict(plan.depths))
     return replace(plan, depths=(*plan.depths, *depths.items()))
 
 
-def least_depths(pipeline: Pipeline, *, given: Mapping[str, int]) -> dict[str, int]:
-    """The smallest depth of each FIFO that costs no cycle; see `fit_depths`.
+def minimum_depths(pipeline: Pipeline, *, given: Mapping[str, int]) -> dict[str, int]:
+    """Compute the minimum depth of each FIFO that costs no cycle; see `fit_depths`.
 
     Parameters
     ----------
     pipeline : Pipeline
     given : mapping
-        Depths that are kept, by the names of FIFOs; the pipeline has them.
+        Depths of FIFOs by their names, which are kept; the pipeline has them.
 
     Raises
     ------
@@ -145,14 +145,14 @@ def least_depths(pipeline: Pipeline, *, given: Mapping[str, int]) -> dict[str, i
         return latency(trial) == soonest and interval(trial) == goal
 
     for fifo in open_fifos:
-        fitted[fifo.name] = _least_depth(pipeline, fifo, fitted, as_good)
+        fitted[fifo.name] = _minimum_depth(pipeline, fifo, fitted, as_good)
     return fitted
 
 
 def jam_error(pipeline: Pipeline) -> PlanError:
-    """What tells of a pipeline that jams which FIFOs are too shallow, and the depths that are enough.
+    """The error for a pipeline that jams: which FIFOs are too shallow, and which depths are enough.
 
-    Depths that are given are kept where deeper FIFOs behind them make up for it.
+    Given depths are kept where deeper FIFOs behind them compensate.
     """
     enough = {fifo.name: max(fifo.depth, 2 * fifo.beats, UNDER_WAY) for fifo in _fifos(pipeline)}
     roomy = with_depths(pipeline, enough)
@@ -161,17 +161,17 @@ def jam_error(pipeline: Pipeline) -> PlanError:
         needed[fifo.name] = fifo.depth
         if not _moves(with_depths(roomy, needed)):
             del needed[fifo.name]
-            needed[fifo.name] = _least_depth(roomy, fifo, needed, _moves)
+            needed[fifo.name] = _minimum_depth(roomy, fifo, needed, _moves)
     shallow = [
         (fifo.name, needed[fifo.name], fifo.depth) for fifo in _fifos(pipeline) if needed[fifo.name] > fifo.depth
     ]
     if not shallow:
         raise RuntimeError("the accelerator jams whatever its FIFOs hold")
-    told = " and ".join(
+    depths = " and ".join(
         f"its FIFO {name!r} must hold at least {need} beats, not {have}" for name, need, have in shallow
     )
     return PlanError(
-        f"The accelerator jams with the depths of its plan: {told}; bitweir generate finds depths that cost no cycle."
+        f"The accelerator jams with the depths of its plan: {depths}; bitweir generate finds depths that cost no cycle."
     )
 
 
@@ -183,12 +183,12 @@ def _fifos(pipeline: Pipeline) -> list[FifoSpec]:
     return [block for block in pipeline.blocks if isinstance(block, FifoSpec)]
 
 
-def _least_depth(
+def _minimum_depth(
     pipeline: Pipeline, fifo: FifoSpec, others: Mapping[str, int], good: Callable[[Pipeline], bool]
 ) -> int:
-    """The smallest depth of a FIFO at which a pipeline is good, with the depths of others as given."""
+    """The minimum depth of a FIFO at which the pipeline is good, with the depths of the others as given."""
     low, (high,) = 2, (block.depth for block in _fifos(pipeline) if block.name == fifo.name)
-    # Many need the least depth, so it is tried first.
+    # The minimum suffices for many FIFOs, so it is tried first.
     trial = low
     while low < high:
         if good(with_depths(pipeline, {**others, fifo.name: trial})):

@@ -1,4 +1,4 @@
-"""Who waits for whom: what each stream does in each cycle of steady state."""
+"""Stall analysis: in how many cycles of steady state each stream moves or waits, and which block is the cause."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _WITHOUT_END = 1 << 62
 
 @dataclass(frozen=True, kw_only=True)
 class StreamWaits:
-    """A stream over one period of steady state; its four counts add up to the cycles of the period.
+    """The cycles of a stream in one period of steady state; the four counts add up to the period.
 
     Parameters
     ----------
     name : str
-        Of the stream.
+        The name of the stream.
     sender, receiver : str
-        Names of the blocks on both sides; ``"source"`` and ``"sink"`` outside.
+        The names of the blocks on both sides; ``"source"`` and ``"sink"`` at the ends of the pipeline.
     moved : int
         Cycles in which a beat moved.
     starved : int
@@ -35,7 +35,7 @@ class StreamWaits:
     blocked : int
         Cycles in which a beat was offered and not taken.
     idle : int
-        Cycles in which neither side had anything to do here.
+        Cycles in which no beat was offered and the receiver was not ready.
     starved_by, blocked_by : str or None
         The block that the receiver, or the sender, waits for in the end: not always the one on the other side, which
         may wait itself. None without such cycles.
@@ -53,15 +53,15 @@ class StreamWaits:
 
 
 def stalls(pipeline: Pipeline, timing: Timing | None = None, *, run: Stepper | None = None) -> list[StreamWaits]:
-    """What each stream does while frames follow each other without a gap, over one period of steady state.
+    """Analyse the streams of a pipeline whose frames follow each other without a gap, over one period of steady state.
 
     Parameters
     ----------
     pipeline : Pipeline
     timing : Timing, optional
-        Of the same pipeline, if it is known.
+        The timing of this pipeline, if it is known.
     run : Stepper, optional
-        A fresh one, which is in steady state afterwards; by default, the fastest.
+        A stepper at reset, which is in steady state afterwards; by default the fastest one.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def stalls(pipeline: Pipeline, timing: Timing | None = None, *, run: Stepper | N
 
 
 class _Wiring:
-    """Which block stands on which side of each stream."""
+    """The blocks on both sides of each stream."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
@@ -115,11 +115,11 @@ def _attributed(
 
 
 class _Causes:
-    """Follows waits to the block that waits for nobody.
+    """Follows waits to the block that causes them.
 
-    A block that is at work in every cycle of the period is a cause and not a victim. Any other block that makes its
-    neighbour wait and waits itself hands the question on: blocked, to the block behind its most blocked output;
-    starved, to the one before its most starved input.
+    A block that is busy in every cycle of the period is a cause. Any other block that makes its neighbour wait and
+    waits itself passes the blame on: if it is blocked, to the block behind its most blocked output; if it starves, to
+    the one before its most starved input.
     """
 
     def __init__(self, wiring: _Wiring, waits: list[tuple[int, int]], cycles: int, frames: int) -> None:
@@ -133,7 +133,7 @@ class _Causes:
         return self._follow(stream, self._wiring.sender.get(stream), set())
 
     def _follow(self, stream: int, block: int | None, seen: set[int]) -> str:
-        """The cause of a wait on `stream`, for which `block` on its other side is asked."""
+        """The cause of a wait on `stream`, starting at `block` on its other side."""
         if block is None:
             return SOURCE if stream == 0 else SINK
         node = self._wiring.pipeline.nodes[block]
@@ -142,7 +142,7 @@ class _Causes:
         seen.add(block)
         starving = [(self._waits[other][0], other, self._wiring.sender.get(other)) for other in node.inputs]
         blocking = [(self._waits[other][1], other, self._wiring.receiver.get(other)) for other in node.outputs]
-        # Asked from behind, a block first blames what it takes; asked from before, what it gives.
+        # If its receiver waits, a block first blames its inputs; if its sender waits, its outputs.
         for sides in (starving, blocking) if stream in node.outputs else (blocking, starving):
             others = [side for side in sides if side[0] and side[1] != stream]
             if others:

@@ -1,8 +1,8 @@
-"""All blocks of a pipeline at work, cycle by cycle: in Python, or compiled.
+"""Stepping all blocks of a pipeline, cycle by cycle: in Python, or compiled.
 
 Both step the same state machines (`machines`). All blocks end in registers, so a cycle has two halves: every
-block tells from its state whether it takes and offers a beat; then every stream on which both sides agree
-moves one, and all blocks step. The Python form says what is meant; the compiled one is used where there is a
+block derives from its state whether it takes and offers a beat; then every stream on which both sides agree
+moves one, and all blocks step. The Python stepper is the definition; the compiled one is used where there is a
 C++ compiler.
 """
 
@@ -31,7 +31,7 @@ _programs: WeakKeyDictionary[Node, NDArray[np.int64]] = WeakKeyDictionary()
 
 
 class Stepper(Protocol):
-    """A run from reset."""
+    """A run that starts at reset."""
 
     def run(
         self,
@@ -46,53 +46,54 @@ class Stepper(Protocol):
         record: bool = False,
         watch: bool = False,
     ) -> int:
-        """Go on until so many output beats have moved in all, and `drain` cycles more, or before cycle `until`.
+        """Step until this many output beats have moved since reset, and `drain` cycles more, but not beyond `until`.
 
-        Ends as well where output beats are left and nothing can move any more: it jams, or the source has no more.
+        The run also ends where nothing can move any more: the pipeline jams, or the source has no more beats.
 
         Parameters
         ----------
         outputs, inputs : int
-            Beats in all; None for inputs without an end.
+            Beats since reset; None for an unlimited number of inputs.
         pauses, refusals : uint8 array
             1 in cycles in which the source holds back a new beat, and in which the sink refuses one.
         closed : bool
             The sink takes nothing at all.
         record : bool
-            Remember the cycle of each beat.
+            Record the cycle of each beat.
         watch : bool
             Count the cycles in which streams wait.
 
         Returns
         -------
         int
-            The cycle that comes next.
+            The next cycle.
         """
 
     def counts(self) -> list[int]:
-        """Beats that have moved on each stream."""
+        """The number of beats that have moved on each stream."""
 
     def waits(self) -> list[tuple[int, int]]:
-        """For each stream, watched cycles in which its receiver was ready and nothing offered, and the other way round.
+        """The watched cycles in which each stream starved and in which it was blocked.
 
-        A receiver is ready if its state lets it take a beat: one that joins streams may be ready on all of them,
-        and still leave a beat that is offered until the others come.
+        A stream starves if its receiver is ready and no beat is offered, and is blocked if a beat is offered and not
+        taken. A receiver is ready if its state lets it take a beat: one that joins streams may be ready on all of
+        them, and still leave a beat that is offered until the others come.
         """
 
     def state(self) -> bytes:
-        """All that decides what happens from here on, except what the source has left."""
+        """All numbers that the further run depends on, except what the source has left."""
 
     def recorded(self, stream: int) -> NDArray[np.int64]:
-        """Cycle of each beat of a stream."""
+        """The cycle of each recorded beat of a stream."""
 
 
 def stepper(pipeline: Pipeline) -> Stepper:
-    """The fastest one that works here."""
+    """The fastest stepper that works on this system."""
     return PythonStepper(pipeline) if compiler_missing() else CompiledStepper(pipeline)
 
 
 class PythonStepper:
-    """The definition."""
+    """The definition, in Python; see `Stepper`."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._parts = [(stepped(node.block), node.inputs, node.outputs) for node in pipeline.nodes]
@@ -137,7 +138,7 @@ class PythonStepper:
         return self._cycle
 
     def _step(self, may_offer: bool, takes: bool, watch: bool) -> list[bool]:
-        """One cycle; whether a beat moved, for each stream."""
+        """Step one cycle; returns for each stream whether a beat moved."""
         self._offering = self._offering or may_offer
         # First who offers, then who takes: a block takes from all its inputs or from none.
         moves = [False] * len(self._counts)
@@ -180,7 +181,7 @@ class PythonStepper:
 
 
 class CompiledStepper:
-    """The same through `cycles.cpp`, which is compiled at its first use."""
+    """The same in C++ (`cycles.cpp`), which is compiled at its first use; see `Stepper`."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         head = np.array([len(pipeline.streams), len(pipeline.nodes)], np.int64)
@@ -231,7 +232,7 @@ class CompiledStepper:
 
 
 def _program(node: Node) -> NDArray[np.int64]:
-    """What `cycles.cpp` makes a block from."""
+    """The numbers from which `cycles.cpp` makes a block."""
     if node not in _programs:
         machine = stepped(node.block)
         numbers = [machine.kind, len(node.inputs), *node.inputs, len(node.outputs), *node.outputs]

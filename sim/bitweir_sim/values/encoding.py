@@ -1,4 +1,4 @@
-"""From frames, as a user has them, to the codes that the hardware takes."""
+"""Encoding: from frames, as a user has them, to the codes that the hardware takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HELP = (
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Codes as the accelerator takes them, where images are expected.
+    """Marks an array as codes, where images are expected.
 
     Parameters
     ----------
@@ -53,33 +53,34 @@ class Encoded:
 
 
 def encode(entry: Input, x: ArrayLike | Codes, *, rounding: bool = False) -> Array:
-    """The codes of `encoded`."""
+    """Return only the codes of `encoded`."""
     return encoded(entry, x, rounding=rounding).codes
 
 
 def encoded(entry: Input, x: ArrayLike | Codes, *, rounding: bool = False) -> Encoded:
-    """Codes of frames, in the order of the input stream.
+    """Encode frames in the order of the input stream.
 
     Parameters
     ----------
     entry : Input
         Of the network.
     x : array, or Codes
-        The type says what it holds:
+        The type decides how numbers are read:
 
         - floating point, (N, *shape): what the model file takes. Where the model quantises it, it is compared with
           the thresholds in float64. Else it must be what the rule of `entry.stored` makes of an integer, but for
           what float32 rounds (`Stored.tolerance`).
         - integers of any type, (N, *shape): those as which images are stored, such as pixels; `entry.stored` says
           which there are and what they mean.
-        - `Codes`: these, after a check.
+        - `Codes`: taken as they are, after a check.
     rounding : bool
         Take the nearest number that the input takes in place of one that it does not.
 
     Raises
     ------
     NetworkError
-        `x` is of another type or shape, or holds what the input does not take; nobody said what integers mean.
+        `x` is of another type or shape, or holds numbers that the input does not take; or the meaning of integers
+        is not known.
     """
     if isinstance(x, Codes):
         return Encoded(codes=_given(entry, np.asarray(x.array)), rounded=0)
@@ -94,12 +95,12 @@ def encoded(entry: Input, x: ArrayLike | Codes, *, rounding: bool = False) -> En
         numbers = rule(flat[part], part.start)
         codes[part] = count(entry, numbers if in_order else numbers[:, entry.source])
     if found.count and not rounding:
-        raise NetworkError(found.told(frames.size))
+        raise NetworkError(found.message(frames.size))
     return Encoded(codes=codes, rounded=found.count)
 
 
 def model_values(entry: Input, x: ArrayLike, *, rounding: bool = False) -> Array:
-    """Frames as the model file takes them.
+    """Convert frames to the numbers that the model file takes.
 
     Integers become the float32 that is nearest to what the rule of `entry.stored` makes of them; floating point stays.
 
@@ -129,7 +130,7 @@ def model_values(entry: Input, x: ArrayLike, *, rounding: bool = False) -> Array
     found = _Misfits(entry, frames.dtype)
     integers = _integers(entry, flat, found, 0)
     if found.count and not rounding:
-        raise NetworkError(found.told(frames.size))
+        raise NetworkError(found.message(frames.size))
     values = _values(entry, integers)
     if floats:
         # What lies on the grid stays as it came: float32 may have rounded it on another way.
@@ -163,7 +164,7 @@ class _Misfits:
         self._first: tuple[int, int, Any, float] | None = None
 
     def add(self, wrong: NDArray[np.bool_], numbers: Array, nearest: Array, start: int) -> None:
-        """Note those of some frames (n, E) which begin with frame `start`."""
+        """Add those of frames (n, E), the first of which has the number `start`."""
         self.last = wrong
         self.count += int(wrong.sum())
         if self._first is None and wrong.any():
@@ -171,8 +172,8 @@ class _Misfits:
             near = nearest[image, element]
             self._first = (start + int(image), int(element), numbers[image, element], near)
 
-    def told(self, total: int) -> str:
-        """What is wrong, in a sentence."""
+    def message(self, total: int) -> str:
+        """The message for all of them, which names the first."""
         stored, first = self._entry.stored, self._first
         assert stored is not None and first is not None
         image, element, number, near = first
@@ -194,7 +195,7 @@ Count = Callable[[Input, Array], Array]
 
 
 def _rule(entry: Input, dtype: np.dtype[Any], found: _Misfits) -> tuple[Rule, Count]:
-    """Two steps: one on some frames (n, E), the first of which has a number, and one on elements of the stream."""
+    """The two steps of encoding: one on frames (n, E) and the number of the first, one on elements of the stream."""
     stored, quantised = entry.stored, entry.thresholds is not None
 
     def floats(flat: Array, start: int) -> Array:
@@ -242,11 +243,11 @@ def _check_finite(entry: Input, flat: Array, start: int) -> None:
 
 
 def _integers(entry: Input, flat: Array, found: _Misfits, start: int) -> NDArray[np.int64]:
-    """The stored integers of frames (n, E): what is none becomes the nearest, and is noted."""
+    """The stored integers of frames (n, E); other numbers become the nearest one, and are added to `found`."""
     stored = entry.stored
     assert stored is not None
     if flat.dtype.kind != "f":
-        # No range reaches the ends of int64, so that larger numbers may be cut.
+        # No range reaches the ends of int64, so larger numbers may be clipped.
         whole = np.minimum(flat, np.iinfo(np.int64).max).astype(np.int64) if flat.dtype == np.uint64 else flat
         near = np.clip(whole.astype(np.int64), stored.low, stored.high)
         found.add(near != whole, flat, near, start)
@@ -261,7 +262,7 @@ def _integers(entry: Input, flat: Array, found: _Misfits, start: int) -> NDArray
 
 
 def _places(entry: Input, stored: Stored) -> Array:
-    """Which rule each element of a frame has: (E,), or (1,) where it is one for all."""
+    """The index of the rule of each element of a frame: (E,), or (1,) where all have the same rule."""
     if stored.places == 1:
         return np.zeros(1, np.int64)
     lead = (1,) * (len(entry.shape) - 1 - stored.axis)
@@ -280,7 +281,7 @@ def _affine(entry: Input, stored: Stored) -> tuple[Array, Array, Array]:
 
 
 def _values(entry: Input, integers: NDArray[np.int64]) -> Floats:
-    """What the model file takes for integers (n, E): of the exact rule, rounded once to float32."""
+    """The numbers that the model file takes for integers (n, E): by the exact rule, rounded once to float32."""
     stored = entry.stored
     assert stored is not None
     table = np.stack([stored.floats(place) for place in range(stored.places)])
@@ -307,28 +308,28 @@ def _count(entry: Input, x: Array) -> Array:
 
 
 def _given(entry: Input, codes: Array) -> Array:
-    """Codes that somebody else has made, in the order of the stream."""
+    """Check given codes, and put them in the order of the stream."""
     if codes.dtype.kind in "iu" and codes.shape[1:] != (entry.size,) and codes.shape[1:] == entry.shape:
         codes = codes.reshape(len(codes), int(np.prod(entry.shape)))[:, entry.source]
     return checked_codes(entry, codes, entry.levels - 1).astype(_code_type(entry.format))
 
 
-def checked_codes(entry: Input, codes: Array, most: int | None = None) -> Array:
-    """`codes`, an array of integers of shape (n, K), if they go up to `most`, or where it is None fit the format."""
+def checked_codes(entry: Input, codes: Array, maximum: int | None = None) -> Array:
+    """Check that `codes` are integers (n, K) from 0 to `maximum`, by default the largest code of the format."""
     if codes.dtype.kind not in "iu" or codes.shape[1:] != (entry.size,):
         raise NetworkError(
             f"Codes must be integers of shape (N, {entry.size}), not {codes.dtype} of shape {codes.shape}."
         )
-    most = entry.format.codes - 1 if most is None else most
+    maximum = entry.format.codes - 1 if maximum is None else maximum
     if codes.size:
         for end in (int(codes.min()), int(codes.max())):
-            if not 0 <= end <= most:
-                wrong = (codes < 0) | (codes > most)
+            if not 0 <= end <= maximum:
+                wrong = (codes < 0) | (codes > maximum)
                 image, element = np.unravel_index(int(wrong.argmax()), wrong.shape)
                 raise NetworkError(
-                    f"Codes must be 0 to {most}, but {int(wrong.sum()):,} of {codes.size:,} are others, the first of "
-                    f"them {codes[image, element]} in image {image} at {element}, where "
-                    f"{0 if codes[image, element] < 0 else most} is nearest."
+                    f"Codes must be 0 to {maximum}, but {int(wrong.sum()):,} of {codes.size:,} are others, the first "
+                    f"of them {codes[image, element]} in image {image} at {element}, where "
+                    f"{0 if codes[image, element] < 0 else maximum} is nearest."
                 )
     return codes
 
@@ -338,7 +339,7 @@ def _code_type(form: Format) -> type[np.unsignedinteger[Any]]:
 
 
 def batches(frames: int, width: int, largest: int = 1024) -> Iterator[slice]:
-    """Equal parts of a batch, each small enough that `width` elements a frame take some tens of megabytes at most."""
+    """Split a batch into equal parts that take tens of megabytes at most, with `width` elements in a frame."""
     largest = max(1, min(largest, (1 << 22) // width))
     count = -(-frames // largest)
     for index in range(count):

@@ -1,4 +1,4 @@
-"""The golden model's integers, faster: floating point matrix products in which nothing is ever rounded."""
+"""The golden model, faster: the same integers from floating point matrix products that are proved to be exact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Stage = Callable[[Array], Array]
 
 
 def run(network: Network, codes: ArrayLike) -> Result:
-    """The result of codes (N, K): the same integers as `run_slow`, faster.
+    """Compute the result of codes (N, K): the same integers as `run_slow`, faster.
 
     The first call for a network prepares it; see `FastModel`.
     """
@@ -33,7 +33,7 @@ def run(network: Network, codes: ArrayLike) -> Result:
 
 
 def prepare(network: Network) -> FastModel:
-    """The `FastModel` of a network, made once and kept as long as the network lives."""
+    """Return the `FastModel` of a network, which is made once and kept as long as the network."""
     if network not in _prepared:
         _prepared[network] = FastModel(network)
     return _prepared[network]

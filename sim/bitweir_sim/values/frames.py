@@ -1,4 +1,4 @@
-"""Frames as the beats of an accelerator's streams, and back."""
+"""Packing: frames to the beats of an accelerator's streams, and back."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def _in_frames(values: NDArray[Any], frames: int) -> NDArray[Any]:
 
 
 def pack(values: NDArray[Any], stream: Stream) -> Words:
-    """Beats of frames.
+    """Pack frames into beats.
 
     Parameters
     ----------
     values : array of integers, (N, vectors * length)
-        As `stream_values` gives them. The frames side by side in the last beats are filled up with zeros.
+        As `stream_values` gives them. Missing parallel frames in the last beats are filled up with zeros.
     stream : Stream
 
     Returns
@@ -61,7 +61,7 @@ def _bits(words: Words) -> NDArray[np.uint8]:
 
 
 def unpack(words: Words, stream: Stream) -> Integers:
-    """Undo `pack`: values (N, vectors * length); what pads vectors is dropped, frames that fill up are not."""
+    """Undo `pack`: values (N, vectors * length), without the padding of vectors, but with frames that fill up."""
     bits = _bits(words)[:, : stream.bits].reshape(-1, stream.lane_bits).astype(np.int64)
     weights = np.left_shift(1, np.arange(stream.lane_bits, dtype=np.int64))
     if stream.signed:
@@ -72,7 +72,7 @@ def unpack(words: Words, stream: Stream) -> Integers:
 
 
 def unpack_results(words: Words, pipeline: Pipeline, frames: int) -> golden.Result:
-    """The results of so many frames from output beats."""
+    """Unpack the results of this many frames from output beats."""
     stream, block = pipeline.output, pipeline.nodes[-1].block
     if isinstance(block, ResultSpec):
         return golden.result(unpack(words, stream)[:frames], block.kind)
@@ -84,7 +84,7 @@ def unpack_results(words: Words, pipeline: Pipeline, frames: int) -> golden.Resu
 
 
 def stream_values(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> list[NDArray[Any]]:
-    """What every stream carries of each frame: arrays (N, vectors * length), for `pack`.
+    """Compute the values of every stream for each frame: arrays (N, vectors * length), for `pack`.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def stream_values(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> 
 
 
 def _with_sums(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The same layers, with those sums as layers of their own that are handed on within one."""
+    """The same layers, with each layer that sums and compares split in two, as streams carry these sums."""
     result: list[Layer] = []
     for layer in layers:
         if isinstance(layer, Parallel):
@@ -113,7 +113,7 @@ def _with_sums(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
 
 def _elements(values: NDArray[Any], stream: Stream) -> NDArray[Any]:
-    """A map's elements as the stream has them: as they are, or window by window."""
+    """The elements of a map in the order of the stream: unchanged, or window by window."""
     if stream.window is None:
         return values
     place = stream.window.gather().ravel()
@@ -122,7 +122,7 @@ def _elements(values: NDArray[Any], stream: Stream) -> NDArray[Any]:
 
 
 def _pads(stream: Stream) -> Integers:
-    """What stands for each channel outside the map, as a number."""
+    """The value of each channel outside the map."""
     assert stream.window is not None
     codes = np.array(stream.window.pad_elements(), object) & ((1 << stream.lane_bits) - 1)
     if stream.signed:
@@ -131,7 +131,7 @@ def _pads(stream: Stream) -> Integers:
 
 
 def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> list[Words]:
-    """What every beat of every stream carries.
+    """Compute the payload of every beat of every stream.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) ->
 
 
 def element_masks(stream: Stream, groups: int) -> Words:
-    """The bits of each beat of so many groups of V frames that carry an element, (beats, words); the others pad."""
+    """The bits of each beat that carry an element, (beats, words), for this many groups of V parallel frames."""
     return np.tile(pack(np.full((stream.frames, stream.vectors * stream.length), -1), stream), (groups, 1))
 
 
