@@ -179,7 +179,7 @@ from bitweir_sim.time.cycles import steady_state
 from bitweir_sim.simulators.compiled import compile_design
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Plan, Folding
-from bitweir_hw.verilog import accelerator_rtlil
+from bitweir_hw.accelerator import accelerator_rtlil
 from support.samples import dense_network
 
 network = dense_network(16, 4, 3)

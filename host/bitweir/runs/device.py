@@ -70,7 +70,7 @@ def load_parameters(
     address : str
         See `connect`.
     image : bytes
-        As `read_parameter_image` reads it, or `bitweir_hw.parameters.parameter_image` makes it.
+        As `read_parameter_image` reads it, or `bitweir_hw.accelerator.parameter_image` makes it.
     baud : int, optional
         See `connect`.
     progress : Progress
