@@ -19,9 +19,9 @@ import numpy as np
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import BoardTransport, SimulatedBoard
-from bitweir.demo import NETWORKS
 from bitweir.design import DesignFolder, write_design
 from bitweir.importers import load_model
+from bitweir.shipped import NETWORKS
 from bitweir_hw.plan import plan_for_fps
 from bitweir_sim.values import fast
 from bitweir_sim.values.encoding import encode

@@ -1,27 +1,68 @@
-"""Shipped networks in place of model files."""
+"""Bundled networks, which stand in for model files, and their test images."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from .demo import NETWORKS
+__all__ = ["NETWORKS", "Bundled", "demo_images", "located", "model_file"]
 
-__all__ = ["demo_images", "located"]
+
+@dataclass(frozen=True, kw_only=True)
+class Bundled:
+    """A bundled network.
+
+    Parameters
+    ----------
+    model : str
+        File of the model.
+    input_scale : str
+        From stored integers to what the model takes.
+    fps : float
+        Frames a second that suit it.
+    family : str
+        FPGA family that it fits.
+    about : str
+        What it is.
+    """
+
+    model: str
+    input_scale: str
+    fps: float
+    family: str
+    about: str
+
+
+NETWORKS = {
+    "digits": Bundled(model="digits.onnx", input_scale="1", fps=1e6, family="ecp5", about="a dense network"),
+    "cnn": Bundled(
+        model="cnn.onnx",
+        input_scale="1",
+        fps=100e3,
+        family="ecp5",
+        about="a convolutional network",
+    ),
+}
 
 
 def located(paths: tuple[Path, ...], input_scale: str | None) -> tuple[tuple[Path, ...], str | None]:
-    """Model files, and what their pixels are multiplied with, where one file may be the name of a shipped network.
+    """Model files, and what their pixels are multiplied with, where one file may be the name of a bundled network.
 
     A file of that name comes first.
     """
     if len(paths) != 1 or str(paths[0]) not in NETWORKS or paths[0].exists():
         return paths, input_scale
-    shipped = NETWORKS[str(paths[0])]
+    name = str(paths[0])
+    return (model_file(name),), input_scale or NETWORKS[name].input_scale
+
+
+def model_file(name: str) -> Path:
+    """The model file of a bundled network."""
     # Packages are installed as files; nothing needs to be unpacked.
-    return (Path(str(resources.files("bitweir.networks") / shipped.model)),), input_scale or shipped.input_scale
+    return Path(str(resources.files("bitweir.networks") / NETWORKS[name].model))
 
 
 def demo_images() -> Path:
-    """The file with the test images of the shipped networks."""
+    """The file with the test images of the bundled networks."""
     return Path(str(resources.files("bitweir.networks") / "digits_test.npz"))

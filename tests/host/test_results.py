@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from bitweir.cli import main
+from bitweir.cli.run_tables import output_lines
 from bitweir.importers import ModelError, load_model
 from bitweir.results import Quality, describe_result, label_problem, numbers, quality
-from bitweir.run_tables import output_lines
 from bitweir_hw.files import load_network, save_network
 from bitweir_hw.network import LABEL, Readout
 from bitweir_sim.values.encoding import encode

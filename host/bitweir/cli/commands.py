@@ -6,33 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from bitweir_hw.accelerator import parameter_image, with_parameters_of
 from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
 from bitweir_hw.popcount import STYLE
 from bitweir_sim.trace import SimulationError
 from rich.text import Text
 
-from ..console import Output, complain
-from ..demo import NETWORKS, run_demo
-from ..design import Design, DesignFolder
+from .. import api
 from ..folders import added_file, whole_file
-from ..images import load_images
-from ..import_tables import render as render_import
 from ..importing import import_models
-from ..model_files import Imported
-from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, PART_GOALS, PlanRequest, choose
-from ..planning.explore import SLOWEST, ExploreRequest, workers, write_exploration
-from ..planning.explore import explore as explore_parts
-from ..report.collect import collect
+from ..model import Model
+from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, PART_GOALS
+from ..planning.explore import SLOWEST
 from ..report.terminal import render
 from ..results import save_result
-from ..run_tables import simulation_table
-from ..runs import ENGINES, simulate
-from ..synthesis.measure import FAMILIES, synthesise
-from ..target import Target
+from ..runs import ENGINES
+from ..shipped import NETWORKS
+from ..synthesis.measure import FAMILIES
+from .console import Output, complain
 from .devices import COMMANDS
 from .exploration import render_exploration
+from .import_tables import render as render_import
 from .options import (
     Group,
     clock_option,
@@ -43,6 +37,7 @@ from .options import (
     with_models,
     with_output,
 )
+from .run_tables import simulation_table
 
 __all__ = ["main"]
 
@@ -67,7 +62,7 @@ def main() -> None:
 @with_models
 def import_command(
     output: Output,
-    models: Callable[..., Imported],
+    models: Callable[..., Model],
     target: Path,
     images: Path | None,
     limit: int | None,
@@ -83,7 +78,8 @@ def import_command(
     if target.suffix != ".npz":
         raise click.UsageError(f"The network file must end in .npz, not {target.name!r}.")
     # Images say more than drawn inputs.
-    imported = models(compared=images is None)
+    imported = models(compared=images is None).imported
+    assert imported
     report, told = import_models(
         imported, target, images=images, limit=limit, save=save, rounding=rounding, progress=output.working
     )
@@ -144,7 +140,7 @@ def import_command(
 @with_models
 def generate(
     output: Output,
-    models: Callable[[], Imported],
+    models: Callable[[], Model],
     folder: Path,
     folding: str | None,
     fps: float | None,
@@ -167,33 +163,24 @@ def generate(
         raise click.UsageError("--fps says how fast --goal area must be, and goes with no other goal.")
     if axi_crc and axi is None:
         raise click.UsageError("--axi-crc goes with --axi.")
-    imported = models()
-    network = imported.network
-    request = PlanRequest(
-        clock=clock, folding=folding, fps=fps, part=part, goal=goal, family=family, stage_levels=stage_levels,
-        # A packet of the wrapper is one frame.
-        streams=1 if streams is None and axi is not None else streams, weights=weights,
+    net = models()
+    design = api.generate(
+        net, folder, part=part, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
+        stage_levels=stage_levels, streams=streams, weights=weights, axi=axi, axi_crc=axi_crc, progress=output.working,
     )  # fmt: skip
-    with output.working("Choosing the plan"):
-        choice = choose(network, request)
-    with output.working("Fitting FIFOs"):
-        design = Design.fitted(
-            network, choice.plan, Target.of(clock=clock, part=part, family=family), pipeline=choice.pipeline
-        )
-    with output.working("Generating Verilog"):
-        build = design.write(folder, axi=axi, axi_crc=axi_crc)
-    report = collect(build)
+    report = design.report()
     output.show(*render(report))
-    if choice.search:
-        output.show(Text(choice.search.summary))
-    output.show(*map(Text, imported.summary), Text(f"Written: {build.verilog}"))
+    search = design.search
+    if search:
+        output.show(Text(search.summary))
+    output.show(*map(Text, net.summary), Text(f"Written: {design.verilog}"))
     result = {
         "folder": str(folder),
-        "verilog": str(build.verilog),
+        "verilog": str(design.verilog),
         "report": report.to_dict(),
-        "comparison": imported.comparison_dict,
+        "comparison": net.comparison_dict,
     }
-    output.result(result | ({"search": choice.search.to_dict()} if choice.search else {}))
+    output.result(result | ({"search": search.to_dict()} if search else {}))
 
 
 @main.command()
@@ -203,18 +190,17 @@ def generate(
 )
 @with_output
 @with_models
-def parameters(output: Output, models: Callable[[], Imported], folder: Path, target: Path) -> None:
+def parameters(output: Output, models: Callable[[], Model], folder: Path, target: Path) -> None:
     """Make the parameter image of MODEL for the accelerator in FOLDER, which was generated with --weights ram.
 
     MODEL must have the same shape as the network of FOLDER.
     """
-    build = DesignFolder.open(folder)
-    imported = models()
-    pipeline = with_parameters_of(imported.network, build.network, build.plan)
-    image = parameter_image(pipeline)
+    design = api.open(folder)
+    net = models()
+    image = design.parameters(net)
     whole_file(target, image)
-    output.show(*map(Text, imported.summary), Text(f"Written: {target}, {len(image):,} bytes"))
-    output.result({"image": str(target), "bytes": len(image), "comparison": imported.comparison_dict})
+    output.show(*map(Text, net.summary), Text(f"Written: {target}, {len(image):,} bytes"))
+    output.result({"image": str(target), "bytes": len(image), "comparison": net.comparison_dict})
 
 
 @main.command("simulate")
@@ -243,11 +229,12 @@ def simulate_command(
     clock: float | None,
 ) -> None:
     """Run images through the design in FOLDER."""
-    build = DesignFolder.open(folder)
-    loaded = load_images(images, build.network, limit=limit, rounding=rounding)
-    simulation = simulate(build, loaded, engine=engine, waves=waves, clock=clock, progress=output.working)
+    design = api.open(folder)
+    simulation = design.simulate(
+        images, engine=engine, limit=limit, waves=waves, clock=clock, rounding=rounding, progress=output.working
+    )
     if save:
-        save_result(save, build.network, simulation.result)
+        save_result(save, design.network.network, simulation.result)
     output.show(simulation_table(simulation))
     output.result(simulation.to_dict())
     end(simulation)
@@ -276,12 +263,8 @@ def report(
     markdown_file: Path | None,
     clock: float | None,
 ) -> None:
-    """Tell what the design in FOLDER costs and how fast it is."""
-    build = DesignFolder.open(folder)
-    if family:
-        with output.working(f"Synthesising for {family}"):
-            synthesise(build, family)
-    result = collect(build, clock=clock, part=part)
+    """Report what the design in FOLDER costs and how fast it is."""
+    result = api.open(folder).report(synthesise=family, part=part, clock=clock, progress=output.working)
     output.show(*render(result))
     for file, form in ((html_file, result.html), (markdown_file, result.markdown)):
         if file:
@@ -314,7 +297,7 @@ def report(
 @with_models
 def explore(
     output: Output,
-    models: Callable[[], Imported],
+    models: Callable[[], Model],
     folder: Path,
     parts: tuple[str, ...],
     clock: float,
@@ -328,16 +311,14 @@ def explore(
 
     Results are kept: an exploration that was interrupted goes on where it was.
     """
-    imported = models()
-    network = imported.network
-    request = ExploreRequest(parts=tuple(dict.fromkeys(parts)), clock=clock, points=points, streams=streams)
-    with workers(jobs, scheduler):
-        result = write_exploration(
-            folder, lambda: explore_parts(network, request, synth=synth, progress=output.working)
-        )
+    net = models()
+    result = api.explore(
+        net, parts, clock=clock, points=points, streams=streams, synthesise=synth, folder=folder, jobs=jobs,
+        scheduler=scheduler, progress=output.working,
+    )  # fmt: skip
     output.show(*render_exploration(result))
-    output.show(*map(Text, imported.summary), Text(f"Written: {folder}"))
-    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": imported.comparison_dict})
+    output.show(*map(Text, net.summary), Text(f"Written: {folder}"))
+    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": net.comparison_dict})
 
 
 @main.command()
@@ -354,10 +335,25 @@ def explore(
 @clock_option
 @with_output
 def demo(output: Output, network: str, folder: Path, clock: float) -> None:
-    """Do all of it for a network that ships."""
-    simulation, report = run_demo(output, network, folder, clock=clock)
-    output.result({"folder": str(folder), "simulation": simulation.to_dict(), "report": report.to_dict()})
-    end(simulation)
+    """Run the whole flow on a bundled network."""
+    bundled = NETWORKS[network]
+    done = api.demo(network, folder, clock=clock, progress=output.working)
+    output.show(
+        _step("1. Import", f"{bundled.model}, {bundled.about} trained on scikit-learn's handwritten digits"),
+        _step("2. Generate", f"an accelerator for {bundled.fps:,.0f} frames/s"),
+        _step("3. Simulate", "it on the test images"),
+        simulation_table(done.simulation),
+        _step("4. Synthesise", f"it for {bundled.family} with Yosys"),
+        _step("5. Report", ""),
+        *render(done.report),
+        Text(f"Everything is in {folder}: the Verilog in {done.design.verilog.name}, its ports in README.md."),
+    )
+    output.result({"folder": str(folder), "simulation": done.simulation.to_dict(), "report": done.report.to_dict()})
+    end(done.simulation)
+
+
+def _step(what: str, about: str) -> Text:
+    return Text.assemble((what, "bold"), f" {about}")
 
 
 for command in COMMANDS:

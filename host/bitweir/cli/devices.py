@@ -12,24 +12,17 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.plan import WEIGHTS
 from rich.text import Text
 
-from ..boards.bitstream import Options
-from ..boards.build import build_for_board
-from ..boards.program import program as load_bitstream
-from ..client import connect
-from ..client.opening import DEFAULT_BAUD, simulated_board
-from ..console import Output
-from ..design import DesignFolder
-from ..images import load_images
-from ..model_files import Imported
-from ..planning import BOARD_GOALS, PlanRequest
+from .. import api
+from ..client.opening import DEFAULT_BAUD
+from ..model import Model
+from ..planning import BOARD_GOALS
 from ..planning.choose import BOARD_LEVELS
 from ..report.terminal import render_routed
 from ..results import save_result
-from ..run_tables import device_table
-from ..runs import load_parameters, read_parameter_image, run_on_device
-from ..runs.device import known_network
 from ..shipped import demo_images
+from .console import Output
 from .options import end, folder_argument, megahertz, round_option, with_models, with_output
+from .run_tables import device_table
 
 __all__ = ["COMMANDS"]
 
@@ -70,7 +63,7 @@ __all__ = ["COMMANDS"]
 @with_models
 def build_command(
     output: Output,
-    models: Callable[[], Imported],
+    models: Callable[[], Model],
     board_name: str,
     folder: Path,
     goal: str,
@@ -82,14 +75,14 @@ def build_command(
     jobs: int | None,
 ) -> None:
     """Turn MODEL (a file, or a network that ships: digits, cnn) into a bitstream for a board, in a folder."""
-    imported = models()
-    request = PlanRequest(board=board_name, goal=goal, fps=fps, stage_levels=stage_levels, weights=weights)
-    options = Options(clock=clock, seeds=seeds, jobs=jobs)
-    files = [member.path for member in imported.members]
-    built = build_for_board(imported.network, request, folder, options=options, models=files, progress=output.working)
-    output.show(*render_routed(built.routed), *map(Text, imported.summary))
+    net = models()
+    built = api.build(
+        net, board=board_name, folder=folder, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels,
+        weights=weights, seeds=seeds, jobs=jobs, progress=output.working,
+    )  # fmt: skip
+    output.show(*render_routed(built.routed), *map(Text, net.summary))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
-    output.result(built.to_dict() | {"comparison": imported.comparison_dict})
+    output.result(built.to_dict() | {"comparison": net.comparison_dict})
 
 
 @click.command("program")
@@ -99,7 +92,7 @@ def build_command(
 def program_command(output: Output, folder: Path, flash: bool) -> None:
     """Load the bitstream in FOLDER, as build wrote it, into its board."""
     with output.working("Loading the bitstream"):
-        result = load_bitstream(folder, flash=flash)
+        result = api.program(folder, flash=flash)
     output.show(Text(f"Loaded: {result.file}"))
     output.result(result.to_dict())
 
@@ -114,7 +107,7 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 
     DEVICE is as for run; its parameters must be in RAM.
     """
-    loaded = load_parameters(device, read_parameter_image(image), baud=baud, progress=output.working)
+    loaded = api.load_parameters(device, image, baud=baud, progress=output.working)
     output.show(Text(f"Loaded: {image}, {loaded.bytes:,} bytes in {loaded.seconds:.3g} s"))
     output.result(loaded.to_dict())
 
@@ -142,26 +135,22 @@ def run_command(
     check: bool,
     rounding: bool,
 ) -> None:
-    """Let DEVICE classify images.
+    """Run images through DEVICE.
 
     DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build; or
     golden:FILE, the golden model of a network file or build.
     """
     if (images is None) != demo:
         raise click.UsageError("Name images with --images, or take --demo-images, not both.")
-    with output.working(f"Connecting to {device}"):
-        connected = connect(device, network=network, baud=baud)
-    with connected:
-        held = known_network(connected)
-        loaded = load_images(images or demo_images(), held, limit=limit, rounding=rounding)
-        run = run_on_device(
-            connected, loaded, address=device, scores=save is not None, check=check, progress=output.working
-        )
+    result = api.run(
+        device, images or demo_images(), network=network, baud=baud, limit=limit, scores=save is not None, check=check,
+        rounding=rounding, progress=output.working,
+    )  # fmt: skip
     if save:
-        save_result(save, held, run.result)
-    output.show(device_table(run))
-    output.result(run.to_dict())
-    end(run)
+        save_result(save, result.network, result.result)
+    output.show(device_table(result))
+    output.result(result.to_dict())
+    end(result)
 
 
 @click.command()
@@ -179,14 +168,13 @@ def run_command(
 @with_output
 def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
     """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""
-    build = DesignFolder.open(folder)
+    design = api.open(folder)
     with output.working("Compiling the board (kept for the next time)"):
-        hertz = None if clock is None else round(clock)
-        running = simulated_board(build, clock=hertz, baud=baud, faults=faults, seed=seed)
+        running = api.simulated_board(design, clock=clock, baud=baud, faults=faults, seed=seed)
     with running as board:
         device, clock_mhz = f"serial:{board.port}", board.clock / 1e6
         output.show(
-            f"A board with {build.network.name} at {clock_mhz:g} MHz, until Ctrl-C:",
+            f"A board with {design.network.name} at {clock_mhz:g} MHz, until Ctrl-C:",
             f"  bitweir run {device} --baud {board.baud} --images FILE",
         )
         output.result({"device": device, "baud": board.baud, "clock_mhz": clock_mhz})

@@ -15,11 +15,11 @@ import click
 from bitweir_hw.errors import BitweirError
 from bitweir_sim.trace import SimulationError
 
-from ..console import Output, complain
+from ..api import load
 from ..folders import FileError
-from ..model_files import Imported, load_networks
+from ..model import Model
 from ..runs import DeviceRun, Simulation
-from ..shipped import located
+from .console import Output, complain
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
 __all__ = [
@@ -162,14 +162,14 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--input-range",
         metavar="LOW:HIGH",
-        help="Which integers arrive, such as -128:127.  [default: 0:255 with --input-scale; alone: as the model takes "
+        help="Integers that arrive, such as -128:127.  [default: 0:255 with --input-scale; alone: as the model takes "
         "them]",
     )
     @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
     @click.option(
         "--result",
         type=click.Choice(("class", "labels", "scores")),
-        help="What the accelerator tells of a frame.  [default: as the model ends]",
+        help="What the accelerator computes for a frame.  [default: as the model ends]",
     )
     @click.option("--vote", "voting", is_flag=True, help="Several models, each of which votes for its class.")
     @functools.wraps(command)
@@ -185,16 +185,13 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         result: str | None,
         **options: Any,
     ) -> None:
-        def models(*, compared: bool = True) -> Imported:
+        def models(*, compared: bool = True) -> Model:
             if len(paths) > 1 and not voting:
                 raise click.UsageError("Several models need --vote, by which each votes for its class.")
             if len(paths) < 2 and voting:
                 raise click.UsageError("--vote needs two models or more.")
-            files, scale = located(paths, input_scale)
-            if input_range is not None:
-                scale = input_scale
-            return load_networks(
-                files, input_scale=scale, input_range=input_range, name=name, vote=voting, result=result,
+            return load(
+                *paths, input_scale=input_scale, input_range=input_range, name=name, vote=voting, result=result,
                 compare=compared, progress=output.working,
             )  # fmt: skip
 

@@ -142,8 +142,8 @@ def _shipped() -> dict[bytes, Network]:
     # Importers take a while to load, and only devices of networks that nobody named need them.
     from importlib import resources
 
-    from ..demo import NETWORKS
     from ..importers import load_model
+    from ..shipped import NETWORKS
 
     networks = []
     for shipped in NETWORKS.values():

@@ -18,8 +18,8 @@ import bitweir_hw
 import bitweir_sim
 import pytest
 from bitweir.cli import main
+from bitweir.cli.console import Output, printable
 from bitweir.cli.ending import BROKEN_PIPE, INTERRUPTED, TERMINATED
-from bitweir.console import Output, printable
 from bitweir.design import write_design
 from bitweir_hw.errors import BitweirError, PlanError
 from bitweir_hw.files import save_network
@@ -114,14 +114,14 @@ def test_errors_that_nobody_hears_keep_their_exit_code(tmp_path):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, "terminated"])
 def test_an_interrupted_command_says_so_in_one_line(folder, monkeypatch, kind):
-    import bitweir.cli.commands as cli
+    import bitweir.accelerator as accelerator
 
     def interrupted(*_, **__):
         if kind == "terminated":
             signal.raise_signal(signal.SIGTERM)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "collect", interrupted)
+    monkeypatch.setattr(accelerator, "collect", interrupted)
     done = CliRunner().invoke(main, ["report", str(folder)])
     code, told = (143, "Terminated.") if kind == "terminated" else (130, "Interrupted.")
     assert (done.exit_code, done.stderr, done.stdout) == (code, f"bitweir: {told}\n", "")
@@ -299,12 +299,12 @@ def test_terminals_get_no_orders_from_files(capsys):
 
 
 def test_errors_are_one_line_without_orders(folder, monkeypatch):
-    import bitweir.cli.commands as cli
+    import bitweir.accelerator as accelerator
 
     def fails(*_, **__):
         raise PlanError(f"Name {EVIL}\nis odd.")
 
-    monkeypatch.setattr(cli, "collect", fails)
+    monkeypatch.setattr(accelerator, "collect", fails)
     done = CliRunner().invoke(main, ["report", str(folder)])
     assert done.exit_code == 5 and done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
     assert done.stderr.startswith(r"bitweir: Name \x1b[2J") and done.stderr.endswith("\\nis odd.\n")

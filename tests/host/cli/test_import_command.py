@@ -367,7 +367,7 @@ def test_generate_takes_models_that_vote(tmp_path, monkeypatch):
         seen.append(network)
         raise ModelError("seen")
 
-    monkeypatch.setattr("bitweir.cli.commands.choose", stop)
+    monkeypatch.setattr("bitweir.api.choose", stop)
     run("generate", *paths, "--vote", "-o", tmp_path / "out", code=3)
     assert [layer.name for layer in seen[0].layers] == ["votes"]
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import jsonschema
 import pytest
-from bitweir.console import Output
+from bitweir.cli.console import Output
 from bitweir.design import write_design
 from bitweir.report import collect as collecting
 from bitweir.report import estimates

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import jsonschema
 import numpy as np
 import pytest
+from bitweir.cli.import_tables import _differ
 from bitweir.import_report import schema
-from bitweir.import_tables import _differ
 from bitweir.importers.compare.agreement import Agreement, Difference
 from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn
 from bitweir.importers.compare.drawn import drawn_frames

@@ -6,9 +6,9 @@ from bitweir_sim.values.comparison import ELEMENTS
 from rich.box import SIMPLE
 from rich.table import Table
 
+from ..results import quality_rows
+from ..runs import DeviceRun, Simulation
 from .console import equality
-from .results import quality_rows
-from .runs import DeviceRun, Simulation
 
 __all__ = ["device_table", "output_lines", "simulation_table"]
 

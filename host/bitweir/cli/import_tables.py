@@ -11,12 +11,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .import_report import ImportReport, LayerEntry, Padding, StreamFormat
-from .importers.compare.report import ComparisonReport, LayerReport, ModelReport
-from .importers.errors import shown
-from .importers.folding.provenance import INPUT
-from .input_words import counted, told_shape
-from .results import PLURALS, Quality, quality_rows, result_name
+from ..import_report import ImportReport, LayerEntry, Padding, StreamFormat
+from ..importers.compare.report import ComparisonReport, LayerReport, ModelReport
+from ..importers.errors import shown
+from ..importers.folding.provenance import INPUT
+from ..input_words import counted, told_shape
+from ..results import PLURALS, Quality, quality_rows, result_name
 
 __all__ = ["render"]
 

@@ -1,0 +1,212 @@
+"""An accelerator as a user of the Python interface has it: in a folder, to be simulated and reported on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from bitweir_hw.accelerator.parameters import parameter_image, with_parameters_of
+from bitweir_hw.errors import PlanError
+from bitweir_hw.network import Network
+from bitweir_hw.plan import Plan
+from numpy.typing import ArrayLike
+
+from .design import DesignFolder
+from .model import Frames, Model, hardware_network, images_for
+from .planning import PlanSearch
+from .progress import Progress, silent
+from .report.collect import collect
+from .report.report import Report
+from .runs import ENGINES, Simulation, simulate
+from .synthesis.measure import FAMILIES, synthesise
+from .target import Target
+
+__all__ = ["Accelerator"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Accelerator:
+    """A generated accelerator and its folder. Make one with `bitweir.generate`, or open one with `bitweir.open`.
+
+    Parameters
+    ----------
+    written : DesignFolder
+        The design, and where it was written.
+    search : PlanSearch or None
+        What the search for the plan found, where there was one.
+    """
+
+    written: DesignFolder
+    search: PlanSearch | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder with the Verilog, the network and the plan."""
+        return self.written.folder
+
+    @property
+    def verilog(self) -> Path:
+        """The Verilog file; its top module has the name of the network."""
+        return self.written.verilog
+
+    @property
+    def network(self) -> Model:
+        """What it computes."""
+        return Model(network=self.written.network)
+
+    @property
+    def plan(self) -> Plan:
+        """Foldings, popcounts, frames side by side and depths of FIFOs."""
+        return self.written.plan
+
+    @property
+    def target(self) -> Target:
+        """The part and the clock that it was made for."""
+        return self.written.target
+
+    @property
+    def cycles_per_frame(self) -> float:
+        """Clock cycles from frame to frame; of frames that go side by side, each has its share."""
+        return float(self.written.timing.interval) / self.written.pipeline.frames
+
+    @property
+    def latency_cycles(self) -> int:
+        """Clock cycles from the first input beat of a frame to its last output beat."""
+        return self.written.timing.latency
+
+    @property
+    def frames_per_second(self) -> float:
+        """Throughput at the clock of the target."""
+        return self.target.clock / self.cycles_per_frame
+
+    def simulate(
+        self,
+        images: Frames,
+        labels: ArrayLike | None = None,
+        *,
+        engine: str = "compiled",
+        limit: int | None = None,
+        clock: float | None = None,
+        waves: Path | str | None = None,
+        rounding: bool = False,
+        progress: Progress = silent,
+    ) -> Simulation:
+        """Run images through the accelerator, and compare every result with that of the golden model.
+
+        Parameters
+        ----------
+        images : array, or path of an .npz file
+            As `Model.classify` takes them.
+        labels : array, optional
+            Right answers, (N,); a file has its own, as the array y.
+        engine : str
+            ``"compiled"`` runs the Verilog as a C++ program, ``"cocotb"`` compares every stream in every cycle, and
+            ``"golden"`` runs the golden model alone.
+        limit : int, optional
+            Use only the first images.
+        clock : float, optional
+            Hz, for the times that follow from cycles; that of the target if not given.
+        waves : path, optional
+            Where waveforms go.
+        rounding : bool
+            Take the nearest number that the input takes in place of one that it does not.
+        progress : Progress
+            Shows what is under way.
+
+        Returns
+        -------
+        Simulation
+            ``mismatches`` is the number of images whose result or cycle is wrong: 0 unless there is a fault.
+
+        Raises
+        ------
+        ImageError
+            The images do not suit the network.
+        FileError
+            A file of the folder was changed.
+        ToolError
+            A tool is missing.
+        """
+        if engine not in ENGINES:
+            raise PlanError(f"The engine must be one of {', '.join(ENGINES)}, not {engine!r}.")
+        loaded = images_for(self.written.network, images, labels, limit=limit, rounding=rounding)
+        return simulate(
+            self.written, loaded, engine=engine, clock=clock, waves=None if waves is None else Path(waves),
+            progress=progress,
+        )  # fmt: skip
+
+    def report(
+        self,
+        *,
+        synthesise: str | None = None,
+        part: str | None = None,
+        clock: float | None = None,
+        progress: Progress = silent,
+    ) -> Report:
+        """What the accelerator costs and how fast it is.
+
+        Parameters
+        ----------
+        synthesise : str, optional
+            Run Yosys for this family first: ``"ecp5"``, ``"ice40"``, ``"gowin"`` or ``"xilinx"``; what it measures is
+            kept in the folder.
+        part : str, optional
+            FPGA to compare with, in place of that of the target.
+        clock : float, optional
+            Hz, in place of that of the target.
+        progress : Progress
+            Shows what is under way.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        PlanError
+            The popcounts are made of primitives that the family does not have, or there is no such family.
+        ToolError
+            Yosys failed.
+        """
+        if synthesise is not None:
+            if synthesise not in FAMILIES:
+                raise PlanError(f"The family must be one of {', '.join(FAMILIES)}, not {synthesise!r}.")
+            with progress(f"Synthesising for {synthesise}"):
+                _synthesise(self.written, synthesise)
+        return collect(self.written, clock=clock, part=part)
+
+    def parameters(self, net: Model | Network) -> bytes:
+        """The parameter image of another network of the same shape, for an accelerator with parameters in RAM.
+
+        Raises
+        ------
+        NetworkError
+            The network has another shape.
+        PlanError
+            The parameters of the accelerator are constants.
+        """
+        return parameter_image(with_parameters_of(hardware_network(net), self.written.network, self.plan))
+
+    @property
+    def _rows(self) -> list[tuple[str, str]]:
+        made_for = self.target.part or self.target.family or "any FPGA"
+        return [
+            ("folder", str(self.folder)),
+            ("made for", f"{made_for} at {self.target.clock / 1e6:g} MHz"),
+            ("folding", ",".join(map(str, self.plan.foldings))),
+            ("cycles", f"{self.cycles_per_frame:g} a frame, latency {self.latency_cycles:,}"),
+            ("throughput", f"{self.frames_per_second:,.0f} frames/s"),
+        ]
+
+    def __repr__(self) -> str:
+        rows = "\n".join(f"{what:<12}{value}" for what, value in self._rows)
+        return f"Accelerator of {self.written.network.name}\n{rows}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{what}</th><td>{escape(value)}</td></tr>" for what, value in self._rows)
+        return f"<table><caption>Accelerator of {escape(self.written.network.name)}</caption>{rows}</table>"
+
+
+#: The method has a parameter of this name.
+_synthesise = synthesise

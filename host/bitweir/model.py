@@ -1,0 +1,305 @@
+"""A network as a user of the Python interface has it: what it computes, and whether its files compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from bitweir_hw.errors import BitweirError, NetworkError
+from bitweir_hw.files import network_bytes
+from bitweir_hw.network import Integers, Network
+from bitweir_sim.values import golden
+from bitweir_sim.values.encoding import Codes
+from bitweir_sim.values.fast import FastModel, prepare
+from bitweir_sim.values.golden import Result
+from numpy.typing import ArrayLike, NDArray
+
+from .folders import whole_file
+from .images import ImageError, Images, as_images, load_images
+from .importers.compare.comparison import Comparison, compare_frames
+from .model_files import Imported
+from .progress import Progress, silent
+from .results import result_name
+
+__all__ = ["Frames", "Model", "hardware_network", "images_for"]
+
+#: Images: an array, codes, or the path of an .npz file with an array x.
+Frames: TypeAlias = ArrayLike | Codes | Path
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Model:
+    """A network of integers, and the model files that it came from.
+
+    It computes by the golden model, which is the definition of what the hardware computes. Make one with
+    `bitweir.load` or `bitweir.network`.
+
+    Parameters
+    ----------
+    network : bitweir_hw.network.Network
+        The layers, as all steps read them.
+    imported : Imported or None
+        The model files, and how the network compares with them; None where it came from arrays.
+    """
+
+    network: Network
+    imported: Imported | None = None
+
+    @property
+    def name(self) -> str:
+        """Names the Verilog module."""
+        return self.network.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one frame."""
+        return self.network.input.shape
+
+    @property
+    def outputs(self) -> int:
+        """Classes, labels, scores or codes of a frame."""
+        return self.network.outputs
+
+    @property
+    def result(self) -> str:
+        """What a frame gives: ``"class"``, ``"labels"``, ``"scores"`` or ``"codes"``."""
+        return self.network.readout.kind
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """How the network compares with its model files on drawn inputs; None where there are none."""
+        return self.imported.drawn if self.imported else None
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """A sentence about `comparison`, or nothing."""
+        return self.imported.summary if self.imported else ()
+
+    @property
+    def comparison_dict(self) -> dict[str, Any] | None:
+        """`comparison` as JSON has it."""
+        return self.imported.comparison_dict if self.imported else None
+
+    def classify(self, images: Frames) -> NDArray[Any]:
+        """Classes of images.
+
+        Parameters
+        ----------
+        images : array, or path of an .npz file
+            (N, *shape). Integers are what image files hold, such as pixels; floating point is what the model file
+            takes.
+
+        Returns
+        -------
+        int64 array, (N,), or bool array, (N, M)
+            Classes; or labels, where these are the result.
+
+        Raises
+        ------
+        ImageError
+            The images do not suit the network.
+        NetworkError
+            The result is scores or codes: use `run`.
+
+        Examples
+        --------
+        >>> import bitweir
+        >>> net = bitweir.load("digits")
+        >>> net.classify(bitweir.demo_images()[0])[:8]
+        array([7, 6, 3, 7, 7, 3, 2, 8])
+        """
+        found = self.run(images)
+        told = found.classes if found.classes is not None else found.labels
+        if told is None:
+            raise NetworkError(f"The result of the network is {self.result}, neither a class nor labels: use run.")
+        return told
+
+    def run(self, images: Frames) -> Result:
+        """The whole result of images.
+
+        Parameters
+        ----------
+        images : array, or path of an .npz file
+            As `classify` takes them.
+
+        Returns
+        -------
+        Result
+            ``scores``, an int64 array (N, M), and ``classes`` (N,) or ``labels`` (N, M) where these are the result.
+
+        Raises
+        ------
+        ImageError
+            The images do not suit the network.
+        """
+        return self._fast.run(images_for(self.network, images).codes)
+
+    def trace(self, images: Frames) -> dict[str, Integers]:
+        """What leaves each layer.
+
+        Parameters
+        ----------
+        images : array, or path of an .npz file
+            As `classify` takes them.
+
+        Returns
+        -------
+        dict
+            By the name of the layer an int64 array, (N, M) or (N, H, W, C): the values of its codes, such as -1 and
+            +1, or the sums where it has no thresholds.
+
+        Raises
+        ------
+        ImageError
+            The images do not suit the network.
+        """
+        maps = {layer.name: result for layer, _, result in self.network.placed()}
+        streams = golden.trace(self.network, images_for(self.network, images).codes)
+        return {
+            name: golden.values(stream, maps[name]).reshape(len(stream), *_plain(maps[name].shape))
+            for name, stream in streams.items()
+        }
+
+    def compare(self, images: Frames, *, progress: Progress = silent) -> Comparison:
+        """Compare the network with its model files on images.
+
+        Parameters
+        ----------
+        images : array, or path of an .npz file
+            As `classify` takes them.
+        progress : Progress
+            Shows what is under way.
+
+        Returns
+        -------
+        Comparison
+            ``difference`` is None, or a sentence that says where they differ.
+
+        Raises
+        ------
+        ImageError
+            The images do not suit the network.
+        NetworkError
+            There is no model file to compare with.
+        """
+        if self.imported is None:
+            raise NetworkError(f"Network {self.name!r} was made from arrays: there is no model file to compare with.")
+        loaded = images_for(self.network, images)
+        with progress(f"Comparing {len(loaded):,} frames") as done:
+            return compare_frames(self.network, self.imported.members, loaded.frames, loaded.codes, done)
+
+    def save(self, path: Path | str) -> None:
+        """Write the network into an .npz file, which `bitweir.load` reads.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written.
+        """
+        place = Path(path)
+        if place.suffix != ".npz":
+            raise NetworkError(f"The network file must end in .npz, not {place.name!r}.")
+        whole_file(place, network_bytes(self.network))
+
+    @cached_property
+    def _fast(self) -> FastModel:
+        return prepare(self.network)
+
+    @property
+    def _title(self) -> str:
+        return f"{self.name}: {'x'.join(map(str, self.shape))} to {result_name(self.result, self.outputs)}"
+
+    def __repr__(self) -> str:
+        rows = [_COLUMNS, *_rows(self.network)]
+        widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([self._title, *lines])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(self.network)
+        )
+        return (
+            f"<table><caption>{escape(self._title)}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
+
+
+_COLUMNS = ("layer", "kind", "takes", "gives", "weights")
+
+
+def _rows(network: Network) -> Iterator[tuple[str, ...]]:
+    """A row for each layer, those in branches before the layer that adds them."""
+    for layer, source, result in network.placed():
+        weights = getattr(layer, "weights", None)
+        yield (
+            layer.name,
+            type(layer).__name__.lower(),
+            "x".join(map(str, _plain(source.shape))),
+            "x".join(map(str, _plain(result.shape))),
+            "" if weights is None else f"{weights.size:,}",
+        )
+
+
+def _plain(shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """The shape of a map, or of the vector that it is."""
+    return shape[2:] if shape[:2] == (1, 1) else shape
+
+
+def images_for(
+    network: Network,
+    images: Frames,
+    labels: ArrayLike | None = None,
+    *,
+    limit: int | None = None,
+    rounding: bool = False,
+) -> Images:
+    """Images and labels as all steps take them.
+
+    Parameters
+    ----------
+    network : Network
+        Takes the images.
+    images : array, codes, or path of an .npz file
+    labels : array, optional
+        Those of an array; a file has its own.
+    limit : int, optional
+        Take only the first images.
+    rounding : bool
+        Take the nearest number that the input takes in place of one that it does not.
+
+    Raises
+    ------
+    ImageError
+        The images do not suit the network, or there is a file and labels beside it.
+    """
+    if isinstance(images, str | Path):
+        if labels is not None:
+            raise ImageError("An image file has its own labels, as the array y: give an array of images with labels.")
+        return load_images(Path(images), network, limit=limit, rounding=rounding)
+    if isinstance(images, Codes):
+        images = Codes(np.asarray(images.array)[:limit])
+    else:
+        images = np.asarray(images)[:limit]
+    return as_images(network, images, None if labels is None else np.asarray(labels)[:limit], rounding=rounding)
+
+
+def hardware_network(net: Model | Network) -> Network:
+    """The network of a model, or the network itself.
+
+    Raises
+    ------
+    BitweirError
+        It is something else.
+    """
+    if isinstance(net, Model):
+        return net.network
+    if isinstance(net, Network):
+        return net
+    raise BitweirError(f"A network must come from bitweir.load or bitweir.network; it is a {type(net).__name__}.")
