@@ -49,7 +49,7 @@ def main() -> None:
         name="fc",
         layer="fc",
         weights=rng.integers(0, 2, (1, 256, 832)).astype(bool),
-        presets=np.full((1, 1, 256), -416),
+        initial_accumulators=np.full((1, 1, 256), -416),
         threshold=True,
         pe=16,
         simd=64,

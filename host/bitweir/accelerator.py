@@ -68,7 +68,7 @@ class Accelerator:
     @property
     def cycles_per_frame(self) -> float:
         """Clock cycles from frame to frame; of frames that go side by side, each has its share."""
-        return float(self.written.timing.interval) / self.written.pipeline.frames
+        return float(self.written.timing.interval) / self.written.pipeline.parallel_frames
 
     @property
     def latency_cycles(self) -> int:

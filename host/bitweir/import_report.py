@@ -374,7 +374,7 @@ def _layers(layers: Sequence[Layer], source: Map, near: dict[str, float]) -> tup
     """Layers in series, with those of branches inside them."""
     result = []
     for layer in layers:
-        handed = layer.hand_on(source)
+        handed = layer.output_map(source)
         weights = thresholds = constant = padding = None
         branches: tuple[BranchEntry, ...] = ()
         if isinstance(layer, (Dense, Conv)):

@@ -69,10 +69,10 @@ def readme(
         score_bits=last.lane_bits,
         elements_name=_elements(network, last),
         best=_best(last),
-        frames=_side_by_side(pipeline.frames),
+        frames=_side_by_side(pipeline.parallel_frames),
         results=result_name("scores" if network.readout.kind == "class" else network.readout.kind, network.outputs),
         meaning=_meaning(network),
-        pace=f"{'A frame' if pipeline.frames == 1 else f'{pipeline.frames} frames'} every {timing.interval} cycles",
+        pace=f"{_group(pipeline.parallel_frames)} every {timing.interval} cycles",
         latency=timing.latency,
         axi=_axi(pipeline, network.name, layout, checksums),
         load=_loading(pipeline),
@@ -91,6 +91,11 @@ def _order(pipeline: Pipeline) -> str:
         f"pixel by pixel, row by row, the channels of a pixel one after the other: {stream.beats} beats of {elements}, "
         f"{stream.vector_beats} for each pixel"
     )
+
+
+def _group(frames: int) -> str:
+    """What takes the interval of an accelerator."""
+    return "A frame" if frames == 1 else f"{frames} frames"
 
 
 def _side_by_side(frames: int) -> str:
@@ -126,7 +131,7 @@ def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: 
         name=name,
         bits=layout.tdata_bits,
         bytes=layout.tdata_bytes,
-        frames="frame" if layout.streams == 1 else f"{layout.streams} frames that go side by side",
+        frames="frame" if layout.parallel_frames == 1 else f"{layout.parallel_frames} frames that go side by side",
         frame_bytes=layout.frame_bytes,
         frame_words=layout.frame_words,
         result_bytes=layout.result_bytes,
@@ -147,7 +152,7 @@ def _best(last: EndSpec) -> str:
     """The row of the class, if there is one."""
     if not last.index_bits:
         return ""
-    low, high = last.i_bits, last.i_bits + last.index_bits * last.streams - 1
+    low, high = last.i_bits, last.i_bits + last.index_bits * last.parallel_frames - 1
     return (
         f"| {high}:{low} | the class with the highest score so far, the lowest one in a tie; in the last beat, the "
         "class |\n"
@@ -167,7 +172,7 @@ def _packet(layout: PacketLayout) -> str:
         return f"{layout.scores_bytes} bytes of results, output 0 in\nthe lowest bits"
     return (
         f"{layout.scores_bytes} bytes of scores, class 0 in\n"
-        f"the lowest bits, then {layout.class_bytes * layout.streams} of classes"
+        f"the lowest bits, then {layout.class_bytes * layout.parallel_frames} of classes"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .arithmetic import ceil_div
 
-__all__ = ["BLOCK_RAM", "PARTS", "PART_OF", "BlockRam", "Part"]
+__all__ = ["BLOCK_RAM", "PARTS", "PART_OF", "BlockRam", "FpgaPart"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ BLOCK_RAM = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class FpgaPart:
     """What a part holds.
 
     Parameters
@@ -88,28 +88,28 @@ _PARTS = (
     # Lattice FPGA-DS-02012, ECP5 family selection guide: 24K, 44K, 84K LUTs, which the layout of their slices (two
     # LUTs and two flip-flops each) makes 24,288, 43,848 and 83,640; 56, 108, 208 blocks of 18 Kbit; 28, 72, 156
     # multipliers of 18 x 18.
-    Part(name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28),
-    Part(name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72),
-    Part(name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156),
+    FpgaPart(name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28),
+    FpgaPart(name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72),
+    FpgaPart(name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156),
     # Lattice FPGA-DS-02029, iCE40 LP/HX: 7,680 logic cells of a LUT and a flip-flop, 32 blocks of 4 Kbit.
-    Part(name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, dsps=0),
+    FpgaPart(name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, dsps=0),
     # Lattice FPGA-DS-02008, iCE40 UltraPlus: 5,280 logic cells, 30 blocks of 4 Kbit, 8 multipliers of 16 x 16. Its
     # four single-port RAMs of 256 Kbit hold no constants, and are not counted.
-    Part(name="ice40-up5k", family="ice40", luts=5_280, ffs=5_280, block_rams=30, dsps=8),
+    FpgaPart(name="ice40-up5k", family="ice40", luts=5_280, ffs=5_280, block_rams=30, dsps=8),
     # Gowin DS100, GW1N-9: 8,640 LUT4, 6,480 flip-flops, 26 blocks of 18 Kbit (468 Kbit), 20 multipliers of 18 x 18.
-    Part(name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20),
+    FpgaPart(name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20),
     # Gowin DS102, GW2A-18: 20,736 LUT4, 15,552 flip-flops, 46 blocks of 18 Kbit (828 Kbit), 48 multipliers of 18 x 18.
-    Part(name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48),
+    FpgaPart(name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48),
     # Xilinx DS190, Zynq-7000: 53,200 LUTs, 106,400 flip-flops, 140 blocks of 36 Kbit (two RAMB18 each), 220 DSP slices.
-    Part(name="xc7z020", family="xilinx", luts=53_200, ffs=106_400, block_rams=280, dsps=220),
+    FpgaPart(name="xc7z020", family="xilinx", luts=53_200, ffs=106_400, block_rams=280, dsps=220),
     # Xilinx DS180, Artix-7: 5,200 and 15,850 slices of four LUTs and eight flip-flops; 50 and 135 blocks of 36 Kbit;
     # 90 and 240 DSP slices.
-    Part(name="xc7a35t", family="xilinx", luts=20_800, ffs=41_600, block_rams=100, dsps=90),
-    Part(name="xc7a100t", family="xilinx", luts=63_400, ffs=126_800, block_rams=270, dsps=240),
+    FpgaPart(name="xc7a35t", family="xilinx", luts=20_800, ffs=41_600, block_rams=100, dsps=90),
+    FpgaPart(name="xc7a100t", family="xilinx", luts=63_400, ffs=126_800, block_rams=270, dsps=240),
 )
 
 #: By name.
-PARTS: dict[str, Part] = {part.name: part for part in _PARTS}
+PARTS: dict[str, FpgaPart] = {part.name: part for part in _PARTS}
 
 #: The part of each family that reports compare with, if none is named.
 PART_OF = {"ecp5": "ecp5-85k", "ice40": "ice40-hx8k", "gowin": "gw2a-18", "xilinx": "xc7z020"}

@@ -73,7 +73,7 @@ class Plan:
         One for each layer with weights, in the order of `Network.placed`.
     popcount : Popcount
         How popcounts are built and pipelined.
-    streams : int
+    parallel_frames : int
         V, the frames that go side by side and share each weight word.
     depths : tuple of (str, int)
         Beats that FIFOs hold, by the name of their block; others get room for more than they need.
@@ -86,7 +86,7 @@ class Plan:
 
     foldings: tuple[Folding, ...]
     popcount: Popcount = field(default_factory=Popcount)
-    streams: int = 1
+    parallel_frames: int = 1
     depths: tuple[tuple[str, int], ...] = ()
     weights: str = "rom"
     limits: tuple[tuple[str, int, int], ...] = ()
@@ -113,7 +113,7 @@ def check_plan(network: Network, plan: Plan) -> Plan:
             f"The folding must give SIMDxPE for each of the {len(layers)} layers with weights, "
             f"not for {len(plan.foldings)}."
         )
-    _check_streams(plan.streams)
+    _check_parallel_frames(plan.parallel_frames)
     for (layer, _), folding in zip(layers, plan.foldings, strict=True):
         neurons = layer.outputs // layer.groups
         of_group = " of a group" if layer.groups > 1 else ""
@@ -138,7 +138,9 @@ def check_plan(network: Network, plan: Plan) -> Plan:
     return plan
 
 
-def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None = None, streams: int = 1) -> Plan:
+def plan_from_foldings(
+    network: Network, text: str, *, popcount: Popcount | None = None, parallel_frames: int = 1
+) -> Plan:
     """A plan from foldings as a user writes them.
 
     Parameters
@@ -148,7 +150,7 @@ def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
         where its weights sit.
     popcount : Popcount, optional
-    streams : int
+    parallel_frames : int
 
     Raises
     ------
@@ -161,15 +163,17 @@ def plan_from_foldings(network: Network, text: str, *, popcount: Popcount | None
         if not match:
             raise PlanError(f"A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not {part.strip()!r}.")
         foldings.append(Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto"))
-    return check_plan(network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), streams=streams))
+    return check_plan(
+        network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), parallel_frames=parallel_frames)
+    )
 
 
 def plan_for_fps(
-    network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, streams: int = 1
+    network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, parallel_frames: int = 1
 ) -> Plan:
     """The plan with the fewest lanes that reaches a frame rate.
 
-    A frame may take ``streams * clock / fps`` cycles. Layers work at the same time, so each gets, by
+    A frame may take ``parallel_frames * clock / fps`` cycles. Layers work at the same time, so each gets, by
     itself, the smallest folding that keeps within them; of equals, the one with the most SIMD, as a long
     popcount costs less for each lane than several short ones.
 
@@ -181,51 +185,53 @@ def plan_for_fps(
     clock : float
         Hz.
     popcount : Popcount, optional
-    streams : int
+    parallel_frames : int
 
     Raises
     ------
     PlanError
         The rate is out of reach even with a lane for each weight.
     """
-    _check_streams(streams)
+    _check_parallel_frames(parallel_frames)
     if not (0 < fps < inf and 0 < clock < inf):
         raise PlanError(f"Frame rate and clock must be positive, not {fps:,.10g} frames/s and {clock / 1e6:,.10g} MHz.")
     # A rate such as 1e8 / 49 must not fall to 48 by rounding.
-    cycles = int(streams * clock / fps * (1 + 1e-12))
+    cycles = int(parallel_frames * clock / fps * (1 + 1e-12))
     layers = weighted(network)
     if not layers:
-        return check_plan(network, Plan(foldings=(), popcount=popcount or Popcount(), streams=streams))
+        return check_plan(network, Plan(foldings=(), popcount=popcount or Popcount(), parallel_frames=parallel_frames))
     least = least_cycles(network)
     if cycles < least:
-        most = streams * clock / least
+        most = parallel_frames * clock / least
         why = "gives at most one frame a cycle" if least == 1 else f"needs at least {least} cycles a frame"
         raise PlanError(
             f"The accelerator {why}, so at {clock / 1e6:,.10g} MHz the frame rate must be "
             f"{most:,.10g} or less, not {fps:,.10g}."
         )
     foldings = tuple(_smallest(layer, cycles // (result.pixels * layer.groups)) for layer, result in layers)
-    return check_plan(network, Plan(foldings=foldings, popcount=popcount or Popcount(), streams=streams))
+    return check_plan(
+        network, Plan(foldings=foldings, popcount=popcount or Popcount(), parallel_frames=parallel_frames)
+    )
 
 
 def plan_of_moderate_size(
-    network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, streams: int = 1
+    network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, parallel_frames: int = 1
 ) -> Plan:
     """The plan for a frame rate, or for a half, a quarter ... of it that needs no more than `MODERATE_LANES`."""
-    _check_streams(streams)
+    _check_parallel_frames(parallel_frames)
     layers = weighted(network)
-    fps = min(fps, streams * clock / least_cycles(network))
+    fps = min(fps, parallel_frames * clock / least_cycles(network))
     while True:
-        plan = plan_for_fps(network, fps, clock, popcount=popcount, streams=streams)
+        plan = plan_for_fps(network, fps, clock, popcount=popcount, parallel_frames=parallel_frames)
         lanes = sum(folding.pe * folding.simd for folding in plan.foldings)
-        if lanes * streams <= max(MODERATE_LANES, len(layers) * streams):
+        if lanes * parallel_frames <= max(MODERATE_LANES, len(layers) * parallel_frames):
             return plan
         fps /= 2
 
 
-def _check_streams(streams: int) -> None:
-    if not 1 <= streams <= MAX_STREAMS:
-        raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {streams}.")
+def _check_parallel_frames(parallel_frames: int) -> None:
+    if not 1 <= parallel_frames <= MAX_STREAMS:
+        raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {parallel_frames}.")
 
 
 def least_cycles(network: Network) -> int:

@@ -38,7 +38,7 @@ def expected_trace(
     drain : int
         See `cycles.schedule`.
     """
-    groups = -(-len(codes) // pipeline.frames)
+    groups = -(-len(codes) // pipeline.parallel_frames)
     times = schedule(pipeline, groups, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
     payloads = expected_beats(network, pipeline, codes)
     # Padding of vectors has no meaning between blocks. Blocks may run ahead of the last result with beats that no
@@ -55,7 +55,7 @@ def explain(difference: Difference, pipeline: Pipeline) -> str:
     stream = next(stream for stream in pipeline.streams if stream.name == difference.stream)
     group, beat = divmod(difference.beat, stream.beats)
     vector, beat = divmod(beat, stream.vector_beats)
-    frame = group * stream.frames
+    frame = group * stream.parallel_frames
     found = _element(difference, stream)
     if found is None:
         first = beat * stream.lanes

@@ -39,8 +39,8 @@ class Twice:
     def as_affine(self, source):
         return Affine(name=self.name, scale=np.full(source.channels, 2), offset=np.zeros(source.channels, np.int64))
 
-    def hand_on(self, source):
-        return self.as_affine(source).hand_on(source)
+    def output_map(self, source):
+        return self.as_affine(source).output_map(source)
 
 
 def lowered(builder, layer, tip):

@@ -34,7 +34,7 @@ def varied(streams=1):
     layers.append(Affine(name="scores", scale=rng.integers(-9, 9, 5), offset=rng.integers(-99, 99, 5)))
     network = check(Network(name="odd", input=identity_input(45), layers=tuple(layers)))
     foldings = (Folding(pe=4, simd=8), Folding(pe=5, simd=3), Folding(pe=2, simd=14))
-    return network, Plan(foldings=foldings, streams=streams)
+    return network, Plan(foldings=foldings, parallel_frames=streams)
 
 
 def frame_bytes(beats, beat_bits):
@@ -79,8 +79,8 @@ def broken(content, width, kind, rng):
 def frames_and_results(network, pipeline, frames, width):
     """Packets of the groups of frames, from beats and from the golden model."""
     layout = PacketLayout.of(pipeline, width)
-    groups = -(-len(frames) // pipeline.frames)
-    filled = np.zeros((groups * pipeline.frames, frames.shape[1]), frames.dtype)
+    groups = -(-len(frames) // pipeline.parallel_frames)
+    filled = np.zeros((groups * pipeline.parallel_frames, frames.shape[1]), frames.dtype)
     filled[: len(frames)] = frames
     beats = [int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)]
     golden = run_slow(network, filled)
@@ -88,7 +88,7 @@ def frames_and_results(network, pipeline, frames, width):
     for group in range(groups):
         of_group = beats[group * pipeline.input.beats : (group + 1) * pipeline.input.beats]
         sent.append(frame_bytes(of_group, pipeline.input.bits))
-        side = slice(group * pipeline.frames, (group + 1) * pipeline.frames)
+        side = slice(group * pipeline.parallel_frames, (group + 1) * pipeline.parallel_frames)
         scores = golden.scores[side].T.ravel().tolist()
         # Labels, scores and codes stand alone.
         best = [] if golden.classes is None else golden.classes[side].tolist()

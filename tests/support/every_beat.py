@@ -20,7 +20,7 @@ def with_noise_in_padding(beats, pipeline, seed):
     lanes = stream.vector_beats * stream.lanes
     groups = len(beats) // stream.beats
     noise = np.random.default_rng(seed).integers(
-        0, 1 << stream.lane_bits, (groups * stream.frames, stream.vectors, lanes)
+        0, 1 << stream.lane_bits, (groups * stream.parallel_frames, stream.vectors, lanes)
     )
     noise[:, :, : stream.length] = 0
     whole = replace(stream, length=lanes)

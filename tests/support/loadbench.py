@@ -145,7 +145,7 @@ def run_loads(pipeline, networks, loads, frames, i_stalls=(), o_stalls=(), *, li
     monitors = {name: Monitor(name) for name in streams}
     source = _Source([int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)])
     image = _Source([(byte, at == 0, load) for load in loads for at, byte in enumerate(load.content)])
-    results = -(-len(frames) // pipeline.frames) * outputs
+    results = -(-len(frames) // pipeline.parallel_frames) * outputs
     shown, met, emptied = [], [], []
 
     def stalled(pattern, cycle):
@@ -215,7 +215,7 @@ def _compare(pipeline, frames, met, monitors, shown, o_stalls, emptied):
     last = schedule(pipeline, len(met), i_stalls=~shown, o_stalls=o_stalls)[-1][-1]
     # Bytes may still have come after the last result.
     times = schedule(pipeline, len(met), i_stalls=~shown, o_stalls=o_stalls, drain=len(shown) - 1 - int(last))
-    filled = np.zeros((len(met) * pipeline.frames, frames.shape[1]), frames.dtype)
+    filled = np.zeros((len(met) * pipeline.parallel_frames, frames.shape[1]), frames.dtype)
     filled[: len(frames)] = frames
     runs = {id(network): expected_beats(network, pipeline, filled) for network in {id(n): n for n in met}.values()}
     for number, (stream, cycles) in enumerate(zip(pipeline.streams, times, strict=True)):

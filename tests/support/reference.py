@@ -1,6 +1,6 @@
 """What a network computes, in plain Python: cells of maps and loops over them, for small networks only.
 
-Nothing here is shared with the golden model, and shapes follow from the loops, not from `hand_on`.
+Nothing here is shared with the golden model, and shapes follow from the loops, not from `output_map`.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def residual_plans(draw):
     network = residual_network(*branches, side=draw(st.integers(2, 5)), channels=channels, seed=draw(st.integers(0, 9)))
     sizes = [(9 * channels, channels)] * sum(branches) + [(network.layers[-1].weights.shape[1], 2)]
     foldings = tuple(Folding(simd=draw(st.integers(1, simd)), pe=draw(st.integers(1, pe))) for simd, pe in sizes)
-    return network, Plan(foldings=foldings, streams=draw(st.integers(1, 2)))
+    return network, Plan(foldings=foldings, parallel_frames=draw(st.integers(1, 2)))
 
 
 @st.composite

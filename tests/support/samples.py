@@ -51,7 +51,7 @@ def every_kind(*, style="fused", streams=1, kind="class"):
     readout = Readout() if kind == "class" else Readout(kind="scores", scale=("1",), offset=("0",))
     network = check(Network(name="net", input=entry, layers=layers, readout=readout))
     foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3), Folding(pe=1, simd=20))
-    return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), streams=streams)
+    return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), parallel_frames=streams)
 
 
 def dense_network(*sizes: int, seed: int = 1) -> Network:

@@ -432,7 +432,7 @@ def plans(draw, network, *, max_streams=2):
         pe, simd = (draw(st.integers(1, limit)) for limit in limits)
         foldings.append(Folding(pe=pe, simd=simd, memory=draw(st.sampled_from(STYLES))))
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
-    return Plan(foldings=tuple(foldings), popcount=popcount, streams=draw(st.integers(1, max_streams)))
+    return Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=draw(st.integers(1, max_streams)))
 
 
 def stalls():

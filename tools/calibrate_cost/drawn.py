@@ -130,11 +130,11 @@ def _cnn(rng: Random, *, kind: str = "binary", wide: bool = False) -> Network:
             pads=(pad,) * 4, **_quantised(rng, filters, 9 * channels // groups, form),
         )  # fmt: skip
         layers.append(layer)
-        source = layer.hand_on(source)
+        source = layer.output_map(source)
         channels = filters
         if min(source.shape[:2]) >= 4 and rng.random() < 0.6:
             layers.append(Pool(name=f"pool{n}", kind="max", kernel=(2, 2), stride=(2, 2)))
-            source = layers[-1].hand_on(source)
+            source = layers[-1].output_map(source)
         if min(source.shape[:2]) < 3:
             break
     classes = int(rng.integers(2, 11))
@@ -219,7 +219,7 @@ def _folded(rng: Random, network: Network, popcount: Popcount) -> Plan:
             max(1, int(2 ** rng.uniform(0, np.log2(limit)))) for limit in (layer.outputs // layer.groups, layer.inputs)
         )
         foldings.append(Folding(pe=pe, simd=simd, memory=str(rng.choice(["auto", "auto", "lut", "block"]))))
-    return Plan(foldings=tuple(foldings), popcount=popcount, streams=2 if rng.random() < 0.15 else 1)
+    return Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=2 if rng.random() < 0.15 else 1)
 
 
 def _unrolled(rng: Random, network: Network, popcount: Popcount) -> Plan:
@@ -274,7 +274,7 @@ def draw(family: str, number: int) -> Design:
             pipeline = lower(network, ways[way](rng, network, popcount))
         except PlanError:
             continue
-        bits = sum(block.weight_width * block.lane_bits * block.streams for block in _units(pipeline))
+        bits = sum(block.weight_width * block.lane_bits * block.parallel_frames for block in _units(pipeline))
         # Some kinds are rarely as small with some plans.
         if LANES[0] <= bits <= LANES[1] * 1.1**tries:
             return Design(kind=kind, way=f"{way}, {style}", pipeline=pipeline)

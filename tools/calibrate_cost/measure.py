@@ -82,7 +82,7 @@ def measure(blocks: Sequence[BlockSpec], family: str) -> list[dict[str, int]]:
 def _size(block: BlockSpec) -> int:
     """About how much there is to map."""
     if isinstance(block, MatVecSpec):
-        return block.weight_width * block.lane_bits * block.streams + 300
+        return block.weight_width * block.lane_bits * block.parallel_frames + 300
     return 100 + max(block.o_bits, 1)
 
 

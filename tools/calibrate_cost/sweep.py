@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from bitweir_hw.blocks import (
+    AddSpec,
     AffineSpec,
     ArgmaxSpec,
     BlockSpec,
     FifoSpec,
     ForkSpec,
-    JoinSpec,
     MatVecSpec,
     PoolSpec,
     ResultSpec,
@@ -46,9 +46,9 @@ def _dense(
         output=BIPOLAR if threshold else None,
     )
     source = Map.of_codes((1, 1, columns), form)
-    plan = Plan(foldings=(), popcount=Popcount(style=style, levels_per_stage=levels), streams=streams)
+    plan = Plan(foldings=(), popcount=Popcount(style=style, levels_per_stage=levels), parallel_frames=streams)
     folding = Folding(pe=pe, simd=simd, memory=memory)
-    return matvec(layer, source, layer.hand_on(source), lane_bits=bits, folding=folding, plan=plan)
+    return matvec(layer, source, layer.output_map(source), lane_bits=bits, folding=folding, plan=plan)
 
 
 def _conv(channels: int, rows: int, pe: int, simd: int, style: str, *, groups: int = 1, bits: int = 1) -> MatVecSpec:
@@ -61,7 +61,7 @@ def _conv(channels: int, rows: int, pe: int, simd: int, style: str, *, groups: i
     )  # fmt: skip
     source = Map.of_codes((8, 8, channels), form)
     plan = Plan(foldings=(), popcount=Popcount(style=style))
-    return matvec(layer, source, layer.hand_on(source), lane_bits=bits, folding=Folding(pe=pe, simd=simd), plan=plan)
+    return matvec(layer, source, layer.output_map(source), lane_bits=bits, folding=Folding(pe=pe, simd=simd), plan=plan)
 
 
 def _matvecs(style: str) -> Iterator[MatVecSpec]:
@@ -177,7 +177,7 @@ def _pools() -> Iterator[PoolSpec]:
         yield PoolSpec(
             name=N, layer=N, kind=kind, shape=shape, kernel=kernel, stride=kernel, taps=taps, lanes=lanes,
             i_lane_bits=bits, o_lane_bits=o_bits,
-            format=Format(bits=bits, offset=low, step=1 - low) if codes else None, streams=streams,
+            format=Format(bits=bits, offset=low, step=1 - low) if codes else None, parallel_frames=streams,
         )  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def _elementwise() -> Iterator[BlockSpec]:
         low = -(1 << bits - 1) if signed else 0
         yield ThresholdSpec(
             name=N, layer=N, thresholds=np.sort(rng.integers(low // 2, low + (1 << bits), (channels, count)), axis=1),
-            lanes=lanes, i_lane_bits=bits, o_lane_bits=count.bit_length(), signed=signed, streams=streams,
+            lanes=lanes, i_lane_bits=bits, o_lane_bits=count.bit_length(), signed=signed, parallel_frames=streams,
         )  # fmt: skip
     for channels, lanes, bits, high, streams in (
         (10, 1, 10, 1, 1), (10, 2, 8, 60, 1), (10, 10, 9, 1, 1), (32, 4, 6, 300, 1), (64, 1, 12, 2000, 1),
@@ -198,7 +198,8 @@ def _elementwise() -> Iterator[BlockSpec]:
         (3, 3, 6, 1 << 17, 1), (8, 1, 5, 3000, 1),
     ):  # fmt: skip
         yield AffineSpec(
-            name=N, layer=N, lanes=lanes, i_lane_bits=bits, o_lane_bits=bits + high.bit_length() + 1, streams=streams,
+            name=N, layer=N, lanes=lanes, i_lane_bits=bits, o_lane_bits=bits + high.bit_length() + 1,
+            parallel_frames=streams,
             scale=rng.integers(1, high + 1, channels), offset=rng.integers(-(1 << bits), 1 << bits, channels),
         )  # fmt: skip
     for lanes, lane_bits, factors, streams in (
@@ -207,9 +208,9 @@ def _elementwise() -> Iterator[BlockSpec]:
     ):  # fmt: skip
         formats = tuple(BIPOLAR if bits == 1 else Format(bits=bits) if bits < 8 else None for bits in lane_bits)
         most = sum(abs(factor) << bits for factor, bits in zip(factors, lane_bits, strict=True))
-        yield JoinSpec(
+        yield AddSpec(
             name=N, layer=N, lanes=lanes, i_lane_bits=lane_bits, formats=formats, factors=factors,
-            o_lane_bits=most.bit_length() + 1, beats=64, streams=streams,
+            o_lane_bits=most.bit_length() + 1, beats=64, parallel_frames=streams,
         )  # fmt: skip
 
 
@@ -224,21 +225,31 @@ def _others() -> Iterator[BlockSpec]:
     for classes, lanes, lane_bits, streams in (
         (10, 1, 10, 1), (10, 2, 8, 1), (10, 10, 7, 1), (100, 4, 12, 1), (10, 1, 9, 2), (10, 4, 14, 1), (2, 1, 6, 1),
     ):  # fmt: skip
-        yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams)
+        yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=streams)
         yield ResultSpec(
-            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, kind="scores"
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=streams, kind="scores"
         )
         yield VoteSpec(
-            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, signed=lanes != 4
+            name=N,
+            layer=N,
+            classes=classes,
+            lanes=lanes,
+            lane_bits=lane_bits,
+            parallel_frames=streams,
+            signed=lanes != 4,
         )
     for kind, classes, lanes, lane_bits, streams in (
         ("scores", 1, 1, 12, 1), ("labels", 1, 1, 1, 1), ("labels", 12, 4, 1, 1), ("labels", 7, 7, 1, 1),
         ("codes", 6, 2, 4, 1), ("scores", 1, 1, 30, 2),
     ):  # fmt: skip
-        yield ResultSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=streams, kind=kind)
+        yield ResultSpec(
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=streams, kind=kind
+        )
     for classes, lanes, lane_bits in ((3, 1, 5), (6, 6, 4), (4, 4, 3), (5, 1, 8), (2, 2, 4)):
-        yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=1)
-        yield VoteSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, streams=1, signed=True)
+        yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=1)
+        yield VoteSpec(
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=1, signed=True
+        )
 
 
 def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> list[BlockSpec]:

@@ -12,7 +12,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.link.endpoint import RAMS
 from bitweir_hw.lower import lower, with_loaded_parameters
 from bitweir_hw.network import Network
-from bitweir_hw.parts import PARTS, Part
+from bitweir_hw.parts import PARTS, FpgaPart
 from bitweir_hw.plan import (
     MAX_STREAMS,
     least_cycles,
@@ -21,7 +21,7 @@ from bitweir_hw.plan import (
     plan_of_moderate_size,
 )
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import Found, Limits, cheapest, fastest
+from bitweir_hw.search import Budget, SearchResult, cheapest, fastest
 from bitweir_sim.time.cycles import schedule
 
 from .link import capacity_of, frame_bytes, link_rate
@@ -62,8 +62,8 @@ class _Task:
     Parameters
     ----------
     network : Network
-    part : Part
-    limits : Limits
+    part : FpgaPart
+    limits : Budget
     popcount : Popcount
     streams : int
     loaded : bool
@@ -73,18 +73,18 @@ class _Task:
     """
 
     network: Network
-    part: Part
-    limits: Limits
+    part: FpgaPart
+    limits: Budget
     popcount: Popcount
     streams: int
     loaded: bool
     clock: float
 
-    def fastest(self, streams: int | None = None) -> Found:
+    def fastest(self, streams: int | None = None) -> SearchResult:
         """The plan with the fewest cycles a frame that fits."""
         return fastest(self.network, **self._settings(streams))
 
-    def cheapest(self, cycles: int) -> Found:
+    def cheapest(self, cycles: int) -> SearchResult:
         """The plan with the fewest LUT sites that takes at most so many cycles a frame, or group of frames."""
         return cheapest(self.network, cycles=cycles, **self._settings(None))
 
@@ -97,7 +97,7 @@ class _Task:
     def _settings(self, streams: int | None) -> dict[str, Any]:
         return {
             "family": self.part.family, "limits": self.limits, "popcount": self.popcount,
-            "streams": streams or self.streams, "loaded": self.loaded,
+            "parallel_frames": streams or self.streams, "loaded": self.loaded,
         }  # fmt: skip
 
 
@@ -129,21 +129,21 @@ def choose(network: Network, request: PlanRequest) -> PlanResult:
     if part and request.goal:
         return _for_part(network, request, part, popcount)
     if request.folding is not None:
-        plan = plan_from_foldings(network, request.folding, popcount=popcount, streams=streams)
+        plan = plan_from_foldings(network, request.folding, popcount=popcount, parallel_frames=streams)
     elif request.fps is not None:
-        plan = plan_for_fps(network, request.fps, clock, popcount=popcount, streams=streams)
+        plan = plan_for_fps(network, request.fps, clock, popcount=popcount, parallel_frames=streams)
     else:
-        plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, streams=streams)
+        plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, parallel_frames=streams)
     return PlanResult(plan=with_loaded_parameters(network, plan) if request.weights == "ram" else plan)
 
 
-def stage_levels(network: Network, part: Part, family: str, clock: float) -> int:
+def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) -> int:
     """Adder levels between registers: the most with which a plan of moderate size reaches the clock.
 
     Parameters
     ----------
     network : Network
-    part : Part
+    part : FpgaPart
     family : str
         Whose popcounts are used.
     clock : float
@@ -162,31 +162,31 @@ def stage_levels(network: Network, part: Part, family: str, clock: float) -> int
     return max(reached, key=lambda levels: (reached[levels], levels))
 
 
-def part_limits(part: Part) -> Limits:
+def part_limits(part: FpgaPart) -> Budget:
     """What a plan may use of a part, and of those parts of its family that hold more of something."""
     others = sorted((one for one in PARTS.values() if one.family == part.family), key=lambda one: one.luts)
-    return Limits(
+    return Budget(
         sites=FILL * part.luts,
         block_rams=part.block_rams,
         larger=tuple(
-            (one.name, Limits(sites=FILL * one.luts, block_rams=one.block_rams))
+            (one.name, Budget(sites=FILL * one.luts, block_rams=one.block_rams))
             for one in others
             if one.luts > part.luts or one.block_rams > part.block_rams
         ),
     )
 
 
-def board_limits(network: Network, board: Board) -> Limits:
+def board_limits(network: Network, board: Board) -> Budget:
     """What a plan may use of a board: what its link leaves."""
     buffers = (capacity_of(board, frame_bytes(network)), *RAMS)
-    return Limits(
+    return Budget(
         sites=FILL * board.part.luts - LINK_SITES,
         block_rams=board.part.block_rams
         - sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in buffers),
     )
 
 
-def _for_part(network: Network, request: PlanRequest, part: Part, popcount: Popcount) -> PlanResult:
+def _for_part(network: Network, request: PlanRequest, part: FpgaPart, popcount: Popcount) -> PlanResult:
     """The best plan on a part."""
     task = _Task(
         network=network, part=part, limits=part_limits(part), popcount=popcount, streams=request.streams or 1,
@@ -227,12 +227,14 @@ def _for_board(network: Network, request: PlanRequest, board: Board) -> PlanResu
     return PlanResult(plan=found.plan, search=_report(task, found, goal, board=board.name))
 
 
-def _report(task: _Task, found: Found, goal: str, *, board: str | None = None, fmax: float | None = None) -> PlanSearch:
+def _report(
+    task: _Task, found: SearchResult, goal: str, *, board: str | None = None, fmax: float | None = None
+) -> PlanSearch:
     return PlanSearch(
         part=task.part.name,
         board=board,
         goal=goal,
-        streams=found.plan.streams,
+        streams=found.plan.parallel_frames,
         cycles=found.cycles,
         sites=found.sites,
         block_rams=found.block_rams,
@@ -244,7 +246,7 @@ def _report(task: _Task, found: Found, goal: str, *, board: str | None = None, f
     )
 
 
-def _cheapest(task: _Task, fps: float) -> Found:
+def _cheapest(task: _Task, fps: float) -> SearchResult:
     """The smallest plan for a frame rate; if there is none, the error says which rate there is."""
     try:
         return task.cheapest(task.cycles(fps))
@@ -258,7 +260,7 @@ def _cheapest(task: _Task, fps: float) -> Found:
         ) from error
 
 
-def _keeping_up(task: _Task, fps: float) -> Found:
+def _keeping_up(task: _Task, fps: float) -> SearchResult:
     """The smallest plan for a frame rate; if there is none, the fastest that fits."""
     cycles = int(task.clock / fps)
     if least_cycles(task.network) <= cycles:
@@ -270,7 +272,7 @@ def _keeping_up(task: _Task, fps: float) -> Found:
     return task.fastest()
 
 
-def _fastest_of_all(task: _Task) -> Found:
+def _fastest_of_all(task: _Task) -> SearchResult:
     """Most frames a second, side by side or not.
 
     Frames that go side by side share memories and nothing else, so they help where block RAM binds, until the LUT
@@ -284,12 +286,12 @@ def _fastest_of_all(task: _Task) -> Found:
         if not 2 <= streams <= most:
             continue
         found = task.fastest(streams)
-        if streams * best.cycles > best.plan.streams * found.cycles:
+        if streams * best.cycles > best.plan.parallel_frames * found.cycles:
             best = found
     return best
 
 
-def _soonest(task: _Task) -> Found:
+def _soonest(task: _Task) -> SearchResult:
     """Of the fastest plan and of slower ones, which leave more to the layers that a frame waits for, the soonest.
 
     A frame takes as long when FIFOs are fitted: `fit_depths` sees to it.
@@ -309,6 +311,6 @@ def _soonest(task: _Task) -> Found:
     return found
 
 
-def _latency(network: Network, found: Found) -> int:
+def _latency(network: Network, found: SearchResult) -> int:
     times = schedule(lower(network, found.plan), 1)
     return int(times[-1][-1] - times[0][0])

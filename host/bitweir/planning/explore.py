@@ -31,7 +31,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import Found, cheapest, fastest
+from bitweir_hw.search import SearchResult, cheapest, fastest
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
 
@@ -121,7 +121,7 @@ class _Search:
             "bound": round(found.bound, 3),
         }
 
-    def _found(self, network: Network) -> Found:
+    def _found(self, network: Network) -> SearchResult:
         part = PARTS[self.part]
         settings: dict[str, Any] = {
             "family": part.family,
@@ -156,7 +156,7 @@ class _Measurement:
 
     def run(self, network: Network) -> _Kept:
         popcount = Popcount(style=STYLE[self.family], levels_per_stage=self.stage_levels)
-        plan = plan_from_foldings(network, self.foldings, popcount=popcount, streams=self.streams)
+        plan = plan_from_foldings(network, self.foldings, popcount=popcount, parallel_frames=self.streams)
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
             # No Verilog is written, as Yosys reads what it would be made from.
             build = DesignFolder(folder=Path(work), design=Design.fitted(network, plan))

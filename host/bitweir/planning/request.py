@@ -9,7 +9,7 @@ from typing import Any
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import PlanError
-from bitweir_hw.parts import BLOCK_RAM, PARTS, Part
+from bitweir_hw.parts import BLOCK_RAM, PARTS, FpgaPart
 from bitweir_hw.plan import WEIGHTS, Plan
 
 from ..target import DEFAULT_CLOCK
@@ -216,7 +216,7 @@ class PlanResult:
     pipeline: Pipeline | None = None
 
 
-def block_ram_share(part: Part, count: int) -> str:
+def block_ram_share(part: FpgaPart, count: int) -> str:
     """How many of the block RAMs of a part, and in which unit where they come in two sizes."""
     ram, of = BLOCK_RAM[part.family], part.block_rams
     if not ram.tile:

@@ -90,7 +90,7 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
     ]
     clock = target.clock if clock is None else clock
     started = time.perf_counter()
-    timing, frames = build.timing, build.pipeline.frames
+    timing, frames = build.timing, build.pipeline.parallel_frames
     run = stepper(build.pipeline)
     streams, way = _streams(build, run), timeline(build, run)
     seconds = time.perf_counter() - started
@@ -195,7 +195,7 @@ def _timing(build: DesignFolder, *, operations: int, clock: float, cycles: float
         giga_operations_per_second=operations * (clock / cycles) / 1e9,
         input_beats=pipeline.input.beats,
         output_beats=pipeline.output.beats,
-        period_frames=timing.period * pipeline.frames,
+        period_frames=timing.period * pipeline.parallel_frames,
         period_cycles=int(timing.interval * timing.period),
     )
 
@@ -227,7 +227,7 @@ def _streams(build: DesignFolder, run: Stepper) -> tuple[StreamReport, ...]:
             **asdict(waits),
             layer=stream.layer,
             bits=stream.bits,
-            lanes=stream.lanes * stream.frames,
+            lanes=stream.lanes * stream.parallel_frames,
             lane_bits=stream.lane_bits,
             beats=stream.beats,
         )
@@ -264,7 +264,7 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
     )
     if not isinstance(block, MatVecSpec):
         return row
-    lanes, products = block.lanes * block.streams, block.vectors * block.rows * block.columns
+    lanes, products = block.lanes * block.parallel_frames, block.vectors * block.rows * block.columns
     return replace(
         row,
         operations=2 * products,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bitweir_hw.boards import BOARDS
-from bitweir_hw.parts import Part
+from bitweir_hw.parts import FpgaPart
 
 from ..synthesis.results import Measured, Routed
 from .model import Estimate, Fit, FitRow, ReportData
@@ -22,13 +22,13 @@ _RESOURCES = (
 
 
 def fit(
-    part: Part, *, measured: Mapping[str, Measured], estimated: Mapping[str, Estimate], routed: Mapping[str, Routed]
+    part: FpgaPart, *, measured: Mapping[str, Measured], estimated: Mapping[str, Estimate], routed: Mapping[str, Routed]
 ) -> Fit:
     """What a design takes of each resource of a part.
 
     Parameters
     ----------
-    part : Part
+    part : FpgaPart
     measured, estimated : mapping
         By family: what synthesis measured, and what the cost model expects, of which the first counts.
     routed : mapping

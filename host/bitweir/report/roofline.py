@@ -16,7 +16,7 @@ from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec
 from bitweir_hw.memory import Memory
 from bitweir_hw.network import Map, Parallel
-from bitweir_hw.parts import Part
+from bitweir_hw.parts import FpgaPart
 from msgspec import UNSET
 
 from ..design import DesignFolder
@@ -35,14 +35,14 @@ class Bounds:
 
     Parameters
     ----------
-    part : Part
+    part : FpgaPart
     clock : float
         Hz.
     sites_per_lane : float
         LUT sites that the design spends for each lane, everything included.
     """
 
-    part: Part
+    part: FpgaPart
     clock: float
     sites_per_lane: float
 
@@ -88,7 +88,7 @@ class Bounds:
 
 def roofline(
     build: DesignFolder,
-    part: Part,
+    part: FpgaPart,
     *,
     clock: float,
     cycles: float,
@@ -100,7 +100,7 @@ def roofline(
     Parameters
     ----------
     build : DesignFolder
-    part : Part
+    part : FpgaPart
     clock : float
         Hz.
     cycles : float
@@ -175,13 +175,13 @@ def _needs(build: DesignFolder) -> Iterator[_Needs]:
     for layer, source, _ in placed:
         blocks = [block for block in pipeline.blocks if block.layer == layer.name]
         # The branches of a sum are counted themselves.
-        activations = 0 if isinstance(layer, Parallel) else 2 * source.size * _bits(source) * pipeline.frames
-        yield _needs_of(layer.name, blocks, activations, pipeline.frames)
+        activations = 0 if isinstance(layer, Parallel) else 2 * source.size * _bits(source) * pipeline.parallel_frames
+        yield _needs_of(layer.name, blocks, activations, pipeline.parallel_frames)
     yield _needs_of(
         "class" if build.network.readout.kind == "class" else "result",
         [block for block in pipeline.blocks if block.layer not in names],
         0,
-        pipeline.frames,
+        pipeline.parallel_frames,
     )
 
 

@@ -69,7 +69,7 @@ def _compiled(design: AnyDesign, waves: Path | None) -> Runner:
             compiled = compile_design(
                 source, top=top, verilog=[*others, *cell_models(design.plan)], waves=waves is not None
             )
-        groups = -(-len(images) // design.pipeline.frames)
+        groups = -(-len(images) // design.pipeline.parallel_frames)
         beats = groups * design.pipeline.output.beats
         with progress(f"Simulating {len(images):,} frames") as done, waveform(waves) as file:
             started = time.perf_counter()

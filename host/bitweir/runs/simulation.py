@@ -174,7 +174,7 @@ def simulate(
         latency = int(_finished(design, run.trace)[0] - run.trace.i.cycles[0])
         if measured := _interval(design, run.trace):
             interval, source = measured, "simulation"
-    frames = design.pipeline.frames
+    frames = design.pipeline.parallel_frames
     return Simulation(
         engine=engine,
         simulator=run.simulator,
@@ -201,7 +201,7 @@ def _late(design: AnyDesign, trace: Trace | None, images: int) -> NDArray[np.boo
         return None
     finished = _finished(design, trace) - loading_cycles(design)
     late = finished != [design.timing.last_cycle(n + 1) for n in range(len(finished))]
-    return np.repeat(late, design.pipeline.frames)[:images]
+    return np.repeat(late, design.pipeline.parallel_frames)[:images]
 
 
 def _interval(design: AnyDesign, trace: Trace) -> float | None:

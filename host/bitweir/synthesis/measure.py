@@ -74,7 +74,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
         if netlist:
             whole_file(netlist, (folder / "netlist.v").read_bytes())
     lanes = {
-        block.name: block.lanes * block.streams if isinstance(block, MatVecSpec) else 0
+        block.name: block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
         for block in build.pipeline.blocks
     }
     blocks = {

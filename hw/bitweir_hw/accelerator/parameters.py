@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arithmetic import ceil_div
 from ..blocks import AffineSpec, BlockSpec, MatVecSpec, ThresholdSpec
-from ..blocks.pipeline import Pipeline
+from ..blocks.pipeline import Pipeline, Stream
 from ..errors import NetworkError, PlanError
 from ..lower.layers import lower
 from ..network.layers import Layer, Parallel
@@ -33,9 +33,15 @@ __all__ = [
 
 #: What is loaded into each kind of block: its shape alone matters.
 _LOADED = {
-    MatVecSpec: {"weights", "presets"},
+    MatVecSpec: {"weights", "initial_accumulators"},
     ThresholdSpec: {"thresholds"},
     AffineSpec: {"scale", "offset"},
+}
+#: What images that were made before call fields and kinds of blocks, where these have other names now.
+_OLD_NAMES = {
+    "AddSpec": "JoinSpec",
+    "initial_accumulators": "presets",
+    "parallel_frames": "streams",
 }
 #: What has no meaning for the hardware.
 _NAMES = {"name", "layer"}
@@ -144,7 +150,12 @@ def most_frames(pipeline: Pipeline) -> int:
 def _shape(pipeline: Pipeline) -> list[Any]:
     """All that an accelerator is, but for names and what is loaded."""
     blocks = [
-        [type(node.block).__name__, _plain(node.block, _LOADED.get(type(node.block), set())), node.inputs, node.outputs]
+        [
+            _OLD_NAMES.get(type(node.block).__name__, type(node.block).__name__),
+            _plain(node.block, _LOADED.get(type(node.block), set())),
+            node.inputs,
+            node.outputs,
+        ]
         for node in pipeline.nodes
     ]
     return [blocks, [_plain(stream) for stream in pipeline.streams]]
@@ -156,7 +167,7 @@ def _plain(value: Any, loaded: Collection[str] = ()) -> Any:
         return [str(value.dtype), value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
     if is_dataclass(value):
         return {
-            entry.name: list(getattr(value, entry.name).shape)
+            _field_name(value, entry.name): list(getattr(value, entry.name).shape)
             if entry.name in loaded
             else _plain(getattr(value, entry.name))
             for entry in fields(value)
@@ -165,6 +176,13 @@ def _plain(value: Any, loaded: Collection[str] = ()) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _field_name(value: Any, name: str) -> str:
+    """What images call a field."""
+    if isinstance(value, Stream) and name == "parallel_frames":
+        return "frames"
+    return _OLD_NAMES.get(name, name)
 
 
 def shape_crc(pipeline: Pipeline) -> int:

@@ -7,7 +7,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In
 
 from ..blocks.pipeline import Pipeline
-from ..gateware.fifo import following
+from ..gateware.fifo import wrap_increment
 from .accelerator import Accelerator, accelerator_ports
 from .external import inner_accelerator
 from .parameters import load_cycles, parameter_image
@@ -98,7 +98,7 @@ class BootedAccelerator(wiring.Component):
                 # The memory answers in the next cycle: it is asked for what stands there then.
                 m.d.comb += [load.valid.eq(1), read.addr.eq(Mux(moves, at + 1, at))]
                 with m.If(moves):
-                    m.d.sync += at.eq(following(at, length))
+                    m.d.sync += at.eq(wrap_increment(at, length))
                     with m.If(at == length - 1):
                         m.next = "SENT"
             with m.State("SENT"), m.If(accelerator.load_failed):

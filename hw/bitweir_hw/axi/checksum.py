@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..gateware.fifo import following
+from ..gateware.fifo import wrap_increment
 
 __all__ = ["Checksum", "crc32_step"]
 
@@ -74,5 +74,5 @@ class Checksum(wiring.Component):
             behind = Mux(place == words - 1, crc32_step(before, self.word[: 8 * tail]), behind)
         m.d.sync += register.eq(Mux(self.moves, behind, before))
         with m.If(self.moves):
-            m.d.sync += place.eq(following(place, words))
+            m.d.sync += place.eq(wrap_increment(place, words))
         return m

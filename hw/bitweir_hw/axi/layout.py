@@ -37,7 +37,7 @@ class PacketLayout:
         Of a score.
     decides : bool
         Whether there is a class.
-    streams : int
+    parallel_frames : int
         V.
 
     Raises
@@ -51,7 +51,7 @@ class PacketLayout:
     beat_bits: int
     classes: int
     score_bits: int
-    streams: int = 1
+    parallel_frames: int = 1
     decides: bool = True
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class PacketLayout:
             beat_bits=pipeline.input.bits,
             classes=last.classes,
             score_bits=last.lane_bits,
-            streams=last.streams,
+            parallel_frames=last.parallel_frames,
             decides=last.index_bits > 0,
         )
 
@@ -99,7 +99,7 @@ class PacketLayout:
     @property
     def scores_bits(self) -> int:
         """Bits of all scores of a result."""
-        return self.classes * self.score_bits * self.streams
+        return self.classes * self.score_bits * self.parallel_frames
 
     @property
     def scores_bytes(self) -> int:
@@ -114,7 +114,7 @@ class PacketLayout:
     @property
     def result_bytes(self) -> int:
         """Bytes of a result."""
-        return self.scores_bytes + self.class_bytes * self.streams
+        return self.scores_bytes + self.class_bytes * self.parallel_frames
 
     @property
     def result_words(self) -> int:

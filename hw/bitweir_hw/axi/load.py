@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..gateware.fifo import Fifo, following
+from ..gateware.fifo import Fifo, wrap_increment
 from ..gateware.loading import LOAD
 from .receive import transfer_layout
 
@@ -58,7 +58,7 @@ class PacketBytes(wiring.Component):
         ]
         with m.If(moves):
             m.d.sync += [
-                place.eq(following(place, self.tdata_bytes)),
+                place.eq(wrap_increment(place, self.tdata_bytes)),
                 first.eq((waiting.last & ends) | (first & ~there)),
             ]
         return m

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ..blocks import WidthSpec
 from ..blocks.width.gateware import WidthConverter
 from ..gateware.credits import CreditedOutput
-from ..gateware.fifo import following
+from ..gateware.fifo import wrap_increment
 from ..memory import is_block
 from .checksum import Checksum
 from .layout import PacketLayout
@@ -129,13 +129,13 @@ class PacketBuffer(wiring.Component):
             whole.eq(whole + Mux(commit, words, 0) - fetch),
         ]
         with m.If(fetch):
-            m.d.sync += r_at.eq(following(r_at, depth))
+            m.d.sync += r_at.eq(wrap_increment(r_at, depth))
         with m.If(drop):
             m.d.sync += w_at.eq(start)
         with m.Elif(store):
-            m.d.sync += w_at.eq(following(w_at, depth))
+            m.d.sync += w_at.eq(wrap_increment(w_at, depth))
             with m.If(commit):
-                m.d.sync += start.eq(following(w_at, depth))
+                m.d.sync += start.eq(wrap_increment(w_at, depth))
 
 
 def _count(m: Module, counter: Signal, event: Value, clear: Value) -> None:

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ..blocks import EndSpec, WidthSpec
 from ..blocks.scores.argmax import result_layout
 from ..blocks.width.gateware import WidthConverter
-from ..gateware.fifo import Fifo, following
+from ..gateware.fifo import Fifo, wrap_increment
 from .layout import PacketLayout
 from .receive import transfer_layout
 
@@ -95,18 +95,18 @@ class ResultSender(wiring.Component):
                 sent.data.eq(Mux(with_scores, words.payload, 0) | self._class(word, classes.o.payload)),
             ]
         with m.If(moves):
-            m.d.sync += word.eq(following(word, layout.result_words))
+            m.d.sync += word.eq(wrap_increment(word, layout.result_words))
         return m
 
     def _classes(self, m: Module) -> Fifo:
         """Where the classes of frames wait."""
-        m.submodules.classes = classes = Fifo(width=self.spec.index_bits * self.spec.streams, depth=CLASSES)
+        m.submodules.classes = classes = Fifo(width=self.spec.index_bits * self.spec.parallel_frames, depth=CLASSES)
         return classes
 
     def _converters(self, m: Module) -> tuple[stream.Interface, stream.Interface]:
         """From the scores of beats to words of tdata: where they go in and come out."""
         layout, spec = self.layout, self.spec
-        each = spec.lane_bits * spec.streams
+        each = spec.lane_bits * spec.parallel_frames
         bits, lanes = layout.scores_bits, spec.lanes * each
         chain = []
         if spec.o_beats > 1 and bits <= TOGETHER:
@@ -133,7 +133,7 @@ class ResultSender(wiring.Component):
         """The bytes of the classes that belong into a word; 0 in all others."""
         layout, bits = self.layout, self.spec.index_bits
         fill = Const(0, 8 * layout.class_bytes - bits)
-        numbers = Cat(*(Cat(best.word_select(n, bits), fill) for n in range(layout.streams)))
+        numbers = Cat(*(Cat(best.word_select(n, bits), fill) for n in range(layout.parallel_frames)))
         first = layout.scores_bytes // layout.tdata_bytes
         placed = Cat(Const(0, 8 * (layout.scores_bytes - first * layout.tdata_bytes)), numbers)
         parts: list[Value] = []

@@ -9,7 +9,7 @@ what a block takes as a whole: beats never hold elements of two vectors, so the 
 padded. Where V frames go side by side, each lane holds the element of all V, the first in the lowest bits.
 """
 
-from .add import ADD, JoinSpec
+from .add import ADD, AddSpec
 from .base import Block, BlockSpec
 from .channel import AFFINE, THRESHOLD, AffineSpec, ThresholdSpec
 from .fifo import FIFO, FifoSpec
@@ -33,7 +33,7 @@ __all__ = [
     "EndSpec",
     "FifoSpec",
     "ForkSpec",
-    "JoinSpec",
+    "AddSpec",
     "Level",
     "Machine",
     "MatVecSpec",

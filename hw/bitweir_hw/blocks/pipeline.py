@@ -31,7 +31,7 @@ class Stream:
         Bits of an element.
     signed : bool
         Whether elements are numbers in two's complement.
-    frames : int
+    parallel_frames : int
         V, the frames side by side in each lane, the first in the lowest bits.
     window : WindowSpec or None
         Where the elements of a map come as its windows: see `WindowSpec.gather`.
@@ -44,7 +44,7 @@ class Stream:
     lanes: int
     lane_bits: int
     signed: bool
-    frames: int = 1
+    parallel_frames: int = 1
     window: WindowSpec | None = None
 
     @property
@@ -60,7 +60,7 @@ class Stream:
     @property
     def bits(self) -> int:
         """Bits of a beat."""
-        return self.lanes * self.frames * self.lane_bits
+        return self.lanes * self.parallel_frames * self.lane_bits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,9 +109,9 @@ class Pipeline:
         return self.streams[-1]
 
     @property
-    def frames(self) -> int:
+    def parallel_frames(self) -> int:
         """V, the frames that go side by side."""
-        return self.streams[0].frames
+        return self.streams[0].parallel_frames
 
     @property
     def inner(self) -> Iterator[Stream]:

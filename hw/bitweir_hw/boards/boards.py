@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..parts import PARTS, Part
+from ..parts import PARTS, FpgaPart
 
 __all__ = ["BOARDS", "Board", "Pin"]
 
@@ -87,7 +87,7 @@ class Board:
     loader: str
 
     @property
-    def part(self) -> Part:
+    def part(self) -> FpgaPart:
         """What its FPGA holds."""
         return PARTS[self.part_name]
 

@@ -9,11 +9,11 @@ from functools import cache
 
 from ..errors import PlanError
 
-__all__ = ["LIMITS", "Limits", "Pll", "feedback", "highest", "settings"]
+__all__ = ["LIMITS", "PllLimits", "Pll", "feedback", "highest", "settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class PllLimits:
     """What the PLL of a family can do; frequencies in Hz, lowest and highest.
 
     Parameters
@@ -37,19 +37,19 @@ _MEGA = 1_000_000
 #: By family. ECP5: Lattice FPGA-DS-02012, sysCLOCK PLL timing. iCE40: Lattice FPGA-DS-02008 (UltraPlus) and
 #: FPGA-DS-02029 (LP/HX), which agree. Gowin: DS117, GW1NR-9 of grade C6/I5.
 LIMITS = {
-    "ecp5": Limits(
+    "ecp5": PllLimits(
         cell="EHXPLLL",
         reference=(10 * _MEGA, 400 * _MEGA),
         vco=(400 * _MEGA, 800 * _MEGA),
         output=(3_125_000, 400 * _MEGA),
     ),
-    "ice40": Limits(
+    "ice40": PllLimits(
         cell="SB_PLL40_PAD",
         reference=(10 * _MEGA, 133 * _MEGA),
         vco=(533 * _MEGA, 1066 * _MEGA),
         output=(16 * _MEGA, 275 * _MEGA),
     ),
-    "gowin": Limits(
+    "gowin": PllLimits(
         cell="rPLL",
         reference=(3 * _MEGA, 400 * _MEGA),
         vco=(400 * _MEGA, 1200 * _MEGA),

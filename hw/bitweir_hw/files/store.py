@@ -25,6 +25,9 @@ __all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", 
 VERSION, PLAN_VERSION = 3, 2
 #: Fields of networks that version 3 has added.
 _LATER = {"edges"}
+#: Names of fields in files, where the classes have others.
+_IN_FILES = {"parallel_frames": "streams"}
+_IN_CLASSES: dict[str, str] = {name: field for field, name in _IN_FILES.items()}
 #: A network file that claims to unpack to more is refused.
 LIMIT_BYTES = 1 << 31
 
@@ -156,7 +159,7 @@ def load_plan(path: Path) -> Plan:
 def _check_types(plan: Plan) -> None:
     if not isinstance(plan.popcount, Popcount) or not isinstance(plan.foldings, tuple):
         raise ValueError("a part is of another kind")
-    if type(plan.streams) is not int or not isinstance(plan.depths, tuple):
+    if type(plan.parallel_frames) is not int or not isinstance(plan.depths, tuple):
         raise ValueError("a part is of another kind")
     for entry in plan.depths:
         if not isinstance(entry, tuple) or len(entry) != 2 or type(entry[0]) is not str or type(entry[1]) is not int:
@@ -186,7 +189,9 @@ def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]], *, 
         for entry in fields(value):
             part = getattr(value, entry.name)
             if later or entry.name not in _LATER or part is not entry.default:
-                tree[entry.name] = _tree(part, f"{name}.{entry.name}".strip("."), arrays, later=later)
+                tree[_IN_FILES.get(entry.name, entry.name)] = _tree(
+                    part, f"{name}.{entry.name}".strip("."), arrays, later=later
+                )
         return tree
     if isinstance(value, tuple):
         return [_tree(item, f"{name}{index}", arrays, later=later) for index, item in enumerate(value)]
@@ -202,6 +207,9 @@ def _object(tree: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if "array" in tree:
         return arrays[tree["array"]]
     kind = _KINDS[tree["type"]]
-    value = kind(**{name: _object(item, arrays) for name, item in tree.items() if name != "type"})
+    parts: dict[str, Any] = {
+        str(_IN_CLASSES.get(name, name)): _object(item, arrays) for name, item in tree.items() if name != "type"
+    }
+    value = kind(**parts)
     check_types(value)
     return value

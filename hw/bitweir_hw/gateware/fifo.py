@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from ..memory import is_block
 
-__all__ = ["Fifo", "following"]
+__all__ = ["Fifo", "wrap_increment"]
 
 
-def following(value: Signal, end: int) -> Value:
+def wrap_increment(value: Signal, end: int) -> Value:
     """The number after `value`, counting from 0 to ``end - 1`` and round."""
     if end & (end - 1) == 0 and len(value) == (end - 1).bit_length():
         return (value + 1)[: len(value)]
@@ -103,9 +103,9 @@ class Fifo(wiring.Component):
             read.addr.eq(r_at),
         ]
         with m.If(put):
-            m.d.sync += w_at.eq(following(w_at, words))
+            m.d.sync += w_at.eq(wrap_increment(w_at, words))
         with m.If(fetch):
-            m.d.sync += r_at.eq(following(r_at, words))
+            m.d.sync += r_at.eq(wrap_increment(r_at, words))
         if not block:
             return read.data
 

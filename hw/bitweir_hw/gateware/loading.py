@@ -9,9 +9,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .fifo import Fifo, following
+from .fifo import Fifo, wrap_increment
 
-__all__ = ["CHAIN", "CRC_BYTES", "LOAD", "Filler", "FrameGate", "Loader", "chain_ports", "pass_on"]
+__all__ = ["CHAIN", "CRC_BYTES", "LOAD", "MemoryLoader", "FrameGate", "Loader", "chain_ports", "pass_on"]
 
 #: What the load stream carries: a byte of the image, and whether it is the first.
 LOAD = data.StructLayout({"data": 8, "first": 1})
@@ -35,7 +35,7 @@ def pass_on(m: Module, outer: Any, parts: Sequence[Any]) -> None:
     wiring.connect(m, source, wiring.flipped(outer.on))
 
 
-class Filler(wiring.Component):
+class MemoryLoader(wiring.Component):
     """Takes the bytes of one memory out of the chain and lets all later ones pass.
 
     A word is ``ceil(width / 8)`` bytes, the lowest bits first; words come in the order of their addresses.
@@ -85,10 +85,10 @@ class Filler(wiring.Component):
         with m.If(self.load.start):
             m.d.sync += [count.eq(0), self.address.eq(0), full.eq(0)]
         with m.Elif(take):
-            m.d.sync += [before.eq(word[8:]), count.eq(following(count, size))]
+            m.d.sync += [before.eq(word[8:]), count.eq(wrap_increment(count, size))]
             with m.If(last):
                 m.d.sync += [
-                    self.address.eq(following(self.address, self.depth)),
+                    self.address.eq(wrap_increment(self.address, self.depth)),
                     full.eq(self.address == self.depth - 1),
                 ]
         m.d.sync += [
@@ -163,7 +163,7 @@ class FrameGate(wiring.Component):
         ]
         m.d.sync += waits.eq(self.o.valid & ~self.o.ready)
         with m.If(take):
-            m.d.sync += beat.eq(following(beat, self.beats))
+            m.d.sync += beat.eq(wrap_increment(beat, self.beats))
         m.d.sync += under_way.eq(under_way + (take & begins) - self.done)
         return m
 

@@ -9,8 +9,8 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import is_block
-from .fifo import following
-from .loading import Filler, chain_ports, pass_on
+from .fifo import wrap_increment
+from .loading import MemoryLoader, chain_ports, pass_on
 
 __all__ = ["ClassRom", "Rom"]
 
@@ -20,7 +20,7 @@ class Rom(wiring.Component):
 
     Resources: ``ceil(width / W) * ceil(depth / D)`` block RAMs of D words of W bits where
     `memory.is_block` says so, LUTs elsewhere; one word is wires. Where words are loaded: the same block
-    RAMs, LUT RAM elsewhere, registers for one word; and a `loading.Filler`.
+    RAMs, LUT RAM elsewhere, registers for one word; and a `loading.MemoryLoader`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Rom(wiring.Component):
     data : Out(width)
     load : In(loading.CHAIN)
     on : Out(loading.CHAIN)
-        With `loaded`: see `loading.Filler`. No word may be asked for meanwhile.
+        With `loaded`: see `loading.MemoryLoader`. No word may be asked for meanwhile.
     """
 
     step: Signal
@@ -53,7 +53,7 @@ class Rom(wiring.Component):
         m = Module()
         depth = len(self.words)
         if self.loaded:
-            m.submodules.filler = filler = Filler(depth=depth, width=self.width)
+            m.submodules.filler = filler = MemoryLoader(depth=depth, width=self.width)
             pass_on(m, self, [filler])
         if depth == 1:
             if self.loaded:
@@ -83,7 +83,7 @@ class Rom(wiring.Component):
 
     def _following(self, m: Module, at: Signal) -> Value:
         """The address after this one."""
-        return following(at, len(self.words))
+        return wrap_increment(at, len(self.words))
 
 
 class ClassRom(Rom):
@@ -137,7 +137,7 @@ def _count(m: Module, name: str, step: Value, end: int, marks: tuple[set[int], .
     at = Signal(range(end), name=name)
     flags = [Signal(init=0 in numbers, name=f"{name}_is{n}") for n, numbers in enumerate(marks)]
     with m.If(step):
-        m.d.sync += at.eq(following(at, end))
+        m.d.sync += at.eq(wrap_increment(at, end))
         for flag, numbers in zip(flags, marks, strict=True):
             before = [at == (number - 1) % end for number in sorted(numbers)]
             m.d.sync += flag.eq(Cat(*before).any() if before else 0)

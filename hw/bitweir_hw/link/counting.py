@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..gateware.fifo import following
+from ..gateware.fifo import wrap_increment
 
 __all__ = ["FrameCounter"]
 
@@ -76,5 +76,5 @@ class FrameCounter(wiring.Component):
         with m.If(self.low):
             m.d.sync += place.eq(0)
         with m.Elif(self.step):
-            m.d.sync += place.eq(following(place, self.frame_bytes))
+            m.d.sync += place.eq(wrap_increment(place, self.frame_bytes))
         return m

@@ -128,8 +128,8 @@ class Identity:
         """
         last = pipeline.nodes[-1].block
         assert isinstance(last, EndSpec)
-        if pipeline.frames != 1:
-            raise LinkError(f"The link takes one frame at a time, the plan {pipeline.frames} side by side.")
+        if pipeline.parallel_frames != 1:
+            raise LinkError(f"The link takes one frame at a time, the plan {pipeline.parallel_frames} side by side.")
         stream = pipeline.input
         return cls(
             output_lanes=last.lanes, capacity=capacity, clock=clock, cycles=cycles, latency=latency,

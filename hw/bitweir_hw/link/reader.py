@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..gateware.fifo import following
+from ..gateware.fifo import wrap_increment
 from ..gateware.loading import LOAD
 from .counting import FrameCounter
 from .protocol import ANSWER, HEADER, KIND_BITS, Identity, Kind
@@ -66,7 +66,7 @@ class Unpacker(wiring.Component):
             m.d.sync += [
                 self.o.payload.eq(Cat(self.o.payload, bits)[step:]),
                 part.eq(Mux(self.i.ready, 0, part + 1)),
-                fill.eq(following(fill, self.beat_bits // step)),
+                fill.eq(wrap_increment(fill, self.beat_bits // step)),
                 self.o.valid.eq(fill == self.beat_bits // step - 1),
             ]
         with m.Elif(self.o.ready):

@@ -1,6 +1,16 @@
 """From a network and a plan to blocks: what each layer is made of, and how wide its numbers are."""
 
 from .layers import LOWERINGS, build, fork, join, lower
-from .ranges import Limits, Reach, limits_for, with_loaded_parameters
+from .ranges import ParameterRange, ValueRanges, limits_for, with_loaded_parameters
 
-__all__ = ["LOWERINGS", "Limits", "Reach", "build", "fork", "join", "limits_for", "lower", "with_loaded_parameters"]
+__all__ = [
+    "LOWERINGS",
+    "ParameterRange",
+    "ValueRanges",
+    "build",
+    "fork",
+    "join",
+    "limits_for",
+    "lower",
+    "with_loaded_parameters",
+]

@@ -13,7 +13,7 @@ from ..blocks.matvec.spec import planes_for, weight_planes
 from ..network.layers import Conv, Dense, Format, Integers, Map
 from ..plan import Folding, Plan
 from ..popcount.dot_product import Plane
-from .ranges import Limits
+from .ranges import ParameterRange
 
 Weights = NDArray[np.bool_] | Integers
 
@@ -48,7 +48,7 @@ def matvec(
     folding: Folding,
     plan: Plan,
     sums: Map | None = None,
-    limits: Limits | None = None,
+    limits: ParameterRange | None = None,
 ) -> MatVecSpec:
     """The unit that computes a layer.
 
@@ -95,7 +95,7 @@ def matvec(
         name=layer.name,
         layer=layer.name,
         weights=weights,
-        presets=np.zeros(1, np.int64),
+        initial_accumulators=np.zeros(1, np.int64),
         positions=result.shape[:2],
         row_classes=padding.row_classes,
         column_classes=padding.column_classes,
@@ -108,7 +108,7 @@ def matvec(
         acc_bits=1,
         stored=stored,
         popcount=plan.popcount,
-        streams=plan.streams,
+        parallel_frames=plan.parallel_frames,
     )
     if layer.thresholds is not None and sign_only(layer):
         return _with_thresholds(spec, layer.thresholds[:, 0], consts, step)
@@ -124,12 +124,14 @@ def matvec(
             consts = consts + edges.reshape(-1, *signs.shape[:2])
         step = 1
     low, shift = int(consts.flat[0]) % step, step.bit_length() - 1
-    sums = sums or replace(layer, thresholds=None, output=None).hand_on(source)
+    sums = sums or replace(layer, thresholds=None, output=None).output_map(source)
     ends = [(end - low) >> shift for end in (sums.low, sums.high)]
-    return replace(spec, presets=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low)
+    return replace(
+        spec, initial_accumulators=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low
+    )
 
 
-def _stored_planes(weights: Weights, limits: Limits | None, zeros: int = 0) -> tuple[Plane, ...] | None:
+def _stored_planes(weights: Weights, limits: ParameterRange | None, zeros: int = 0) -> tuple[Plane, ...] | None:
     """The planes of weights that are loaded, of which so many low bits are 0; None where they are fixed."""
     if limits is None:
         return None
@@ -179,7 +181,7 @@ def _with_thresholds(spec: MatVecSpec, thresholds: Integers, consts: Integers, s
     wanted = np.clip(thresholds.reshape(consts.shape[1:]), low, high)
     needed = -((consts - wanted) // step)
     ends = (-int(needed.max()), most - int(needed.min())) if spec.stored is None else (-most - 1, most)
-    return replace(spec, presets=-needed, acc_bits=signed_bits(*ends))
+    return replace(spec, initial_accumulators=-needed, acc_bits=signed_bits(*ends))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +208,7 @@ class _Padding:
     def of(cls, layer: Dense | Conv, source: Map, lane_bits: int) -> _Padding:
         if isinstance(layer, Dense):
             return cls(0, (0,), (0,), np.zeros((1, 1), bool), np.zeros((1, 1), bool))
-        positions = layer.hand_on(source).shape[:2]
+        positions = layer.output_map(source).shape[:2]
         code = pad_code(layer, source, lane_bits)
         form = source.format or Format(bits=32)
         if source.format is None and code:

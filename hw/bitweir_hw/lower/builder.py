@@ -11,13 +11,13 @@ from ..network.layers import Conv, Dense, Layer, Map
 from ..network.network import Network
 from ..plan import Folding, Plan, weighted
 from .accumulators import matvec
-from .ranges import Limits, Reach
+from .ranges import ParameterRange, ValueRanges
 
-__all__ = ["Builder", "Tip"]
+__all__ = ["Builder", "Cursor"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tip:
+class Cursor:
     """Where the next block connects.
 
     Parameters
@@ -57,17 +57,17 @@ class Builder:
 
     Attributes
     ----------
-    pace : int
+    ii : int
         Cycles a frame of the slowest layer with weights: what all other blocks need not fall below.
     """
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self.network, self.plan = network, plan
-        self._reach = Reach(network, plan) if plan.weights == "ram" else None
+        self._reach = ValueRanges(network, plan) if plan.weights == "ram" else None
         self._foldings = {
             layer.name: folding for (layer, _), folding in zip(weighted(network), plan.foldings, strict=True)
         }
-        self.pace = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
+        self.ii = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
         self._nodes: list[Node] = []
         self._streams: list[Stream] = []
         # What streams, and the parts that load parameters, are called.
@@ -84,7 +84,7 @@ class Builder:
 
     def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
         """The unit that computes a layer with weights."""
-        sums = self.hand_on(replace(layer, thresholds=None, output=None), source)
+        sums = self.output_map(replace(layer, thresholds=None, output=None), source)
         limits = self.limits(layer, "weights") if self.loaded else None
         return matvec(
             layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan, sums=sums,
@@ -96,19 +96,19 @@ class Builder:
         """Whether parameters are loaded."""
         return self._reach is not None
 
-    def limits(self, layer: Layer, what: str) -> Limits:
+    def limits(self, layer: Layer, what: str) -> ParameterRange:
         """What a parameter that is loaded may be."""
         assert self._reach is not None
         return self._reach.limits(layer, what)
 
-    def hand_on(self, layer: Layer, source: Map) -> Map:
+    def output_map(self, layer: Layer, source: Map) -> Map:
         """What leaves a layer; where parameters are loaded, with bounds that hold for all of them."""
-        return layer.hand_on(source) if self._reach is None else self._reach.hand_on(layer, source)
+        return layer.output_map(source) if self._reach is None else self._reach.output_map(layer, source)
 
-    def start(self) -> Tip:
+    def start(self) -> Cursor:
         """The input, whose lanes the first block chooses."""
         source = self.network.input.map
-        return Tip(
+        return Cursor(
             stream=None, layer="input", map=source, length=source.channels, vectors=source.pixels, lanes=0,
             lane_bits=self.network.input.format.bits,
         )  # fmt: skip
@@ -129,81 +129,87 @@ class Builder:
 
     def lanes_needed(self, result: Map) -> int:
         """Fewest elements a beat that keep up with the slowest layer."""
-        return ceil_div(result.channels, max(1, self.pace // result.pixels))
+        return ceil_div(result.channels, max(1, self.ii // result.pixels))
 
     # ---- putting blocks
 
-    def _stream(self, name: str, tip: Tip) -> int:
+    def _stream(self, name: str, cursor: Cursor) -> int:
         self._streams.append(
             Stream(
                 name=name,
-                layer=tip.layer,
-                length=tip.length,
-                vectors=tip.vectors,
-                lanes=tip.lanes,
-                lane_bits=tip.lane_bits,
-                signed=tip.map.format is None,
-                frames=self.plan.streams,
-                window=tip.window,
+                layer=cursor.layer,
+                length=cursor.length,
+                vectors=cursor.vectors,
+                lanes=cursor.lanes,
+                lane_bits=cursor.lane_bits,
+                signed=cursor.map.format is None,
+                parallel_frames=self.plan.parallel_frames,
+                window=cursor.window,
             )
         )
         return len(self._streams) - 1
 
-    def put(self, block: BlockSpec, *tips: Tip) -> Tip:
-        """Add a block that takes all but the last of `tips` and makes the last."""
-        *sources, result = tips
+    def put(self, block: BlockSpec, *cursors: Cursor) -> Cursor:
+        """Add a block that takes all but the last of `cursors` and makes the last."""
+        *sources, result = cursors
         number = self._stream(block.name, result)
-        inputs = [tip.stream for tip in sources]
+        inputs = [cursor.stream for cursor in sources]
         assert None not in inputs
         self._nodes.append(Node(block=block, inputs=tuple(inputs), outputs=(number,)))  # type: ignore[arg-type]
         return replace(result, stream=number)
 
-    def put_fork(self, block: ForkSpec, tip: Tip) -> list[Tip]:
-        """Add a fork; a tip for each output."""
-        assert tip.stream is not None
-        tips = [replace(tip, stream=self._stream(f"{block.name}_{n}", tip)) for n in range(block.outputs)]
-        outputs = tuple(tip.stream for tip in tips if tip.stream is not None)
-        self._nodes.append(Node(block=block, inputs=(tip.stream,), outputs=outputs))
-        return tips
+    def put_fork(self, block: ForkSpec, cursor: Cursor) -> list[Cursor]:
+        """Add a fork; a cursor for each output."""
+        assert cursor.stream is not None
+        cursors = [replace(cursor, stream=self._stream(f"{block.name}_{n}", cursor)) for n in range(block.outputs)]
+        outputs = tuple(cursor.stream for cursor in cursors if cursor.stream is not None)
+        self._nodes.append(Node(block=block, inputs=(cursor.stream,), outputs=outputs))
+        return cursors
 
     def fifo_depth(self, name: str, enough: int, likely: int) -> int:
         """Depth of a FIFO: the plan's, or one that is surely enough; `likely` is what fitting may leave of it."""
         return dict(self.plan.depths).get(name, enough)
 
-    def buffered(self, tip: Tip, layer: str, name: str, *, enough: int, likely: int) -> Tip:
+    def buffered(self, cursor: Cursor, layer: str, name: str, *, enough: int, likely: int) -> Cursor:
         """The stream behind a FIFO; see `fifo_depth`."""
         name = self.name(name)
         spec = FifoSpec(
             name=name,
             layer=layer,
             depth=max(2, self.fifo_depth(name, enough, likely)),
-            bits=tip.lanes * tip.lane_bits * self.plan.streams,
-            beats=tip.vectors * ceil_div(tip.length, tip.lanes),
+            bits=cursor.lanes * cursor.lane_bits * self.plan.parallel_frames,
+            beats=cursor.vectors * ceil_div(cursor.length, cursor.lanes),
         )
-        return self.put(spec, tip, tip)
+        return self.put(spec, cursor, cursor)
 
-    def widened(self, tip: Tip, layer: str, lanes: int, length: int = 0) -> Tip:
+    def widened(self, cursor: Cursor, layer: str, lanes: int, length: int = 0) -> Cursor:
         """The same elements in beats of so many lanes, and vectors of so many elements (or as they are)."""
-        length = length or tip.length
-        vectors = tip.length * tip.vectors // length
-        result = replace(tip, length=length, vectors=vectors, lanes=lanes)
-        if tip.stream is None:
+        length = length or cursor.length
+        vectors = cursor.length * cursor.vectors // length
+        result = replace(cursor, length=length, vectors=vectors, lanes=lanes)
+        if cursor.stream is None:
             return replace(result, stream=self._stream("i", result))
-        aligned = lanes == tip.lanes and (length == tip.length or min(length, tip.length) % lanes == 0)
+        aligned = lanes == cursor.lanes and (length == cursor.length or min(length, cursor.length) % lanes == 0)
         if aligned:
             return result
-        if length < tip.length:
+        if length < cursor.length:
             # Beats must not hold elements of two vectors, so words that divide both come between.
             common = max(d for d in divisors(length) if d <= max(lanes, 1))
-            tip = self.widened(tip, layer, common)
-            return self.widened(replace(tip, length=length, vectors=vectors), layer, lanes)
+            cursor = self.widened(cursor, layer, common)
+            return self.widened(replace(cursor, length=length, vectors=vectors), layer, lanes)
         block = WidthSpec(
-            name=self.name(f"{layer}_width"), layer=layer, i_length=tip.length, o_length=length, i_lanes=tip.lanes,
-            o_lanes=lanes, lane_bits=tip.lane_bits * self.plan.streams, vectors=vectors,
-        )  # fmt: skip
-        return self.put(block, tip, result)
+            name=self.name(f"{layer}_width"),
+            layer=layer,
+            i_length=cursor.length,
+            o_length=length,
+            i_lanes=cursor.lanes,
+            o_lanes=lanes,
+            lane_bits=cursor.lane_bits * self.plan.parallel_frames,
+            vectors=vectors,
+        )
+        return self.put(block, cursor, result)
 
-    def lanes_for(self, tip: Tip) -> int:
+    def lanes_for(self, cursor: Cursor) -> int:
         """Lanes for a block that works on each element: as they come if that keeps up, else as many as needed."""
-        needed = self.lanes_needed(tip.map)
-        return tip.lanes if tip.length == tip.map.channels and tip.lanes >= needed else needed
+        needed = self.lanes_needed(cursor.map)
+        return cursor.lanes if cursor.length == cursor.map.channels and cursor.lanes >= needed else needed

@@ -12,11 +12,11 @@ import numpy as np
 
 from ..arithmetic import ceil_div, signed_bits
 from ..blocks import (
+    AddSpec,
     AffineSpec,
     ArgmaxSpec,
     FifoSpec,
     ForkSpec,
-    JoinSpec,
     PoolSpec,
     ResultSpec,
     ThresholdSpec,
@@ -29,7 +29,7 @@ from ..network.layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Th
 from ..network.network import Network
 from ..plan import Plan, check_plan, word_choices
 from .accumulators import pad_code, sign_only
-from .builder import Builder, Tip
+from .builder import Builder, Cursor
 
 __all__ = ["LOWERINGS", "build", "fork", "join", "lower"]
 
@@ -74,87 +74,87 @@ def build(builder: Builder) -> Pipeline:
         classes=end.map.channels,
         lanes=end.lanes,
         lane_bits=end.lane_bits,
-        streams=plan.streams,
+        parallel_frames=plan.parallel_frames,
     )
     builder.put(spec, end, replace(end, stream=None))
     return builder.pipeline()
 
 
-def _series(builder: Builder, layers: tuple[Layer, ...], tip: Tip) -> Tip:
+def _series(builder: Builder, layers: tuple[Layer, ...], cursor: Cursor) -> Cursor:
     for layer in layers:
-        tip = LOWERINGS[type(layer)](builder, layer, tip)
-    return tip
+        cursor = LOWERINGS[type(layer)](builder, layer, cursor)
+    return cursor
 
 
 # ---- layers with weights
 
 
-def _dense(builder: Builder, layer: Dense, tip: Tip) -> Tip:
-    source = tip.map
-    tip = builder.widened(tip, layer.name, builder.folding(layer).simd, length=layer.inputs)
-    return _matvec(builder, layer, source, tip)
+def _dense(builder: Builder, layer: Dense, cursor: Cursor) -> Cursor:
+    source = cursor.map
+    cursor = builder.widened(cursor, layer.name, builder.folding(layer).simd, length=layer.inputs)
+    return _matvec(builder, layer, source, cursor)
 
 
-def _conv(builder: Builder, layer: Conv, tip: Tip) -> Tip:
-    source, simd = tip.map, builder.folding(layer).simd
+def _conv(builder: Builder, layer: Conv, cursor: Cursor) -> Cursor:
+    source, simd = cursor.map, builder.folding(layer).simd
     if layer.kernel == (1, 1) and layer.stride == (1, 1):
-        tip = builder.widened(tip, layer.name, simd, length=layer.inputs)
-        return _matvec(builder, layer, source, tip)
+        cursor = builder.widened(cursor, layer.name, simd, length=layer.inputs)
+        return _matvec(builder, layer, source, cursor)
     lanes, taps = _window_lanes(builder, layer, source)
-    tip = builder.widened(tip, layer.name, lanes, length=source.channels)
-    code = pad_code(layer, source, tip.lane_bits)
-    tip = _window(builder, layer, tip, groups=layer.groups, taps=taps, pads=[code] * source.channels)
-    return _matvec(builder, layer, source, builder.widened(tip, layer.name, simd))
+    cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
+    code = pad_code(layer, source, cursor.lane_bits)
+    cursor = _window(builder, layer, cursor, groups=layer.groups, taps=taps, pads=[code] * source.channels)
+    return _matvec(builder, layer, source, builder.widened(cursor, layer.name, simd))
 
 
 def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]:
     """Channels of a word and taps of a beat with which windows keep up: those that the unit takes, or the fewest."""
     folding, share = builder.folding(layer), source.channels // layer.groups
     fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
-    cycles = layer.hand_on(source).pixels * layer.groups * fold
+    cycles = layer.output_map(source).pixels * layer.groups * fold
     choices = word_choices(share, layer.kernel)
 
     def rank(choice: tuple[int, int]) -> tuple[bool, bool, bool, int]:
         lanes, taps = choice
         late_out = layer.inputs // (lanes * taps) > fold
-        late_in = source.size // lanes > max(cycles, builder.pace)
+        late_in = source.size // lanes > max(cycles, builder.ii)
         return late_out, late_in, lanes * taps != folding.simd, lanes * taps
 
     return min(choices, key=rank)
 
 
-def _window(builder: Builder, layer: Conv | Pool, tip: Tip, *, groups: int, taps: int, pads: list[int]) -> Tip:
+def _window(builder: Builder, layer: Conv | Pool, cursor: Cursor, *, groups: int, taps: int, pads: list[int]) -> Cursor:
     """The windows of a map; `pads` has the code outside it for each channel."""
-    streams, bits = builder.plan.streams, tip.lane_bits
-    lanes = tip.lanes
+    parallel_frames, bits = builder.plan.parallel_frames, cursor.lane_bits
+    lanes = cursor.lanes
     words = []
     for first in range(0, len(pads), lanes):
-        elements = [code for code in pads[first : first + lanes] for _ in range(streams)]
+        elements = [code for code in pads[first : first + lanes] for _ in range(parallel_frames)]
         words.append(sum(code << at * bits for at, code in enumerate(elements)))
     spec = WindowSpec(
         name=builder.name(f"{layer.name}_window"),
         layer=layer.name,
-        shape=tip.map.shape,
+        shape=cursor.map.shape,
         kernel=layer.kernel,
         stride=layer.stride,
         pads=layer.pads,
         groups=groups,
         lanes=lanes,
         taps=taps,
-        lane_bits=bits * streams,
+        lane_bits=bits * parallel_frames,
         pad_words=tuple(words) if len(set(words)) > 1 else (words[0],),
     )
-    result = replace(tip, length=spec.length, vectors=spec.vectors, lanes=lanes * taps, window=spec)
-    return builder.put(spec, tip, result)
+    result = replace(cursor, length=spec.length, vectors=spec.vectors, lanes=lanes * taps, window=spec)
+    return builder.put(spec, cursor, result)
 
 
-def _matvec(builder: Builder, layer: Dense | Conv, source: Map, tip: Tip) -> Tip:
-    result = builder.hand_on(layer, source)
-    spec = builder.unit(layer, source, result, tip.lane_bits)
+def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) -> Cursor:
+    result = builder.output_map(layer, source)
+    spec = builder.unit(layer, source, result, cursor.lane_bits)
     spec = replace(spec, name=builder.name(layer.name))
-    sums = builder.hand_on(replace(layer, thresholds=None, output=None), source)
+    sums = builder.output_map(replace(layer, thresholds=None, output=None), source)
     done = sign_only(layer) or layer.thresholds is None
-    end = Tip(
+    end = Cursor(
         stream=None,
         layer=layer.name if done else f"{layer.name}.sums",
         map=result if done else sums,
@@ -163,42 +163,42 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, tip: Tip) -> Tip
         lanes=spec.pe,
         lane_bits=spec.o_lane_bits,
     )
-    tip = builder.put(spec, tip, end)
+    cursor = builder.put(spec, cursor, end)
     if layer.thresholds is None or sign_only(layer):
-        return tip
+        return cursor
     assert layer.output is not None
     own = Threshold(name=layer.name, thresholds=layer.thresholds, output=layer.output)
-    return _threshold(builder, own, tip, name=f"{layer.name}_levels")
+    return _threshold(builder, own, cursor, name=f"{layer.name}_levels")
 
 
 # ---- layers without
 
 
-def _pool(builder: Builder, layer: Pool, tip: Tip) -> Tip:
-    source = tip.map
+def _pool(builder: Builder, layer: Pool, cursor: Cursor) -> Cursor:
+    source = cursor.map
     apart = not any(layer.pads) and all(s >= k for s, k in zip(layer.stride, layer.kernel, strict=True))
     least = np.zeros(source.channels, bool) if layer.least is None else layer.least
     if apart:
-        tip = builder.widened(tip, layer.name, builder.lanes_for(tip), length=source.channels)
+        cursor = builder.widened(cursor, layer.name, builder.lanes_for(cursor), length=source.channels)
         shape, kernel, stride, taps = (
-            (*source.shape[:2], ceil_div(source.channels, tip.lanes), 1),
+            (*source.shape[:2], ceil_div(source.channels, cursor.lanes), 1),
             layer.kernel,
             layer.stride,
             1,
         )
-        lanes = tip.lanes
+        lanes = cursor.lanes
     else:
         lanes, taps = _pool_lanes(builder, layer, source)
-        tip = builder.widened(tip, layer.name, lanes, length=source.channels)
-        pads = [_never_wins(source, tip.lane_bits, bool(flag)) for flag in least]
-        tip = _window(builder, layer, tip, groups=source.channels // lanes, taps=taps, pads=pads)
-        window = tip.window
+        cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
+        pads = [_never_wins(source, cursor.lane_bits, bool(flag)) for flag in least]
+        cursor = _window(builder, layer, cursor, groups=source.channels // lanes, taps=taps, pads=pads)
+        window = cursor.window
         assert window is not None
         shape, kernel, stride = (*window.positions, window.groups, window.vector_beats), (1, 1), (1, 1)
-    result = builder.hand_on(layer, source)
+    result = builder.output_map(layer, source)
     masks = np.zeros(shape[2] * lanes, bool)
     masks[: source.channels] = least
-    bits = tip.lane_bits if layer.kind == "max" else signed_bits(result.low, result.high)
+    bits = cursor.lane_bits if layer.kind == "max" else signed_bits(result.low, result.high)
     spec = PoolSpec(
         name=builder.name(layer.name),
         layer=layer.name,
@@ -208,17 +208,17 @@ def _pool(builder: Builder, layer: Pool, tip: Tip) -> Tip:
         stride=stride,
         taps=taps,
         lanes=lanes,
-        i_lane_bits=tip.lane_bits,
+        i_lane_bits=cursor.lane_bits,
         o_lane_bits=bits,
         format=source.format,
         least=masks.reshape(shape[2], lanes) if least.any() else None,
-        streams=builder.plan.streams,
+        parallel_frames=builder.plan.parallel_frames,
     )
-    end = Tip(
+    end = Cursor(
         stream=None, layer=layer.name, map=result, length=source.channels, vectors=result.pixels, lanes=lanes,
         lane_bits=bits,
     )  # fmt: skip
-    end = builder.put(spec, tip, end)
+    end = builder.put(spec, cursor, end)
     row = result.shape[1] * shape[2]
     if apart and layer.stride[0] > 1 and result.pixels > 1:
         # A row of results leaves while one row of pixels arrives, then none for a while: spread them evenly.
@@ -228,12 +228,12 @@ def _pool(builder: Builder, layer: Pool, tip: Tip) -> Tip:
 
 def _pool_lanes(builder: Builder, layer: Pool, source: Map) -> tuple[int, int]:
     """Fewest elements a beat with which overlapping windows keep up."""
-    result = layer.hand_on(source)
+    result = layer.output_map(source)
 
     def rank(choice: tuple[int, int]) -> tuple[bool, bool, int, int]:
         lanes, taps = choice
-        late_out = result.size // lanes * prod(layer.kernel) // taps > builder.pace
-        return late_out, source.size // lanes > builder.pace, lanes * taps, taps
+        late_out = result.size // lanes * prod(layer.kernel) // taps > builder.ii
+        return late_out, source.size // lanes > builder.ii, lanes * taps, taps
 
     return min(word_choices(source.channels, layer.kernel), key=rank)
 
@@ -246,14 +246,14 @@ def _never_wins(source: Map, lane_bits: int, least: bool) -> int:
     return source.format.codes - 1 if least else 0
 
 
-def _threshold(builder: Builder, layer: Threshold, tip: Tip, *, name: str = "") -> Tip:
-    source, count = tip.map, layer.thresholds.shape[1]
+def _threshold(builder: Builder, layer: Threshold, cursor: Cursor, *, name: str = "") -> Cursor:
+    source, count = cursor.map, layer.thresholds.shape[1]
     needed = builder.lanes_needed(source)
-    lanes = builder.lanes_for(tip)
+    lanes = builder.lanes_for(cursor)
     # Fewer lanes share the comparators, if these cost more than the registers on the way to fewer lanes.
     if lanes > needed and (lanes - needed) * count > lanes + 2 * needed:
         lanes = needed
-    tip = builder.widened(tip, layer.name, lanes, length=source.channels)
+    cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
     thresholds = layer.thresholds
     if source.format is not None:
         thresholds = -((source.format.offset - np.clip(thresholds, source.low, source.high + 1)) // source.format.step)
@@ -262,90 +262,90 @@ def _threshold(builder: Builder, layer: Threshold, tip: Tip, *, name: str = "") 
         layer=layer.name,
         thresholds=thresholds,
         lanes=lanes,
-        i_lane_bits=tip.lane_bits,
+        i_lane_bits=cursor.lane_bits,
         signed=source.format is None,
         o_lane_bits=layer.output.bits,
         pixels=source.pixels,
         stored=builder.loaded,
-        streams=builder.plan.streams,
+        parallel_frames=builder.plan.parallel_frames,
     )
-    return _elementwise(builder, layer, spec, tip, layer.output.bits)
+    return _elementwise(builder, layer, spec, cursor, layer.output.bits)
 
 
-def _affine(builder: Builder, layer: Affine, tip: Tip) -> Tip:
-    source = tip.map
-    result = builder.hand_on(layer, source)
-    tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
+def _affine(builder: Builder, layer: Affine, cursor: Cursor) -> Cursor:
+    source = cursor.map
+    result = builder.output_map(layer, source)
+    cursor = builder.widened(cursor, layer.name, builder.lanes_needed(source), length=source.channels)
     bits = signed_bits(result.low, result.high)
     spec = AffineSpec(
         name=builder.name(layer.name),
         layer=layer.name,
-        lanes=tip.lanes,
-        i_lane_bits=tip.lane_bits,
+        lanes=cursor.lanes,
+        i_lane_bits=cursor.lane_bits,
         o_lane_bits=bits,
         format=source.format,
         scale=layer.scale,
         offset=layer.offset,
         pixels=source.pixels,
         stored=(builder.limits(layer, "scale"), builder.limits(layer, "offset")) if builder.loaded else None,
-        streams=builder.plan.streams,
+        parallel_frames=builder.plan.parallel_frames,
     )
-    return _elementwise(builder, layer, spec, tip, bits)
+    return _elementwise(builder, layer, spec, cursor, bits)
 
 
 def _elementwise(
-    builder: Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, tip: Tip, bits: int
-) -> Tip:
-    end = replace(tip, layer=layer.name, map=builder.hand_on(layer, tip.map), lane_bits=bits, window=None)
-    return builder.put(spec, tip, end)
+    builder: Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, cursor: Cursor, bits: int
+) -> Cursor:
+    end = replace(cursor, layer=layer.name, map=builder.output_map(layer, cursor.map), lane_bits=bits, window=None)
+    return builder.put(spec, cursor, end)
 
 
-def _vote(builder: Builder, layer: Vote, tip: Tip) -> Tip:
-    source = tip.map
-    tip = builder.widened(tip, layer.name, builder.lanes_needed(source), length=source.channels)
+def _vote(builder: Builder, layer: Vote, cursor: Cursor) -> Cursor:
+    source = cursor.map
+    cursor = builder.widened(cursor, layer.name, builder.lanes_needed(source), length=source.channels)
     spec = VoteSpec(
         name=builder.name(layer.name),
         layer=layer.name,
         classes=source.channels,
-        lanes=tip.lanes,
-        lane_bits=tip.lane_bits,
+        lanes=cursor.lanes,
+        lane_bits=cursor.lane_bits,
         signed=source.format is None,
-        streams=builder.plan.streams,
+        parallel_frames=builder.plan.parallel_frames,
     )
-    end = replace(tip, layer=layer.name, map=builder.hand_on(layer, source), lanes=source.channels, lane_bits=1)
-    return builder.put(spec, tip, end)
+    end = replace(cursor, layer=layer.name, map=builder.output_map(layer, source), lanes=source.channels, lane_bits=1)
+    return builder.put(spec, cursor, end)
 
 
 # ---- branches
 
 
-def _parallel(builder: Builder, layer: Parallel, tip: Tip) -> Tip:
-    starts = fork(builder, layer, tip)
+def _parallel(builder: Builder, layer: Parallel, cursor: Cursor) -> Cursor:
+    starts = fork(builder, layer, cursor)
     ends = [_series(builder, branch, start) for branch, start in zip(layer.branches, starts, strict=True)]
-    return join(builder, layer, ends, builder.hand_on(layer, tip.map))
+    return join(builder, layer, ends, builder.output_map(layer, cursor.map))
 
 
-def fork(builder: Builder, layer: Parallel, tip: Tip) -> list[Tip]:
+def fork(builder: Builder, layer: Parallel, cursor: Cursor) -> list[Cursor]:
     """The start of each branch, behind a FIFO.
 
     What a branch takes later than another one waits there, and would else make that one wait. The slowest
     branch waits only for what others have under way.
     """
-    source = tip.map
-    if tip.stream is None:
-        tip = builder.widened(tip, layer.name, builder.lanes_needed(source))
-    beats = tip.vectors * ceil_div(tip.length, tip.lanes)
+    source = cursor.map
+    if cursor.stream is None:
+        cursor = builder.widened(cursor, layer.name, builder.lanes_needed(source))
+    beats = cursor.vectors * ceil_div(cursor.length, cursor.lanes)
     spec = ForkSpec(
         name=builder.name(f"{layer.name}_fork"),
         layer=layer.name,
         outputs=len(layer.branches),
-        bits=tip.lanes * tip.lane_bits * builder.plan.streams,
+        bits=cursor.lanes * cursor.lane_bits * builder.plan.parallel_frames,
         beats=beats,
     )
     delays = [_delay(branch, source) for branch in layer.branches]
     slowest = delays.index(max(delays))
     starts = []
-    for index, start in enumerate(builder.put_fork(spec, tip)):
+    for index, start in enumerate(builder.put_fork(spec, cursor)):
         enough = UNDER_WAY if index == slowest else max(2 * beats, UNDER_WAY)
         # The share of a frame by which the slowest branch is later, and a little more under way.
         likely = ceil((delays[slowest] - delays[index]) * beats) + 4
@@ -354,12 +354,12 @@ def fork(builder: Builder, layer: Parallel, tip: Tip) -> list[Tip]:
     return starts
 
 
-def join(builder: Builder, layer: Parallel, ends: list[Tip], result: Map) -> Tip:
+def join(builder: Builder, layer: Parallel, ends: list[Cursor], result: Map) -> Cursor:
     """The sum of what the branches end in."""
     lanes = builder.lanes_needed(result)
     ends = [builder.widened(end, layer.name, lanes, length=result.channels) for end in ends]
     bits = signed_bits(result.low, result.high)
-    spec = JoinSpec(
+    spec = AddSpec(
         name=builder.name(layer.name),
         layer=layer.name,
         lanes=lanes,
@@ -368,9 +368,9 @@ def join(builder: Builder, layer: Parallel, ends: list[Tip], result: Map) -> Tip
         factors=layer.factors,
         o_lane_bits=bits,
         beats=result.pixels * ceil_div(result.channels, lanes),
-        streams=builder.plan.streams,
+        parallel_frames=builder.plan.parallel_frames,
     )
-    end = Tip(
+    end = Cursor(
         stream=None, layer=layer.name, map=result, length=result.channels, vectors=result.pixels, lanes=lanes,
         lane_bits=bits,
     )  # fmt: skip
@@ -388,12 +388,12 @@ def _delay(layers: tuple[Layer, ...], source: Map) -> float:
             delay += 1.0
         elif isinstance(layer, Parallel):
             delay += max(_delay(branch, source) for branch in layer.branches)
-        source = layer.hand_on(source)
+        source = layer.output_map(source)
     return delay
 
 
 #: How each kind of layer becomes blocks.
-LOWERINGS: dict[type, Callable[[Builder, Any, Tip], Tip]] = {
+LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Dense: _dense,
     Conv: _conv,
     Pool: _pool,

@@ -14,12 +14,12 @@ from ..network.layers import SUM_BITS, Affine, Conv, Dense, Layer, Map, Parallel
 from ..network.network import Network
 from ..plan import Plan
 
-__all__ = ["Limits", "Reach", "limits_for", "with_loaded_parameters"]
+__all__ = ["ParameterRange", "ValueRanges", "limits_for", "with_loaded_parameters"]
 
 #: Layers with parameters.
 LOADED = (Dense, Conv, Threshold, Affine)
 #: The least and the highest value that something may have.
-Limits = tuple[int, int]
+ParameterRange = tuple[int, int]
 
 
 def with_loaded_parameters(network: Network, plan: Plan) -> Plan:
@@ -36,7 +36,7 @@ def with_loaded_parameters(network: Network, plan: Plan) -> Plan:
     return replace(plan, weights="ram", limits=tuple((name, low, high) for name, (low, high) in found))
 
 
-def limits_for(layer: Layer) -> dict[str, Limits]:
+def limits_for(layer: Layer) -> dict[str, ParameterRange]:
     """For each parameter whose width its shape does not tell, the limits that its values ask for.
 
     Weights of -1 and +1 need none, nor do thresholds. Other integers get as many bits as they need in two's
@@ -53,7 +53,7 @@ def limits_for(layer: Layer) -> dict[str, Limits]:
     return found
 
 
-def _ends(layer: Layer) -> dict[str, Limits]:
+def _ends(layer: Layer) -> dict[str, ParameterRange]:
     """The least and the highest value of each parameter that has limits."""
     arrays: dict[str, NDArray[Any]] = {}
     if isinstance(layer, Dense | Conv) and layer.weights.dtype != np.bool_:
@@ -65,13 +65,13 @@ def _ends(layer: Layer) -> dict[str, Limits]:
     return {f"{layer.name}.{what}": (int(values.min()), int(values.max())) for what, values in arrays.items()}
 
 
-def _power(low: int, high: int) -> Limits:
+def _power(low: int, high: int) -> ParameterRange:
     """The range of the two's complement numbers that hold both."""
     top = 1 << (signed_bits(low, high) - 1)
     return -top, top - 1
 
 
-class Reach:
+class ValueRanges:
     """What layers hand on at most, whatever parameters are loaded.
 
     Parameters
@@ -88,7 +88,7 @@ class Reach:
 
     def __init__(self, network: Network, plan: Plan) -> None:
         given = {name: (low, high) for name, low, high in plan.limits}
-        self._limits: dict[str, Limits] = {}
+        self._limits: dict[str, ParameterRange] = {}
         for layer, _, _ in network.placed():
             self._limits |= {name: given.get(name, usual) for name, usual in limits_for(layer).items()}
             for name, (low, high) in _ends(layer).items():
@@ -103,15 +103,15 @@ class Reach:
             if name not in self._limits:
                 raise PlanError(f"The plan must give limits of parameters of its network, not of {name!r}.")
 
-    def limits(self, layer: Layer, what: str) -> Limits:
+    def limits(self, layer: Layer, what: str) -> ParameterRange:
         """What a parameter of a layer may be; weights of -1 and +1 have these as limits."""
         return self._limits.get(f"{layer.name}.{what}", (-1, 1))
 
-    def hand_on(self, layer: Layer, source: Map) -> Map:
-        """What leaves a layer: as its own `hand_on`, but with the bounds of all parameters that could be loaded."""
+    def output_map(self, layer: Layer, source: Map) -> Map:
+        """What leaves a layer: as its own `output_map`, but with the bounds of all parameters that could be loaded."""
         if isinstance(layer, Parallel):
             return self._sum(layer, source)
-        result = layer.hand_on(source)
+        result = layer.output_map(source)
         if isinstance(layer, Dense | Conv) and layer.thresholds is None:
             low, high = source.low, source.high
             if isinstance(layer, Conv) and any(layer.pads):
@@ -135,16 +135,16 @@ class Reach:
         for branch in layer.branches:
             end = source
             for inner in branch:
-                end = self.hand_on(inner, end)
+                end = self.output_map(inner, end)
             ends.append(end)
         pairs = [
             _products((factor, factor), (end.low, end.high)) for factor, end in zip(layer.factors, ends, strict=True)
         ]
         low, high = (sum(pair[side] for pair in pairs) for side in (0, 1))
-        return _checked(layer, replace(layer.hand_on(source), low=low, high=high))
+        return _checked(layer, replace(layer.output_map(source), low=low, high=high))
 
 
-def _products(a: Limits, b: Limits) -> Limits:
+def _products(a: ParameterRange, b: ParameterRange) -> ParameterRange:
     """The least and the highest product."""
     products = [x * y for x in a for y in b]
     return min(products), max(products)

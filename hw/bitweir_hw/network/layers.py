@@ -3,7 +3,7 @@
 Layers hand on feature maps: H rows by W columns of pixels with C channels, as a stream carries them,
 row by row, channels innermost (NHWC). A vector is a map of 1 x 1 pixels.
 
-A layer is one dataclass with one rule, `hand_on`, which says whether it may follow a map and what
+A layer is one dataclass with one rule, `output_map`, which says whether it may follow a map and what
 comes out. `bitweir_sim.values.golden` says what it computes.
 """
 
@@ -81,7 +81,7 @@ class Dense:
 
     groups = 1
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         _check_weights(self, 2)
         if self.inputs != source.size:
@@ -142,7 +142,7 @@ class Conv:
         """The classes of its windows over a map."""
         return window_classes(shape, self.kernel, self.stride, self.pads)
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         _check_weights(self, 4)
         _check_whole(self, "groups", (self.groups,), 1)
@@ -206,7 +206,7 @@ class Pool:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     least: NDArray[np.bool_] | None = None
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         if self.kind not in ("max", "sum"):
             raise NetworkError(f"Layer {self.name!r} must be a pool of kind max or sum, not {self.kind!r}.")
@@ -247,7 +247,7 @@ class Threshold:
     thresholds: Integers
     output: Format
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         _check_rising(self, source)
         if self.thresholds is None:
@@ -271,7 +271,7 @@ class Affine:
     scale: Integers
     offset: Integers
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         if self.scale.dtype != np.int64 or self.offset.dtype != np.int64 or self.scale.shape != self.offset.shape:
             raise NetworkError(f"Layer {self.name!r} must have int64 scale and offset of one length.")
@@ -297,7 +297,7 @@ class Vote:
 
     name: str
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         if source.pixels != 1:
             raise NetworkError(f"Layer {self.name!r} must take a vector of scores, not a map of shape {source.shape}.")
@@ -331,7 +331,7 @@ class Parallel:
         """The weight of each branch."""
         return (1,) * len(self.branches) if self.weights is None else self.weights
 
-    def hand_on(self, source: Map) -> Map:
+    def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         if len(self.branches) < 2:
             raise NetworkError(f"Layer {self.name!r} must have two branches or more, not {len(self.branches)}.")
@@ -370,7 +370,7 @@ def in_series(layers: tuple[Layer, ...], source: Map) -> Map:
         Names the layer that may not follow, the rule that it breaks, and the value that breaks it.
     """
     for layer in layers:
-        source = layer.hand_on(source)
+        source = layer.output_map(source)
     return source
 
 

@@ -225,7 +225,7 @@ def _placed(layers: tuple[Layer, ...], source: Map) -> Iterator[tuple[Layer, Map
         if isinstance(layer, Parallel):
             for branch in layer.branches:
                 yield from _placed(branch, source)
-        result = layer.hand_on(source)
+        result = layer.output_map(source)
         yield layer, source, result
         source = result
 

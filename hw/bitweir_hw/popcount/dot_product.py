@@ -12,7 +12,7 @@ from functools import cache
 from ..errors import PlanError
 from .trees import COSTS, Add, Count, Node, Word, Xc7Count, adder_sites, best_count, best_tree, word_tree, xc7_split
 
-__all__ = ["STYLE", "STYLES", "DotPlan", "DotProduct", "Part", "Plane", "Popcount", "plan_as"]
+__all__ = ["STYLE", "STYLES", "DotPlan", "DotProduct", "PartialSum", "Plane", "Popcount", "plan_as"]
 
 #: The best measured style of each FPGA family.
 STYLE = {"generic": "fused", "ecp5": "ecp5", "ice40": "tree", "gowin": "fused", "xilinx": "xc7"}
@@ -133,7 +133,7 @@ class DotProduct:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialSum:
     """What counts ``2**exponent`` times: one popcount, or one tree of words.
 
     Parameters
@@ -172,7 +172,7 @@ class DotPlan:
     ----------
     words : bool
         Whether the lanes are whole inputs, each combined with a bit of its weight, or their bits.
-    parts : tuple of Part
+    parts : tuple of PartialSum
         By exponent. A lane that the first leaves over is left to the accumulator; those of the
         others are the carry-in of an adder of the tree.
     operands : tuple of tuple of int
@@ -187,7 +187,7 @@ class DotPlan:
     """
 
     words: bool
-    parts: tuple[Part, ...]
+    parts: tuple[PartialSum, ...]
     operands: tuple[tuple[int, ...], ...]
     tree: Node
     order: tuple[tuple[bool, int], ...]
@@ -230,7 +230,7 @@ def plan_as(dot: DotProduct, style: str, each: int, words: bool) -> DotPlan:
         lanes = dot.simd * len(group)
         count = _part_count(style, each, lanes, dot.bits if words else 0, several=len(sources) > 1)
         most = lanes * ((1 << dot.bits) - 1) if words else lanes - count.carry
-        parts.append(Part(exponent, tuple(group), count, most))
+        parts.append(PartialSum(exponent, tuple(group), count, most))
     operands: list[list[int]] = []
     for n, part in enumerate(parts):
         for operand in operands:
@@ -262,7 +262,7 @@ def _part_count(style: str, each: int, lanes: int, word: int, *, several: bool) 
 
 
 def _merge(
-    parts: list[Part], operands: list[list[int]], start: int, end: int
+    parts: list[PartialSum], operands: list[list[int]], start: int, end: int
 ) -> tuple[Node, tuple[tuple[bool, int], ...]]:
     """A balanced tree over some operands, and its leaves in order."""
     base = parts[operands[start][0]].exponent

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 
-from .dot_product import DotProduct, Part, Plane, Popcount
+from .dot_product import DotProduct, PartialSum, Plane, Popcount
 from .portable import Operation, Tree, part_trees, sum_parts
 from .trees import Add
 
@@ -284,7 +284,7 @@ def ecp5_sums(
     limit = CHAIN if each else CHAIN_UNREGISTERED
     plan = dot.plan(popcount)
 
-    def lanes(element: int, part: Part) -> list[Lane] | list[list[Lane]]:
+    def lanes(element: int, part: PartialSum) -> list[Lane] | list[list[Lane]]:
         found = []
         for n, low in part.sources:
             bits = [pairs(element, n, bit) for bit in (range(dot.bits) if plan.words else (low,))]

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .dot_product import DotProduct, Part, Popcount
+from .dot_product import DotProduct, PartialSum, Popcount
 from .ecp5 import ecp5_sums
 from .portable import count_bits
 
@@ -42,7 +42,7 @@ class ProcessingElements(wiring.Component):
         Bits of an accumulator, signed.
     popcount : Popcount
         How the sum is built.
-    streams : int
+    parallel_frames : int
         V.
 
     Members
@@ -67,25 +67,27 @@ class ProcessingElements(wiring.Component):
     preset: Signal
     acc: Signal
 
-    def __init__(self, *, pe: int, dot: DotProduct, width: int, popcount: Popcount, streams: int = 1) -> None:
-        self.pe, self.dot, self.width, self.popcount, self.streams = pe, dot, width, popcount, streams
+    def __init__(self, *, pe: int, dot: DotProduct, width: int, popcount: Popcount, parallel_frames: int = 1) -> None:
+        self.pe, self.dot, self.width, self.popcount, self.parallel_frames = pe, dot, width, popcount, parallel_frames
         super().__init__(
             {
-                "x": In(dot.simd * streams * dot.bits),
+                "x": In(dot.simd * parallel_frames * dot.bits),
                 "w": In(pe * len(dot.planes) * dot.simd),
                 "valid": In(1),
                 "first": In(1),
                 "preset": In(pe * width),
-                "acc": Out(pe * streams * width),
+                "acc": Out(pe * parallel_frames * width),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        accs = [Signal(signed(self.width), name=f"acc_{p}", reset_less=True) for p in range(self.pe * self.streams)]
+        accs = [
+            Signal(signed(self.width), name=f"acc_{p}", reset_less=True) for p in range(self.pe * self.parallel_frames)
+        ]
         m.d.comb += self.acc.eq(Cat(*accs))
         if self.popcount.style == "ecp5":
-            presets = [self.preset.word_select(p // self.streams, self.width) for p in range(len(accs))]
+            presets = [self.preset.word_select(p // self.parallel_frames, self.width) for p in range(len(accs))]
             sums = ecp5_sums(m, self._pairs, self.first, presets, accs, self.dot, self.popcount)
         else:
             sums = self._sums(m, accs)
@@ -95,8 +97,8 @@ class ProcessingElements(wiring.Component):
 
     def _pairs(self, element: int, plane: int, bit: int) -> tuple[Value, Value]:
         """One bit of all inputs, and what an element combines with it: both S bits."""
-        p, v = divmod(element, self.streams)
-        step = self.streams * self.dot.bits
+        p, v = divmod(element, self.parallel_frames)
+        step = self.parallel_frames * self.dot.bits
         return self.x[v * self.dot.bits + bit :: step], self.w.word_select(
             p * len(self.dot.planes) + plane, self.dot.simd
         )
@@ -114,7 +116,7 @@ class ProcessingElements(wiring.Component):
                     match = ~(x ^ w) if plane.xnor else ~(x & w) if plane.negative else x & w
                     m.d.comb += gate.eq(match)
 
-        def lanes(element: int, part: Part) -> Value | list[list[Value]]:
+        def lanes(element: int, part: PartialSum) -> Value | list[list[Value]]:
             if plan.words:
                 words = [[gates[element, n, bit] for bit in range(dot.bits)] for n, _ in part.sources]
                 return [[bit[s] for bit in word] for word in words for s in range(dot.simd)]
@@ -123,7 +125,7 @@ class ProcessingElements(wiring.Component):
 
         sums: list[Value] = []
         for p, (count, one) in enumerate(count_bits(m, plan, self.popcount, len(accs), lanes)):
-            base: Value = Mux(self.first, self.preset.word_select(p // self.streams, self.width), accs[p])
+            base: Value = Mux(self.first, self.preset.word_select(p // self.parallel_frames, self.width), accs[p])
             low = base[: plan.exponent]
             if plan.exponent:
                 base = base[plan.exponent :]

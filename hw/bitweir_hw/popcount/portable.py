@@ -8,7 +8,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
-from .dot_product import DotPlan, Part, Popcount
+from .dot_product import DotPlan, PartialSum, Popcount
 from .trees import Add, Count, Lanes, Node, Word, walk, xc7_split
 
 __all__ = ["Levels", "Operation", "Tree", "add_parts", "count_bits", "part_trees", "register", "sum_parts"]
@@ -242,7 +242,7 @@ def _count(
             register(m, trees, f"stage{done + level}")
 
 
-def part_trees(plan: DotPlan, elements: int, lanes: Callable[[int, Part], Any]) -> list[list[Tree]]:
+def part_trees(plan: DotPlan, elements: int, lanes: Callable[[int, PartialSum], Any]) -> list[list[Tree]]:
     """The tree of each part of each element.
 
     Parameters
@@ -263,7 +263,7 @@ def part_trees(plan: DotPlan, elements: int, lanes: Callable[[int, Part], Any]) 
     return rows
 
 
-def _name(plan: DotPlan, element: int, part: Part) -> str:
+def _name(plan: DotPlan, element: int, part: PartialSum) -> str:
     return f"pe{element}" + (f"_weight{part.exponent}" if len(plan.parts) > 1 else "")
 
 
@@ -299,7 +299,7 @@ def add_parts(plan: DotPlan, rows: list[list[Tree]], levels: Levels, zero: Any) 
 
 
 def count_bits(
-    m: Module, plan: DotPlan, popcount: Popcount, elements: int, lanes: Callable[[int, Part], Any]
+    m: Module, plan: DotPlan, popcount: Popcount, elements: int, lanes: Callable[[int, PartialSum], Any]
 ) -> list[tuple[Value, Value | None]]:
     """The dot product of each element.
 

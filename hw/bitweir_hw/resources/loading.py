@@ -13,7 +13,7 @@ __all__ = ["loaded"]
 
 
 def loaded(depth: int, width: int, family: str, *, style: str = "auto", registers: int = 0) -> Terms:
-    """Words that are loaded, and then come in a fixed order: a RAM, or registers for one word, and a `Filler`.
+    """Words that are loaded, and then come in a fixed order: a RAM, or registers for one word, and a `MemoryLoader`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
 from ..cost import estimate
-from ..lower.builder import Builder, Tip
+from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
 from ..network.layers import Conv, Dense, Map
 from ..network.network import Network
@@ -31,9 +31,9 @@ class Fitted(Builder):
 class Probe(Fitted):
     """A builder that prices one layer at a time."""
 
-    def __init__(self, network: Network, plan: Plan, pace: int, units: dict[str, MatVecSpec]) -> None:
+    def __init__(self, network: Network, plan: Plan, ii: int, units: dict[str, MatVecSpec]) -> None:
         super().__init__(network, plan)
-        self.pace = pace
+        self.ii = ii
         self._units = units
 
     def blocks(self) -> list[BlockSpec]:
@@ -63,7 +63,7 @@ class Option:
 
     Parameters
     ----------
-    end : Tip
+    end : Cursor
         Behind the layer.
     lanes, length : int
         Of the stream that it wants.
@@ -71,7 +71,7 @@ class Option:
         The same folding with weights in other memories, each with its sites and block RAMs.
     """
 
-    end: Tip
+    end: Cursor
     lanes: int
     length: int
     memories: tuple[tuple[Folding, float, float], ...]
@@ -90,9 +90,9 @@ class Prices:
         self._costs: dict[object, tuple[float, float]] = {}
         self._options: dict[object, Option] = {}
 
-    def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Tip) -> Option:
+    def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Cursor) -> Option:
         """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
-        key = (probe.pace, layer.name, folding, free)
+        key = (probe.ii, layer.name, folding, free)
         if key not in self._options:
             probe.choose(layer, folding)
             end = LOWERINGS[type(layer)](probe, layer, free)
@@ -105,13 +105,13 @@ class Prices:
             self._options[key] = Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
         return self._options[key]
 
-    def conversion(self, probe: Probe, tip: Tip, lanes: int, length: int) -> tuple[float, float]:
+    def conversion(self, probe: Probe, cursor: Cursor, lanes: int, length: int) -> tuple[float, float]:
         """What brings a stream to so many lanes, in vectors of so many elements."""
-        if tip.stream is None:
+        if cursor.stream is None:
             return 0.0, 0.0
-        key = ("width", tip.lanes, tip.length, tip.vectors, tip.lane_bits, lanes, length)
+        key = ("width", cursor.lanes, cursor.length, cursor.vectors, cursor.lane_bits, lanes, length)
         if key not in self._costs:
-            probe.widened(tip, "x", lanes, length)
+            probe.widened(cursor, "x", lanes, length)
             self._costs[key] = self.of(probe.blocks())
         return self._costs[key]
 

@@ -1,7 +1,7 @@
 """The best plan for a part: all foldings together, by dynamic programming over the estimated cost of blocks.
 
 A plan is priced in two currencies, LUT sites and block RAMs. With a price of p sites for each block RAM, the
-cheapest plan for a given pace is found exactly: along a series of layers, the only thing that a layer
+cheapest plan for a given interval is found exactly: along a series of layers, the only thing that a layer
 passes on to the next is how many lanes its stream has, so the best way to each number of lanes is all
 that must be remembered. Another price finds another compromise. And whatever the price, `price of the
 cheapest plan - p * block RAMs of the part` is less than the sites of any plan that fits (Lagrange's
@@ -21,7 +21,7 @@ from ..arithmetic import ceil_div
 from ..blocks import MatVecSpec
 from ..cost import estimate_loader
 from ..errors import PlanError
-from ..lower.builder import Tip
+from ..lower.builder import Cursor
 from ..lower.layers import LOWERINGS, build, fork, join
 from ..lower.ranges import with_loaded_parameters
 from ..network.layers import Conv, Dense, Layer, Map, Parallel
@@ -30,31 +30,31 @@ from ..plan import Folding, Plan, check_plan, least_cycles, weighted, window_wor
 from ..popcount.dot_product import STYLE, Popcount
 from .prices import Fitted, Option, Prices, Probe
 
-__all__ = ["Found", "Limits", "cheapest", "fastest"]
+__all__ = ["SearchResult", "Budget", "cheapest", "fastest"]
 
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Budget:
     """What a plan may use.
 
     Parameters
     ----------
     sites, block_rams : float
         Infinite where nobody says.
-    larger : tuple of (str, Limits), or None
+    larger : tuple of (str, Budget), or None
         Parts that hold more, the smallest first, to be named where nothing fits; None where they are not known.
     """
 
     sites: float = inf
     block_rams: float = inf
-    larger: tuple[tuple[str, Limits], ...] | None = None
+    larger: tuple[tuple[str, Budget], ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SearchResult:
     """A plan, and how much better one could be at most.
 
     Parameters
@@ -80,11 +80,11 @@ def cheapest(
     *,
     family: str,
     cycles: int,
-    limits: Limits,
+    limits: Budget,
     popcount: Popcount | None = None,
-    streams: int = 1,
+    parallel_frames: int = 1,
     loaded: bool = False,
-) -> Found:
+) -> SearchResult:
     """The plan with the fewest LUT sites that takes at most so many cycles a frame.
 
     Parameters
@@ -94,11 +94,11 @@ def cheapest(
         Whose cost counts; one of `cost` knows.
     cycles : int
         A frame, or V frames.
-    limits : Limits
+    limits : Budget
         Of the part.
     popcount : Popcount, optional
         The family's best if not given.
-    streams : int
+    parallel_frames : int
         V.
     loaded : bool
         With parameters in RAM.
@@ -108,8 +108,8 @@ def cheapest(
     PlanError
         No plan is fast enough, or none was found that fits; names the resource that binds.
     """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams, loaded)
-    search.check_pace(cycles)
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, loaded)
+    search.check_ii(cycles)
     found, bound = search.within(cycles, limits)
     if found is None:
         raise PlanError(search.too_large(cycles, limits))
@@ -120,31 +120,31 @@ def fastest(
     network: Network,
     *,
     family: str,
-    limits: Limits,
+    limits: Budget,
     popcount: Popcount | None = None,
-    streams: int = 1,
+    parallel_frames: int = 1,
     loaded: bool = False,
-) -> Found:
+) -> SearchResult:
     """The plan with the fewest cycles a frame that fits.
 
     Parameters and errors as in `cheapest`.
     """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), streams, loaded)
-    paces = search.paces()
-    low, high = 0, len(paces) - 1
-    best, _ = search.within(paces[high], limits)
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, loaded)
+    intervals = search.intervals()
+    low, high = 0, len(intervals) - 1
+    best, _ = search.within(intervals[high], limits)
     if best is None:
-        raise PlanError(search.too_large(paces[high], limits))
-    # Fewer cycles never need less: bisect for the first pace that fits, and remember the last proved not to.
+        raise PlanError(search.too_large(intervals[high], limits))
+    # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
     proved = float(least_cycles(network))
     while low < high:
         middle = (low + high) // 2
-        found, bound = search.within(paces[middle], limits)
+        found, bound = search.within(intervals[middle], limits)
         if found is not None:
             best, high = found, middle
         else:
             if bound > limits.sites:
-                proved = max(proved, paces[middle + 1])
+                proved = max(proved, intervals[middle + 1])
             low = middle + 1
     assert best is not None
     return replace(best, bound=min(proved, best.cycles))
@@ -171,15 +171,15 @@ class _Way:
         return _Way(self.sites + cost[0], self.rams + cost[1], (self.choices, *choices) if choices else self.choices)
 
 
-_Ways = dict[Tip, list[_Way]]
+_Ways = dict[Cursor, list[_Way]]
 
 
 class _Search:
-    def __init__(self, network: Network, family: str, popcount: Popcount, streams: int, loaded: bool) -> None:
+    def __init__(self, network: Network, family: str, popcount: Popcount, parallel_frames: int, loaded: bool) -> None:
         self.network = network
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
-        plan = check_plan(network, Plan(foldings=start, popcount=popcount, streams=streams))
+        plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
         self._plan = with_loaded_parameters(network, plan) if loaded else plan
         #: Sites that belong to no layer, more or less: the folding hardly matters.
         self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
@@ -187,19 +187,19 @@ class _Search:
         self._prices = Prices(family)
         #: What a block RAM costs; None: ways are compared in both currencies.
         self._price: float | None = 0.0
-        self._limits = Limits()
-        #: The first price to try: that of the last question, as paces that follow each other need much the same.
+        self._limits = Budget()
+        #: The first price to try: that of the last question, as intervals that follow each other need much the same.
         self._usual = 1.0
-        #: The foldings to combine, by layer; None: all that keep the pace.
+        #: The foldings to combine, by layer; None: all that keep the interval.
         self._among: dict[str, set[Folding]] | None = None
 
     # ---- questions
 
-    def check_pace(self, cycles: int) -> None:
+    def check_ii(self, cycles: int) -> None:
         if cycles < (least := least_cycles(self.network)):
             raise PlanError(f"A frame takes at least {least} cycles, so it cannot take at most {cycles}.")
 
-    def paces(self) -> list[int]:
+    def intervals(self) -> list[int]:
         """Every number of cycles a frame that some folding of some layer takes."""
         least = least_cycles(self.network)
         found = {least}
@@ -210,9 +210,9 @@ class _Search:
                     found.add(max(least, vectors * neurons * synapses))
         return sorted(found)
 
-    def within(self, cycles: int, limits: Limits) -> tuple[Found | None, float]:
+    def within(self, cycles: int, limits: Budget) -> tuple[SearchResult | None, float]:
         """The cheapest plan found that fits, and a number of sites that no plan falls below."""
-        best: Found | None = None
+        best: SearchResult | None = None
         bound = 0.0
         low, high, price = 0.0, inf, 0.0
         seen: dict[str, set[Folding]] = {layer.name: set() for layer, _ in self._layers}
@@ -238,7 +238,7 @@ class _Search:
                 best = between
         return best, bound
 
-    def too_large(self, cycles: int, limits: Limits) -> str:
+    def too_large(self, cycles: int, limits: Budget) -> str:
         """Why nothing fits, in one sentence."""
         found, _ = self._at_price(cycles, 0.0)
         small, _ = self._at_price(cycles, 1e6)
@@ -247,13 +247,13 @@ class _Search:
             needs = f"at least {small.block_rams:,} block RAMs"
         else:
             needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
-        ways = ["allow more cycles a frame"] if cycles < self.paces()[-1] else []
+        ways = ["allow more cycles a frame"] if cycles < self.intervals()[-1] else []
         ways.append(self._larger(cycles, limits))
         return (
             f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: {', or '.join(ways)}."
         )
 
-    def _larger(self, cycles: int, limits: Limits) -> str:
+    def _larger(self, cycles: int, limits: Budget) -> str:
         """Which part to take instead, if one would do."""
         if limits.larger is None:
             return "take a larger part"
@@ -264,13 +264,13 @@ class _Search:
 
     # ---- dynamic programming
 
-    def _at_price(self, cycles: int, price: float) -> tuple[Found, float]:
+    def _at_price(self, cycles: int, price: float) -> tuple[SearchResult, float]:
         """The cheapest plan when a block RAM costs so many sites, and what it costs."""
         self._price, self._among = price, None
         (way,) = self._ways(cycles)
         return self._built(way), self._score(way)
 
-    def _between(self, cycles: int, limits: Limits, among: dict[str, set[Folding]]) -> Found | None:
+    def _between(self, cycles: int, limits: Budget, among: dict[str, set[Folding]]) -> SearchResult | None:
         """The cheapest plan of some foldings of each layer that fits."""
         self._price, self._among, self._limits = None, among, limits
         # What the plan costs as it is built may differ a little from what its parts cost.
@@ -305,13 +305,13 @@ class _Search:
             kept if len(kept) <= MOST_WAYS else [kept[n * (len(kept) - 1) // (MOST_WAYS - 1)] for n in range(MOST_WAYS)]
         )
 
-    def _built(self, way: _Way) -> Found:
+    def _built(self, way: _Way) -> SearchResult:
         foldings = dict(_unfold(way.choices))
         chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
         plan = replace(self._plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan))
         totals = [self._prices.of([block]) for block in pipeline.blocks]
-        return Found(
+        return SearchResult(
             plan=plan,
             cycles=max(block.cycles for block in pipeline.blocks),
             sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
@@ -352,7 +352,8 @@ class _Search:
     def _reached(self, probe: Probe, ways: _Ways, option: Option) -> list[_Way]:
         """The best ways to the stream that an option wants."""
         costs = (
-            (before, self._prices.conversion(probe, tip, option.lanes, option.length)) for tip, before in ways.items()
+            (before, self._prices.conversion(probe, cursor, option.lanes, option.length))
+            for cursor, before in ways.items()
         )
         if self._price is not None:
             price = self._price
@@ -361,13 +362,13 @@ class _Search:
         return self._kept([way.longer(cost) for before, cost in costs for way in before])
 
     def _pruned(self, ways: _Ways) -> _Ways:
-        kept = {tip: self._kept(entries) for tip, entries in ways.items()}
-        return {tip: entries for tip, entries in kept.items() if entries}
+        kept = {cursor: self._kept(entries) for cursor, entries in ways.items()}
+        return {cursor: entries for cursor, entries in kept.items() if entries}
 
     def _plain(self, probe: Probe, layer: Layer, ways: _Ways) -> _Ways:
         result: _Ways = {}
-        for tip, before in ways.items():
-            end = LOWERINGS[type(layer)](probe, layer, tip)
+        for cursor, before in ways.items():
+            end = LOWERINGS[type(layer)](probe, layer, cursor)
             cost = self._prices.of(probe.blocks())
             _put(result, end, [way.longer(cost) for way in before])
         return self._pruned(result)
@@ -375,10 +376,10 @@ class _Search:
     def _parallel(self, probe: Probe, layer: Parallel, ways: _Ways) -> _Ways:
         """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
         result: _Ways = {}
-        end_map = probe.hand_on(layer, next(iter(ways)).map)
+        end_map = probe.output_map(layer, next(iter(ways)).map)
         lanes = probe.lanes_needed(end_map)
-        for tip, before in ways.items():
-            starts = fork(probe, layer, tip)
+        for cursor, before in ways.items():
+            starts = fork(probe, layer, cursor)
             cost = self._prices.of(probe.blocks())
             reached = [way.longer(cost) for way in before]
             chosen, counted = [], [0.0, 0.0]
@@ -400,9 +401,9 @@ class _Search:
         return self._pruned(result)
 
     def _foldings(self, probe: Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
-        """Foldings that keep the pace, and of which no smaller one does."""
-        vectors = layer.hand_on(source).pixels * layer.groups
-        budget = probe.pace // vectors
+        """Foldings that keep the interval, and of which no smaller one does."""
+        vectors = layer.output_map(source).pixels * layer.groups
+        budget = probe.ii // vectors
         neurons = layer.outputs // layer.groups
         whole = window_words(layer) if isinstance(layer, Conv) else []
         for folds in _quotients(neurons):
@@ -414,7 +415,7 @@ class _Search:
             yield from (Folding(pe=pe, simd=simd) for simd in sorted(wanted))
 
 
-def _put(ways: _Ways, end: Tip, entries: list[_Way]) -> None:
+def _put(ways: _Ways, end: Cursor, entries: list[_Way]) -> None:
     # Where a stream comes from does not matter to what follows.
     ways.setdefault(replace(end, stream=0, window=None), []).extend(entries)
 

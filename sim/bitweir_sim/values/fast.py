@@ -92,7 +92,7 @@ class FastModel:
                 if chain is not before:
                     stages.append(chain.run)
                 self.frames_a_float[layer.name] = chain.packing.frames
-            source = layer.hand_on(source)
+            source = layer.output_map(source)
         return stages, source
 
     def _stage(self, layer: Layer, source: Map) -> Stage:
@@ -173,7 +173,7 @@ class _Product:
             # Into reach, where floats hold them.
             largest = _largest(layer, source)
             self._thresholds = np.clip(layer.thresholds, -largest, largest + 1).T.astype(kind)
-        rows, columns, _ = self._layer.hand_on(Map(shape=self._shape, low=0, high=0)).shape
+        rows, columns, _ = self._layer.output_map(Map(shape=self._shape, low=0, high=0)).shape
         self._pixels = rows * columns
         self._edges: Array | None = None
         if self._layer.edges is not None:

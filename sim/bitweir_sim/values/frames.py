@@ -40,12 +40,12 @@ def pack(values: NDArray[Any], stream: Stream) -> Words:
     uint64 array, (ceil(N / V) * beats, words)
         Element 0 in the lowest bits of the first word.
     """
-    side_by_side = _in_frames(np.asarray(values), stream.frames)
-    vectors = side_by_side.reshape(-1, stream.frames, stream.vectors, stream.length).transpose(0, 2, 3, 1)
+    side_by_side = _in_frames(np.asarray(values), stream.parallel_frames)
+    vectors = side_by_side.reshape(-1, stream.parallel_frames, stream.vectors, stream.length).transpose(0, 2, 3, 1)
     lanes = stream.vector_beats * stream.lanes
-    padded = np.zeros((len(vectors) * stream.vectors, lanes, stream.frames), np.int64)
-    padded[:, : stream.length] = vectors.reshape(-1, stream.length, stream.frames)
-    bits = (padded.reshape(-1, stream.lanes * stream.frames, 1) >> np.arange(stream.lane_bits)) & 1
+    padded = np.zeros((len(vectors) * stream.vectors, lanes, stream.parallel_frames), np.int64)
+    padded[:, : stream.length] = vectors.reshape(-1, stream.length, stream.parallel_frames)
+    bits = (padded.reshape(-1, stream.lanes * stream.parallel_frames, 1) >> np.arange(stream.lane_bits)) & 1
     return _words(bits.astype(np.uint8).reshape(len(bits), stream.bits))
 
 
@@ -66,7 +66,7 @@ def unpack(words: Words, stream: Stream) -> Integers:
     weights = np.left_shift(1, np.arange(stream.lane_bits, dtype=np.int64))
     if stream.signed:
         weights[-1] = -weights[-1]
-    elements = (bits @ weights).reshape(-1, stream.vectors, stream.vector_beats * stream.lanes, stream.frames)
+    elements = (bits @ weights).reshape(-1, stream.vectors, stream.vector_beats * stream.lanes, stream.parallel_frames)
     kept = elements[:, :, : stream.length].transpose(0, 3, 1, 2)
     return kept.reshape(-1, stream.vectors * stream.length)
 
@@ -78,7 +78,7 @@ def unpack_results(words: Words, pipeline: Pipeline, frames: int) -> golden.Resu
         return golden.result(unpack(words, stream)[:frames], block.kind)
     assert isinstance(block, ArgmaxSpec)
     lasts = _bits(words[stream.beats - 1 :: stream.beats])
-    index = lasts[:, block.i_bits : block.i_bits + block.index_bits * block.streams].astype(np.int64)
+    index = lasts[:, block.i_bits : block.i_bits + block.index_bits * block.parallel_frames].astype(np.int64)
     classes = index.reshape(-1, block.index_bits) @ np.left_shift(1, np.arange(block.index_bits, dtype=np.int64))
     return golden.Result(scores=unpack(words, stream)[:frames], classes=classes[:frames])
 
@@ -140,7 +140,7 @@ def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) ->
         Of that network.
     codes : array of integers, (N, K)
     """
-    values = stream_values(network, pipeline, _in_frames(codes, pipeline.frames).reshape(-1, codes.shape[1]))
+    values = stream_values(network, pipeline, _in_frames(codes, pipeline.parallel_frames).reshape(-1, codes.shape[1]))
     beats = [pack(array, stream) for array, stream in zip(values, pipeline.streams, strict=True)]
     last = pipeline.nodes[-1].block
     assert isinstance(last, EndSpec)
@@ -150,7 +150,7 @@ def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) ->
 
 def element_masks(stream: Stream, groups: int) -> Words:
     """The bits of each beat that carry an element, (beats, words), for this many groups of V parallel frames."""
-    return np.tile(pack(np.full((stream.frames, stream.vectors * stream.length), -1), stream), (groups, 1))
+    return np.tile(pack(np.full((stream.parallel_frames, stream.vectors * stream.length), -1), stream), (groups, 1))
 
 
 def _result_beats(scores: Integers, stream: Stream, block: EndSpec) -> Words:
@@ -159,7 +159,7 @@ def _result_beats(scores: Integers, stream: Stream, block: EndSpec) -> Words:
     ends = np.minimum(np.arange(1, stream.beats + 1) * stream.lanes, stream.length)
     best = np.stack([scores[:, :end].argmax(axis=1) for end in ends], axis=1)
     # From (frames, beats) to (groups, beats, frames side by side).
-    best = best.reshape(-1, stream.frames, stream.beats).transpose(0, 2, 1)
+    best = best.reshape(-1, stream.parallel_frames, stream.beats).transpose(0, 2, 1)
     best_bits = (best[..., None] >> np.arange(block.index_bits) & 1).astype(np.uint8).reshape(len(score_bits), -1)
     last = np.tile(np.arange(1, stream.beats + 1) == stream.beats, len(best)).astype(np.uint8)
     return _words(np.concatenate([score_bits, best_bits, last[:, None]], axis=1))

@@ -173,7 +173,7 @@ def _in_series(
         else:
             stream = EXECUTORS[type(layer)](layer, stream, source)
         outputs[layer.name] = stream
-        source = layer.hand_on(source)
+        source = layer.output_map(source)
     return stream, source
 
 

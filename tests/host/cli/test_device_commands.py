@@ -133,7 +133,7 @@ def test_only_what_is_used_is_loaded():
 
 
 def test_frames_side_by_side(network, tmp_path):
-    write_design(network, plan_from_foldings(network, FOLDING, streams=2), tmp_path / "build")
+    write_design(network, plan_from_foldings(network, FOLDING, parallel_frames=2), tmp_path / "build")
     with pytest.raises(LinkError, match="^The link takes one frame at a time, the plan 2 side by side.$"):
         bitweir.connect(f"sim:{tmp_path / 'build'}")
 

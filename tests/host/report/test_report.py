@@ -102,7 +102,7 @@ def dense(tmp_path_factory):
     """A build by the frames that go side by side; 4 cycles for them."""
     folder = tmp_path_factory.mktemp("dense")
     return {
-        streams: write_design(dense_network(16, 4, 3), replace(PLAN, streams=streams), folder / f"{streams}")
+        streams: write_design(dense_network(16, 4, 3), replace(PLAN, parallel_frames=streams), folder / f"{streams}")
         for streams in (1, 2)
     }
 

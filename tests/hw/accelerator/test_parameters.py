@@ -24,7 +24,7 @@ from bitweir_hw.lower import lower
 from bitweir_hw.lower.ranges import LOADED, with_loaded_parameters
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Network, Pool, Readout, check
 from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.search import Limits, cheapest
+from bitweir_hw.search import Budget, cheapest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.loadbench import Load, other_parameters, run_loads
@@ -362,8 +362,8 @@ def test_weights_are_in_rom_or_ram():
 @pytest.mark.parametrize("family", ["ecp5", "ice40"])
 def test_the_search_prices_what_is_loaded(family):
     network, _, _ = small()
-    found = cheapest(network, family=family, cycles=20, limits=Limits(), loaded=True)
+    found = cheapest(network, family=family, cycles=20, limits=Budget(), loaded=True)
     assert found.plan.weights == "ram" and found.cycles <= 20
     total = estimate_pipeline(lower(network, found.plan), family)[1]
     assert (found.sites, found.block_rams) == (total.sites, total.bram)
-    assert found.sites > cheapest(network, family=family, cycles=20, limits=Limits()).sites
+    assert found.sites > cheapest(network, family=family, cycles=20, limits=Budget()).sites

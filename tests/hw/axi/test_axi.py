@@ -150,13 +150,14 @@ def result_specs(draw):
         classes=classes,
         lanes=draw(st.integers(1, classes)),
         lane_bits=draw(st.integers(1, 40)),
-        streams=draw(st.integers(1, 3)),
+        parallel_frames=draw(st.integers(1, 3)),
     )
 
 
 def sender_layout(spec, width):
     return PacketLayout(
-        tdata_bytes=width, beats=1, beat_bits=1, classes=spec.classes, score_bits=spec.lane_bits, streams=spec.streams,
+        tdata_bytes=width, beats=1, beat_bits=1, classes=spec.classes, score_bits=spec.lane_bits,
+        parallel_frames=spec.parallel_frames,
         decides=isinstance(spec, ArgmaxSpec),
     )  # fmt: skip
 
@@ -165,8 +166,8 @@ def results(spec, count, rng):
     """Beats of results, and the bytes of their packets."""
     layout, beats, content = sender_layout(spec, 1), [], []
     for _ in range(count):
-        scores = rng.integers(-(1 << spec.lane_bits - 1), 1 << spec.lane_bits - 1, (spec.classes, spec.streams))
-        best = rng.integers(0, spec.classes, spec.streams).tolist() if layout.decides else []
+        scores = rng.integers(-(1 << spec.lane_bits - 1), 1 << spec.lane_bits - 1, (spec.classes, spec.parallel_frames))
+        best = rng.integers(0, spec.classes, spec.parallel_frames).tolist() if layout.decides else []
         for n in range(spec.o_beats):
             lanes = scores[n * spec.lanes : (n + 1) * spec.lanes].ravel().tolist()
             beat = sum((score % (1 << spec.lane_bits)) << at * spec.lane_bits for at, score in enumerate(lanes))

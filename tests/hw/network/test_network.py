@@ -100,7 +100,7 @@ def test_input_map():
 
 
 def handed(layer, source=MAP):
-    result = layer.hand_on(source)
+    result = layer.output_map(source)
     return result.shape, (result.low, result.high), result.format
 
 
@@ -185,7 +185,7 @@ def entry(**changes):
 
 
 def after(source, layer):
-    return lambda: layer.hand_on(source)
+    return lambda: layer.output_map(source)
 
 
 def conv(**changes):

@@ -15,27 +15,27 @@ from support.dot_products import BYTES, TERNARY, dot_value
 PORTABLE = ("tree", "fused", "xc7")
 
 
-def stream_of(dot: DotProduct, x: int, streams: int, v: int) -> int:
+def stream_of(dot: DotProduct, x: int, parallel_frames: int, v: int) -> int:
     """The inputs of one stream of many."""
     full = (1 << dot.bits) - 1
-    return sum((x >> (s * streams + v) * dot.bits & full) << s * dot.bits for s in range(dot.simd))
+    return sum((x >> (s * parallel_frames + v) * dot.bits & full) << s * dot.bits for s in range(dot.simd))
 
 
 def check_elements(
-    *, pe: int, dot: DotProduct, width: int, popcount: Popcount, streams: int, beats: int, seed: int
+    *, pe: int, dot: DotProduct, width: int, popcount: Popcount, parallel_frames: int, beats: int, seed: int
 ) -> None:
     """Drive random and extreme words with gaps; compare all accumulators in every cycle."""
     rng = random.Random(seed)
-    dut = ProcessingElements(pe=pe, dot=dot, width=width, popcount=popcount, streams=streams)
+    dut = ProcessingElements(pe=pe, dot=dot, width=width, popcount=popcount, parallel_frames=parallel_frames)
     stages = dot.stages(popcount)
-    simd, size = dot.simd * dot.bits * streams, dot.simd * len(dot.planes)
+    simd, size = dot.simd * dot.bits * parallel_frames, dot.simd * len(dot.planes)
 
     def word(bits: int) -> int:
         return rng.choice((0, (1 << bits) - 1, rng.getrandbits(bits), rng.getrandbits(bits)))
 
     def weights(x: int) -> int:
         # With single bits, all products alike are the extremes.
-        return x ^ word(simd) if dot.plain and streams == 1 else word(size)
+        return x ^ word(simd) if dot.plain and parallel_frames == 1 else word(size)
 
     xs = [word(simd) for _ in range(beats)]
     ws = [[weights(x) for _ in range(pe)] for x in xs]
@@ -43,7 +43,7 @@ def check_elements(
     first = [n == 0 or rng.random() < 0.4 for n in range(beats)]
     preset = [[rng.randrange(1 << width) for _ in range(pe)] for _ in xs]
     known = False
-    accs = [0] * (pe * streams)
+    accs = [0] * (pe * parallel_frames)
 
     def join(values: list[int], bits: int) -> int:
         return sum(value << (p * bits) for p, value in enumerate(values))
@@ -62,9 +62,9 @@ def check_elements(
             await ctx.tick()
             if now and valid[beat]:
                 known = known or first[beat]
-                for p, v in itertools.product(range(pe), range(streams)):
-                    total = dot_value(dot, stream_of(dot, xs[beat], streams, v), ws[beat][p])
-                    at = p * streams + v
+                for p, v in itertools.product(range(pe), range(parallel_frames)):
+                    total = dot_value(dot, stream_of(dot, xs[beat], parallel_frames, v), ws[beat][p])
+                    at = p * parallel_frames + v
                     accs[at] = ((preset[beat][p] if first[beat] else accs[at]) + total) % (1 << width)
             if known:
                 assert ctx.get(dut.acc) == join(accs, width), f"after cycle {cycle}"
@@ -89,7 +89,7 @@ def test_accumulators_hold_the_count_in_every_cycle(
 ) -> None:
     popcount = Popcount(style=style, levels_per_stage=levels)
     dot = DotProduct(simd=simd)
-    check_elements(pe=pe, dot=dot, width=width, popcount=popcount, streams=1, beats=25, seed=seed)
+    check_elements(pe=pe, dot=dot, width=width, popcount=popcount, parallel_frames=1, beats=25, seed=seed)
 
 
 @st.composite
@@ -110,11 +110,11 @@ def dot_products(draw: st.DrawFn) -> DotProduct:
     pe=st.integers(1, 3),
     dot=dot_products(),
     width=st.integers(1, 24),
-    streams=st.integers(1, 3),
+    parallel_frames=st.integers(1, 3),
     seed=st.integers(0, 2**32),
 )
 def test_accumulators_hold_any_dot_product_in_every_cycle(
-    style: str, levels: int, pe: int, dot: DotProduct, width: int, streams: int, seed: int
+    style: str, levels: int, pe: int, dot: DotProduct, width: int, parallel_frames: int, seed: int
 ) -> None:
     popcount = Popcount(style=style, levels_per_stage=levels)
-    check_elements(pe=pe, dot=dot, width=width, popcount=popcount, streams=streams, beats=12, seed=seed)
+    check_elements(pe=pe, dot=dot, width=width, popcount=popcount, parallel_frames=parallel_frames, beats=12, seed=seed)

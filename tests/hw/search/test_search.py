@@ -10,7 +10,7 @@ from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
-from bitweir_hw.search import Limits, cheapest, fastest, prices
+from bitweir_hw.search import Budget, cheapest, fastest, prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import every_kind
@@ -24,7 +24,7 @@ def price(block, family):
     if isinstance(block, FifoSpec):
         return SimpleNamespace(sites=0, bram=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
-    lanes = block.lanes * block.streams if isinstance(block, MatVecSpec) else 0
+    lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
     return SimpleNamespace(sites=3 * lanes + bits, bram=rams)
 
 
@@ -58,7 +58,7 @@ def everything(network):
 def test_nothing_is_cheaper(data):
     network = data.draw(dense_networks(max_size=4, max_layers=2))
     cycles = data.draw(st.integers(least_cycles(network), 36))
-    found = cheapest(network, family="ice40", cycles=cycles, limits=Limits())
+    found = cheapest(network, family="ice40", cycles=cycles, limits=Budget())
     best = min(sites for took, sites, _ in everything(network) if took <= cycles)
     assert found.cycles <= cycles
     assert (found.sites, found.block_rams) == cost(lower(network, found.plan))
@@ -74,7 +74,7 @@ def test_nothing_that_fits_is_faster(data):
     sites = data.draw(st.integers(min(plan[1] for plan in plans), max(plan[1] for plan in plans)))
     best = min(took for took, used, _ in plans if used <= sites)
     try:
-        found = fastest(network, family="ice40", limits=Limits(sites=sites))
+        found = fastest(network, family="ice40", limits=Budget(sites=sites))
     except PlanError:
         # The search may miss what fits by a hair, as it prices conversions before it knows the pace.
         assert min(used for _, used, _ in plans) > 0.85 * sites
@@ -88,7 +88,7 @@ def test_nothing_that_fits_is_faster(data):
 def test_any_network_gets_a_plan(data):
     network = data.draw(networks())
     cycles = 4 * least_cycles(network)
-    found = cheapest(network, family="ice40", cycles=cycles, limits=Limits())
+    found = cheapest(network, family="ice40", cycles=cycles, limits=Budget())
     pipeline = lower(network, found.plan)
     assert (
         max(block.cycles for block in pipeline.blocks)
@@ -102,15 +102,15 @@ def test_any_network_gets_a_plan(data):
 def test_what_does_not_fit_is_told():
     network, _ = every_kind()
     with pytest.raises(PlanError, match="LUT sites"):
-        fastest(network, family="ice40", limits=Limits(sites=1))
+        fastest(network, family="ice40", limits=Budget(sites=1))
     with pytest.raises(PlanError, match="A frame takes at least 16 cycles, so it cannot take at most 0"):
-        cheapest(network, family="ice40", cycles=0, limits=Limits())
+        cheapest(network, family="ice40", cycles=0, limits=Budget())
 
 
 def test_what_does_not_fit_is_told_which_part_holds_it():
     """The smallest listed one, none, or, where parts are not known, a larger one; more cycles where they may help."""
     network, _ = every_kind()
-    some, room = Limits(sites=2), Limits()
+    some, room = Budget(sites=2), Budget()
 
     def told(limits, ask=fastest, **options):
         with pytest.raises(PlanError) as error:
@@ -121,14 +121,14 @@ def test_what_does_not_fit_is_told_which_part_holds_it():
     needs = start + r"[\d,]+ LUT sites and \d+ block RAMs: "
     assert re.search(
         needs + r"take big, the smallest listed part of the family that holds it\.$",
-        told(Limits(sites=1, larger=(("small", some), ("big", room), ("huge", room)))),
+        told(Budget(sites=1, larger=(("small", some), ("big", room), ("huge", room)))),
     )
     assert re.search(
         needs + r"make the network smaller, since no listed part of the family holds it\.$",
-        told(Limits(sites=1, larger=(("small", some),))),
+        told(Budget(sites=1, larger=(("small", some),))),
     )
-    assert re.search(needs + r"take a larger part\.$", told(Limits(sites=1)))
+    assert re.search(needs + r"take a larger part\.$", told(Budget(sites=1)))
     assert re.search(
         needs + r"allow more cycles a frame, or take big, the smallest listed part of the family that",
-        told(Limits(sites=1, larger=(("big", room),)), cheapest, cycles=64),
+        told(Budget(sites=1, larger=(("big", room),)), cheapest, cycles=64),
     )

@@ -149,7 +149,7 @@ class NetworkBuilder:
             It is a sum in fixed point, and has too many bits.
         """
         try:
-            handed = layer.hand_on(point.map)
+            handed = layer.output_map(point.map)
         except NetworkError as error:
             raise ModelError(f"Node {label} makes a layer that cannot be built: {error}") from error
         if handed.size > _MAX_ELEMENTS:
@@ -351,13 +351,13 @@ class NetworkBuilder:
         before = path[start].before
         assert before is not None
         if key not in self._points:
-            self._points[key] = Point(layer.hand_on(before.map), layer, before)
+            self._points[key] = Point(layer.output_map(before.map), layer, before)
         point = self._points[key]
         for pool in path[start + 1 :]:
             assert pool.layer is not None
             after = (point, pool)
             if after not in self._points:
-                self._points[after] = Point(pool.layer.hand_on(point.map), pool.layer, point)
+                self._points[after] = Point(pool.layer.output_map(point.map), pool.layer, point)
             point = self._points[after]
         return point, settled_ones
 
@@ -369,7 +369,7 @@ class NetworkBuilder:
         if key not in self._points:
             zero = np.zeros(len(inverted), np.int64)
             layer = Affine(name="signs", scale=np.where(inverted, -1, 1).astype(np.int64), offset=zero)
-            self._points[key] = Point(layer.hand_on(point.map), layer, point)
+            self._points[key] = Point(layer.output_map(point.map), layer, point)
         return self._points[key]
 
     def _keep_margins(self, origin: Stream, margins: dict[int, Margin], label: str) -> None:

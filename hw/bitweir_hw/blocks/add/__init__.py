@@ -5,9 +5,9 @@ A frame takes a cycle for each beat of an input. A sum is written 1 cycle after 
 
 from ..base import Block
 from .cost import cost, paths
-from .gateware import Join
-from .spec import JoinSpec
+from .gateware import Add
+from .spec import AddSpec
 
-__all__ = ["ADD", "JoinSpec"]
+__all__ = ["ADD", "AddSpec"]
 
-ADD = Block(spec=JoinSpec, component=Join, cost=cost, paths=paths, title="sum", group="sum")
+ADD = Block(spec=AddSpec, component=Add, cost=cost, paths=paths, title="sum", group="sum")

@@ -11,14 +11,14 @@ from ...resources.fifos import credited
 from ...resources.multipliers import multiply
 from ...resources.paths import Path
 from ...resources.terms import Terms, adder, index_bits
-from .spec import JoinSpec
+from .spec import AddSpec
 
 __all__ = ["cost", "paths"]
 
 
-def cost(spec: JoinSpec, family: str) -> Terms:
+def cost(spec: AddSpec, family: str) -> Terms:
     """`blocks.add.gateware`: an adder for each input but the first, and for each digit of a factor beyond one."""
-    places = spec.lanes * spec.streams
+    places = spec.lanes * spec.parallel_frames
     low = high = 0
     terms, steps, bits, more = Terms(), [], [], spec.inputs - 2
     for factor, given, size in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True):
@@ -57,6 +57,6 @@ def _bare(form: Format, factor: int) -> bool:
     return step >> shift == 1 and offset >> shift in (0, -(1 << (form.bits - 1)))
 
 
-def paths(spec: JoinSpec) -> list[Path]:
+def paths(spec: AddSpec) -> list[Path]:
     """A tree of adders, two deep where numbers need one of their own."""
     return [Path(adders=(spec.o_lane_bits,) * (ceil(log2(spec.inputs)) + 1), luts=1)]

@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
 from ...gateware.values import elements, number, weighted_sum
-from .spec import JoinSpec
+from .spec import AddSpec
 
-__all__ = ["Join"]
+__all__ = ["Add"]
 
 
-class Join(wiring.Component):
+class Add(wiring.Component):
     """Computes ``out = sum_k factors[k] * value_k``, element by element, exactly.
 
     It takes a beat of each input in one cycle, or of none: an input is ready while all others offer a
@@ -28,15 +28,15 @@ class Join(wiring.Component):
 
     Members
     -------
-    i0, i1, ... : In(stream.Signature(lanes * streams * i_lane_bits[k]))
+    i0, i1, ... : In(stream.Signature(lanes * parallel_frames * i_lane_bits[k]))
         Codes of ``formats[k]``, or signed numbers.
-    o : Out(stream.Signature(lanes * streams * o_lane_bits))
+    o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         Signed sums.
     """
 
     o: stream.Interface
 
-    def __init__(self, spec: JoinSpec) -> None:
+    def __init__(self, spec: AddSpec) -> None:
         self.spec = spec
         ports = {f"i{k}": In(stream.Signature(bits)) for k, bits in enumerate(spec.i_bits)}
         super().__init__({**ports, "o": Out(stream.Signature(spec.o_bits))})

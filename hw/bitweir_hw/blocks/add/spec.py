@@ -8,11 +8,11 @@ from ...memory import Memory
 from ...network.formats import Format
 from ..machines import Collect, one_to_one
 
-__all__ = ["JoinSpec"]
+__all__ = ["AddSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JoinSpec:
+class AddSpec:
     """The weighted sum of several streams, beat by beat, see `blocks.add.gateware`.
 
     Parameters
@@ -31,7 +31,7 @@ class JoinSpec:
         Bits of a sum, signed.
     beats : int
         Of a frame.
-    streams : int
+    parallel_frames : int
         V, the frames side by side.
     """
 
@@ -43,7 +43,7 @@ class JoinSpec:
     factors: tuple[int, ...]
     o_lane_bits: int
     beats: int
-    streams: int = 1
+    parallel_frames: int = 1
 
     #: Cycles from taking the beats to the write of their sum.
     latency = 1
@@ -73,12 +73,12 @@ class JoinSpec:
     @property
     def i_bits(self) -> tuple[int, ...]:
         """Payload bits of each input."""
-        return tuple(self.lanes * bits * self.streams for bits in self.i_lane_bits)
+        return tuple(self.lanes * bits * self.parallel_frames for bits in self.i_lane_bits)
 
     @property
     def o_bits(self) -> int:
         """Payload bits at the output."""
-        return self.lanes * self.o_lane_bits * self.streams
+        return self.lanes * self.o_lane_bits * self.parallel_frames
 
     @property
     def machine(self) -> Collect:

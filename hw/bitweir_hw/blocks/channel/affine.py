@@ -35,8 +35,8 @@ class ChannelPipe(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * i_lane_bits))
-    o : Out(stream.Signature(lanes * streams * o_lane_bits))
+    i : In(stream.Signature(lanes * parallel_frames * i_lane_bits))
+    o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         What stands in the lanes that pad the last beat of a vector has no meaning, at either side.
     load : In(loading.CHAIN)
     on : Out(loading.CHAIN)
@@ -69,7 +69,7 @@ class ChannelPipe(wiring.Component):
         m.d.comb += [output.done.eq(done), output.result.eq(results)]
         constants = self._loaded(m, take) if spec.stored_bits else self._lanes(m, take)
         for place, element in enumerate(elements(beat, spec.i_lane_bits)):
-            result = self.result(m, element, constants[place // spec.streams])
+            result = self.result(m, element, constants[place // spec.parallel_frames])
             m.d.sync += results.word_select(place, spec.o_lane_bits).eq(result)
         return m
 
@@ -137,9 +137,9 @@ class Affine(ChannelPipe):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * i_lane_bits))
+    i : In(stream.Signature(lanes * parallel_frames * i_lane_bits))
         Codes of `spec.format`, or signed numbers.
-    o : Out(stream.Signature(lanes * streams * o_lane_bits))
+    o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         Signed numbers.
     """
 

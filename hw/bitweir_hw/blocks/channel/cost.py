@@ -26,17 +26,17 @@ def threshold_cost(spec: ThresholdSpec, family: str) -> Terms:
     clipped = np.clip(spec.thresholds, low, low + (1 << spec.i_lane_bits))
     terms = _channels(spec, family, [clipped[:, t] for t in range(clipped.shape[1])])
     count = spec.thresholds.shape[1]
-    places = spec.lanes * spec.streams * count
+    places = spec.lanes * spec.parallel_frames * count
     bits = spec.i_lane_bits
     for lane in range(spec.lanes):
         for t in range(count):
             column = {int(value) for value in clipped[lane :: spec.lanes, t]}
             if len(column) > 1 or spec.stored:
-                compare(terms, bits, family, spec.streams)
+                compare(terms, bits, family, spec.parallel_frames)
             else:
                 (limit,) = column or {low}
-                compare_constant(terms, bits, limit - low, family, spec.streams)
-    terms.luts["encode"] += places - spec.lanes * spec.streams
+                compare_constant(terms, bits, limit - low, family, spec.parallel_frames)
+    terms.luts["encode"] += places - spec.lanes * spec.parallel_frames
     return terms
 
 
@@ -49,7 +49,7 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
     # Codes have no sign, and get one.
     wide = spec.i_lane_bits + (spec.format is not None)
     if spec.stored_bits:
-        places = spec.lanes * spec.streams
+        places = spec.lanes * spec.parallel_frames
         multiply(terms, wide, spec.stored_bits[0], family, places)
         adder(terms, spec.o_lane_bits, family, places)
         return terms
@@ -61,20 +61,20 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
         several = len(scales) > 1
         if not several and family == "ice40" and len(signed_digits(max(scales))) > 2:
             # A row of adders for each bit of the constant.
-            terms.luts["multiply"] += wide * abs(max(scales)).bit_count() * spec.streams
+            terms.luts["multiply"] += wide * abs(max(scales)).bit_count() * spec.parallel_frames
         elif several or len(signed_digits(max(scales))) > 2:
-            used = multiply(terms, wide, size, family, spec.streams)
+            used = multiply(terms, wide, size, family, spec.parallel_frames)
             if family == "xilinx" and used and several:
                 # A multiplier has registers before it; one alone adds, and has registers behind it.
-                terms.ff -= spec.streams * (spec.i_lane_bits + (spec.o_lane_bits if used == 1 else 0))
+                terms.ff -= spec.parallel_frames * (spec.i_lane_bits + (spec.o_lane_bits if used == 1 else 0))
                 bits = 0 if used == 1 else bits
         elif len(scales) == len(offsets) == 1:
             # A constant is added above its lowest zeros.
             (value,) = offsets
             bits = max(0, spec.i_lane_bits + 1 - trailing_zeros(value)) if value else 0
-        adder(terms, bits, family, spec.streams)
+        adder(terms, bits, family, spec.parallel_frames)
         if not several and len(signed_digits(max(scales))) == 2:
-            adder(terms, spec.o_lane_bits, family, spec.streams)
+            adder(terms, spec.o_lane_bits, family, spec.parallel_frames)
     return terms
 
 

@@ -27,7 +27,7 @@ class ChannelSpec:
         Bits of an element before and after.
     pixels : int
         Vectors of C elements in a frame.
-    streams : int
+    parallel_frames : int
         V, the frames side by side.
     """
 
@@ -37,7 +37,7 @@ class ChannelSpec:
     i_lane_bits: int
     o_lane_bits: int
     pixels: int = 1
-    streams: int = 1
+    parallel_frames: int = 1
 
     #: Cycles from taking a beat to the write of its result: constants, arithmetic.
     latency = 2
@@ -106,12 +106,12 @@ class ChannelSpec:
     @property
     def i_bits(self) -> int:
         """Payload bits at the input."""
-        return self.lanes * self.i_lane_bits * self.streams
+        return self.lanes * self.i_lane_bits * self.parallel_frames
 
     @property
     def o_bits(self) -> int:
         """Payload bits at the output."""
-        return self.lanes * self.o_lane_bits * self.streams
+        return self.lanes * self.o_lane_bits * self.parallel_frames
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

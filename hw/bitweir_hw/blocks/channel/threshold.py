@@ -21,9 +21,9 @@ class Threshold(ChannelPipe):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * i_lane_bits))
+    i : In(stream.Signature(lanes * parallel_frames * i_lane_bits))
         Numbers, signed or not as the specification says.
-    o : Out(stream.Signature(lanes * streams * o_lane_bits))
+    o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         Codes.
     """
 

@@ -24,10 +24,10 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     for the buffer three addresses, two fill levels and, where the last word of a vector is padded, a gate a bit.
     """
     terms = Terms()
-    copies, depth = spec.pe * spec.streams, spec.groups * spec.fold
+    copies, depth = spec.pe * spec.parallel_frames, spec.groups * spec.fold
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
     shared = depth <= 2 and not spec.stored
-    apart = copies if spec.stored else min(copies, spec.streams << min(depth, 16))
+    apart = copies if spec.stored else min(copies, spec.parallel_frames << min(depth, 16))
     if depth == 1 and not spec.stored:
         # Its fill levels stay two, of sums of three bits.
         terms.ff += 2
@@ -50,8 +50,8 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
     terms.ff += stage * spec.i_bits
     # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.
-    ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.streams
-    kept = spec.o_bits - spec.pe * spec.streams * _shift(spec) + (ones if family != "ice40" else 0)
+    ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.parallel_frames
+    kept = spec.o_bits - spec.pe * spec.parallel_frames * _shift(spec) + (ones if family != "ice40" else 0)
     terms += credited(kept, spec.fifo_depth, family)
     if ones and family == "ice40":
         # Registers of which all lanes share one a word.
@@ -79,10 +79,10 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     if padded_columns:
         terms.ff += index_bits(spec.synapse_folds)
         counter(terms, spec.synapse_folds, family)
-        terms.luts["padding"] += padded_columns * spec.lane_bits * spec.streams
-    terms.luts["padding"] += padded_rows * spec.o_lane_bits * spec.streams
+        terms.luts["padding"] += padded_columns * spec.lane_bits * spec.parallel_frames
+    terms.luts["padding"] += padded_rows * spec.o_lane_bits * spec.parallel_frames
     if spec.flip:
-        terms.luts["padding"] += spec.simd * spec.streams
+        terms.luts["padding"] += spec.simd * spec.parallel_frames
     terms.luts["fixed"] += 1
     return terms
 
@@ -92,13 +92,13 @@ def _shift(spec: MatVecSpec) -> int:
 
 
 def _presets(spec: MatVecSpec, family: str) -> Terms:
-    depth = len(spec.presets) * spec.groups * spec.neuron_folds
+    depth = len(spec.initial_accumulators) * spec.groups * spec.neuron_folds
     width = spec.pe * spec.acc_bits
     if spec.stored:
         terms = loaded(depth, width, family, registers=spec.memory_stage)
     else:
         terms = rom(spec.preset_words, depth, width, family, registers=spec.memory_stage)
-    if len(spec.presets) > 1:
+    if len(spec.initial_accumulators) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
         each = spec.groups * spec.neuron_folds
         for end, marks in ((each, 1), (len(spec.column_classes), 2), (len(spec.row_classes), 2)):
@@ -117,7 +117,7 @@ def paths(spec: MatVecSpec) -> list[Path]:
     width = spec.acc_bits
     positions = {"ecp5": CHAIN if each else CHAIN_UNREGISTERED, "tree": width}.get(style, FUSED_CHAIN)
     # No chain is longer than all adders of its level.
-    positions = min(positions, width * spec.pe * spec.streams)
+    positions = min(positions, width * spec.pe * spec.parallel_frames)
     last = levels - stages * each
     # Behind a block RAM there is a wire to a register.
     memory = Path(block=spec.memory_stage > 0, luts=1)

@@ -9,7 +9,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import following
+from ...gateware.fifo import wrap_increment
 from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import ClassRom, Rom
 from ...memory import is_block
@@ -64,7 +64,7 @@ class MatVec(wiring.Component):
         m = Module()
         spec = self.spec
         m.submodules.elements = elements = ProcessingElements(
-            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.popcount, streams=spec.streams
+            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.popcount, parallel_frames=spec.parallel_frames
         )
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
@@ -86,9 +86,9 @@ class MatVec(wiring.Component):
             output.start.eq(issue & last),
         ]
         with m.If(issue):
-            m.d.sync += word.eq(following(word, spec.synapse_folds))
+            m.d.sync += word.eq(wrap_increment(word, spec.synapse_folds))
             with m.If(last):
-                m.d.sync += group.eq(following(group, spec.neuron_folds))
+                m.d.sync += group.eq(wrap_increment(group, spec.neuron_folds))
 
         loaded = spec.stored is not None
         words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.weight_words()
@@ -125,7 +125,7 @@ class MatVec(wiring.Component):
         spec = self.spec
         words: Sequence[int] = range(spec.sources[1].depth) if loaded else spec.preset_words()
         width = spec.pe * spec.acc_bits
-        if len(spec.presets) == 1:
+        if len(spec.initial_accumulators) == 1:
             return Rom(words=words, width=width, loaded=loaded)
         return ClassRom(words=words, width=width, rows=spec.row_classes, columns=spec.column_classes, loaded=loaded)
 
@@ -133,10 +133,10 @@ class MatVec(wiring.Component):
         """The output beat; `ends` marks the last one of a vector."""
         spec = self.spec
         values: list[Value] = []
-        for n in range(spec.pe * spec.streams):
+        for n in range(spec.pe * spec.parallel_frames):
             value = acc.word_select(n, spec.acc_bits)
             value = ~value[-1] if spec.threshold else Cat(Const(spec.low, spec.shift), value)
-            if n // spec.streams >= spec.rows - (spec.neuron_folds - 1) * spec.pe:
+            if n // spec.parallel_frames >= spec.rows - (spec.neuron_folds - 1) * spec.pe:
                 value = Mux(ends, 0, value)
             values.append(value)
         return Cat(*values)
@@ -161,7 +161,7 @@ class MatVec(wiring.Component):
         w_at, r_at, base = Signal(range(words)), Signal(range(words)), Signal(range(words))
         w_word = Signal(range(length))
         take, arrived = Signal(), Signal()
-        kept = (spec.columns - (length - 1) * spec.simd) * spec.streams * spec.lane_bits
+        kept = (spec.columns - (length - 1) * spec.simd) * spec.parallel_frames * spec.lane_bits
         # Numbers in two's complement, counted from the lowest one up.
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
         arriving = self.i.payload ^ flips if spec.flip else self.i.payload
@@ -178,12 +178,12 @@ class MatVec(wiring.Component):
             x.eq(read.data),
         ]
         with m.If(take):
-            m.d.sync += [w_at.eq(following(w_at, words)), w_word.eq(following(w_word, length))]
+            m.d.sync += [w_at.eq(wrap_increment(w_at, words)), w_word.eq(wrap_increment(w_word, length))]
         with m.If(issue):
             with m.If(last & ~last_group):
                 m.d.sync += r_at.eq(base)
             with m.Else():
-                m.d.sync += r_at.eq(following(r_at, words))
+                m.d.sync += r_at.eq(wrap_increment(r_at, words))
             with m.If(last & last_group):
                 m.d.sync += base.eq(Mux(base == 0, length % words, 0))
         # A word is new in the first group and free again after the last.

@@ -21,7 +21,7 @@ class MatVecSpec:
     """Sums of products of a vector with M rows of weights, for each vector of a frame.
 
     A frame is ``positions[0] * positions[1]`` pixels of G vectors each; vector g of a pixel meets
-    weights ``[g]``. An accumulator ends with ``presets[class, g, m] + T``, where T is the sum of
+    weights ``[g]``. An accumulator ends with ``initial_accumulators[class, g, m] + T``, where T is the sum of
     `popcount.elements`, and class is that of the pixel: ``row_classes[y] * (columns of classes) + column_classes[x]``.
 
     Parameters
@@ -30,7 +30,7 @@ class MatVecSpec:
         Of the block, and the layer that it computes.
     weights : bool or int64 array, (G, M, K)
         As in `layers.Dense`.
-    presets : int64 array, (classes, G, M)
+    initial_accumulators : int64 array, (classes, G, M)
         Start values of accumulators, in terms of the accumulator.
     positions : (int, int)
         Rows and columns of the map that it makes.
@@ -54,14 +54,14 @@ class MatVecSpec:
         Where weights sit: see `plan.Folding`.
     stored : tuple of Plane, or None
         Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
-    streams : int
+    parallel_frames : int
         V, the frames that share each weight word.
     """
 
     name: str
     layer: str
     weights: NDArray[np.bool_] | Integers
-    presets: Integers
+    initial_accumulators: Integers
     positions: tuple[int, int] = (1, 1)
     row_classes: tuple[int, ...] = (0,)
     column_classes: tuple[int, ...] = (0,)
@@ -76,7 +76,7 @@ class MatVecSpec:
     popcount: Popcount
     memory: str = "auto"
     stored: tuple[Plane, ...] | None = None
-    streams: int = 1
+    parallel_frames: int = 1
 
     @property
     def groups(self) -> int:
@@ -146,7 +146,7 @@ class MatVecSpec:
     @property
     def i_bits(self) -> int:
         """Payload bits at the input."""
-        return self.simd * self.lane_bits * self.streams
+        return self.simd * self.lane_bits * self.parallel_frames
 
     @property
     def o_lane_bits(self) -> int:
@@ -156,7 +156,7 @@ class MatVecSpec:
     @property
     def o_bits(self) -> int:
         """Payload bits at the output."""
-        return self.pe * self.o_lane_bits * self.streams
+        return self.pe * self.o_lane_bits * self.parallel_frames
 
     @property
     def buffer_words(self) -> int:
@@ -219,7 +219,7 @@ class MatVecSpec:
             ),
             Memory(
                 role="thresholds",
-                depth=self.presets.size // self.rows * self.neuron_folds,
+                depth=self.initial_accumulators.size // self.rows * self.neuron_folds,
                 width=self.pe * self.acc_bits,
                 writable=self.stored is not None,
             ),
@@ -257,9 +257,9 @@ class MatVecSpec:
         In the order (class, g, group). Padding is never seen.
         """
         lowest = -(1 << (self.acc_bits - 1))
-        shape = (len(self.presets), self.groups, self.neuron_folds * self.pe)
+        shape = (len(self.initial_accumulators), self.groups, self.neuron_folds * self.pe)
         presets = np.full(shape, lowest if self.threshold else 0, np.int64)
-        presets[:, :, : self.rows] = self.presets
+        presets[:, :, : self.rows] = self.initial_accumulators
         mask = (1 << self.acc_bits) - 1
         return [
             sum((int(value) & mask) << (p * self.acc_bits) for p, value in enumerate(group))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...popcount.cost import chains
-from ...popcount.dot_product import Part
+from ...popcount.dot_product import PartialSum
 from ...popcount.portable import Operation, Tree, add_parts, part_trees, sum_parts
 from ...popcount.trees import Add, xc7_split
 from ...resources.terms import Terms, chain_cells
@@ -76,8 +76,8 @@ def _different(names: Iterable[Names]) -> int:
 def constant_elements(spec: MatVecSpec, family: str) -> Terms:
     """The elements of a layer that is unrolled and whose parameters are not loaded."""
     walk = _Walk(spec, family)
-    terms = walk.terms.times(spec.streams)
-    copies, plan = spec.pe * spec.streams, walk.plan
+    terms = walk.terms.times(spec.parallel_frames)
+    copies, plan = spec.pe * spec.parallel_frames, walk.plan
     terms.ff += copies * spec.acc_bits
     own = spec.acc_bits - min(plan.exponent, spec.acc_bits)
     if spec.popcount.style != "ecp5":
@@ -85,7 +85,7 @@ def constant_elements(spec: MatVecSpec, family: str) -> Terms:
     chains(terms, spec.dot, spec.popcount, copies=copies, width=spec.acc_bits, family=family, apart=False)
     if spec.popcount.style in ("fused", "xc7"):
         # Adders of a chain that are left to wires: those of Xilinx and ECP5 share cells.
-        terms.carry -= walk.bare * spec.streams // {"xilinx": 4, "ecp5": 2}.get(family, 1)
+        terms.carry -= walk.bare * spec.parallel_frames // {"xilinx": 4, "ecp5": 2}.get(family, 1)
     return terms
 
 
@@ -128,7 +128,7 @@ class _Walk:
             names = np.where(weights, name | np.uint64(form.negative), np.uint64(form.negative))
         return Bit(names.astype(np.uint64), self.all, form.xnor or bool(weights.all()))
 
-    def _lanes(self, _: int, part: Part) -> Any:
+    def _lanes(self, _: int, part: PartialSum) -> Any:
         simd, bits = range(self.dot.simd), range(self.dot.bits)
         if self.plan.words:
             return [[self._lane(n, bit, s) for bit in bits] for n, _ in part.sources for s in simd]
@@ -293,7 +293,7 @@ class _Walk:
         """The lanes of a full adder."""
         return [lane for lane in (n, groups + n, groups + pairs + n)[: 1 + 2 * (n < pairs)] if lane < count]
 
-    def _xc7(self, part: Part) -> Tree:
+    def _xc7(self, part: PartialSum) -> Tree:
         """As `popcount.portable` counts it: full adders, two trees, an adder that merges their counts."""
         lanes, at = self._lanes(0, part), part.exponent
         split = xc7_split(len(lanes))

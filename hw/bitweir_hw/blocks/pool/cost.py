@@ -17,7 +17,7 @@ __all__ = ["cost", "paths"]
 def cost(spec: PoolSpec, family: str) -> Terms:
     """`blocks.pool.gateware`: partial results, what combines elements, and counters of rows, columns and words."""
     elements_of_window = prod(spec.kernel) * spec.shape[3] * spec.taps
-    places = spec.lanes * spec.streams
+    places = spec.lanes * spec.parallel_frames
     bits = spec.o_lane_bits
     if spec.kind == "sum" and spec.format is not None:
         bits = (elements_of_window * ((1 << spec.i_lane_bits) - 1)).bit_length()

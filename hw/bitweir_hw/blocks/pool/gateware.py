@@ -11,7 +11,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import following
+from ...gateware.fifo import wrap_increment
 from ...gateware.values import elements, number, tree
 from .spec import PoolSpec
 
@@ -82,9 +82,9 @@ class Pool(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(taps * lanes * streams * i_lane_bits))
+    i : In(stream.Signature(taps * lanes * parallel_frames * i_lane_bits))
         All lanes of the first tap in the lowest bits.
-    o : Out(stream.Signature(lanes * streams * o_lane_bits))
+    o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         Codes of the same format, if they were codes and this is a maximum; signed numbers otherwise.
     """
 
@@ -126,13 +126,15 @@ class Pool(wiring.Component):
             output.start.eq(complete),
             output.done.eq(complete),
         ]
-        combined = Signal(spec.lanes * spec.streams * self._partial_bits)
+        combined = Signal(spec.lanes * spec.parallel_frames * self._partial_bits)
         partials = elements(self._partial(m, take, place, combined), self._partial_bits)
         invert = self._least(place.word)
         taps = elements(self.i.payload, spec.i_lane_bits)
         for index, partial in enumerate(partials):
-            mask = invert[index // spec.streams]
-            values = [tap ^ mask.replicate(spec.i_lane_bits) for tap in taps[index :: spec.lanes * spec.streams]]
+            mask = invert[index // spec.parallel_frames]
+            values = [
+                tap ^ mask.replicate(spec.i_lane_bits) for tap in taps[index :: spec.lanes * spec.parallel_frames]
+            ]
             total = self._combine(m, index, values, partial, place.first)
             m.d.comb += [
                 combined.word_select(index, self._partial_bits).eq(total),
@@ -232,9 +234,9 @@ class Pool(wiring.Component):
         ]
         at, next_at = Signal(range(spec.partial_words)), Signal(range(spec.partial_words))
         with m.If(take):
-            m.d.sync += [beat.eq(following(beat, beats)), at.eq(next_at)]
+            m.d.sync += [beat.eq(wrap_increment(beat, beats)), at.eq(next_at)]
             with m.If(last_beat):
-                m.d.sync += word.eq(following(word, words))
+                m.d.sync += word.eq(wrap_increment(word, words))
         with m.If(~last_beat):
             m.d.comb += next_at.eq(at)
         with m.Elif(last_word & columns.wraps):
@@ -268,5 +270,5 @@ class Pool(wiring.Component):
         with m.If(step):
             m.d.sync += phase.eq(Mux(turns, 0, phase + 1))
             with m.If(turns):
-                m.d.sync += window.eq(following(window, count))
+                m.d.sync += window.eq(wrap_increment(window, count))
         return _Axis(first=phase == 0, inside=phase < kernel, ends=phase == kernel - 1, turns=turns, wraps=turns & last)

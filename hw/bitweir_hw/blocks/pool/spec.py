@@ -42,7 +42,7 @@ class PoolSpec:
         Of codes that arrive; None for signed numbers. With ``"max"``, the format of what leaves, too.
     least : bool array, (words, lanes), or None
         With ``"max"``: of which channels the smallest is wanted.
-    streams : int
+    parallel_frames : int
         V, the frames side by side.
     """
 
@@ -58,7 +58,7 @@ class PoolSpec:
     o_lane_bits: int
     format: Format | None = None
     least: NDArray[np.bool_] | None = None
-    streams: int = 1
+    parallel_frames: int = 1
 
     #: A result is written in the cycle in which its last beat is taken.
     latency = 0
@@ -92,12 +92,12 @@ class PoolSpec:
     @property
     def i_bits(self) -> int:
         """Payload bits at the input."""
-        return self.taps * self.lanes * self.i_lane_bits * self.streams
+        return self.taps * self.lanes * self.i_lane_bits * self.parallel_frames
 
     @property
     def o_bits(self) -> int:
         """Payload bits at the output."""
-        return self.lanes * self.o_lane_bits * self.streams
+        return self.lanes * self.o_lane_bits * self.parallel_frames
 
     @property
     def partial_words(self) -> int:

@@ -7,11 +7,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import following
+from ...gateware.fifo import wrap_increment
 from ...gateware.values import elements, tree
 from .spec import ArgmaxSpec, EndSpec
 
-__all__ = ["Argmax", "Leader", "result_layout"]
+__all__ = ["Argmax", "RunningArgmax", "result_layout"]
 
 
 def result_layout(spec: EndSpec) -> data.StructLayout:
@@ -29,15 +29,15 @@ def result_layout(spec: EndSpec) -> data.StructLayout:
     return data.StructLayout(
         {
             "scores": data.ArrayLayout(
-                data.ArrayLayout(Shape(spec.lane_bits, spec.elements_signed), spec.streams), spec.lanes
+                data.ArrayLayout(Shape(spec.lane_bits, spec.elements_signed), spec.parallel_frames), spec.lanes
             ),
-            "best": data.ArrayLayout(spec.index_bits, spec.streams),
+            "best": data.ArrayLayout(spec.index_bits, spec.parallel_frames),
             "last": 1,
         }
     )
 
 
-class Leader(wiring.Component):
+class RunningArgmax(wiring.Component):
     """Keeps the lowest index with the highest score, as the scores of a frame come by.
 
     | property          | formula                                                           |
@@ -47,19 +47,19 @@ class Leader(wiring.Component):
 
     Parameters
     ----------
-    classes, lanes, streams : int
+    classes, lanes, parallel_frames : int
     score : Shape
         Of a score.
 
     Members
     -------
-    scores : In(lanes * streams * score.width)
+    scores : In(lanes * parallel_frames * score.width)
         A beat. The lanes that pad the last one may hold anything.
     step : In(1)
         The beat moves.
     padding : Out(lanes)
         Which lanes of the beat pad it.
-    best : Out(streams * index_bits)
+    best : Out(parallel_frames * index_bits)
         Of each frame, with this beat.
     last : Out(1)
         The beat is the last of its frame. From a register.
@@ -71,16 +71,16 @@ class Leader(wiring.Component):
     best: Signal
     last: Signal
 
-    def __init__(self, *, classes: int, lanes: int, streams: int, score: Shape) -> None:
-        self.classes, self.lanes, self.streams, self.score = classes, lanes, streams, score
+    def __init__(self, *, classes: int, lanes: int, parallel_frames: int, score: Shape) -> None:
+        self.classes, self.lanes, self.parallel_frames, self.score = classes, lanes, parallel_frames, score
         self.beats = -(-classes // lanes)
         self.index_bits = max(1, (classes - 1).bit_length())
         super().__init__(
             {
-                "scores": In(lanes * streams * score.width),
+                "scores": In(lanes * parallel_frames * score.width),
                 "step": In(1),
                 "padding": Out(lanes),
-                "best": Out(streams * self.index_bits),
+                "best": Out(parallel_frames * self.index_bits),
                 "last": Out(1),
             }
         )
@@ -92,10 +92,10 @@ class Leader(wiring.Component):
         m.d.comb += self.last.eq(beat == self.beats - 1)
         m.d.comb += self.padding[kept:].eq(self.last.replicate(self.lanes - kept))
         with m.If(self.step):
-            m.d.sync += beat.eq(following(beat, self.beats))
+            m.d.sync += beat.eq(wrap_increment(beat, self.beats))
         scores = elements(self.scores, self.score.width)
-        for frame in range(self.streams):
-            best = self._best(m, frame, scores[frame :: self.streams], beat)
+        for frame in range(self.parallel_frames):
+            best = self._best(m, frame, scores[frame :: self.parallel_frames], beat)
             m.d.comb += self.best.word_select(frame, self.index_bits).eq(best)
         return m
 
@@ -149,7 +149,7 @@ class Argmax(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * lane_bits))
+    i : In(stream.Signature(lanes * parallel_frames * lane_bits))
         The lanes that pad the last beat may hold anything.
     o : Out(stream.Signature(result_layout(spec).size))
     """
@@ -166,8 +166,8 @@ class Argmax(wiring.Component):
         spec = self.spec
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
-        m.submodules.leader = leader = Leader(
-            classes=spec.classes, lanes=spec.lanes, streams=spec.streams, score=signed(spec.lane_bits)
+        m.submodules.leader = leader = RunningArgmax(
+            classes=spec.classes, lanes=spec.lanes, parallel_frames=spec.parallel_frames, score=signed(spec.lane_bits)
         )
         take = Signal()
         result = Signal(result_layout(spec))
@@ -182,6 +182,6 @@ class Argmax(wiring.Component):
             result.best.eq(leader.best),
             result.last.eq(leader.last),
         ]
-        for lane, scores in enumerate(elements(self.i.payload, spec.streams * spec.lane_bits)):
+        for lane, scores in enumerate(elements(self.i.payload, spec.parallel_frames * spec.lane_bits)):
             m.d.comb += result.scores[lane].eq(Mux(leader.padding[lane], 0, scores))
         return m

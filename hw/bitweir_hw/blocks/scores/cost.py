@@ -13,18 +13,18 @@ __all__ = ["argmax_cost", "result_cost", "scores_paths", "vote_cost"]
 
 
 def _leader(spec: ArgmaxSpec | VoteSpec, family: str) -> Terms:
-    """`blocks.scores.argmax.Leader`: a comparator and a multiplexer for each lane and frame, a leader and its index."""
+    """`RunningArgmax`: a comparator and a multiplexer for each lane and frame, the leader and its index."""
     beats, index = spec.cycles, max(1, index_bits(spec.classes))
-    terms = Terms(ff=index_bits(beats) + spec.streams * index)
+    terms = Terms(ff=index_bits(beats) + spec.parallel_frames * index)
     counter(terms, beats, family)
     merges = spec.lanes - (beats == 1)
     if beats > 1:
-        terms.ff += spec.streams * spec.lane_bits
-    compare(terms, spec.lane_bits, family, merges * spec.streams)
-    terms.luts["choose"] += spec.streams * (spec.lanes - 1) * (spec.lane_bits + index_bits(spec.lanes))
-    terms.luts["choose"] += spec.streams * index
+        terms.ff += spec.parallel_frames * spec.lane_bits
+    compare(terms, spec.lane_bits, family, merges * spec.parallel_frames)
+    terms.luts["choose"] += spec.parallel_frames * (spec.lanes - 1) * (spec.lane_bits + index_bits(spec.lanes))
+    terms.luts["choose"] += spec.parallel_frames * index
     padded = beats * spec.lanes - spec.classes
-    terms.luts["padding"] += padded * spec.lane_bits * spec.streams
+    terms.luts["padding"] += padded * spec.lane_bits * spec.parallel_frames
     terms.luts["fixed"] += 1
     return terms
 
@@ -50,7 +50,7 @@ def result_cost(spec: ResultSpec, family: str) -> Terms:
     counter(terms, spec.cycles, family)
     terms.ff += index_bits(spec.cycles)
     padded = spec.cycles * spec.lanes - spec.classes
-    terms.luts["padding"] += padded * spec.lane_bits * spec.streams
+    terms.luts["padding"] += padded * spec.lane_bits * spec.parallel_frames
     terms += credited(spec.o_bits, spec.fifo_depth, family)
     return terms
 

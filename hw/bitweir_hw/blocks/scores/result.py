@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import following
+from ...gateware.fifo import wrap_increment
 from ...gateware.values import elements
 from .argmax import result_layout
 from .spec import ResultSpec
@@ -27,7 +27,7 @@ class Result(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * lane_bits))
+    i : In(stream.Signature(lanes * parallel_frames * lane_bits))
         The lanes that pad the last beat may hold anything.
     o : Out(stream.Signature(result_layout(spec).size))
     """
@@ -55,8 +55,8 @@ class Result(wiring.Component):
             result.last.eq(beat == spec.cycles - 1),
         ]
         with m.If(take):
-            m.d.sync += beat.eq(following(beat, spec.cycles))
+            m.d.sync += beat.eq(wrap_increment(beat, spec.cycles))
         kept = spec.classes - (spec.cycles - 1) * spec.lanes
-        for lane, values in enumerate(elements(self.i.payload, spec.streams * spec.lane_bits)):
+        for lane, values in enumerate(elements(self.i.payload, spec.parallel_frames * spec.lane_bits)):
             m.d.comb += result.scores[lane].eq(values if lane < kept else Mux(result.last, 0, values))
         return m

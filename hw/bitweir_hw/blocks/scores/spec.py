@@ -26,7 +26,7 @@ class ScoresSpec:
         Scores a beat.
     lane_bits : int
         Bits of a score.
-    streams : int
+    parallel_frames : int
         V, the frames side by side.
     """
 
@@ -35,7 +35,7 @@ class ScoresSpec:
     classes: int
     lanes: int
     lane_bits: int
-    streams: int = 1
+    parallel_frames: int = 1
 
     #: A result is written in the cycle in which its (last) beat is taken.
     latency = 0
@@ -55,7 +55,7 @@ class ScoresSpec:
     @property
     def i_bits(self) -> int:
         """Payload bits at the input."""
-        return self.lanes * self.lane_bits * self.streams
+        return self.lanes * self.lane_bits * self.parallel_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class EndSpec(ScoresSpec):
     @property
     def o_bits(self) -> int:
         """Payload bits at the output: for each frame the scores and the class, then the mark of the last beat."""
-        return self.i_bits + self.index_bits * self.streams + 1
+        return self.i_bits + self.index_bits * self.parallel_frames + 1
 
     @property
     def machine(self) -> Collect:
@@ -140,7 +140,7 @@ class VoteSpec(ScoresSpec):
     @property
     def o_bits(self) -> int:
         """Payload bits at the output."""
-        return self.classes * self.streams
+        return self.classes * self.parallel_frames
 
     @property
     def machine(self) -> Collect:

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
 from ...gateware.values import elements
-from .argmax import Leader
+from .argmax import RunningArgmax
 from .spec import VoteSpec
 
 __all__ = ["Vote"]
@@ -27,10 +27,10 @@ class Vote(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(lanes * streams * lane_bits))
+    i : In(stream.Signature(lanes * parallel_frames * lane_bits))
         The lanes that pad the last beat may hold anything.
-    o : Out(stream.Signature(classes * streams))
-        Class m of frame v in bit ``m * streams + v``.
+    o : Out(stream.Signature(classes * parallel_frames))
+        Class m of frame v in bit ``m * parallel_frames + v``.
     """
 
     i: stream.Interface
@@ -45,8 +45,11 @@ class Vote(wiring.Component):
         spec = self.spec
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
-        m.submodules.leader = leader = Leader(
-            classes=spec.classes, lanes=spec.lanes, streams=spec.streams, score=Shape(spec.lane_bits, spec.signed)
+        m.submodules.leader = leader = RunningArgmax(
+            classes=spec.classes,
+            lanes=spec.lanes,
+            parallel_frames=spec.parallel_frames,
+            score=Shape(spec.lane_bits, spec.signed),
         )
         take, complete = Signal(), Signal()
         m.d.comb += [
@@ -60,5 +63,5 @@ class Vote(wiring.Component):
         ]
         for frame, best in enumerate(elements(leader.best, leader.index_bits)):
             for index in range(spec.classes):
-                m.d.comb += output.result[index * spec.streams + frame].eq(best == index)
+                m.d.comb += output.result[index * spec.parallel_frames + frame].eq(best == index)
         return m

@@ -10,7 +10,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...gateware.fifo import Fifo, following
+from ...gateware.fifo import Fifo, wrap_increment
 from .spec import WidthSpec
 
 __all__ = ["WidthConverter"]
@@ -93,9 +93,9 @@ class WidthConverter(wiring.Component):
         tail, last = Signal(), Signal()
         m.d.comb += [tail.eq(beat == spec.part_beats - 1), last.eq(tail & (part == spec.parts - 1))]
         with m.If(take):
-            m.d.sync += beat.eq(following(beat, spec.part_beats))
+            m.d.sync += beat.eq(wrap_increment(beat, spec.part_beats))
             with m.If(tail):
-                m.d.sync += part.eq(following(part, spec.parts))
+                m.d.sync += part.eq(wrap_increment(part, spec.parts))
         conditions = [tail] if spec.part_beats > 1 and spec.parts > 1 else []
         conditions += [last] if spec.part_beats * spec.parts > 1 else []
 

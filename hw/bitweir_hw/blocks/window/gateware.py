@@ -13,7 +13,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import following
+from ...gateware.fifo import wrap_increment
 from ...memory import is_block
 from .spec import WindowSpec
 
@@ -68,7 +68,7 @@ class Window(wiring.Component):
         for level, count in enumerate(spec.loops):
             m.d.comb += ends[level].eq((counters[level] == count - 1) & ends[level + 1])
             with m.If(step & ends[level + 1]):
-                m.d.sync += counters[level].eq(following(counters[level], count))
+                m.d.sync += counters[level].eq(wrap_increment(counters[level], count))
 
         arrived = self._levels(m, take, issue, step, ends[2], counters)
         m.d.comb += [

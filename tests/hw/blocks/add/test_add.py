@@ -5,8 +5,8 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 from bitweir_hw.arithmetic import signed_bits
-from bitweir_hw.blocks import JoinSpec
-from bitweir_hw.blocks.add.gateware import Join
+from bitweir_hw.blocks import AddSpec
+from bitweir_hw.blocks.add.gateware import Add
 from bitweir_hw.gateware.values import number
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ def joins(draw):
         values = value_range(form, width)
         ends[0] += min(factor * int(value) for value in values)
         ends[1] += max(factor * int(value) for value in values)
-    return JoinSpec(
+    return AddSpec(
         name="sum",
         layer="sum",
         lanes=draw(st.integers(1, 3)),
@@ -34,7 +34,7 @@ def joins(draw):
         factors=factors,
         o_lane_bits=signed_bits(*ends) + draw(st.integers(0, 2)),
         beats=draw(st.integers(1, 5)),
-        streams=draw(st.integers(1, 2)),
+        parallel_frames=draw(st.integers(1, 2)),
     )
 
 
@@ -42,7 +42,7 @@ def joins(draw):
 def test_every_cycle_and_every_sum(data):
     spec = data.draw(joins())
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    shape = (3 * spec.beats, spec.lanes, spec.streams)
+    shape = (3 * spec.beats, spec.lanes, spec.parallel_frames)
     inputs, total = [], np.zeros(shape, np.int64)
     for form, factor, bits in zip(spec.formats, spec.factors, spec.i_lane_bits, strict=True):
         values = value_range(form, bits)
@@ -51,7 +51,7 @@ def test_every_cycle_and_every_sum(data):
         inputs.append(pack(codes if form else values[codes], bits))
     pauses = [data.draw(stalls()) for _ in inputs]
     masks = pack(np.full(shape, -1), spec.o_lane_bits)
-    drive(Join, spec, inputs, pack(total, spec.o_lane_bits), masks, pauses, data.draw(stalls()))
+    drive(Add, spec, inputs, pack(total, spec.o_lane_bits), masks, pauses, data.draw(stalls()))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3])

@@ -52,7 +52,7 @@ def affines(draw):
         spare=draw(st.integers(0, 2)),
         lanes=draw(st.integers(1, 6)),
         pixels=draw(st.integers(1, 4)),
-        streams=draw(st.integers(1, 3)),
+        parallel_frames=draw(st.integers(1, 3)),
     )
 
 
@@ -64,7 +64,7 @@ def test_every_cycle_and_every_value(spec, seed, i_stalls, o_stalls):
 def check(spec, seed, i_stalls, o_stalls, frames=3):
     rng = np.random.default_rng(seed)
     values = value_range(spec.format, spec.i_lane_bits)
-    shape = (frames * spec.pixels, spec.channels, spec.streams)
+    shape = (frames * spec.pixels, spec.channels, spec.parallel_frames)
     codes = rng.choice([0, len(values) - 1, *range(len(values))], shape)
     beats = pack(codes if spec.format else values[codes], spec.i_lane_bits, spec.lanes, rng)
     assert len(beats) == frames * spec.i_beats
@@ -77,7 +77,7 @@ def test_constants_in_block_memory():
     rng = np.random.default_rng(5)
     scale, offset = rng.integers(-5000, 5000, (2, 99))
     none = np.zeros(0, bool)
-    check(affine(scale=scale, offset=offset, lanes=2, pixels=2, streams=2), 1, none, none, frames=2)
+    check(affine(scale=scale, offset=offset, lanes=2, pixels=2, parallel_frames=2), 1, none, none, frames=2)
 
 
 def test_numbers_of_sixty_bits():

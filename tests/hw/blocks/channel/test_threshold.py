@@ -30,7 +30,7 @@ def thresholds(draw):
         signed=signed,
         o_lane_bits=count.bit_length() + draw(st.integers(0, 1)),
         pixels=draw(st.integers(1, 4)),
-        streams=draw(st.integers(1, 3)),
+        parallel_frames=draw(st.integers(1, 3)),
     )
 
 
@@ -43,7 +43,7 @@ def check(spec, seed, i_stalls, o_stalls, frames=3):
     rng = np.random.default_rng(seed)
     low = -(1 << (spec.i_lane_bits - 1)) if spec.signed else 0
     high = low + (1 << spec.i_lane_bits) - 1
-    shape = (frames * spec.pixels, spec.channels, spec.streams)
+    shape = (frames * spec.pixels, spec.channels, spec.parallel_frames)
     # Just below, at and above thresholds it matters.
     near = np.clip(spec.thresholds, low, high)[:, rng.integers(0, spec.thresholds.shape[1], shape[::2])]
     near = np.moveaxis(near, 1, 0) + rng.integers(-1, 2, shape)
@@ -66,7 +66,7 @@ def test_many_thresholds_in_block_memory():
         signed=True,
         o_lane_bits=5,
         pixels=2,
-        streams=2,
+        parallel_frames=2,
     )
     none = np.zeros(0, bool)
     check(spec, 1, none, none, frames=2)

@@ -49,11 +49,15 @@ def sums(weights: np.ndarray, codes: np.ndarray, bits: int, lanes: int) -> np.nd
     return products + (lanes * top << exponent if low < 0 else 0)
 
 
-def make_case(rng: np.random.Generator, *, weights: np.ndarray, presets: np.ndarray, **fields: Any) -> Case:
+def make_case(
+    rng: np.random.Generator, *, weights: np.ndarray, initial_accumulators: np.ndarray, **fields: Any
+) -> Case:
     """Draw what arrives; the accumulators are as narrow as their last values allow."""
-    spec = MatVecSpec(name="unit", layer="layer", weights=weights, presets=presets, acc_bits=1, **fields)
+    spec = MatVecSpec(
+        name="unit", layer="layer", weights=weights, initial_accumulators=initial_accumulators, acc_bits=1, **fields
+    )
     bits, (rows, columns) = spec.lane_bits, spec.positions
-    shape = (spec.streams, FRAMES * rows * columns, spec.groups, spec.columns)
+    shape = (spec.parallel_frames, FRAMES * rows * columns, spec.groups, spec.columns)
     elements = rng.integers(0, 1 << bits, shape)
     # All alike are the extremes.
     elements[rng.random(shape[:3]) < 0.2] = rng.choice([0, (1 << bits) - 1])
@@ -61,10 +65,10 @@ def make_case(rng: np.random.Generator, *, weights: np.ndarray, presets: np.ndar
     totals = sums(weights, codes, bits, ceil_div(spec.columns, spec.simd) * spec.simd)
     count = max(spec.column_classes) + 1
     classes = np.add.outer(np.array(spec.row_classes) * count, np.array(spec.column_classes)).ravel()
-    accs = presets[np.tile(classes, FRAMES)] + totals
+    accs = initial_accumulators[np.tile(classes, FRAMES)] + totals
     spec = replace(spec, acc_bits=signed_bits(int(accs.min()), int(accs.max())))
     results = accs >= 0 if spec.threshold else (accs << spec.shift) + spec.low
-    flat = (spec.streams, -1)
+    flat = (spec.parallel_frames, -1)
     return Case(spec, elements.reshape(*flat, spec.columns), results.astype(np.int64).reshape(*flat, spec.rows))
 
 
@@ -146,7 +150,9 @@ def cases(draw: st.DrawFn) -> Case:
     return make_case(
         rng,
         weights=weights.astype(bool) if kind == "bool" else weights,
-        presets=rng.integers(-reach, reach, ((row_classes[-1] + 1) * (column_classes[-1] + 1), *shape[:2])),
+        initial_accumulators=rng.integers(
+            -reach, reach, ((row_classes[-1] + 1) * (column_classes[-1] + 1), *shape[:2])
+        ),
         positions=positions,
         row_classes=row_classes,
         column_classes=column_classes,
@@ -158,7 +164,7 @@ def cases(draw: st.DrawFn) -> Case:
         shift=shift,
         low=draw(st.integers(0, (1 << shift) - 1)),
         popcount=Popcount(style=style, levels_per_stage=draw(st.integers(0, 3))),
-        streams=draw(st.integers(1, 3)),
+        parallel_frames=draw(st.integers(1, 3)),
     )
 
 
@@ -183,7 +189,7 @@ def test_a_vector_leaves_every_fold_cycles(
     case = make_case(
         rng,
         weights=rng.random(shape) < 0.5,
-        presets=rng.integers(-4, 4, ((row_classes[-1] + 1) * 3, *shape[:2])),
+        initial_accumulators=rng.integers(-4, 4, ((row_classes[-1] + 1) * 3, *shape[:2])),
         positions=(3, 4),
         row_classes=row_classes,
         column_classes=column_classes,
@@ -207,7 +213,7 @@ def test_padding_never_counts_in_accumulators_that_are_as_narrow_as_can_be() -> 
     case = make_case(
         rng,
         weights=rng.integers(-1, 1, (1, 3, 5)),
-        presets=rng.integers(-160, -140, (1, 1, 3)),
+        initial_accumulators=rng.integers(-160, -140, (1, 1, 3)),
         threshold=True,
         pe=8,
         simd=4,

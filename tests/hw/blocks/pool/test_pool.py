@@ -53,7 +53,7 @@ def pools(draw):
         o_lane_bits=o_bits,
         format=form,
         least=least,
-        streams=draw(st.integers(1, 2)),
+        parallel_frames=draw(st.integers(1, 2)),
     )
 
 
@@ -78,14 +78,14 @@ def pooled(spec, elements):
 def check(spec, seed, i_stalls, o_stalls, frames=3):
     rng = np.random.default_rng(seed)
     low, high = (0, 1 << spec.i_lane_bits) if spec.format else (-(1 << spec.i_lane_bits - 1), 1 << spec.i_lane_bits - 1)
-    shape = (frames, *spec.shape, spec.taps, spec.lanes, spec.streams)
+    shape = (frames, *spec.shape, spec.taps, spec.lanes, spec.parallel_frames)
     # Mostly low, so that one bit does not win always.
     elements = np.where(rng.random(shape) < 0.5, rng.integers(low, high, shape), low)
     if rng.random() < 0.5:
         elements = high + low - 1 - elements
-    beats = pack(elements.reshape(-1, spec.taps * spec.lanes, spec.streams), spec.i_lane_bits)
+    beats = pack(elements.reshape(-1, spec.taps * spec.lanes, spec.parallel_frames), spec.i_lane_bits)
     assert len(beats) == frames * spec.i_beats
-    expected = pooled(spec, elements).reshape(-1, spec.lanes, spec.streams)
+    expected = pooled(spec, elements).reshape(-1, spec.lanes, spec.parallel_frames)
     assert len(expected) == frames * spec.o_beats == frames * spec.completes().sum()
     o_beats, masks = (pack(part, spec.o_lane_bits) for part in (expected, np.full_like(expected, -1)))
     drive(Pool, spec, [beats], o_beats, masks, [i_stalls], o_stalls)

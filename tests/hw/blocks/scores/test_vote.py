@@ -18,7 +18,7 @@ def votes(draw):
         lanes=draw(st.integers(1, 12)),
         lane_bits=draw(st.integers(1, 9)),
         signed=draw(st.booleans()),
-        streams=draw(st.integers(1, 3)),
+        parallel_frames=draw(st.integers(1, 3)),
     )
 
 
@@ -27,7 +27,7 @@ def test_every_cycle_and_every_vote(spec, seed, i_stalls, o_stalls):
     frames = 5
     rng = np.random.default_rng(seed)
     low = -(1 << (spec.lane_bits - 1)) if spec.signed else 0
-    shape = (frames, spec.classes, spec.streams)
+    shape = (frames, spec.classes, spec.parallel_frames)
     scores = rng.integers(low, low + (1 << spec.lane_bits), shape)
     # Ties, with the lowest score of all and others.
     scores = np.where(rng.random(shape) < 0.5, np.where(rng.random((frames, 1, 1)) < 0.5, low, scores[:, :1]), scores)
