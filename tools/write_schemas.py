@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import bitweir
+from bitweir.import_report import schema as import_schema
+from bitweir.planning.exploration import exploration_schema
 from bitweir.report.collect import schema as report_schema
 from bitweir.schemas import Json, schema_text
 from bitweir.synthesis.results import routed_schema
@@ -19,6 +21,8 @@ __all__ = ["FOLDER", "SCHEMAS"]
 FOLDER = Path(bitweir.__file__).parent
 #: What generates each file.
 SCHEMAS: Mapping[str, Callable[[], Json]] = {
+    "import_schema.json": import_schema,
+    "planning/explore_schema.json": exploration_schema,
     "report/schema.json": report_schema,
     "report/routed_schema.json": routed_schema,
 }
