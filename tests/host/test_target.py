@@ -77,7 +77,7 @@ def test_reports_go_by_the_target(folder):
     assert report.fit.fits and not report.fit.routed
     shown = terminal(report)
     assert re.search(r"Throughput +[\d,]+ frames/s at 40 MHz\s", shown)
-    assert re.search(r"Made for +xc7a35t at 40 MHz\s", shown)
+    assert re.search(r"Target +xc7a35t at 40 MHz\s", shown)
     assert "xilinx, estimated" in shown and "ecp5" not in shown
     for text in (page(report), markdown(report)):
         assert "frames/s at 40 MHz" in text and "ecp5" not in text and "Does not fit" not in text
@@ -138,7 +138,7 @@ def test_a_board_is_named(tmp_path):
     build = write_design(*plan_of(dense_network(16, 4)), tmp_path / "build", target=target)
     assert DesignFolder.open(build.folder).target == build.target == target
     assert target == Target(clock=24e6, part="ice40-up5k", family="ice40", board="icebreaker")
-    line = f"Made for +{re.escape(BOARDS['icebreaker'].title)}, ice40-up5k at 24 MHz\\s"
+    line = f"Target +{re.escape(BOARDS['icebreaker'].title)}, ice40-up5k at 24 MHz\\s"
     assert re.search(line, terminal(collect(build)))
 
 

@@ -76,7 +76,7 @@ def _compared(report: ReportData) -> str:
 def told_target(report: ReportData) -> str:
     """What the design was made for."""
     target = report.target
-    what = target.part or target.family or "no part in particular"
+    what = target.part or target.family or "no particular part"
     if target.board:
         what = f"{BOARDS[target.board].title}, {what}"
     return f"{what} at {target.clock_mhz:.6g} MHz"
@@ -95,13 +95,13 @@ def told_fmax(report: ReportData) -> str | None:
     fmax = report.estimate.fmax
     if fmax is None:
         return None
-    return f"about {fmax.mhz:.4g} MHz may be reached on {fmax.part}, an estimate within {fmax.error:.0%}"
+    return f"estimated Fmax on {fmax.part}: {fmax.mhz:.4g} MHz, within {fmax.error:.0%}"
 
 
 def told_group(report: ReportData) -> str:
     """What cycles and beats of blocks and streams are for: a frame, or the frames that go side by side."""
     frames = report.plan.streams
-    return "a frame" if frames == 1 else f"for {frames:,} frames side by side"
+    return "per frame" if frames == 1 else f"for {frames:,} parallel frames"
 
 
 def told_rate(report: ReportData) -> str:
@@ -110,7 +110,4 @@ def told_rate(report: ReportData) -> str:
     fmax = report.estimate.fmax
     if fmax is None or reachable is None:
         return told
-    return (
-        f"{told}; about {fmax.mhz:.4g} MHz may be reached ({reachable:,.0f} frames/s), "
-        f"an estimate within {fmax.error:.0%}"
-    )
+    return f"{told}; {reachable:,.0f} frames/s at the estimated Fmax of {fmax.mhz:.4g} MHz, within {fmax.error:.0%}"

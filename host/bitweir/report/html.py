@@ -72,14 +72,17 @@ def pace(report: ReportData) -> str:
     frames = report.plan.streams
     interval = report.timing.cycles_per_frame * frames
     busy = [block.name for block in report.blocks if block.cycles >= interval]
-    every = "a frame takes" if frames == 1 else f"{frames} frames side by side take"
+    every = "of a frame" if frames == 1 else f"of {frames} parallel frames"
     if not busy:
         slowest = max(block.cycles for block in report.blocks)
-        return f"No block works all the time: {every} {interval:,.6g} cycles, the slowest block {slowest:,}."
+        return (
+            f"No block is always busy: the interval {every} is {interval:,.6g} cycles, the slowest block takes "
+            f"{slowest:,}."
+        )
     named = busy[0] if len(busy) == 1 else f"{', '.join(busy[:-1])} and {busy[-1]}"
     return (
-        f"{named} {'works' if len(busy) == 1 else 'work'} in each of the {interval:,.6g} cycles that {every}, "
-        f"and so {'sets' if len(busy) == 1 else 'set'} the pace."
+        f"{named} {'is' if len(busy) == 1 else 'are'} busy in each of the {interval:,.6g} cycles {every}, "
+        f"and so {'limits' if len(busy) == 1 else 'limit'} the throughput."
     )
 
 
@@ -87,11 +90,11 @@ def _formula(report: ReportData) -> str:
     """What utilisation is, in terms of the cycles that the tables show."""
     frames = report.plan.streams
     if frames == 1:
-        return "operations / (2 × lanes × cycles a frame)"
+        return "operations / (2 × lanes × cycles per frame)"
     interval = report.timing.cycles_per_frame * frames
     return (
         f"{frames} × operations / (2 × lanes × {interval:,.6g} cycles), "
-        f"where {interval:,.6g} cycles are what {frames} frames side by side take"
+        f"where {interval:,.6g} cycles are the interval of {frames} parallel frames"
     )
 
 
@@ -114,6 +117,6 @@ def _shares(report: ReportData) -> list[tuple[str, str, Markup]]:
     for title, parts in rows:
         if whole := sum(amount for _, amount, _ in parts):
             name, most, _ = max(parts, key=lambda each: each[1])
-            told = f"{title}: {tables.number(whole)}, most of it in {name} ({most / whole:.0%})"
+            told = f"{title}: {tables.number(whole)}, the largest share in {name} ({most / whole:.0%})"
             shares.append((title, tables.number(whole), svg.stack(parts, told)))
     return shares

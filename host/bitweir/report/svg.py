@@ -161,17 +161,17 @@ def pipeline(report: ReportData) -> Markup:
 
     # There is room for no more: what goes side by side stands in the tables.
     each = told_group(report)
-    short = each.removesuffix(" side by side")
+    short = each.replace("parallel ", "")
     drawn = [
         element("text", title, x=text + at, y=18, class_="head")
         for title, at in (
-            ("Block", 0), ("Kind", 215), (f"Gives {short}", 405), (f"Cycles {short}", 545),
+            ("Block", 0), ("Kind", 215), (f"Output {short}", 405), (f"Cycles {short}", 545),
         )
     ]  # fmt: skip
     for stream, lane in zip(streams, lanes, strict=True):
         drawn.append(_edge(place(stream.sender), place(stream.receiver), 16 + lane * _LANE, stream))
     most = max(block.cycles for block in blocks)
-    for end, told in (("source", "frames come in"), ("sink", "results leave")):
+    for end, told in (("source", "input frames"), ("sink", "results")):
         x, y = place(end)
         drawn.append(element("circle", cx=x, cy=y, r=5, class_="end"))
         gives = [stream for stream in streams if stream.sender == end]

@@ -153,13 +153,13 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
     timing, total = report.timing, report.total
     return [
         ("Throughput", number(timing.frames_per_second), told_rate(report)),
-        ("Interval", _significant(timing.cycles_per_frame), "cycles a frame, in steady state"),
+        ("Interval", _significant(timing.cycles_per_frame), "cycles per frame in steady state"),
         ("Latency", _significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles"),
-        ("Work", _significant(timing.giga_operations_per_second), f"GOPS, {number(total.operations)} a frame"),
-        ("Lanes", number(total.lanes), "products a cycle, 2 operations each"),
+        ("Operations", _significant(timing.giga_operations_per_second), f"GOPS, {number(total.operations)} per frame"),
+        ("Lanes", number(total.lanes), "products per cycle, 2 operations each"),
         ("Utilisation", percent(total.utilisation) or "–", "of all lane cycles"),
-        ("Memory", number(total.bits), "bits on chip, all of it"),
-        ("Binding", report.roofline.total.binding, f"runs out first on {report.part.name}"),
+        ("Memory", number(total.bits), "bits on chip in total"),
+        ("Bottleneck", report.roofline.total.binding, f"is the binding resource on {report.part.name}"),
     ]
 
 
@@ -181,18 +181,18 @@ def identity(report: ReportData) -> list[tuple[str, str]]:
             f"style {plan.popcount.style}, "
             + (f"registers every {levels} adder levels" if levels else "no registers between adders"),
         ),
-        ("Frames side by side", number(plan.streams)),
+        ("Parallel frames", number(plan.streams)),
         (
             "Input, output",
             f"{number(timing.input_beats)} and {number(timing.output_beats)} beats"
             + (f" {told_group(report)}" if plan.streams > 1 else ""),
         ),
-        ("Made for", told_target(report)),
+        ("Target", told_target(report)),
         ("Part", f"{part.name}: {number(part.luts)} LUTs, {number(part.block_rams)} block RAMs of "
                  f"{number(BLOCK_RAM[part.family].bits)} bits"),
         ("Steady state", f"repeats every {_frames(timing.period_frames)}{number(timing.period_cycles)} cycles"),
         *_clock(report),
-        ("Made by", f"bitweir {report.bitweir}"),
+        ("Written by", f"bitweir {report.bitweir}"),
     ]  # fmt: skip
 
 
@@ -228,12 +228,12 @@ def blocks(report: ReportData) -> Table:
     total = report.total
     return Table(
         name="blocks",
-        caption="Work and memory of each block, in the order of the stream",
+        caption="Operations and memory of each block, in stream order",
         columns=_columns(
-            ("block", "Block", "", False), ("kind", "Kind", "", False), ("operations", "Operations", "a frame"),
+            ("block", "Block", "", False), ("kind", "Kind", "", False), ("operations", "Operations", "per frame"),
             ("lanes", "Lanes", ""), ("pe", "PE", ""), ("simd", "SIMD", ""), ("cycles", "Cycles", told_group(report)),
-            ("used", "Used", "of lanes"), ("weights", "Weights", "bits"), ("thresholds", "Thresholds", "bits"),
-            ("buffers", "Buffers", "bits"), ("rams", "Block RAMs", family), ("full", "Full", "of these"),
+            ("used", "Utilisation", "of lanes"), ("weights", "Weights", "bits"), ("thresholds", "Thresholds", "bits"),
+            ("buffers", "Buffers", "bits"), ("rams", "Block RAMs", family), ("full", "Utilisation", "of block RAMs"),
         ),
         rows=tuple(rows),
         total=(
@@ -277,7 +277,7 @@ def logic(report: ReportData, family: str) -> Table:
         Column(key=f"{key}{suffix}", title=RESOURCE_NAMES[key], unit=unit) for key in kept for suffix, unit, _ in known
     ]
     if measured:
-        columns.append(Column(key="share", title="Sites a lane", unit="measured"))
+        columns.append(Column(key="share", title="LUT sites per lane", unit="measured"))
 
     def cells(name: str, block: str | None = None) -> tuple[Cell, ...]:
         def row(found: Any) -> Any:
@@ -315,15 +315,15 @@ def bands(report: ReportData) -> Table:
     def whole(errors: ResourceBands) -> tuple[Cell, ...]:
         ranks = (getattr(errors, key) for key in kept)
         texts = (f"{100 * each.median:.1f} / {100 * each.most:.1f} / {100 * each.worst:.1f} %" for each in ranks)
-        return (*_words("drawn designs"), *(Cell(text=text) for text in texts))
+        return (*_words("random designs"), *(Cell(text=text) for text in texts))
 
     beyond = known.extrapolated
     return Table(
         name="bands",
         caption=(
-            f"How far estimates for {family} were off against Yosys: 95 % of blocks of the same kind by no more than "
-            f"this; totals of {known.designs} designs that were drawn: median / 95 % / worst"
-            + (f". Extrapolated, may be off by more: this design has {', '.join(beyond)}" if beyond else "")
+            f"Errors of the estimates for {family} against Yosys: 95 % of the blocks of a kind are within the value of "
+            f"their row; the last row is for the totals of {known.designs} random designs: median / 95 % / worst"
+            + (f". Extrapolated, so the error may be larger: this design has {', '.join(beyond)}" if beyond else "")
         ),
         columns=_columns(("block", "Block", "", False), *((key, RESOURCE_NAMES[key], "within") for key in kept)),
         rows=tuple(cells(name, errors) for name, errors in known.blocks.items()),
@@ -336,7 +336,7 @@ def totals(report: ReportData) -> Table:
     rows = []
     for family, found in report.estimates.items():
         rows.append((*_words(f"{family}, estimated"), *numbers(*(getattr(found.total, key) for key in RESOURCE_NAMES))))
-        for told, rank in (("half within", "median"), ("95 % within", "most"), ("all within", "worst")):
+        for told, rank in (("median error", "median"), ("95 % within", "most"), ("largest error", "worst")):
             shares = (
                 getattr(getattr(found.bands.total, key), rank) if getattr(found.total, key) else None
                 for key in RESOURCE_NAMES
@@ -350,10 +350,10 @@ def totals(report: ReportData) -> Table:
     beyond = report.estimate.bands.extrapolated
     return Table(
         name="totals",
-        caption='Resources in total; "within": errors of designs that were drawn',
+        caption="Total resources; errors of the estimates for random designs",
         columns=_columns(("what", "", "", False), *((key, title, "") for key, title in RESOURCE_NAMES.items())),
         rows=tuple(rows),
-        remark=f"extrapolated, may be off by more: {'; '.join(beyond)}" if beyond else "",
+        remark=f"extrapolated, so the error may be larger: {'; '.join(beyond)}" if beyond else "",
     )
 
 
@@ -379,9 +379,9 @@ def memories(report: ReportData, *, in_block_ram: bool = False) -> Table:
         name="memories",
         caption=f"Memories; block RAMs are {ram.name} of {ram.bits:,} bits ({family}){_pairs(ram)}",
         columns=_columns(
-            ("block", "Block", "", False), ("holds", "Holds", "", False), ("words", "Words", ""),
-            ("width", "Width", "bits"), ("copies", "Copies", ""), ("bits", "Size", "bits"), ("kind", "In", "", False),
-            ("rams", "Block RAMs", ""), ("full", "Full", "of these"),
+            ("block", "Block", "", False), ("holds", "Contents", "", False), ("words", "Words", ""),
+            ("width", "Width", "bits"), ("copies", "Copies", ""), ("bits", "Size", "bits"),
+            ("kind", "Held in", "", False), ("rams", "Block RAMs", ""), ("full", "Utilisation", "of block RAMs"),
         ),
         rows=tuple(rows),
     )  # fmt: skip
@@ -417,10 +417,10 @@ def part_use(report: ReportData) -> Table:
     )
     return Table(
         name="part",
-        caption=f"What the design takes of {part.name}",
+        caption=f"Resource utilisation of {part.name}",
         columns=_columns(
-            ("resource", "Resource", "", False), ("used", "Used", ""), ("has", "Part has", ""), ("share", "Share", ""),
-            ("from", "Used is", "", False),
+            ("resource", "Resource", "", False), ("used", "Used", ""), ("has", "Available", ""),
+            ("share", "Utilisation", ""), ("from", "Source", "", False),
         ),
         rows=rows,
     )  # fmt: skip
@@ -447,14 +447,14 @@ def needs(report: ReportData) -> Table:
 
     return Table(
         name="needs",
-        caption="What layers need for a frame, and how long all of the part would take for it",
+        caption="Needs of each layer for a frame, and the time that the whole part would take",
         columns=_columns(
-            ("layer", "Layer", "", False), ("operations", "Operations", "a frame"),
+            ("layer", "Layer", "", False), ("operations", "Operations", "per frame"),
             ("parameters", "Parameters", "bits"), ("activations", "Activations", "bits, twice"),
-            ("buffers", "Held instead", "bits"), ("read", "Read", "bits of block RAM"),
-            ("intensity", "Operations", "a bit read"),
-            ("compute", "Compute", "ns"), ("memory", "Memory", "ns"), ("gops", "Done", "GOPS"),
-            ("fits", "Fits", "", False), ("binding", "Binding", "", False),
+            ("buffers", "Buffer (actual)", "bits"), ("read", "RAM reads", "bits"),
+            ("intensity", "Intensity", "ops per bit"),
+            ("compute", "Compute", "ns"), ("memory", "Memory", "ns"), ("gops", "Throughput", "GOPS"),
+            ("fits", "Fits", "", False), ("binding", "Bound by", "", False),
         ),
         rows=tuple(cells(str(row.name), row) for row in report.roofline.layers),
         total=cells("total", report.roofline.total),
@@ -481,7 +481,7 @@ def streams(report: ReportData) -> Table:
         caption=f"Streams over a period of {period:,} cycles of steady state",
         columns=_columns(
             ("stream", "Stream", "", False), ("sender", "From", "", False), ("receiver", "To", "", False),
-            ("bits", "Beat", "bits"), ("beats", "Beats", told_group(report)), ("moved", "Moved", ""),
+            ("bits", "Width", "bits"), ("beats", "Beats", told_group(report)), ("moved", "Moved", ""),
             ("blocked", "Blocked", ""), ("starved", "Starved", ""), ("idle", "Idle", ""),
             ("blockedBy", "Blocked by", "", False),
             ("starvedBy", "Starved by", "", False),
@@ -494,9 +494,9 @@ def timeline(report: ReportData) -> Table:
     """First and last beats of one frame, or of the frames side by side."""
     way, frames = report.timeline, report.plan.streams
     before = way.frame * frames
-    told = f"Frame {before + 1} since reset: cycle of its"
+    told = f"Frame {before + 1} after reset: cycles of its"
     if frames > 1:
-        told = f"Frames {before + 1} to {before + frames} since reset, side by side: cycle of their"
+        told = f"Frames {before + 1} to {before + frames} after reset, in parallel: cycles of their"
     return Table(
         name="timeline",
         caption=f"{told} first and last beats in each block",
@@ -519,7 +519,7 @@ def runs(report: ReportData) -> tuple[Table, Table]:
     return (
         Table(
             name="runs",
-            caption="How long tools ran",
+            caption="Run times of the tools",
             columns=_columns(("what", "Run", "", False), ("tool", "Tool", "", False), ("seconds", "Time", "s")),
             rows=tuple(took),
         ),

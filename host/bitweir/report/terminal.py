@@ -18,7 +18,7 @@ from .routed import blocks_of, summary_of, title_of
 __all__ = ["render", "render_routed"]
 
 #: What is shown of the table of blocks.
-_BLOCKS = ("block", "neurons", "inputs", "simd", "pe", "lanes", "cycles", "used", "weights", "buffers")
+_BLOCKS = ("block", "simd", "pe", "lanes", "cycles", "used", "weights", "buffers")
 _MEMORIES = ("block", "holds", "words", "width", "copies", "rams", "full")
 
 
@@ -52,7 +52,7 @@ def render_routed(routed: Routed) -> Iterator[RenderableType]:
 def _summary(report: ReportData) -> Iterator[tuple[str, str]]:
     for what, much, unit in tables.figures(report):
         yield what, f"{much} {unit}"
-    yield "Made for", told_target(report)
+    yield "Target", told_target(report)
     if told := told_fmax(report):
         yield "Clock", told
 

@@ -199,10 +199,10 @@ def test_every_report_tells_how_far_estimates_are_off(report, text):
     worst = known.total.lut.worst
     assert worst == network_errors("ecp5")["lut"][2] / 100
     table = next(table for table in Checker(text).tables if "LUTwithin" in table[0])
-    assert [row[0] for row in table[1:]] == [*(block.name for block in report.blocks), "drawn designs"]
+    assert [row[0] for row in table[1:]] == [*(block.name for block in report.blocks), "random designs"]
     assert table[-1][1] == " / ".join(f"{100 * getattr(known.total.lut, key):.1f}" for key in RANKS) + " %"
     assert f"{worst:.1%}" in console.file.getvalue()
-    assert "How far estimates for ecp5 were off" in markdown(report)
+    assert "Errors of the estimates for ecp5" in markdown(report)
 
 
 def test_text_is_text(report, text):

@@ -83,8 +83,8 @@ def test_terminal(report, capsys):
     told = capsys.readouterr().out
     assert "Accelerator net" in told and "conv_window" in told
     # No figure is cut short in 80 columns.
-    totals = told[told.index("Resources in total") :].partition("\n\n")[0]
-    assert "…" not in totals and all(name in totals for name in ("half within", "95 % within", "all within"))
+    totals = told[told.index("Total resources") :].partition("\n\n")[0]
+    assert "…" not in totals and all(name in totals for name in ("median error", "95 % within", "largest error"))
     for found in report.estimates.values():
         assert f"{found.total.lut:,}" in totals
 
@@ -93,8 +93,8 @@ def test_terminal(report, capsys):
 
 PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
 RATE = "100,000,000 frames/s at 400 MHz"
-REACHABLE = f"{RATE}; about 40.2 MHz may be reached (10,050,000 frames/s), an estimate within 25%"
-CLOCK = "about 40.2 MHz may be reached on ice40-up5k, an estimate within 25%"
+REACHABLE = f"{RATE}; 10,050,000 frames/s at the estimated Fmax of 40.2 MHz, within 25%"
+CLOCK = "estimated Fmax on ice40-up5k: 40.2 MHz, within 25%"
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_clock_that_may_be_reached_or_has_no_estimate(dense, capsys, part, clo
     shown, text, lines = plain(replace(report, target=replace(report.target, overridden=())), capsys)
     rate = f"frames/s at {clock / 1e6:g} MHz"
     assert f" {rate} Interval 4.00 cycles" in shown and f">{rate}</span>" in text and f" {rate}\n" in lines
-    assert all(told.count("may be reached") == known for told in (shown, text, lines))
+    assert all(told.count("estimated Fmax") == known for told in (shown, text, lines))
     assert "are reached." in text
 
 
@@ -161,13 +161,13 @@ def test_what_was_routed_counts_more_than_an_estimate(dense, monkeypatch, clock,
 @pytest.mark.parametrize(
     ("streams", "each", "short", "formula"),
     [
-        (1, "a frame", "a frame", "operations / (2 × lanes × cycles a frame)."),
+        (1, "per frame", "per frame", "operations / (2 × lanes × cycles per frame)."),
         (
             2,
-            "for 2 frames side by side",
+            "for 2 parallel frames",
             "for 2 frames",
-            "2 × operations / (2 × lanes × 4 cycles), where 4 cycles are what 2 frames side by side take. "
-            "Cycles and beats are those of the 2 frames that go side by side.",
+            "2 × operations / (2 × lanes × 4 cycles), where 4 cycles are the interval of 2 parallel frames. "
+            "Cycles and beats are those of 2 parallel frames.",
         ),
     ],
 )
@@ -178,14 +178,14 @@ def test_cycles_and_beats_say_of_how_many_frames_they_are(dense, capsys, streams
     for title in ("Cycles", "Beats"):
         assert f'<span class="title">{title}</span><span class="unit">{each}</span>' in text
         assert f"| {title}, {each} |" in lines
-    assert f">Gives {short}</text>" in text and f">Cycles {short}</text>" in text
+    assert f">Output {short}</text>" in text and f">Cycles {short}</text>" in text
     assert f"dense0: matrix-vector-threshold of layer dense0, 4 cycles {each}<" in text
-    assert (" beats for 2 frames side by side\n" in lines) == (streams == 2)
+    assert (" beats for 2 parallel frames\n" in lines) == (streams == 2)
     frame, its = report.timeline.frame, "first and last beats in each block"
     caption = (
-        f"Frame {frame + 1} since reset: cycle of its {its}"
+        f"Frame {frame + 1} after reset: cycles of its {its}"
         if streams == 1
-        else f"Frames {2 * frame + 1} to {2 * frame + 2} since reset, side by side: cycle of their {its}"
+        else f"Frames {2 * frame + 1} to {2 * frame + 2} after reset, in parallel: cycles of their {its}"
     )
     assert caption in text and f"{caption}:\n" in lines
     # The formula gives what stands in the table, with the cycles and operations that stand there.
