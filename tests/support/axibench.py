@@ -1,14 +1,18 @@
 """Packets as plain Python makes them, and the two ends of AXI4-Stream in Amaranth's simulator."""
 
+from types import SimpleNamespace
+
 import numpy as np
-from amaranth.sim import Simulator
+from amaranth.hdl import Cat, Value
 from bitweir_hw.axi import PacketLayout
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.simulators import cocotb
 from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
+from support import streams
 from support.strategies import identity_input
+from support.streams import Sink, Source
 
 __all__ = [
     "broken",
@@ -104,7 +108,7 @@ def drive_packets(
     Parameters
     ----------
     i, o : tuple
-        Signals that hold what is carried, valid, and ready; what is carried is one value or a tuple.
+        Signals that hold what is carried (a tuple), valid, and ready.
     sent, expected : list
         What moves on both sides.
     after : callable, optional
@@ -112,56 +116,30 @@ def drive_packets(
     read : callable
         Called at the end; its result is returned, with the cycles in which outputs moved.
     """
-    moved = []
+    source = Source(_stream(*i), [_joined(i[0], beat) for beat in sent], i_stalls)
+    sink = Sink(_stream(*o), [_joined(o[0], beat) for beat in expected], o_stalls)
     seen = []
 
-    def put(ctx, signals, values):
-        for signal, value in zip(signals, values, strict=True):
-            ctx.set(signal, value)
+    def each(ctx, cycle):
+        if after:
+            after(ctx)
+        seen[:] = [read(ctx)]
 
-    async def bench(ctx):
-        taken, offered, held, quiet, cycle = 0, False, None, 0, 0
-        while quiet < 12:
-            assert cycle < limit, f"{len(expected) - len(moved)} of {len(expected)} transfers are missing"
-            offered = offered or (taken < len(sent) and not (cycle < len(i_stalls) and i_stalls[cycle]))
-            takes = not (cycle < len(o_stalls) and o_stalls[cycle])
-            ready = None
-            # What each side does first is the opposite: nothing of it may be seen on the other side.
-            for flip in (1, 0):
-                ctx.set(i[1], offered ^ flip)
-                ctx.set(o[2], takes ^ flip)
-                if taken < len(sent):
-                    values = sent[taken]
-                    put(
-                        ctx,
-                        i[0],
-                        [~value & (1 << len(s)) - 1 if flip else value for s, value in zip(i[0], values, strict=True)],
-                    )
-                found = ctx.get(i[2]), ctx.get(o[1]), ctx.get(o[1]) and tuple(ctx.get(s) for s in o[0])
-                assert ready in (None, found), f"a path through the block in cycle {cycle}"
-                ready = found
-            if held is not None:
-                assert (True, held) == (bool(ready[1]), ready[2]), f"rule 2 in cycle {cycle}"
-            held = ready[2] if ready[1] and not takes else None
-            if ready[1]:
-                assert len(moved) < len(expected), f"a transfer too many in cycle {cycle}"
-                assert ready[2] == expected[len(moved)], f"transfer {len(moved)}"
-            if ready[1] and takes:
-                moved.append(cycle)
-            if offered and ready[0]:
-                taken, offered = taken + 1, False
-            if after:
-                after(ctx)
-            quiet = quiet + 1 if len(moved) == len(expected) and taken == len(sent) else 0
-            cycle += 1
-            await ctx.tick()
-        seen.append(read(ctx))
+    streams.drive(dut, [source], [sink], each=each, quiet=12, limit=limit)
+    return sink.cycles, seen[0]
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
-    return moved, seen[0]
+
+def _stream(signals, valid, ready):
+    return SimpleNamespace(payload=Cat(*signals), valid=valid, ready=ready)
+
+
+def _joined(signals, values):
+    """What some signals carry, as one number."""
+    number = place = 0
+    for signal, value in zip(signals, values, strict=True):
+        number |= int(value) << place
+        place += len(Value.cast(signal))
+    return number
 
 
 def run_icarus(sources, folder, *, top, rounds, shares):

@@ -1,10 +1,11 @@
 """Drives one block whose elements may be masked, on one input or several, and compares every cycle with its model."""
 
 import numpy as np
-from amaranth.sim import Simulator
 from bitweir_hw.network import BIPOLAR, Format
 from bitweir_sim.time.machines import stepped
 from hypothesis import strategies as st
+from support import streams
+from support.streams import Sink, Source
 
 __all__ = ["drive", "formats", "pack", "value_range"]
 
@@ -47,62 +48,19 @@ def drive(component, spec, inputs, expected, masks, i_stalls, o_stalls):
         For each input.
     """
     dut, model = component(spec), stepped(spec)
-    sources = [dut.i] if len(inputs) == 1 else [getattr(dut, f"i{k}") for k in range(len(inputs))]
-    noise = np.random.default_rng(1)
+    inputs_of = [dut.i] if len(inputs) == 1 else [getattr(dut, f"i{k}") for k in range(len(inputs))]
+    sources = [Source(i, beats, stalls) for i, beats, stalls in zip(inputs_of, inputs, i_stalls, strict=True)]
+    sink = Sink(dut.o, expected, o_stalls, masks=masks)
 
-    def other(stream):
-        return int.from_bytes(noise.bytes(-(-len(stream.payload) // 8)), "little") % (1 << len(stream.payload))
+    def compare(ctx, cycle):
+        free, offered = model.ready(), [source.offered for source in sources]
+        # An input is taken together with all others.
+        others = [all(offered[:k] + offered[k + 1 :]) for k in range(len(sources))]
+        assert [source.ready for source in sources] == [free and flag for flag in others], f"ready in cycle {cycle}"
+        assert sink.valid == model.valid(0), f"valid in cycle {cycle}"
+        model.step(free and all(offered), [sink.moves])
 
-    def stalled(pattern, cycle):
-        return cycle < len(pattern) and bool(pattern[cycle])
-
-    async def bench(ctx):
-        taken, offered, given_, quiet, cycle = 0, [False] * len(sources), 0, 0, 0
-        while quiet < spec.fifo_depth + spec.latency + 3:
-            assert cycle < MAX_CYCLES, "beats are missing"
-            takes = given_ == len(expected) or not stalled(o_stalls, cycle)
-            for k, source in enumerate(sources):
-                offered[k] = offered[k] or (taken < len(inputs[k]) and not stalled(i_stalls[k], cycle))
-                ctx.set(source.valid, offered[k])
-                ctx.set(source.payload, inputs[k][taken] if offered[k] else other(source))
-
-            # What the other side does, or this one, is not seen in the same cycle.
-            ctx.set(dut.o.ready, not takes)
-            shown = [ctx.get(source.ready) for source in sources], ctx.get(dut.o.valid), ctx.get(dut.o.payload)
-            ctx.set(dut.o.ready, takes)
-            for k, source in enumerate(sources):
-                payload = ctx.get(source.payload)
-                ctx.set(source.valid, not offered[k])
-                ctx.set(source.payload, other(source))
-                assert (ctx.get(source.ready), ctx.get(dut.o.valid), ctx.get(dut.o.payload)) == (
-                    shown[0][k],
-                    *shown[1:],
-                )
-                ctx.set(source.valid, offered[k])
-                ctx.set(source.payload, payload)
-            readies, valid, payload = [ctx.get(source.ready) for source in sources], *shown[1:]
-            assert readies == shown[0]
-
-            free = model.ready()
-            others = [all(flag for n, flag in enumerate(offered) if n != k) for k in range(len(sources))]
-            assert readies == [free and flag for flag in others], f"ready in cycle {cycle}"
-            assert valid == model.valid(0), f"valid in cycle {cycle}"
-            if valid:
-                assert payload & masks[given_] == expected[given_] & masks[given_], f"beat {given_}"
-            take, give = free and all(offered), bool(valid and takes)
-            model.step(take, [give])
-            given_ += give
-            if take:
-                taken, offered = taken + 1, [False] * len(sources)
-            quiet = quiet + 1 if given_ == len(expected) and taken == len(inputs[0]) else 0
-            cycle += 1
-            await ctx.tick()
-        assert {len(beats) for beats in inputs} == {taken}
-
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    streams.drive(dut, sources, [sink], each=compare, quiet=spec.fifo_depth + spec.latency + 3, limit=MAX_CYCLES)
 
 
 def value_range(form, bits):
