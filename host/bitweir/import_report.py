@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Annotated, Literal
 
-import numpy as np
-from bitweir_hw.files import digest
-from bitweir_hw.network import Affine, Bound, Conv, Dense, Input, Layer, Map, Network, Parallel, Pool, Threshold, Vote
-from bitweir_sim.values.golden import weight_values
+from bitweir_hw.network import Bound
 from msgspec import UNSET, Meta, UnsetType
 
 from . import schemas
 from .importers.compare.report import ComparisonReport
-from .input_words import input_rule, stored_values
-from .model_files import Imported
-from .results import describe_result
 from .schemas import Count, Digest, Json, Positive
 
 __all__ = [
@@ -35,7 +27,6 @@ __all__ = [
     "StoredEntry",
     "StreamFormat",
     "Weights",
-    "describe",
     "schema",
 ]
 
@@ -335,165 +326,3 @@ class ImportReport:
 def schema() -> Json:
     """The JSON schema of `ImportReport.to_dict`."""
     return schemas.schema(ImportReport, title="bitweir import")
-
-
-def describe(imported: Imported) -> ImportReport:
-    """All that is known of a network without running it on images.
-
-    Parameters
-    ----------
-    imported : Imported
-    """
-    network = imported.network
-    taps = [member.taps for member in imported.members if member.taps is not None]
-    near = {tap.layer: tap for one in taps for tap in one.codes if tap.distance is not None}
-    distances = {name: float(tap.distance) for name, tap in near.items() if tap.distance is not None}
-    closest = min(distances, key=distances.__getitem__, default=None)
-    return ImportReport(
-        schema="bitweir import",
-        version=SCHEMA_VERSION,
-        bitweir=metadata.version("bitweir"),
-        models=tuple(str(member.path) for member in imported.members),
-        output=None,
-        network=NetworkEntry(name=network.name, digest=digest(network), outputs=network.outputs),
-        result=_result(network),
-        input=_input(network.input),
-        layers=_layers(network.layers, network.input.map, distances),
-        diagnostics=Diagnostics(
-            ties=tuple(name for name, tap in near.items() if tap.distance == 0 and tap.rounds),
-            nearest=None if closest is None else Nearest(layer=closest, distance=distances[closest]),
-            bounds=network.bounds,
-        ),
-        notes=network.notes,
-        comparison=None,
-        drawn=imported.comparison,
-    )
-
-
-def _layers(layers: Sequence[Layer], source: Map, near: dict[str, float]) -> tuple[LayerEntry, ...]:
-    """Layers in series, with those of branches inside them."""
-    result = []
-    for layer in layers:
-        handed = layer.output_map(source)
-        weights = thresholds = constant = padding = None
-        branches: tuple[BranchEntry, ...] = ()
-        if isinstance(layer, (Dense, Conv)):
-            weights = Weights(count=layer.weights.size, bits=_weight_bits(layer))
-        if isinstance(layer, (Dense, Conv, Threshold)) and layer.thresholds is not None:
-            thresholds, constant = layer.thresholds.shape[1], _constant(layer, source)
-        if isinstance(layer, (Conv, Pool)) and any(layer.pads):
-            padding = Padding(pads=layer.pads, value=layer.pad_value if isinstance(layer, Conv) else None)
-        if isinstance(layer, Parallel):
-            branches = tuple(
-                BranchEntry(weight=int(weight), layers=_layers(branch, source, near))
-                for weight, branch in zip(layer.factors, layer.branches, strict=True)
-            )
-        result.append(
-            LayerEntry(
-                name=layer.name,
-                kind=_kind(layer),
-                input_shape=source.shape,
-                output_shape=handed.shape,
-                input_format=_format(source),
-                output_format=_format(handed),
-                weights=weights,
-                thresholds=thresholds,
-                constant_neurons=constant,
-                padding=padding,
-                nearest=near.get(layer.name),
-                branches=branches,
-            )
-        )
-        source = handed
-    return tuple(result)
-
-
-def _kind(layer: Layer) -> str:
-    """What a reader calls a layer."""
-    match layer:
-        case Dense():
-            return "dense"
-        case Conv():
-            groups = "" if layer.groups == 1 else f", {layer.groups} groups"
-            return f"conv {_window(layer)}{groups}"
-        case Pool():
-            least = "" if layer.least is None else f", least in {int(layer.least.sum())} channels"
-            return f"{layer.kind} pool {_window(layer)}{least}"
-        case Threshold():
-            return "threshold"
-        case Affine():
-            return "scale and offset"
-        case Vote():
-            return "vote"
-        case Parallel():
-            return f"sum of {len(layer.branches)} branches"
-
-
-def _window(layer: Conv | Pool) -> str:
-    kernel, stride = ("x".join(map(str, pair)) for pair in (layer.kernel, layer.stride))
-    return kernel if layer.stride == (1, 1) else f"{kernel} stride {stride}"
-
-
-def _weight_bits(layer: Dense | Conv) -> int:
-    if layer.weights.dtype == np.bool_:
-        return 1
-    return _bits(int(layer.weights.min()), int(layer.weights.max()))
-
-
-def _bits(low: int, high: int) -> int:
-    """Bits of two's complement, or of a plain binary number where nothing is negative."""
-    return max(1, high.bit_length()) if low >= 0 else 1 + max((-low - 1).bit_length(), max(high, 0).bit_length())
-
-
-def _format(what: Map) -> StreamFormat:
-    form = what.format
-    if form is None:
-        return StreamFormat(kind="sums", bits=_bits(what.low, what.high), low=what.low, high=what.high)
-    return StreamFormat(kind="codes", bits=form.bits, low=what.low, high=what.high, step=form.step)
-
-
-def _constant(layer: Dense | Conv | Threshold, source: Map) -> int:
-    """Neurons whose code is the same for all inputs."""
-    thresholds = layer.thresholds
-    assert thresholds is not None
-    if isinstance(layer, Threshold):
-        low, high = np.int64(source.low), np.int64(source.high)
-    else:
-        ends = [source.low, source.high]
-        if isinstance(layer, Conv) and any(layer.pads):
-            ends.append(layer.pad_value)
-        rows = weight_values(layer).reshape(layer.outputs, -1)
-        positive, negative = np.maximum(rows, 0).sum(axis=1), -np.minimum(rows, 0).sum(axis=1)
-        low = (positive * min(ends) - negative * max(ends))[:, None]
-        high = (positive * max(ends) - negative * min(ends))[:, None]
-        if isinstance(layer, Conv) and layer.edges is not None:
-            low, high = low + min(0, int(layer.edges.min())), high + max(0, int(layer.edges.max()))
-    return int(((thresholds <= low) | (thresholds > high)).all(axis=1).sum())
-
-
-# ---- the two ends
-
-
-def _input(entry: Input) -> InputEntry:
-    stored, values = entry.stored, stored_values(entry)
-    return InputEntry(
-        shape=entry.shape,
-        map=entry.map.shape,
-        format=_format(entry.map),
-        levels=entry.levels,
-        stored=None if stored is None else StoredEntry(low=stored.low, high=stored.high, rule=stored.rule),
-        stored_values=None if values is None else tuple(values.tolist()),
-        rule=tuple(input_rule(entry)),
-    )
-
-
-def _result(network: Network) -> ResultEntry:
-    readout, form = network.readout, network.end.format
-    return ResultEntry(
-        kind=readout.kind,
-        scale=readout.scale,
-        offset=readout.offset,
-        rounded=readout.rounded,
-        format=None if form is None else CodeFormat(bits=form.bits, offset=form.offset, step=form.step),
-        rule=tuple(describe_result(network)),
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jsonschema
 import pytest
-from bitweir.import_report import SCHEMA_VERSION, describe, schema
+from bitweir.import_report import SCHEMA_VERSION, schema
+from bitweir.importing import describe
 from bitweir.model_files import load_networks
 from support.onnxgraphs import C, Graph, H, W
 

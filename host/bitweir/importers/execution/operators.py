@@ -68,13 +68,10 @@ class Operator:
         plain = NodeProto()
         plain.CopyFrom(node)
         plain.domain = _QONNX if node.op_type in _CUSTOM else ""
-        # By their places, as a node may take one tensor twice.
-        plain.input[:] = [name and str(place) for place, name in enumerate(node.input)]
-        inputs, outputs = (
-            [helper.make_empty_tensor_value_info(name) for name in names] for names in (plain.input, self.outputs)
-        )
-        graph = helper.make_graph([plain], "node", [entry for entry in inputs if entry.name], outputs)
-        self._evaluator = ReferenceEvaluator(graph, opsets={"": opset, _QONNX: 1}, new_ops=list(_OWN))
+        graph = helper.make_graph([plain], "node", [], [])
+        evaluator = ReferenceEvaluator(graph, opsets={"": opset, _QONNX: 1}, new_ops=list(_OWN))
+        # The evaluator's own `run` takes as long again as a small operator, for tables of names.
+        (self._operator,) = evaluator.rt_nodes_
 
     def run(self, arrays: Sequence[Array | None]) -> list[Array]:
         """The outputs that have a name.
@@ -94,10 +91,9 @@ class Operator:
             raise CannotRunError("arithmetic takes numbers, not what a comparison says")  # NumPy would take it
         if op in _SIZES and prod(_SIZES[op](self._attributes, *arrays)) > MAX_ELEMENTS:
             raise CannotRunError("a tensor is too large")
-        given = {str(place): array for place, array in enumerate(arrays) if array is not None}
         with np.errstate(all="ignore"):
-            results = self._evaluator.run(list(self.outputs), given)
-        found = [np.asarray(result) for result in results]
+            results = self._operator.run(*arrays)
+        found = [np.asarray(result) for name, result in zip(self.node.output, results, strict=False) if name]
         if any(array.size > MAX_ELEMENTS for array in found):
             raise CannotRunError("a tensor is too large")
         return found

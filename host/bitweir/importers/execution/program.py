@@ -49,7 +49,7 @@ class Program:
                 self._moving.append(operator)
             else:
                 arrays = [constants[name] if name else None for name in node.input]
-                constants.update(zip(operator.outputs, operator.run(arrays), strict=True))
+                constants.update(zip(operator.outputs, operator.run(arrays), strict=False))
         read = {*self._tensors, *(name for operator in self._moving for name in operator.node.input)}
         self._constants = {name: _wide(array) for name, array in constants.items() if name in read}
 
@@ -58,7 +58,7 @@ class Program:
         held = self._constants | {self._entry: _wide(frames)}
         for operator in self._moving:
             results = _results(operator, [held[name] if name else None for name in operator.node.input])
-            held.update(zip(operator.outputs, results, strict=True))
+            held.update(zip(operator.outputs, results, strict=False))
         return [held[name] for name in self._tensors]
 
     def ends(self, frames: Array, forced: Mapping[str, Array], nudge: int, slack: Mapping[str, Array]) -> list[Array]:
@@ -85,7 +85,7 @@ class Program:
             if op in rounding.CUTS:
                 values = rounding.nudged(values, given, nudge)
             arrays = _results(operator, values)
-            held.update(zip(operator.outputs, arrays, strict=True))
+            held.update(zip(operator.outputs, arrays, strict=False))
             found = rounding.sizes(op, partial(_others, operator), values, given, arrays)
             sizes.update(zip(operator.outputs, found, strict=False))
             for name in operator.outputs:
