@@ -40,8 +40,8 @@ KEYS = {
     "StreamFormat": "kind bits low high step",
     "Weights": "count bits",
 }
-#: Left out of sums; and always there, although Python has defaults for them.
-OPTIONAL = {("StreamFormat", "step"), ("Bound", "closest"), ("Bound", "exact")}
+#: Left out of sums.
+OPTIONAL = {("StreamFormat", "step")}
 
 
 def test_the_keys_of_the_json_are_pinned():

@@ -381,3 +381,15 @@ def test_what_was_routed_stands_in_every_report(build, tmp_path):
     for told in ("25.5 MHz", "39.20 ns", "4,000 of 5,280"):
         assert any(told in text for text in found.texts) and told in console.file.getvalue()
         assert told in markdown(report)
+
+
+def test_a_report_shows_itself(report, text):
+    assert report.frames_per_second == report.timing.frames_per_second
+    assert report.html() == text and report.markdown() == markdown(report)
+    lines = repr(report).splitlines()
+    assert lines[0] == "Report of net" and lines[1].startswith(f"Throughput: {report.frames_per_second:,.0f} frames/s")
+    hostile = replace(report, network=replace(report.network, name="<script>&"))
+    shown = hostile._repr_html_()
+    assert "<caption>Report of &lt;script&gt;&amp;</caption>" in shown and "<script" not in shown
+    rows = re.findall(r"<tr><th>(.*?)</th><td>(.*?)</td><td>(.*?)</td></tr>", shown)
+    assert [f"{what}: {much} {unit}" for what, much, unit in rows] == lines[1:]
