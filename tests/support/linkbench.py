@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
+from amaranth.hdl import Value
+from amaranth.sim import Simulator
 from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.blocks.pipeline import Node, Pipeline, Stream
 from bitweir_hw.link.protocol import Identity
 from cobs import cobs
-from support import streams
-from support.streams import Sink, Source
 
 __all__ = [
     "CLASSES",
@@ -126,9 +126,49 @@ def exchange(dut, beats, *, i_stalls=(), o_stalls=(), quiet=60, limit=100_000):
     list of int, list of int, list of int
         Payloads at the output, the cycles in which they moved, and those in which the input's did.
     """
-    source, sink = Source(dut.i, beats, i_stalls), Sink(dut.o, stalls=o_stalls)
-    streams.drive(dut, [source], [sink], quiet=quiet, limit=limit)
-    return sink.beats, sink.cycles, source.cycles
+    o_payload, i_payload = Value.cast(dut.o.payload), Value.cast(dut.i.payload)
+    ones = (1 << len(i_payload)) - 1
+    out, o_cycles, i_cycles = [], [], []
+
+    async def bench(ctx):
+        cycle, since, offered, held = 0, 0, False, None
+        while since < quiet:
+            sent = len(i_cycles)
+            offered = offered or (sent < len(beats) and not (cycle < len(i_stalls) and i_stalls[cycle]))
+            takes = not (cycle < len(o_stalls) and o_stalls[cycle])
+            # Neither side sees in a cycle what the other one does in it.
+            ctx.set(dut.i.valid, offered)
+            ctx.set(i_payload, beats[sent] if offered else 0)
+            ctx.set(dut.o.ready, not takes)
+            before = ctx.get(dut.i.ready)
+            ctx.set(dut.o.ready, takes)
+            ready = ctx.get(dut.i.ready)
+            assert before == ready, f"i.ready sees o.ready in cycle {cycle}"
+            seen = (ctx.get(dut.o.valid), ctx.get(o_payload))
+            ctx.set(dut.i.valid, not offered)
+            ctx.set(i_payload, ctx.get(i_payload) ^ ones)
+            assert seen == (ctx.get(dut.o.valid), ctx.get(o_payload)), f"o sees i in cycle {cycle}"
+            ctx.set(dut.i.valid, offered)
+            ctx.set(i_payload, ctx.get(i_payload) ^ ones)
+            assert held in (None, seen), f"o changed before it moved in cycle {cycle}"
+            held = seen if seen[0] and not takes else None
+            if seen[0] and takes:
+                out.append(seen[1])
+                o_cycles.append(cycle)
+            if offered and ready:
+                i_cycles.append(cycle)
+                offered = False
+            waits = len(i_cycles) < len(beats) or held
+            since = 0 if waits or (seen[0] and takes) else since + 1
+            cycle += 1
+            assert cycle < limit, "nothing moves any more"
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return out, o_cycles, i_cycles
 
 
 def samples(data, *, ratio, shift=0.0, before=10, after=30):
