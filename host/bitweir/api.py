@@ -14,7 +14,6 @@ import numpy as np
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.network import Layer, Network
-from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import plan_for_fps
 from bitweir_hw.popcount import STYLE
 from numpy.typing import ArrayLike, NDArray
@@ -84,7 +83,7 @@ def load(
     ----------
     *paths : path
         An ``.onnx`` file; a model of Keras or Larq, ``.keras`` or ``.h5``; or a network, ``.npz``. Also the name of a
-        network that ships, ``"digits"`` or ``"cnn"``. Several files need `vote`.
+        bundled network, ``"digits"`` or ``"cnn"``. Several files need `vote`.
     input_scale : str, optional
         The rule from an integer x as images are stored, such as a pixel, to what the model takes: ``"1/255"``,
         ``"x/127.5-1"``, ``"(x-33)/79"``; or ``"int8"`` and its like.
@@ -445,11 +444,6 @@ def explore(
         The network fits none of the parts, or there is no such part.
     """
     wanted = tuple(dict.fromkeys([parts] if isinstance(parts, str) else parts))
-    for part in wanted:
-        if part not in PARTS:
-            raise PlanError(f"The part must be one of {', '.join(sorted(PARTS))}, not {part!r}.")
-    if not wanted:
-        raise PlanError("An exploration needs a part, not none.")
     request = ExploreRequest(parts=wanted, clock=clock, points=points, streams=streams)
 
     def make() -> Exploration:
@@ -566,7 +560,7 @@ def run(
     labels : array, optional
         Right answers, (N,).
     network : Model, or path, optional
-        What the device holds; networks that ship are known.
+        What the device holds; bundled networks are known.
     baud : int, optional
         Bits a second of the link.
     limit : int, optional

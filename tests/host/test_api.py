@@ -94,7 +94,7 @@ def test_the_page_runs(tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)  # noqa: S102  our own page
-    assert len(blocks) >= 8
+    assert len(blocks) >= 7
 
 
 # ---- networks from arrays
@@ -315,6 +315,8 @@ def test_explorations_of_parts(digits, tmp_path, monkeypatch):
         bitweir.explore(digits, ["none"])
     with pytest.raises(PlanError, match="^An exploration needs a part"):
         bitweir.explore(digits, [])
+    with pytest.raises(PlanError, match=r"^The number of points must be positive, not 0\.$"):
+        bitweir.explore(digits, ["ecp5-25k"], points=0)
 
 
 # ---- PyTorch

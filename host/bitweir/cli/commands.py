@@ -109,7 +109,7 @@ def import_command(
 @click.option(
     "--family",
     type=click.Choice(sorted(STYLE)),
-    help="Whose primitives to use in the popcounts.  [default: the part's, or generic: portable Verilog]",
+    help="FPGA family whose primitives the popcounts use.  [default: that of the part, or generic: portable Verilog]",
 )
 @click.option(
     "--stage-levels",
@@ -135,7 +135,7 @@ def import_command(
     metavar="BYTES",
     help="Add a module with AXI4-Stream ports, so many bytes wide: 1, 2, 4, ... 64.",
 )
-@click.option("--axi-crc", is_flag=True, help="Let that module tell the CRC-32 of all frames and results that passed.")
+@click.option("--axi-crc", is_flag=True, help="Let that module compute the CRC-32 of all frames and results.")
 @with_output
 @with_models
 def generate(
@@ -285,7 +285,7 @@ def report(
     default=13,
     show_default=True,
     metavar="N",
-    help=f"Paces to try on each part, from the fastest that fits to {SLOWEST} times slower.",
+    help=f"Initiation intervals to try on each part, from the shortest that fits to {SLOWEST} times as long.",
 )
 @click.option(
     "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."

@@ -74,7 +74,7 @@ def build_command(
     seeds: int,
     jobs: int | None,
 ) -> None:
-    """Turn MODEL (a file, or a network that ships: digits, cnn) into a bitstream for a board, in a folder."""
+    """Turn MODEL (a file, or a bundled network: digits, cnn) into a bitstream for a board, in a folder."""
     net = models()
     built = api.build(
         net, board=board_name, folder=folder, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels,
@@ -115,7 +115,7 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 @click.command("run")
 @click.argument("device")
 @click.option("--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
-@click.option("--demo-images", "demo", is_flag=True, help="The test images of the networks that ship.")
+@click.option("--demo-images", "demo", is_flag=True, help="Use the test images of the bundled networks.")
 @click.option("--network", type=click.Path(path_type=Path), help="What DEVICE holds: a network .npz or build folder.")
 @click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
@@ -164,7 +164,7 @@ def run_command(
     help="Clock.  [default: that of the board that FOLDER was made for, or 12]",
 )
 @click.option("--faults", type=float, default=0.0, metavar="RATE", help="Share of bytes at which something goes wrong.")
-@click.option("--seed", type=int, default=0, help="Of the faults.")
+@click.option("--seed", type=int, default=0, help="Seed of the random faults.")
 @with_output
 def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
     """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""

@@ -141,7 +141,7 @@ other_clock_option = click.option(
     type=float,
     metavar="MHZ",
     callback=megahertz,
-    help="Clock to tell times for.  [default: the one that FOLDER was made for]",
+    help="Clock for all times.  [default: the one that FOLDER was made for]",
 )
 
 

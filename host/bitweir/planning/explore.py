@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,30 @@ class ExploreRequest:
     clock : float
         Hz.
     points : int
-        Paces to try for each part.
+        Initiation intervals to try for each part.
     streams : int
         V.
+
+    Raises
+    ------
+    PlanError
+        There is no such part, or none is named; or a number is not positive.
     """
 
     parts: tuple[str, ...]
     clock: float
     points: int
     streams: int = 1
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise PlanError(f"The part must be one of {', '.join(sorted(PARTS))}, not {part!r}.")
+        if not self.parts:
+            raise PlanError("An exploration needs a part, not none.")
+        for what, value in (("clock", self.clock), ("number of points", self.points)):
+            if not 0 < value < inf:
+                raise PlanError(f"The {what} must be positive, not {value:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +145,7 @@ class _Search:
             "popcount": Popcount(
                 style=STYLE[part.family], levels_per_stage=stage_levels(network, part, part.family, self.clock)
             ),
-            "streams": self.streams,
+            "parallel_frames": self.streams,
         }
         if self.cycles is not None:
             return cheapest(network, cycles=self.cycles, **settings)
