@@ -41,13 +41,13 @@ class Group(nn.Module):
 def build(quantised: bool) -> nn.Module:
     conv, linear = (Conv, Linear) if quantised else (nn.Conv2d, nn.Linear)
     return nn.Sequential(
-        conv(1, 8, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(8),
-        Group(8, quantised),
-        Group(8, quantised),
-        act(binary)(8) if quantised else nn.Hardtanh(),
+        conv(1, 6, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(6),
+        Group(6, quantised),
+        Group(6, quantised),
+        act(binary)(6) if quantised else nn.Hardtanh(),
         nn.Flatten(),
-        linear(128, 10, bias=False),
+        linear(96, 10, bias=False),
         nn.BatchNorm1d(10),
     )
 
