@@ -43,7 +43,7 @@ def measure(name: str) -> None:
     print(f"cycles       {cycles:,} a frame in the search, {float(build.timing.interval):,.6g} in the cycle model;"
           f" bound {bound:,.0f}, ratio {cycles / bound:.3f}")  # fmt: skip
     print(f"frames/s     {CLOCK / float(build.timing.interval):,.0f} at {CLOCK / 1e6:g} MHz;"
-          f" estimated Fmax {fmax(build.pipeline, part.name):.0f} MHz")  # fmt: skip
+          f" estimated Fmax {fmax(build.pipeline, part.name) / 1e6:.0f} MHz")  # fmt: skip
     for title, key, limit in (
         ("LUTs", "lut", 0), ("LUT sites", "sites", part.luts), ("FFs", "ff", part.ffs),
         ("block RAMs", "bram", part.block_rams),

@@ -34,7 +34,11 @@ def measure(pair: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         told = write_bitstream(design, board, Path(folder) / "build", options=Options())[1]
     routed = told.fmax_mhz
-    guess = "no estimate" if estimate is None else f"{estimate:6.1f} MHz estimated, ratio {estimate / routed:.2f}"
+    guess = (
+        "no estimate"
+        if estimate is None
+        else f"{estimate / 1e6:6.1f} MHz estimated, ratio {estimate / 1e6 / routed:.2f}"
+    )
     place = ", ".join(sorted({end.block for end in (told.path.start, told.path.end)}))
     print(
         f"{network.name:10} {board.title:26} {routed:6.1f} MHz routed  {guess:32}  longest path in {place}", flush=True

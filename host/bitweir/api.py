@@ -391,7 +391,7 @@ def open(folder: Path | str) -> Accelerator:
     Examples
     --------
     >>> import bitweir
-    >>> bitweir.open("build/doc").plan.streams
+    >>> bitweir.open("build/doc").plan.parallel_frames
     1
     """
     return Accelerator(written=DesignFolder.open(Path(folder)))

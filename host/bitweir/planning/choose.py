@@ -156,7 +156,7 @@ def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) ->
         popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount)
         reached[levels] = fmax(lower(network, plan), part.name) or 0.0
-        if reached[levels] * 1e6 >= clock:
+        if reached[levels] >= clock:
             return levels
     # More registers than help cost area alone.
     return max(reached, key=lambda levels: (reached[levels], levels))
@@ -205,7 +205,7 @@ def _for_part(network: Network, request: PlanRequest, part: FpgaPart, popcount: 
     return PlanResult(
         plan=found.plan,
         pipeline=pipeline,
-        search=_report(task, found, request.goal, fmax=None if reached is None else reached * 1e6),
+        search=_report(task, found, request.goal, fmax=reached),
     )
 
 

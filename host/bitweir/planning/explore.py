@@ -133,7 +133,7 @@ class _Search:
             "block_rams": found.block_rams,
             "dsps": total.dsp,
             "stage_levels": found.plan.popcount.levels_per_stage,
-            "fmax_mhz": None if clock is None else round(clock, 1),
+            "fmax_mhz": None if clock is None else round(clock / 1e6, 1),
             "bound": round(found.bound, 3),
         }
 

@@ -53,7 +53,7 @@ def _bands(percents: Mapping[str, Sequence[float]]) -> ResourceBands:
 
 def _fmax(pipeline: Pipeline, part: str) -> FmaxEstimate | None:
     clock = fmax(pipeline, part)
-    return None if clock is None else FmaxEstimate(part=part, mhz=round(clock, 1), error=fmax_error())
+    return None if clock is None else FmaxEstimate(part=part, mhz=round(clock / 1e6, 1), error=fmax_error())
 
 
 def errors(estimated: Mapping[str, Estimate], measured: Mapping[str, Measured]) -> dict[str, SynthesisErrors]:

@@ -64,11 +64,12 @@ _ERROR = 0.25
 
 
 def fmax(pipeline: Pipeline, part: str) -> float | None:
-    """MHz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
+    """Hz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
     if part not in FMAX_PARTS:
         return None
     many = estimate_pipeline(pipeline, PARTS[part].family)[1].bram
-    return 1e3 / max(_delay(path, part, many) for block in pipeline.blocks for path in longest(block))
+    nanoseconds = max(_delay(path, part, many) for block in pipeline.blocks for path in longest(block))
+    return 1e3 / nanoseconds * 1e6
 
 
 def fmax_error() -> float:

@@ -68,10 +68,28 @@ class Builder:
             layer.name: folding for (layer, _), folding in zip(weighted(network), plan.foldings, strict=True)
         }
         self.ii = max((self._cycles(layer, result) for layer, result in weighted(network)), default=1)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew with the same network and plan."""
         self._nodes: list[Node] = []
         self._streams: list[Stream] = []
         # What streams, and the parts that load parameters, are called.
         self._names: set[str] = {"i", "o", "loader", "gate"}
+
+    @property
+    def blocks(self) -> list[BlockSpec]:
+        """What was put."""
+        return [node.block for node in self._nodes]
+
+    @property
+    def input(self) -> Stream:
+        """The stream that the first block takes."""
+        return self._streams[0]
+
+    def refold(self, layer: Dense | Conv, folding: Folding) -> None:
+        """Give a layer another folding than the plan does."""
+        self._foldings[layer.name] = folding
 
     def _cycles(self, layer: Dense | Conv, result: Map) -> int:
         folding = self.folding(layer)

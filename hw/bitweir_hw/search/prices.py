@@ -36,18 +36,11 @@ class Probe(Fitted):
         self.ii = ii
         self._units = units
 
-    def blocks(self) -> list[BlockSpec]:
+    def taken(self) -> list[BlockSpec]:
         """What was put since the last call."""
-        blocks = [node.block for node in self._nodes]
-        self._nodes, self._streams, self._names = [], [], {"i", "o"}
+        blocks = self.blocks
+        self.forget()
         return blocks
-
-    def entry(self) -> tuple[int, int]:
-        """Lanes, and elements of a vector, that a free input got."""
-        return self._streams[0].lanes, self._streams[0].length
-
-    def choose(self, layer: Dense | Conv, folding: Folding) -> None:
-        self._foldings[layer.name] = folding
 
     def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
         # What accumulators start with depends hardly on the folding, and costs time.
@@ -94,10 +87,10 @@ class Prices:
         """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
         key = (probe.ii, layer.name, folding, free)
         if key not in self._options:
-            probe.choose(layer, folding)
+            probe.refold(layer, folding)
             end = LOWERINGS[type(layer)](probe, layer, free)
-            lanes, length = probe.entry()
-            blocks = probe.blocks()
+            lanes, length = probe.input.lanes, probe.input.length
+            blocks = probe.taken()
             memories = []
             for style in _styles(blocks):
                 styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
@@ -112,7 +105,7 @@ class Prices:
         key = ("width", cursor.lanes, cursor.length, cursor.vectors, cursor.lane_bits, lanes, length)
         if key not in self._costs:
             probe.widened(cursor, "x", lanes, length)
-            self._costs[key] = self.of(probe.blocks())
+            self._costs[key] = self.of(probe.taken())
         return self._costs[key]
 
     def of(self, blocks: list[BlockSpec]) -> tuple[float, float]:

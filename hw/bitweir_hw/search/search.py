@@ -172,6 +172,55 @@ class _Way:
 
 
 _Ways = dict[Cursor, list[_Way]]
+_Costs = Iterable[tuple[list[_Way], tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class _AtPrice:
+    """Keeps one way, the cheapest when a block RAM costs so many sites; of each layer, all foldings are tried."""
+
+    price: float
+
+    def score(self, way: _Way) -> float:
+        return way.sites + self.price * way.rams
+
+    def tries(self, layer: str, folding: Folding) -> bool:
+        return True
+
+    def kept(self, ways: list[_Way]) -> list[_Way]:
+        return [min(ways, key=self.score)]
+
+    def longer(self, costs: _Costs) -> list[_Way]:
+        """The best of ways that each become longer by a cost."""
+        ways, cost = min(costs, key=lambda entry: self.score(entry[0][0]) + entry[1][0] + self.price * entry[1][1])
+        return [ways[0].longer(cost)]
+
+
+@dataclass(frozen=True)
+class _Frontier:
+    """Keeps the ways that no other beats and that fit into a budget; of each layer, some foldings are tried."""
+
+    budget: Budget
+    among: dict[str, set[Folding]]
+
+    def tries(self, layer: str, folding: Folding) -> bool:
+        return folding in self.among[layer]
+
+    def kept(self, ways: list[_Way]) -> list[_Way]:
+        kept: list[_Way] = []
+        for way in sorted(ways, key=lambda way: (way.rams, way.sites)):
+            if way.rams > self.budget.block_rams or way.sites > self.budget.sites:
+                continue
+            if not kept or way.sites < kept[-1].sites:
+                kept.append(way)
+        # A few along the front stand for those between.
+        return (
+            kept if len(kept) <= MOST_WAYS else [kept[n * (len(kept) - 1) // (MOST_WAYS - 1)] for n in range(MOST_WAYS)]
+        )
+
+    def longer(self, costs: _Costs) -> list[_Way]:
+        """As `_AtPrice.longer`."""
+        return self.kept([way.longer(cost) for ways, cost in costs for way in ways])
 
 
 class _Search:
@@ -185,13 +234,10 @@ class _Search:
         self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
         self._units: dict[str, MatVecSpec] = {}
         self._prices = Prices(family)
-        #: What a block RAM costs; None: ways are compared in both currencies.
-        self._price: float | None = 0.0
-        self._limits = Budget()
+        #: Which ways are kept.
+        self._rule: _AtPrice | _Frontier = _AtPrice(0.0)
         #: The first price to try: that of the last question, as intervals that follow each other need much the same.
         self._usual = 1.0
-        #: The foldings to combine, by layer; None: all that keep the interval.
-        self._among: dict[str, set[Folding]] | None = None
 
     # ---- questions
 
@@ -266,13 +312,13 @@ class _Search:
 
     def _at_price(self, cycles: int, price: float) -> tuple[SearchResult, float]:
         """The cheapest plan when a block RAM costs so many sites, and what it costs."""
-        self._price, self._among = price, None
+        self._rule = rule = _AtPrice(price)
         (way,) = self._ways(cycles)
-        return self._built(way), self._score(way)
+        return self._built(way), rule.score(way)
 
     def _between(self, cycles: int, limits: Budget, among: dict[str, set[Folding]]) -> SearchResult | None:
         """The cheapest plan of some foldings of each layer that fits."""
-        self._price, self._among, self._limits = None, among, limits
+        self._rule = _Frontier(limits, among)
         # What the plan costs as it is built may differ a little from what its parts cost.
         for way in sorted(self._ways(cycles), key=lambda way: way.sites)[:8]:
             found = self._built(way)
@@ -284,26 +330,7 @@ class _Search:
         """The best ways through the whole network; at a price, only one."""
         probe = Probe(self.network, self._plan, cycles, self._units)
         ends = self._series(probe, self.network.layers, {probe.start(): [_Way(sites=self._loader)]})
-        return self._kept([way for ways in ends.values() for way in ways])
-
-    def _score(self, way: _Way) -> float:
-        assert self._price is not None
-        return way.sites + self._price * way.rams
-
-    def _kept(self, ways: list[_Way]) -> list[_Way]:
-        """The best one; or without a price, those that no other beats and that fit."""
-        if self._price is not None:
-            return [min(ways, key=self._score)]
-        kept: list[_Way] = []
-        for way in sorted(ways, key=lambda way: (way.rams, way.sites)):
-            if way.rams > self._limits.block_rams or way.sites > self._limits.sites:
-                continue
-            if not kept or way.sites < kept[-1].sites:
-                kept.append(way)
-        # A few along the front stand for those between.
-        return (
-            kept if len(kept) <= MOST_WAYS else [kept[n * (len(kept) - 1) // (MOST_WAYS - 1)] for n in range(MOST_WAYS)]
-        )
+        return self._rule.kept([way for ways in ends.values() for way in ways])
 
     def _built(self, way: _Way) -> SearchResult:
         foldings = dict(_unfold(way.choices))
@@ -334,13 +361,12 @@ class _Search:
     def _weighted(self, probe: Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
         result: _Ways = {}
         some = next(iter(ways))
-        among = self._among and self._among[layer.name]
         free = replace(some, stream=None, lanes=0)
         for folding in self._foldings(probe, layer, some.map):
-            if among is not None and folding not in among:
+            if not self._rule.tries(layer.name, folding):
                 continue
             option = self._prices.option(probe, layer, folding, free)
-            own = self._kept([_Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
+            own = self._rule.kept([_Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
             reached = self._reached(probe, ways, option)
             _put(
                 result,
@@ -351,25 +377,20 @@ class _Search:
 
     def _reached(self, probe: Probe, ways: _Ways, option: Option) -> list[_Way]:
         """The best ways to the stream that an option wants."""
-        costs = (
+        return self._rule.longer(
             (before, self._prices.conversion(probe, cursor, option.lanes, option.length))
             for cursor, before in ways.items()
         )
-        if self._price is not None:
-            price = self._price
-            before, cost = min(costs, key=lambda entry: self._score(entry[0][0]) + entry[1][0] + price * entry[1][1])
-            return [before[0].longer(cost)]
-        return self._kept([way.longer(cost) for before, cost in costs for way in before])
 
     def _pruned(self, ways: _Ways) -> _Ways:
-        kept = {cursor: self._kept(entries) for cursor, entries in ways.items()}
+        kept = {cursor: self._rule.kept(entries) for cursor, entries in ways.items()}
         return {cursor: entries for cursor, entries in kept.items() if entries}
 
     def _plain(self, probe: Probe, layer: Layer, ways: _Ways) -> _Ways:
         result: _Ways = {}
         for cursor, before in ways.items():
             end = LOWERINGS[type(layer)](probe, layer, cursor)
-            cost = self._prices.of(probe.blocks())
+            cost = self._prices.of(probe.taken())
             _put(result, end, [way.longer(cost) for way in before])
         return self._pruned(result)
 
@@ -380,14 +401,14 @@ class _Search:
         lanes = probe.lanes_needed(end_map)
         for cursor, before in ways.items():
             starts = fork(probe, layer, cursor)
-            cost = self._prices.of(probe.blocks())
+            cost = self._prices.of(probe.taken())
             reached = [way.longer(cost) for way in before]
             chosen, counted = [], [0.0, 0.0]
             for branch, start in zip(layer.branches, starts, strict=True):
                 found = self._series(probe, branch, {start: [_Way()]})
                 ends = {end: self._prices.conversion(probe, end, lanes, end_map.channels) for end in found}
-                whole = self._kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
-                reached = self._kept(
+                whole = self._rule.kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
+                reached = self._rule.kept(
                     [way.longer((more.sites, more.rams), more.choices) for way in reached for more in whole]
                 )
                 if not reached:
@@ -396,7 +417,7 @@ class _Search:
                 counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
             # Any end of a branch shows what the sum costs, once its conversion is left out: each way has its own.
             after = join(probe, layer, chosen, end_map)
-            sites, rams = self._prices.of(probe.blocks())
+            sites, rams = self._prices.of(probe.taken())
             _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
         return self._pruned(result)
 

@@ -110,7 +110,7 @@ def dense(tmp_path_factory):
 @pytest.fixture
 def fmax(monkeypatch):
     """The estimate of the clock, whatever the cost model says."""
-    monkeypatch.setattr(estimates, "fmax", lambda pipeline, part: 40.2 if part == "ice40-up5k" else None)
+    monkeypatch.setattr(estimates, "fmax", lambda pipeline, part: 40.2e6 if part == "ice40-up5k" else None)
     monkeypatch.setattr(estimates, "fmax_error", lambda: 0.25)
 
 
