@@ -63,6 +63,9 @@ class _Versioned:
     """What all versions of a measurement have, the first excepted: that one has no version."""
 
     tool: str
+    seconds: float
+    blocks: dict[str, dict[str, int]]
+    total: dict[str, int]
     version: int | None = None
 
 
