@@ -18,7 +18,7 @@ from bitweir.importers import load_model
 from bitweir.synthesis import flows
 from bitweir_hw.accelerator import Accelerator, component_rtlil
 from bitweir_hw.axi import AxiAccelerator
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.tools import run_yosys
@@ -42,7 +42,7 @@ def main() -> None:
     print("Digits network, folding 16x8,16x2. In parentheses: beside the accelerator alone.\n")
     for family in sys.argv[1:] or ("ecp5", "ice40"):
         plan = plan_from_foldings(network, "16x8,16x2", popcount=Popcount(style=STYLE[family]))
-        fixed, loaded = lower(network, plan), lower(network, with_loaded_parameters(network, plan))
+        fixed, loaded = lower(network, plan), lower(network, with_loadable_parameters(network, plan))
         alone = measured(Accelerator(fixed), family)
         rows = {"alone": alone, "parameters in RAM": measured(Accelerator(loaded), family)}
         for width in (1, 4, 8, 16):

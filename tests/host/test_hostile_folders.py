@@ -17,7 +17,7 @@ from bitweir.manifest import MANIFEST, write_manifest
 from bitweir_hw.accelerator import accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.files import load_network, network_bytes, plan_text, save_network
-from bitweir_hw.lower import with_loaded_parameters
+from bitweir_hw.lower import with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.network.names import LONGEST_NAME
 from bitweir_hw.plan import Folding, Plan
@@ -37,7 +37,7 @@ PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with parameters in RAM and a wrapper: all parts that there are."""
     network = dense_network(16, 4, 3)
-    plan = with_loaded_parameters(network, PLAN)
+    plan = with_loadable_parameters(network, PLAN)
     return write_design(network, plan, tmp_path_factory.mktemp("built") / "build", axi=4).folder
 
 
@@ -314,7 +314,7 @@ LAYERS = ["module", "reg", "template", "clk", "rst", "i", "o", "argmax", "loader
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers_may_have_names_that_mean_something_elsewhere(layer, weights, tmp_path):
     network = check(named("net", layer))
-    plan = with_loaded_parameters(network, PLAN) if weights == "ram" else PLAN
+    plan = with_loadable_parameters(network, PLAN) if weights == "ram" else PLAN
     verilog = write_design(network, plan, tmp_path / "build").verilog.read_text()
     assert verilog.count("\nmodule ") == len(set(re.findall(r"^module (\S+)", verilog, re.MULTILINE)))
 

@@ -8,7 +8,7 @@ import pytest
 from amaranth.sim import Simulator
 from bitweir.design import write_design
 from bitweir_hw.axi import PacketLayout
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.values.frames import pack
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
 def loadable(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs") / "build"
     network, plan = small()
-    write_design(network, with_loaded_parameters(network, plan), folder, axi=8)
+    write_design(network, with_loadable_parameters(network, plan), folder, axi=8)
     return folder
 
 

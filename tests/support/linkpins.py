@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.link.board_core import Device
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import LABEL, Affine, Dense, Network, Readout, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.simulators.compiled import compile_design
@@ -82,7 +82,7 @@ class Board:
     def pipeline(self):
         pairs = [tuple(map(int, text.split("x"))) for text in self.foldings]
         plan = Plan(foldings=tuple(Folding(simd=simd, pe=pe) for simd, pe in pairs))
-        return lower(self.network, with_loaded_parameters(self.network, plan) if self.loads else plan)
+        return lower(self.network, with_loadable_parameters(self.network, plan) if self.loads else plan)
 
     @cached_property
     def identity(self):

@@ -10,7 +10,7 @@ from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.cost import FMAX_PARTS, block_rams, fmax
 from bitweir_hw.errors import PlanError
 from bitweir_hw.link.endpoint import RAMS
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import Network
 from bitweir_hw.parts import PARTS, FpgaPart
 from bitweir_hw.plan import (
@@ -66,7 +66,7 @@ class _Task:
     limits : Budget
     popcount : Popcount
     streams : int
-    loaded : bool
+    runtime_loadable : bool
         Parameters are in RAM.
     clock : float
         Hz, for frame rates.
@@ -77,7 +77,7 @@ class _Task:
     limits: Budget
     popcount: Popcount
     streams: int
-    loaded: bool
+    runtime_loadable: bool
     clock: float
 
     def fastest(self, streams: int | None = None) -> SearchResult:
@@ -97,7 +97,7 @@ class _Task:
     def _settings(self, streams: int | None) -> dict[str, Any]:
         return {
             "family": self.part.family, "limits": self.limits, "popcount": self.popcount,
-            "parallel_frames": streams or self.streams, "loaded": self.loaded,
+            "parallel_frames": streams or self.streams, "runtime_loadable": self.runtime_loadable,
         }  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def choose(network: Network, request: PlanRequest) -> PlanResult:
         plan = plan_for_fps(network, request.fps, clock, popcount=popcount, parallel_frames=streams)
     else:
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, parallel_frames=streams)
-    return PlanResult(plan=with_loaded_parameters(network, plan) if request.weights == "ram" else plan)
+    return PlanResult(plan=with_loadable_parameters(network, plan) if request.weights == "ram" else plan)
 
 
 def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) -> int:
@@ -190,7 +190,7 @@ def _for_part(network: Network, request: PlanRequest, part: FpgaPart, popcount: 
     """The best plan on a part."""
     task = _Task(
         network=network, part=part, limits=part_limits(part), popcount=popcount, streams=request.streams or 1,
-        loaded=request.weights == "ram", clock=request.clock,
+        runtime_loadable=request.weights == "ram", clock=request.clock,
     )  # fmt: skip
     if request.goal == "area":
         assert request.fps is not None
@@ -214,8 +214,8 @@ def _for_board(network: Network, request: PlanRequest, board: Board) -> PlanResu
     levels = BOARD_LEVELS if request.stage_levels is None else request.stage_levels
     task = _Task(
         network=network, part=board.part, limits=board_limits(network, board), streams=1,
-        popcount=Popcount(style=STYLE[board.family], levels_per_stage=levels), loaded=request.weights == "ram",
-        clock=_RESERVE * board.first_clock,
+        popcount=Popcount(style=STYLE[board.family], levels_per_stage=levels),
+        runtime_loadable=request.weights == "ram", clock=_RESERVE * board.first_clock,
     )  # fmt: skip
     goal = request.goal or "link"
     if request.fps is not None:

@@ -42,6 +42,7 @@ _OLD_NAMES = {
     "AddSpec": "JoinSpec",
     "initial_accumulators": "presets",
     "parallel_frames": "streams",
+    "runtime_loadable": "stored",
 }
 #: What has no meaning for the hardware.
 _NAMES = {"name", "layer"}
@@ -75,10 +76,10 @@ class Contents:
 
 def contents(block: BlockSpec) -> tuple[Contents, ...]:
     """The memories of a block that are loaded, in the order of the chain; none where parameters are fixed."""
-    if isinstance(block, MatVecSpec) and block.stored:
+    if isinstance(block, MatVecSpec) and block.runtime_loadable:
         makers: Sequence[Callable[[], list[int]]] = (block.weight_words, block.preset_words)
-    elif isinstance(block, ThresholdSpec | AffineSpec) and block.stored_bits:
-        makers = (block.stored_words,)
+    elif isinstance(block, ThresholdSpec | AffineSpec) and block.loadable_bits:
+        makers = (block.loadable_words,)
     else:
         return ()
     # What is loaded comes first among the memories of a block.

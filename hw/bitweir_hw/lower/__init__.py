@@ -1,7 +1,7 @@
 """From a network and a plan to blocks: what each layer is made of, and how wide its numbers are."""
 
 from .layers import LOWERINGS, build, fork, join, lower
-from .ranges import ParameterRange, ValueRanges, limits_for, with_loaded_parameters
+from .ranges import ParameterRange, ValueRanges, limits_for, with_loadable_parameters
 
 __all__ = [
     "LOWERINGS",
@@ -12,5 +12,5 @@ __all__ = [
     "join",
     "limits_for",
     "lower",
-    "with_loaded_parameters",
+    "with_loadable_parameters",
 ]

@@ -106,18 +106,18 @@ def matvec(
         lane_bits=lane_bits,
         flip=source.format is None,
         acc_bits=1,
-        stored=stored,
+        runtime_loadable=stored,
         popcount=plan.popcount,
         parallel_frames=plan.parallel_frames,
     )
     if layer.thresholds is not None and sign_only(layer):
         return _with_thresholds(spec, layer.thresholds[:, 0], consts, step)
-    agree = _low_bits_agree(weights, form, padding, consts, loaded=stored is not None)
+    agree = _low_bits_agree(weights, form, padding, consts, runtime_loadable=stored is not None)
     if not agree or (stored is not None and edges is not None and step > 1):
         # Each row would need low bits of its own: let the weights bring the step instead.
         limits = limits and (limits[0] * step, limits[1] * step)
-        spec = replace(spec, weights=signs * step, stored=_stored_planes(signs, limits, zeros=_zeros(step)))
-        const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding, spec.stored)
+        spec = replace(spec, weights=signs * step, runtime_loadable=_stored_planes(signs, limits, zeros=_zeros(step)))
+        const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding, spec.runtime_loadable)
         # What the offset of the format brings does not change with the way of counting.
         consts = const + form.offset * signs.sum(axis=2) + padding.corrections(signs)
         if edges is not None:
@@ -145,12 +145,14 @@ def _zeros(number: int) -> int:
     return (number & -number).bit_length() - 1
 
 
-def _low_bits_agree(weights: Weights, form: Format, padding: _Padding, consts: Integers, *, loaded: bool) -> bool:
+def _low_bits_agree(
+    weights: Weights, form: Format, padding: _Padding, consts: Integers, *, runtime_loadable: bool
+) -> bool:
     """Whether all sums have the same low bits, below the step; of weights that are loaded, whatever they are."""
     step = form.step
     if step & (step - 1):
         return False
-    if not loaded:
+    if not runtime_loadable:
         return not (consts % step != consts.flat[0] % step).any()
     if weights.dtype != np.bool_:
         return form.offset % step == 0 and padding.missing % step == 0
@@ -180,7 +182,7 @@ def _with_thresholds(spec: MatVecSpec, thresholds: Integers, consts: Integers, s
     low, high = consts, consts + step * (most + 1)
     wanted = np.clip(thresholds.reshape(consts.shape[1:]), low, high)
     needed = -((consts - wanted) // step)
-    ends = (-int(needed.max()), most - int(needed.min())) if spec.stored is None else (-most - 1, most)
+    ends = (-int(needed.max()), most - int(needed.min())) if spec.runtime_loadable is None else (-most - 1, most)
     return replace(spec, initial_accumulators=-needed, acc_bits=signed_bits(*ends))
 
 

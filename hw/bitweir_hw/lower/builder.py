@@ -103,14 +103,14 @@ class Builder:
     def unit(self, layer: Dense | Conv, source: Map, result: Map, lane_bits: int) -> MatVecSpec:
         """The unit that computes a layer with weights."""
         sums = self.output_map(replace(layer, thresholds=None, output=None), source)
-        limits = self.limits(layer, "weights") if self.loaded else None
+        limits = self.limits(layer, "weights") if self.runtime_loadable else None
         return matvec(
             layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan, sums=sums,
             limits=limits,
         )  # fmt: skip
 
     @property
-    def loaded(self) -> bool:
+    def runtime_loadable(self) -> bool:
         """Whether parameters are loaded."""
         return self._reach is not None
 

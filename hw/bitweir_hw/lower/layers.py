@@ -266,7 +266,7 @@ def _threshold(builder: Builder, layer: Threshold, cursor: Cursor, *, name: str 
         signed=source.format is None,
         o_lane_bits=layer.output.bits,
         pixels=source.pixels,
-        stored=builder.loaded,
+        runtime_loadable=builder.runtime_loadable,
         parallel_frames=builder.plan.parallel_frames,
     )
     return _elementwise(builder, layer, spec, cursor, layer.output.bits)
@@ -287,7 +287,9 @@ def _affine(builder: Builder, layer: Affine, cursor: Cursor) -> Cursor:
         scale=layer.scale,
         offset=layer.offset,
         pixels=source.pixels,
-        stored=(builder.limits(layer, "scale"), builder.limits(layer, "offset")) if builder.loaded else None,
+        runtime_loadable=(builder.limits(layer, "scale"), builder.limits(layer, "offset"))
+        if builder.runtime_loadable
+        else None,
         parallel_frames=builder.plan.parallel_frames,
     )
     return _elementwise(builder, layer, spec, cursor, bits)

@@ -14,7 +14,7 @@ from ..network.layers import SUM_BITS, Affine, Conv, Dense, Layer, Map, Parallel
 from ..network.network import Network
 from ..plan import Plan
 
-__all__ = ["ParameterRange", "ValueRanges", "limits_for", "with_loaded_parameters"]
+__all__ = ["ParameterRange", "ValueRanges", "limits_for", "with_loadable_parameters"]
 
 #: Layers with parameters.
 LOADED = (Dense, Conv, Threshold, Affine)
@@ -22,7 +22,7 @@ LOADED = (Dense, Conv, Threshold, Affine)
 ParameterRange = tuple[int, int]
 
 
-def with_loaded_parameters(network: Network, plan: Plan) -> Plan:
+def with_loadable_parameters(network: Network, plan: Plan) -> Plan:
     """The plan with parameters in RAM, wide enough for those of `network`.
 
     Raises

@@ -23,7 +23,7 @@ from ..cost import estimate_loader
 from ..errors import PlanError
 from ..lower.builder import Cursor
 from ..lower.layers import LOWERINGS, build, fork, join
-from ..lower.ranges import with_loaded_parameters
+from ..lower.ranges import with_loadable_parameters
 from ..network.layers import Conv, Dense, Layer, Map, Parallel
 from ..network.network import Network
 from ..plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
@@ -83,7 +83,7 @@ def cheapest(
     limits: Budget,
     popcount: Popcount | None = None,
     parallel_frames: int = 1,
-    loaded: bool = False,
+    runtime_loadable: bool = False,
 ) -> SearchResult:
     """The plan with the fewest LUT sites that takes at most so many cycles a frame.
 
@@ -100,7 +100,7 @@ def cheapest(
         The family's best if not given.
     parallel_frames : int
         V.
-    loaded : bool
+    runtime_loadable : bool
         With parameters in RAM.
 
     Raises
@@ -108,7 +108,7 @@ def cheapest(
     PlanError
         No plan is fast enough, or none was found that fits; names the resource that binds.
     """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, loaded)
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, runtime_loadable)
     search.check_ii(cycles)
     found, bound = search.within(cycles, limits)
     if found is None:
@@ -123,13 +123,13 @@ def fastest(
     limits: Budget,
     popcount: Popcount | None = None,
     parallel_frames: int = 1,
-    loaded: bool = False,
+    runtime_loadable: bool = False,
 ) -> SearchResult:
     """The plan with the fewest cycles a frame that fits.
 
     Parameters and errors as in `cheapest`.
     """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, loaded)
+    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, runtime_loadable)
     intervals = search.intervals()
     low, high = 0, len(intervals) - 1
     best, _ = search.within(intervals[high], limits)
@@ -224,12 +224,14 @@ class _Frontier:
 
 
 class _Search:
-    def __init__(self, network: Network, family: str, popcount: Popcount, parallel_frames: int, loaded: bool) -> None:
+    def __init__(
+        self, network: Network, family: str, popcount: Popcount, parallel_frames: int, runtime_loadable: bool
+    ) -> None:
         self.network = network
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
-        self._plan = with_loaded_parameters(network, plan) if loaded else plan
+        self._plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
         #: Sites that belong to no layer, more or less: the folding hardly matters.
         self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
         self._units: dict[str, MatVecSpec] = {}

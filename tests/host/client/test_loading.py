@@ -17,7 +17,7 @@ from bitweir.importers import load_model
 from bitweir_hw.accelerator import parameter_image, with_parameters_of
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import save_network
-from bitweir_hw.lower import with_loaded_parameters
+from bitweir_hw.lower import with_loadable_parameters
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
 from bitweir_sim.values import fast
@@ -35,7 +35,7 @@ DAMAGED = "The image of parameters is damaged, or for another accelerator: the d
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
     network = load_model(NETWORKS / "digits.onnx", input_scale="1")
-    plan = with_loaded_parameters(network, plan_from_foldings(network, "16x8,16x2"))
+    plan = with_loadable_parameters(network, plan_from_foldings(network, "16x8,16x2"))
     return write_design(network, plan, tmp_path_factory.mktemp("loading") / "build")
 
 

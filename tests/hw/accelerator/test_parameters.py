@@ -21,7 +21,7 @@ from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import load_plan, plan_text
 from bitweir_hw.lower import lower
-from bitweir_hw.lower.ranges import LOADED, with_loaded_parameters
+from bitweir_hw.lower.ranges import LOADED, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Network, Pool, Readout, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.search import Budget, cheapest
@@ -40,7 +40,7 @@ def limits(plan):
 def pairs(draw, **sizes):
     """A network, a plan with parameters in RAM, and another network of the same shape."""
     network = draw(networks(**sizes).filter(lambda n: any(isinstance(layer, LOADED) for layer, _, _ in n.placed())))
-    plan = with_loaded_parameters(network, draw(plans(network)))
+    plan = with_loadable_parameters(network, draw(plans(network)))
     return network, plan, other_parameters(network, limits(plan), np.random.default_rng(draw(st.integers(0, 2**32))))
 
 
@@ -101,7 +101,7 @@ def small(simd=4):
 
     network, other = network("net"), network("other")
     plan = Plan(foldings=(Folding(pe=2, simd=simd), Folding(pe=3, simd=3)))
-    return network, with_loaded_parameters(network, plan), other
+    return network, with_loadable_parameters(network, plan), other
 
 
 @pytest.mark.parametrize("simd", [4, 9])
@@ -247,7 +247,7 @@ def test_layers_may_have_other_names():
 
 def test_another_shape_is_refused_by_name():
     network, plan = every_kind()
-    plan = with_loaded_parameters(network, plan)
+    plan = with_loadable_parameters(network, plan)
     shape = "Network 'net' must have the shape of 'net' to be loaded in its place, but "
     least = np.array([True, False, False, False, False])
     for other, told in (
@@ -274,7 +274,7 @@ ONE_SCALE = Readout(kind="scores", scale=("1",), offset=("0",))
 
 def test_parameters_beyond_their_limits_are_refused_by_name():
     network, plan = every_kind()
-    plan = with_loaded_parameters(network, plan)
+    plan = with_loadable_parameters(network, plan)
     wide = changed(network, 3, scale=np.array([1, -2, 3, 1, 4]))
     with pytest.raises(PlanError) as error:
         with_parameters_of(wide, network, plan)
@@ -293,7 +293,7 @@ def test_what_is_told_are_the_values_of_the_array():
                     Affine(name="affine", scale=np.array([1, 2, 0]), offset=np.array([0, 5, 1]))),
         )
     )  # fmt: skip
-    plan = with_loaded_parameters(network, Plan(foldings=(Folding(pe=1, simd=2),)))
+    plan = with_loadable_parameters(network, Plan(foldings=(Folding(pe=1, simd=2),)))
     assert plan.limits == (("dense.weights", -4, 3), ("affine.scale", -4, 3), ("affine.offset", -8, 7))
     for at, field, values, told in (
         (0, "weights", rng.integers(0, 5, (3, 6)) | 4, "weights of -4 to 3, for which"),
@@ -330,13 +330,13 @@ def test_a_network_without_parameters_has_nothing_to_load():
     pool = Pool(name="pool", kind="sum", kernel=(1, 1), stride=(1, 1))
     network = check(Network(name="bare", input=identity_input(4), layers=(pool,)))
     with pytest.raises(PlanError) as error:
-        with_loaded_parameters(network, Plan(foldings=()))
+        with_loadable_parameters(network, Plan(foldings=()))
     assert str(error.value) == "Network 'bare' must have weights or thresholds to load; it has none."
 
 
 def test_the_plan_keeps_the_limits(tmp_path):
     network, plan = every_kind()
-    plan = with_loaded_parameters(network, plan)
+    plan = with_loadable_parameters(network, plan)
     assert plan.limits == (("conv.edges", 0, 0), ("affine.scale", -4, 3), ("affine.offset", -8, 7))
     (tmp_path / "plan.json").write_text(plan_text(plan))
     assert load_plan(tmp_path / "plan.json") == plan
@@ -362,7 +362,7 @@ def test_weights_are_in_rom_or_ram():
 @pytest.mark.parametrize("family", ["ecp5", "ice40"])
 def test_the_search_prices_what_is_loaded(family):
     network, _, _ = small()
-    found = cheapest(network, family=family, cycles=20, limits=Budget(), loaded=True)
+    found = cheapest(network, family=family, cycles=20, limits=Budget(), runtime_loadable=True)
     assert found.plan.weights == "ram" and found.cycles <= 20
     total = estimate_pipeline(lower(network, found.plan), family)[1]
     assert (found.sites, found.block_rams) == (total.sites, total.bram)

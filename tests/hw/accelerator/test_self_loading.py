@@ -6,7 +6,7 @@ from amaranth.hdl import Value
 from amaranth.lib import memory
 from amaranth.sim import Simulator
 from bitweir_hw.accelerator import BootedAccelerator, boot_cycles, parameter_image, self_loading
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.values.frames import expected_beats, pack
@@ -23,7 +23,7 @@ def small():
         Dense(name="b", weights=rng.random((3, 6)) < 0.5),
     )
     network = check(Network(name="net", input=identity_input(9), layers=layers))
-    return network, with_loaded_parameters(network, Plan(foldings=(Folding(pe=2, simd=9), Folding(pe=3, simd=3))))
+    return network, with_loadable_parameters(network, Plan(foldings=(Folding(pe=2, simd=9), Folding(pe=3, simd=3))))
 
 
 @pytest.mark.parametrize("asleep", [0, 1, 36, 300])

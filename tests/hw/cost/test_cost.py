@@ -19,7 +19,7 @@ from bitweir_hw.cost import (
     fmax,
     network_errors,
 )
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.parts import BLOCK_RAM
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
@@ -77,7 +77,7 @@ def test_what_no_drawn_design_had_is_extrapolated():
     assert extrapolated(small, "ecp5") == []
     large = lower(dense_network(256, 256, 4), plan_from_foldings(dense_network(256, 256, 4), "256x64,4x2"))
     assert extrapolated(large, "ecp5") == [f"more than {drawn('ecp5').most_sites:,} LUT sites"]
-    loads = lower(network, with_loaded_parameters(network, plan))
+    loads = lower(network, with_loadable_parameters(network, plan))
     assert extrapolated(loads, "ecp5")[-1] == "parameters in RAM"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from bitweir_hw.accelerator import accelerator_rtlil, parameter_image, rtlil_to_verilog, with_parameters_of
 from bitweir_hw.axi import axi_rtlil
-from bitweir_hw.lower import lower, with_loaded_parameters
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_sim.simulators.cocotb import available
 from support.axibench import frames_and_results, run_icarus, varied
 from support.loadbench import other_parameters
@@ -40,7 +40,7 @@ def test_parameters_over_axi_in_icarus(tmp_path):
     if missing := available("icarus"):
         pytest.skip(missing)
     network, plan = varied()
-    plan = with_loaded_parameters(network, plan)
+    plan = with_loadable_parameters(network, plan)
     pipeline, rng, width = lower(network, plan), np.random.default_rng(9), 4
     other = other_parameters(network, {name: (low, high) for name, low, high in plan.limits}, rng)
     rounds, expected = [], []

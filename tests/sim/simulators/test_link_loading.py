@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 from bitweir_hw.accelerator import image_bytes, parameter_image, shape_crc, with_parameters_of
-from bitweir_hw.lower import with_loaded_parameters
+from bitweir_hw.lower import with_loadable_parameters
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_missing
 from hypothesis import given, settings
@@ -26,7 +26,7 @@ LOADED = tuple(replace(board, loads=True) for board in BOARDS)
 def networks(board):
     """By image: that of the board, and others of its shape."""
     pairs = [tuple(map(int, text.split("x"))) for text in board.foldings]
-    plan = with_loaded_parameters(board.network, Plan(foldings=tuple(Folding(simd=a, pe=b) for a, b in pairs)))
+    plan = with_loadable_parameters(board.network, Plan(foldings=tuple(Folding(simd=a, pe=b) for a, b in pairs)))
     limits = {name: (low, high) for name, low, high in plan.limits}
     others = [other_parameters(board.network, limits, np.random.default_rng(seed)) for seed in range(2)]
     return {

@@ -30,7 +30,7 @@ class ChannelPipe(wiring.Component):
     |                   | word to word: none where channels agree, or all fit in a beat     |
     | registers         | a beat before and a beat after                                    |
 
-    The V frames that go side by side share the constants. Where `spec.stored_bits` says so, all bits of all constants
+    The V frames that go side by side share the constants. Where `spec.loadable_bits` says so, all bits of all constants
     come through a chain of bytes, see `loading`, into a memory of ``ceil(C / lanes)`` words.
 
     Members
@@ -49,7 +49,7 @@ class ChannelPipe(wiring.Component):
     def __init__(self, spec: AffineSpec | ThresholdSpec) -> None:
         self._spec = spec
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
-        super().__init__({**ports, **(chain_ports() if spec.stored_bits else {})})
+        super().__init__({**ports, **(chain_ports() if spec.loadable_bits else {})})
 
     @abstractmethod
     def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
@@ -67,7 +67,7 @@ class ChannelPipe(wiring.Component):
         taken, done = Signal(), Signal()
         m.d.sync += [beat.eq(self.i.payload), taken.eq(take), done.eq(taken)]
         m.d.comb += [output.done.eq(done), output.result.eq(results)]
-        constants = self._loaded(m, take) if spec.stored_bits else self._lanes(m, take)
+        constants = self._loaded(m, take) if spec.loadable_bits else self._lanes(m, take)
         for place, element in enumerate(elements(beat, spec.i_lane_bits)):
             result = self.result(m, element, constants[place // spec.parallel_frames])
             m.d.sync += results.word_select(place, spec.o_lane_bits).eq(result)
@@ -76,15 +76,15 @@ class ChannelPipe(wiring.Component):
     def _loaded(self, m: Module, step: Signal) -> list[list[Value | int]]:
         """The constants of each lane, in the cycle after `step`, from a memory that is loaded."""
         spec = self._spec
-        assert spec.stored_bits is not None
-        m.submodules.constants = constants = Rom(words=range(spec.vector_beats), width=spec.stored_width, loaded=True)
+        assert spec.loadable_bits is not None
+        m.submodules.constants = constants = Rom(words=range(spec.vector_beats), width=spec.loadable_width, loaded=True)
         m.d.comb += constants.step.eq(step)
         pass_on(m, self, [constants])
         lanes: list[list[Value | int]] = []
         at = 0
         for _ in range(spec.lanes):
             lanes.append([])
-            for bits in spec.stored_bits:
+            for bits in spec.loadable_bits:
                 lanes[-1].append(constants.data[at : at + bits].as_signed())
                 at += bits
         return lanes

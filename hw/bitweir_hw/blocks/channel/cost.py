@@ -31,7 +31,7 @@ def threshold_cost(spec: ThresholdSpec, family: str) -> Terms:
     for lane in range(spec.lanes):
         for t in range(count):
             column = {int(value) for value in clipped[lane :: spec.lanes, t]}
-            if len(column) > 1 or spec.stored:
+            if len(column) > 1 or spec.runtime_loadable:
                 compare(terms, bits, family, spec.parallel_frames)
             else:
                 (limit,) = column or {low}
@@ -48,9 +48,9 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
     terms = _channels(spec, family, [scale, offset])
     # Codes have no sign, and get one.
     wide = spec.i_lane_bits + (spec.format is not None)
-    if spec.stored_bits:
+    if spec.loadable_bits:
         places = spec.lanes * spec.parallel_frames
-        multiply(terms, wide, spec.stored_bits[0], family, places)
+        multiply(terms, wide, spec.loadable_bits[0], family, places)
         adder(terms, spec.o_lane_bits, family, places)
         return terms
     for lane in range(spec.lanes):
@@ -88,8 +88,8 @@ def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable
 
 
 def _constants(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:
-    if spec.stored_bits:
-        return loaded(spec.vector_beats, spec.stored_width, family)
+    if spec.loadable_bits:
+        return loaded(spec.vector_beats, spec.loadable_width, family)
     bits: dict[tuple[int, ...], None] = {}
     for lane in range(spec.lanes):
         for values in constants:

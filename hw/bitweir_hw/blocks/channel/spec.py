@@ -53,21 +53,21 @@ class ChannelSpec:
 
     @property
     @abstractmethod
-    def stored_bits(self) -> tuple[int, ...] | None:
+    def loadable_bits(self) -> tuple[int, ...] | None:
         """Where constants are loaded: the bits of each of a channel, signed; None where they are fixed."""
 
     @property
-    def stored_width(self) -> int:
+    def loadable_width(self) -> int:
         """Bits of a word of constants that are loaded: lane by lane, one constant after the other."""
-        return self.lanes * sum(self.stored_bits or ())
+        return self.lanes * sum(self.loadable_bits or ())
 
-    def stored_words(self) -> list[int]:
+    def loadable_words(self) -> list[int]:
         """The words of constants that are loaded, one a beat of a vector. Those of padding are never seen."""
         words = []
         for first in range(0, self.channels, self.lanes):
             word = at = 0
             for channel in range(first, min(first + self.lanes, self.channels)):
-                for constant, bits in zip(self.constants(channel), self.stored_bits or (), strict=True):
+                for constant, bits in zip(self.constants(channel), self.loadable_bits or (), strict=True):
                     word |= (constant & ((1 << bits) - 1)) << at
                     at += bits
             words.append(word)
@@ -124,13 +124,13 @@ class ThresholdSpec(ChannelSpec):
         Ascending in each row, in terms of the element as a number.
     signed : bool
         Whether elements are in two's complement.
-    stored : bool
+    runtime_loadable : bool
         Whether thresholds are loaded.
     """
 
     thresholds: Integers
     signed: bool
-    stored: bool = False
+    runtime_loadable: bool = False
 
     @property
     def channels(self) -> int:
@@ -148,9 +148,9 @@ class ThresholdSpec(ChannelSpec):
         return [min(max(int(t), low), low + (1 << self.i_lane_bits)) for t in self.thresholds[channel]]
 
     @property
-    def stored_bits(self) -> tuple[int, ...] | None:
+    def loadable_bits(self) -> tuple[int, ...] | None:
         """As signed numbers: one more for elements that are not signed."""
-        return (self.constant_bits + (not self.signed),) * self.thresholds.shape[1] if self.stored else None
+        return (self.constant_bits + (not self.signed),) * self.thresholds.shape[1] if self.runtime_loadable else None
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
@@ -158,8 +158,8 @@ class ThresholdSpec(ChannelSpec):
             Memory(
                 role="thresholds",
                 depth=self.vector_beats,
-                width=self.stored_width or self.lanes * self.thresholds.shape[1] * self.constant_bits,
-                writable=self.stored,
+                width=self.loadable_width or self.lanes * self.thresholds.shape[1] * self.constant_bits,
+                writable=self.runtime_loadable,
             ),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
@@ -174,14 +174,14 @@ class AffineSpec(ChannelSpec):
     format : Format or None
         Of codes that arrive; None for signed numbers.
     scale, offset : int64 array, (C,)
-    stored : ((int, int), (int, int)), or None
+    runtime_loadable : ((int, int), (int, int)), or None
         Where they are loaded, the least and the highest scale and offset.
     """
 
     format: Format | None = None
     scale: Integers
     offset: Integers
-    stored: tuple[tuple[int, int], tuple[int, int]] | None = None
+    runtime_loadable: tuple[tuple[int, int], tuple[int, int]] | None = None
 
     @property
     def channels(self) -> int:
@@ -198,11 +198,13 @@ class AffineSpec(ChannelSpec):
         return scale * self.format.step, scale * self.format.offset + offset
 
     @property
-    def stored_bits(self) -> tuple[int, ...] | None:
+    def loadable_bits(self) -> tuple[int, ...] | None:
         """Enough for all that the limits allow."""
-        if self.stored is None:
+        if self.runtime_loadable is None:
             return None
-        ends = [self._folded(scale, offset) for scale in self.stored[0] for offset in self.stored[1]]
+        ends = [
+            self._folded(scale, offset) for scale in self.runtime_loadable[0] for offset in self.runtime_loadable[1]
+        ]
         return tuple(signed_bits(min(values), max(values)) for values in zip(*ends, strict=True))
 
     def memories(self) -> tuple[Memory, ...]:
@@ -211,8 +213,8 @@ class AffineSpec(ChannelSpec):
             Memory(
                 role="weights",
                 depth=self.vector_beats,
-                width=self.stored_width or 2 * self.lanes * self.o_lane_bits,
-                writable=self.stored is not None,
+                width=self.loadable_width or 2 * self.lanes * self.o_lane_bits,
+                writable=self.runtime_loadable is not None,
             ),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )

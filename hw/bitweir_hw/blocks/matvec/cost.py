@@ -26,13 +26,13 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     terms = Terms()
     copies, depth = spec.pe * spec.parallel_frames, spec.groups * spec.fold
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
-    shared = depth <= 2 and not spec.stored
-    apart = copies if spec.stored else min(copies, spec.parallel_frames << min(depth, 16))
-    if depth == 1 and not spec.stored:
+    shared = depth <= 2 and not spec.runtime_loadable
+    apart = copies if spec.runtime_loadable else min(copies, spec.parallel_frames << min(depth, 16))
+    if depth == 1 and not spec.runtime_loadable:
         # Its fill levels stay two, of sums of three bits.
         terms.ff += 2
         terms.carry += {"gowin": 6, "ice40": 1, "xilinx": 1}.get(family, 0)
-    if depth == 1 and not spec.stored and spec.weight_width * spec.lane_bits <= MOST:
+    if depth == 1 and not spec.runtime_loadable and spec.weight_width * spec.lane_bits <= MOST:
         terms += constant_elements(spec, family)
         terms.luts["unrolled"] += 1
     else:
@@ -42,7 +42,7 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
             if name in terms.luts:
                 terms.luts[f"shared {name}"] = terms.luts.pop(name)
     stage = spec.memory_stage
-    if spec.stored:
+    if spec.runtime_loadable:
         terms += loaded(depth, spec.weight_width, family, style=spec.memory, registers=stage)
     else:
         terms += rom(spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, registers=stage)
@@ -94,7 +94,7 @@ def _shift(spec: MatVecSpec) -> int:
 def _presets(spec: MatVecSpec, family: str) -> Terms:
     depth = len(spec.initial_accumulators) * spec.groups * spec.neuron_folds
     width = spec.pe * spec.acc_bits
-    if spec.stored:
+    if spec.runtime_loadable:
         terms = loaded(depth, width, family, registers=spec.memory_stage)
     else:
         terms = rom(spec.preset_words, depth, width, family, registers=spec.memory_stage)

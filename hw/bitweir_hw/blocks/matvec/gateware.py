@@ -38,8 +38,8 @@ class MatVec(wiring.Component):
     | input buffer      | ``buffer_words`` words of S*B*V bits                                   |
     | sums              | P*V dot products of S lanes, see `pe`                                  |
 
-    The input may carry anything in the lanes that pad the last word of a vector. Where `spec.stored` says so, weights
-    and presets come through a chain of bytes, weights first; see `loading`.
+    The input may carry anything in the lanes that pad the last word of a vector. Where `spec.runtime_loadable` says so,
+    weights and presets come through a chain of bytes, weights first; see `loading`.
 
     Members
     -------
@@ -58,7 +58,7 @@ class MatVec(wiring.Component):
     def __init__(self, spec: MatVecSpec) -> None:
         self.spec = spec
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
-        super().__init__({**ports, **(chain_ports() if spec.stored else {})})
+        super().__init__({**ports, **(chain_ports() if spec.runtime_loadable else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -90,7 +90,7 @@ class MatVec(wiring.Component):
             with m.If(last):
                 m.d.sync += group.eq(wrap_increment(group, spec.neuron_folds))
 
-        loaded = spec.stored is not None
+        loaded = spec.runtime_loadable is not None
         words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.weight_words()
         m.submodules.weights = weights = Rom(words=words, width=spec.weight_width, style=spec.memory, loaded=loaded)
         m.d.comb += weights.step.eq(issue)

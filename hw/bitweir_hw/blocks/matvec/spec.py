@@ -52,7 +52,7 @@ class MatVecSpec:
     popcount : Popcount
     memory : str
         Where weights sit: see `plan.Folding`.
-    stored : tuple of Plane, or None
+    runtime_loadable : tuple of Plane, or None
         Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
     parallel_frames : int
         V, the frames that share each weight word.
@@ -75,7 +75,7 @@ class MatVecSpec:
     low: int = 0
     popcount: Popcount
     memory: str = "auto"
-    stored: tuple[Plane, ...] | None = None
+    runtime_loadable: tuple[Plane, ...] | None = None
     parallel_frames: int = 1
 
     @property
@@ -131,7 +131,7 @@ class MatVecSpec:
     @property
     def planes(self) -> tuple[Plane, ...]:
         """What a weight is made of; see `weight_planes`."""
-        return self.stored or weight_planes(self.weights)[0]
+        return self.runtime_loadable or weight_planes(self.weights)[0]
 
     @property
     def dot(self) -> DotProduct:
@@ -214,14 +214,14 @@ class MatVecSpec:
                 role="weights",
                 depth=self.groups * self.fold,
                 width=self.weight_width,
-                writable=self.stored is not None,
+                writable=self.runtime_loadable is not None,
                 style=self.memory,
             ),
             Memory(
                 role="thresholds",
                 depth=self.initial_accumulators.size // self.rows * self.neuron_folds,
                 width=self.pe * self.acc_bits,
-                writable=self.stored is not None,
+                writable=self.runtime_loadable is not None,
             ),
             Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
         )
