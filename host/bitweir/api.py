@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bitweir_hw.boards import BOARDS
-from bitweir_hw.errors import PlanError, ToolError
-from bitweir_hw.network import Layer, Network
+from bitweir_hw.errors import PlanError
+from bitweir_hw.network import Network
 from bitweir_hw.plan import plan_for_fps
 from bitweir_hw.popcount import STYLE
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from . import shipped
 from .accelerator import Accelerator
-from .arrays import network_of
 from .boards.bitstream import Options
 from .boards.build import BoardBuild, build_for_board
-from .boards.program import Programmed
-from .boards.program import program as load_bitstream
-from .client import Device, connect
-from .client.opening import simulated_board as start_board
 from .design import Design, DesignFolder
-from .importers.compare.comparison import Comparison
-from .model import Frames, Model, hardware_network, images_for
-from .model_files import load_networks
+from .devices import connect, load_parameters, program, run, simulated_board
+from .loading import check, load, network
+from .model import Model, hardware_network
 from .planning import PlanRequest, choose
 from .planning.exploration import Exploration
 from .planning.explore import ExploreRequest, workers, write_exploration
 from .planning.explore import explore as explore_parts
 from .progress import Progress, silent
 from .report.report import Report
-from .runs import DeviceRun, ParameterLoad, Simulation, read_parameter_image, run_on_device
-from .runs import load_parameters as load_image
-from .runs.device import known_network
+from .runs import Simulation
 from .target import DEFAULT_CLOCK, Target
-
-if TYPE_CHECKING:
-    from .client.simulated import SimulatedBoard
 
 __all__ = [
     "Demo",
@@ -62,222 +48,6 @@ __all__ = [
     "run",
     "simulated_board",
 ]
-
-
-# ---- networks
-
-
-def load(
-    *paths: Path | str,
-    input_scale: str | None = None,
-    input_range: str | tuple[int, int] | None = None,
-    name: str | None = None,
-    vote: bool = False,
-    result: str | None = None,
-    compare: bool = True,
-    progress: Progress = silent,
-) -> Model:
-    """Import a model file exactly, and check on drawn inputs that the network computes what the file computes.
-
-    Parameters
-    ----------
-    *paths : path
-        An ``.onnx`` file; a model of Keras or Larq, ``.keras`` or ``.h5``; or a network, ``.npz``. Also the name of a
-        bundled network, ``"digits"`` or ``"cnn"``. Several files need `vote`.
-    input_scale : str, optional
-        The rule from an integer x as images are stored, such as a pixel, to what the model takes: ``"1/255"``,
-        ``"x/127.5-1"``, ``"(x-33)/79"``; or ``"int8"`` and its like.
-    input_range : (int, int), optional
-        Which integers arrive, such as ``(-128, 127)``; 0 to 255 with `input_scale`.
-    name : str, optional
-        Names the Verilog module; from the file if not given.
-    vote : bool
-        Each of several models has one vote for its class.
-    result : str, optional
-        ``"class"``, ``"labels"`` or ``"scores"``; as the model ends if not given.
-    compare : bool
-        Whether to run the model file on drawn inputs now.
-    progress : Progress
-        Shows what is under way.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ModelError
-        A file cannot be imported exactly; the text says what helps.
-    DisagreementError
-        The network does not compute what the file computes, which is a fault of bitweir.
-
-    Examples
-    --------
-    >>> import bitweir
-    >>> bitweir.load("digits")
-    digits: 64 to 10 classes
-    layer   kind   takes  gives  weights
-    dense0  dense  192    256    49,152
-    dense1  dense  256    10     2,560
-    """
-    files, scale = shipped.located(tuple(map(Path, paths)), input_scale)
-    if input_range is not None and not isinstance(input_range, str):
-        input_range = "{}:{}".format(*input_range)
-    if input_range is not None:
-        scale = input_scale
-    imported = load_networks(
-        files, input_scale=scale, input_range=input_range, name=name, vote=vote, result=result, compare=compare,
-        progress=progress,
-    )  # fmt: skip
-    return Model(network=imported.network, imported=imported)
-
-
-def network(
-    layers: Sequence[Layer],
-    *,
-    shape: Sequence[int],
-    low: int = 0,
-    high: int = 255,
-    threshold: ArrayLike | None = None,
-    result: str = "class",
-    name: str = "net",
-) -> Model:
-    """A network from plain arrays.
-
-    Parameters
-    ----------
-    layers : sequence
-        As `dense`, `conv` and `max_pool` make them, or layers of `bitweir_hw.network`. A dense layer takes a whole
-        map, row by row, the channels of a pixel one after the other.
-    shape : sequence of int
-        Of one frame: (K,), (H, W) or (H, W, C).
-    low, high : int
-        The integers that frames hold, such as pixels of 0 to 255, or -1 and +1.
-    threshold : number or array of `shape`, optional
-        Where an element of a frame reaches it, the first layer takes +1, else -1. None: it takes the integers.
-    result : str
-        ``"class"``: the lowest index with the highest score; ``"labels"``: the last layer has a threshold for each
-        label; ``"scores"``: the sums of the last layer.
-    name : str
-        Names the Verilog module.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    NetworkError
-        Layers do not go together; the text names the layer, the rule and the value.
-
-    Examples
-    --------
-    >>> import bitweir, numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> net = bitweir.network(
-    ...     [bitweir.dense(rng.choice([-1, 1], (32, 64)), thresholds=np.zeros(32)),
-    ...      bitweir.dense(rng.choice([-1, 1], (10, 32)))],
-    ...     shape=(8, 8), threshold=128)
-    >>> net
-    net: 8x8 to 10 classes
-    layer   kind   takes  gives  weights
-    dense1  dense  8x8x1  32     2,048
-    dense2  dense  32     10     320
-    """
-    return Model(
-        network=network_of(
-            layers, shape=shape, low=low, high=high, threshold=threshold, result=result, name=name
-        )
-    )  # fmt: skip
-
-
-def check(
-    module: Any,
-    images: ArrayLike,
-    *,
-    example: Any = None,
-    input_scale: str | None = None,
-    input_range: str | tuple[int, int] | None = None,
-    result: str | None = None,
-    progress: Progress = silent,
-) -> Comparison:
-    """Export a PyTorch module, import it, and compare both on images.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        It is put into evaluation mode while it is exported.
-    images : array, (N, *shape)
-        As `Model.classify` takes them.
-    example : torch.Tensor, optional
-        An input of the module, with a batch of images; of float32 zeros in the shape of one image if not given.
-    input_scale, input_range, result
-        As in `load`.
-    progress : Progress
-        Shows what is under way.
-
-    Returns
-    -------
-    Comparison
-        ``difference`` is None, or a sentence that says where network and module differ.
-
-    Raises
-    ------
-    ToolError
-        PyTorch is not installed, or cannot export the module.
-    ModelError
-        The module cannot be imported exactly.
-    ImageError
-        The images do not suit the network.
-    """
-    try:
-        torch = import_module("torch")
-    except ImportError as error:
-        raise ToolError(
-            "PyTorch is not installed, which exports the module: pip install torch, or export the module to ONNX "
-            "elsewhere and load the file."
-        ) from error
-    if example is None:
-        example = torch.zeros((1, *np.shape(images)[1:]))
-    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-        path = Path(folder) / "net.onnx"
-        with progress("Exporting the module"), _evaluating(module):
-            _export(torch, module, example, path)
-        model = load(
-            path, input_scale=input_scale, input_range=input_range, result=result, compare=False, progress=progress
-        )
-        return model.compare(images, progress=progress)
-
-
-@contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """The module in evaluation mode, and afterwards in that in which it was."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)
-
-
-def _export(torch: Any, module: Any, example: Any, path: Path) -> None:
-    batch = {0: "N"}
-    try:
-        torch.onnx.export(
-            module,
-            (example,),
-            str(path),
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_axes={"x": batch, "y": batch},
-            dynamo=False,  # the newer exporter writes weights into a second file, and needs another package
-        )
-    except Exception as error:  # exporters fail in many ways
-        told = " ".join(str(error).split())[:300].rstrip(".")
-        raise ToolError(f"PyTorch cannot export the module: {told}.") from error
-
-
-# ---- accelerators
 
 
 def generate(
@@ -512,152 +282,6 @@ def build(
         hardware_network(net), request, Path(folder), options=Options(clock=clock, seeds=seeds, jobs=jobs),
         models=[member.path for member in members], progress=progress,
     )  # fmt: skip
-
-
-# ---- devices
-
-
-def program(folder: Path | str, *, flash: bool = False) -> Programmed:
-    """Load the bitstream in a folder that `build` wrote into its board.
-
-    Parameters
-    ----------
-    folder : path
-    flash : bool
-        Write the flash of the board, so that it starts with the design.
-
-    Raises
-    ------
-    FileError
-        The folder holds no bitstream.
-    ToolError
-        openFPGALoader is missing, or found no board.
-    """
-    return load_bitstream(Path(folder), flash=flash)
-
-
-def run(
-    device: str,
-    images: Frames,
-    labels: ArrayLike | None = None,
-    *,
-    network: Model | Network | Path | str | None = None,
-    baud: int | None = None,
-    limit: int | None = None,
-    scores: bool = True,
-    check: bool = False,
-    rounding: bool = False,
-    progress: Progress = silent,
-) -> DeviceRun:
-    """Let a device classify images, and measure it.
-
-    Parameters
-    ----------
-    device : str
-        Address of the device, as in `connect`.
-    images : array, or path of an .npz file
-        As `Model.classify` takes them.
-    labels : array, optional
-        Right answers, (N,).
-    network : Model, or path, optional
-        What the device holds; bundled networks are known.
-    baud : int, optional
-        Bits a second of the link.
-    limit : int, optional
-        Use only the first images.
-    scores : bool
-        Whether scores are fetched where the result is a class: they take most of what comes back.
-    check : bool
-        Compare every result with the golden model.
-    rounding : bool
-        Take the nearest number that the input takes in place of one that it does not.
-    progress : Progress
-        Shows what is under way.
-
-    Returns
-    -------
-    DeviceRun
-
-    Raises
-    ------
-    LinkError
-        No device answers, or its network is not known.
-    ImageError
-        The images do not suit the network.
-    """
-    held = network.network if isinstance(network, Model) else network
-    with progress(f"Connecting to {device}"):
-        connected: Device = connect(device, network=held, baud=baud)
-    with connected:
-        loaded = images_for(known_network(connected), images, labels, limit=limit, rounding=rounding)
-        return run_on_device(connected, loaded, address=device, scores=scores, check=check, progress=progress)
-
-
-def load_parameters(
-    device: str, image: bytes | Path | str, *, baud: int | None = None, progress: Progress = silent
-) -> ParameterLoad:
-    """Load a parameter image into a device whose parameters are in RAM.
-
-    Parameters
-    ----------
-    device : str
-        Address of the device, as in `connect`.
-    image : bytes, or path
-        As `Accelerator.parameters` makes it, or the file ``parameters.bin`` of a folder.
-    baud : int, optional
-        Bits a second of the link.
-    progress : Progress
-        Shows what is under way.
-
-    Returns
-    -------
-    ParameterLoad
-
-    Raises
-    ------
-    LinkError
-        No device answers, its parameters are fixed, or the image is for another accelerator.
-    """
-    content = image if isinstance(image, bytes) else read_parameter_image(Path(image))
-    return load_image(device, content, baud=baud, progress=progress)
-
-
-def simulated_board(
-    design: Accelerator | Path | str,
-    *,
-    clock: float | None = None,
-    baud: int | None = None,
-    faults: float = 0.0,
-    seed: int = 0,
-) -> SimulatedBoard:
-    """Start a simulated board with a design behind a serial port.
-
-    Parameters
-    ----------
-    design : Accelerator, or path
-        Or the folder that `generate` wrote.
-    clock : float, optional
-        Hz; that of the board that the folder was made for, or 12 MHz.
-    baud : int, optional
-        Bits a second.
-    faults : float
-        Share of bytes at which something goes wrong.
-    seed : int
-        Of the random faults.
-
-    Returns
-    -------
-    SimulatedBoard
-        A context manager that ends the board; connect to ``f"serial:{board.port}"``.
-
-    Raises
-    ------
-    LinkError
-        This system has no pseudo-terminals.
-    """
-    hertz = None if clock is None else round(clock)
-    design = design if isinstance(design, Accelerator) else open(design)
-    return start_board(design.written, clock=hertz, baud=baud, faults=faults, seed=seed)
 
 
 # ---- the whole flow

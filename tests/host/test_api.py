@@ -80,7 +80,7 @@ def test_nothing_below_the_command_line_prints_or_knows_it():
     assert found == []
 
 
-@pytest.mark.parametrize("module", ["api", "arrays", "model"])
+@pytest.mark.parametrize("module", ["api", "arrays", "loading", "model"])
 def test_examples(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(import_module(f"bitweir.{module}"))
