@@ -19,13 +19,13 @@ class Net(nn.Module):
         linear = Linear if quantised else nn.Linear
         self.act = binary if quantised else nn.functional.hardtanh
         self.into, self.back = linear(8, HIDDEN, bias=False), linear(HIDDEN, HIDDEN, bias=False)
-        self.norm, self.first = nn.BatchNorm1d(HIDDEN), nn.BatchNorm1d(HIDDEN)
+        self.norm = nn.ModuleList([nn.BatchNorm1d(HIDDEN) for _ in range(8)])  # of each step
         self.last, self.scores = linear(HIDDEN, 10, bias=False), nn.BatchNorm1d(10)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.act(self.first(self.into(x[:, 0, 0])))
+        h = self.act(self.norm[0](self.into(x[:, 0, 0])))
         for t in range(1, 8):
-            h = self.act(self.norm(self.into(x[:, 0, t]) + self.back(h)))
+            h = self.act(self.norm[t](self.into(x[:, 0, t]) + self.back(h)))
         return self.scores(self.last(h))
 
 
