@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,21 @@ def _expanded(given: Given, x: Array, shape: Array) -> Shape:
     return np.broadcast_shapes(x.shape, tuple(_filled(given, shape)))
 
 
+def _tiled(given: Given, x: Array, repeats: Array) -> Shape:
+    return [size * count for size, count in zip(x.shape, _filled(given, repeats), strict=True)]
+
+
+def _ranged(given: Given, start: Array, limit: Array, step: Array) -> Shape:
+    return [max(0, ceil((limit.item() - start.item()) / step.item()))]
+
+
+def _highest(given: Given, x: Array, count: Array | None = None) -> Shape:
+    chosen = int(given["k"] if count is None else count.item())
+    if not 0 <= chosen <= x.shape[given.get("axis", -1)]:
+        raise CannotRunError("a TopK chooses more than there is")
+    return x.shape
+
+
 def _padded(
     given: Given, x: Array, pads: Array | None = None, value: Array | None = None, over: Array | None = None
 ) -> Shape:
@@ -229,6 +244,9 @@ _SIZES: dict[str, Callable[..., Shape]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "Pad": _padded,
+    "Range": _ranged,
+    "Tile": _tiled,
+    "TopK": _highest,
 }
 
 
@@ -396,11 +414,12 @@ _OWN = (
 _CUSTOM = {kind.__name__ for kind in _OWN if kind.op_domain == _QONNX}
 #: What may run; all others could loop, draw random numbers, or make anything of any size.
 OPERATORS = _CUSTOM | {
-    "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
-    "Constant", "ConstantOfShape", "Conv", "Div", "Dropout", "Equal", "Exp", "Expand", "Flatten", "Floor", "Gather",
-    "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity",
+    "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
+    "Constant", "ConstantOfShape", "Conv", "CumSum", "Div", "Dropout", "Equal", "Exp", "Expand", "Flatten", "Floor",
+    "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity",
     "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mul",
-    "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-    "ReduceSum", "Relu", "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Sqrt", "Squeeze",
-    "Sub", "Sum", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
+    "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax",
+    "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Shape",
+    "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK",
+    "Transpose", "Unsqueeze", "Where",
 }  # fmt: skip

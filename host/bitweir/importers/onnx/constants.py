@@ -1,25 +1,30 @@
 """Nodes all of whose inputs are constant, in NumPy: weights behind subgraphs, and shapes.
 
-A table of small functions ``f(node, opset, *arrays) -> array``. Types stay as ONNX has them (float32
-remains float32), so that a weight has the sign that the framework gives it.
+A table of small functions ``f(node, opset, *arrays) -> array``, or a tuple of arrays where a node has several outputs.
+Types stay as ONNX has them (float32 remains float32), so that a weight has the sign that the framework gives it.
+Functions of their own make views where they can, and know what a large result would cost; operators that parameters
+seldom go through are those of `execution.operators`, for arrays of moderate size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from ..errors import ModelError
+from ..execution.operators import Operator
 from ..files import MAX_ELEMENTS
 from .graph import Node
 
 __all__ = [
     "CONSTANT_OPS",
+    "LIBRARY_OPS",
     "Array",
     "axes",
     "fold_constant",
@@ -33,10 +38,15 @@ __all__ = [
 Array = NDArray[Any]
 
 
-def fold_constant(node: Node, opset: int, arrays: list[Array | None]) -> Array:
-    """The first output of a node whose inputs are all constant."""
+#: Elements that an operator of the library may take: it makes copies, and sorts.
+_MAX_LIBRARY = 1 << 24
+
+
+def fold_constant(node: Node, opset: int, arrays: list[Array | None]) -> list[Array]:
+    """The outputs of a node whose inputs are all constant; of one whose further outputs nobody needs, the first."""
     with np.errstate(all="ignore"):
-        return np.asarray(CONSTANT_OPS[node.op](node, opset, *arrays))
+        made = CONSTANT_OPS[node.op](node, opset, *arrays)
+    return [np.asarray(array) for array in (made if isinstance(made, tuple) else (made,))]
 
 
 def _bounded(*shape: int) -> tuple[int, ...]:
@@ -171,6 +181,50 @@ def _matmul(node: Node, opset: int, a: Array, b: Array) -> Array:
     return a @ b
 
 
+def _gemm(node: Node, opset: int, a: Array, b: Array, c: Array | None = None) -> Array:
+    turned = [x.T if node.attributes.get(name, 0) else x for x, name in ((a, "transA"), (b, "transB"))]
+    product: Array = _matmul(node, opset, *turned) * a.dtype.type(node.attributes.get("alpha", 1.0))
+    if c is None:
+        return product
+    return np.asarray(product + np.broadcast_to(c, product.shape) * a.dtype.type(node.attributes.get("beta", 1.0)))
+
+
+def _split(node: Node, opset: int, x: Array, parts: Array | None = None) -> tuple[Array, ...]:
+    axis, count = node.attributes.get("axis", 0), len(node.outputs)
+    stated = node.attributes.get("split") if parts is None else parts.reshape(-1).tolist()
+    size = x.shape[axis]
+    if stated is None:
+        each = -(-size // count)
+        stated = [*[each] * (count - 1), size - each * (count - 1)]
+    if len(stated) != count or min(stated) < 0 or sum(stated) != size:
+        raise ModelError(f"it must cut {size} elements into {count} parts, not of the sizes {stated[:8]}")
+    return tuple(np.split(x, np.cumsum(stated)[:-1], axis))
+
+
+def _range(node: Node, opset: int, start: Array, limit: Array, step: Array) -> Array:
+    first, end, each = (array.item() for array in (start, limit, step))
+    _bounded(max(0, ceil((end - first) / each)))
+    return np.arange(first, end, each).astype(start.dtype)
+
+
+def _library(node: Node, opset: int, *arrays: Array | None) -> tuple[Array, ...]:
+    """What `execution.operators` makes, in the type of the first floating point operand."""
+    given = [array for array in arrays if array is not None]
+    if sum(array.size for array in given) > _MAX_LIBRARY:
+        raise ModelError(f"its constants must have at most {_MAX_LIBRARY} elements")
+    attributes = {
+        name: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for name, value in node.attributes.items()
+    }
+    # Outputs that are left out would move those behind them.
+    names = [name or f"unread {place}" for place, name in enumerate(node.outputs)]
+    operator = Operator(onnx.helper.make_node(node.op, node.inputs, names, **attributes), opset)
+    kind = next((array.dtype for array in given if array.dtype.kind == "f"), None)
+    return tuple(
+        array.astype(kind) if kind is not None and array.dtype.kind == "f" else array for array in operator.run(arrays)
+    )
+
+
 def _bipolar(node: Node, opset: int, x: Array, scale: Array) -> Array:
     return np.where(x >= 0, 1, -1).astype(x.dtype) * scale
 
@@ -207,7 +261,13 @@ def quantise_array(node: Node, opset: int, x: Array, scale: Array, zero: Array, 
     return np.asarray((np.clip(rounding(x / scale + zero), low, high) - zero) * scale)
 
 
-CONSTANT_OPS: dict[str, Callable[..., Array]] = {
+#: Operators that `execution.operators` computes.
+LIBRARY_OPS = {
+    "ArgMax", "ArgMin", "BatchNormalization", "CumSum", "HardSigmoid", "LeakyRelu", "LogSoftmax", "Mean", "PRelu",
+    "Pad", "Softmax", "Sum", "Tile", "TopK",
+}  # fmt: skip
+CONSTANT_OPS: dict[str, Callable[..., Array | tuple[Array, ...]]] = {
+    **dict.fromkeys(LIBRARY_OPS, _library),
     "Abs": _elementwise(np.abs),
     "Add": _elementwise(np.add),
     "And": _elementwise(np.logical_and),
@@ -226,6 +286,7 @@ CONSTANT_OPS: dict[str, Callable[..., Array]] = {
     "Flatten": _flatten,
     "Floor": _elementwise(np.floor),
     "Gather": _gather,
+    "Gemm": _gemm,
     "Greater": _elementwise(np.greater),
     "GreaterOrEqual": _elementwise(np.greater_equal),
     "Identity": lambda node, opset, x: x,
@@ -242,18 +303,24 @@ CONSTANT_OPS: dict[str, Callable[..., Array]] = {
     "Or": _elementwise(np.logical_or),
     "Pow": _elementwise(np.power),
     "Quant": quantise_array,
+    "Range": _range,
     "Reciprocal": _elementwise(np.reciprocal),
+    "ReduceL1": _reduce(lambda x, **over: np.sum(np.abs(x), **over)),
+    "ReduceL2": _reduce(lambda x, **over: np.sqrt(np.sum(np.square(x), **over))),
     "ReduceMax": _reduce(np.max),
     "ReduceMean": _reduce(np.mean),
     "ReduceMin": _reduce(np.min),
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),
+    "ReduceSumSquare": _reduce(lambda x, **over: np.sum(np.square(x), **over)),
     "Relu": _elementwise(lambda x: np.maximum(x, 0)),
     "Reshape": lambda node, opset, x, target: x.reshape(reshape_target(node, x.shape, target)),
     "Round": _elementwise(np.rint),
     "Shape": lambda node, opset, x: sizes(node, x.shape),
+    "Sigmoid": _elementwise(lambda x: 1 / (1 + np.exp(-x))),
     "Sign": _elementwise(np.sign),
     "Slice": slice_array,
+    "Split": _split,
     "Sqrt": _elementwise(np.sqrt),
     "Squeeze": lambda node, opset, x, over=None: np.squeeze(x, axes(node, over)),
     "Sub": _elementwise(np.subtract),

@@ -22,7 +22,7 @@ from ..folding.symbols import Codes, Padded, Signal
 from ..folding.units import FixedPoint, Replan, TooWide, planned
 from ..inputs import stored_input
 from ..troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown, kind_of
-from .constants import CONSTANT_OPS, fold_constant
+from .constants import CONSTANT_OPS, LIBRARY_OPS, fold_constant
 from .graph import Graph, Node, load
 from .operators.maps import PADDED_OPS
 from .operators.refusals import refusal
@@ -32,6 +32,8 @@ __all__ = ["import_onnx"]
 
 #: Elements of constants held at a time, and made in total: some times what the largest networks need.
 _MAX_ALIVE, _MAX_WORK = 1 << 29, 1 << 32
+#: What an element costs an operator of the library, which may sort, in elements that others make.
+_COSTLY = 16
 
 #: Custom operators, and the domains in which the dialects of QONNX have them.
 _DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
@@ -85,10 +87,8 @@ def _import(
     for node in graph.nodes:
         operands = [values.get(operand) for operand in node.inputs]
         made = _tried(troubles, builder, node, graph.opset, operands)
-        # TopK has the chosen scores and the class: either names what the network finds.
-        for output in node.outputs[: 2 if node.op == "TopK" else 1]:
-            values.put(output, made)
-        if taps is not None and not troubles:
+        values.made(node, made, operands)
+        if taps is not None and not troubles and not isinstance(made, list):
             taps.made(node.outputs[0], made, dict(zip(node.inputs, operands, strict=True)))
     if troubles:
         raise troubles.error()
@@ -137,14 +137,33 @@ class _Values:
         self._held: dict[str, Any] = {}
         self._alive = self._work = 0
 
+    def made(self, node: Node, made: Any, operands: list[Any]) -> None:
+        """Hold what a node makes: a list where it has several outputs, which constants may have."""
+        if isinstance(made, list):
+            if node.op in LIBRARY_OPS:
+                self._take(0, sum(_COSTLY * x.size for x in operands if isinstance(x, np.ndarray)))
+            for name, array in zip(node.outputs, made, strict=False):
+                self.put(name, array)
+            return
+        # TopK has the chosen scores and the class: either names what the network finds. Of what is refused, all outputs
+        # are unknown.
+        count = len(node.outputs) if isinstance(made, Unknown) else 2 if node.op == "TopK" else 1
+        for name in node.outputs[:count]:
+            self.put(name, made)
+
     def put(self, name: str, value: Any) -> None:
         """Hold a value until its last reader has it."""
+        if not self._readers[name]:
+            return
         if isinstance(value, np.ndarray):
-            self._alive += value.size
-            self._work += value.size
-            if self._alive > _MAX_ALIVE or self._work > _MAX_WORK:
-                raise ModelError("The constant parts of the graph must be of moderate size; they take too much memory.")
+            self._take(value.size, value.size)
         self._held[name] = value
+
+    def _take(self, elements: int, work: int) -> None:
+        self._alive += elements
+        self._work += work
+        if self._alive > _MAX_ALIVE or self._work > _MAX_WORK:
+            raise ModelError("The constant parts of the graph must be of moderate size; they take too much memory.")
 
     def get(self, name: str) -> Any:
         """The value of a tensor; None for an optional one that is left out."""
