@@ -45,7 +45,7 @@ __all__ = ["main"]
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="bitweir")
 def main() -> None:
-    """From a trained binary neural network to a verified streaming FPGA accelerator."""
+    """Turn a trained binary neural network into a verified streaming FPGA accelerator."""
 
 
 @main.command("import")
@@ -53,10 +53,12 @@ def main() -> None:
     "-o", "--output", "target", required=True, type=click.Path(path_type=Path), help="Network file (.npz) to write."
 )
 @click.option(
-    "--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y, to compare with."
+    "--images",
+    type=click.Path(path_type=Path),
+    help="An .npz file with images x and, optionally, labels y, to compare on.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many images, from the first one on.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write the results to this .npz file.")
 @round_option
 @with_output
 @with_models
@@ -69,7 +71,7 @@ def import_command(
     save: Path | None,
     rounding: bool,
 ) -> None:
-    """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into integers, show them, and compare both on images.
+    """Import MODEL (.onnx, .keras, .h5, or a network .npz) as an integer network, and compare both on images.
 
     Several models with --vote become one network, in which each has one vote.
     """
@@ -92,19 +94,23 @@ def import_command(
 
 @main.command()
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option("--folding", metavar="SIMDxPE,...", help="Inputs and neurons computed at once, for each layer.")
+@click.option(
+    "--folding",
+    metavar="SIMDxPE,...",
+    help="SIMD and PE of each layer: the inputs and neurons that it computes in a cycle.",
+)
 @click.option(
     "--fps",
     type=float,
-    help="Frames a second to reach with the fewest lanes.  "
+    help="Frame rate to reach, in frames/s, with the fewest lanes, or with the least area (--goal area).  "
     f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
 @clock_option
-@click.option("--part", type=click.Choice(sorted(PARTS)), help="FPGA to plan for, with --goal.")
+@click.option("--part", type=click.Choice(sorted(PARTS)), help="FPGA to plan for; it needs --goal.")
 @click.option(
     "--goal",
     type=click.Choice(PART_GOALS),
-    help="What is best on --part: most frames/s, least area for --fps, or least latency.",
+    help="What to optimise; it needs --part: the most frames/s, the least area for --fps, or the least latency.",
 )
 @click.option(
     "--family",
@@ -114,28 +120,35 @@ def import_command(
 @click.option(
     "--stage-levels",
     type=int,
-    help=f"Adder levels between registers in a popcount; 0: none.  [default: {DEFAULT_LEVELS}, or what --clock needs]",
+    help="Adder levels between registers in a popcount; 0: no registers.  "
+    f"[default: {DEFAULT_LEVELS}, or what --clock needs]",
 )
 @click.option(
     "--streams",
     type=int,
     metavar="V",
-    help="Frames that go side by side and share each weight.  [default: 1, or what is best for --goal fps]",
+    help="Parallel frames: V frames are computed together and share each weight.  [default: 1, or what is best for "
+    "--goal fps]",
 )
 @click.option(
     "--weights",
     type=click.Choice(WEIGHTS),
     default=WEIGHTS[0],
     show_default=True,
-    help="Parameters are constants, or in RAM that is loaded, so that many networks of the same shape fit.",
+    help="Whether parameters are constants, or in RAM and loaded at run time, so that one accelerator serves all "
+    "networks of the same shape.",
 )
 @click.option(
     "--axi",
     type=int,
     metavar="BYTES",
-    help="Add a module with AXI4-Stream ports, so many bytes wide: 1, 2, 4, ... 64.",
+    help="Add a wrapper with AXI4-Stream ports that are this many bytes wide: 1, 2, 4, ... 64.",
 )
-@click.option("--axi-crc", is_flag=True, help="Let that module compute the CRC-32 of all frames and results.")
+@click.option(
+    "--axi-crc",
+    is_flag=True,
+    help="Let the wrapper compute the CRC-32 of all frames and of all results; it needs --axi.",
+)
 @with_output
 @with_models
 def generate(
@@ -154,15 +167,15 @@ def generate(
     axi: int | None,
     axi_crc: bool,
 ) -> None:
-    """Turn MODEL (.onnx, .keras, .h5, or a network .npz) into Verilog in a folder."""
+    """Generate Verilog for MODEL (.onnx, .keras, .h5, or a network .npz) in a folder."""
     if folding is not None and (fps is not None or goal is not None):
-        raise click.UsageError("--folding excludes --fps and --goal: a folding says how fast it is.")
+        raise click.UsageError("--folding excludes --fps and --goal, as it determines the frame rate.")
     if (part is None) != (goal is None):
-        raise click.UsageError("--part and --goal go together: what is best depends on both.")
+        raise click.UsageError("--part and --goal need each other: what is best depends on both.")
     if goal and (goal == "area") != (fps is not None):
-        raise click.UsageError("--fps says how fast --goal area must be, and goes with no other goal.")
+        raise click.UsageError("--goal area needs --fps, the frame rate to reach, and the other goals exclude it.")
     if axi_crc and axi is None:
-        raise click.UsageError("--axi-crc goes with --axi.")
+        raise click.UsageError("--axi-crc needs --axi.")
     net = models()
     design = api.generate(
         net, folder, part=part, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
@@ -191,7 +204,7 @@ def generate(
 @with_output
 @with_models
 def parameters(output: Output, models: Callable[[], Model], folder: Path, target: Path) -> None:
-    """Make the parameter image of MODEL for the accelerator in FOLDER, which was generated with --weights ram.
+    """Write the parameter image of MODEL for the accelerator in FOLDER, which was generated with --weights ram.
 
     MODEL must have the same shape as the network of FOLDER.
     """
@@ -206,14 +219,25 @@ def parameters(output: Output, models: Callable[[], Model], folder: Path, target
 @main.command("simulate")
 @folder_argument
 @click.option(
-    "--images", required=True, type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y."
+    "--images",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="An .npz file with images x and, optionally, labels y.",
 )
 @click.option(
-    "--engine", type=click.Choice(tuple(ENGINES)), default="compiled", show_default=True, help="What runs the design."
+    "--engine",
+    type=click.Choice(tuple(ENGINES)),
+    default="compiled",
+    show_default=True,
+    help="What runs the design: a compiled simulator, cocotb, or only the golden model.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
-@click.option("--waves", type=click.Path(path_type=Path), help="Write waveforms: .vcd, or .fst with cocotb and Icarus.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many images, from the first one on.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write the results to this .npz file.")
+@click.option(
+    "--waves",
+    type=click.Path(path_type=Path),
+    help="Write waveforms to this file: .vcd, or .fst with cocotb and Icarus.",
+)
 @round_option
 @other_clock_option
 @with_output
@@ -228,7 +252,7 @@ def simulate_command(
     rounding: bool,
     clock: float | None,
 ) -> None:
-    """Run images through the design in FOLDER."""
+    """Simulate the design in FOLDER on images, and compare each result with the golden model."""
     design = api.open(folder)
     simulation = design.simulate(
         images, engine=engine, limit=limit, waves=waves, clock=clock, rounding=rounding, progress=output.working
@@ -243,15 +267,22 @@ def simulate_command(
 @main.command()
 @folder_argument
 @click.option(
-    "--synth", "family", type=click.Choice(FAMILIES), help="Run Yosys for this family, and add what it measures."
+    "--synth",
+    "family",
+    type=click.Choice(FAMILIES),
+    help="Synthesise for this family with Yosys, and add the measured resources.",
 )
 @click.option(
     "--part",
     type=click.Choice(sorted(PARTS)),
     help="FPGA to compare with.  [default: the one that FOLDER was made for, one of its family, or ecp5-85k]",
 )
-@click.option("--html", "html_file", type=click.Path(path_type=Path), help="Write the report as a page to this file.")
-@click.option("--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write it as Markdown to this file.")
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path), help="Write the report as an HTML page to this file."
+)
+@click.option(
+    "--markdown", "markdown_file", type=click.Path(path_type=Path), help="Write the report as Markdown to this file."
+)
 @other_clock_option
 @with_output
 def report(
@@ -263,7 +294,7 @@ def report(
     markdown_file: Path | None,
     clock: float | None,
 ) -> None:
-    """Report what the design in FOLDER costs and how fast it is."""
+    """Report the cost and the speed of the design in FOLDER."""
     result = api.open(folder).report(synthesise=family, part=part, clock=clock, progress=output.working)
     output.show(*render(result))
     for file, form in ((html_file, result.html), (markdown_file, result.markdown)):
@@ -276,7 +307,12 @@ def report(
 @main.command()
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
-    "--part", "parts", multiple=True, required=True, type=click.Choice(sorted(PARTS)), help="FPGA; may be repeated."
+    "--part",
+    "parts",
+    multiple=True,
+    required=True,
+    type=click.Choice(sorted(PARTS)),
+    help="FPGA to plan for; it may be repeated.",
 )
 @clock_option
 @click.option(
@@ -288,11 +324,19 @@ def report(
     help=f"Initiation intervals to try on each part, from the shortest that fits to {SLOWEST} times as long.",
 )
 @click.option(
-    "--streams", default=1, show_default=True, metavar="V", help="Frames that go side by side and share each weight."
+    "--streams",
+    default=1,
+    show_default=True,
+    metavar="V",
+    help="Parallel frames: V frames are computed together and share each weight.",
 )
-@click.option("--synth", is_flag=True, help="Run Yosys for the points of the front, and add what it measures.")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="J", help="Processes.  [default: one on each core]")
-@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead.")
+@click.option(
+    "--synth", is_flag=True, help="Synthesise the points of the front with Yosys, and add the measured resources."
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), metavar="J", help="Number of processes.  [default: one on each core]"
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler, not on this machine.")
 @with_output
 @with_models
 def explore(
@@ -307,9 +351,9 @@ def explore(
     jobs: int | None,
     scheduler: str | None,
 ) -> None:
-    """Find the best that MODEL can be on parts: the Pareto front of LUT sites, block RAMs and frames/s.
+    """Find the best plans of MODEL on parts: the Pareto front of LUT sites, block RAMs and frames/s.
 
-    Results are kept: an exploration that was interrupted goes on where it was.
+    Results are cached: an exploration that was interrupted continues where it stopped.
     """
     net = models()
     result = api.explore(
@@ -322,7 +366,13 @@ def explore(
 
 
 @main.command()
-@click.option("--network", type=click.Choice(sorted(NETWORKS)), default="digits", show_default=True)
+@click.option(
+    "--network",
+    type=click.Choice(sorted(NETWORKS)),
+    default="digits",
+    show_default=True,
+    help="Bundled network to use.",
+)
 @click.option(
     "-o",
     "--output",
@@ -346,7 +396,9 @@ def demo(output: Output, network: str, folder: Path, clock: float) -> None:
         _step("4. Synthesise", f"it for {bundled.family} with Yosys"),
         _step("5. Report", ""),
         *render(done.report),
-        Text(f"Everything is in {folder}: the Verilog in {done.design.verilog.name}, its ports in README.md."),
+        Text(
+            f"Everything is in {folder}: the Verilog is {done.design.verilog.name}, and README.md describes its ports."
+        ),
     )
     output.result({"folder": str(folder), "simulation": done.simulation.to_dict(), "report": done.report.to_dict()})
     end(done.simulation)

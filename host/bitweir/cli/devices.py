@@ -35,30 +35,44 @@ __all__ = ["COMMANDS"]
     type=click.Choice(BOARD_GOALS),
     default=BOARD_GOALS[0],
     show_default=True,
-    help="The fewest LUTs that keep up with the link, or the most frames/s that fit.",
+    help="What to optimise: the fewest LUTs that keep up with the link, or the most frames/s that fit.",
 )
-@click.option("--fps", type=float, help="Frames a second to reach with the fewest LUTs, in place of --goal.")
+@click.option("--fps", type=float, help="Frame rate to reach, in frames/s, with the fewest LUTs, in place of --goal.")
 @click.option(
-    "--clock", metavar="MHZ", type=float, callback=megahertz, help="Clock at most.  [default: the fastest that routes]"
+    "--clock",
+    metavar="MHZ",
+    type=float,
+    callback=megahertz,
+    help="Maximum clock frequency.  [default: the highest that routes]",
 )
 @click.option(
     "--stage-levels",
     type=click.IntRange(min=0),
     default=BOARD_LEVELS,
     show_default=True,
-    help="Adder levels between registers in a popcount; 0: none.",
+    help="Adder levels between registers in a popcount; 0: no registers.",
 )
 @click.option(
     "--weights",
     type=click.Choice(WEIGHTS),
     default=WEIGHTS[0],
     show_default=True,
-    help="Parameters are constants, or in RAM and come over the link, so that one bitstream serves many networks.",
+    help="Whether parameters are constants, or in RAM and loaded over the link, so that one bitstream serves all "
+    "networks of the same shape.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Seeds to route with; the best is kept."
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of seeds to route with; the best result is kept.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), metavar="J", help="Seeds at once.  [default: one on each core]")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="J",
+    help="Number of seeds to route at the same time.  [default: one on each core]",
+)
 @with_output
 @with_models
 def build_command(
@@ -74,7 +88,7 @@ def build_command(
     seeds: int,
     jobs: int | None,
 ) -> None:
-    """Turn MODEL (a file, or a bundled network: digits, cnn) into a bitstream for a board, in a folder."""
+    """Build a bitstream for a board from MODEL (a file, or a bundled network: digits, cnn), in a folder."""
     net = models()
     built = api.build(
         net, board=board_name, folder=folder, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels,
@@ -87,10 +101,12 @@ def build_command(
 
 @click.command("program")
 @folder_argument
-@click.option("--flash", is_flag=True, help="Write the flash of the board, so that it starts with the design.")
+@click.option(
+    "--flash", is_flag=True, help="Write it to the flash memory of the board, which then starts with the design."
+)
 @with_output
 def program_command(output: Output, folder: Path, flash: bool) -> None:
-    """Load the bitstream in FOLDER, as build wrote it, into its board."""
+    """Load the bitstream in FOLDER, which build wrote, into its board."""
     with output.working("Loading the bitstream"):
         result = api.program(folder, flash=flash)
     output.show(Text(f"Loaded: {result.file}"))
@@ -100,10 +116,10 @@ def program_command(output: Output, folder: Path, flash: bool) -> None:
 @click.command("load")
 @click.argument("device")
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
+@click.option("--baud", type=click.IntRange(min=1), help=f"Baud rate of the link.  [default: {DEFAULT_BAUD}]")
 @with_output
 def load_command(output: Output, device: str, image: Path, baud: int | None) -> None:
-    """Load IMAGE, the parameters.bin of a build or what parameters has written, into DEVICE.
+    """Load IMAGE, the parameters.bin of a build folder or a file that parameters wrote, into DEVICE.
 
     DEVICE is as for run; its parameters must be in RAM.
     """
@@ -114,13 +130,17 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 
 @click.command("run")
 @click.argument("device")
-@click.option("--images", type=click.Path(path_type=Path), help="An .npz with x and, optionally, labels y.")
+@click.option("--images", type=click.Path(path_type=Path), help="An .npz file with images x and, optionally, labels y.")
 @click.option("--demo-images", "demo", is_flag=True, help="Use the test images of the bundled networks.")
-@click.option("--network", type=click.Path(path_type=Path), help="What DEVICE holds: a network .npz or build folder.")
-@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second of the link.  [default: {DEFAULT_BAUD}]")
-@click.option("--limit", type=click.IntRange(min=1), help="Use only the first images.")
-@click.option("--save", type=click.Path(path_type=Path), help="Write results to this .npz.")
-@click.option("--check", is_flag=True, help="Compare every score and class with the golden model.")
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    help="The network that DEVICE holds: a network .npz or a build folder.",
+)
+@click.option("--baud", type=click.IntRange(min=1), help=f"Baud rate of the link.  [default: {DEFAULT_BAUD}]")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many images, from the first one on.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write the results to this .npz file.")
+@click.option("--check", is_flag=True, help="Compare each result with the golden model.")
 @round_option
 @with_output
 def run_command(
@@ -137,11 +157,11 @@ def run_command(
 ) -> None:
     """Run images through DEVICE.
 
-    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build; or
-    golden:FILE, the golden model of a network file or build.
+    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build folder; or
+    golden:FILE, the golden model of a network file or a build folder.
     """
     if (images is None) != demo:
-        raise click.UsageError("Name images with --images, or take --demo-images, not both.")
+        raise click.UsageError("Give either --images or --demo-images.")
     result = api.run(
         device, images or demo_images(), network=network, baud=baud, limit=limit, scores=save is not None, check=check,
         rounding=rounding, progress=output.working,
@@ -155,16 +175,18 @@ def run_command(
 
 @click.command()
 @folder_argument
-@click.option("--baud", type=click.IntRange(min=1), help=f"Bits a second.  [default: {DEFAULT_BAUD}]")
+@click.option("--baud", type=click.IntRange(min=1), help=f"Baud rate of the serial port.  [default: {DEFAULT_BAUD}]")
 @click.option(
     "--clock",
     type=float,
     metavar="MHZ",
     callback=megahertz,
-    help="Clock.  [default: that of the board that FOLDER was made for, or 12]",
+    help="Clock frequency.  [default: that of the board that FOLDER was made for, or 12]",
 )
-@click.option("--faults", type=float, default=0.0, metavar="RATE", help="Share of bytes at which something goes wrong.")
-@click.option("--seed", type=int, default=0, help="Seed of the random faults.")
+@click.option(
+    "--faults", type=float, default=0.0, metavar="RATE", help="Share of the bytes at which a fault is injected, 0 to 1."
+)
+@click.option("--seed", type=int, default=0, help="Seed of the faults.")
 @with_output
 def simboard(output: Output, folder: Path, baud: int | None, clock: float | None, faults: float, seed: int) -> None:
     """Simulate a board with the design in FOLDER behind a serial port, until Ctrl-C."""

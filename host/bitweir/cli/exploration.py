@@ -1,4 +1,4 @@
-"""An exploration as a table."""
+"""Tables of an exploration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["render_exploration"]
 
 
 def render_exploration(result: Exploration) -> Iterator[RenderableType]:
-    """The fronts as a table, and notes."""
+    """Yield the fronts as a table, and the notes."""
     confirmed = any(point.measured_sites is not UNSET for point in result.points)
     table = Table(
         title=f"Pareto front of {result.network.name} at {result.clock_mhz:g} MHz",
@@ -24,10 +24,12 @@ def render_exploration(result: Exploration) -> Iterator[RenderableType]:
         box=SIMPLE_HEAD,
         show_edge=False,
         padding=(0, 1, 0, 0),
-        caption="fitted: estimate with FIFOs as generate fits them" if confirmed else "as estimated",
+        caption="fitted: the estimate with the FIFO depths that generate chooses"
+        if confirmed
+        else "All figures are estimates.",
     )
     table.add_column("part", no_wrap=True)
-    headings = ["frames/s", "LUT sites", "of part", "block RAMs"]
+    headings = ["frames/s", "LUT sites", "utilisation", "block RAMs"]
     # Both together are too wide for a terminal.
     for name in (*headings, *(("fitted", "measured", "error") if confirmed else ("LUTs", "FFs", "cycles"))):
         table.add_column(name, justify="right")

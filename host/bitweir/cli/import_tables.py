@@ -1,4 +1,4 @@
-"""What an import found, for people."""
+"""Tables of an import."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def render(report: ImportReport) -> Iterator[RenderableType]:
     if report.diagnostics.nearest is not None:
         layer, distance = report.diagnostics.nearest.layer, report.diagnostics.nearest.distance
         yield Text(
-            f"nearest: of all thresholds, one of {layer} is nearest to a sum that occurs, {distance:.2g} away."
+            f"nearest: a threshold of {layer} is the nearest to a sum that occurs, at a distance of {distance:.2g}."
             if distance
             else f"nearest: a threshold of {layer} lies exactly on a sum that occurs."
         )
@@ -90,7 +90,7 @@ def _rows(layers: Sequence[LayerEntry], depth: int) -> Iterator[list[str]]:
         ]
         for place, branch in enumerate(layer.branches):
             factor = "" if branch.weight == 1 else f" times {branch.weight}"
-            what = "" if branch.layers else "as it is"
+            what = "" if branch.layers else "unchanged"
             yield ["  " * depth + f" branch {place}{factor}", "", what, "", ""]
             yield from _rows(branch.layers, depth + 1)
 
@@ -116,7 +116,7 @@ def _comparison_tables(found: ComparisonReport, results: str) -> Iterator[Render
     table.add_column()
     table.add_row("images", f"{found.images:,}")
     if found.rounded:
-        table.add_row("rounded", f"{found.rounded:,} numbers to what the input takes")
+        table.add_row("rounded", f"{found.rounded:,} numbers, to the nearest that the input takes")
     # Two lines, as the table must suit narrow terminals.
     file = " of the file\non the rounded images" if found.rounded else " of the file"
     for what, before in (("", ""), (file, "reference_")):

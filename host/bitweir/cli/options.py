@@ -1,4 +1,4 @@
-"""What the commands share: options, and how they end."""
+"""Options that commands share, and how commands end."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Group(click.Group):
 
 
 def _told(error: BaseException) -> int:
-    """Exit code of a command that was told to end, after a line that says so."""
+    """Exit code of a command that was asked to end, after a line that says so."""
     if isinstance(error, BrokenPipeError):
         # Whoever read the output has seen enough. Nor may the interpreter try again at its end.
         _drop_output()
@@ -133,7 +133,12 @@ def megahertz(_: click.Context, parameter: click.Parameter, value: float | None)
 
 
 clock_option = click.option(
-    "--clock", default=100.0, show_default=True, metavar="MHZ", callback=megahertz, help="Clock of the accelerator."
+    "--clock",
+    default=100.0,
+    show_default=True,
+    metavar="MHZ",
+    callback=megahertz,
+    help="Clock frequency of the accelerator.",
 )
 
 other_clock_option = click.option(
@@ -141,37 +146,40 @@ other_clock_option = click.option(
     type=float,
     metavar="MHZ",
     callback=megahertz,
-    help="Clock for all times.  [default: the one that FOLDER was made for]",
+    help="Clock frequency for all times.  [default: the one that FOLDER was made for]",
 )
 
 
 def with_models(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what tells model files to a command, and give it ``models``, a function that reads them.
+    """Add the arguments for model files to a command, and give it ``models``, a function that reads them.
 
-    Unless it is told not to, it compares what it makes of them with them.
+    By default, that function also compares the network with the model files.
     """
 
     @click.argument("paths", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
     @click.option(
         "--input-scale",
         metavar="RULE",
-        help="From an integer x as images are stored, such as a pixel, to what the model takes: 1/255 (x times this), "
-        "x/127.5-1, (x-33)/79, or for channels (x-[124,116,104])/[58,57,57]; numbers, x, lists, + - * / and "
-        "parentheses. int8, and others of 2 to 16 bits: signed integers, as the model takes them.",
+        help="Rule that gives the model's input for an integer x as images store it, such as a pixel: 1/255 (x times "
+        "this), x/127.5-1, (x-33)/79, or with a number for each channel (x-[124,116,104])/[58,57,57]. It consists of "
+        "x, decimal numbers without exponents, lists, + - * / and parentheses. int2 to int16 stand for signed "
+        "integers that the model takes as they are.",
     )
     @click.option(
         "--input-range",
         metavar="LOW:HIGH",
-        help="Integers that arrive, such as -128:127.  [default: 0:255 with --input-scale; alone: as the model takes "
-        "them]",
+        help="Range of the integers that images store, such as -128:127; without --input-scale, the model takes them "
+        "as they are.  [default with --input-scale: 0:255]",
     )
     @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
     @click.option(
         "--result",
         type=click.Choice(("class", "labels", "scores")),
-        help="What the accelerator computes for a frame.  [default: as the model ends]",
+        help="What the accelerator computes for each frame.  [default: the result that the model ends in]",
     )
-    @click.option("--vote", "voting", is_flag=True, help="Several models, each of which votes for its class.")
+    @click.option(
+        "--vote", "voting", is_flag=True, help="Make one network of several models, each of which votes for its class."
+    )
     @functools.wraps(command)
     def wrapped(
         output: Output,
@@ -187,7 +195,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         def models(*, compared: bool = True) -> Model:
             if len(paths) > 1 and not voting:
-                raise click.UsageError("Several models need --vote, by which each votes for its class.")
+                raise click.UsageError("Several models need --vote, with which each votes for its class.")
             if len(paths) < 2 and voting:
                 raise click.UsageError("--vote needs two models or more.")
             return load(
@@ -204,7 +212,7 @@ round_option = click.option(
     "--round-images",
     "rounding",
     is_flag=True,
-    help="Take the nearest where images hold numbers that the input does not take, and say how many.",
+    help="Round numbers that the input does not take to the nearest that it takes, and report how many there were.",
 )
 folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
@@ -213,7 +221,7 @@ def end(run: Simulation | DeviceRun) -> None:
     """End in failure if a design differs from the golden model, although the command did its work."""
     if run.mismatches:
         complain(
-            f"The design must do what the golden model does; {run.mismatches:,} of {run.images:,} images "
+            f"The design must compute what the golden model computes; {run.mismatches:,} of {run.images:,} images "
             f"differ, the first: {run.first_mismatch}."
         )
         click.get_current_context().exit(SimulationError.exit_code)

@@ -1,4 +1,4 @@
-"""Tables of what `simulate` and `run` found."""
+"""Tables of the results of `simulate` and `run`."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def simulation_table(run: Simulation) -> Table:
     for row in quality_rows(run.quality):
         table.add_row(*row)
     _add_comparison(table, run)
-    table.add_row("frame", f"every {run.cycles_per_frame:g} cycles (from the {run.cycles_per_frame_from})")
+    table.add_row("interval", f"{run.cycles_per_frame:g} cycles per frame (from the {run.cycles_per_frame_from})")
     table.add_row("latency", f"{run.latency_cycles} cycles, {run.latency_us:.2f} us")
     table.add_row("throughput", f"{run.frames_per_second:,.0f} frames/s at {_clock(run)}")
     speed = f"{run.seconds:.3f} s"
     if run.simulated_cycles is not None:
         speed += f", {run.simulated_cycles:,} cycles at {run.cycles_per_second:,} cycles/s"
-    table.add_row("run", speed)
+    table.add_row("run time", speed)
     return table
 
 
 def device_table(run: DeviceRun) -> Table:
     """The table of a run on a device."""
-    table = _table(f"Classified by {run.device}")
+    table = _table(f"Results of {run.device}")
     table.add_row("network", run.network.name)
     _add_images(table, run)
     kind = run.network.readout.kind
@@ -80,12 +80,12 @@ def _table(title: str) -> Table:
 def _add_images(table: Table, run: Simulation | DeviceRun) -> None:
     table.add_row("images", f"{run.images:,}")
     if run.rounded:
-        table.add_row("rounded", f"{run.rounded:,} numbers to what the input takes")
+        table.add_row("rounded", f"{run.rounded:,} numbers, to the nearest that the input takes")
 
 
 def _add_comparison(table: Table, run: Simulation | DeviceRun) -> None:
     if run.mismatches is not None:
-        table.add_row("compared with golden", equality(run.mismatches))
+        table.add_row("golden model", equality(run.mismatches))
     if run.mismatches:
         table.add_row("first difference", run.first_mismatch)
 

@@ -121,7 +121,9 @@ def test_a_wrong_bit_in_the_verilog_is_found(copy, monkeypatch, json_wanted):
     monkeypatch.setattr(DesignFolder, "checked_verilog", lambda self: "\n".join(lines))
     words = ["simulate", copy, "--images", IMAGES, "--limit", 20, *["--json"] * json_wanted]
     result = run(*words, code=9)
-    told = r"bitweir: The design must do what the golden model does; 20 of 20 images differ, the first: (.*)\.\n$"
+    told = (
+        r"bitweir: The design must compute what the golden model computes; 20 of 20 images differ, the first: (.*)\.\n$"
+    )
     first = re.search(told, result.stderr)[1]
     assert re.fullmatch(r"image 0, score of class \d: expected -?\d+, found -?\d+", first)
     if json_wanted:

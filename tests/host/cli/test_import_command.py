@@ -150,7 +150,7 @@ def test_nested_layers_are_indented(tmp_path):
     assert re.search(
         r"^sum0 .*\n.*\n branch 0 .*\n  signs0 .*\n.*\n  threshold0 .*\n.*\n  conv1 .*\n", told, re.MULTILINE
     )
-    assert re.search(r"^ branch 1 +as it is", told, re.MULTILINE)
+    assert re.search(r"^ branch 1 +unchanged", told, re.MULTILINE)
 
 
 def test_what_a_pixel_becomes(tmp_path):
@@ -420,7 +420,7 @@ def test_a_file_that_is_none_leaves_nothing(tmp_path):
     ("words", "told"),
     [
         ([], "Missing argument 'MODEL...'"),
-        ([DIGITS, DIGITS], "Several models need --vote, by which each votes for its class."),
+        ([DIGITS, DIGITS], "Several models need --vote, with which each votes for its class."),
         ([DIGITS, "--vote"], "--vote needs two models or more."),
         ([DIGITS, "--limit", 3], "--limit, --save and --round-images need --images."),
         ([DIGITS, "--save", "x.npz"], "--limit, --save and --round-images need --images."),

@@ -92,7 +92,7 @@ def test_images_off_the_grid_end_with_their_own_code(tmp_path, model, integers):
         "the first of them 9 in image 3 at (1, 2, 0), where 7 is nearest: give what --input-scale and --input-range "
         "say, say there what the images hold, or accept the nearest with --round-images."
     )
-    assert "2 numbers to what the input takes" in run(*words, "--round-images").stdout
+    assert "2 numbers, to the nearest that the input takes" in run(*words, "--round-images").stdout
     # The model gets what the accelerator gets.
     found = run_json(*words, "--round-images")["comparison"]
     assert found["rounded"] == 2 and found["results_differ"] == 0
