@@ -41,7 +41,7 @@ def stored_rule(stored: Stored) -> str:
 
 
 def input_rule(entry: Input) -> Iterator[str]:
-    """How a frame becomes codes, a sentence each."""
+    """Yield the rules by which a frame becomes codes, a sentence each."""
     shape = " x ".join(map(str, entry.shape))
     yield f"The model takes frames of {shape} numbers x; the stream carries {told_shape(entry.map.shape)}."
     used = np.bincount(entry.source, minlength=int(np.prod(entry.shape)))
@@ -52,7 +52,7 @@ def input_rule(entry: Input) -> Iterator[str]:
             else f"A number makes {used.min()} to {used.max()} elements."
         )
     elif (entry.source != np.arange(entry.size)).any():
-        yield "The elements come in another order than in the file" + (
+        yield "The elements are in another order than in the file" + (
             ": pixel by pixel, row by row, channels innermost." if entry.map_shape else "."
         )
     stored = entry.stored
@@ -60,7 +60,8 @@ def input_rule(entry: Input) -> Iterator[str]:
         yield _thresholds(entry, entry.thresholds)
     if stored is None:
         yield (
-            "What stored integers mean, such as uint8 pixels, is not known: give floats, or say it with --input-scale."
+            "The meaning of stored integers, such as uint8 pixels, is not known: give floats, or a rule "
+            "(--input-scale, in Python input_scale=)."
         )
         return
     if (stored.low, stored.high, stored.offset, stored.places) == (0, 255, ("0",), 1):
@@ -101,7 +102,7 @@ def _thresholds(entry: Input, thresholds: NDArray[np.float64]) -> str:
 
 
 def _runs(values: NDArray[np.int64], stored: Stored) -> str:
-    """What integers become, in words."""
+    """The values that stored integers become, in words."""
     one, many = ("a pixel", "pixels") if (stored.low, stored.high) == (0, 255) else ("an integer", "integers")
     shift = int(values[0]) - stored.low
     if np.array_equal(values, np.arange(stored.low, stored.high + 1) + shift):
@@ -116,7 +117,7 @@ def _runs(values: NDArray[np.int64], stored: Stored) -> str:
         f"{places[0]} to {places[-1]} become {value:+d}" if len(places) > 1 else f"{places[0]} becomes {value:+d}"
         for value, places in runs
     ]
-    return f"{many} " + ", ".join(parts)
+    return f"{many if len(runs[0][1]) > 1 else one.split()[1]} " + ", ".join(parts)
 
 
 def _levels(form: Format, low: int, high: int) -> str:

@@ -16,7 +16,7 @@ from bitweir_hw.plan import Plan
 from bitweir_sim.time.cycles import Timing
 
 from .cells import CELLS, cell_file
-from .input_words import input_rule
+from .input_words import counted, input_rule
 from .results import PLURALS, describe_result, result_name
 
 __all__ = ["readme"]
@@ -55,25 +55,22 @@ def readme(
         kind=_kind(network, cells),
         identity=digest(network),
         i_bits=first.bits,
-        i_top=first.bits - 1,
         o_bits=last.o_bits,
         o_top=last.o_bits - 1,
-        elements=network.input.size,
+        elements=counted(network.input.size, "element"),
         order=_order(pipeline),
         rule="\n".join(f"- {sentence}" for sentence in input_rule(network.input)),
-        lanes=first.lanes,
-        code_bits=first.lane_bits,
-        i_beats=first.beats,
-        o_beats=last.o_beats,
+        code_bits=counted(first.lane_bits, "bit"),
+        o_beats=counted(last.o_beats, "beat"),
         score_lanes=last.lanes,
-        score_bits=last.lane_bits,
+        score_bits=_each(last.lane_bits),
         elements_name=_elements(network, last),
         best=_best(last),
-        frames=_side_by_side(pipeline.parallel_frames),
+        frames=_parallel(pipeline.parallel_frames),
         results=result_name("scores" if network.readout.kind == "class" else network.readout.kind, network.outputs),
         meaning=_meaning(network),
-        pace=f"{_group(pipeline.parallel_frames)} every {timing.interval} cycles",
-        latency=timing.latency,
+        pace=f"{_group(pipeline.parallel_frames)} every {counted(timing.interval, 'cycle')}",
+        latency=counted(timing.latency, "cycle"),
         axi=_axi(pipeline, network.name, layout, checksums),
         load=_loading(pipeline),
         bounds=_bounds(network),
@@ -84,27 +81,31 @@ def readme(
 def _order(pipeline: Pipeline) -> str:
     """How the elements of a frame follow each other on the input."""
     stream = pipeline.input
-    elements = "one element" if stream.lanes == 1 else f"{stream.lanes} elements"
+    beats = f"{counted(stream.beats, 'beat')} of {counted(stream.lanes, 'element')}"
     if stream.vectors == 1:
-        return f"in {stream.beats} beats of {elements}"
+        return f"in {beats}"
     return (
-        f"pixel by pixel, row by row, the channels of a pixel one after the other: {stream.beats} beats of {elements}, "
-        f"{stream.vector_beats} for each pixel"
+        f"pixel by pixel, row by row, the channels of a pixel in order: {beats}, {stream.vector_beats} for each pixel"
     )
 
 
 def _group(frames: int) -> str:
-    """What takes the interval of an accelerator."""
-    return "A frame" if frames == 1 else f"{frames} frames"
+    """The frames that an accelerator takes in each of its intervals."""
+    return "a frame" if frames == 1 else f"{frames} frames"
 
 
-def _side_by_side(frames: int) -> str:
-    """The layout of beats that carry several frames."""
+def _each(bits: int) -> str:
+    """The width of an element."""
+    return f"{counted(bits, 'bit')} each"
+
+
+def _parallel(frames: int) -> str:
+    """The layout of beats that carry parallel frames."""
     if frames == 1:
         return ""
     return (
-        f"\n**Side by side.** {frames} frames go through together. Wherever a beat carries an element, a score or a\n"
-        f"class of one frame, it carries those of all {frames}, the first frame in the lowest bits.\n"
+        f"\n**Parallel frames.** {frames} frames are computed together. Wherever a beat carries an element, a score\n"
+        f"or a class of one frame, it carries those of all {frames}, the first frame in the lowest bits.\n"
     )
 
 
@@ -131,11 +132,11 @@ def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: 
         name=name,
         bits=layout.tdata_bits,
         bytes=layout.tdata_bytes,
-        frames="frame" if layout.parallel_frames == 1 else f"{layout.parallel_frames} frames that go side by side",
-        frame_bytes=layout.frame_bytes,
-        frame_words=layout.frame_words,
-        result_bytes=layout.result_bytes,
-        result_words=layout.result_words,
+        frames="frame" if layout.parallel_frames == 1 else f"group of {layout.parallel_frames} parallel frames",
+        frame_bytes=counted(layout.frame_bytes, "byte"),
+        frame_words=counted(layout.frame_words, "transfer"),
+        result_bytes=counted(layout.result_bytes, "byte"),
+        result_words=counted(layout.result_words, "transfer"),
         results=_packet(layout),
     )
 
@@ -155,7 +156,7 @@ def _best(last: EndSpec) -> str:
     low, high = last.i_bits, last.i_bits + last.index_bits * last.parallel_frames - 1
     return (
         f"| {high}:{low} | the class with the highest score so far, the lowest one in a tie; in the last beat, the "
-        "class |\n"
+        "result |\n"
     )
 
 
@@ -169,9 +170,9 @@ def _meaning(network: Network) -> str:
 def _packet(layout: PacketLayout) -> str:
     """What a packet of results carries."""
     if not layout.decides:
-        return f"{layout.scores_bytes} bytes of results, output 0 in\nthe lowest bits"
+        return f"{counted(layout.scores_bytes, 'byte')} of results, output 0 in\nthe lowest bits"
     return (
-        f"{layout.scores_bytes} bytes of scores, class 0 in\n"
+        f"{counted(layout.scores_bytes, 'byte')} of scores, class 0 in\n"
         f"the lowest bits, then {layout.class_bytes * layout.parallel_frames} of classes"
     )
 
@@ -185,7 +186,7 @@ def _kind(network: Network, cells: Sequence[str]) -> str:
     return (
         f"Verilog that instantiates the {names}: `{network.name}.v`,\n"
         f"top module `{network.name}`. It is portable but for that. A simulator needs the model of the cell, too,\n"
-        f"which lies beside it, as in `iverilog {network.name}.v {files}`; synthesis knows the cell and must not\n"
+        f"which is in this folder, as in `iverilog {network.name}.v {files}`; synthesis knows the cell and must not\n"
         "read the model."
     )
 

@@ -16,10 +16,11 @@ __all__ = ["parsed_range", "parsed_rule", "stored_input"]
 
 #: Of the text of a rule, of the nesting of its parentheses, and of what is calculated on the way.
 _MAX_TEXT, _MAX_DEPTH, _MAX_BITS = 4096, 16, 200
-# Numbers have no exponents, which could be astronomical.
+# Numbers have no exponents, which could be astronomical; `_NUMBER_LIKE` finds numbers that go beyond `_TOKEN`.
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[0-9]{1,12}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})|(?P<sign>[-+*/()\[\],x]))", re.ASCII
 )
+_NUMBER_LIKE = re.compile(r"[0-9.]+(?:e[-+]?[0-9]*)?", re.ASCII)
 _RANGE = re.compile(r"\s*(-?[0-9]{1,9})\s*:\s*(-?[0-9]{1,9})\s*", re.ASCII)
 _SIGNED = re.compile(r"\s*int([2-9]|1[0-6])\s*", re.ASCII | re.IGNORECASE)
 
@@ -59,7 +60,7 @@ def stored_input(scale: str | None = None, span: str | None = None) -> Stored:
     signed = _SIGNED.fullmatch(scale or "")
     if signed:
         if span is not None:
-            raise ModelError(f"Input scale {shown(scale)} says the range of the input too: leave out one of both.")
+            raise ModelError(f"Input scale {shown(scale)} says the range of the input, too: leave out the input range.")
         half = 1 << int(signed[1]) - 1
         return Stored(low=-half, high=half - 1)
     scales, offsets = parsed_rule("x" if scale is None else scale)
@@ -79,9 +80,13 @@ def parsed_range(text: str) -> tuple[int, int]:
         It is not of this form.
     """
     found = _RANGE.fullmatch(text)
-    if not found or int(found[1]) >= int(found[2]):
-        raise ModelError(f"Input range must be LOW:HIGH, as in 0:255 or -128:127, not {shown(text)}.")
-    return int(found[1]), int(found[2])
+    if not found:
+        why = "it must be two integers of up to 9 digits with a colon between them"
+    elif int(found[1]) >= int(found[2]):
+        why = "LOW must be less than HIGH"
+    else:
+        return int(found[1]), int(found[2])
+    raise ModelError(f"Input range must be LOW:HIGH, as in 0:255 or -128:127, not {shown(text)}: {why}.")
 
 
 def parsed_rule(text: str) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
@@ -115,15 +120,15 @@ def parsed_rule(text: str) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
     try:
         line = _Parser(text.lower()).whole()
         if not any(line.scale):
-            raise _Wrong("x must count in it")
+            raise _Wrong("it must depend on x")
         if not all(line.scale):
-            raise _Wrong("it must multiply x with no 0")
+            raise _Wrong("it must not multiply x by 0")
         scales, offsets = _alike(line.scale, line.offset)
         return scales, offsets
     except _Wrong as error:
         raise ModelError(
             f"Input scale must be a rule from a stored integer x to what the model takes, such as 1/255, x/127.5-1, "
-            f"(x-33)/79, or (x-[124,116,104])/[58,57,57] for channels, or int8 for signed integers, "
+            f"(x-33)/79, or (x-[124,116,104])/[58,57,57] for channels, or int2 to int16 for signed integers, "
             f"not {shown(text)}: {error}."
         ) from error
 
@@ -141,7 +146,7 @@ def _each(
 ) -> tuple[Fraction, ...]:
     result = tuple(f(*pair) for pair in zip(*_alike(a, b), strict=True))
     if any(max(number.numerator.bit_length(), number.denominator.bit_length()) > _MAX_BITS for number in result):
-        raise _Wrong("its numbers are too large, or have too many digits")
+        raise _Wrong(f"as an exact fraction, a number in it needs more than {_MAX_BITS} bits: use shorter numbers")
     return result
 
 
@@ -157,6 +162,12 @@ class _Parser:
             found = _TOKEN.match(text, place)
             if not found:
                 raise _Wrong(f"{shown(text[place:].strip()[:12])} is neither a number nor one of + - * / ( ) [ ] , x")
+            like = found["number"] and _NUMBER_LIKE.match(text, found.start("number"))
+            if like and like.end() > found.end():
+                raise _Wrong(
+                    f"{shown(like[0])} is no decimal number: it may have up to 12 digits before the point and 20 after "
+                    "it, and no exponent"
+                )
             self._tokens.append(found[found.lastgroup or 0])
             place = found.end()
         self._depth = 0
@@ -165,7 +176,12 @@ class _Parser:
         """The rule, all of it."""
         line = self._rule(first=True)
         if self._tokens:
-            raise _Wrong(f"nothing may follow before {shown(self._tokens[0])}")
+            following = shown(self._tokens[0])
+            raise _Wrong(
+                f"{following} is out of place"
+                if self._tokens[0] in ")],+-*/"
+                else f"an operator is missing before {following}"
+            )
         return line
 
     def _take(self, *signs: str) -> str:
@@ -199,7 +215,7 @@ class _Parser:
         if self._take("("):
             self._depth += 1
             if self._depth > _MAX_DEPTH:
-                raise _Wrong(f"it has more than {_MAX_DEPTH} parentheses in each other")
+                raise _Wrong(f"it has more than {_MAX_DEPTH} nested parentheses")
             line = self._rule()
             self._depth -= 1
             self._close(")")
@@ -241,7 +257,7 @@ def _sum(a: _Line, b: _Line) -> _Line:
 
 def _product(a: _Line, b: _Line) -> _Line:
     if a.named and b.named:
-        raise _Wrong("it must not multiply x with x")
+        raise _Wrong("it must not multiply x by x")
     line, factor = (a, b.offset) if a.named or not b.named else (b, a.offset)
     scale, offset = (_each(Fraction.__mul__, part, factor) for part in (line.scale, line.offset))
     return _Line(scale, offset, line.named)

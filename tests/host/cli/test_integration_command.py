@@ -37,8 +37,8 @@ def test_axi_adds_a_module_in_a_file_of_its_own(model, tmp_path):
     assert "input [127:0] s_axis_tdata;" in verilog and "input [63:0] s_axis_tdata;" in eight["net_axi.v"].decode()
     # A frame is 16 pixels of 2 channels of 2 bits; a result 3 scores of 4 bits and a class.
     readme = axi["README.md"].decode()
-    assert "A packet in has 8 bytes in 1 transfers" in readme
-    assert "A packet out has 3 bytes in 1 transfers: 2 bytes of scores" in readme
+    assert "An input packet has 8 bytes in 1 transfer:" in readme
+    assert "An output packet has 3 bytes in 1 transfer: 2 bytes of scores" in readme
     start, end = readme.index("\n**AXI4"), readme.index("\n**Made")
     assert readme[:start] + readme[end:] == plain["README.md"].decode()
 
