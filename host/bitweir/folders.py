@@ -46,6 +46,8 @@ def whole_file(path: Path, content: bytes) -> None:
     ------
     FileError
         The file cannot be written, or is a part of a folder that bitweir wrote.
+    BrokenPipeError
+        It is a pipe, and its reader has closed it.
     """
     check_free(Path(os.path.realpath(path)))
     try:
@@ -70,6 +72,8 @@ def whole_file(path: Path, content: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+    except BrokenPipeError:
+        raise  # whoever read it has seen enough
     except OSError as error:
         raise FileError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
 

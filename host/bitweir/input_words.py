@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import groupby
 
 import numpy as np
@@ -130,6 +131,6 @@ def told_shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape))
 
 
-def counted(number: int, what: str) -> str:
+def counted(number: int | Fraction, what: str) -> str:
     """A number of things in words."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
