@@ -160,7 +160,10 @@ class Taps:
 def _back(tap: Tap, back: Move) -> Tap:
     """A tap on codes whose elements come in another order than in the tensor."""
     index = back(tap.index.reshape(tap.shape))
-    values = tuple(back(np.broadcast_to(value, tap.shape)) if value.size > 1 else value for value in tap.values)
+    values = tuple(
+        back(np.broadcast_to(value, tap.shape)) if value.size > 1 else value.reshape((1,) * index.ndim)
+        for value in tap.values
+    )
     return replace(tap, shape=index.shape, index=index.reshape(-1), values=values)
 
 

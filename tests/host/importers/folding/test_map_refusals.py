@@ -34,9 +34,8 @@ REFUSED = {
     "damaged.": lambda g: g.op("Conv", first(g), g.signs(4, 4, 2, 2), group=2),
     "Node Conv 'n3' must take quantised activations, but the sums of conv0 arrive unquantised: put a quantiser of 1 "
     "to 8 bits between the two layers, such as a sign.": lambda g: g.op("Conv", bn(g), g.signs(4, 4, 2, 2)),
-    "Node Conv 'n6' cannot be folded: it convolves maps of one dimension, of the shape (N, C, L), which is not "
-    "supported: "
-    "use a convolution with a kernel of (1, 2) over the shape (N, C, 1, L), which is the same.": lambda g: g.op(
+    "Node Conv 'n6' must take the map that conv0 hands on, of 5 rows, 4 columns and 4 channels, with its pixels in "
+    "their order, not reshaped to (4, 1, 20).": lambda g: g.op(
         "Conv", g.op("Reshape", first(g), g.const([-1, 4, 20], np.int64)), g.signs(4, 4, 2)
     ),
     "Node Conv 'n6' must take the map that conv0 hands on, of 5 rows, 4 columns and 4 channels, with its pixels in "

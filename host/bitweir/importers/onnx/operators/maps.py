@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
-from ...exact.fold import exact, scale, shift
+from ...exact.fold import scale, shift
 from ...folding.linear import conv
 from ...folding.network_builder import NetworkBuilder
 from ...folding.pools import max_pool, mean_pool
+from ...folding.rows import over_rows
 from ...folding.symbols import Moving, Padded, Signal
 from ...folding.windows import Window
 from ..constants import Array, axes
 from ..graph import Node
+from .operands import per_channel
 from .windows import node_window
 
 __all__ = ["MAP_RULES", "PADDED_OPS"]
@@ -31,74 +33,90 @@ def _conv(builder: NetworkBuilder, node: Node, x: Any, weights: Any, bias: Any =
         raise ModelError("its weights depend on the image: use constant weights")
     if isinstance(x, np.ndarray):
         raise ModelError("it convolves a constant: export the model with constant folding")
-    if len(x.shape) == 2 and weights.ndim == 3:
+    if len(x.shape) not in (2, 3) or weights.ndim != len(x.shape) + 1:
         raise ModelError(
-            "it convolves maps of one dimension, of the shape (N, C, L), which is not supported: use a convolution "
-            f"with a kernel of (1, {weights.shape[2]}) over the shape (N, C, 1, L), which is the same"
+            "it must convolve maps of one or two dimensions, of the shape (N, C, L) or (N, C, H, W), with weights of "
+            f"as many axes, not maps of {len(x.shape) - 1} with weights of the shape {weights.shape}: use Conv1d or "
+            "Conv2d"
         )
-    if len(x.shape) != 3 or weights.ndim != 4:
-        raise ModelError(
-            f"it must convolve maps of two dimensions, of the shape (N, C, H, W), not of {len(x.shape) - 1}: use Conv2d"
-        )
-    window = node_window(node, x.shape[1:], weights.shape[2:])
-    y = conv(builder, x, weights, node.label, window=window, groups=int(node.attributes.get("group", 1)))
+    window, groups = node_window(node, x.shape[1:], weights.shape[2:]), int(node.attributes.get("group", 1))
+    # The weights of a map of one row.
+    filters = weights.reshape(*weights.shape[:2], *window.kernel)
+
+    def rule(row: Moving | Padded) -> Signal:
+        return conv(builder, row, filters, node.label, window=window, groups=groups)
+
+    y = over_rows(builder, x, rule)
     if bias is None:
         return y
     if not isinstance(bias, np.ndarray) or bias.shape != weights.shape[:1]:
         raise ModelError("its bias must be a constant, one number for each output: export the model again")
-    return y.then(shift(exact(bias.reshape(-1, 1, 1))))
+    return y.then(shift(per_channel(y, bias)))
 
 
 def _max_pool(builder: NetworkBuilder, node: Node, x: Moving | Padded) -> Signal:
     if len(node.outputs) > 1 and node.outputs[1]:
         raise ModelError("it must hand on values, not where they lie: pool without return_indices")
-    return max_pool(builder, x, node.label, window=node_window(node, x.shape[1:]))
+    _check_map(x)
+    window = node_window(node, x.shape[1:])
+    return over_rows(builder, x, lambda row: max_pool(builder, row, node.label, window=window))
 
 
 def _average_pool(builder: NetworkBuilder, node: Node, x: Moving) -> Signal:
+    _check_map(x)
     window = node_window(node, x.shape[1:])
-    if window.padded and node.attributes.get("count_include_pad", 0) and not node.attributes.get("ceil_mode", 0):
-        # The mean with zeros around the map: the sums of a depthwise convolution whose weights are all 1.
-        ones = np.ones((x.shape[0], 1, *window.kernel), np.float32)
-        y = conv(builder, x, ones, node.label, window=window, groups=x.shape[0])
-        return y.then(scale(np.full((1, 1, 1), Fraction(1, prod(window.kernel)), object)))
-    return mean_pool(
-        builder, x, node.label, window=window, advice="count_include_pad=1, without ceil_mode, or no padding"
-    )
+
+    def rule(row: Moving | Padded) -> Signal:
+        if window.padded and node.attributes.get("count_include_pad", 0) and not node.attributes.get("ceil_mode", 0):
+            # The mean with zeros around the map: the sums of a depthwise convolution whose weights are all 1.
+            ones = np.ones((row.shape[0], 1, *window.kernel), np.float32)
+            y = conv(builder, row, ones, node.label, window=window, groups=row.shape[0])
+            return y.then(scale(np.full((1, 1, 1), Fraction(1, prod(window.kernel)), object)))
+        return mean_pool(
+            builder, row, node.label, window=window, advice="count_include_pad=1, without ceil_mode, or no padding"
+        )
+
+    return over_rows(builder, x, rule)
 
 
 def _global_pool(builder: NetworkBuilder, node: Node, x: Moving) -> Signal:
     _check_map(x)
-    window = Window((x.shape[1], x.shape[2]))
-    return (mean_pool if node.op == "GlobalAveragePool" else max_pool)(builder, x, node.label, window=window)
+    pool = mean_pool if node.op == "GlobalAveragePool" else max_pool
+    return _over_all(builder, x, lambda row, window: pool(builder, row, node.label, window=window))
+
+
+def _over_all(builder: NetworkBuilder, x: Moving, pool: Callable[[Any, Window], Signal]) -> Signal:
+    """A pool over a whole map of one or two dimensions."""
+    return over_rows(builder, x, lambda row: pool(row, Window((row.shape[1], row.shape[2]))))
 
 
 def _reduce(builder: NetworkBuilder, node: Node, x: Moving, over: Array | None = None) -> Moving:
-    """Mean, sum or maximum over the rows and columns of a map."""
+    """Mean, sum or maximum over the rows and columns of a map, or over the only axis of one of one dimension."""
     _check_map(x)
     rank = len(x.shape) + 1
     chosen = sorted({axis % rank for axis in axes(node, over) or ()})
-    if len(chosen) != 2 or 0 in chosen:
+    if len(chosen) != rank - 2 or 0 in chosen:
         raise ModelError(
             "it must reduce the rows and columns of a map, no other axes: a mean over features, as layer norm computes "
             "it, depends on the image, so use a batch norm"
         )
-    last = ({1, 2, 3} - set(chosen)).pop()  # the channels
+    last = ({*range(1, rank)} - set(chosen)).pop()  # the channels
     first = (last - 1, *(axis - 1 for axis in chosen))
     y: Moving = x.moved(tuple(x.shape[axis] for axis in first), lambda frame: frame.transpose(first))
-    window = Window((y.shape[1], y.shape[2]))
-    y = (max_pool if node.op == "ReduceMax" else mean_pool)(builder, y, node.label, window=window)
+    taps = prod(y.shape[1:])
+    pool = max_pool if node.op == "ReduceMax" else mean_pool
+    y = _over_all(builder, y, lambda row, window: pool(builder, row, node.label, window=window))
     if node.op == "ReduceSum":
-        y = y.then(scale(np.full((1, 1, 1), Fraction(prod(window.kernel)), object)))
+        y = y.then(scale(np.full((1,) * len(y.shape), Fraction(taps), object)))
     keep = node.attributes.get("keepdims", 1)
     shape = tuple(size if axis == last else 1 for axis, size in enumerate((0, *x.shape)) if axis)
     shape = shape if keep else (x.shape[last - 1],)
     return y.moved(shape, lambda frame: frame.reshape(shape))
 
 
-def _check_map(x: Moving) -> None:
-    if len(x.shape) != 3:
-        raise ModelError("it must pool maps of two dimensions, of the shape (N, C, H, W): use a map of height 1")
+def _check_map(x: Moving | Padded) -> None:
+    if len(x.shape) not in (2, 3):
+        raise ModelError("it must pool maps of one or two dimensions, of the shape (N, C, L) or (N, C, H, W)")
 
 
 def _pad(
