@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from math import inf
+from multiprocessing import resource_tracker as multiprocessing_tracker
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import SearchResult, cheapest, fastest
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
@@ -278,6 +280,9 @@ def _start_workers() -> None:
     """
     if not hasattr(signal, "pthread_sigmask"):
         return
+    # Each of the two unblocks the signal in this process when it starts its tracker.
+    for tracker in (multiprocessing_tracker, loky_tracker):
+        tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         joblib.Parallel()(joblib.delayed(int)() for _ in range(2))

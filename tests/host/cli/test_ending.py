@@ -102,6 +102,15 @@ def test_a_full_disk_for_standard_output(folder, options):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="standard output has no name here")
+@pytest.mark.parametrize("form", ["--html", "--markdown"])
+def test_a_page_for_a_pipe_that_is_closed(folder, form):
+    command = [*PROGRAM, "report", folder, form, "/dev/stdout"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", BROKEN_PIPE)
+
+
 def test_errors_that_nobody_hears_keep_their_exit_code(tmp_path):
     with Path("/dev/full").open("w") as full:
         for stderr in (full, subprocess.DEVNULL):
@@ -171,6 +180,25 @@ def test_programs_that_a_command_started_end_with_it(number, code, told):
                 break
             time.sleep(0.05)
         assert not alive(process)
+
+
+WORKERS = """
+from bitweir.planning.explore import workers
+from bitweir.cli.ending import ending
+from joblib import Parallel, delayed
+from signal import SIG_BLOCK, pthread_sigmask
+
+with ending(), workers(2, None):
+    print(Parallel()(delayed(pthread_sigmask)(SIG_BLOCK, ()) for _ in range(2)), pthread_sigmask(SIG_BLOCK, ()))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked here")
+def test_ctrl_c_is_for_the_command_and_not_for_its_workers():
+    """A worker that takes it, too, prints a traceback, also while it starts."""
+    done = subprocess.run([sys.executable, "-c", WORKERS], capture_output=True, text=True, check=True)
+    blocked = {signal.SIGINT}
+    assert done.stdout == f"{[blocked, blocked]} {set()}\n"
 
 
 UNFINISHED = """
