@@ -205,7 +205,7 @@ TENSORS = {
     "zero": np.float32(0),
     "infinite": np.float32(np.inf),
     "nan": SIGNS * np.float32(np.nan),
-    "real": SIGNS * np.array([[1], [1], [2**0.5], [1]], np.float32) ** np.array([0, 1, 0], np.float32),
+    "real": SIGNS * np.array([[1], [1.1], [2**0.5], [1.3]], np.float32) ** np.array([0, 1, 0], np.float32),
     **BN,
 }
 

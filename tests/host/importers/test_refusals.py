@@ -179,10 +179,6 @@ SENTENCES = {
     "fold into thresholds: keep slopes at 0 or more in training, as by clamp(min=0).": lambda g: g.op(
         "PRelu", g.start(4, 3, 3), np.array([0.5, -0.25, 0, -1]).reshape(4, 1, 1)
     ),
-    "Node MatMul 'n1' must have one scale for each output, but output 0 holds +0.5 and -0.31459, as trained ternary "
-    "quantisation makes them: write it as p * matmul(x, P) - n * matmul(x, N) with P and N of 0 and 1.": lambda g: g.op(
-        "MatMul", g.op("Flatten", "x"), np.tile([[0.5], [-0.31459], [0.0]], (28, 3))
-    ),
     "Node Where 'n5' cannot be folded: it must choose between two constants by a comparison: write a staircase of more "
     "levels as a sum of comparisons, l0 + (l1 - l0) * (x >= t1) + (l2 - l1) * (x >= t2) and so on.": lambda g: g.op(
         "Where", g.op("Greater", x := g.start(4, 3, 3), 3.0), 2.0, g.op("Where", g.op("Greater", x, 1.0), 1.0, 0.0)

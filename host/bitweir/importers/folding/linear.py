@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from math import floor, gcd
@@ -16,8 +17,10 @@ from ..exact.fold import Exacts, scale, shift
 from .accuracy import Accuracy
 from .borders import Border, edge_sums
 from .network_builder import NetworkBuilder, Operand
-from .symbols import Moving, Padded, Signal, by_channel, narrowed
-from .weights import Weights, normalised
+from .shortcuts import add
+from .symbols import Moving, Padded, Signal, by_channel, narrowed, unpadded
+from .weight_planes import planes
+from .weights import UnevenError, Weights, normalised
 from .windows import Window
 
 __all__ = ["conv", "dense"]
@@ -38,6 +41,11 @@ def dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: st
     label : str
         Of the node, for messages.
     """
+    return _summed(lambda rows: _dense(builder, x, rows.T, label), builder, weights.T, label)
+
+
+def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str) -> Signal:
+    """As `dense`, for weights of one size for each output."""
     inside = unpadded(x)
     inputs = int(np.prod(inside.shape))
     if weights.ndim != 2 or inside.shape[-1:] != (inputs,) or weights.shape[0] != inputs:
@@ -78,6 +86,27 @@ def conv(
         Its kernel is that of the weights; its pads come on top of those of `x`, with zeros.
     groups : int
     """
+    return _summed(lambda rows: _conv(builder, x, rows, label, window=window, groups=groups), builder, weights, label)
+
+
+def _summed(layer: Callable[[Array], Signal], builder: NetworkBuilder, weights: Array, label: str) -> Signal:
+    """What a layer makes of the input; with weights (M, ...) of a few sizes a sum of such layers."""
+    try:
+        return layer(weights)
+    except UnevenError:
+        parts = planes(weights)
+        if not parts:
+            raise
+    y = layer(parts[0])
+    for part in parts[1:]:
+        y = add(builder, y, layer(part), label)
+    return y
+
+
+def _conv(
+    builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1
+) -> Signal:
+    """As `conv`, for weights of one size for each output."""
     inside, window, value = window.merged(x, label)
     if len(inside.shape) != 3 or weights.ndim != 4:
         raise ModelError(
@@ -140,19 +169,6 @@ def conv(
     offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
     y = builder.map_signal(sums, inside.batch)
     return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
-
-
-def unpadded(x: Moving | Padded) -> Moving:
-    """A value that has no border.
-
-    Raises
-    ------
-    ModelError
-        It has one; the text is the end of a sentence.
-    """
-    if isinstance(x, Padded):
-        raise ModelError("a padded map must go into a convolution or a max pool: pad nowhere else")
-    return x
 
 
 def _rows(builder: NetworkBuilder, weights: Array, label: str) -> tuple[Weights, Exacts]:

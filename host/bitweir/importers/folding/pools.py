@@ -12,10 +12,9 @@ from bitweir_hw.network import Pool
 from ..errors import ModelError
 from ..exact.fold import Exacts, Step, columns, scale
 from ..exact.surd import sign
-from .linear import unpadded
 from .network_builder import NetworkBuilder
 from .quantise import AFFINE, ends
-from .symbols import Moving, Padded, Signal, Stream, narrowed
+from .symbols import Moving, Padded, Signal, Stream, narrowed, unpadded
 from .windows import Window
 
 __all__ = ["max_pool", "mean_pool"]

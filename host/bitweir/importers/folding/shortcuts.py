@@ -21,10 +21,9 @@ from ..exact.fold import Exacts, scale, shift
 from ..exact.surd import sign
 from .accuracy import Accuracy, Leaf
 from .borders import refusal
-from .linear import unpadded
 from .network_builder import NetworkBuilder
 from .quantise import AFFINE, affine
-from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed
+from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
 from .units import MOST_BITS, Summand, Units, fitted
 
 __all__ = ["add"]

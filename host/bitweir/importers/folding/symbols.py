@@ -38,6 +38,7 @@ __all__ = [
     "Ternary",
     "by_channel",
     "narrowed",
+    "unpadded",
     "whole",
 ]
 
@@ -311,6 +312,21 @@ class Padded:
 
 
 Moving = Signal | Codes
+
+
+def unpadded(x: Moving | Padded) -> Moving:
+    """A value that has no border.
+
+    Raises
+    ------
+    ModelError
+        It has one; the text is the end of a sentence.
+    """
+    if isinstance(x, Padded):
+        raise ModelError("a padded map must go into a convolution or a max pool: pad nowhere else")
+    return x
+
+
 AnyMoving = TypeVar("AnyMoving", Signal, Codes)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from ..exact.fold import MAX_PARAMETERS, Exacts, exact
 
-__all__ = ["Weights", "normalised"]
+__all__ = ["UnevenError", "Weights", "normalised"]
 
 Weights = NDArray[np.bool_] | NDArray[np.int64]
 
@@ -21,6 +21,10 @@ _EXACT_LIMIT, _ROUNDED_LIMIT = (1 << 15) - 1, 255
 _NOISE = 2.0**-20
 #: Weights of a row that sift the possible scales before all are tried.
 _SAMPLE = 48
+
+
+class UnevenError(ModelError):
+    """Weights of an output are no small multiples of one number."""
 
 
 def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool]:
@@ -43,8 +47,10 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
 
     Raises
     ------
-    ModelError
+    UnevenError
         A row is neither binary nor made of small multiples of one number.
+    ModelError
+        The weights are no numbers, or too many.
     """
     if weights.dtype.kind not in "fiu" or not weights.size or not np.isfinite(weights).all():
         raise ModelError(
@@ -78,16 +84,10 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
     return whole.reshape(weights.shape), alpha, rounded
 
 
-def _refused(row: NDArray[np.float64], index: int, label: str) -> ModelError:
+def _refused(row: NDArray[np.float64], index: int, label: str) -> UnevenError:
     """What is wrong with the weights of an output, which are no small multiples of one number."""
-    if len({*row[row > 0].tolist()}) == len({*row[row < 0].tolist()}) == 1:
-        return ModelError(
-            f"Node {label} must have one scale for each output, but output {index} holds +{row.max():g} and "
-            f"{row.min():g}, as trained ternary quantisation makes them: write it as p * matmul(x, P) - n * matmul(x, "
-            "N) with P and N of 0 and 1."
-        )
     size = np.abs(row)
-    return ModelError(
+    return UnevenError(
         f"Node {label} must have binary weights, +a or -a with one a for each output, or whole multiples of one number "
         f"for each output (up to {_EXACT_LIMIT} if the weights are exactly these products, else up to "
         f"{_ROUNDED_LIMIT}), but output {index} holds sizes from {size.min():g} to {size.max():g}: quantise the "

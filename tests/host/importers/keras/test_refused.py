@@ -116,9 +116,9 @@ REFUSED = {
     ),
     "Layer QuantConv2D 'it' must divide 4 channels into 3 groups": a_convolution(groups=3),
     "Layer QuantConv2D 'it' cannot be folded: it must not pad with 1 a map that has a border of 0.": two_borders,
-    "Layer Dense 'it' must have quantised weights, but it holds floating point numbers of 2 sizes and has no "
+    "Layer Dense 'it' must have quantised weights, but it holds floating point numbers of 5 sizes and has no "
     "kernel_quantizer: use the layer of Larq with one, or make the weights whole multiples of one scale.": (
-        a_dense_layer([[1], [2**0.5], [1], [1], [1]])
+        a_dense_layer([[1], [2**0.5], [1.1], [1.2], [1.3]])
     ),
     "Layer Dense 'it' must have finite numbers as weights": a_dense_layer([[np.nan]] * 5),
     "Layer Dense 'it' cannot be folded: its weights must be finite": a_dense_layer(

@@ -12,7 +12,7 @@ from ...errors import ModelError, shown
 from ...exact.fold import scale, shift
 from ...folding.linear import conv, dense
 from ...folding.symbols import Moving, Padded, Signal, whole
-from ...folding.weights import normalised
+from ...folding.weight_planes import check_weights
 from ...folding.windows import Window
 from ..graph import INPUT_CODES
 from .activations import activated
@@ -114,7 +114,7 @@ def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int, *, own: int = 1
     spec = larq_quantiser(job.option(quantiser))
     if spec is None:
         try:
-            normalised(kernel.reshape(prod(kernel.shape[:-own]), -1).T, job.label)
+            check_weights(kernel.reshape(prod(kernel.shape[:-own]), -1).T, job.label)
         except ModelError as error:
             if not np.isfinite(kernel).all():
                 raise

@@ -17,7 +17,7 @@ from ...exact.fold import Step, exact, scale, shift, sigmoid, tanh
 from ...folding.linear import dense
 from ...folding.network_builder import NetworkBuilder
 from ...folding.symbols import Codes, Moving, Padded, Signal, whole
-from ...folding.weights import normalised
+from ...folding.weight_planes import check_weights
 from ...troubles import UNKNOWN
 from ..graph import Node
 from .maps import MAP_RULES
@@ -105,7 +105,7 @@ def _probed(node: Node, x: Any, w: Any, *rest: Any) -> None:
     """What of a layer can be checked if nothing is known of what it takes: its weights."""
     _probed_product(node, x, w)
     if isinstance(w, np.ndarray) and w.ndim > 1:
-        normalised(
+        check_weights(
             w.T if node.op == "MatMul" or not node.attributes.get("transB", node.op == "Conv") else w, node.label
         )
 
