@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
-from bitweir.importers import ModelError
+from bitweir.importers import ModelError, load_model
+from bitweir.importers.compare.agreement import Member
+from bitweir.importers.compare.comparison import compare_drawn
+from bitweir.importers.folding.provenance import Taps
+from bitweir_hw.network import Network
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
 from support.kerasmodels import KerasModel
 
 __all__ = [
@@ -16,13 +23,17 @@ __all__ = [
     "Model",
     "W",
     "activation",
+    "agree",
     "correlate",
     "first",
     "larq",
     "linear",
     "named",
     "norm",
+    "of_one_row",
+    "overall",
     "own_quantiser",
+    "pixels",
     "pool",
     "quantiser",
     "same",
@@ -169,6 +180,28 @@ def same(config, weights, x):
     return x
 
 
+def of_one_row(layer):
+    """A layer over maps of one dimension, (N, L, C), as one over maps of one row."""
+    spans = {"strides", "pool_size", "dilation_rate"}
+
+    def lifted(config, weights, x):
+        config = {key: [1, *value] if key in spans and value else value for key, value in config.items()}
+        weights = {key: array[None] if key.endswith("kernel") else array for key, array in weights.items()}
+        if config.get("padding") == "causal":
+            # What the quantiser of the input makes, then zeros before the first element.
+            x = quantiser(x, config.pop("input_quantizer", None), kernel=False)
+            (length,) = (array.shape[1] for key, array in weights.items() if key in ("kernel", "depthwise_kernel"))
+            x = np.pad(x, [(0, 0), (length - 1, 0), (0, 0)])
+        y = layer(config, weights, x[:, None])
+        return y[:, 0] if y.ndim == 4 else y
+
+    return lifted
+
+
+def overall(reduce):
+    return lambda config, weights, x: reduce(x, axis=(1, 2), keepdims=config.get("keepdims", False))
+
+
 LAYERS = {
     "Activation": lambda config, weights, x: (
         activation(x, config["activation"])
@@ -176,29 +209,64 @@ LAYERS = {
         else quantiser(x, config["activation"], kernel=False)
     ),
     "Add": lambda config, weights, *values: sum(values),
+    "AveragePooling1D": of_one_row(pool(np.mean)),
     "AveragePooling2D": pool(np.mean),
     "BatchNormalization": norm,
+    "Conv1D": of_one_row(linear("conv")),
     "Conv2D": linear("conv"),
     "Dense": linear("dense"),
+    "DepthwiseConv1D": of_one_row(linear("depthwise")),
     "DepthwiseConv2D": linear("depthwise"),
     "Dropout": same,
     "Flatten": lambda config, weights, x: x.reshape(len(x), -1),
-    "GlobalAveragePooling2D": lambda config, weights, x: x.mean(axis=(1, 2), keepdims=config.get("keepdims", False)),
-    "GlobalMaxPooling2D": lambda config, weights, x: x.max(axis=(1, 2), keepdims=config.get("keepdims", False)),
+    "GlobalAveragePooling1D": of_one_row(overall(np.mean)),
+    "GlobalAveragePooling2D": overall(np.mean),
+    "GlobalMaxPooling1D": of_one_row(overall(np.max)),
+    "GlobalMaxPooling2D": overall(np.max),
     "LeakyReLU": lambda config, weights, x: np.where(x > 0, x, float(np.float32(config["alpha"])) * x),
+    "MaxPooling1D": of_one_row(pool(np.max)),
     "MaxPooling2D": pool(np.max),
     "QuantActivation": lambda config, weights, x: quantiser(x, config["quantizer"], kernel=False),
+    "QuantConv1D": of_one_row(linear("conv")),
     "QuantConv2D": linear("conv"),
     "QuantDense": linear("dense"),
     "QuantDepthwiseConv2D": linear("depthwise"),
+    "QuantSeparableConv1D": of_one_row(linear("separable")),
     "QuantSeparableConv2D": linear("separable"),
     "ReLU": lambda config, weights, x: np.clip(x, 0, config.get("max_value")),
     "Rescaling": lambda config, weights, x: x * float(np.float32(config["scale"])) + config.get("offset", 0),
     "Reshape": lambda config, weights, x: x.reshape(len(x), *config["target_shape"]),
     "Softmax": same,
     "SteSign": own_quantiser("SteSign"),
+    "ZeroPadding1D": lambda config, weights, x: np.pad(x, [(0, 0), config["padding"], (0, 0)]),
     "ZeroPadding2D": zeros,
 }
+
+
+def pixels(shape, frames: int = 30, top: int = 16) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    bright = rng.integers(0, top, (frames, *(1 for _ in shape)))
+    return np.clip(bright + rng.integers(-top // 2, top // 2, (frames, *shape)), 0, top).astype(np.uint8)
+
+
+def agree(model: Model, path: Path, style="sequential", *, exactly=True, scale="1", varied=True, top=16) -> Network:
+    """Import a model and compare: scores that are the same integers, or at least in the same order.
+
+    The independent executor of the package must find the same as well.
+    """
+    taps = Taps()
+    net = load_model(model.save(path, style), input_scale=scale, taps=taps)
+    found = compare_drawn(net, [Member(path=path, network=net, taps=taps, last=net.layers[-1].name)])
+    assert found is not None and found.agreements[0].ran and found.agreements[0].layers
+    x = pixels(model.shape, top=top)
+    scores, expected = run(net, encode(net.input, x)).scores, model.reference(x)
+    if exactly:
+        assert abs(scores - expected).max() < 1e-6
+    else:
+        gaps = expected[:, :, None] - expected[:, None]
+        assert (scores[:, :, None] > scores[:, None])[gaps > 1e-9 * (1 + abs(expected).max())].all()
+    assert not varied or len(np.unique(scores, axis=0)) > 2
+    return net
 
 
 def larq(name: str, **config) -> dict:

@@ -27,6 +27,7 @@ from .accuracy import Accuracy, Margin
 from .borders import Border
 
 __all__ = [
+    "AnyMoving",
     "Codes",
     "Frame",
     "Move",

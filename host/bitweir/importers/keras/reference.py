@@ -29,7 +29,6 @@ Array = NDArray[Any]
 Pair = tuple[int, int]
 #: Of the operators in `execution`.
 _OPSET = 18
-_FIRST, _LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def keras_executor(path: Path, tensors: Sequence[str]) -> Executor:
@@ -94,10 +93,13 @@ def _dense(layer: Layer) -> None:
     _finished(layer, y, arrays)
 
 
-def _same(layer: Layer, sizes: Sequence[int], spans: Pair, strides: Pair) -> list[Pair]:
-    """Pads of rows and columns: TensorFlow makes ceil(size / stride) windows, with the odd pad at the end."""
-    if str(layer.option("padding", "valid")).lower() != "same":
-        return [(0, 0), (0, 0)]
+def _pads(layer: Layer, sizes: Sequence[int], spans: Sequence[int], strides: Sequence[int]) -> list[Pair]:
+    """Pads of each axis: TensorFlow makes ceil(size / stride) windows of ``same``, with the odd pad at the end."""
+    how = str(layer.option("padding", "valid")).lower()
+    if how == "causal":
+        return [(span - 1, 0) for span in spans]
+    if how != "same":
+        return [(0, 0)] * len(spans)
     pads = []
     for size, span, stride in zip(sizes, spans, strides, strict=True):
         total = max((-(-size // stride) - 1) * stride + span - size, 0)
@@ -106,40 +108,49 @@ def _same(layer: Layer, sizes: Sequence[int], spans: Pair, strides: Pair) -> lis
 
 
 def _framed(layer: Layer, x: str, pads: Sequence[Pair], value: float = 0.0) -> str:
-    """A map (H, W, C) with a border."""
+    """A map (..., C) with a border."""
     if not any(map(any, pads)):
         return x
-    (above, below), (left, right) = pads
-    rows, columns, channels = layer.shape(x)
-    shape = (rows + above + below, columns + left + right, channels)
-    return layer.step("Pad", x, np.array([0, above, left, 0, 0, below, right, 0]), value, shape=shape)
+    *sizes, channels = layer.shape(x)
+    shape = (*(size + sum(pad) for size, pad in zip(sizes, pads, strict=True)), channels)
+    before, after = ([0, *(pad[end] for pad in pads), 0] for end in (0, 1))
+    return layer.step("Pad", x, np.array([*before, *after]), value, shape=shape)
+
+
+def _windowed(layer: Layer, x: str, op: str, counts: Sequence[int], *arrays: Array, **attributes: Any) -> str:
+    """An operator of ONNX over a map (..., C), which it takes with the channels first; `counts` of windows."""
+    axes = len(counts)
+    y = layer.step("Transpose", x, perm=[0, axes + 1, *range(1, axes + 1)])
+    y = layer.step(op, y, *arrays, **attributes)
+    channels = len(arrays[0]) if arrays else layer.shape(x)[-1]
+    return layer.step("Transpose", y, perm=[0, *range(2, axes + 2), 1], shape=(*counts, channels))
 
 
 def _convolved(layer: Layer, x: str, weights: Array, groups: int) -> str:
-    """A map (H, W, C) and weights (M, C / groups, kh, kw) to the map of the sums."""
-    strides, gaps = layer.pair("strides", 1), layer.pair("dilation_rate", 1)
+    """A map (..., C) and weights (M, C / groups, ...) to the map of the sums."""
     kernel = weights.shape[2:]
-    spans = ((kernel[0] - 1) * gaps[0] + 1, (kernel[1] - 1) * gaps[1] + 1)
-    pads = _same(layer, layer.shape(x)[:2], spans, strides)
+    strides, gaps = (layer.numbers(name, 1, len(kernel)) for name in ("strides", "dilation_rate"))
+    spans = [(size - 1) * gap + 1 for size, gap in zip(kernel, gaps, strict=True)]
+    pads = _pads(layer, layer.shape(x)[:-1], spans, strides)
     framed = _framed(layer, x, pads, float(layer.option("pad_values", 0.0)))
-    rows, columns, _ = layer.shape(framed)
-    counts = (rows - spans[0]) // strides[0] + 1, (columns - spans[1]) // strides[1] + 1
-    y = layer.step("Transpose", framed, perm=_FIRST)
-    y = layer.step("Conv", y, weights, group=groups, strides=strides, dilations=gaps)
-    return layer.step("Transpose", y, perm=_LAST, shape=(*counts, len(weights)))
+    sizes = layer.shape(framed)[:-1]
+    counts = [(size - span) // stride + 1 for size, span, stride in zip(sizes, spans, strides, strict=True)]
+    return _windowed(layer, framed, "Conv", counts, weights, group=groups, strides=strides, dilations=gaps)
 
 
 def _conv(layer: Layer) -> None:
     arrays, x = _arrays(layer, "kernel"), _input(layer)
     kernel = quantised_kernel(arrays["kernel"], layer.option("kernel_quantizer"))
-    _finished(layer, _convolved(layer, x, kernel.transpose(3, 2, 0, 1), int(layer.option("groups", 1))), arrays)
+    weights = np.moveaxis(kernel, (-1, -2), (0, 1))
+    _finished(layer, _convolved(layer, x, weights, int(layer.option("groups", 1))), arrays)
 
 
 def _by_depth(layer: Layer, x: str, kernel: Array) -> str:
     """Each channel by filters of its own."""
     kernel = quantised_kernel(kernel, layer.option("depthwise_quantizer"))
-    rows, columns, channels, each = kernel.shape
-    return _convolved(layer, x, kernel.transpose(2, 3, 0, 1).reshape(channels * each, 1, rows, columns), channels)
+    *sizes, channels, each = kernel.shape
+    filters = np.moveaxis(kernel, (-2, -1), (0, 1)).reshape(channels * each, 1, *sizes)
+    return _convolved(layer, x, filters, channels)
 
 
 def _depthwise(layer: Layer) -> None:
@@ -150,7 +161,8 @@ def _depthwise(layer: Layer) -> None:
 def _separable(layer: Layer) -> None:
     arrays = _arrays(layer, "depthwise_kernel", "pointwise_kernel")
     y = _by_depth(layer, _input(layer), arrays["depthwise_kernel"])
-    point = quantised_kernel(arrays["pointwise_kernel"], layer.option("pointwise_quantizer"))[0, 0]
+    point = quantised_kernel(arrays["pointwise_kernel"], layer.option("pointwise_quantizer"))
+    point = point[(0,) * (point.ndim - 2)]
     _finished(layer, layer.step("MatMul", y, point, shape=(*layer.shape(y)[:-1], point.shape[1])), arrays)
 
 
@@ -210,33 +222,30 @@ def _quant_activation(layer: Layer) -> None:
 
 def _pool(op: str) -> Callable[[Layer], None]:
     def rule(layer: Layer) -> None:
-        size = layer.pair("pool_size", 2)
-        strides = layer.pair("strides", size)
-        rows, columns, channels = layer.shape(layer.x)
-        pads = _same(layer, (rows, columns), size, strides)
-        counts = [
-            (n + sum(pad) - k) // s + 1 for n, pad, k, s in zip((rows, columns), pads, size, strides, strict=True)
-        ]
-        y = layer.step("Transpose", layer.x, perm=_FIRST)
+        *sizes, _ = layer.shape(layer.x)
+        kernel = layer.numbers("pool_size", 2, len(sizes))
+        strides = layer.numbers("strides", kernel, len(sizes))
+        pads = _pads(layer, sizes, kernel, strides)
+        counts = [(n + sum(pad) - k) // s + 1 for n, pad, k, s in zip(sizes, pads, kernel, strides, strict=True)]
         flat = [pad[end] for end in (0, 1) for pad in pads]
-        y = layer.step(op, y, kernel_shape=size, strides=strides, pads=flat)
-        layer.end(layer.step("Transpose", y, perm=_LAST, shape=(*counts, channels)))
+        layer.end(_windowed(layer, layer.x, op, counts, kernel_shape=kernel, strides=strides, pads=flat))
 
     return rule
 
 
 def _global(op: str) -> Callable[[Layer], None]:
     def rule(layer: Layer) -> None:
-        keep, channels = bool(layer.option("keepdims", False)), layer.shape(layer.x)[-1]
-        shape = (1, 1, channels) if keep else (channels,)
-        layer.end(layer.step(op, layer.x, np.array([1, 2]), keepdims=int(keep), shape=shape))
+        keep, (*sizes, channels) = bool(layer.option("keepdims", False)), layer.shape(layer.x)
+        shape = (*(1 for _ in sizes), channels) if keep else (channels,)
+        over = np.arange(1, len(sizes) + 1)
+        layer.end(layer.step(op, layer.x, over, keepdims=int(keep), shape=shape))
 
     return rule
 
 
 def _zero_padding(layer: Layer) -> None:
-    value = layer.option("padding", 1)
-    sides = [value, value] if isinstance(value, int) else value
+    value, axes = layer.option("padding", 1), len(layer.shape(layer.x)) - 1
+    sides = [value] * axes if isinstance(value, int) else [value] if axes == 1 else value
     layer.end(_framed(layer, layer.x, [(n, n) if isinstance(n, int) else (n[0], n[1]) for n in sides]))
 
 
@@ -275,24 +284,24 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     **dict.fromkeys((name for name in ACTIVATION_QUANTISERS if name[0].isupper()), _quantiser),
     "Activation": _activation,
     "Add": _add,
-    "AveragePooling2D": _pool("AveragePool"),
-    "Conv2D": _conv,
+    **dict.fromkeys(("AveragePooling1D", "AveragePooling2D"), _pool("AveragePool")),
+    **dict.fromkeys(("Conv1D", "Conv2D"), _conv),
     "Dense": _dense,
-    "DepthwiseConv2D": _depthwise,
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
     "Flatten": _flatten,
-    "GlobalAveragePooling2D": _global("ReduceMean"),
-    "GlobalMaxPooling2D": _global("ReduceMax"),
+    **dict.fromkeys(("GlobalAveragePooling1D", "GlobalAveragePooling2D"), _global("ReduceMean")),
+    **dict.fromkeys(("GlobalMaxPooling1D", "GlobalMaxPooling2D"), _global("ReduceMax")),
     "LeakyReLU": _leaky_relu,
-    "MaxPooling2D": _pool("MaxPool"),
+    **dict.fromkeys(("MaxPooling1D", "MaxPooling2D"), _pool("MaxPool")),
     "QuantActivation": _quant_activation,
-    "QuantConv2D": _conv,
+    **dict.fromkeys(("QuantConv1D", "QuantConv2D"), _conv),
     "QuantDense": _dense,
     "QuantDepthwiseConv2D": _depthwise,
-    "QuantSeparableConv2D": _separable,
+    **dict.fromkeys(("QuantSeparableConv1D", "QuantSeparableConv2D"), _separable),
     "ReLU": _relu,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
-    "SeparableConv2D": _separable,
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
     "Softmax": _softmax,
-    "ZeroPadding2D": _zero_padding,
+    **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), _zero_padding),
 }  # fmt: skip

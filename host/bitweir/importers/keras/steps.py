@@ -17,7 +17,6 @@ from .graph import BEFORE_ACTIVATION, Call, KerasGraph, tensor_name
 __all__ = ["ACTIVATION_QUANTISERS", "Build", "Layer", "activated", "quantised", "quantised_kernel"]
 
 Array = NDArray[Any]
-Pair = tuple[int, int]
 
 
 class Build:
@@ -60,11 +59,13 @@ class Layer:
         value = self.call.config.get(name)
         return default if value is None else value
 
-    def pair(self, name: str, default: Any) -> Pair:
-        """An entry for rows and columns."""
+    def numbers(self, name: str, default: Any, count: int) -> list[int]:
+        """An entry with a number for each axis, or one for all."""
         value = self.option(name, default)
-        rows, columns = (value, value) if isinstance(value, int) else value
-        return int(rows), int(columns)
+        numbers = [value] * count if isinstance(value, int) else list(value)
+        if len(numbers) != count:
+            raise CannotRunError(f"layer {self.call.label} has another {name} than its map has axes")
+        return [int(number) for number in numbers]
 
     def weights(self, *names: tuple[str, ...] | str) -> dict[str, Array]:
         """Arrays of the layer, as float32."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +22,10 @@ from support.keras_runs import (
     H,
     Model,
     W,
+    agree,
     larq,
     named,
+    pixels,
     quantiser,
 )
 from support.shared_data import DATA, mnist, needs_shared
@@ -63,32 +64,6 @@ def test_larq_network_for_mnist():
     assert (last.scale > 0).all() and len(codes) == 10_000
     assert (result.classes == labels).mean() == pytest.approx(0.8284)
     assert [layer.name for layer in net.layers] == ["conv0", "pool0", "conv1", "pool1", "dense0", "scores"]
-
-
-def pixels(shape, frames: int = 30, top: int = 16) -> np.ndarray:
-    rng = np.random.default_rng(1)
-    bright = rng.integers(0, top, (frames, *(1 for _ in shape)))
-    return np.clip(bright + rng.integers(-top // 2, top // 2, (frames, *shape)), 0, top).astype(np.uint8)
-
-
-def agree(model: Model, path: Path, style="sequential", *, exactly=True, scale="1", varied=True, top=16) -> Network:
-    """Import a model and compare: scores that are the same integers, or at least in the same order.
-
-    The independent executor of the package must find the same as well.
-    """
-    taps = Taps()
-    net = load_model(model.save(path, style), input_scale=scale, taps=taps)
-    found = compare_drawn(net, [Member(path=path, network=net, taps=taps, last=net.layers[-1].name)])
-    assert found is not None and found.agreements[0].ran and found.agreements[0].layers
-    x = pixels(model.shape, top=top)
-    scores, expected = run(net, encode(net.input, x)).scores, model.reference(x)
-    if exactly:
-        assert abs(scores - expected).max() < 1e-6
-    else:
-        gaps = expected[:, :, None] - expected[:, None]
-        assert (scores[:, :, None] > scores[:, None])[gaps > 1e-9 * (1 + abs(expected).max())].all()
-    assert not varied or len(np.unique(scores, axis=0)) > 2
-    return net
 
 
 def kinds(net: Network) -> str:

@@ -18,6 +18,7 @@ from ..graph import INPUT_CODES
 from .activations import activated
 from .job import Floats, Job, Pair, channels_last, last_axis
 from .quantisers import larq_quantiser, quantised, quantised_kernel
+from .rows import RowJob, over_rows
 
 __all__ = ["KERAS_PROBES", "LINEAR_RULES"]
 
@@ -138,8 +139,11 @@ def _finished(job: Job, y: Signal, arrays: dict[str, Floats]) -> Value:
 
 
 LINEAR_RULES: dict[str, Callable[[Job, Value], Value]] = {
+    **dict.fromkeys(("Conv1D", "QuantConv1D"), over_rows(_conv)),
+    **dict.fromkeys(("QuantSeparableConv1D", "SeparableConv1D"), over_rows(_separable)),
     "Conv2D": _conv,
     "Dense": _dense,
+    "DepthwiseConv1D": over_rows(_depthwise),
     "DepthwiseConv2D": _depthwise,
     "QuantConv2D": _conv,
     "QuantDense": _dense,
@@ -155,4 +159,8 @@ def _probed(axes: int) -> Callable[[Job], object]:
 
 
 #: By layer, ``f(job)``: what can be wrong with it whatever it takes.
-KERAS_PROBES = {"Conv2D": _probed(4), "Dense": _probed(2), "QuantConv2D": _probed(4), "QuantDense": _probed(2)}
+KERAS_PROBES: dict[str, Callable[[Job], object]] = {
+    **dict.fromkeys(("Conv2D", "QuantConv2D"), _probed(4)),
+    **dict.fromkeys(("Conv1D", "QuantConv1D"), lambda job: _probed(4)(RowJob(job.builder, job.call, job.file))),
+    **dict.fromkeys(("Dense", "QuantDense"), _probed(2)),
+}

@@ -24,12 +24,6 @@ _GROUPS = (
         "use BatchNormalization, whose statistics are constant",
     ),
     (
-        "AveragePooling1D Conv1D Cropping1D DepthwiseConv1D GlobalAveragePooling1D GlobalMaxPooling1D MaxPooling1D "
-        "QuantConv1D QuantSeparableConv1D SeparableConv1D UpSampling1D ZeroPadding1D",
-        "works on maps of one dimension, which is not supported",
-        "use the layer of the same kind for two dimensions, over maps of one row, with a window of (1, k)",
-    ),
-    (
         "AveragePooling3D Conv3D Cropping3D GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D QuantConv3D "
         "UpSampling3D ZeroPadding3D",
         "works on maps of three dimensions, which is not supported",
@@ -41,7 +35,7 @@ _GROUPS = (
         "use convolutions that keep the size of the map",
     ),
     (
-        "Resizing UpSampling2D",
+        "Resizing UpSampling1D UpSampling2D",
         "changes the size of a map without a window, which is not supported",
         "use convolutions and pools, with stride 1 where the size must stay",
     ),
@@ -51,7 +45,7 @@ _GROUPS = (
         "use QuantConv2D, or QuantDense behind Flatten",
     ),
     (
-        "CenterCrop Cropping2D",
+        "CenterCrop Cropping1D Cropping2D",
         "cuts a map, which is not supported",
         "cut images before the model, and use convolutions without padding inside of it",
     ),

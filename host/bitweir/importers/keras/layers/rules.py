@@ -23,6 +23,7 @@ from .activations import activated, bare, ended
 from .job import Job, channels_last, fraction, last_axis
 from .linear import LINEAR_RULES
 from .quantisers import QUANTISERS, larq_quantiser, quantised
+from .rows import over_rows
 
 __all__ = ["AFTER_END", "KERAS_RULES", "Value"]
 
@@ -129,18 +130,20 @@ def _global_pool(job: Job, x: Value, *, largest: bool) -> Value:
     return pooled if job.flag("keepdims", False) else pooled.moved(pooled.shape[2:], lambda frame: frame.reshape(-1))
 
 
-def _zero_padding(job: Job, x: Value) -> Value:
+def _zero_padding(job: Job, x: Value, *, axes: int) -> Value:
     value = job.option("padding", 1)
-    sides: Any = [value, value] if type(value) is int else value
+    sides: Any = [value] * axes if type(value) is int else [value] if axes == 1 else value
     sides = [[side, side] if type(side) is int else side for side in sides] if isinstance(sides, list) else []
-    if len(sides) != 2 or any(
+    if len(sides) != axes or any(
         not isinstance(side, list) or len(side) != 2 or any(type(n) is not int or not 0 <= n < 1 << 16 for n in side)
         for side in sides
     ):
-        raise ModelError(f"its padding must be whole numbers of 0 or more for rows and columns, not {shown(value)}")
-    if len(x.shape) != 3:
-        raise ModelError(f"it must take maps of rows, columns and channels, not frames of shape {x.shape}")
-    pads = ((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]), (0, 0))
+        what = "the two ends" if axes == 1 else "rows and columns"
+        raise ModelError(f"its padding must be whole numbers of 0 or more for {what}, not {shown(value)}")
+    if len(x.shape) != axes + 1:
+        what = "a length and of channels" if axes == 1 else "rows, columns and channels"
+        raise ModelError(f"it must take maps of {what}, not frames of shape {x.shape}")
+    pads = (*((side[0], side[1]) for side in sides), (0, 0))
     if not isinstance(x, Padded):
         return Padded(x, pads, Fraction(0)) if any(map(any, pads)) else x
     if x.value:
@@ -190,16 +193,21 @@ KERAS_RULES: dict[str, Rule] = {
     **dict.fromkeys((name for name in QUANTISERS if name[0].isupper()), _quantiser),
     "Activation": _activation,
     "Add": _add,
+    "AveragePooling1D": over_rows(partial(_pool, largest=False)),
     "AveragePooling2D": partial(_pool, largest=False),
     "Flatten": _flatten,
+    "GlobalAveragePooling1D": over_rows(partial(_global_pool, largest=False)),
     "GlobalAveragePooling2D": partial(_global_pool, largest=False),
+    "GlobalMaxPooling1D": over_rows(partial(_global_pool, largest=True)),
     "GlobalMaxPooling2D": partial(_global_pool, largest=True),
     "LeakyReLU": _leaky_relu,
+    "MaxPooling1D": over_rows(partial(_pool, largest=True)),
     "MaxPooling2D": partial(_pool, largest=True),
     "QuantActivation": _quant_activation,
     "ReLU": _relu,
     "Rescaling": _rescaling,
     "Reshape": _reshape,
     "Softmax": _softmax,
-    "ZeroPadding2D": _zero_padding,
+    "ZeroPadding1D": partial(_zero_padding, axes=1),
+    "ZeroPadding2D": partial(_zero_padding, axes=2),
 }
