@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from bitweir_hw import files
+from bitweir_hw.files import store
 from bitweir_hw.lower import LOWERINGS
 from bitweir_hw.network import LAYERS, Affine, Layer, Network, check
 from bitweir_sim.values import fast
@@ -81,7 +81,7 @@ TABLES = {
 def new_class(monkeypatch):
     for table, entry in TABLES.values():
         monkeypatch.setitem(table, Twice, entry)
-    monkeypatch.setitem(files._KINDS, "Twice", Twice)
+    monkeypatch.setitem(store._KINDS, "Twice", Twice)
     monkeypatch.setattr(sys.modules[Network.__module__], "Layer", Layer | Twice)
     monkeypatch.setattr(every_layer, "every_kind", sampled)
     return monkeypatch
@@ -107,7 +107,7 @@ def test_a_class_that_no_sample_has(new_class, tmp_path):
 
 
 def test_a_class_that_cannot_be_saved(new_class, tmp_path):
-    new_class.delitem(files._KINDS, "Twice")
+    new_class.delitem(store._KINDS, "Twice")
     (told,) = faults(Twice, tmp_path)
     assert told.startswith("Twice is not what it was before it was saved: NetworkError")
 

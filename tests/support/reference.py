@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bitweir_hw.network import Affine, Conv, Dense, Layer, Network, Parallel, Pool, Threshold, Vote
+from bitweir_hw.network import Affine, Concat, Conv, Dense, Layer, Network, Parallel, Pool, Threshold, Upsample, Vote
 
 __all__ = ["REFERENCES", "Stream", "reference"]
 
@@ -97,6 +97,15 @@ def vote(layer: Vote, stream: Stream, found: dict[str, list[int]]) -> Stream:
     return Stream({cell: int(cell == winner) for cell in values})
 
 
+def upsample(layer: Upsample, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    cells = {}
+    for (row, column, channel), number in stream.cells.items():
+        for y in range(layer.factors[0]):
+            for x in range(layer.factors[1]):
+                cells[row * layer.factors[0] + y, column * layer.factors[1] + x, channel] = number
+    return Stream(cells, stream.offset, stream.step)
+
+
 def parallel(layer: Parallel, stream: Stream, found: dict[str, list[int]]) -> Stream:
     total = dict.fromkeys(series(layer.branches[0], stream, {}).cells, 0)
     for index, branch in enumerate(layer.branches):
@@ -104,6 +113,17 @@ def parallel(layer: Parallel, stream: Stream, found: dict[str, list[int]]) -> St
         for cell, value in series(branch, stream, found).values().items():
             total[cell] += factor * value
     return Stream(total)
+
+
+def concat(layer: Concat, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    ends = [series(branch, stream, found) for branch in layer.branches]
+    cells, first = {}, 0
+    for end in ends:
+        assert (end.offset, end.step) == (ends[0].offset, ends[0].step)
+        for (row, column, channel), number in end.cells.items():
+            cells[row, column, first + channel] = number
+        first += end.channels
+    return Stream(cells, ends[0].offset, ends[0].step)
 
 
 #: What each class of layers makes of a stream; what inner layers hand on goes into a dictionary by their names.
@@ -114,7 +134,9 @@ REFERENCES: dict[type, Callable[[Any, Stream, dict[str, list[int]]], Stream]] = 
     Threshold: threshold,
     Affine: affine,
     Vote: vote,
+    Upsample: upsample,
     Parallel: parallel,
+    Concat: concat,
 }
 
 

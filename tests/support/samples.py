@@ -4,6 +4,7 @@ import numpy as np
 from bitweir_hw.network import (
     BIPOLAR,
     Affine,
+    Concat,
     Conv,
     Dense,
     Format,
@@ -13,6 +14,7 @@ from bitweir_hw.network import (
     Pool,
     Readout,
     Threshold,
+    Upsample,
     Vote,
     check,
 )
@@ -26,8 +28,18 @@ def every_kind(*, style="fused", streams=1, kind="class"):
     rng = np.random.default_rng(6)
     wide = Format(bits=2)
     layers = (
+        Concat(
+            name="concat",
+            branches=(
+                (),
+                (
+                    Pool(name="shrink", kind="max", kernel=(2, 2), stride=(2, 2)),
+                    Upsample(name="upsample", factors=(2, 2)),
+                ),
+            ),
+        ),
         Conv(
-            name="conv", weights=rng.random((5, 3, 3, 2)) < 0.5, pads=(1, 1, 1, 1),
+            name="conv", weights=rng.random((5, 3, 3, 4)) < 0.5, pads=(1, 1, 1, 1),
             thresholds=np.array([[-3, 0, 4]] * 5), output=wide,
         ),
         Pool(name="pool", kind="max", kernel=(2, 2), stride=(2, 2)),

@@ -9,6 +9,8 @@ from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
     Affine,
+    Branched,
+    Concat,
     Conv,
     Dense,
     Format,
@@ -18,6 +20,7 @@ from bitweir_hw.network import (
     Pool,
     Readout,
     Threshold,
+    Upsample,
     Vote,
     check,
     in_series,
@@ -221,7 +224,7 @@ class _Layers:
         return (*layers, self.affine(end)) if self._draw(st.booleans()) else layers
 
     def _any(self, source, depth):
-        kinds = [kind for kind in DRAWN if (kind is not Parallel or depth) and may_follow(kind, source)]
+        kinds = [kind for kind in DRAWN if (depth or not issubclass(kind, Branched)) and may_follow(kind, source)]
         if source.pixels > 1:
             kinds = [Conv, Conv, *(kind for kind in kinds if kind is not Dense)]  # a dense layer ends all maps
         return self.one(self._pick(kinds), source, depth)
@@ -264,8 +267,8 @@ class _Layers:
         least = self._rng.random(source.channels) < 0.5 if self._draw(st.booleans()) else None
         return Pool(name=name, kind="max", kernel=kernel, stride=stride, pads=pads, least=least)
 
-    def threshold(self, source):
-        output = self._output()
+    def threshold(self, source, output=None):
+        output = output or self._output()
         ends = np.full((source.channels, 2), [source.low, source.high], np.int64)
         thresholds = self._thresholds(ends, ends.mean(axis=1), np.ptp(ends, axis=1) / 4, output)
         return Threshold(name=self._name("threshold"), thresholds=thresholds, output=output)
@@ -307,6 +310,35 @@ class _Layers:
                 branches.append(body)
         weights = tuple(self._pick([1, -1, 2, 3, 0]) for _ in branches) if self._draw(st.booleans()) else None
         return Parallel(name=self._name("sum"), branches=tuple(branches), weights=weights)
+
+    def upsample(self, source):
+        """Of maps that are small enough."""
+        most = min(3, max(1, 48 // source.pixels))
+        return Upsample(name=self._name("upsample"), factors=(self._size(most), self._size(most)))
+
+    def concat(self, source, depth):
+        """Branches that keep the pixels of the map, with accumulators or with codes that mean the same."""
+        form = self._pick([source.format, source.format, None, self._output()])
+        branches = []
+        for _ in range(self._draw(st.integers(2, 3))):
+            kind = self._pick(["same", "same", "conv", *(["concat"] if depth > 1 else [])])
+            if kind == "conv":
+                size = self._pick([1, 3])
+                branch = (self.conv(source, None, ((size, size), (1, 1), (size // 2,) * 4)),)
+            else:
+                branch = (self.concat(source, depth - 1),) if kind == "concat" else self._same(source, depth - 1)
+            branches.append(branch + self._meaning(form, in_series(branch, source)))
+        return Concat(name=self._name("concat"), branches=tuple(branches))
+
+    def _meaning(self, form, source):
+        """Layers behind which there are accumulators (None), or codes of an offset and step, of any bits."""
+        if form is None:
+            return () if source.format is None else (self.affine(source),)
+        if source.format is not None and (source.format.offset, source.format.step) == (form.offset, form.step):
+            return ()
+        layers = (self.affine(source),) if _falling(source) else ()
+        output = replace(form, bits=self._size(min(3, form.bits)))
+        return (*layers, self.threshold(in_series(layers, source), output))
 
     def _same(self, source, depth):
         """A branch that keeps the shape of the map; maybe an empty one."""
@@ -412,6 +444,8 @@ DRAWN = {
     Threshold: lambda layers, source, depth: layers.threshold(source),
     Affine: lambda layers, source, depth: layers.affine(source),
     Parallel: lambda layers, source, depth: layers.parallel(source, depth),
+    Concat: lambda layers, source, depth: layers.concat(source, depth),
+    Upsample: lambda layers, source, depth: layers.upsample(source),
     Vote: lambda layers, source, depth: layers.vote(),
 }
 

@@ -95,7 +95,8 @@ def refine(family: str, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str,
         chosen = [n for n, block in enumerate(blocks) if group_of(block) == group]
         own = [block_of(blocks[n]).cost(blocks[n], family) for n in chosen]
         kept = "weights" not in parts and group.startswith("MatVecSpec")
-        weights[group], found = _refined(own, [rows[n] for n in chosen], family, weights[group], kept=kept)
+        before = weights.get(group, {})
+        weights[group], found = _refined(own, [rows[n] for n in chosen], family, before, kept=kept)
         for name, each in found.items() if kept else ():
             found[name] = [max(pair) for pair in zip(each, bands[group][name], strict=True)]
         bands[group] = found

@@ -10,12 +10,14 @@ from bitweir_hw.blocks import (
     AffineSpec,
     ArgmaxSpec,
     BlockSpec,
+    ConcatSpec,
     FifoSpec,
     ForkSpec,
     MatVecSpec,
     PoolSpec,
     ResultSpec,
     ThresholdSpec,
+    UpsampleSpec,
     VoteSpec,
     WidthSpec,
     WindowSpec,
@@ -181,6 +183,25 @@ def _pools() -> Iterator[PoolSpec]:
         )  # fmt: skip
 
 
+def _maps() -> Iterator[BlockSpec]:
+    for shape, factors, bits in (
+        ((4, 4, 1), (2, 2), 16), ((7, 7, 2), (2, 2), 32), ((8, 8, 4), (2, 2), 4), ((14, 14, 1), (2, 2), 64),
+        ((5, 9, 3), (3, 2), 10), ((6, 6, 1), (1, 2), 8), ((6, 6, 4), (1, 3), 12), ((4, 10, 2), (4, 1), 6),
+        ((1, 1, 1), (4, 4), 20), ((16, 30, 2), (2, 2), 16), ((8, 8, 8), (2, 2), 48), ((3, 20, 1), (2, 2), 3),
+    ):  # fmt: skip
+        yield UpsampleSpec(name=N, layer=N, shape=shape, factors=factors, word_bits=bits)
+    for channels, lanes, bits, signed, parallel_frames in (
+        ((16, 16), 4, (1, 1), False, 1), ((64, 32), 32, (1, 1), False, 1), ((3, 16), 19, (1, 1), False, 1),
+        ((8, 8, 8), 2, (4, 4, 4), False, 1), ((12, 4), 4, (10, 8), True, 1), ((5, 7), 12, (2, 2), False, 2),
+        ((24, 40), 8, (1, 2), False, 1), ((32, 32, 16, 16), 16, (1,) * 4, False, 1), ((10, 15), 5, (8, 11), True, 2),
+        ((1, 3), 1, (8, 8), False, 1), ((6, 10), 16, (9, 9), True, 1), ((128, 128), 8, (1, 1), False, 2),
+    ):  # fmt: skip
+        yield ConcatSpec(
+            name=N, layer=N, channels=channels, lanes=lanes, i_lane_bits=bits, o_lane_bits=max(bits), signed=signed,
+            pixels=16, parallel_frames=parallel_frames,
+        )  # fmt: skip
+
+
 def _elementwise() -> Iterator[BlockSpec]:
     rng = np.random.default_rng(5)
     for channels, count, lanes, bits, signed, streams in (
@@ -257,7 +278,7 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
     style = STYLE[family]
     kinds = {
         "weights": list(_matvecs(style)), "unrolled": list(_unrolled(style)), "windows": list(_windows()),
-        "widths": list(_widths()), "pools": list(_pools()), "elementwise": list(_elementwise()),
+        "widths": list(_widths()), "pools": list(_pools()), "maps": list(_maps()), "elementwise": list(_elementwise()),
         "others": list(_others()),
     }  # fmt: skip
     if style != "fused":
@@ -268,4 +289,4 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
 
 
 #: Parts of the sweep.
-PARTS = ("weights", "unrolled", "windows", "widths", "pools", "elementwise", "others")
+PARTS = ("weights", "unrolled", "windows", "widths", "pools", "maps", "elementwise", "others")

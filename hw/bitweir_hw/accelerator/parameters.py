@@ -16,7 +16,7 @@ from ..blocks import AffineSpec, BlockSpec, MatVecSpec, ThresholdSpec
 from ..blocks.pipeline import Pipeline, Stream
 from ..errors import NetworkError, PlanError
 from ..lower.layers import lower
-from ..network.layers import Layer, Parallel
+from ..network.layers import Branched, Layer
 from ..network.network import Network
 from ..plan import Plan
 
@@ -247,7 +247,7 @@ def _renamed(layers: tuple[Layer, ...], names: Iterator[str]) -> tuple[Layer, ..
     """The same layers with other names, in the order of `Network.placed`."""
     result = []
     for layer in layers:
-        if isinstance(layer, Parallel):
+        if isinstance(layer, Branched):
             layer = replace(layer, branches=tuple(_renamed(branch, names) for branch in layer.branches))
         result.append(replace(layer, name=next(names)))
     return tuple(result)

@@ -12,6 +12,7 @@ padded. Where V frames go side by side, each lane holds the element of all V, th
 from .add import ADD, AddSpec
 from .base import Block, BlockSpec
 from .channel import AFFINE, THRESHOLD, AffineSpec, ThresholdSpec
+from .concat import CONCAT, ConcatSpec
 from .fifo import FIFO, FifoSpec
 from .fork import FORK, ForkSpec
 from .machines import Buffered, Collect, Level, Machine
@@ -19,6 +20,7 @@ from .matvec import MATVEC, MatVecSpec
 from .pipeline import Node, Pipeline, Stream
 from .pool import POOL, PoolSpec
 from .scores import ARGMAX, RESULT, VOTE, ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
+from .upsample import UPSAMPLE, UpsampleSpec
 from .width import WIDTH, WidthSpec
 from .window import WINDOW, WindowSpec
 
@@ -30,6 +32,7 @@ __all__ = [
     "BlockSpec",
     "Buffered",
     "Collect",
+    "ConcatSpec",
     "EndSpec",
     "FifoSpec",
     "ForkSpec",
@@ -43,6 +46,7 @@ __all__ = [
     "ResultSpec",
     "Stream",
     "ThresholdSpec",
+    "UpsampleSpec",
     "VoteSpec",
     "WidthSpec",
     "WindowSpec",
@@ -51,7 +55,8 @@ __all__ = [
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
 BLOCKS: tuple[Block, ...] = (
-    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, POOL, THRESHOLD, VOTE, AFFINE, ARGMAX, RESULT,
+    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, UPSAMPLE, POOL, THRESHOLD, VOTE, AFFINE, ARGMAX,
+    RESULT,
 )  # fmt: skip
 _OF_SPEC = {block.spec: block for block in BLOCKS}
 

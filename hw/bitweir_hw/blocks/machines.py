@@ -1,8 +1,8 @@
 """When blocks move beats: three state machines, given as data.
 
 No schedule depends on data, so the timing of a block is one of three machines with numbers, which its specification
-gives as `machine`. The gateware has the same counters; `bitweir_sim.time.machines` steps them. Each machine takes a
-beat of all its inputs, or of none.
+gives as `machine`. The gateware has the same counters; `bitweir_sim.time.machines` steps them. A machine takes a
+beat of all its inputs, or of none, unless they take turns.
 """
 
 from __future__ import annotations
@@ -75,12 +75,15 @@ class Level:
     amounts : int64 array
         Over and over.
     outputs : int
+    turns : int64 array, or None
+        Which input each of `amounts` is a beat of; None where beats of all inputs are taken at once.
     """
 
     room: int
     leave: int
     amounts: Integers
     outputs: int = 1
+    turns: Integers | None = None
 
 
 Machine = Buffered | Collect | Level

@@ -1,6 +1,6 @@
 """From a network and a plan to blocks: what each layer is made of, and how wide its numbers are."""
 
-from .layers import LOWERINGS, build, fork, join, lower
+from .layers import LOWERINGS, build, fork, lower, meet
 from .ranges import ParameterRange, ValueRanges, limits_for, with_loadable_parameters
 
 __all__ = [
@@ -9,8 +9,8 @@ __all__ = [
     "ValueRanges",
     "build",
     "fork",
-    "join",
     "limits_for",
     "lower",
+    "meet",
     "with_loadable_parameters",
 ]

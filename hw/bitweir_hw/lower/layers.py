@@ -5,33 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import ceil, prod
+from math import ceil, gcd, prod
 from typing import Any
 
 import numpy as np
 
-from ..arithmetic import ceil_div, signed_bits
+from ..arithmetic import ceil_div, divisors, signed_bits
 from ..blocks import (
     AddSpec,
     AffineSpec,
     ArgmaxSpec,
+    ConcatSpec,
     FifoSpec,
     ForkSpec,
     PoolSpec,
     ResultSpec,
     ThresholdSpec,
+    UpsampleSpec,
     VoteSpec,
     WindowSpec,
 )
 from ..blocks.pipeline import Pipeline
 from ..errors import PlanError
-from ..network.layers import Affine, Conv, Dense, Layer, Map, Parallel, Pool, Threshold, Vote
+from ..network.layers import (
+    Affine,
+    Branched,
+    Concat,
+    Conv,
+    Dense,
+    Layer,
+    Map,
+    Parallel,
+    Pool,
+    Threshold,
+    Upsample,
+    Vote,
+)
 from ..network.network import Network
 from ..plan import Plan, check_plan, word_choices
 from .accumulators import pad_code, sign_only
 from .builder import Builder, Cursor
 
-__all__ = ["LOWERINGS", "build", "fork", "join", "lower"]
+__all__ = ["LOWERINGS", "build", "fork", "lower", "meet", "meeting_lanes"]
 
 #: Beats that the registers of a branch without windows may hold.
 UNDER_WAY = 64
@@ -318,16 +333,31 @@ def _vote(builder: Builder, layer: Vote, cursor: Cursor) -> Cursor:
     return builder.put(spec, cursor, end)
 
 
+def _upsample(builder: Builder, layer: Upsample, cursor: Cursor) -> Cursor:
+    source, result = cursor.map, builder.output_map(layer, cursor.map)
+    needed = builder.lanes_needed(result)
+    lanes = cursor.lanes if cursor.length == source.channels and cursor.lanes >= needed else needed
+    cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
+    spec = UpsampleSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        shape=(*source.shape[:2], ceil_div(source.channels, lanes)),
+        factors=layer.factors,
+        word_bits=lanes * cursor.lane_bits * builder.plan.parallel_frames,
+    )
+    return builder.put(spec, cursor, replace(cursor, layer=layer.name, map=result, vectors=result.pixels, window=None))
+
+
 # ---- branches
 
 
-def _parallel(builder: Builder, layer: Parallel, cursor: Cursor) -> Cursor:
+def _branched(builder: Builder, layer: Branched, cursor: Cursor) -> Cursor:
     starts = fork(builder, layer, cursor)
     ends = [_series(builder, branch, start) for branch, start in zip(layer.branches, starts, strict=True)]
-    return join(builder, layer, ends, builder.output_map(layer, cursor.map))
+    return meet(builder, layer, ends, builder.output_map(layer, cursor.map))
 
 
-def fork(builder: Builder, layer: Parallel, cursor: Cursor) -> list[Cursor]:
+def fork(builder: Builder, layer: Branched, cursor: Cursor) -> list[Cursor]:
     """The start of each branch, behind a FIFO.
 
     What a branch takes later than another one waits there, and would else make that one wait. The slowest
@@ -356,10 +386,37 @@ def fork(builder: Builder, layer: Parallel, cursor: Cursor) -> list[Cursor]:
     return starts
 
 
-def join(builder: Builder, layer: Parallel, ends: list[Cursor], result: Map) -> Cursor:
-    """The sum of what the branches end in."""
-    lanes = builder.lanes_needed(result)
-    ends = [builder.widened(end, layer.name, lanes, length=result.channels) for end in ends]
+def meet(builder: Builder, layer: Branched, ends: list[Cursor], result: Map) -> Cursor:
+    """The block in which the branches meet, and what brings them to the lanes that it takes."""
+    lanes = meeting_lanes(builder, layer, [end.map.channels for end in ends], result)
+    taken = []
+    for index, (branch, end, count) in enumerate(zip(layer.branches, ends, lanes, strict=True)):
+        channels = end.map.channels
+        cursor = builder.widened(end, layer.name, count, length=channels)
+        if isinstance(layer, Concat) and count < channels and (branch or cursor.stream != end.stream):
+            # A branch goes on while others have their turn. What only hands on has a FIFO at its start.
+            beats = channels // count
+            cursor = builder.buffered(
+                cursor, layer.name, f"{layer.name}_turn{index}", enough=2 * beats + 2, likely=beats
+            )
+        taken.append(cursor)
+    return MEETINGS[type(layer)](builder, layer, taken, result)
+
+
+def meeting_lanes(builder: Builder, layer: Branched, channels: list[int], result: Map) -> tuple[int, ...]:
+    """Lanes at the end of each branch, of so many channels.
+
+    Of channels that follow one another, one branch at a time has its turn, with words that hold no elements of two
+    branches; where these are too small to keep up, all of a pixel come at once.
+    """
+    if isinstance(layer, Parallel):
+        return (builder.lanes_needed(result),) * len(channels)
+    lanes = _concat_lanes(builder, channels, result)
+    return tuple(channels) if lanes == result.channels else (lanes,) * len(channels)
+
+
+def _join(builder: Builder, layer: Parallel, ends: list[Cursor], result: Map) -> Cursor:
+    lanes = ends[0].lanes
     bits = signed_bits(result.low, result.high)
     spec = AddSpec(
         name=builder.name(layer.name),
@@ -379,6 +436,33 @@ def join(builder: Builder, layer: Parallel, ends: list[Cursor], result: Map) -> 
     return builder.put(spec, *ends, end)
 
 
+def _concat_lanes(builder: Builder, channels: list[int], result: Map) -> int:
+    """Fewest elements a beat that keep up and of which each branch has whole beats; or else all of a pixel."""
+    needed = builder.lanes_needed(result)
+    return next((lanes for lanes in divisors(gcd(*channels)) if lanes >= needed), result.channels)
+
+
+def _concat(builder: Builder, layer: Concat, ends: list[Cursor], result: Map) -> Cursor:
+    bits = signed_bits(result.low, result.high) if result.format is None else result.format.bits
+    channels = [end.map.channels for end in ends]
+    spec = ConcatSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        channels=tuple(channels),
+        lanes=_concat_lanes(builder, channels, result),
+        i_lane_bits=tuple(end.lane_bits for end in ends),
+        o_lane_bits=bits,
+        signed=result.format is None,
+        pixels=result.pixels,
+        parallel_frames=builder.plan.parallel_frames,
+    )
+    end = Cursor(
+        stream=None, layer=layer.name, map=result, length=result.channels, vectors=result.pixels, lanes=spec.lanes,
+        lane_bits=bits,
+    )  # fmt: skip
+    return builder.put(spec, *ends, end)
+
+
 def _delay(layers: tuple[Layer, ...], source: Map) -> float:
     """How much of a frame a branch takes before its first result, as a share."""
     delay = 0.0
@@ -388,12 +472,14 @@ def _delay(layers: tuple[Layer, ...], source: Map) -> float:
             delay += (rows * source.shape[1] + layer.kernel[1] - layer.pads[1]) / source.pixels
         elif isinstance(layer, Dense | Vote):
             delay += 1.0
-        elif isinstance(layer, Parallel):
+        elif isinstance(layer, Branched):
             delay += max(_delay(branch, source) for branch in layer.branches)
         source = layer.output_map(source)
     return delay
 
 
+#: The block in which the branches of each kind of layer meet.
+MEETINGS: dict[type, Callable[[Builder, Any, list[Cursor], Map], Cursor]] = {Parallel: _join, Concat: _concat}
 #: How each kind of layer becomes blocks.
 LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Dense: _dense,
@@ -402,5 +488,7 @@ LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Threshold: _threshold,
     Affine: _affine,
     Vote: _vote,
-    Parallel: _parallel,
+    Upsample: _upsample,
+    Parallel: _branched,
+    Concat: _branched,
 }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic import signed_bits
 from ..errors import NetworkError, PlanError
-from ..network.layers import SUM_BITS, Affine, Conv, Dense, Layer, Map, Parallel, Threshold
+from ..network.layers import SUM_BITS, Affine, Branched, Conv, Dense, Layer, Map, Threshold
 from ..network.network import Network
 from ..plan import Plan
 
@@ -109,8 +109,8 @@ class ValueRanges:
 
     def output_map(self, layer: Layer, source: Map) -> Map:
         """What leaves a layer: as its own `output_map`, but with the bounds of all parameters that could be loaded."""
-        if isinstance(layer, Parallel):
-            return self._sum(layer, source)
+        if isinstance(layer, Branched):
+            return _checked(layer, layer.meet([self._series(branch, source) for branch in layer.branches]))
         result = layer.output_map(source)
         if isinstance(layer, Dense | Conv) and layer.thresholds is None:
             low, high = source.low, source.high
@@ -130,18 +130,10 @@ class ValueRanges:
             return _checked(layer, replace(result, low=ends[0] + offset[0], high=ends[1] + offset[1]))
         return result
 
-    def _sum(self, layer: Parallel, source: Map) -> Map:
-        ends = []
-        for branch in layer.branches:
-            end = source
-            for inner in branch:
-                end = self.output_map(inner, end)
-            ends.append(end)
-        pairs = [
-            _products((factor, factor), (end.low, end.high)) for factor, end in zip(layer.factors, ends, strict=True)
-        ]
-        low, high = (sum(pair[side] for pair in pairs) for side in (0, 1))
-        return _checked(layer, replace(layer.output_map(source), low=low, high=high))
+    def _series(self, layers: tuple[Layer, ...], source: Map) -> Map:
+        for layer in layers:
+            source = self.output_map(layer, source)
+        return source
 
 
 def _products(a: ParameterRange, b: ParameterRange) -> ParameterRange:

@@ -7,6 +7,8 @@ from .network import (
     READOUTS,
     Affine,
     Bound,
+    Branched,
+    Concat,
     Conv,
     Dense,
     Format,
@@ -21,6 +23,7 @@ from .network import (
     Shape,
     Stored,
     Threshold,
+    Upsample,
     Vote,
     check,
     in_series,
@@ -28,6 +31,8 @@ from .network import (
 
 __all__ = [
     "Affine",
+    "Branched",
+    "Concat",
     "BIPOLAR",
     "Bound",
     "Conv",
@@ -47,6 +52,7 @@ __all__ = [
     "Shape",
     "Stored",
     "Threshold",
+    "Upsample",
     "Vote",
     "check",
     "in_series",

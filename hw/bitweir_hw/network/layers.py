@@ -9,6 +9,7 @@ comes out. `bitweir_sim.values.golden` says what it computes.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -24,6 +25,8 @@ __all__ = [
     "BIPOLAR",
     "LAYERS",
     "Affine",
+    "Branched",
+    "Concat",
     "Conv",
     "Dense",
     "Format",
@@ -34,6 +37,7 @@ __all__ = [
     "Pool",
     "Shape",
     "Threshold",
+    "Upsample",
     "Vote",
     "falls",
     "in_series",
@@ -41,6 +45,8 @@ __all__ = [
 
 #: Bits of a weight that is not just -1 or +1.
 WEIGHT_BITS = 16
+#: How many rows or columns a pixel may become.
+MAX_FACTOR = 256
 #: Bits of anything that arithmetic makes, so that int64 always holds it.
 SUM_BITS = 62
 
@@ -80,6 +86,11 @@ class Dense:
         return int(self.weights.shape[1])
 
     groups = 1
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return "dense"
 
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
@@ -141,6 +152,12 @@ class Conv:
     def windows(self, shape: Shape) -> WindowClasses:
         """The classes of its windows over a map."""
         return window_classes(shape, self.kernel, self.stride, self.pads)
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        groups = "" if self.groups == 1 else f", {self.groups} groups"
+        return f"conv {_window(self)}{groups}"
 
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
@@ -206,6 +223,12 @@ class Pool:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     least: NDArray[np.bool_] | None = None
 
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        least = "" if self.least is None else f", least in {int(self.least.sum())} channels"
+        return f"{self.kind} pool {_window(self)}{least}"
+
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         if self.kind not in ("max", "sum"):
@@ -247,6 +270,11 @@ class Threshold:
     thresholds: Integers
     output: Format
 
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return "threshold"
+
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         _check_rising(self, source)
@@ -270,6 +298,11 @@ class Affine:
     name: str
     scale: Integers
     offset: Integers
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return "scale and offset"
 
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
@@ -297,6 +330,11 @@ class Vote:
 
     name: str
 
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return "vote"
+
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
         if source.pixels != 1:
@@ -306,24 +344,79 @@ class Vote:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Parallel:
-    """Branches that all take the same map and meet in a sum: ``out = sum_b weights[b] * branch_b(map)``.
-
-    An empty branch hands on its input: the shortcut of a residual network. Branches with weights
-    are the bases of ABC-Net and Group-Net; whole networks as branches are an ensemble.
+class Upsample:
+    """Each pixel several times, as its nearest neighbours: ``out[y, x] = map[y // factors[0], x // factors[1]]``.
 
     Parameters
     ----------
     name : str
-        Of the sum.
+    factors : (int, int)
+        How many rows and how many columns each pixel becomes.
+    """
+
+    name: str
+    factors: tuple[int, int]
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return f"upsampling {self.factors[0]}x{self.factors[1]}"
+
+    def output_map(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        _check_whole(self, "factors", self.factors, 1)
+        if max(self.factors) > MAX_FACTOR:
+            raise NetworkError(f"Layer {self.name!r} must have factors of at most {MAX_FACTOR}, not {self.factors}.")
+        rows, columns, channels = source.shape
+        return replace(source, shape=(rows * self.factors[0], columns * self.factors[1], channels))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Branched:
+    """Branches that all take the same map, and meet. An empty branch hands on its input.
+
+    Parameters
+    ----------
+    name : str
+        Of what they meet in.
     branches : tuple of tuple of Layer
         Two or more.
-    weights : tuple of int or None
-        One a branch; None for 1 each.
     """
 
     name: str
     branches: tuple[tuple[Layer, ...], ...]
+
+    def output_map(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        if len(self.branches) < 2:
+            raise NetworkError(f"Layer {self.name!r} must have two branches or more, not {len(self.branches)}.")
+        return _in_reach(self, self.meet([in_series(branch, source) for branch in self.branches]))
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """What a reader calls it."""
+
+    @abstractmethod
+    def meet(self, ends: list[Map]) -> Map:
+        """What leaves the layer, from what the branches end in."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Parallel(Branched):
+    """Branches that meet in a sum: ``out = sum_b weights[b] * branch_b(map)``.
+
+    With an empty branch it is the shortcut of a residual network. Branches with weights
+    are the bases of ABC-Net and Group-Net; whole networks as branches are an ensemble.
+
+    Parameters
+    ----------
+    name, branches
+        As in `Branched`.
+    weights : tuple of int or None
+        One a branch; None for 1 each.
+    """
+
     weights: tuple[int, ...] | None = None
 
     @property
@@ -331,10 +424,13 @@ class Parallel:
         """The weight of each branch."""
         return (1,) * len(self.branches) if self.weights is None else self.weights
 
-    def output_map(self, source: Map) -> Map:
-        """What leaves the layer; see the module."""
-        if len(self.branches) < 2:
-            raise NetworkError(f"Layer {self.name!r} must have two branches or more, not {len(self.branches)}.")
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return f"sum of {len(self.branches)} branches"
+
+    def meet(self, ends: list[Map]) -> Map:
+        """What leaves the layer, from what the branches end in."""
         if len(self.factors) != len(self.branches) or any(
             type(w) is not int or abs(w) >> VALUE_BITS for w in self.factors
         ):
@@ -342,7 +438,6 @@ class Parallel:
                 f"Layer {self.name!r} must have one integer weight of {VALUE_BITS} bits for each of its "
                 f"{len(self.branches)} branches, not {self.factors}."
             )
-        ends = [in_series(branch, source) for branch in self.branches]
         shapes = list(dict.fromkeys(end.shape for end in ends))
         if len(shapes) > 1:
             raise NetworkError(
@@ -352,13 +447,52 @@ class Parallel:
         for low, high in pairs:
             _in_reach(self, Map(shape=shapes[0], low=low, high=high))
         low, high = (sum(pair[end] for pair in pairs) for end in (0, 1))
-        return _in_reach(self, Map(shape=shapes[0], low=low, high=high))
+        return Map(shape=shapes[0], low=low, high=high)
 
 
-Layer = Dense | Conv | Pool | Threshold | Affine | Vote | Parallel
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concat(Branched):
+    """Branches whose channels follow one another in each pixel: those of the first branch, then those of the next.
+
+    The maps have the same rows and columns. They all carry accumulators, or all carry codes that mean the same:
+    then the numbers of bits may differ, and the most of them is handed on.
+    """
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return f"channels of {len(self.branches)} branches"
+
+    def meet(self, ends: list[Map]) -> Map:
+        """What leaves the layer, from what the branches end in."""
+        sizes = list(dict.fromkeys(end.shape[:2] for end in ends))
+        if len(sizes) > 1:
+            raise NetworkError(
+                f"Layer {self.name!r} must join maps of the same rows and columns; its branches end in "
+                f"{', '.join(map(str, sizes))}."
+            )
+        shape = (*sizes[0], sum(end.channels for end in ends))
+        forms = [end.format for end in ends if end.format is not None]
+        if not forms:
+            return Map(shape=shape, low=min(end.low for end in ends), high=max(end.high for end in ends))
+        if len(forms) < len(ends) or len({(form.offset, form.step) for form in forms}) > 1:
+            told = ", ".join(
+                "accumulators"
+                if end.format is None
+                else f"codes from {end.format.offset} in steps of {end.format.step}"
+                for end in ends
+            )
+            raise NetworkError(
+                f"Layer {self.name!r} must join accumulators, or codes of one offset and step; its branches end in "
+                f"{told}."
+            )
+        return Map.of_codes(shape, max(forms, key=lambda form: form.bits))
+
+
+Layer = Dense | Conv | Pool | Threshold | Affine | Vote | Upsample | Branched
 
 #: Every kind of layer. Each has one entry in golden, lowering and reports; a test checks it.
-LAYERS: tuple[type, ...] = (Dense, Conv, Pool, Threshold, Affine, Vote, Parallel)
+LAYERS: tuple[type, ...] = (Dense, Conv, Pool, Threshold, Affine, Vote, Upsample, Parallel, Concat)
 
 
 def in_series(layers: tuple[Layer, ...], source: Map) -> Map:
@@ -387,6 +521,11 @@ def _check_whole(layer: Layer, what: str, numbers: tuple[int, ...], least: int) 
 def _check_rising(layer: Pool | Threshold | Vote, source: Map) -> None:
     if source.format is not None and source.format.step < 0:
         raise NetworkError(f"Layer {layer.name!r} must take codes that rise with their values: turn the step round.")
+
+
+def _window(layer: Conv | Pool) -> str:
+    kernel, stride = ("x".join(map(str, pair)) for pair in (layer.kernel, layer.stride))
+    return kernel if layer.stride == (1, 1) else f"{kernel} stride {stride}"
 
 
 def _windows(layer: Conv | Pool, source: Map) -> tuple[int, int]:

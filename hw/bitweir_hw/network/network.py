@@ -21,6 +21,8 @@ from .layers import (
     BIPOLAR,
     LAYERS,
     Affine,
+    Branched,
+    Concat,
     Conv,
     Dense,
     Format,
@@ -31,6 +33,7 @@ from .layers import (
     Pool,
     Shape,
     Threshold,
+    Upsample,
     Vote,
     falls,
     in_series,
@@ -44,6 +47,8 @@ __all__ = [
     "LAYERS",
     "READOUTS",
     "Affine",
+    "Branched",
+    "Concat",
     "Bound",
     "Conv",
     "Dense",
@@ -59,6 +64,7 @@ __all__ = [
     "Shape",
     "Stored",
     "Threshold",
+    "Upsample",
     "Vote",
     "check",
     "in_series",
@@ -189,7 +195,7 @@ class Network:
     input : Input
         From frames to codes.
     layers : tuple of Layer
-        In the order of computation. A `Parallel` holds layers of its own.
+        In the order of computation. A `Branched` layer holds layers of its own.
     notes : tuple of str
         What the importer found that a user should know, a sentence each.
     readout : Readout
@@ -216,13 +222,13 @@ class Network:
         return self.end.channels
 
     def placed(self) -> list[tuple[Layer, Map, Map]]:
-        """Every layer with what it takes and hands on, inner layers before the `Parallel` they belong to."""
+        """Every layer with what it takes and hands on, inner layers before the one they belong to."""
         return list(_placed(self.layers, self.input.map))
 
 
 def _placed(layers: tuple[Layer, ...], source: Map) -> Iterator[tuple[Layer, Map, Map]]:
     for layer in layers:
-        if isinstance(layer, Parallel):
+        if isinstance(layer, Branched):
             for branch in layer.branches:
                 yield from _placed(branch, source)
         result = layer.output_map(source)

@@ -22,9 +22,9 @@ from ..blocks import MatVecSpec
 from ..cost import estimate_loader
 from ..errors import PlanError
 from ..lower.builder import Cursor
-from ..lower.layers import LOWERINGS, build, fork, join
+from ..lower.layers import LOWERINGS, build, fork, meet, meeting_lanes
 from ..lower.ranges import with_loadable_parameters
-from ..network.layers import Conv, Dense, Layer, Map, Parallel
+from ..network.layers import Branched, Conv, Dense, Layer, Map, in_series
 from ..network.network import Network
 from ..plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
 from ..popcount.dot_product import STYLE, Popcount
@@ -354,8 +354,8 @@ class _Search:
                 break
             if isinstance(layer, Dense | Conv):
                 ways = self._weighted(probe, layer, ways)
-            elif isinstance(layer, Parallel):
-                ways = self._parallel(probe, layer, ways)
+            elif isinstance(layer, Branched):
+                ways = self._branched(probe, layer, ways)
             else:
                 ways = self._plain(probe, layer, ways)
         return ways
@@ -396,19 +396,21 @@ class _Search:
             _put(result, end, [way.longer(cost) for way in before])
         return self._pruned(result)
 
-    def _parallel(self, probe: Probe, layer: Parallel, ways: _Ways) -> _Ways:
-        """Branches are chosen each for itself: they share only the lanes at the fork and those at the sum."""
+    def _branched(self, probe: Probe, layer: Branched, ways: _Ways) -> _Ways:
+        """Branches are chosen each for itself: they share only the lanes at the fork and those where they meet."""
         result: _Ways = {}
-        end_map = probe.output_map(layer, next(iter(ways)).map)
-        lanes = probe.lanes_needed(end_map)
+        source = next(iter(ways)).map
+        end_map = probe.output_map(layer, source)
+        channels = [in_series(branch, source).channels for branch in layer.branches]
+        lanes = meeting_lanes(probe, layer, channels, end_map)
         for cursor, before in ways.items():
             starts = fork(probe, layer, cursor)
             cost = self._prices.of(probe.taken())
             reached = [way.longer(cost) for way in before]
             chosen, counted = [], [0.0, 0.0]
-            for branch, start in zip(layer.branches, starts, strict=True):
+            for branch, start, count, length in zip(layer.branches, starts, lanes, channels, strict=True):
                 found = self._series(probe, branch, {start: [_Way()]})
-                ends = {end: self._prices.conversion(probe, end, lanes, end_map.channels) for end in found}
+                ends = {end: self._prices.conversion(probe, end, count, length) for end in found}
                 whole = self._rule.kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
                 reached = self._rule.kept(
                     [way.longer((more.sites, more.rams), more.choices) for way in reached for more in whole]
@@ -417,8 +419,8 @@ class _Search:
                     return {}
                 chosen.append(next(iter(found)))
                 counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
-            # Any end of a branch shows what the sum costs, once its conversion is left out: each way has its own.
-            after = join(probe, layer, chosen, end_map)
+            # Any end of a branch shows what it costs to meet, once its conversion is left out: each way has its own.
+            after = meet(probe, layer, chosen, end_map)
             sites, rams = self._prices.of(probe.taken())
             _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
         return self._pruned(result)

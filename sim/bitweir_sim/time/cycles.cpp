@@ -36,6 +36,7 @@ struct Block {
     std::vector<int> inputs, outputs;
     virtual ~Block() = default;
     virtual bool ready() const = 0;
+    virtual int turn() const { return -1; } // the input of which a beat is taken; -1: of all
     virtual bool valid(int output) const = 0;
     virtual bool busy() const = 0;
     virtual void step(bool take, const uint8_t *moves) = 0;
@@ -94,9 +95,12 @@ struct Collect : Block {
 
 struct Level : Block {
     int64_t room, leave, beat = 0;
-    Numbers levels, amounts;
+    Numbers levels, amounts, turns;
 
-    explicit Level(const int64_t *p) : room(p[0]), leave(p[1]), levels(p[2]), amounts(p + 4, p + 4 + p[3]) {}
+    explicit Level(const int64_t *p)
+        : room(p[0]), leave(p[1]), levels(p[2]), amounts(p + 4, p + 4 + p[3]),
+          turns(p + 4 + p[3], p + 4 + 2 * p[3]) {}
+    int turn() const override { return int(turns[beat]); }
     bool ready() const override {
         for (int64_t level : levels)
             if (level > room) return false;
@@ -127,6 +131,7 @@ struct Run {
     std::vector<std::unique_ptr<Block>> blocks;
     // Of each stream: whether a beat moves, and is offered. Of each block: whether it takes, is ready, is busy.
     std::vector<uint8_t> moves, offers, took, ready, busy;
+    std::vector<int> turn; // of each block, the input of which it takes a beat; -1: of all
     Numbers counts, waits; // waits: of each stream, cycles starved and cycles blocked
     std::vector<Numbers> recorded;
     bool offering = false, still = false;
@@ -135,7 +140,7 @@ struct Run {
     explicit Run(const int64_t *p) {
         int64_t streams = *p++, count = *p++;
         moves.resize(streams), counts.resize(streams), recorded.resize(streams);
-        offers.resize(streams), took.resize(count), ready.resize(count), busy.resize(count);
+        offers.resize(streams), took.resize(count), ready.resize(count), busy.resize(count), turn.resize(count);
         waits.resize(2 * streams);
         for (; count; count--) {
             int64_t kind = *p++;
@@ -152,10 +157,12 @@ struct Run {
 
     // What a block does in the next cycle, as far as its state says: the same as before until it steps.
     void look(size_t b) {
-        ready[b] = blocks[b]->ready(), busy[b] = blocks[b]->busy();
+        ready[b] = blocks[b]->ready(), busy[b] = blocks[b]->busy(), turn[b] = blocks[b]->turn();
         for (size_t n = 0; n < blocks[b]->outputs.size(); n++)
             offers[blocks[b]->outputs[n]] = blocks[b]->valid(int(n));
     }
+
+    bool awaits(size_t b, size_t input) const { return turn[b] < 0 || turn[b] == int(input); }
 
     void step(bool may_offer, bool takes, bool watch) {
         offers[0] = offering = offering || may_offer;
@@ -164,10 +171,11 @@ struct Run {
         moves.back() = moves.back() && takes;
         for (size_t b = 0; b < blocks.size(); b++) {
             bool take = ready[b];
-            if (watch)
-                for (int stream : blocks[b]->inputs) waits[2 * stream] += take && !moves[stream];
-            for (int stream : blocks[b]->inputs) take = take && moves[stream];
-            for (int stream : blocks[b]->inputs) moves[stream] = take;
+            const std::vector<int> &inputs = blocks[b]->inputs;
+            for (size_t n = 0; watch && n < inputs.size(); n++)
+                waits[2 * inputs[n]] += ready[b] && awaits(b, n) && !moves[inputs[n]];
+            for (size_t n = 0; n < inputs.size(); n++) take = take && (moves[inputs[n]] || !awaits(b, n));
+            for (size_t n = 0; n < inputs.size(); n++) moves[inputs[n]] = take && awaits(b, n);
             took[b] = take;
         }
         if (watch)

@@ -27,8 +27,11 @@ class Stepped(Protocol):
     kind: int
     parameters: list[int]
 
-    def ready(self) -> bool:
-        """Whether its state lets it take a beat from each of its inputs in this cycle."""
+    def ready(self, input: int = 0) -> bool:
+        """Whether it takes a beat of that input in this cycle, as far as its state says.
+
+        It takes one of all inputs that are ready, or of none.
+        """
 
     def valid(self, output: int) -> bool:
         """Whether it offers a beat on this output in this cycle."""
@@ -82,7 +85,7 @@ class _Buffered:
         runs = [number for run in self._programme for number in run]
         self.parameters = [machine.room, machine.start, machine.latency, machine.depth, len(self._programme), *runs]
 
-    def ready(self) -> bool:
+    def ready(self, input: int = 0) -> bool:
         return self._held < self._room
 
     def valid(self, output: int) -> bool:
@@ -120,7 +123,7 @@ class _Collect:
         self._beat = 0
         self.parameters = [machine.latency, machine.depth, len(self._completes), *self._completes]
 
-    def ready(self) -> bool:
+    def ready(self, input: int = 0) -> bool:
         return self._credits.free() or not self._completes[self._beat]
 
     def valid(self, output: int) -> bool:
@@ -145,10 +148,14 @@ class _Level:
         self._room, self._leave, self._amounts = machine.room, machine.leave, machine.amounts.tolist()
         self._levels = [0] * machine.outputs
         self._beat = 0
-        self.parameters = [machine.room, machine.leave, machine.outputs, len(self._amounts), *self._amounts]
+        #: The input whose turn each beat is, or -1.
+        self._turns = [-1] * len(self._amounts) if machine.turns is None else machine.turns.tolist()
+        self.parameters = [
+            machine.room, machine.leave, machine.outputs, len(self._amounts), *self._amounts, *self._turns
+        ]  # fmt: skip
 
-    def ready(self) -> bool:
-        return max(self._levels) <= self._room
+    def ready(self, input: int = 0) -> bool:
+        return max(self._levels) <= self._room and self._turns[self._beat] in (-1, input)
 
     def valid(self, output: int) -> bool:
         return self._levels[output] >= self._leave

@@ -140,7 +140,7 @@ class PythonStepper:
     def _step(self, may_offer: bool, takes: bool, watch: bool) -> list[bool]:
         """Step one cycle; returns for each stream whether a beat moved."""
         self._offering = self._offering or may_offer
-        # First who offers, then who takes: a block takes from all its inputs or from none.
+        # First who offers, then who takes: a block takes from all inputs that are ready, or from none.
         moves = [False] * len(self._counts)
         moves[0] = self._offering
         for machine, _, outputs in self._parts:
@@ -151,10 +151,11 @@ class PythonStepper:
         moves[-1] = moves[-1] and takes
         took = []
         for machine, inputs, _ in self._parts:
-            ready = machine.ready()
-            take = ready and all(moves[stream] for stream in inputs)
+            awaited = [stream for number, stream in enumerate(inputs) if machine.ready(number)]
+            take = bool(awaited) and all(moves[stream] for stream in awaited)
             for stream in inputs:
-                moves[stream], readies[stream] = take, ready
+                readies[stream] = stream in awaited
+                moves[stream] = take and readies[stream]
             took.append(take)
         if watch:
             for stream, (offered, ready, moved) in enumerate(zip(offers, readies, moves, strict=True)):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from bitweir_hw.network import Conv, Dense, Format, Layer, Map, Network, Parallel
+from bitweir_hw.network import Branched, Conv, Dense, Format, Layer, Map, Network
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
@@ -103,8 +102,8 @@ class FastModel:
                     self.frames_a_float[layer.name] = 1
                     return _Product(layer, source, kind).run
         self.frames_a_float[layer.name] = 0
-        if isinstance(layer, Parallel):
-            return _meeting(layer.factors, [self._prepare(branch, source) for branch in layer.branches])
+        if isinstance(layer, Branched):
+            return _meeting(layer, [self._prepare(branch, source) for branch in layer.branches])
         return lambda stream: _flat(
             EXECUTORS[type(layer)](layer, stream.astype(np.int64).reshape(len(stream), *source.shape), source)
         )
@@ -121,13 +120,15 @@ def _through(stages: list[Stage], stream: Array) -> Array:
     return stream
 
 
-def _meeting(factors: tuple[int, ...], branches: list[tuple[list[Stage], Map]]) -> Stage:
-    """The sum of what branches hand on, each times its factor."""
+def _meeting(layer: Branched, branches: list[tuple[list[Stage], Map]]) -> Stage:
+    """What branches meet in."""
 
     def meet(stream: Array) -> Array:
-        ends = [values(_through(stages, stream).astype(np.int64), end) for stages, end in branches]
-        parts: list[Array] = [factor * end for factor, end in zip(factors, ends, strict=True)]
-        return reduce(np.add, parts)
+        ends = [
+            (_through(stages, stream).astype(np.int64).reshape(len(stream), *end.shape), end)
+            for stages, end in branches
+        ]
+        return _flat(EXECUTORS[type(layer)](layer, ends))
 
     return meet
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec, EndSpec, ResultSpec
 from bitweir_hw.blocks.pipeline import Pipeline, Stream
-from bitweir_hw.network import Conv, Dense, Integers, Layer, Network, Parallel, Threshold
+from bitweir_hw.network import Branched, Conv, Dense, Integers, Layer, Network, Threshold
 from numpy.typing import NDArray
 
 from . import golden
@@ -102,7 +102,7 @@ def _with_sums(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     """The same layers, with each layer that sums and compares split in two, as streams carry these sums."""
     result: list[Layer] = []
     for layer in layers:
-        if isinstance(layer, Parallel):
+        if isinstance(layer, Branched):
             result.append(replace(layer, branches=tuple(map(_with_sums, layer.branches))))
         elif isinstance(layer, Dense | Conv) and layer.thresholds is not None and layer.output is not None:
             result.append(replace(layer, name=f"{layer.name}.sums", thresholds=None, output=None))

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from bitweir_hw.network import (
     Affine,
+    Branched,
+    Concat,
     Conv,
     Dense,
     Integers,
@@ -23,6 +24,7 @@ from bitweir_hw.network import (
     Parallel,
     Pool,
     Threshold,
+    Upsample,
     Vote,
 )
 from numpy.typing import ArrayLike, NDArray
@@ -143,23 +145,33 @@ def _vote(layer: Vote, stream: Integers, source: Map) -> Integers:
     return votes
 
 
-def _parallel(layer: Parallel, stream: Integers, source: Map, outputs: dict[str, Integers] | None = None) -> Integers:
-    outputs = {} if outputs is None else outputs
-    ends = [_in_series(branch, stream, source, outputs) for branch in layer.branches]
+def _upsample(layer: Upsample, stream: Integers, source: Map) -> Integers:
+    rows, columns = layer.factors
+    return stream.repeat(rows, axis=1).repeat(columns, axis=2)
+
+
+def _parallel(layer: Parallel, ends: list[tuple[Integers, Map]]) -> Integers:
     parts: list[Integers] = [factor * values(*end) for factor, end in zip(layer.factors, ends, strict=True)]
     return reduce(np.add, parts)
 
 
+def _concat(layer: Concat, ends: list[tuple[Integers, Map]]) -> Integers:
+    return np.concatenate([stream for stream, _ in ends], axis=3)
+
+
 #: The definition of each kind of layer: from the layer, its input (N, H, W, C) as codes or, where
 #: ``source.format`` is None, as accumulators, and the map of that input, to its output (N, H', W', C').
-EXECUTORS: dict[type, Callable[[Any, Integers, Map], Integers]] = {
+#: A layer with branches takes what these end in instead, a list of such pairs.
+EXECUTORS: dict[type, Callable[..., Integers]] = {
     Dense: _dense,
     Conv: _conv,
     Pool: _pool,
     Threshold: _threshold,
     Affine: _affine,
     Vote: _vote,
+    Upsample: _upsample,
     Parallel: _parallel,
+    Concat: _concat,
 }
 
 
@@ -168,8 +180,9 @@ def _in_series(
 ) -> tuple[Integers, Map]:
     """What leaves the last of some layers in a row, and its map; what each hands on goes into `outputs`."""
     for layer in layers:
-        if isinstance(layer, Parallel):
-            stream = _parallel(layer, stream, source, outputs)
+        if isinstance(layer, Branched):
+            ends = [_in_series(branch, stream, source, outputs) for branch in layer.branches]
+            stream = EXECUTORS[type(layer)](layer, ends)
         else:
             stream = EXECUTORS[type(layer)](layer, stream, source)
         outputs[layer.name] = stream
@@ -180,7 +193,7 @@ def _in_series(
 def trace(network: Network, codes: ArrayLike) -> dict[str, Integers]:
     """What each layer hands on, by its name: int64 codes or accumulators, (N, H * W * C) in the order of the stream.
 
-    The layers in the branches of a `Parallel` are among them.
+    The layers in branches are among them.
 
     Parameters
     ----------

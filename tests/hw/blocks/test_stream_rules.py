@@ -59,7 +59,7 @@ def test_no_path_through_a_block(name):
             for stream in outputs:
                 # At the end nobody takes anything, so that every block gets full.
                 ctx.set(stream.ready, int(cycle < 200 and rng.random() < 0.4))
-            seen.add((all(ctx.get(s.ready) for s in inputs), any(ctx.get(s.valid) for s in outputs)))
+            seen.add((any(ctx.get(s.ready) for s in inputs), any(ctx.get(s.valid) for s in outputs)))
             offered = [0 if ctx.get(s.ready) else was for s, was in zip(inputs, offered, strict=True)]
             await ctx.tick()
 

@@ -17,6 +17,7 @@ from bitweir_hw.network import (
     LABEL,
     Affine,
     Bound,
+    Concat,
     Conv,
     Dense,
     Format,
@@ -28,6 +29,7 @@ from bitweir_hw.network import (
     Readout,
     Stored,
     Threshold,
+    Upsample,
     Vote,
     check,
 )
@@ -96,6 +98,9 @@ def test_input_map():
     assert replace(ENTRY, map_shape=(2, 2, 1)).map == Map.of_codes((2, 2, 1), BIPOLAR)
 
 
+WIDER = replace(THRESHOLD, thresholds=np.zeros((4, 3), INT), output=Format(bits=2, offset=-1, step=2))
+SUMS = replace(SCORES, name="sums", scale=np.array([3, 1, 1, -4]), offset=np.zeros(4, INT))
+
 # ---- what is handed on
 
 
@@ -125,6 +130,11 @@ def handed(layer, source=MAP):
         (replace(SCORES, scale=np.array([2, 0, -3, 1])), MAP.shape, (-2, 4), None),
         (Parallel(name="p", branches=((), ())), MAP.shape, (-2, 2), None),
         (Parallel(name="p", branches=((), (SCORES,)), weights=(3, -2)), MAP.shape, (-7, 3), None),
+        (Upsample(name="u", factors=(2, 3)), (10, 18, 4), (-1, 1), BIPOLAR),
+        (Concat(name="c", branches=((), ())), (5, 6, 8), (-1, 1), BIPOLAR),
+        # The most bits, and the ends of what these hold; accumulators have the ends of all.
+        (Concat(name="c", branches=((), (WIDER,))), (5, 6, 8), (-1, 5), WIDER.output),
+        (Concat(name="c", branches=((SCORES,), (SUMS,))), (5, 6, 8), (-4, 4), None),
     ],
 )
 def test_hand_on(layer, shape, ends, form):
@@ -202,6 +212,10 @@ def total(**changes):
 
 def both(*branches, weights=None, source=MAP):
     return after(source, Parallel(name="p", branches=branches, weights=weights))
+
+
+def joined(*branches):
+    return after(MAP, Concat(name="c", branches=branches))
 
 
 def read(kind, scale=(), offset=(), *items):
@@ -377,6 +391,14 @@ CASES = {
     "Layer 'p' must have one integer weight of 32 bits for each of its 2 branches, not (1, 4294967296).": both(
         (), (), weights=(1, 1 << 32)
     ),
+    "Layer 'u' must have factors of 1 or more, not (2, 0).": after(MAP, Upsample(name="u", factors=(2, 0))),
+    "Layer 'u' must have factors of at most 256, not (1, 257).": after(MAP, Upsample(name="u", factors=(1, 257))),
+    "Layer 'c' must have two branches or more, not 1.": joined(()),
+    "Layer 'c' must join maps of the same rows and columns; its branches end in (5, 6), (2, 3).": joined((), (POOL,)),
+    "Layer 'c' must join accumulators, or codes of one offset and step; its branches end in codes from -1 in steps of "
+    "2, accumulators.": joined((), (SUMS,)),
+    "Layer 'c' must join accumulators, or codes of one offset and step; its branches end in codes from -1 in steps of "
+    "2, codes from 0 in steps of 1.": joined((), (replace(WIDER, output=Format(bits=2)),)),
     "Layer 't' must have thresholds: it is nothing else.": after(
         MAP, Threshold(name="t", thresholds=None, output=None)
     ),
