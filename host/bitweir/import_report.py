@@ -193,14 +193,14 @@ class Padding:
 
 @dataclass(frozen=True, kw_only=True)
 class BranchEntry:
-    """A branch of a sum.
+    """A branch of a sum, or of what joins channels.
 
     Parameters
     ----------
     weight : int
         What its integers are multiplied by.
     layers : list of LayerEntry
-        In series; none where the branch is what the sum takes.
+        In series; none where the branch is what the whole takes.
     """
 
     weight: int
@@ -225,7 +225,7 @@ class LayerEntry:
     nearest : float or None
         Least distance of a threshold to a sum that occurs, in units of the sum; None where it is not known.
     branches : list of BranchEntry
-        Of a sum; else empty.
+        Where some meet; else empty.
     """
 
     name: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import numpy as np
 from bitweir_hw.files import digest, network_bytes
-from bitweir_hw.network import Affine, Conv, Dense, Input, Layer, Map, Network, Parallel, Pool, Threshold, Vote
+from bitweir_hw.network import (
+    Branched,
+    Conv,
+    Dense,
+    Input,
+    Layer,
+    Map,
+    Network,
+    Parallel,
+    Pool,
+    Threshold,
+)
 from bitweir_sim.values.golden import weight_values
 
 from .folders import whole_file
@@ -135,15 +146,16 @@ def _layers(layers: Sequence[Layer], source: Map, near: dict[str, float]) -> tup
             thresholds, constant = layer.thresholds.shape[1], _constant(layer, source)
         if isinstance(layer, (Conv, Pool)) and any(layer.pads):
             padding = Padding(pads=layer.pads, value=layer.pad_value if isinstance(layer, Conv) else None)
-        if isinstance(layer, Parallel):
+        if isinstance(layer, Branched):
+            factors = layer.factors if isinstance(layer, Parallel) else (1,) * len(layer.branches)
             branches = tuple(
-                BranchEntry(weight=int(weight), layers=_layers(branch, source, near))
-                for weight, branch in zip(layer.factors, layer.branches, strict=True)
+                BranchEntry(weight=int(factor), layers=_layers(branch, source, near))
+                for factor, branch in zip(factors, layer.branches, strict=True)
             )
         result.append(
             LayerEntry(
                 name=layer.name,
-                kind=_kind(layer),
+                kind=layer.description,
                 input_shape=source.shape,
                 output_shape=handed.shape,
                 input_format=_format(source),
@@ -158,32 +170,6 @@ def _layers(layers: Sequence[Layer], source: Map, near: dict[str, float]) -> tup
         )
         source = handed
     return tuple(result)
-
-
-def _kind(layer: Layer) -> str:
-    """What a reader calls a layer."""
-    match layer:
-        case Dense():
-            return "dense"
-        case Conv():
-            groups = "" if layer.groups == 1 else f", {layer.groups} groups"
-            return f"conv {_window(layer)}{groups}"
-        case Pool():
-            least = "" if layer.least is None else f", least in {int(layer.least.sum())} channels"
-            return f"{layer.kind} pool {_window(layer)}{least}"
-        case Threshold():
-            return "threshold"
-        case Affine():
-            return "scale and offset"
-        case Vote():
-            return "vote"
-        case Parallel():
-            return f"sum of {len(layer.branches)} branches"
-
-
-def _window(layer: Conv | Pool) -> str:
-    kernel, stride = ("x".join(map(str, pair)) for pair in (layer.kernel, layer.stride))
-    return kernel if layer.stride == (1, 1) else f"{kernel} stride {stride}"
 
 
 def _weight_bits(layer: Dense | Conv) -> int:

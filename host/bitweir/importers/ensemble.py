@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from bitweir_hw.network import Input, Layer, Network, Parallel, Vote, check
+from bitweir_hw.network import Branched, Input, Layer, Network, Parallel, Vote, check
 
 from .errors import ModelError, shown, shown_path
 
@@ -79,7 +79,7 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
 
 
 def _renamed(layer: Layer, before: str) -> Layer:
-    if isinstance(layer, Parallel):
+    if isinstance(layer, Branched):
         inner = tuple(tuple(_renamed(one, before) for one in branch) for branch in layer.branches)
         layer = replace(layer, branches=inner)
     return replace(layer, name=before + layer.name)

@@ -15,7 +15,7 @@ from typing import Literal
 from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec
 from bitweir_hw.memory import Memory
-from bitweir_hw.network import Map, Parallel
+from bitweir_hw.network import Branched, Map
 from bitweir_hw.parts import FpgaPart
 from msgspec import UNSET
 
@@ -175,7 +175,7 @@ def _needs(build: DesignFolder) -> Iterator[_Needs]:
     for layer, source, _ in placed:
         blocks = [block for block in pipeline.blocks if block.layer == layer.name]
         # The branches of a sum are counted themselves.
-        activations = 0 if isinstance(layer, Parallel) else 2 * source.size * _bits(source) * pipeline.parallel_frames
+        activations = 0 if isinstance(layer, Branched) else 2 * source.size * _bits(source) * pipeline.parallel_frames
         yield _needs_of(layer.name, blocks, activations, pipeline.parallel_frames)
     yield _needs_of(
         "class" if build.network.readout.kind == "class" else "result",

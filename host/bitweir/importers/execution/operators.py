@@ -21,6 +21,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from ..errors import shown
+from .resizing import Resize, Upsample
 
 __all__ = ["MAX_ELEMENTS", "OPERATORS", "CannotRunError", "Operator"]
 
@@ -409,7 +410,7 @@ class LogSoftmax(Softmax):
 
 _OWN = (
     AveragePool, BatchNormalization, BipolarQuant, GlobalMaxPool, IntQuant, LogSoftmax, MaxPool, Mean,
-    MultiThreshold, Quant, Softmax,
+    MultiThreshold, Quant, Resize, Softmax, Upsample,
 )  # fmt: skip
 _CUSTOM = {kind.__name__ for kind in _OWN if kind.op_domain == _QONNX}
 #: What may run; all others could loop, draw random numbers, or make anything of any size.
@@ -419,7 +420,7 @@ OPERATORS = _CUSTOM | {
     "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity",
     "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mul",
     "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax",
-    "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Shape",
-    "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK",
-    "Transpose", "Unsqueeze", "Where",
+    "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round",
+    "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK",
+    "Transpose", "Unsqueeze", "Upsample", "Where",
 }  # fmt: skip

@@ -33,8 +33,8 @@ _SAME = {"Add", "Concat", "Conv", "Gemm", "MatMul", "Max", "Mean", "Mul", "Sum",
 #: Those of which only the first input counts, and the others say where it goes.
 _MOVES = {
     "AveragePool", "Cast", "Dropout", "Expand", "Flatten", "Gather", "GlobalAveragePool", "GlobalMaxPool", "Identity",
-    "MaxPool", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Slice", "Split", "Squeeze",
-    "Transpose", "Unsqueeze",
+    "MaxPool", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Split", "Squeeze",
+    "Transpose", "Unsqueeze", "Upsample",
 }  # fmt: skip
 #: Those that leave sizes as they are.
 _KEEP = {"Abs", "Clip", "Neg"}

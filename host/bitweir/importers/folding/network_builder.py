@@ -7,6 +7,7 @@ it is read at, and a layer is appended behind the point of what it takes.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -114,6 +115,8 @@ class NetworkBuilder:
         self._input: Input | None = None
         self._counts: Counter[str] = Counter()
         self._points: dict[Any, Point] = {}
+        #: What was joined along an axis, by the ids of its parts, which are kept so that no other object gets these.
+        self.joined: dict[tuple[int, tuple[int, ...]], tuple[Sequence[object], Signal]] = {}
 
     def start(self, shape: tuple[int, ...], batch: int, *, channels: int = 0) -> Signal:
         """The signal that is the input of the model file, whose channels are the first axis (0) or the last (-1)."""
@@ -123,6 +126,16 @@ class NetworkBuilder:
             raise ModelError(str(error)) from error
         frame = Frame(shape, self._numbers)
         return Signal(frame, shape, np.arange(prod(shape), dtype=np.int64), (), batch)
+
+    def rejoined(self, made_of: Sequence[object], values: Sequence[Any], axis: int) -> list[Any]:
+        """Values, of which the first or the last ones are replaced by what they were joined to before."""
+        ids = tuple(map(id, made_of))
+        for count in range(len(ids) - 1, 1, -1):
+            if (axis, ids[:count]) in self.joined:
+                return [self.joined[axis, ids[:count]][1], *values[count:]]
+            if (axis, ids[-count:]) in self.joined:
+                return [*values[:-count], self.joined[axis, ids[-count:]][1]]
+        return list(values)
 
     def resumed(self, x: Any) -> Any:
         """A value behind what ended it, if more may follow that; see `Signal.resumed`."""

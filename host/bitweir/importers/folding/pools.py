@@ -1,4 +1,4 @@
-"""Pools of any framework: the largest value or the mean of each window of a map."""
+"""Pools of any framework: the largest value or the mean of each window of a map; and the way back to larger maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import prod
 
 import numpy as np
-from bitweir_hw.network import Pool
+from bitweir_hw.network import Pool, Upsample
 
 from ..errors import ModelError
 from ..exact.fold import Exacts, Step, columns, scale
@@ -17,7 +17,7 @@ from .quantise import AFFINE, ends
 from .symbols import Moving, Padded, Signal, Stream, narrowed, unpadded
 from .windows import Window
 
-__all__ = ["max_pool", "mean_pool"]
+__all__ = ["max_pool", "mean_pool", "upsample"]
 
 
 def max_pool(builder: NetworkBuilder, x: Moving | Padded, label: str, *, window: Window) -> Signal:
@@ -76,17 +76,29 @@ def mean_pool(
     return replace(builder.map_signal(pooled, y.batch, order), steps=(divide, *y.steps))
 
 
+def upsample(builder: NetworkBuilder, x: Moving | Padded, label: str, *, factors: tuple[int, int]) -> Moving:
+    """Each pixel of a map (C, H, W) as so many rows and columns."""
+    inside = unpadded(x)
+    if factors == (1, 1):
+        return inside
+    y, stream = _map(builder, inside, label)
+    order = builder.channel_order(y, label)
+    layer = Upsample(name=builder.name("upsample"), factors=factors)
+    larger = builder.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
+    return replace(builder.map_signal(larger, y.batch, order), steps=y.steps)
+
+
 def _map(builder: NetworkBuilder, x: Moving, label: str) -> tuple[Signal, Stream]:
     """A map as a signal whose chain is the same for all pixels of a channel."""
     if len(x.shape) != 3:
-        raise ModelError(f"Node {label} must pool maps of two dimensions, of the shape (C, H, W), not {x.shape}.")
+        raise ModelError(f"Node {label} must take maps of two dimensions, of the shape (C, H, W), not {x.shape}.")
     y = builder.signal(x, label, as_map=True)
     assert isinstance(y.origin, Stream)
 
     def by_channel(array: Exacts) -> Exacts:
         small = narrowed(array)
         if small.shape[1:] not in ((1, 1), ()):
-            raise ModelError(f"Node {label} must pool values that are scaled alike in all pixels of a channel.")
+            raise ModelError(f"Node {label} must take values that are scaled alike in all pixels of a channel.")
         return small
 
     steps: tuple[Step, ...] = tuple(step.reshaped(by_channel) for step in y.steps)

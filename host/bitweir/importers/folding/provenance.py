@@ -84,6 +84,8 @@ class Taps:
         # By the id of the codes, which are kept so that no other object gets it.
         self._tensors: dict[int, tuple[Codes, str, Move | None]] = {}
         self._closed: list[tuple[Codes, Signal]] = []
+        # By the id of a layer, it and what stands in its place.
+        self._replaced: dict[int, tuple[object, object]] = {}
 
     def made(self, tensor: str, value: Any, made_of: Mapping[str, Any]) -> None:
         """A node has made a tensor of others."""
@@ -123,6 +125,10 @@ class Taps:
         """Codes have become a signal on a stream."""
         self._closed.append((codes, signal))
 
+    def replaced(self, old: object, new: object) -> None:
+        """A `Threshold` of the walk has another one in its place, whose codes are the same numbers."""
+        self._replaced[id(old)] = (old, new)
+
     def finish(self, sites: Mapping[int, str]) -> None:
         """The network is complete.
 
@@ -133,7 +139,7 @@ class Taps:
         """
         found: dict[tuple[str, str], Tap] = {}
         for codes, signal in self._closed:
-            layer = INPUT if isinstance(codes.origin, Frame) else sites.get(id(_layer(signal)))
+            layer = INPUT if isinstance(codes.origin, Frame) else self._site(_layer(signal), sites)
             if layer is None or id(codes) not in self._tensors:
                 continue  # what no node hands on in this form, as the negative of codes in a difference
             _, tensor, back = self._tensors[id(codes)]
@@ -144,7 +150,11 @@ class Taps:
             tap = Tap(tensor, layer, codes.shape, signal.index, values, distance, codes.distance[1], stream)
             found.setdefault((layer, tensor), tap if back is None else _back(tap, back))
         self.codes = tuple(found.values())
-        self._tensors, self._closed = {}, []
+        self._tensors, self._closed, self._replaced = {}, [], {}
+
+    def _site(self, layer: object, sites: Mapping[int, str]) -> str | None:
+        _, new = self._replaced.get(id(layer), (None, layer))
+        return sites.get(id(layer)) or sites.get(id(new))
 
     def prefixed(self, prefix: str) -> Taps:
         """The same for a network whose layers got a prefix to their names."""

@@ -8,6 +8,7 @@ offsets go into the chain behind the sum, and the stream carries a bound on its 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, lcm
@@ -26,7 +27,7 @@ from .quantise import AFFINE, affine
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
 from .units import MOST_BITS, Summand, Units, fitted
 
-__all__ = ["add"]
+__all__ = ["add", "after", "common"]
 
 #: An exact sum of fewer bits is as good as any other stream of integers.
 _PLAIN_BITS = 16
@@ -90,11 +91,11 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
         found = fitted(name, (one.summand, other.summand), offsets, builder.plan)
     # One branch takes the offset of both: the other may then need no layer of its own.
     takes = 1 if (found.factors[1] != 1).any() else 0
-    common = _common(one.stream.point, other.stream.point)
+    start = common([one.stream.point, other.stream.point])
     branches, low, high = [], found.offset, found.offset
     for place, (branch, factor) in enumerate(zip((one, other), found.factors, strict=True)):
         constant = found.offset if place == takes else np.zeros_like(found.offset)
-        branches.append((*_after(common, branch.stream.point), *_affine(factor, constant)))
+        branches.append((*after(start, branch.stream.point), *_affine(factor, constant)))
         ends = np.sort([factor * branch.stream.low, factor * branch.stream.high], axis=0)
         low, high = low + ends[0], high + ends[1]
     pairs = zip((one, other), found.factors, strict=True)
@@ -102,7 +103,7 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
     layer = Parallel(name=name, branches=tuple(branches))
     simple = simple and max(abs(low).max(), abs(high).max()) < 1 << _PLAIN_BITS
     accuracy = None if simple else _accuracy(name, (one, other), found)
-    stream = builder.append(common, layer, low, high, max(step, 1), label, accuracy=accuracy)
+    stream = builder.append(start, layer, low, high, max(step, 1), label, accuracy=accuracy)
     return _scaled(replace(one.signal, origin=stream, steps=()), narrowed(found.unit), narrowed(found.rest))
 
 
@@ -176,11 +177,14 @@ def _affine(factor: NDArray[np.int64], offset: NDArray[np.int64]) -> tuple[Layer
     return (Affine(name="affine", scale=factor, offset=offset),)
 
 
-def _common(one: Point, other: Point) -> Point:
-    """The last point that both paths have."""
-    return [a for a, b in zip(one.path, other.path, strict=False) if a is b][-1]
+def common(points: Sequence[Point]) -> Point:
+    """The last point that the paths to all points have."""
+    paths = [point.path for point in points]
+    shared = set.intersection(*({id(place) for place in path} for path in paths))
+    return [place for place in paths[0] if id(place) in shared][-1]
 
 
-def _after(common: Point, point: Point) -> tuple[Layer, ...]:
+def after(start: Point, point: Point) -> tuple[Layer, ...]:
+    """The layers from one point to another."""
     path = point.path
-    return tuple(place.layer for place in path[path.index(common) + 1 :] if place.layer is not None)
+    return tuple(place.layer for place in path[path.index(start) + 1 :] if place.layer is not None)

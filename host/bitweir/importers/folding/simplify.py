@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from bitweir_hw.network import Affine, Conv, Dense, Layer, Parallel, Pool, Threshold
+from bitweir_hw.network import Affine, Branched, Conv, Dense, Layer, Pool, Threshold, Upsample
 from numpy.typing import NDArray
 
 __all__ = ["repeated", "tidied"]
@@ -45,7 +45,7 @@ def repeated(layers: Layers) -> list[str]:
 
     def names(inner: Layers) -> list[str]:
         below = [
-            name for layer in inner if isinstance(layer, Parallel) for part in layer.branches for name in names(part)
+            name for layer in inner if isinstance(layer, Branched) for part in layer.branches for name in names(part)
         ]
         return below + [layer.name for layer in inner]
 
@@ -56,7 +56,7 @@ def _everywhere(one_pass: Callable[[Layers], Layers], layers: Layers) -> Layers:
     """A pass over layers in series and over the branches inside them."""
     inner = tuple(
         replace(layer, branches=tuple(_everywhere(one_pass, branch) for branch in layer.branches))
-        if isinstance(layer, Parallel)
+        if isinstance(layer, Branched)
         else layer
         for layer in layers
     )
@@ -125,11 +125,11 @@ def _inverted(layer: Layer, negative: NDArray[np.bool_]) -> Layer:
 
 
 def _before_pools(layers: list[Layer], kinds: tuple[str, ...]) -> int:
-    """Index of the last layer that is no pool of some kinds; -1 if there is none."""
+    """Index of the last layer that is neither an upsampling nor a pool of some kinds; -1 if there is none."""
     place = len(layers) - 1
     while place >= 0:
         layer = layers[place]
-        if not isinstance(layer, Pool) or layer.kind not in kinds:
+        if not isinstance(layer, Upsample) and not (isinstance(layer, Pool) and layer.kind in kinds):
             break
         place -= 1
     return place
@@ -157,7 +157,7 @@ def _named(layers: Layers) -> tuple[Layers, dict[int, str]]:
         result = []
         for layer in inner:
             old = id(layer)
-            if isinstance(layer, Parallel):
+            if isinstance(layer, Branched):
                 layer = replace(layer, branches=tuple(run(branch) for branch in layer.branches))
             layer = replace(layer, name=name(layer))
             taken.add(layer.name)

@@ -23,7 +23,7 @@ from .graph import BEFORE_ACTIVATION, Call, KerasGraph, Key, graph_of
 from .layers.job import Job
 from .layers.linear import KERAS_PROBES
 from .layers.refusals import refused_layer
-from .layers.rules import AFTER_END, KERAS_RULES, Value
+from .layers.rules import AFTER_END, KERAS_RULES, SEVERAL, Value
 
 __all__ = ["import_keras"]
 
@@ -157,7 +157,7 @@ def _run(job: Job, values: list[Value]) -> Value:
             f"Layer {call.label} must not follow {ended}, because each result of a softmax depends on all of its "
             "inputs: leave the softmax out and work on the scores themselves, or save the model up to it."
         )
-    if len(values) > 1 and call.kind != "Add":
+    if len(values) > 1 and call.kind not in SEVERAL:
         raise ModelError(
             f"Layer {call.label} must take the result of one layer, not of {len(values)}: join them with Add before it."
         )

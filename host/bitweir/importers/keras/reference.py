@@ -271,6 +271,19 @@ def _add(layer: Layer) -> None:
     layer.end(first)
 
 
+def _concatenate(layer: Layer) -> None:
+    first, *_ = shapes = [layer.shape(x) for x in layer.inputs]
+    shape = (*first[:-1], sum(one[-1] for one in shapes))
+    layer.end(layer.step("Concat", *layer.inputs, axis=-1, shape=shape))
+
+
+def _upsampling(layer: Layer) -> None:
+    rows, columns, channels = layer.shape(layer.x)
+    down, right = layer.pair("size", 2)
+    scales = np.array([1, down, right, 1], np.float32)
+    layer.end(layer.step("Upsample", layer.x, scales, shape=(rows * down, columns * right, channels)))
+
+
 LAYERS: dict[str, Callable[[Layer], None]] = {
     **dict.fromkeys(
         (
@@ -285,6 +298,7 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     "Activation": _activation,
     "Add": _add,
     **dict.fromkeys(("AveragePooling1D", "AveragePooling2D"), _pool("AveragePool")),
+    "Concatenate": _concatenate,
     **dict.fromkeys(("Conv1D", "Conv2D"), _conv),
     "Dense": _dense,
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
@@ -303,5 +317,6 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     "Reshape": _reshape,
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
     "Softmax": _softmax,
+    "UpSampling2D": _upsampling,
     **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), _zero_padding),
 }  # fmt: skip

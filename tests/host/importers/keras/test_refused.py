@@ -62,9 +62,6 @@ REFUSED = {
         lambda model: first(model, dtype={"class_name": "Policy", "config": {"name": "mixed_float16"}})
     ),
     "Layer Lambda 'it' holds Python code, which is never run: replace it by layers.": after_first("Lambda"),
-    "Layer Concatenate 'it' joins branches, which is not supported: give each branch a convolution of its own and use "
-    "Add, "
-    "since conv(concat(a, b)) = conv_a(a) + conv_b(b).": after_first("Concatenate"),
     "Layer Conv2DTranspose 'it' is a transposed convolution, which is not supported: use convolutions that keep the "
     "size of "
     "the map.": after_first(

@@ -35,9 +35,9 @@ _GROUPS = (
         "use convolutions that keep the size of the map",
     ),
     (
-        "Resizing UpSampling1D UpSampling2D",
-        "changes the size of a map without a window, which is not supported",
-        "use convolutions and pools, with stride 1 where the size must stay",
+        "Resizing UpSampling1D",
+        "changes the size of a map in a way that is not supported",
+        "use UpSampling2D, which repeats pixels, and pools",
     ),
     (
         "LocallyConnected1D LocallyConnected2D QuantLocallyConnected1D QuantLocallyConnected2D",
@@ -69,11 +69,6 @@ _GROUPS = (
         "leave it out of the model that is saved, and do it before training",
     ),
     ("Average", "averages branches", "use Add, and halve its sum in the batch norm behind it"),
-    (
-        "Concatenate",
-        "joins branches, which is not supported",
-        "give each branch a convolution of its own and use Add, since conv(concat(a, b)) = conv_a(a) + conv_b(b)",
-    ),
     (
         "Maximum Minimum",
         "compares branches, which is not supported",

@@ -15,7 +15,8 @@ from typing import Any
 
 from ...errors import ModelError, shown
 from ...exact.fold import clip, leaky, norm, scale, shift
-from ...folding.pools import max_pool, mean_pool
+from ...folding.joins import concat
+from ...folding.pools import max_pool, mean_pool, upsample
 from ...folding.shortcuts import add
 from ...folding.symbols import Moving, Padded, Signal, whole
 from ...folding.windows import Window
@@ -25,7 +26,7 @@ from .linear import LINEAR_RULES
 from .quantisers import QUANTISERS, larq_quantiser, quantised
 from .rows import over_rows
 
-__all__ = ["AFTER_END", "KERAS_RULES", "Value"]
+__all__ = ["AFTER_END", "KERAS_RULES", "SEVERAL", "Value"]
 
 Value = Moving | Padded
 Rule = Callable[..., Value]
@@ -40,6 +41,8 @@ _TRAINING = (
 )  # fmt: skip
 #: What may follow a softmax.
 AFTER_END = {*_TRAINING, "Flatten", "Reshape"}
+#: What takes the results of several layers.
+SEVERAL = {"Add", "Concatenate"}
 
 
 # ---- scalar operations
@@ -186,6 +189,28 @@ def _add(job: Job, *values: Value) -> Value:
     return channels_last(total) if is_map else total
 
 
+def _concatenate(job: Job, *values: Value) -> Value:
+    if len(values) < 2:
+        raise ModelError(f"it must join two values or more, not {len(values)}")
+    rank, axis = len(values[0].shape), job.option("axis", -1)
+    if any(len(value.shape) != rank for value in values):
+        raise ModelError("it must join values of as many axes")
+    if type(axis) is not int or axis not in (-1, rank):
+        raise ModelError(f"its axis must be that of the channels, the last, not {shown(axis)}")
+    if rank != 3:
+        return concat(job.builder, [bare(value) for value in values], rank - 1, job.label)
+    maps = [job.first(bare(value)) for value in values]
+    return channels_last(concat(job.builder, maps, 0, job.label, made_of=values))
+
+
+def _upsampling(job: Job, x: Value) -> Value:
+    how = job.option("interpolation", "nearest")
+    if how != "nearest":
+        raise ModelError(f"its interpolation must be nearest, not {shown(how)}, which mixes pixels")
+    larger = upsample(job.builder, job.first(x), job.label, factors=job.pair("size", (2, 2)))
+    return channels_last(larger) if isinstance(larger, Signal) else x
+
+
 KERAS_RULES: dict[str, Rule] = {
     **LINEAR_RULES,
     **dict.fromkeys(_TRAINING, lambda job, x: x),
@@ -195,6 +220,7 @@ KERAS_RULES: dict[str, Rule] = {
     "Add": _add,
     "AveragePooling1D": over_rows(partial(_pool, largest=False)),
     "AveragePooling2D": partial(_pool, largest=False),
+    "Concatenate": _concatenate,
     "Flatten": _flatten,
     "GlobalAveragePooling1D": over_rows(partial(_global_pool, largest=False)),
     "GlobalAveragePooling2D": partial(_global_pool, largest=False),
@@ -208,6 +234,7 @@ KERAS_RULES: dict[str, Rule] = {
     "Rescaling": _rescaling,
     "Reshape": _reshape,
     "Softmax": _softmax,
+    "UpSampling2D": _upsampling,
     "ZeroPadding1D": partial(_zero_padding, axes=1),
     "ZeroPadding2D": partial(_zero_padding, axes=2),
 }

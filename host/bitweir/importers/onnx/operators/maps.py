@@ -13,13 +13,14 @@ from ...errors import ModelError
 from ...exact.fold import scale, shift
 from ...folding.linear import conv
 from ...folding.network_builder import NetworkBuilder
-from ...folding.pools import max_pool, mean_pool
+from ...folding.pools import max_pool, mean_pool, upsample
 from ...folding.rows import over_rows
 from ...folding.symbols import Moving, Padded, Signal
 from ...folding.windows import Window
 from ..constants import Array, axes
 from ..graph import Node
 from .operands import per_channel
+from .resizing import resize_factors
 from .windows import node_window
 
 __all__ = ["MAP_RULES", "PADDED_OPS"]
@@ -141,6 +142,13 @@ def _pad(
     return Padded(x, tuple(ends[1:]), Fraction(value))
 
 
+def _resize(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Moving:
+    if len(x.shape) != 3:
+        raise ModelError("it must take maps of two dimensions, of the shape (N, C, H, W): use a map of height 1")
+    factors = resize_factors(node, (1, *x.shape), parts)
+    return upsample(builder, x, node.label, factors=factors)
+
+
 MAP_RULES: dict[str, Callable[..., Moving | Padded]] = {
     "AveragePool": _average_pool,
     "Conv": _conv,
@@ -151,4 +159,6 @@ MAP_RULES: dict[str, Callable[..., Moving | Padded]] = {
     "ReduceMax": _reduce,
     "ReduceMean": _reduce,
     "ReduceSum": _reduce,
+    "Resize": _resize,
+    "Upsample": _resize,
 }

@@ -53,9 +53,9 @@ _GROUPS = (
         "use convolutions that keep the size of the map",
     ),
     (
-        "Resize Upsample DepthToSpace",
-        "changes the size of a map without a window, which is not supported",
-        "use convolutions and pools, of stride 1 where the size must stay",
+        "DepthToSpace",
+        "moves channels into pixels, which is not supported",
+        "use Resize with mode nearest and whole scales, which repeats pixels, and a convolution behind it",
     ),
     (
         "SpaceToDepth",

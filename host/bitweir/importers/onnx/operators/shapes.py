@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ...errors import ModelError
+from ...folding.joins import concat
 from ...folding.network_builder import NetworkBuilder
-from ...folding.symbols import Codes, Moving, Padded, Signal
+from ...folding.symbols import Codes, Frame, Moving, Padded, Signal
 from ..constants import Array, axes, reshape_target, sizes, slice_array
 from ..graph import Node
 from .operands import Rule, Value
@@ -89,17 +90,25 @@ def _shape(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
 
 
 def _concat(builder: NetworkBuilder, node: Node, *parts: Any) -> Value:
-    """Several codes of one frame side by side, as a thermometer code is made."""
-    if not all(isinstance(part, Codes) and part.origin is parts[0].origin for part in parts):
-        raise ModelError(
-            "it must join quantised forms of one tensor, and joining two branches is not supported: give each branch a "
-            "convolution of its own and add the results, since conv(concat(a, b)) = conv_a(a) + conv_b(b)"
-        )
+    """Values one after the other along an axis."""
+    if not all(isinstance(part, (Signal, Codes)) for part in parts):
+        raise ModelError("it joins constants to what depends on the image: leave them out, or give a layer a bias")
     axis = node.attributes["axis"]
     axis = axis - 1 if axis > 0 else axis + len(parts[0].shape) if axis < 0 else -1
+    if axis < 0:
+        raise ModelError("it must not join frames along the batch: run the model on each of them")
+    if all(isinstance(part, Codes) and part.origin is parts[0].origin for part in parts):
+        index = np.concatenate([part.index for part in parts])
+        if isinstance(parts[0].origin, Frame) or len(np.unique(index)) == len(index):
+            return _of_one_origin(parts, axis)
+    return concat(builder, parts, axis, node.label)
+
+
+def _of_one_origin(parts: Sequence[Codes], axis: int) -> Codes:
+    """Codes of the input, as of a thermometer, or of different elements of a stream, as of a channel shuffle."""
     counts = {len(part.thresholds) for part in parts}
-    if axis < 0 or len(counts) != 1:
-        raise ModelError("it must join codes of as many levels each, and not along the batch: quantise them alike")
+    if len(counts) != 1:
+        raise ModelError("it must join codes of one tensor that have as many levels each: quantise them alike")
 
     def join(arrays: list[Array]) -> Array:
         full = [np.broadcast_to(array, part.shape) for array, part in zip(arrays, parts, strict=True)]
