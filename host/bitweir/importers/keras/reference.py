@@ -279,7 +279,7 @@ def _concatenate(layer: Layer) -> None:
 
 def _upsampling(layer: Layer) -> None:
     rows, columns, channels = layer.shape(layer.x)
-    down, right = layer.pair("size", 2)
+    down, right = layer.numbers("size", 2, 2)
     scales = np.array([1, down, right, 1], np.float32)
     layer.end(layer.step("Upsample", layer.x, scales, shape=(rows * down, columns * right, channels)))
 
