@@ -113,6 +113,8 @@ def activation(x: np.ndarray, spec) -> np.ndarray:
 
 def spread(config: dict, x: np.ndarray, kernel, value: float, strides) -> np.ndarray:
     """With TensorFlow's border, as windows: (N, rows, columns, kh, kw, C)."""
+    gaps = config.get("dilation_rate", [1, 1])
+    kernel = [(taps - 1) * gap + 1 for taps, gap in zip(kernel, gaps, strict=True)]
     if config.get("padding", "valid") == "same":
         pads = [(0, 0)]
         for size, k, s in zip(x.shape[1:3], kernel, strides, strict=True):
@@ -120,8 +122,8 @@ def spread(config: dict, x: np.ndarray, kernel, value: float, strides) -> np.nda
             total = max((out - 1) * s + k - size, 0)
             pads.append((total // 2, total - total // 2))
         x = np.pad(x, [*pads, (0, 0)], constant_values=value)
-    found = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))
-    return found[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)
+    found = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))[:, :: strides[0], :: strides[1]]
+    return found.transpose(0, 1, 2, 4, 5, 3)[:, :, :, :: gaps[0], :: gaps[1]]
 
 
 def correlate(config: dict, x: np.ndarray, kernel: np.ndarray, depthwise: bool) -> np.ndarray:
@@ -190,8 +192,8 @@ def of_one_row(layer):
         if config.get("padding") == "causal":
             # What the quantiser of the input makes, then zeros before the first element.
             x = quantiser(x, config.pop("input_quantizer", None), kernel=False)
-            (length,) = (array.shape[1] for key, array in weights.items() if key in ("kernel", "depthwise_kernel"))
-            x = np.pad(x, [(0, 0), (length - 1, 0), (0, 0)])
+            (taps,) = (array.shape[1] for key, array in weights.items() if key in ("kernel", "depthwise_kernel"))
+            x = np.pad(x, [(0, 0), ((taps - 1) * config.get("dilation_rate", [1, 1])[1], 0), (0, 0)])
         y = layer(config, weights, x[:, None])
         return y[:, 0] if y.ndim == 4 else y
 

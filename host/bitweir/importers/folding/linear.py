@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from math import floor, gcd
+from math import floor, gcd, prod
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,15 @@ from .shortcuts import add
 from .symbols import Moving, Padded, Signal, by_channel, narrowed, unpadded
 from .weight_planes import planes
 from .weights import UnevenError, Weights, normalised
-from .windows import Window
+from .windows import Pair, Window
 
 __all__ = ["conv", "dense"]
 
 Array = NDArray[Any]
 #: Weights of at most 16 bits.
 _LARGEST = (1 << 15) - 1
+#: Weights of a dilated kernel with the zeros between: small files could ask for any number of them.
+_MOST_DILATED = 1 << 24
 
 
 def dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str) -> Signal:
@@ -71,7 +73,14 @@ def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: s
 
 
 def conv(
-    builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1
+    builder: NetworkBuilder,
+    x: Moving | Padded,
+    weights: Array,
+    label: str,
+    *,
+    window: Window,
+    groups: int = 1,
+    gaps: Pair = (1, 1),
 ) -> Signal:
     """The sums of a convolution.
 
@@ -83,10 +92,16 @@ def conv(
     label : str
         Of the node, for messages.
     window : Window
-        Its kernel is that of the weights; its pads come on top of those of `x`, with zeros.
+        Its kernel is that of the weights, as far as they reach; its pads come on top of those of `x`, with zeros.
     groups : int
+    gaps : (int, int)
+        How far the rows and columns of the weights lie apart: more than 1 for dilated kernels.
     """
-    return _summed(lambda rows: _conv(builder, x, rows, label, window=window, groups=groups), builder, weights, label)
+
+    def layer(rows: Array) -> Signal:
+        return _conv(builder, x, rows, label, window=window, groups=groups, gaps=gaps)
+
+    return _summed(layer, builder, weights, label)
 
 
 def _summed(layer: Callable[[Array], Signal], builder: NetworkBuilder, weights: Array, label: str) -> Signal:
@@ -104,7 +119,7 @@ def _summed(layer: Callable[[Array], Signal], builder: NetworkBuilder, weights: 
 
 
 def _conv(
-    builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int = 1
+    builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str, *, window: Window, groups: int, gaps: Pair
 ) -> Signal:
     """As `conv`, for weights of one size for each output."""
     inside, window, value = window.merged(x, label)
@@ -119,6 +134,7 @@ def _conv(
             f"Node {label} must divide {channels} channels into {groups} groups for its weights of shape "
             f"{weights.shape}: the file is damaged."
         )
+    taps, weights = weights.shape[2:], _dilated(weights, gaps)
     operand = builder.operand(inside, label, as_map=True)
     order = builder.channel_order(operand.signal, label)
     if groups > 1 and (order != np.arange(channels)).any():
@@ -148,9 +164,15 @@ def _conv(
         pad_value=pad,
         groups=groups,
     )
+    if weights.shape[2:] != taps:
+        builder.notes.append(
+            f"{layer.name}: its dilated kernel of {taps[0]} x {taps[1]} is one of {' x '.join(map(str, layer.kernel))} "
+            f"with weights of 0 between: {prod(layer.kernel)} weights of 2 bits or more in place of {prod(taps)}, for "
+            "each filter and channel."
+        )
     # The ends of a tap are those of its channel.
-    taps = [np.broadcast_to(ends[sees][:, None, None, :], in_order.shape) for ends in (low, high)]
-    ends = _ends(in_order.reshape(len(rows), -1), *(tap.reshape(len(rows), -1) for tap in taps))
+    of_taps = [np.broadcast_to(ends[sees][:, None, None, :], in_order.shape) for ends in (low, high)]
+    ends = _ends(in_order.reshape(len(rows), -1), *(tap.reshape(len(rows), -1) for tap in of_taps))
     border = None
     if missing is not None:
         outside = layer.windows(stream.map.shape).outside
@@ -169,6 +191,22 @@ def _conv(
     offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
     y = builder.map_signal(sums, inside.batch)
     return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
+
+
+def _dilated(weights: Array, gaps: Pair) -> Array:
+    """Weights (M, C, kh, kw) with rows and columns of 0 between theirs, so that they lie so far apart."""
+    if gaps == (1, 1):
+        return weights
+    shape = [(size - 1) * gap + 1 for size, gap in zip(weights.shape[2:], gaps, strict=True)]
+    size = prod(weights.shape[:2]) * prod(shape)
+    if size > _MOST_DILATED:
+        raise ModelError(
+            f"its dilated kernel must have at most {_MOST_DILATED:,} weights, with those of 0 between its own, not "
+            f"{size:,}: dilate less"
+        )
+    spread = np.zeros((*weights.shape[:2], *shape), weights.dtype)
+    spread[:, :, :: gaps[0], :: gaps[1]] = weights
+    return spread
 
 
 def _rows(builder: NetworkBuilder, weights: Array, label: str) -> tuple[Weights, Exacts]:

@@ -19,9 +19,20 @@ def bn(g: Graph) -> str:
 
 
 REFUSED = {
-    "Node Conv 'n5' cannot be folded: its dilations must be 1, and dilated windows are not supported: use the larger "
-    "kernel, with weights of 0 between those of the dilated one.": lambda g: g.op(
-        "Conv", first(g), g.signs(4, 4, 2, 2), dilations=[2, 2]
+    "Node MaxPool 'n5' cannot be folded: its dilations must be 1, because only convolutions may be dilated: pool "
+    "without dilation.": lambda g: g.op("MaxPool", first(g), kernel_shape=[2, 2], dilations=[2, 2]),
+    "Node Conv 'n5' cannot be folded: its dilations must be two whole numbers of 1 or more, not [0, 1].": lambda g: (
+        g.op("Conv", first(g), g.signs(4, 4, 2, 2), dilations=[0, 1])
+    ),
+    "Node Conv 'n5' cannot be folded: its kernel [5, 5] must fit into the padded map of [5, 4].": lambda g: g.op(
+        "Conv", first(g), g.signs(4, 4, 2, 2), dilations=[4, 4]
+    ),
+    "Node Conv 'n1' cannot be folded: its dilated kernel must have at most 16,777,216 weights, with those of 0 between "
+    "its own, not 33,521,672: dilate less.": lambda g: g.op(
+        "Conv",
+        g.op("Pad", "x", g.const([0, 0, 2047, 2047, 0, 0, 2047, 2047], np.int64)),
+        g.signs(4, C, 2, 2),
+        dilations=[2046, 2046],
     ),
     "Node Conv 'n5' cannot be folded: "
     "it must pad less than its kernel [2, 2] on each side, not [2, 0, 0, 0].": lambda g: g.op(

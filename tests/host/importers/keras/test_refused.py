@@ -105,9 +105,8 @@ REFUSED = {
     "dorefa_quantizer.": a_convolution(kernel_quantizer="mine"),
     "Layer QuantConv2D 'it' cannot be folded: its quantiser 'DoReFa' must have a k_bit of 1 to 8 for activations or "
     "weights, not '9' for 'activations'.": a_convolution(input_quantizer=larq("DoReFa", k_bit=9)),
-    "Layer QuantConv2D 'it' cannot be folded: its dilation_rate must be 1: dilated windows are not supported.": (
-        a_convolution(dilation_rate=[2, 2])
-    ),
+    "Layer QuantConv2D 'it' cannot be folded: its dilation_rate must be two whole numbers of 1 or more, not "
+    "'[0, 2]'.": a_convolution(dilation_rate=[0, 2]),
     "Layer QuantConv2D 'it' cannot be folded: its padding must be 'same' or 'valid', not 'causal'.": a_convolution(
         padding="causal"
     ),

@@ -72,9 +72,9 @@ def _by_depth(job: Job, x: Value, kernel: Floats) -> Signal:
 
 def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
     """A convolution of a map (C, H, W) with weights (M, C / groups, kh, kw); pads come after the input quantiser."""
-    if job.pair("dilation_rate") != (1, 1):
-        raise ModelError("its dilation_rate must be 1: dilated windows are not supported")
-    window = job.window(x, (weights.shape[2], weights.shape[3]))
+    gaps = job.pair("dilation_rate")
+    rows, columns = ((size - 1) * gap + 1 for size, gap in zip(weights.shape[2:], gaps, strict=True))
+    window = job.window(x, (rows, columns))
     value = job.number("pad_values", 0.0)
     if window.padded and value != 0:
         above, left, below, right = window.pads
@@ -85,7 +85,7 @@ def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
             pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, x.pads, strict=True))
             x = x.inside
         x, window = Padded(x, pads, Fraction(value)), Window(window.kernel, window.strides)
-    return conv(job.builder, x, weights, job.label, window=window, groups=groups)
+    return conv(job.builder, x, weights, job.label, window=window, groups=groups, gaps=gaps)
 
 
 def _input(job: Job, x: Value) -> Value:

@@ -21,7 +21,7 @@ from ..constants import Array, axes
 from ..graph import Node
 from .operands import per_channel
 from .resizing import resize_factors
-from .windows import node_window
+from .windows import dilations, node_window
 
 __all__ = ["MAP_RULES", "PADDED_OPS"]
 
@@ -40,12 +40,13 @@ def _conv(builder: NetworkBuilder, node: Node, x: Any, weights: Any, bias: Any =
             f"as many axes, not maps of {len(x.shape) - 1} with weights of the shape {weights.shape}: use Conv1d or "
             "Conv2d"
         )
-    window, groups = node_window(node, x.shape[1:], weights.shape[2:]), int(node.attributes.get("group", 1))
-    # The weights of a map of one row.
-    filters = weights.reshape(*weights.shape[:2], *window.kernel)
+    gaps, groups = dilations(node, len(x.shape) - 1), int(node.attributes.get("group", 1))
+    window = node_window(node, x.shape[1:], weights.shape[2:], gaps=gaps)
+    if weights.ndim == 3:  # those of a map of one row
+        weights, gaps = weights[:, :, None], [1, *gaps]
 
     def rule(row: Moving | Padded) -> Signal:
-        return conv(builder, row, filters, node.label, window=window, groups=groups)
+        return conv(builder, row, weights, node.label, window=window, groups=groups, gaps=(gaps[0], gaps[1]))
 
     y = over_rows(builder, x, rule)
     if bias is None:

@@ -8,10 +8,12 @@ from ...errors import ModelError
 from ...folding.windows import Window
 from ..graph import Node
 
-__all__ = ["node_window"]
+__all__ = ["dilations", "node_window"]
 
 
-def node_window(node: Node, shape: Sequence[int], kernel: Sequence[int] | None = None) -> Window:
+def node_window(
+    node: Node, shape: Sequence[int], kernel: Sequence[int] | None = None, *, gaps: Sequence[int] | None = None
+) -> Window:
     """The window of a Conv or pool node; over maps of one dimension as over maps of one row.
 
     Parameters
@@ -21,6 +23,8 @@ def node_window(node: Node, shape: Sequence[int], kernel: Sequence[int] | None =
         Rows and columns of the map, with its border if it has one; or the length of a map of one dimension.
     kernel : sequence of int or None
         Of the weights; None for pools.
+    gaps : sequence of int or None
+        By which a kernel is spread, if it is; see `dilations`. None for windows that may not be dilated.
 
     Raises
     ------
@@ -35,11 +39,9 @@ def node_window(node: Node, shape: Sequence[int], kernel: Sequence[int] | None =
         raise ModelError("it must move over maps of one or two dimensions, of the shape (N, C, L) or (N, C, H, W)")
     size = _numbers(stated, "kernel_shape", 1, axes)
     strides = _numbers(node.attributes.get("strides", (1,) * axes), "strides", 1, axes)
-    if any(step != 1 for step in node.attributes.get("dilations", ())):
-        raise ModelError(
-            "its dilations must be 1, and dilated windows are not supported: use the larger kernel, with weights of 0 "
-            "between those of the dilated one"
-        )
+    if gaps is None and any(step != 1 for step in dilations(node, axes)):
+        raise ModelError("its dilations must be 1, because only convolutions may be dilated: pool without dilation")
+    size = [(taps - 1) * gap + 1 for taps, gap in zip(size, gaps or (1,) * axes, strict=True)]
     before, after = _pads(node, shape, size, strides)
     if any(max(pads) >= kernel for *pads, kernel in zip(before, after, size, strict=True)):
         raise ModelError(f"it must pad less than its kernel {list(size)} on each side, not {[*before, *after]}")
@@ -49,6 +51,11 @@ def node_window(node: Node, shape: Sequence[int], kernel: Sequence[int] | None =
     kernel_pair, stride_pair = ((1, ones[0]) if row else (ones[0], ones[1]) for ones in (size, strides))
     pads = (0, before[0], 0, after[0]) if row else (before[0], before[1], after[0], after[1])
     return Window(kernel_pair, stride_pair, pads)
+
+
+def dilations(node: Node, axes: int) -> list[int]:
+    """How far the taps of a kernel lie apart, along each axis."""
+    return _numbers(node.attributes.get("dilations", (1,) * axes), "dilations", 1, axes)
 
 
 _COUNTS = {1: "one whole number", 2: "two whole numbers", 4: "four whole numbers"}
