@@ -81,6 +81,8 @@ class Accuracy:
         The sums behind which they are.
     last : str
         The sum that chose the unit of each channel; empty behind a linear layer, which has scales of its own.
+    mixed : frozenset of str
+        Those of the sums before a linear layer: their channels are not those of the stream.
     """
 
     unit: Exacts
@@ -88,6 +90,7 @@ class Accuracy:
     leaves: tuple[Leaf, ...] = ()
     sums: frozenset[str] = field(default=frozenset())
     last: str = ""
+    mixed: frozenset[str] = frozenset()
 
     @property
     def exact(self) -> bool:
@@ -110,7 +113,7 @@ class Accuracy:
         """Behind a linear layer: `sizes`, (M,), are sums of absolute weights, and `unit`, (M,), is that of its sums."""
         worst = max(self.error)
         error = np.array([rounded_up(worst * int(size)) for size in sizes], object)
-        return Accuracy(unit, error, (), self.sums)
+        return Accuracy(unit, error, (), self.sums, mixed=self.sums)
 
 
 def rounded_up(x: Fraction) -> Fraction:

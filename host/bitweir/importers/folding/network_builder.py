@@ -388,8 +388,9 @@ class NetworkBuilder:
     def _keep_margins(self, origin: Stream, margins: dict[int, Margin], label: str) -> None:
         """Note what is known of codes of sums that are not exact; ask for better sums where that proves all codes."""
         total = reduce(or_, margins.values())
-        if not total.exact and len(origin.sums) == 1:
-            self.plan.aim(next(iter(origin.sums)), wanted_errors(margins, origin.map.channels))
+        # Behind a linear layer channels are others, and no value of theirs is known to be out of reach.
+        if not total.exact and origin.sums == {origin.last}:
+            self.plan.aim(origin.last, wanted_errors(margins, origin.map.channels))
         if total.poor:
             raise ModelError(f"Node {label} must quantise sums {known_badly(origin.name, total)}")
         known = self.margins.get(origin.name)

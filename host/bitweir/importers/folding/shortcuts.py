@@ -55,8 +55,9 @@ class _Branch:
         """What the choice of units needs to know."""
         reach = np.maximum(abs(self.stream.low), abs(self.stream.high))
         accuracy = self.stream.accuracy
-        units = None if accuracy is None else accuracy.unit
-        return Summand(self.slopes, reach, self.errors, self.stream.sums, self.stream.last, units)
+        if accuracy is None:
+            return Summand(self.slopes, reach, self.errors)
+        return Summand(self.slopes, reach, self.errors, accuracy.sums, accuracy.mixed, accuracy.last, accuracy.unit)
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -85,7 +86,7 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
     builder.plan.feeds(one.stream.sums | other.stream.sums)
     found = None
     if name not in builder.plan.ratios:
-        found = _exact(one, other, offsets, builder.plan.exact_bits(name, len(offsets)))
+        found = _exact(one, other, offsets, builder.plan.exact_bits(name))
     simple = found is not None and one.stream.exact and other.stream.exact
     if found is None:
         found = fitted(name, (one.summand, other.summand), offsets, builder.plan)
@@ -165,7 +166,9 @@ def _accuracy(name: str, pair: tuple[_Branch, _Branch], found: Units) -> Accurac
     parts = [branch.leaves for branch in pair]
     leaves = (*parts[0], *parts[1]) if all(parts) else ()
     sums = pair[0].stream.sums | pair[1].stream.sums | {name}
-    return Accuracy(found.unit, found.error, leaves if len(leaves) <= _MAX_LEAVES else (), sums, name)
+    known = leaves if len(leaves) <= _MAX_LEAVES else ()
+    mixed = pair[0].summand.mixed | pair[1].summand.mixed
+    return Accuracy(found.unit, found.error, known, sums, name, mixed)
 
 
 # ---- the branches

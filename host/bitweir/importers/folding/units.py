@@ -57,13 +57,18 @@ class TooWide(Exception):  # noqa: N818 - it is no error yet: narrower sums befo
     excess : int or int64 array, (C,)
         Bits above what fits, of all channels or of each.
     sums : frozenset of str
-        Sums before it, with the same channels; all sums where it is empty.
+        Sums before it; all sums where it is empty.
+    mixed : frozenset of str
+        Those of them before a linear layer, which mixes their channels.
     """
 
-    def __init__(self, excess: int | Ints, sums: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, excess: int | Ints, sums: frozenset[str] = frozenset(), mixed: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(excess)
         self.excess = excess
         self.sums = sums
+        self.mixed = mixed
 
 
 @dataclass(eq=False)
@@ -124,24 +129,24 @@ class FixedPoint:
             self.targets[name] = errors
             self.changed = True
 
-    def exact_bits(self, name: str, channels: int) -> int:
+    def exact_bits(self, name: str) -> int:
         """Magnitude bits that an exact sum may have."""
-        return int(self.widths(name, channels).min()) if name in self.feeding else MOST_BITS
+        return int(self.widths(name).min()) if name in self.feeding else MOST_BITS
 
-    def widths(self, name: str, channels: int) -> Ints:
-        """Magnitude bits that each channel of a sum may have, if another sum takes it."""
-        return np.maximum(self.bits - self._less.get(name, np.zeros(channels, np.int64)), _LEAST_BITS)
+    def widths(self, name: str) -> Ints:
+        """Magnitude bits that each channel of a sum may have, or one number for all, if another sum takes it."""
+        return np.maximum(self.bits - self._less.get(name, np.zeros(1, np.int64)), _LEAST_BITS)
 
     def narrow(self, wide: TooWide) -> bool:
         """Leave more room for what follows; False if nothing can be narrower."""
         if isinstance(wide.excess, int) or not wide.sums:
             self.bits -= int(np.max(wide.excess))
             return self.bits >= _LEAST_BITS
-        before = {name: self.widths(name, len(wide.excess)) for name in wide.sums}
+        before = {name: self.widths(name) for name in wide.sums}
         for name in wide.sums:
-            less = self._less.get(name)
-            self._less[name] = wide.excess if less is None else less + wide.excess
-        return any((self.widths(name, len(wide.excess)) < bits).any() for name, bits in before.items())
+            excess = wide.excess.max(keepdims=True) if name in wide.mixed else wide.excess
+            self._less[name] = self._less.get(name, np.zeros(1, np.int64)) + excess
+        return any((self.widths(name) < bits).any() for name, bits in before.items())
 
 
 def planned(walk: Callable[[FixedPoint], Network]) -> Network:
@@ -193,6 +198,8 @@ class Summand:
         Bound on what they are off already, in units of 1.
     sums : frozenset of str
         Sums behind which the stream is.
+    mixed : frozenset of str
+        Those of them with a linear layer behind them.
     last : str
         The one of them that chose the units, if any did.
     units : Exacts, (C,), or None
@@ -203,6 +210,7 @@ class Summand:
     reach: Ints
     error: Exacts
     sums: frozenset[str] = frozenset()
+    mixed: frozenset[str] = frozenset()
     last: str = ""
     units: Exacts | None = None
 
@@ -263,7 +271,7 @@ def fitted(name: str, pair: Pair, offsets: Exacts, plan: FixedPoint) -> Units:
     """
     channels = len(offsets)
     sizes = [[_Size.of(one, channel) for one in pair] for channel in range(channels)]
-    fine = plan.widths(name, channels) if name in plan.feeding else np.full(channels, MOST_BITS - 1)
+    fine = np.broadcast_to(plan.widths(name) if name in plan.feeding else MOST_BITS - 1, (channels,))
     aims = plan.targets.get(name, [None] * channels)
     ratios = plan.ratios.get(name)
     if name in plan.common or ratios is not None:
@@ -440,4 +448,4 @@ def _check_room(pair: Pair, sizes: Sequence[Sequence[_Size]], found: Units) -> N
         lacking = -(-lacking // 2) if all(size.fine for size in both) else lacking
         excess[channel] = max(0, reach.bit_length() - MOST_BITS, lacking)
     if excess.any():
-        raise TooWide(excess, before)
+        raise TooWide(excess, before, pair[0].mixed | pair[1].mixed)

@@ -16,10 +16,12 @@ from bitweir.importers.ensemble import vote
 from bitweir.importers.folding.accuracy import Leaf, closest
 from bitweir.importers.folding.units import convergents
 from bitweir_hw.files import digest, load_network, save_network
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run as golden
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from support.onnxgraphs import Graph
+from support.onnxgraphs import Graph, runtime
 from support.shared_data import FAULTS
 
 
@@ -114,3 +116,23 @@ def test_closest_is_that_of_all_sums(data):
     real = min(abs(sum(values) - threshold) for values in product(*grids))
     found = closest(leaves, 0, [threshold])
     assert found is not None and real - Fraction(1, 10**9) <= found <= real
+
+
+def test_sums_behind_layers_that_mix_channels(tmp_path):
+    """What a sum behind a layer asks of one before that layer counts for all channels there."""
+    g = Graph(11)
+    y = g.op("MatMul", "x", g.signs(9, 24))
+    for taken, made in ((24, 16), (16, 5)):
+        signs = [g.op("Mul", g.sign(g.op("Sub", y, float(at))), scale) for at, scale in ((0.3, 0.7123), (2.7, 0.3191))]
+        x = g.op("Add", *signs)
+        parts = [g.op("Mul", g.op("MatMul", x, g.signs(taken, made)), g.rng.uniform(0.1, 1, made)) for _ in range(2)]
+        y = g.op("Add", *parts)
+    path = g.save(tmp_path / "net.onnx", y, ("N", 9))
+    network = load_model(path, input_scale="1")
+    frames = g.rng.integers(0, 16, (80, 9)).astype(np.uint8)
+    scale, offset = (
+        np.array([float(Fraction(x)) for x in part]) for part in (network.readout.scale, network.readout.offset)
+    )
+    found = golden(network, encode(network.input, frames)).scores * scale + offset
+    bound = max(float(Fraction(one.error)) for one in network.bounds if one.of == "class")
+    assert abs(found - runtime(path, frames.astype(np.float32))[0]).max() < bound + 1e-4
