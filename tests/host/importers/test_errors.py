@@ -146,7 +146,8 @@ CASES = {
         node("Relu", "a", "r"),
         node("MatMul", "r v", "y"),
     ],
-    "Node Abs 'the_s' cannot be folded: the absolute value is not monotone": [
+    "Node Sign 'the_b' cannot be folded: what comes before it rises and falls, and the numbers of the input that it "
+    "takes are not known: say what pixels bring with --input-scale.": [
         node("Abs", "x", "s"),
         node("Sign", "s", "b"),
         LAST,
@@ -155,9 +156,12 @@ CASES = {
     "image (squeeze-and-excitation, XNOR-Net's K, HORQ's betas) does: use a constant factor for each channel; only "
     "sums "
     "of such values are supported.": [
-        node("Mul", "x x", "s"),
-        node("Sign", "s", "b"),
-        LAST,
+        *FIRST,
+        node("MatMul", "b w", "a"),
+        node("Neg", "b", "n"),
+        node("MatMul", "n w", "c"),
+        node("Mul", "a c", "s"),
+        node("MatMul", "s v", "y"),
     ],
     "Node Div 'the_s' cannot be folded: it divides by 0: check what it divides by in the model.": [
         node("Div", "x zero", "s"),

@@ -170,18 +170,21 @@ SENTENCES = {
     "Node MatMul 'n1' cannot be folded: its weights must be the second operand: transpose the product, as x @ W "
     "instead of "
     "W @ x.": lambda g: g.op("MatMul", g.signs(3, 84), g.op("Flatten", "x")),
-    "Node Abs 'n2' cannot be folded: the absolute value is not monotone, and only monotone operations fold before a "
-    "quantiser: write a clip as Clip (PACT), |x| > t as (x > t) + (x < -t), and leave out scales that are computed "
-    "from "
-    "each image, such as XNOR-Net's K and HORQ's betas.": lambda g: g.op("Abs", g.start(4, 3, 3)),
-    "Node PRelu 'n2' cannot be folded: its slope is -0.25 in channel 1 and negative in 1 more, and only functions that "
-    "rise "
-    "fold into thresholds: keep slopes at 0 or more in training, as by clamp(min=0).": lambda g: g.op(
-        "PRelu", g.start(4, 3, 3), np.array([0.5, -0.25, 0, -1]).reshape(4, 1, 1)
+    "Node GlobalMaxPool 'n3' must not choose the largest of what comes out of a function |x| that rises and falls: put "
+    "a quantiser between them.": lambda g: g.op("GlobalMaxPool", g.op("Abs", g.start(4, 3, 3))),
+    "Node AveragePool 'n3' must not average what comes out of a leaky ReLU: put a quantiser between them.": lambda g: (
+        g.op(
+            "AveragePool",
+            g.op("PRelu", g.start(4, 3, 3), np.array([0.5, -0.25, 0, -1]).reshape(4, 1, 1)),
+            kernel_shape=[2, 2],
+        )
     ),
-    "Node Where 'n5' cannot be folded: it must choose between two constants by a comparison: write a staircase of more "
-    "levels as a sum of comparisons, l0 + (l1 - l0) * (x >= t1) + (l2 - l1) * (x >= t2) and so on.": lambda g: g.op(
-        "Where", g.op("Greater", x := g.start(4, 3, 3), 3.0), 2.0, g.op("Where", g.op("Greater", x, 1.0), 1.0, 0.0)
+    "Node Where 'n5' cannot be folded: it must choose between constants and functions of what its condition compares, "
+    "element by element: values that come from different layers cannot be chosen from.": lambda g: g.op(
+        "Where", g.op("Greater", g.start(4, 3, 3), 3.0), 2.0, g.op("Relu", g.op("Conv", "x", g.signs(4, 2, 3, 3)))
+    ),
+    "Node Where 'n3' cannot be folded: it must choose by a comparison: put one before it.": lambda g: g.op(
+        "Where", g.op("Cast", g.start(4, 3, 3), to=1), 2.0, 1.0
     ),
     "Node Concat 'n1' cannot be folded: it joins constants to what depends on the image: leave them out, or give a "
     "layer a bias.": lambda g: g.op("Concat", g.op("Sub", "x", 7.5), np.zeros((1, 1, 7, 6)), axis=1),

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,18 @@ __all__ = [
     "Exacts",
     "Quantiser",
     "Step",
+    "absolute",
     "clip",
     "columns",
     "exact",
+    "first",
     "float_threshold",
     "integer_thresholds",
     "leaky",
     "nearest",
     "norm",
+    "power",
+    "reaches",
     "scale",
     "shift",
     "sigmoid",
@@ -92,6 +97,12 @@ class Step:
         ``slope(*params)``: 1 rises, -1 falls, 0 is constant. None where it is not monotone.
     enclose : callable or None
         ``enclose(y, *params)``: float bounds of the result, from those of all operands.
+    bends : callable or None
+        ``bends(*params)``: numbers between which it is straight or else monotone; None of them counts for nothing.
+    straight : bool
+        Between them it is an affine function.
+    split : callable or None
+        Of a function that begins with the integer itself: ``split(grid, params)``, see `staircase.pieces`.
     """
 
     name: str
@@ -99,6 +110,14 @@ class Step:
     apply: Callable[..., Exact]
     slope: Callable[..., int] | None
     enclose: Callable[..., Bounds] | None = None
+    bends: Callable[..., Sequence[Any]] | None = None
+    straight: bool = True
+    split: Callable[..., list[Any]] | None = None
+
+    @property
+    def folds(self) -> bool:
+        """Whether a quantiser behind it becomes a staircase."""
+        return self.slope is not None or self.bends is not None or self.split is not None
 
     def reshaped(self, change: Callable[[Exacts], Exacts]) -> Step:
         """The same step with each parameter array changed."""
@@ -124,16 +143,33 @@ def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
         return high if high is not None and sign(y - high) > 0 else y
 
     limits = tuple(np.array(None, object) if limit is None else exact(limit) for limit in (low, high))
-    return Step("ReLU or clip", limits, apply, lambda low, high: 1, enclosures.clipped)
+    return Step("ReLU or clip", limits, apply, lambda low, high: 1, enclosures.clipped, bends=lambda *ends: ends)
 
 
 def leaky(slope: ArrayLike) -> Step:
-    """``y`` if it is positive, else ``slope * y``."""
+    """``y`` if it is positive, else ``slope * y``; it rises where no slope is negative."""
 
     def apply(y: Exact, a: Fraction) -> Exact:
         return y * a if sign(y) < 0 else y
 
-    return Step("leaky ReLU", (exact(slope),), apply, lambda a: 1, enclosures.leaky)
+    slopes = exact(slope)
+    rises = not any(a < 0 for a in slopes.flat)
+    bound = enclosures.leaky if rises else None
+    return Step("leaky ReLU", (slopes,), apply, (lambda a: 1) if rises else None, bound, bends=lambda a: (0,))
+
+
+def absolute() -> Step:
+    """``abs(y)``."""
+    return Step("function |x|", (), lambda y: y * sign(y), None, bends=lambda: (0,))
+
+
+def power(exponent: int) -> Step:
+    """``y ** exponent``, of a positive whole number."""
+
+    def apply(y: Exact) -> Exact:
+        return reduce(mul, [y] * exponent)
+
+    return Step(f"power {exponent}", (), apply, None, bends=lambda: (0,), straight=exponent == 1)
 
 
 def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Step:
@@ -148,12 +184,12 @@ def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike
 
 def tanh() -> Step:
     """``tanh(y)``."""
-    return Step("tanh", (), curves.tanh, lambda: 1, enclosures.tanh)
+    return Step("tanh", (), curves.tanh, lambda: 1, enclosures.tanh, straight=False)
 
 
 def sigmoid() -> Step:
     """``1 / (1 + exp(-y))``."""
-    return Step("sigmoid", (), curves.sigmoid, lambda: 1, enclosures.sigmoid)
+    return Step("sigmoid", (), curves.sigmoid, lambda: 1, enclosures.sigmoid, straight=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +233,11 @@ class Chain:
         return bounds
 
     @property
+    def monotone(self) -> bool:
+        """Whether it only rises or only falls, over all numbers."""
+        return all(step.slope is not None for step, _ in self.parts)
+
+    @property
     def slope(self) -> int:
         """1 rises, -1 falls, 0 is constant (as a whole, however flat in places)."""
         slopes = [step.slope(*params) for step, params in self.parts if step.slope]
@@ -206,7 +247,9 @@ class Chain:
     def rounded_in_float(self) -> bool:
         """Whether float arithmetic rounds somewhere, so that it may miss exact ties."""
         return any(
-            step.name in ("norm", "tanh", "sigmoid") or (step.name == "scale" and not _power_of_two(params[0]))
+            step.split is not None
+            or step.name in ("norm", "tanh", "sigmoid")
+            or (step.name == "scale" and not _power_of_two(params[0]))
             for step, params in self.parts
         )
 
@@ -244,12 +287,13 @@ def columns(steps: Sequence[Step], *more: ArrayLike) -> tuple[tuple[int, ...], I
     return shape, channels()
 
 
-def _reaches(y: Exact, cut: Cut) -> bool:
+def reaches(y: Exact, cut: Cut) -> bool:
+    """Whether a number has reached a cut."""
     order = sign(y - cut[0])
     return order > 0 or (order == 0 and not cut[1])
 
 
-def _first(test: Callable[[int], bool], low: int, high: int) -> int:
+def first(test: Callable[[int], bool], low: int, high: int) -> int:
     """Lowest integer in low to high that passes a test which, once passed, stays passed; else high + 1."""
     high += 1
     while low < high:
@@ -281,8 +325,8 @@ def integer_thresholds(chain: Chain, cuts: Sequence[Cut], low: int, high: int) -
     turn = -1 if chain.slope < 0 else 1
     low, high = sorted((turn * low, turn * high))
     if len(cuts) < _MANY or not chain.enclosed:
-        tests = [lambda a, c=cut: _reaches(chain(turn * a), c) for cut in cuts]
-        return [_first(test, low, high) for test in tests], turn < 0
+        tests = [lambda a, c=cut: reaches(chain(turn * a), c) for cut in cuts]
+        return [first(test, low, high) for test in tests], turn < 0
     return _many_thresholds(chain, cuts, turn, low, high), turn < 0
 
 
@@ -295,7 +339,7 @@ def _many_thresholds(chain: Chain, cuts: Sequence[Cut], turn: int, low: int, hig
         found = chain.enclose(turn * middle)
         reached = found[0] > marks[1][open_]
         for place in np.flatnonzero(~reached & ~(found[1] < marks[0][open_])):
-            reached[place] = _reaches(chain(turn * int(middle[place])), cuts[open_[place]])
+            reached[place] = reaches(chain(turn * int(middle[place])), cuts[open_[place]])
         ends[open_[reached]], starts[open_[~reached]] = middle[reached], middle[~reached] + 1
     return starts.tolist()
 
@@ -309,14 +353,14 @@ def float_threshold(chain: Chain, cut: Cut) -> float:
     top = _ordinal(np.finfo(np.float32).max)
 
     def test(n: int) -> bool:
-        return _reaches(chain(Fraction(_from_ordinal(n))), cut) != falls
+        return reaches(chain(Fraction(_from_ordinal(n))), cut) != falls
 
     # Most chains are straight lines: the search begins where the line through two of its points meets the cut.
     offset = np.float64(approximate(chain(0)))
     with np.errstate(all="ignore"):
         guess = np.float32((approximate(cut[0]) - offset) / (approximate(chain(1)) - offset))
     low, high = _around(test, _ordinal(guess), -top, top) if np.isfinite(guess) else (-top, top)
-    found = _first(test, low, high)
+    found = first(test, low, high)
     if found == -top:
         return -np.inf
     if found > top:

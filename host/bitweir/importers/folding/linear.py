@@ -17,6 +17,7 @@ from ..exact.fold import Exacts, scale, shift
 from .accuracy import Accuracy
 from .borders import Border, edge_sums
 from .network_builder import NetworkBuilder, Operand
+from .planes import regular
 from .shortcuts import add
 from .symbols import Moving, Padded, Signal, by_channel, narrowed, unpadded
 from .weight_planes import planes
@@ -43,6 +44,7 @@ def dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: st
     label : str
         Of the node, for messages.
     """
+    x = regular(builder, x, label)
     return _summed(lambda rows: _dense(builder, x, rows.T, label), builder, weights.T, label)
 
 
@@ -97,6 +99,7 @@ def conv(
     gaps : (int, int)
         How far the rows and columns of the weights lie apart: more than 1 for dilated kernels.
     """
+    x = regular(builder, x, label)
 
     def layer(rows: Array) -> Signal:
         return _conv(builder, x, rows, label, window=window, groups=groups, gaps=gaps)

@@ -8,9 +8,11 @@ from math import prod
 
 import numpy as np
 from bitweir_hw.network import Pool, Upsample
+from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..exact.fold import Exacts, Step, columns, scale
+from ..exact.staircase import Grid, trend
 from ..exact.surd import sign
 from .network_builder import NetworkBuilder
 from .quantise import AFFINE, ends
@@ -29,8 +31,7 @@ def max_pool(builder: NetworkBuilder, x: Moving | Padded, label: str, *, window:
     inside, window, border = window.merged(x, label)
     y, stream = _map(builder, inside, label)
     order = builder.channel_order(y, label)
-    shape, chains = columns(y.steps)
-    falls = np.array([chain.slope < 0 for chain, _ in chains]).reshape((1,) * (3 - len(shape)) + shape)
+    falls = _falls(y, stream, label)
     if isinstance(x, Padded) and any(sign(value - border) < 0 for value in ends(y)):
         raise ModelError(
             f"Node {label} takes a map with a border of {float(border):g}, which can be the largest value of a window: "
@@ -44,6 +45,29 @@ def max_pool(builder: NetworkBuilder, x: Moving | Padded, label: str, *, window:
     )  # fmt: skip
     pooled = builder.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
     return replace(builder.map_signal(pooled, y.batch, order), steps=y.steps)
+
+
+def _falls(y: Signal, stream: Stream, label: str) -> NDArray[np.bool_]:
+    """Whether the chain of each channel falls; broadcasts against the frame.
+
+    Raises
+    ------
+    ModelError
+        It rises and falls.
+    """
+    turning = [step.name for step in y.steps if step.slope is None]
+    channel = y.index.reshape(y.shape)[:, :1, :1] % stream.map.channels
+    shape, chains = columns(y.steps, *((stream.low[channel], stream.high[channel]) if turning else ()))
+    falls = []
+    for chain, limits in chains:
+        way = chain.slope if chain.monotone else trend(chain, Grid.even(int(limits[0]), int(limits[1]), stream.step))
+        if way is None or (not chain.monotone and not stream.exact):
+            raise ModelError(
+                f"Node {label} must not choose the largest of what comes out of a {turning[0]} that rises and "
+                "falls: put a quantiser between them."
+            )
+        falls.append(way < 0)
+    return np.array(falls).reshape((1,) * (3 - len(shape)) + shape)
 
 
 def mean_pool(

@@ -16,9 +16,10 @@ from ..errors import ModelError
 from ..exact.fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest, shift
 from ..exact.surd import Exact, Surd, nearly, sign
 from .accuracy import Margin, margin
+from .curves import quantised_curve, real_crossings, turning_values
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
-__all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise", "resolved"]
+__all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise", "ranges", "resolved"]
 
 _MAX_VALUES = 1 << 22
 _ONE = Fraction(1)
@@ -39,8 +40,11 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
     sign_node : str
         Label of the Sign node that this is; its middle value goes away where it proves out of reach.
     """
+    if any(step.slope is None for step in signal.steps):
+        codes = quantised_curve(signal, quantiser, ranges(signal)[:2])
+        return replace(codes, margins=_margins(signal, quantiser.cuts))
     origin, cuts = signal.origin, quantiser.cuts
-    arrays = [array for array, _ in cuts] + _range(signal)
+    arrays = [array for array, _ in cuts] + ranges(signal)
     shape, channels = columns(signal.steps, *arrays)
     shape = (1,) * (len(signal.shape) - len(shape)) + shape
     bounded(shape, len(cuts))
@@ -114,6 +118,8 @@ def _margins(signal: Signal, cuts: Sequence[tuple[Exacts, bool]]) -> dict[int, M
 
 def crossings(chain: Chain, numbers: Sequence[Exact], low: int, high: int) -> list[Fraction]:
     """Where a chain meets some numbers, if that is between two integers; close to the real place."""
+    if not chain.monotone:
+        return real_crossings(chain, numbers, low, high)
     if not chain.slope:
         return []
     if all(step.name in AFFINE for step, _ in chain.parts):
@@ -142,7 +148,7 @@ def crossings(chain: Chain, numbers: Sequence[Exact], low: int, high: int) -> li
     return places
 
 
-def _range(signal: Signal | Codes) -> list[Exacts]:
+def ranges(signal: Signal | Codes) -> list[Exacts]:
     """Lowest and highest element of a stream, as arrays that broadcast against the frame; of a frame the place."""
     if isinstance(signal.origin, Frame):
         return [signal.origin.places(signal).astype(object)]
@@ -153,10 +159,12 @@ def _range(signal: Signal | Codes) -> list[Exacts]:
 
 
 def ends(signal: Signal) -> list[Exact]:
-    """The values of a signal at both ends of the range of each of its channels."""
+    """The values of a signal at both ends of the range of each of its channels, and where it turns between them."""
     origin = signal.origin
+    if any(step.slope is None for step in signal.steps):
+        return turning_values(signal, ranges(signal)[:2])
     if isinstance(origin, Stream):
-        limits = _range(signal)[:2]
+        limits = ranges(signal)[:2]
     elif origin.stored is None:
         top = Fraction(float(np.finfo(np.float32).max))
         limits = [np.array(end, object) for end in (-top, top)]
@@ -311,7 +319,7 @@ def _limits(codes: Codes) -> tuple[NDArray[Any], NDArray[Any]]:
     """Thresholds that every, and that no, element of the origin reaches; they broadcast against the frame."""
     if isinstance(codes.origin, Frame):
         return np.array(-np.inf), np.array(np.inf)
-    low, high = _range(codes)[:2]
+    low, high = ranges(codes)[:2]
     low, high = (end.astype(np.int64) for end in (low, high))
     return np.where(codes.inverted, -high, low), np.where(codes.inverted, -low, high) + 1
 

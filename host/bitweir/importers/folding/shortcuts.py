@@ -22,12 +22,13 @@ from ..exact.fold import Exacts, scale, shift
 from ..exact.surd import sign
 from .accuracy import Accuracy, Leaf
 from .borders import refusal
+from .curves import combined, one_integer
 from .network_builder import NetworkBuilder
 from .quantise import AFFINE, affine
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
 from .units import MOST_BITS, Summand, Units, fitted
 
-__all__ = ["add", "after", "common"]
+__all__ = ["add", "added", "after", "common"]
 
 #: An exact sum of fewer bits is as good as any other stream of integers.
 _PLAIN_BITS = 16
@@ -69,6 +70,13 @@ class _Branch:
         return tuple(leaf.times(scales) for leaf in stream.accuracy.leaves)
 
 
+def added(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: str) -> Moving:
+    """The sum of two values that a model adds: of functions of one integer, which need not be straight, or as `add`."""
+    if one_integer(a, b) and any(isinstance(x, Signal) and _bent(x) for x in (a, b)):
+        return combined("sum", "sum", (unpadded(a), unpadded(b)))
+    return add(builder, a, b, label)
+
+
 def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: str) -> Signal:
     """The sum of two values of one shape."""
     one, other = (_branch(builder, x, label) for x in (a, b))
@@ -106,6 +114,10 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
     accuracy = None if simple else _accuracy(name, (one, other), found)
     stream = builder.append(start, layer, low, high, max(step, 1), label, accuracy=accuracy)
     return _scaled(replace(one.signal, origin=stream, steps=()), narrowed(found.unit), narrowed(found.rest))
+
+
+def _bent(x: Signal) -> bool:
+    return any(step.name not in AFFINE for step in x.steps)
 
 
 def _branch(builder: NetworkBuilder, x: Moving | Padded, label: str) -> _Branch:

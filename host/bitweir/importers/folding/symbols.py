@@ -179,7 +179,7 @@ class Signal:
 
     def then(self, step: Step) -> Signal:
         """The signal after one more operation."""
-        if step.slope is None:
+        if not step.folds:
             raise ModelError(
                 f"{step.name} is not monotone, and only monotone operations fold before a quantiser: use ReLU or Clip"
             )
@@ -245,7 +245,7 @@ class Codes:
         values = tuple(np.asarray(apply(value, *step.params), object) for value in self.values)
         if any(max(map(_bits, coefficients(x)), default=0) > _MAX_BITS for value in values for x in value.flat):
             raise ModelError("the values of a quantiser must be numbers of moderate size")
-        return self._simplified(values)
+        return self.simplified(values)
 
     def quantised(self, quantiser: Quantiser) -> Codes:
         """The codes behind a further quantiser."""
@@ -259,7 +259,7 @@ class Codes:
 
         numbers = [array for array, _ in quantiser.cuts] + list(quantiser.values)
         apply = np.frompyfunc(pick, 1 + len(numbers), 1)
-        return self._simplified(tuple(np.asarray(apply(value, *numbers), object) for value in self.values))
+        return self.simplified(tuple(np.asarray(apply(value, *numbers), object) for value in self.values))
 
     def moved(self, shape: tuple[int, ...], move: Move) -> Codes:
         """The elements in another order or shape, as `move` does it to an array of the frame."""
@@ -274,8 +274,8 @@ class Codes:
             inverted=_moved(self.inverted, self.shape, move),
         )  # fmt: skip
 
-    def _simplified(self, values: tuple[Exacts, ...]) -> Codes:
-        """Without the thresholds at which no value changes (except a last one)."""
+    def simplified(self, values: tuple[Exacts, ...]) -> Codes:
+        """The same codes with other values, without the thresholds at which none changes (except a last one)."""
         keep = [bool(np.any(np.not_equal(a, b))) for a, b in zip(values, values[1:], strict=False)]
         if not any(keep):
             keep[0] = True

@@ -17,7 +17,7 @@ from ...errors import ModelError, shown
 from ...exact.fold import clip, leaky, norm, scale, shift
 from ...folding.joins import concat
 from ...folding.pools import max_pool, mean_pool, upsample
-from ...folding.shortcuts import add
+from ...folding.shortcuts import added
 from ...folding.symbols import Moving, Padded, Signal, whole
 from ...folding.windows import Window
 from .activations import activated, bare, ended
@@ -184,7 +184,7 @@ def _add(job: Job, *values: Value) -> Value:
         raise ModelError("it must add values of one shape")
     total, *others = [job.first(bare(value)) if is_map else bare(value) for value in values]
     for other in others:
-        total = add(job.builder, total, other, job.label)
+        total = added(job.builder, total, other, job.label)
     assert isinstance(total, Signal)
     return channels_last(total) if is_map else total
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import ModelError
 from ...exact.fold import Exacts, Quantiser, Step, scale, shift
 from ...exact.surd import Exact, nearly
+from ...folding.curves import combined, one_integer
 from ...folding.network_builder import NetworkBuilder
 from ...folding.quantise import ends, quantise
 from ...folding.symbols import Codes, Moving, whole
@@ -54,13 +55,18 @@ def _not(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
 
 
 def _where(builder: NetworkBuilder, node: Node, condition: Any, yes: Any, no: Any) -> Value:
-    if not isinstance(condition, Codes) or not isinstance(yes, np.ndarray) or not isinstance(no, np.ndarray):
+    if not isinstance(condition, Codes):
+        raise ModelError("it must choose by a comparison: put one before it")
+    if isinstance(yes, np.ndarray) and isinstance(no, np.ndarray):
+        values = [parameter(condition, no, node), parameter(condition, yes, node)]
+        return condition.quantised(Quantiser(((whole(condition, _HALF), False),), tuple(values)))
+    if not one_integer(condition, yes, no):
         raise ModelError(
-            "it must choose between two constants by a comparison: write a staircase of more levels as a sum of "
-            "comparisons, l0 + (l1 - l0) * (x >= t1) + (l2 - l1) * (x >= t2) and so on"
+            "it must choose between constants and functions of what its condition compares, element by element: "
+            "values that come from different layers cannot be chosen from"
         )
-    values = [parameter(condition, no, node), parameter(condition, yes, node)]
-    return condition.quantised(Quantiser(((whole(condition, _HALF), False),), tuple(values)))
+    sides = [parameter(condition, x, node) if isinstance(x, np.ndarray) else x for x in (yes, no)]
+    return combined("where", "choice", (condition, *sides))
 
 
 def _bipolar(builder: NetworkBuilder, node: Node, x: Moving, step: Array) -> Value:

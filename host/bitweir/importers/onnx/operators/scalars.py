@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
-from operator import mul
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
 from ...errors import ModelError
-from ...exact.fold import Step, clip, exact, leaky, norm, scale, shift
-from ...exact.surd import Exact, sign
+from ...exact.fold import absolute, clip, exact, leaky, norm, power, scale, shift
+from ...folding.curves import combined, one_integer
 from ...folding.network_builder import NetworkBuilder
-from ...folding.shortcuts import add
+from ...folding.shortcuts import added
 from ...folding.symbols import Moving, Padded, Signal, whole
 from ..constants import Array
 from ..graph import Node
-from .operands import Rule, Value, parameter, per_channel, sides
+from .operands import Rule, Value, both_move, parameter, per_channel, sides
 
 __all__ = ["SCALAR_RULES", "check_inference"]
 
@@ -28,20 +26,22 @@ _MAX_NORMS = 3
 
 def _add(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
-        return add(builder, a, b, node.label)
+        return added(builder, a, b, node.label)
     x, c, _ = sides(a, b)
     return x.then(shift(parameter(x, c, node)))
 
 
 def _sub(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
-        return add(builder, a, b.then(scale(whole(b, -1))), node.label)
+        return added(builder, a, b.then(scale(whole(b, -1))), node.label)
     x, c, first = sides(a, b)
     c = parameter(x, c, node)
     return x.then(shift(-c)) if first else x.then(scale(whole(x, -1))).then(shift(c))
 
 
 def _mul(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
+    if one_integer(a, b) and not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
+        return combined("product", "product", (a, b))
     x, c, _ = sides(a, b)
     return x.then(scale(parameter(x, c, node)))
 
@@ -58,24 +58,11 @@ def _div(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
 
 def _pow(builder: NetworkBuilder, node: Node, a: Any, b: Any) -> Value:
     x, c, first = sides(a, b)
-    power = parameter(x, c, node).flat[0]
-    if not first or power.denominator != 1 or not 1 <= power <= 8:
+    exponent = parameter(x, c, node).flat[0]
+    if not first or exponent.denominator != 1 or not 1 <= exponent <= 8:
         raise ModelError("the power of a value must be a whole number from 1 to 8: use ReLU, Clip or a product instead")
 
-    def apply(y: Exact) -> Exact:
-        return reduce(mul, [y] * int(power))
-
-    return x.then(Step(f"the power {power}", (), apply, None))
-
-
-def _abs(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
-    if isinstance(x, Signal):
-        raise ModelError(
-            "the absolute value is not monotone, and only monotone operations fold before a quantiser: write a clip as "
-            "Clip (PACT), |x| > t as (x > t) + (x < -t), and leave out scales that are computed from each image, such "
-            "as XNOR-Net's K and HORQ's betas"
-        )
-    return x.then(Step("the absolute value", (), lambda y: y * sign(y), None))
+    return x.then(power(int(exponent)))
 
 
 def _clip(builder: NetworkBuilder, node: Node, x: Moving, low: Any = None, high: Any = None) -> Value:
@@ -88,10 +75,13 @@ def _clip(builder: NetworkBuilder, node: Node, x: Moving, low: Any = None, high:
 
 
 def _limit(builder: NetworkBuilder, node: Node, *operands: Any) -> Value:
-    """Max or Min with constants."""
-    x: Moving = next(value for value in operands if not isinstance(value, np.ndarray))
+    """Max or Min, with constants and of functions of one integer."""
+    moving = [value for value in operands if not isinstance(value, np.ndarray)]
+    if not one_integer(*moving):
+        raise both_move(node)
+    x: Moving = reduce(lambda a, b: combined(node.op.lower(), f"{node.op.lower()}imum", (a, b)), moving)
     for c in operands:
-        if c is not x:
+        if isinstance(c, np.ndarray):
             limit = parameter(x, c, node)
             x = x.then(clip(limit, None) if node.op == "Max" else clip(None, limit))
     return x
@@ -100,16 +90,7 @@ def _limit(builder: NetworkBuilder, node: Node, *operands: Any) -> Value:
 def _leaky(builder: NetworkBuilder, node: Node, x: Moving, slope: Any = None) -> Value:
     # The attribute is a float32, whatever its decimals say.
     a = whole(x, Fraction(float(node.attributes.get("alpha", 0.01)))) if slope is None else parameter(x, slope, node)
-    step = leaky(a)
-    falls = np.argwhere(np.asarray(a < 0, bool))
-    if len(falls) and isinstance(x, Signal):
-        where = f" in channel {falls[0][0]}" if a.size > 1 else ""
-        where += f" and negative in {len(falls) - 1} more" if len(falls) > 1 else ""
-        raise ModelError(
-            f"its slope is {float(a[tuple(falls[0])]):g}{where}, and only functions that rise fold into thresholds: "
-            "keep slopes at 0 or more in training, as by clamp(min=0)"
-        )
-    return x.then(replace(step, slope=None) if len(falls) else step)
+    return x.then(leaky(a))
 
 
 def check_inference(node: Node) -> None:
@@ -165,7 +146,7 @@ def _hard_sigmoid(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
 
 
 SCALAR_RULES: dict[str, Rule] = {
-    "Abs": _abs,
+    "Abs": lambda builder, node, x: x.then(absolute()),
     "Add": _add,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,

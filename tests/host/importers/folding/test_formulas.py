@@ -1,0 +1,153 @@
+"""Activation formulas as papers write them: each is a staircase of one integer, equal to ONNX Runtime on all of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bitweir.importers import ModelError, load_model
+from bitweir_sim.values.encoding import encode
+from bitweir_sim.values.fast import run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.onnxgraphs import Graph, agree, names, runtime
+
+#: Sums of so many signs: every other number from -K to K.
+K, CHANNELS = 9, 4
+#: Every sum that can occur, in all channels.
+FRAMES = np.array([[1] * n + [0] * (K - n) for n in range(K + 1)], np.uint8)
+#: Numbers with which float32 does not round.
+NUMBERS = st.integers(-24, 24).map(lambda n: n / 4)
+EACH = st.lists(NUMBERS, min_size=CHANNELS, max_size=CHANNELS)
+SLOPES = st.sampled_from([-1.5, -0.5, 0.25, 2.0])
+
+
+def dense(g: Graph) -> str:
+    """Sums of K signs, which rise in half of the channels and fall in the others."""
+    weights = np.ones((K, CHANNELS), np.float32) * [1, -1, 1, -1]
+    return g.op("MatMul", g.op("Sub", g.op("Mul", "x", 2.0), 1.0), weights)
+
+
+def checked(g: Graph, x: str, path):
+    """The network that tells the value of each channel, which equals that of ONNX Runtime for every sum."""
+    weights = np.concatenate([np.eye(CHANNELS), -np.eye(CHANNELS)], axis=1)
+    file = g.save(path / "net.onnx", g.op("MatMul", x, weights), ("N", K))
+    network = load_model(file, input_scale="1", input_range="0:1", result="scores")
+    found = run(network, encode(network.input, FRAMES)).scores
+    scales, offsets = (np.array(list(map(float, x))) for x in (network.readout.scales, network.readout.offsets))
+    expected = runtime(file, FRAMES.astype(np.float32))[0]
+    assert np.array_equal(found * scales + offsets, expected)
+    return network
+
+
+UNARY = {
+    "Abs": lambda draw, g, x: g.op("Abs", x),
+    "Neg": lambda draw, g, x: g.op("Neg", x),
+    "Add": lambda draw, g, x: g.op("Add", x, draw(NUMBERS)),
+    "Add, of each channel": lambda draw, g, x: g.op("Add", x, draw(EACH)),
+    "Mul": lambda draw, g, x: g.op("Mul", x, draw(SLOPES)),
+    "Clip": lambda draw, g, x: g.op("Clip", x, *(np.float32(c) for c in sorted([draw(NUMBERS), draw(NUMBERS)]))),
+    "Relu": lambda draw, g, x: g.op("Relu", x),
+    "LeakyRelu": lambda draw, g, x: g.op("LeakyRelu", x, alpha=draw(SLOPES)),
+    "PRelu": lambda draw, g, x: g.op("PRelu", x, draw(EACH)),
+    "Max": lambda draw, g, x: g.op("Max", x, draw(NUMBERS)),
+    "Min": lambda draw, g, x: g.op("Min", x, draw(NUMBERS)),
+    "Pow": lambda draw, g, x: g.op("Pow", x, 2.0),
+}
+BINARY = ("Add", "Sub", "Mul", "Max", "Min")
+
+
+@st.composite
+def formulas(draw):
+    """A graph up to the values of a staircase."""
+    g = Graph(0)
+    start = dense(g)
+
+    def curve(depth: int) -> str:
+        if not depth:
+            return start
+        if draw(st.integers(0, 2)):
+            return UNARY[draw(st.sampled_from(sorted(UNARY)))](draw, g, curve(depth - 1))
+        return g.op(draw(st.sampled_from(BINARY)), curve(depth - 1), curve(draw(st.integers(0, depth - 1))))
+
+    def stairs(depth: int) -> str:
+        kind = draw(st.integers(0, 3 if depth else 1))
+        if kind == 0:
+            test = draw(st.sampled_from(["Greater", "GreaterOrEqual", "Less", "LessOrEqual"]))
+            return g.op(
+                "Where", g.op(test, curve(draw(st.integers(0, 3))), draw(NUMBERS)), draw(NUMBERS), draw(NUMBERS)
+            )
+        if kind == 1:
+            low = draw(st.integers(-3, 1))
+            whole = g.op("Round", g.op("Clip", curve(draw(st.integers(0, 3))), np.float32(low), np.float32(low + 3)))
+            return g.op("Mul", whole, draw(SLOPES))
+        if kind == 2:
+            return g.op(draw(st.sampled_from(["Mul", "Max", "Min"])), stairs(depth - 1), stairs(depth - 1))
+        test = g.op("Greater", curve(draw(st.integers(0, 2))), draw(NUMBERS))
+        return g.op("Where", test, stairs(depth - 1), stairs(depth - 1))
+
+    return g, stairs(2)
+
+
+@settings(deadline=None, max_examples=60)
+@given(made=formulas())
+def test_drawn_formulas(tmp_path_factory, made):
+    """All of them come in; but a staircase of few uneven steps only."""
+    g, x = made
+    try:
+        checked(g, x, tmp_path_factory.mktemp("net"))
+    except ModelError as error:
+        assert "activations must have one even spacing" in str(error) or "rise and fall" in str(error)
+
+
+def test_the_forms_of_papers(tmp_path):
+    """PACT (equation 1), TBN as a product, HWGQ as a chain of choices, RPReLU before RSign: layers without a detour."""
+    g = Graph(0)
+    x = g.op("Mul", dense(g), 0.5)
+    y = g.op("Sub", g.op("Abs", x), g.op("Abs", g.op("Sub", x, 2.5)))
+    y = g.op("Mul", g.op("Round", g.op("Mul", g.op("Add", y, 2.5), 0.5)), 2.0)
+    assert names(checked(g, y, tmp_path)) == "dense0 dense1"
+    g = Graph(0)
+    x = dense(g)
+    y = g.op("Mul", g.op("Sign", x), g.op("Cast", g.op("Greater", g.op("Abs", x), 2.5), to=1))
+    assert names(checked(g, y, tmp_path)) == "dense0 dense1"
+    g = Graph(0)
+    x, y = dense(g), np.zeros(1)
+    for level in (1.0, 2.0, 3.0):
+        y = g.op("Where", g.op("Greater", x, level * 2 - 1), level, y)
+    assert names(checked(g, y, tmp_path)) == "dense0 dense1"
+    g = Graph(0)
+    bent = g.op("PRelu", g.op("Add", dense(g), 0.5), [0.5, -0.5, 0.25, -1.0])
+    network = checked(g, g.sign(g.op("Sub", bent, 2.25)), tmp_path)
+    # Where it falls and rises again: a sum of two comparisons, and a threshold behind it.
+    assert names(network).endswith("dense1") and "sum0" in names(network)
+    assert network.layers[-2].output.bits == 1
+
+
+def test_levels_of_no_common_distance(tmp_path):
+    """Three comparisons, each with a weight of its own."""
+    g = Graph(0)
+    x, y = dense(g), np.zeros(1)
+    for level, value in ((1.0, 0.5), (3.0, 1.25), (5.0, 3.0)):
+        y = g.op("Where", g.op("Greater", x, level), value, y)
+    assert "sum1" in names(checked(g, y, tmp_path))
+
+
+def test_maxima_of_curves_that_only_rise_here(tmp_path):
+    """PACT's form before a max pool: it rises over all sums, although its parts do not."""
+    g = Graph(5)
+    x = g.op("Mul", g.start(4, 3, 3), 1 / 16)
+    y = g.op("Sub", g.op("Abs", x), g.op("Abs", g.op("Sub", x, 3.0)))
+    y = g.op("Round", g.op("Clip", g.op("MaxPool", y, kernel_shape=[2, 2]), np.float32(-3), np.float32(4)))
+    assert names(agree(g.save(tmp_path / "net.onnx", g.scores(y, 4 * 4 * 3)))).startswith("conv0 pool0")
+
+
+def test_pixels_of_which_the_size_counts(tmp_path):
+    """Formulas of the input, of which it is known what it brings."""
+    g = Graph(6)
+    y = g.sign(g.op("Sub", g.op("Abs", g.op("Sub", "x", 7.5)), 4.0))
+    path = g.save(tmp_path / "net.onnx", g.op("MatMul", y, g.signs(K, 5)), ("N", K))
+    with pytest.raises(ModelError, match="takes a quantiser of the input that rises and falls over what pixels bring"):
+        load_model(path, input_scale="1")
+    g = Graph(6)
+    y = g.sign(g.op("Sub", g.op("Abs", g.op("Add", "x", 1.0)), 4.0))
+    agree(g.save(tmp_path / "net.onnx", g.op("MatMul", y, g.signs(K, 5)), ("N", K)))
