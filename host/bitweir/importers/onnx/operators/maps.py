@@ -94,10 +94,11 @@ def _over_all(builder: NetworkBuilder, x: Moving, pool: Callable[[Any, Window], 
 
 def _reduce(builder: NetworkBuilder, node: Node, x: Moving, over: Array | None = None) -> Moving:
     """Mean, sum or maximum over the rows and columns of a map, or over the only axis of one of one dimension."""
-    _check_map(x)
+    if len(x.shape) > 1:
+        _check_map(x)
     rank = len(x.shape) + 1
     chosen = sorted({axis % rank for axis in axes(node, over) or ()})
-    if len(chosen) != rank - 2 or 0 in chosen:
+    if rank < 3 or len(chosen) != rank - 2 or 0 in chosen:
         raise ModelError(
             "it must reduce the rows and columns of a map, no other axes: a mean over features, as layer norm computes "
             "it, depends on the image, so use a batch norm"
