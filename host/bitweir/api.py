@@ -95,7 +95,7 @@ def generate(
     stage_levels : int, optional
         Adder levels between registers in a popcount.
     streams : int, optional
-        Frames that go side by side and share each weight.
+        Parallel frames: computed together, they share each weight.
     weights : str
         ``"rom"``: parameters are constants; ``"ram"``: they are loaded, so that many networks of a shape fit.
     axi : int, optional
@@ -127,7 +127,7 @@ def generate(
     0
     """
     if axi_crc and axi is None:
-        raise PlanError("Checksums are those of the module with AXI4-Stream ports: give axi, too.")
+        raise PlanError("Checksums need the wrapper with AXI4-Stream ports: give axi, too.")
     if family is not None and family not in STYLE:
         raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
     request = PlanRequest(
@@ -192,7 +192,7 @@ def explore(
     points : int
         Initiation intervals to try on each part.
     streams : int
-        Frames that go side by side.
+        Parallel frames.
     synthesise : bool
         Whether Yosys confirms the points of the front.
     folder : path, optional

@@ -123,7 +123,7 @@ class Design:
         Raises
         ------
         LinkError
-            Frames go side by side.
+            There are parallel frames.
         """
         plan = hashlib.sha256(plan_text(self.plan).encode()).digest()
         # How long a frame is does not depend on the capacity.
@@ -371,5 +371,5 @@ def _check_name(network: Network, cells: Sequence[str]) -> None:
         if network.name.lower() == cell.lower():
             raise NetworkError(
                 f"Network {network.name!r} must have another name than the cell {cell} of which its accelerator is "
-                "made: name it with --name."
+                "made: choose another name (--name, in Python name=)."
             )

@@ -74,7 +74,7 @@ class Plan:
     popcount : Popcount
         How popcounts are built and pipelined.
     parallel_frames : int
-        V, the frames that go side by side and share each weight word.
+        V, the parallel frames, which share each weight word.
     depths : tuple of (str, int)
         Beats that FIFOs hold, by the name of their block; others get room for more than they need.
     weights : str
@@ -231,7 +231,7 @@ def plan_of_moderate_size(
 
 def _check_parallel_frames(parallel_frames: int) -> None:
     if not 1 <= parallel_frames <= MAX_STREAMS:
-        raise PlanError(f"Streams must be 1 to {MAX_STREAMS} frames side by side, not {parallel_frames}.")
+        raise PlanError(f"There must be 1 to {MAX_STREAMS} parallel frames, not {parallel_frames}.")
 
 
 def least_cycles(network: Network) -> int:

@@ -272,22 +272,25 @@ def test_parameters_of_another_network(tmp_path):
     [
         (
             {"folding": "1x1", "fps": 1.0},
-            "A folding excludes a frame rate and a goal: it says how fast the ",
+            "A folding excludes a frame rate and a goal, as it determines the frame rate.",
         ),
         ({"goal": "fps"}, "Goal fps needs a part, as what is best depends on the part: name one."),
         (
             {"goal": "area", "part": "ecp5-25k"},
-            "A frame rate says how fast goal area must be, and goes with no other ",
+            "Goal area needs a frame rate, and the other goals exclude it.",
         ),
         ({"goal": "link", "part": "ecp5-25k"}, "The goal must be one of fps, area, latency, not 'link'."),
         ({"goal": "area", "board": "ulx3s_85f"}, "The goal must be one of link, fps, not 'area'."),
-        ({"board": "ulx3s_85f", "part": "ecp5-25k"}, "A board says its part and family, and its plan is searched: "),
-        ({"board": "ulx3s_85f", "streams": 2}, "On a board, frames go one after the other, not 2 side by side."),
+        (
+            {"board": "ulx3s_85f", "part": "ecp5-25k"},
+            "A board determines the part and the family, and the plan is searched for: ",
+        ),
+        ({"board": "ulx3s_85f", "streams": 2}, "A board takes one frame at a time, not 2 parallel frames."),
         ({"part": "none"}, "The part must be one of "),
         ({"family": "none"}, "The family must be one of "),
         ({"weights": "none"}, "The kind of weights must be one of rom, ram, not 'none'."),
         ({"clock": 0}, "The clock must be a positive number of Hz, not 0."),
-        ({"axi_crc": True}, "Checksums are those of the module with AXI4-Stream ports: give axi, too."),
+        ({"axi_crc": True}, "Checksums need the wrapper with AXI4-Stream ports: give axi, too."),
     ],
 )
 def test_wishes_that_exclude_each_other(digits, tmp_path, wishes, text):

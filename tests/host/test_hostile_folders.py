@@ -287,14 +287,14 @@ def test_names_that_are_no_names(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["module", "reg", "logic", "bit", "class"])
 def test_words_of_verilog_name_no_module(name):
-    told = f"Network name must not be '{name}', a word of Verilog: choose another with --name."
+    told = f"Network name must not be '{name}', a word of Verilog: choose another (--name, in Python name=)."
     with pytest.raises(NetworkError, match=f"^{re.escape(told)}$"):
         check(named(name))
 
 
 @pytest.mark.parametrize("name", ["clk", "rst"])
 def test_ports_name_no_module(name):
-    told = f"Network name must not be '{name}', a port of each accelerator: choose another with --name."
+    told = f"Network name must not be '{name}', a port of each accelerator: choose another (--name, in Python name=)."
     with pytest.raises(NetworkError, match=f"^{re.escape(told)}$"):
         check(named(name))
 

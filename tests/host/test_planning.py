@@ -74,7 +74,7 @@ def test_frames_go_side_by_side_where_block_ram_binds(network, monkeypatch):
     assert (alone.streams, alone.block_rams > 25) == (1, True) and wide.streams > 1
     assert wide.cycles / wide.streams < alone.cycles
     assert wide.block_rams <= 28 and wide.sites <= FILL * PARTS["scarce"].luts
-    assert f" {wide.streams} frames go side by side." in wide.summary
+    assert f" It has {wide.streams} parallel frames." in wide.summary
     # Where it does not, they go alone.
     assert choose(network, wish(part="ecp5-85k", goal="fps", streams=None)).search.streams == 1
 

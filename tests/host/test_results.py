@@ -265,7 +265,7 @@ def test_what_makes_no_sense_is_refused(tmp_path):
         "without it."
     )
     assert refused(tmp_path / "net.npz", result="labels").endswith(
-        "net.npz' is scores, not labels: give --result where its model file is imported."
+        "net.npz' is scores, not labels: give --result (in Python result=) where its model file is imported."
     )
 
 
@@ -384,8 +384,8 @@ def test_votes_are_for_classes(tmp_path):
         main, ["import", str(path), str(path), "--vote", "-o", str(tmp_path / "v.npz"), "--input-scale", "1"]
     )
     assert found.exit_code == 3, found.output
-    assert "Models that vote must each tell a class, but the result of" in found.output
-    assert found.output.rstrip().endswith("is labels: leave out --vote.")
+    assert "Models that vote must each give a class, but the result of" in found.output
+    assert found.output.rstrip().endswith("is labels: leave out --vote (in Python vote=).")
 
 
 # ---- small inputs of others

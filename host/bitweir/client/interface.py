@@ -90,7 +90,10 @@ class Device(ABC):
             The device has fixed parameters; the image is damaged, or for another accelerator; or the device has
             vanished.
         """
-        raise LinkError("The parameters of the device are fixed: generate it with --weights ram to load others.")
+        raise LinkError(
+            "The parameters of the device are fixed: generate it with --weights ram (in Python "
+            "weights='ram') to load others."
+        )
 
     def now(self) -> float:
         """The current time in seconds since some moment: simulated time, if the device is simulated."""

@@ -39,20 +39,23 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
         Names the two files that do not go together, and in what they differ.
     """
     if len(networks) < 2:
-        raise ModelError(f"A vote needs two models or more, not {len(networks)}: name the others, or leave out --vote.")
+        raise ModelError(
+            f"A vote needs two models or more, not {len(networks)}: name the others, or leave out --vote (in Python "
+            f"vote=)."
+        )
     first = networks[0]
     for network, path in zip(networks[1:], paths[1:], strict=True):
         found = _difference(first, network)
         if found:
             raise ModelError(
-                f"Models that vote must take the same input and tell the same classes, but {shown_path(paths[0])} and "
+                f"Models that vote must have the same input and the same classes, but {shown_path(paths[0])} and "
                 f"{shown_path(path)} differ in {found}: train or export them alike."
             )
     for network, path in zip(networks, paths, strict=True):
         if network.readout.kind != "class":
             raise ModelError(
-                f"Models that vote must each tell a class, but the result of {shown_path(path)} is "
-                f"{network.readout.kind}: leave out --vote."
+                f"Models that vote must each give a class, but the result of {shown_path(path)} is "
+                f"{network.readout.kind}: leave out --vote (in Python vote=)."
             )
     branches = tuple(
         (*(_renamed(layer, prefix(place)) for layer in network.layers), Vote(name=f"{prefix(place)}vote"))

@@ -117,7 +117,7 @@ def load_model(
         if result is not None and result != network.readout.kind:
             raise ModelError(
                 f"The result of the saved network {shown_path(path)} is {_ARTICLES[network.readout.kind]}, not "
-                f"{_ARTICLES.get(result, result)}: give --result where its model file is imported."
+                f"{_ARTICLES.get(result, result)}: give --result (in Python result=) where its model file is imported."
             )
         entry = network.input if numbers is None else _meaning(network.input, numbers)
         return check(replace(network, input=entry, name=name or network.name))

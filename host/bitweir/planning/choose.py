@@ -275,7 +275,7 @@ def _keeping_up(task: _Task, fps: float) -> SearchResult:
 def _fastest_of_all(task: _Task) -> SearchResult:
     """Most frames a second, side by side or not.
 
-    Frames that go side by side share memories and nothing else, so they help where block RAM binds, until the LUT
+    Parallel frames share memories and nothing else, so they help where block RAM binds, until the LUT
     sites are used up as well.
     """
     best = alone = task.fastest()

@@ -93,7 +93,7 @@ def cluster(address: str) -> Iterator[Cluster]:
     try:
         import distributed
     except ImportError as error:
-        raise ToolError("--scheduler needs Dask: pip install 'bitweir[dask]'.") from error
+        raise ToolError("A scheduler needs Dask: pip install 'bitweir[dask]'.") from error
     # It tells of a lost scheduler with tracebacks; we do in a sentence.
     log = logging.getLogger("distributed.client")
     level = log.level

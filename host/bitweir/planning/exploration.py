@@ -58,7 +58,7 @@ class Point:
     family : str
     clock_mhz : float
     cycles : int
-        Between frames, or groups of frames side by side.
+        Between frames, or groups of parallel frames.
     frames_per_second : float
     foldings : str
         SIMDxPE of each layer with weights, as ``--folding`` takes it.
@@ -126,7 +126,7 @@ class Exploration:
     network : ExploredNetwork
     clock_mhz : float
     streams : int
-        Frames side by side.
+        Parallel frames.
     fill : float
         Share of the LUT sites of a part that a plan may use.
     parts : dict

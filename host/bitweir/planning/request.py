@@ -51,7 +51,7 @@ class PlanRequest:
     stage_levels : int or None
         Adder levels between registers, 0 for none; None: the most with which the clock may be reached.
     streams : int or None
-        Frames side by side; None: for goal ``"fps"`` on a part as many as serve it best, else 1.
+        Parallel frames; None: for goal ``"fps"`` on a part as many as serve it best, else 1.
     weights : str
         One of `WEIGHTS`; see `Plan`.
 
@@ -86,19 +86,20 @@ class PlanRequest:
         if self.board:
             self._check_board()
         elif self.folding is not None and (self.fps is not None or self.goal is not None):
-            raise PlanError("A folding excludes a frame rate and a goal: it says how fast the accelerator is.")
+            raise PlanError("A folding excludes a frame rate and a goal, as it determines the frame rate.")
         elif self.goal and not self.part:
             raise PlanError(f"Goal {self.goal} needs a part, as what is best depends on the part: name one.")
         elif self.goal and (self.goal == "area") != (self.fps is not None):
-            raise PlanError("A frame rate says how fast goal area must be, and goes with no other goal.")
+            raise PlanError("Goal area needs a frame rate, and the other goals exclude it.")
 
     def _check_board(self) -> None:
         if self.part is not None or self.folding is not None or self.family is not None:
             raise PlanError(
-                "A board says its part and family, and its plan is searched: name no part, family or folding."
+                "A board determines the part and the family, and the plan is searched for: name no part, family or "
+                "folding."
             )
         if self.streams not in (None, 1):
-            raise PlanError(f"On a board, frames go one after the other, not {self.streams} side by side.")
+            raise PlanError(f"A board takes one frame at a time, not {self.streams} parallel frames.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +115,9 @@ class PlanSearch:
     goal : str
         One of `GOALS`.
     streams : int
-        Frames side by side.
+        Parallel frames.
     cycles : int
-        Between frames, or groups of frames side by side.
+        Between frames, or groups of parallel frames.
     sites, block_rams : int
         LUT sites and block RAMs of the plan, as estimated.
     available_sites, available_block_rams : int
@@ -171,7 +172,7 @@ class PlanSearch:
 
     @property
     def summary(self) -> str:
-        """What the search found, in a few sentences."""
+        """The result of the search in a few sentences."""
         part = PARTS[self.part]
         told = (
             f"Planned for {self.part}, goal {self.goal}: about {self.sites:,} of {part.luts:,} LUT sites and "
@@ -180,18 +181,18 @@ class PlanSearch:
         if self.fmax and self.fmax < self.clock:
             told += f" A router may reach only {self.fmax / 1e6:.0f} MHz, not {self.clock / 1e6:,.6g} MHz."
         if self.streams > 1:
-            told += f" {self.streams} frames go side by side."
+            told += f" It has {self.streams} parallel frames."
         return f"{told} {self._quality}"
 
     @property
     def _quality(self) -> str:
-        """How far from the best plan this one can be."""
+        """The bound on the distance from the best plan, as a sentence."""
         if self.bound is None:
-            return "It is the best of the plans that were tried."
+            return "It is the best plan that the search tried."
         if self.goal == "fps":
             if self.bound < self.cycles:
                 return f"No plan takes fewer than {self.bound:,.0f} cycles; this one takes {self.cycles:,}."
-            side = " with so many frames side by side" if self.streams > 1 else ""
+            side = f" with {self.streams} parallel frames" if self.streams > 1 else ""
             return f"According to the cost model, no plan that fits is faster{side}."
         gap = max(1 - self.bound / self.sites, 0.0) if self.sites else 0.0
         return f"According to the cost model, no plan can be more than {gap:.1%} smaller."
@@ -217,7 +218,7 @@ class PlanResult:
 
 
 def block_ram_share(part: FpgaPart, count: int) -> str:
-    """How many of the block RAMs of a part, and in which unit where they come in two sizes."""
+    """The number of block RAMs used of a part, in both units where they have two sizes."""
     ram, of = BLOCK_RAM[part.family], part.block_rams
     if not ram.tile:
         return f"{count:,} of {of:,} block RAMs"

@@ -151,7 +151,7 @@ class PlanReport:
         For each layer with weights.
     popcount : Popcount
     streams : int
-        Frames that go side by side.
+        Parallel frames.
     depths : dict
         Beats that FIFOs hold, by the name of their block.
     """
@@ -187,7 +187,7 @@ class Timing:
     giga_operations_per_second : float
         Billions of binary operations a second.
     input_beats, output_beats : int
-        For a frame, or for the frames side by side.
+        For a frame, or for a group of parallel frames.
     period_frames : int
         Frames after which steady state repeats.
     period_cycles : int
@@ -235,11 +235,11 @@ class StreamReport:
     bits : int
         Of a beat.
     lanes : int
-        Elements of a beat, of all frames side by side.
+        Elements of a beat, of all parallel frames.
     lane_bits : int
         Of an element.
     beats : int
-        For a frame, or for the frames side by side.
+        For a frame, or for a group of parallel frames.
     """
 
     name: str
@@ -276,7 +276,7 @@ class Timeline:
     Parameters
     ----------
     frame : int
-        Frames, or groups of frames side by side, before it, since reset.
+        Frames, or groups of parallel frames, before it, since reset.
     cycles : int
         First beat in to last beat out.
     interval : float
@@ -352,7 +352,7 @@ class BlockReport:
         The layer that it belongs to.
     kind : str
     cycles : int
-        For a frame, or for the frames side by side, if nobody waits.
+        For a frame, or for a group of parallel frames, if nobody waits.
     operations : int
         A frame: 2 for each use of a weight.
     lanes : int

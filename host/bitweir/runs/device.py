@@ -290,8 +290,11 @@ def known_network(device: Device) -> Network:
         return device.network
     assert device.identity
     if device.identity.loads:
-        raise LinkError("The device may hold any network of its shape: name the one that was loaded with --network.")
+        raise LinkError(
+            "The device may hold any network of its shape: name the one that was loaded (--network, in Python "
+            "network=)."
+        )
     raise LinkError(
         f"The device holds network {device.identity.digest.hex()}, which is not known here: "
-        "name its file or build folder with --network."
+        "name its file or build folder (--network, in Python network=)."
     )

@@ -49,7 +49,9 @@ def loading_cycles(design: AnyDesign) -> int:
 def _golden(design: AnyDesign, waves: Path | None) -> Runner:
     """The definition in NumPy, without any hardware."""
     if waves:
-        raise FileError("The golden engine has no waveforms: leave out --waves, or use another engine.")
+        raise FileError(
+            "The golden engine writes no waveforms: leave out --waves (in Python waves=), or use another engine."
+        )
 
     def run(images: Images, progress: Progress) -> Run:
         started = time.perf_counter()

@@ -43,7 +43,7 @@ class Simulation:
     first_mismatch : str or None
         The first of them, and what differs.
     cycles_per_frame : float
-        In steady state; of frames that go side by side, each has its share.
+        In steady state; each of V parallel frames has its share.
     cycles_per_frame_from : str
         ``"simulation"``, or ``"model"`` where the run was too short to tell, or had no cycles.
     latency_cycles : int

@@ -117,7 +117,10 @@ def image_bytes(pipeline: Pipeline) -> int:
 def _loaded(pipeline: Pipeline) -> list[Contents]:
     parts = _all(pipeline)
     if not parts:
-        raise PlanError("The accelerator must have parameters in RAM to be loaded: generate it with --weights ram.")
+        raise PlanError(
+            "The accelerator must have parameters in RAM to be loaded: generate it with --weights ram (in Python "
+            "weights='ram')."
+        )
     return parts
 
 

@@ -124,12 +124,14 @@ class Identity:
         Raises
         ------
         LinkError
-            Frames go side by side.
+            There are parallel frames.
         """
         last = pipeline.nodes[-1].block
         assert isinstance(last, EndSpec)
         if pipeline.parallel_frames != 1:
-            raise LinkError(f"The link takes one frame at a time, the plan {pipeline.parallel_frames} side by side.")
+            raise LinkError(
+                f"The link takes one frame at a time, but the plan has {pipeline.parallel_frames} parallel frames."
+            )
         stream = pipeline.input
         return cls(
             output_lanes=last.lanes, capacity=capacity, clock=clock, cycles=cycles, latency=latency,

@@ -145,7 +145,7 @@ def _products(a: ParameterRange, b: ParameterRange) -> ParameterRange:
 def _checked(layer: Layer, result: Map) -> Map:
     if max(abs(result.low), abs(result.high)) >> SUM_BITS:
         raise NetworkError(
-            f"Layer {layer.name!r} must hand on values of at most {SUM_BITS} bits whatever is loaded, "
+            f"Layer {layer.name!r} must output values of at most {SUM_BITS} bits whatever is loaded, "
             f"not {result.low} to {result.high}."
         )
     return result

@@ -593,7 +593,7 @@ def _sums(layer: Dense | Conv, source: Map, shape: Shape) -> Map:
 def _in_reach(layer: Layer, result: Map) -> Map:
     if max(abs(result.low), abs(result.high)) >> SUM_BITS:
         raise NetworkError(
-            f"Layer {layer.name!r} must hand on values of at most {SUM_BITS} bits, not {result.low} to {result.high}."
+            f"Layer {layer.name!r} must output values of at most {SUM_BITS} bits, not {result.low} to {result.high}."
         )
     return result
 

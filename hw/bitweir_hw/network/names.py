@@ -44,10 +44,12 @@ def check_network_name(name: object) -> None:
     """
     _check("Network name", name)
     if name in _VERILOG:
-        raise NetworkError(f"Network name must not be {name!r}, a word of Verilog: choose another with --name.")
+        raise NetworkError(
+            f"Network name must not be {name!r}, a word of Verilog: choose another (--name, in Python name=)."
+        )
     if name in _PORTS:
         raise NetworkError(
-            f"Network name must not be {name!r}, a port of each accelerator: choose another with --name."
+            f"Network name must not be {name!r}, a port of each accelerator: choose another (--name, in Python name=)."
         )
 
 

@@ -258,7 +258,7 @@ def check(network: Network) -> Network:
     check_readout(network.readout, names[-1], end)
     if end.pixels != 1:
         raise NetworkError(
-            f"The last layer {names[-1]!r} must hand on one vector, not a map of shape {end.shape}: "
+            f"The last layer {names[-1]!r} must output one vector, not a map of shape {end.shape}: "
             "end with a dense layer or a pool over the whole map."
         )
     _check_bounds(network.bounds, names)

@@ -90,16 +90,16 @@ def check_readout(readout: Readout, name: str, end: Map) -> None:
     what = {"class": "a class", "scores": "scores"}.get(readout.kind)
     if what and end.format is not None:
         raise NetworkError(
-            f"The last layer {name!r} must hand on scores, not codes, where the result is {what}: "
+            f"The last layer {name!r} must output scores, not codes, where the result is {what}: "
             "leave out its thresholds."
         )
     if not what and end.format is None:
         raise NetworkError(
-            f"The last layer {name!r} must hand on codes, not scores, where the result is {readout.kind}: "
+            f"The last layer {name!r} must output codes, not scores, where the result is {readout.kind}: "
             "give it thresholds."
         )
     if readout.kind == "labels" and end.format != LABEL:
-        raise NetworkError(f"The last layer {name!r} must hand on one bit, 0 or 1, as a label, not {end.format}.")
+        raise NetworkError(f"The last layer {name!r} must output one bit, 0 or 1, as a label, not {end.format}.")
     if readout.kind == "class" and end.channels < 2:
         raise NetworkError(
             f"The last layer {name!r} must have two outputs or more where the result is a class, because that of one "

@@ -17,8 +17,8 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 
 _HELP = (
-    "give what --input-scale and --input-range say, say there what the images hold, or accept the nearest with "
-    "--round-images"
+    "give images that the input rule allows (--input-scale and --input-range, in Python input_scale= and "
+    "input_range=), give the rule of these images, or round them (--round-images, in Python rounding=True)"
 )
 
 
@@ -146,8 +146,10 @@ def _check_frames(entry: Input, frames: Array) -> None:
         raise NetworkError(f"Frames must have the shape ({wanted}), not {frames.shape}.")
     if frames.dtype.kind in "iu" and entry.stored is None:
         raise NetworkError(
-            "Integers, such as pixels, need a rule by which they become what the model file takes: give it with "
-            "--input-scale, such as 1/255, or --input-range. Codes go into an array named codes."
+            "Integers, such as pixels, need a rule by which they become what the model file takes: give one "
+            "(--input-scale, such as 1/255, or --input-range; in Python input_scale= or input_range=). Codes go into "
+            "an "
+            "array named codes."
         )
 
 
@@ -185,7 +187,7 @@ class _Misfits:
             wanted = f"integers from {stored.low} to {stored.high}"
             what, nearest = str(int(number)), str(int(near))
         return (
-            f"Frames must hold {wanted}, but {self.count:,} of {total:,} numbers are others, the first of them {what} "
+            f"Frames must hold {wanted}, but {self.count:,} of {total:,} numbers are not, the first of them {what} "
             f"in image {image} at ({place}), where {nearest} is nearest: {_HELP}."
         )
 
@@ -327,7 +329,7 @@ def checked_codes(entry: Input, codes: Array, maximum: int | None = None) -> Arr
                 wrong = (codes < 0) | (codes > maximum)
                 image, element = np.unravel_index(int(wrong.argmax()), wrong.shape)
                 raise NetworkError(
-                    f"Codes must be 0 to {maximum}, but {int(wrong.sum()):,} of {codes.size:,} are others, the first "
+                    f"Codes must be 0 to {maximum}, but {int(wrong.sum()):,} of {codes.size:,} are not, the first "
                     f"of them {codes[image, element]} in image {image} at {element}, where "
                     f"{0 if codes[image, element] < 0 else maximum} is nearest."
                 )

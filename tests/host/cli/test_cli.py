@@ -264,7 +264,7 @@ def test_files_that_are_not_there(folder, tmp_path):
     fails(told, 7, "report", tmp_path)
     told = f"Cannot write '{none}/x.vcd': there is no folder '{none}'."
     fails(told, 7, "simulate", folder, "--images", IMAGES, "--waves", none / "x.vcd")
-    told = "The golden engine has no waveforms: leave out --waves, or use another engine."
+    told = "The golden engine writes no waveforms: leave out --waves (in Python waves=), or use another engine."
     fails(told, 7, "simulate", folder, "--images", IMAGES, "--engine", "golden", "--waves", tmp_path / "x.vcd")
 
 

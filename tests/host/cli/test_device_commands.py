@@ -134,7 +134,7 @@ def test_only_what_is_used_is_loaded():
 
 def test_frames_side_by_side(network, tmp_path):
     write_design(network, plan_from_foldings(network, FOLDING, parallel_frames=2), tmp_path / "build")
-    with pytest.raises(LinkError, match="^The link takes one frame at a time, the plan 2 side by side.$"):
+    with pytest.raises(LinkError, match="^The link takes one frame at a time, but the plan has 2 parallel frames.$"):
         bitweir.connect(f"sim:{tmp_path / 'build'}")
 
 
@@ -187,7 +187,7 @@ def test_a_device_with_an_unknown_network(file, monkeypatch):
     monkeypatch.setattr("bitweir.client.opening.network_digest", lambda network: b"")
     assert run(f"golden:{file}", "--demo-images", code=10).stderr.splitlines()[-1] == (
         "bitweir: The device holds network 000102030405060708090a0b0c0d0e0f, which is not known here: "
-        "name its file or build folder with --network."
+        "name its file or build folder (--network, in Python network=)."
     )
 
 

@@ -382,7 +382,7 @@ def test_generate_takes_models_that_vote(tmp_path, monkeypatch):
 def test_models_that_do_not_go_together(tmp_path, options, told):
     a, b = residual(tmp_path / "a.onnx"), residual(tmp_path / "b.onnx", **options)
     sentence = (
-        f"Models that vote must take the same input and tell the same classes, but '{a}' and '{b}' differ in {told}: "
+        f"Models that vote must have the same input and the same classes, but '{a}' and '{b}' differ in {told}: "
         "train or export them alike."
     )
     fails(sentence, 3, "import", a, b, "--vote", "-o", tmp_path / "v.npz")

@@ -88,9 +88,10 @@ def test_images_off_the_grid_end_with_their_own_code(tmp_path, model, integers):
     words = ("import", model, "-o", tmp_path / "n.npz", *RULE, "--images", tmp_path / "i.npz")
     told = run(*words, code=8).stderr.splitlines()[-1]
     assert told == (
-        "bitweir: In image file 'i.npz', frames must hold integers from -8 to 7, but 2 of 1,200 numbers are others, "
-        "the first of them 9 in image 3 at (1, 2, 0), where 7 is nearest: give what --input-scale and --input-range "
-        "say, say there what the images hold, or accept the nearest with --round-images."
+        "bitweir: In image file 'i.npz', frames must hold integers from -8 to 7, but 2 of 1,200 numbers are not, "
+        "the first of them 9 in image 3 at (1, 2, 0), where 7 is nearest: give images that the input rule allows "
+        "(--input-scale and --input-range, in Python input_scale= and "
+        "input_range=), give the rule of these images, or round them (--round-images, in Python rounding=True)."
     )
     assert "2 numbers, to the nearest that the input takes" in run(*words, "--round-images").stdout
     # The model gets what the accelerator gets.
@@ -132,7 +133,7 @@ def test_the_design_has_start_values_at_the_edges(tmp_path, model, integers, wei
         assert run_json(*words)["classes"] == np.bincount(expected.classes, minlength=3).tolist()
     np.savez(tmp_path / "off.npz", x=integers / 4)
     for command in (("simulate", build, "--engine", "golden"), ("run", f"golden:{build}")):
-        assert "1,200 of 1,200 numbers are others" in run(*command, "--images", tmp_path / "off.npz", code=8).stderr
+        assert "1,200 of 1,200 numbers are not" in run(*command, "--images", tmp_path / "off.npz", code=8).stderr
         assert run_json(*command, "--images", tmp_path / "off.npz", "--round-images")["rounded"] == 1200
     with bitweir.connect(f"golden:{build}") as device:
         for form, arrays in forms(integers).items():

@@ -99,7 +99,8 @@ def test_networks_that_do_not_fit(folder, tmp_path):
     run("generate", tmp_path / "net.npz", "-o", tmp_path / "rom", "--folding", "4x2,3x3,20x1")
     result = run("parameters", tmp_path / "rom", tmp_path / "net.npz", "-o", tmp_path / "x.bin", code=5)
     assert result.stderr == (
-        "bitweir: The accelerator must have parameters in RAM to be loaded: generate it with --weights ram.\n"
+        "bitweir: The accelerator must have parameters in RAM to be loaded: generate it with --weights ram (in Python "
+        "weights='ram').\n"
     )
     assert not (tmp_path / "x.bin").exists() and not (tmp_path / "rom" / "parameters.bin").exists()
 

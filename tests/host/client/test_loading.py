@@ -108,7 +108,10 @@ def test_networks_that_do_not_suit(build):
     fixed = write_design(build.network, plan_from_foldings(build.network, "16x8,16x2"), build.folder.parent / "fixed")
     with bitweir.connect(f"golden:{fixed.folder}") as device, pytest.raises(LinkError) as told:
         device.load(b"")
-    assert str(told.value) == ("The parameters of the device are fixed: generate it with --weights ram to load others.")
+    assert str(told.value) == (
+        "The parameters of the device are fixed: generate it with --weights ram (in Python weights='ram') to load "
+        "others."
+    )
 
 
 def test_a_hundred_faults(build, networks):
@@ -148,7 +151,8 @@ def test_on_the_command_line(build, networks, tmp_path):
         assert "images differ" in run(*words, "--network", build.folder, code=9).stderr
         # And without its name there is nothing to encode images for.
         assert run(*words, code=10).stderr == (
-            "bitweir: The device may hold any network of its shape: name the one that was loaded with --network.\n"
+            "bitweir: The device may hold any network of its shape: name the one that was loaded (--network, in Python "
+            "network=).\n"
         )
         (tmp_path / "bad.bin").write_bytes(b"weights")
         assert run("load", f"serial:{board.port}", tmp_path / "bad.bin", code=10).stderr == f"bitweir: {DAMAGED}\n"

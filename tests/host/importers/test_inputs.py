@@ -399,7 +399,7 @@ def test_floats_of_another_rule_are_refused():
     with np.load(IMPORT_FAULTS / "larq_norm_floats.npz") as images, pytest.raises(NetworkError) as caught:
         encode(net.input, images["x"])
     assert str(caught.value).startswith(
-        "Frames must hold what 2/255*x makes of integers x from 0 to 255, but 10,000 of 10,000 numbers are others, the "
+        "Frames must hold what 2/255*x makes of integers x from 0 to 255, but 10,000 of 10,000 numbers are not, the "
         "first of them -0.0509803928 in image 0 at (0, 0, 0), where 0 is nearest: "
     )
 
@@ -418,7 +418,7 @@ def test_signed_integers_as_the_file_takes_them(options):
     assert (codes == x.transpose(0, 2, 3, 1).reshape(20, -1).astype(int) + 128).all()
     with np.load(DATA / "golden" / "cnvW1A1_cifar10.npz") as golden:
         assert (run(net, codes).classes == golden["pred"][:20]).all()
-    with pytest.raises(NetworkError, match=r"integers from -128 to 127, but 27,405 of 61,440 numbers are others"):
+    with pytest.raises(NetworkError, match=r"integers from -128 to 127, but 27,405 of 61,440 numbers are not"):
         encode(net.input, pixels[:20])
 
 

@@ -322,7 +322,8 @@ def test_fixed_parameters_have_no_image():
         with pytest.raises(PlanError) as error:
             work()
         assert str(error.value) == (
-            "The accelerator must have parameters in RAM to be loaded: generate it with --weights ram."
+            "The accelerator must have parameters in RAM to be loaded: generate it with --weights ram (in Python "
+            "weights='ram')."
         )
 
 

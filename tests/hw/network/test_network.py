@@ -248,7 +248,7 @@ CASES = {
     "Layer names must differ; they are dense0, s, dense1, s.": layers(
         HIDDEN, Parallel(name="s", branches=((replace(LAST, name="s"),), (LAST,)))
     ),
-    "The last layer 's' must hand on one vector, not a map of shape (2, 2, 1): "
+    "The last layer 's' must output one vector, not a map of shape (2, 2, 1): "
     "end with a dense layer or a pool over the whole map.": replace(
         entry(map_shape=(2, 2, 1)),
         layers=(Affine(name="s", scale=np.ones(1, INT), offset=np.ones(1, INT)),),
@@ -256,17 +256,17 @@ CASES = {
     ),
     # results
     "The result of a network must be one of class, labels, scores, codes, not 'logits'.": read("logits"),
-    "The last layer 'dense0' must hand on scores, not codes, where the result is a class: "
+    "The last layer 'dense0' must output scores, not codes, where the result is a class: "
     "leave out its thresholds.": layers(HIDDEN),
-    "The last layer 'dense0' must hand on scores, not codes, where the result is scores: "
+    "The last layer 'dense0' must output scores, not codes, where the result is scores: "
     "leave out its thresholds.": read("scores", ("1",), ("0",), HIDDEN),
-    "The last layer 'dense1' must hand on codes, not scores, where the result is labels: give it thresholds.": read(
+    "The last layer 'dense1' must output codes, not scores, where the result is labels: give it thresholds.": read(
         "labels"
     ),
-    "The last layer 'dense1' must hand on codes, not scores, where the result is codes: give it thresholds.": read(
+    "The last layer 'dense1' must output codes, not scores, where the result is codes: give it thresholds.": read(
         "codes", ("1",), ("0",)
     ),
-    "The last layer 'dense0' must hand on one bit, 0 or 1, as a label, not Format(bits=1, offset=-1, step=2).": read(
+    "The last layer 'dense0' must output one bit, 0 or 1, as a label, not Format(bits=1, offset=-1, step=2).": read(
         "labels", (), (), HIDDEN
     ),
     "The last layer 'one' must have two outputs or more where the result is a class, because that of one output is "
@@ -364,7 +364,7 @@ CASES = {
     "Layer 'pool' must not name channels with the least value: it sums.": total(least=np.ones(4, bool)),
     "Layer 'pool' must tell for each of its 4 channels as a bool whether the least value is wanted, "
     "not as bool of shape (3,).": pool(least=np.ones(3, bool)),
-    "Layer 'pool' must hand on values of at most 62 bits, not -9223372036854775808 to 0.": after(HUGE, SUM),
+    "Layer 'pool' must output values of at most 62 bits, not -9223372036854775808 to 0.": after(HUGE, SUM),
     # codes that fall
     "Layer 'pool' must take codes that rise with their values: turn the step round.": after(
         FALLING, replace(POOL, kernel=(1, 1))
@@ -378,7 +378,7 @@ CASES = {
     "Layer 's' must have one scale a channel, not an array of shape (1, 4).": after(
         MAP, replace(SCORES, scale=np.ones((1, 4), INT), offset=np.ones((1, 4), INT))
     ),
-    "Layer 's' must hand on values of at most 62 bits, not 0 to 4611686018427387904.": after(
+    "Layer 's' must output values of at most 62 bits, not 0 to 4611686018427387904.": after(
         Map(shape=(1, 1, 1), low=0, high=2), Affine(name="s", scale=np.array([1 << 61]), offset=np.array([0]))
     ),
     "Layer 'p' must have two branches or more, not 1.": both(()),
@@ -408,7 +408,7 @@ CASES = {
     "The bound of layer 'dense1' must be exact or not, not 1.": bounded(exact=1),
     "The bound of layer 'dense1' must have fractions such as '3/1024', not '1e-9'.": bounded(error="1e-9"),
     "Layer 'p' must sum maps of one shape; its branches end in (5, 6, 4), (2, 3, 4).": both((), (POOL,)),
-    "Layer 'p' must hand on values of at most 62 bits, not -4611686018427387904 to 0.": both((), (), source=HUGE),
+    "Layer 'p' must output values of at most 62 bits, not -4611686018427387904 to 0.": both((), (), source=HUGE),
 }
 
 

@@ -173,8 +173,8 @@ def test_codes_are_told_by_their_type() -> None:
 
 
 HELP = (
-    "give what --input-scale and --input-range say, say there what the images hold, or accept the nearest with "
-    "--round-images."
+    "give images that the input rule allows (--input-scale and --input-range, in Python input_scale= and "
+    "input_range=), give the rule of these images, or round them (--round-images, in Python rounding=True)."
 )
 SIGNED = whole(Stored(low=-4, high=3))
 CENTRED = whole(Stored(scale=("2/255",), offset=("-1",)))
@@ -182,49 +182,49 @@ MISFITS = [
     (
         SIGNED,
         np.array([[[0, 1], [200, 3]], [[9, 0], [0, 0]]], np.uint8),
-        "Frames must hold integers from -4 to 3, but 2 of 8 numbers are others, the first of them 200 in image 0 at "
+        "Frames must hold integers from -4 to 3, but 2 of 8 numbers are not, the first of them 200 in image 0 at "
         f"(1, 0), where 3 is nearest: {HELP}",
         [[4, 5, 7, 7], [7, 4, 4, 4]],
     ),
     (
         SIGNED,
         np.array([[[0, 1], [2, 3]], [[-5, 0], [-4, 0]]], np.int8),
-        "Frames must hold integers from -4 to 3, but 1 of 8 numbers are others, the first of them -5 in image 1 at "
+        "Frames must hold integers from -4 to 3, but 1 of 8 numbers are not, the first of them -5 in image 1 at "
         f"(0, 0), where -4 is nearest: {HELP}",
         [[4, 5, 6, 7], [0, 4, 0, 4]],
     ),
     (
         SIGNED,
         np.array([[[0, 1], [2, 1 << 63]]], np.uint64),
-        "Frames must hold integers from -4 to 3, but 1 of 4 numbers are others, the first of them 9223372036854775808 "
+        "Frames must hold integers from -4 to 3, but 1 of 4 numbers are not, the first of them 9223372036854775808 "
         f"in image 0 at (1, 1), where 3 is nearest: {HELP}",
         [[4, 5, 6, 7]],
     ),
     (
         whole(Stored(low=-9, high=-2)),
         np.array([[[0, 1], [2, 3]]], np.uint8),
-        "Frames must hold integers from -9 to -2, but 4 of 4 numbers are others, the first of them 0 in image 0 at "
+        "Frames must hold integers from -9 to -2, but 4 of 4 numbers are not, the first of them 0 in image 0 at "
         f"(0, 0), where -2 is nearest: {HELP}",
         [[7, 7, 7, 7]],
     ),
     (
         CENTRED,
         np.array([[[-1, 1], [0.0, 0.25]]], np.float32),
-        "Frames must hold what 2/255*x-1 makes of integers x from 0 to 255, but 2 of 4 numbers are others, the first "
+        "Frames must hold what 2/255*x-1 makes of integers x from 0 to 255, but 2 of 4 numbers are not, the first "
         f"of them 0 in image 0 at (1, 0), where 0.00392156863 is nearest: {HELP}",
         [[0, 255, 128, 159]],
     ),
     (
         CENTRED,
         np.array([[[-1, 1], [1.0078431, 1e300]]]),
-        "Frames must hold what 2/255*x-1 makes of integers x from 0 to 255, but 2 of 4 numbers are others, the first "
+        "Frames must hold what 2/255*x-1 makes of integers x from 0 to 255, but 2 of 4 numbers are not, the first "
         f"of them 1.0078431 in image 0 at (1, 0), where 1 is nearest: {HELP}",
         [[0, 255, 255, 255]],
     ),
     (
         entry(stored=Stored(high=16)),
         np.array([[[0, 1], [2, 17]]], np.uint8),
-        "Frames must hold integers from 0 to 16, but 1 of 4 numbers are others, the first of them 17 in image 0 at "
+        "Frames must hold integers from 0 to 16, but 1 of 4 numbers are not, the first of them 17 in image 0 at "
         f"(1, 1), where 16 is nearest: {HELP}",
         [[0, 3, 3, 3]],
     ),
@@ -275,25 +275,26 @@ NUMBERS = np.zeros((1, 2, 2), np.uint8)
         (
             {},
             Codes(np.array([[0, 1, 2, 3], [0, 4, 2, 5]])),
-            "Codes must be 0 to 3, but 2 of 8 are others, the first of them 4 in image 1 at 1, where 3 is nearest.",
+            "Codes must be 0 to 3, but 2 of 8 are not, the first of them 4 in image 1 at 1, where 3 is nearest.",
         ),
         (
             {},
             Codes(np.array([[[0, 1], [-1, 2]]])),
-            "Codes must be 0 to 3, but 1 of 4 are others, the first of them -1 in image 0 at 2, where 0 is nearest.",
+            "Codes must be 0 to 3, but 1 of 4 are not, the first of them -1 in image 0 at 2, where 0 is nearest.",
         ),
         # Two bits have four codes, but two thresholds make three.
         (
             {"thresholds": np.array([[0.0, 1.0]])},
             Codes(np.array([[0, 1, 2, 3]])),
-            "Codes must be 0 to 2, but 1 of 4 are others, the first of them 3 in image 0 at 3, where 2 is nearest.",
+            "Codes must be 0 to 2, but 1 of 4 are not, the first of them 3 in image 0 at 3, where 2 is nearest.",
         ),
         ({}, Codes(np.zeros((1, 4))), "Codes must be integers of shape (N, 4), not float64 of shape (1, 4)."),
         (
             {"stored": None},
             NUMBERS,
-            "Integers, such as pixels, need a rule by which they become what the model file takes: give it with "
-            "--input-scale, such as 1/255, or --input-range. Codes go into an array named codes.",
+            "Integers, such as pixels, need a rule by which they become what the model file takes: give one "
+            "(--input-scale, such as "
+            "1/255, or --input-range; in Python input_scale= or input_range=). Codes go into an array named codes.",
         ),
     ],
 )

@@ -374,7 +374,7 @@ def test_executors_refuse_what_are_no_codes(execute: object) -> None:
         (np.zeros(2, np.int64), "Codes must be integers of shape (N, 2), not int64 of shape (2,)."),
         (
             np.array([[0, 2]]),
-            "Codes must be 0 to 1, but 1 of 2 are others, the first of them 2 in image 0 at 1, where 1 is nearest.",
+            "Codes must be 0 to 1, but 1 of 2 are not, the first of them 2 in image 0 at 1, where 1 is nearest.",
         ),
     ):
         with pytest.raises(NetworkError) as caught:
