@@ -1,4 +1,4 @@
-"""An accelerator as a user of the Python interface has it: in a folder, to be simulated and reported on."""
+"""The accelerators of the Python interface: each is in a folder, and can be simulated and reported on."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Accelerator:
 
     @property
     def plan(self) -> Plan:
-        """Foldings, popcounts, frames side by side and depths of FIFOs."""
+        """Foldings, popcounts, parallel frames and depths of FIFOs."""
         return self.written.plan
 
     @property
@@ -67,7 +67,7 @@ class Accelerator:
 
     @property
     def cycles_per_frame(self) -> float:
-        """Clock cycles from frame to frame; of frames that go side by side, each has its share."""
+        """The initiation interval in clock cycles; each of V parallel frames has its share."""
         return float(self.written.timing.interval) / self.written.pipeline.parallel_frames
 
     @property
@@ -144,7 +144,7 @@ class Accelerator:
         clock: float | None = None,
         progress: Progress = silent,
     ) -> Report:
-        """What the accelerator costs and how fast it is.
+        """Report the cost and the speed of the accelerator.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Accelerator:
         return collect(self.written, clock=clock, part=part)
 
     def parameters(self, net: Model | Network) -> bytes:
-        """The parameter image of another network of the same shape, for an accelerator with parameters in RAM.
+        """Make the parameter image of another network of the same shape, for an accelerator with parameters in RAM.
 
         Raises
         ------

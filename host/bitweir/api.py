@@ -1,4 +1,4 @@
-"""The Python interface: what each command of the command line does is one function here."""
+"""The Python interface: one function for each command of the command line."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def generate(
     axi_crc: bool = False,
     progress: Progress = silent,
 ) -> Accelerator:
-    """Turn a network into Verilog in a folder.
+    """Generate Verilog for a network in a folder.
 
     Without `folding`, `fps` and `goal`, the accelerator is moderately fast and small.
 
@@ -180,7 +180,7 @@ def explore(
     scheduler: str | None = None,
     progress: Progress = silent,
 ) -> Exploration:
-    """Find the best that a network can be on parts: the Pareto front of LUT sites, block RAMs and frames/s.
+    """Find the best plans of a network on parts: the Pareto front of LUT sites, block RAMs and frames/s.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def build(
     jobs: int | None = None,
     progress: Progress = silent,
 ) -> BoardBuild:
-    """Turn a network into a bitstream for a board, in a folder.
+    """Build a bitstream for a board from a network, in a folder.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def build(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Demo:
-    """What all steps made of a bundled network.
+    """The results of all steps for a bundled network.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Results of images: what they mean, how they compare with the labels of a file, and what of them is saved."""
+"""Results of images: their meaning, their comparison with labels, and how they are saved."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_CHARACTERS, _MOST_OUTPUTS = 48, 8
 
 
 def numbers(network: Network, values: Integers) -> NDArray[np.float64] | None:
-    """What the integers of results (N, M) mean in the numbers of the model; None where that is not known."""
+    """Convert integer results (N, M) to the numbers of the model; None where their meaning is not known."""
     readout = network.readout
     if not readout.scale:
         return None
@@ -71,7 +71,7 @@ def save_result(path: Path, network: Network, result: Result) -> None:
 
 
 def label_problem(y: NDArray[Any], network: Network, images: int) -> str | None:
-    """Why labels of a file cannot be compared with the results of a network, as the end of a sentence; None: they can.
+    """The reason why labels cannot be compared with the results of a network, as the end of a sentence, or None.
 
     A class has one integer from 0 to M-1 for each image; labels have (N, M), or (N,) for one label, of 0 and 1; scores
     and codes have numbers of the model, (N, M) or (N,).
@@ -162,7 +162,7 @@ def result_name(kind: str, outputs: int) -> str:
 
 
 def readout_entry(network: Network) -> dict[str, Any]:
-    """What the result is, for JSON."""
+    """The meaning of the result, for JSON."""
     readout, form = network.readout, network.end.format
     return {
         "kind": readout.kind,
@@ -174,7 +174,7 @@ def readout_entry(network: Network) -> dict[str, Any]:
 
 
 def describe_result(network: Network) -> Iterator[str]:
-    """What the result is and means, a sentence each."""
+    """Yield what the result is and what it means, a sentence each."""
     readout, outputs, form = network.readout, network.outputs, network.end.format
     if readout.kind == "class":
         yield f"The result is a class: the lowest index with the highest of {outputs:,} scores."

@@ -1,4 +1,4 @@
-"""JSON of typed results: what they become, the schema of it, and how files of it are read.
+"""JSON of typed results: writing, its schema, and reading.
 
 A result is a frozen dataclass, or a `msgspec.Struct` where a key of the JSON is a word of Python. Its docstring
 describes its fields in a numpydoc section Parameters, and the schema takes the descriptions from there.

@@ -1,4 +1,4 @@
-"""Bundled networks, which stand in for model files, and their test images."""
+"""Bundled networks, which may be used in place of model files, and their test images."""
 
 from __future__ import annotations
 

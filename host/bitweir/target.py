@@ -1,4 +1,4 @@
-"""What a design is made for: a part, a clock, perhaps a board."""
+"""The target of a design: a part, a clock, and perhaps a board."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMAT, _VERSION = "bitweir target", 1
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a design is made for.
+    """The target of a design.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def target_text(target: Target) -> str:
 
 
 def load_target(path: Path) -> Target:
-    """Read the file; what it says where there is none is what a user gets who names nothing.
+    """Read the file; without one, return the target of a user who names nothing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Bitstreams: an accelerator with its link, routed on a board, and a manifest of what it was made of."""
+"""Bitstreams: an accelerator with its link, routed on a board, and a manifest of its sources."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ManifestPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a bitstream was made of, and how it was routed: see `Routed`.
+    """The sources of a bitstream, and how it was routed: see `Routed`.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ __all__ = ["BoardBuild", "build_for_board"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BoardBuild:
-    """A bitstream, and what became of the design on its way.
+    """A bitstream, and the results of the steps that made it.
 
     Parameters
     ----------

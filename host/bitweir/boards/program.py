@@ -70,7 +70,7 @@ class _Manifest:
 
 
 def read_manifest(folder: Path) -> tuple[Board, Path]:
-    """What a folder that `bitweir build` wrote holds: the board, and the bitstream.
+    """Read the board and the bitstream of a folder that `bitweir build` wrote.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a person sees: results on standard output, progress and errors on standard error."""
+"""Output for people: results on standard output, progress and errors on standard error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OBEYED = {"Cc", "Cf", "Zl", "Zp", "Cs"}
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:
-    """A text in which no character does anything but show itself: others become escapes as Python writes them.
+    """Replace characters that a terminal would obey by escapes as Python writes them.
 
     What files hold reaches terminals, and a terminal obeys what it is sent.
     """
@@ -36,7 +36,7 @@ def printable(text: str, *, keep: str = "\n\t") -> str:
 
 
 def complain(told: str) -> None:
-    """One line on standard error, where somebody can still read it."""
+    """Write one line to standard error, if it is still open."""
     try:
         sys.stderr.write(f"bitweir: {printable(told, keep='')}\n")
         sys.stderr.flush()
@@ -46,7 +46,7 @@ def complain(told: str) -> None:
 
 
 def equality(differ: int) -> Text:
-    """How many things differ from what they should be, as a cell of a table."""
+    """Format the number of differences as a cell of a table."""
     return Text(f"{differ:,} differ", style="red") if differ else Text("all equal", style="green")
 
 
@@ -79,18 +79,18 @@ class Output:
         self._people = self.progress if as_json else _Console()
 
     def show(self, *items: RenderableType) -> None:
-        """Something for people: with JSON, on standard error."""
+        """Show something to people: with JSON, on standard error."""
         for item in items:
             self._people.print(item)
 
     def result(self, value: dict[str, Any]) -> None:
-        """The result, for programs: nothing without JSON."""
+        """Write the result for programs: nothing without JSON."""
         if self.as_json:
             sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
     @contextmanager
     def working(self, what: str) -> Iterator[Callable[[float], None]]:
-        """Show that something takes its time.
+        """Show the progress of a step.
 
         Yields
         ------

@@ -1,4 +1,4 @@
-"""How a command ends that is told to: at once, with all programs that it started."""
+"""How a command ends on a signal: at once, with all programs that it started."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _handler(kind: type[KeyboardInterrupt]) -> Callable[[int, FrameType | None],
 
 
 def end_descendants() -> None:
-    """Ask all programs to end that this process has started, and theirs; does nothing where there is no /proc."""
+    """Ask all descendants of this process to end; does nothing where there is no /proc."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):

@@ -35,7 +35,7 @@ def _short(number: float | str) -> str:
 
 
 def render(report: ImportReport) -> Iterator[RenderableType]:
-    """Tables and lines."""
+    """Yield the tables and lines of an import."""
     yield _network_table(report)
     for sentence in report.input.rule:
         yield Text(f"input: {sentence}")

@@ -218,7 +218,7 @@ folder_argument = click.argument("folder", type=click.Path(path_type=Path))
 
 
 def end(run: Simulation | DeviceRun) -> None:
-    """End in failure if a design differs from the golden model, although the command did its work."""
+    """End with an error if a design differs from the golden model."""
     if run.mismatches:
         complain(
             f"The design must compute what the golden model computes; {run.mismatches:,} of {run.images:,} images "

@@ -19,7 +19,7 @@ _MOST_OUTPUTS = 10
 
 
 def simulation_table(run: Simulation) -> Table:
-    """The table of a simulation."""
+    """Make the table of a simulation."""
     table = _table(f"Simulated by {run.simulator}")
     _add_images(table, run)
     for row in quality_rows(run.quality):
@@ -36,7 +36,7 @@ def simulation_table(run: Simulation) -> Table:
 
 
 def device_table(run: DeviceRun) -> Table:
-    """The table of a run on a device."""
+    """Make the table of a run on a device."""
     table = _table(f"Results of {run.device}")
     table.add_row("network", run.network.name)
     _add_images(table, run)

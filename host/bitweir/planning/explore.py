@@ -1,4 +1,4 @@
-"""What a network can be on parts: the Pareto front of LUT sites, block RAMs and frames a second.
+"""Explores a network on parts: the Pareto front of LUT sites, block RAMs and frames per second.
 
 Every point is a pure function of what its job says, and kept by the hash of all that it depends on: an exploration
 that was interrupted goes on where it was, and one that is asked for again takes no time.
@@ -325,7 +325,7 @@ def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
 def explore(
     network: Network, request: ExploreRequest, *, synth: bool = False, progress: Progress = silent
 ) -> Exploration:
-    """Points of a network on parts; which are on the front of their part, and what Yosys says of those.
+    """Explore a network on parts: its points, those on the front of each part, and what Yosys measures of these.
 
     Parameters
     ----------

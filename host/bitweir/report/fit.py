@@ -24,7 +24,7 @@ _RESOURCES = (
 def fit(
     part: FpgaPart, *, measured: Mapping[str, Measured], estimated: Mapping[str, Estimate], routed: Mapping[str, Routed]
 ) -> Fit:
-    """What a design takes of each resource of a part.
+    """Compare a design with each resource of a part.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def fit(
 
 
 def told_unfit(report: ReportData) -> str | None:
-    """What a design has too much of, in a sentence; None if it fits."""
+    """The resources that a design exceeds, as a sentence; None if it fits."""
     if report.fit.fits:
         return None
     needs = [
@@ -74,7 +74,7 @@ def _compared(report: ReportData) -> str:
 
 
 def told_target(report: ReportData) -> str:
-    """What the design was made for."""
+    """The target of the design, in words."""
     target = report.target
     what = target.part or target.family or "no particular part"
     if target.board:
@@ -99,7 +99,7 @@ def told_fmax(report: ReportData) -> str | None:
 
 
 def told_group(report: ReportData) -> str:
-    """What cycles and beats of blocks and streams are for: a frame, or the frames that go side by side."""
+    """The frames that cycles and beats of blocks and streams refer to: one, or a group of parallel frames."""
     frames = report.plan.streams
     return "per frame" if frames == 1 else f"for {frames:,} parallel frames"
 

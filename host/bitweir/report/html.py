@@ -1,4 +1,4 @@
-"""A report as one page that needs nothing else: no network, no script to be read, no files beside it."""
+"""A report as one self-contained HTML page: no network, no scripts to load, no other files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def page(report: ReportData) -> str:
 
 
 def pace(report: ReportData) -> str:
-    """Which blocks set the pace, in a sentence."""
+    """The blocks that determine the initiation interval, as a sentence."""
     frames = report.plan.streams
     interval = report.timing.cycles_per_frame * frames
     busy = [block.name for block in report.blocks if block.cycles >= interval]

@@ -1,4 +1,4 @@
-"""A report, and the forms in which people read it."""
+"""A report, and its forms for people."""
 
 from __future__ import annotations
 

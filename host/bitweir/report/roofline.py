@@ -1,4 +1,4 @@
-"""What the network needs against what a part has: the resource-aware model analysis (RAMA) of FP-BNN.
+"""Needs of a network and resources of a part: the resource-aware model analysis (RAMA) of FP-BNN.
 
 S. Liang, S. Yin, L. Liu, W. Luk, S. Wei, "FP-BNN: Binarized neural network on FPGA", Neurocomputing 275, 2018: before
 a design, operations, parameter bits and activation bits of each layer stand against logic, memory and bandwidth of
@@ -31,7 +31,7 @@ ELEMENT_SITES = {"ecp5": 173 / 64, "ice40": 162 / 64, "gowin": 168 / 64, "xilinx
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What a part can do at a clock.
+    """The performance of a part at a clock.
 
     Parameters
     ----------

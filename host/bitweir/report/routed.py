@@ -1,4 +1,4 @@
-"""What place and route measured of a build: for the report's key ``routed``, and as tables."""
+"""Measurements of place and route: for the report's key ``routed``, and as tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawings of a report, as SVG that stands inside a page and takes its colours from there.
+"""Drawings of a report, as SVG that is embedded in a page and uses its colours.
 
 What must fit any width has positions in percent, so that text keeps its size; what has a size of its own scrolls.
 """
@@ -71,7 +71,7 @@ def stack(parts: Iterable[tuple[str, float, str]], told: str) -> Markup:
 
 
 def states(stream: StreamReport, period: int) -> Markup:
-    """What a stream does in a period."""
+    """The states of a stream in a period."""
     drawn, at = [], 0.0
     counts = {state: getattr(stream, state) for state in STATES}
     for state, count in counts.items():
@@ -148,7 +148,7 @@ class _Ways:
 
 
 def pipeline(report: ReportData) -> Markup:
-    """All blocks in their streams, one below the other; branches run side by side."""
+    """All blocks and their streams, one below the other; branches are drawn side by side."""
     blocks, streams = report.blocks, report.streams
     row_of = {"source": 0, **{block.name: row for row, block in enumerate(blocks, 1)}, "sink": len(blocks) + 1}
     lane_of, lanes = _lanes(blocks, streams)

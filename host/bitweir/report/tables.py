@@ -70,7 +70,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """What stands in a table.
+    """A cell of a table.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _outputs(network: NetworkReport) -> str:
 
 
 def identity(report: ReportData) -> list[tuple[str, str]]:
-    """Which network and which plan this is about."""
+    """The network and the plan of the report."""
     network, plan, timing, part = report.network, report.plan, report.timing, report.part
     levels = plan.popcount.levels_per_stage
     return [
@@ -304,7 +304,7 @@ def logic(report: ReportData, family: str) -> Table:
 
 
 def bands(report: ReportData) -> Table:
-    """How far estimates for the family of the part were off when the cost model was measured."""
+    """The error bands of the cost model for the family of the part."""
     family = report.part.family
     known, total = report.estimate.bands, report.estimate.total
     kept = [key for key in RESOURCE_NAMES if getattr(total, key) or key in ("lut", "bram")]
@@ -332,7 +332,7 @@ def bands(report: ReportData) -> Table:
 
 
 def totals(report: ReportData) -> Table:
-    """Estimates of the whole, how far such estimates were off, and what is measured."""
+    """Estimates of the totals, their error bands, and the measured values."""
     rows = []
     for family, found in report.estimates.items():
         rows.append((*_words(f"{family}, estimated"), *numbers(*(getattr(found.total, key) for key in RESOURCE_NAMES))))
@@ -395,7 +395,7 @@ def _pairs(ram: BlockRam) -> str:
 
 
 def part_use(report: ReportData) -> Table:
-    """How much of the part the design takes."""
+    """The utilisation of the part."""
     part, family = report.part, report.part.family
     origin, found = report.resources
     total, ram = found.total, BLOCK_RAM[family]
@@ -465,7 +465,7 @@ def needs(report: ReportData) -> Table:
 
 
 def streams(report: ReportData) -> Table:
-    """What each stream does, and who makes it wait."""
+    """The states of each stream, and the blocks that make it wait."""
     period = report.timing.period_cycles
     rows = tuple(
         (
@@ -491,7 +491,7 @@ def streams(report: ReportData) -> Table:
 
 
 def timeline(report: ReportData) -> Table:
-    """First and last beats of one frame, or of the frames side by side."""
+    """First and last beats of a frame, or of a group of parallel frames."""
     way, frames = report.timeline, report.plan.streams
     before = way.frame * frames
     told = f"Frame {before + 1} after reset: cycles of its"
@@ -512,7 +512,7 @@ def timeline(report: ReportData) -> Table:
 
 
 def runs(report: ReportData) -> tuple[Table, Table]:
-    """How long tools ran, and which versions are installed."""
+    """Run times of the tools, and their versions."""
     took: Iterable[tuple[Cell, ...]] = (
         (*_words(run.what, run.tool), Cell(text=number(run.seconds, 2), value=run.seconds)) for run in report.runs
     )

@@ -1,4 +1,4 @@
-"""Images through a design, a device or the golden model, and their results beside those of the golden model."""
+"""Runs images on a design, a device or the golden model, and compares the results with those of the golden model."""
 
 from .device import DeviceRun, ParameterLoad, load_parameters, read_parameter_image, run_on_device
 from .engines import ENGINES

@@ -1,4 +1,4 @@
-"""Images and parameters through a device."""
+"""Runs images on a device, and loads its parameters."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ParameterLoad:
         Its address.
     bytes : int
     seconds : float
-        In the time in which the device lives.
+        In the time of the device.
     """
 
     device: str
@@ -90,7 +90,7 @@ def load_parameters(
 
 
 def read_parameter_image(path: Path) -> bytes:
-    """Content of a file of parameters, which may be a pipe, and may never end.
+    """Read a file of parameters, which may be a pipe, and may never end.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def read_parameter_image(path: Path) -> bytes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeviceRun:
-    """What a device made of images.
+    """The results of a device on images.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class DeviceRun:
 
     @property
     def frames_per_second(self) -> float:
-        """In the time in which the device lives."""
+        """Throughput, in the time of the device."""
         return self.images / self.seconds
 
     @property

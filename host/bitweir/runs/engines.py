@@ -37,7 +37,7 @@ _COCOTB_DRAIN = 16
 
 
 def waveform(path: Path | None) -> AbstractContextManager[Path | None]:
-    """Where a simulator writes the waveform that is to be at `path`; nowhere without one."""
+    """The place where a simulator writes the waveform for `path`; None without one."""
     return streamed_file(path) if path else nullcontext()
 
 

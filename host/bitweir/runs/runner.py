@@ -1,4 +1,4 @@
-"""What runs images, whatever it is, and the one comparison of its results with those of the golden model."""
+"""The interface of runners of images, and the comparison of their results with those of the golden model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Run", "Runner", "compared_with_golden"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """Results of images, and what the run took.
+    """Results of images, and the time of the run.
 
     Parameters
     ----------

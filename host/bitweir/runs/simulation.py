@@ -1,4 +1,4 @@
-"""Images through a simulated design, compared with the golden model."""
+"""Simulates a design on images, and compares it with the golden model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Simulation", "simulate"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Simulation:
-    """What a simulation found.
+    """The results of a simulation.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a build costs in each block, as Yosys measures it."""
+"""The resources of each block of a build, as Yosys measures them."""
 
 from __future__ import annotations
 

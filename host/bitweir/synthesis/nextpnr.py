@@ -1,4 +1,4 @@
-"""Runs nextpnr and the tools that pack bitstreams, as pip brings them."""
+"""Runs nextpnr and the tools that pack bitstreams, as pip installs them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _ROUTED = "routed.txt"
 
 @dataclass(frozen=True, kw_only=True)
 class Routed:
-    """What nextpnr says of a design.
+    """The results of nextpnr for a design.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def tools(family: str) -> dict[str, str]:
 
 
 def constraints(board: Board) -> str:
-    """Where each port goes, in the language of the family's tools."""
+    """The pin of each port, as constraints for the tools of the family."""
     lines = [line for port, pin in board.pins.items() for line in _CONSTRAIN[board.family](port, pin)]
     return "\n".join(lines) + "\n"
 
@@ -190,7 +190,7 @@ def pack(board: Board, folder: Path) -> bytes:
 
 
 def device(board: Board) -> list[str]:
-    """Options that tell nextpnr of a board; the constraints lie in the working folder."""
+    """Options of nextpnr for a board; the constraints are in the working folder."""
     part, constrained = _PART[board.part_name], CONSTRAINTS[board.family]
     if board.family == "gowin":
         return ["--device", board.device, *part, "--vopt", f"cst={constrained}"]
@@ -214,6 +214,6 @@ def _longest(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def hold_violations(log: str) -> list[str]:
-    """Pins with a violation; of many, nextpnr tells the ten worst."""
+    """Pins with a hold violation; nextpnr reports the ten worst."""
     found = re.split(r"^ERROR: Hold/min time violation.*$", log, flags=re.MULTILINE)[1:]
     return [sinks[-1] for part in found if (sinks := re.findall(r"^.*Sink (\S+)$", part, re.MULTILINE))]

@@ -1,4 +1,4 @@
-"""The longest path of a routed design, in the words of its pipeline."""
+"""The longest path of a routed design, in terms of its pipeline."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def registers(module: Mapping[str, Any]) -> dict[str, str]:
 def longest_path(
     steps: list[dict[str, Any]], layers: Mapping[str, str], signals: Mapping[str, str] | None = None
 ) -> TimingPath:
-    """Where a path runs and where its time goes.
+    """The route of a path and the delays on it.
 
     Parameters
     ----------

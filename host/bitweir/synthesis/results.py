@@ -1,4 +1,4 @@
-"""What synthesis, place and route measured of a design."""
+"""Measurements of a design by synthesis, place and route."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class LaneResources(Resources):
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What Yosys mapped a design to.
+    """The cells to which Yosys mapped a design.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class PllSettings:
-    """How a PLL makes a clock.
+    """The settings of a PLL.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class TimingPath(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Seconds:
-    """How long the tools ran."""
+    """Run times of the tools."""
 
     synthesis: float
     routing: float
@@ -236,7 +236,7 @@ class Seconds:
 
 @dataclass(frozen=True, kw_only=True)
 class Speeds:
-    """What a routed clock makes of the cycles, and the link of the frames.
+    """The speed at the routed clock, and the speed of the link.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ class RoutedCore:
 
 @dataclass(frozen=True, kw_only=True)
 class Routed(RoutedCore, Speeds):
-    """What place and route measured of a design on a board, and what follows for its speed."""
+    """Measurements of a design on a board by place and route, and the resulting speed."""
 
     def to_dict(self) -> Json:
         """The content of ``routed-BOARD.json``."""
