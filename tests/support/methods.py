@@ -41,6 +41,8 @@ class Method:
         How many of the 360 test images the network without quantisation gets right, and the method itself, in torch.
     classes
         The class that torch tells of each image.
+    ties
+        Codes of a layer that are right in float64 while float32 may round them to the other side of a threshold.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Method:
     float_right: int
     right: int
     classes: tuple[int, ...]
+    ties: int = 0
 
     @property
     def file(self) -> Path:

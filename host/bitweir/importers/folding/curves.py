@@ -22,13 +22,17 @@ from ..exact.staircase import Grid, combination, operation, pieces, staircase, s
 from ..exact.surd import Exact, approximate, sign
 from .symbols import Codes, Frame, Moving, Signal, Stream, narrowed
 
-__all__ = ["combined", "one_integer", "quantised_curve", "real_crossings", "turning_values", "upright"]
+__all__ = ["combined", "levelled", "one_integer", "quantised_curve", "real_crossings", "turning_values", "upright"]
 
 Stairs = list[tuple[Any, int]]
 #: Real places are told up to this, in integers of a stream; a curve that comes as near to a number touches it.
 _CLOSE, _TOUCH = Fraction(1, 1 << 40), 2.0**-30
 #: Two to this is more than any float.
 _BEYOND = 1100
+#: Values of a function that are counted: codes of 8 bits.
+_MOST_LEVELS = 256
+#: Sums at which they are looked for.
+_MOST_SUMS = 1 << 13
 
 
 def quantised_curve(signal: Signal, quantiser: Quantiser, limits: Sequence[Exacts]) -> Codes:
@@ -160,6 +164,64 @@ def real_crossings(chain: Chain, numbers: Sequence[Any], low: int, high: int) ->
             if any(abs(y - approximate(number)) <= _TOUCH * (1 + abs(y)) for number, _ in cuts):
                 found.add(k)
     return [grid.at(k) for k in sorted(found)]
+
+
+def levelled(signal: Signal) -> Codes | None:
+    """A clipped or bent function of sums that take few values, as codes that count its values; it stays exact.
+
+    None where it has too many values, or they are not evenly spaced in each channel.
+    """
+    stream = signal.origin
+    if not isinstance(stream, Stream) or not stream.exact or stream.point.border is not None:
+        return None
+    channel = (signal.index % stream.map.channels).reshape(signal.shape)
+    limits = [narrowed(ends[channel]).astype(object) for ends in (stream.low, stream.high)]
+    shape, channels = columns(signal.steps, *limits)
+    shape = (1,) * (len(signal.shape) - len(shape)) + shape
+    known: dict[Any, list[tuple[int, Fraction]] | None] = {}
+    rows: list[list[tuple[int, Fraction]]] = []
+    for chain, (low, high) in channels:
+        key = (*(tuple(params) for _, params in chain.parts), low, high)
+        if key not in known:
+            known[key] = _levels(chain, int(low), int(high), stream.step)
+        row = known[key]
+        if row is None:
+            return None
+        rows.append(row)
+    count = max(len(row) for row in rows)
+    if count < 2:
+        return None
+    full = []
+    for row, never in zip(rows, np.broadcast_to(limits[1], shape).ravel() + 1, strict=True):
+        # Levels that are out of reach go on as the others do.
+        step = row[1][1] - row[0][1] if len(row) > 1 else Fraction(1)
+        full.append(row + [(never, row[-1][1] + step * k) for k in range(1, count + 1 - len(row))])
+    table = np.array([[at for at, _ in row[1:]] for row in full]).astype(np.int64).T.reshape(count - 1, *shape)
+    values = []
+    for k in range(count):
+        value = np.empty(len(full), object)
+        value[:] = [row[k][1] for row in full]
+        values.append(narrowed(value.reshape(shape)))
+    return Codes(
+        stream, signal.shape, signal.index, table, tuple(values), np.zeros(shape, bool), signal.batch,
+        distance=(0.5, False),
+    )  # fmt: skip
+
+
+def _levels(chain: Chain, low: int, high: int, step: int) -> list[tuple[int, Fraction]] | None:
+    """Each value of a channel, and the sum at which it begins; None as in `levelled`."""
+    row: list[tuple[int, Fraction]] = []
+    if (high - low) // step > _MOST_SUMS:
+        return None
+    for at in range(low, high + 1, step):
+        value = chain(at)
+        if not isinstance(value, Fraction):
+            return None
+        if not row or value != row[-1][1]:
+            row.append((at, value))
+        if len(row) > _MOST_LEVELS:
+            return None
+    return row if len({b[1] - a[1] for a, b in pairwise(row)}) < 2 else None
 
 
 # ---- several values that are made of one integer

@@ -22,7 +22,7 @@ from ..exact.fold import Exacts, scale, shift
 from ..exact.surd import sign
 from .accuracy import Accuracy, Leaf
 from .borders import refusal
-from .curves import combined, one_integer
+from .curves import combined, levelled, one_integer
 from .network_builder import NetworkBuilder
 from .quantise import AFFINE, affine
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
@@ -123,9 +123,17 @@ def _bent(x: Signal) -> bool:
 def _branch(builder: NetworkBuilder, x: Moving | Padded, label: str) -> _Branch:
     inside = unpadded(x)
     signal = builder.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
-    other = [step.name for step in signal.steps if step.name not in AFFINE]
+    other = [place for place, step in enumerate(signal.steps) if step.name not in AFFINE]
     if other:
-        raise ModelError(f"Node {label} must not add what comes out of a {other[0]}: put a quantiser between them.")
+        # What is straight behind it need not be counted.
+        codes = levelled(replace(signal, steps=signal.steps[: other[-1] + 1]))
+        if codes is None:
+            raise ModelError(
+                f"Node {label} must not add what comes out of a {signal.steps[other[0]].name}, unless it takes at most "
+                "256 evenly spaced values: put a quantiser between them."
+            )
+        counted = builder.signal(codes, label, as_map=len(inside.shape) == 3, varied=True)
+        signal = replace(counted, steps=(*counted.steps, *signal.steps[other[-1] + 1 :]))
     assert isinstance(signal.origin, Stream)
     if signal.origin.point.border is not None:
         raise refusal(f"Node {label}", signal.origin.point.border)

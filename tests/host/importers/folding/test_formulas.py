@@ -151,3 +151,27 @@ def test_pixels_of_which_the_size_counts(tmp_path):
     g = Graph(6)
     y = g.sign(g.op("Sub", g.op("Abs", g.op("Add", "x", 1.0)), 4.0))
     agree(g.save(tmp_path / "net.onnx", g.op("MatMul", y, g.signs(K, 5)), ("N", K)))
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_clips_before_a_sum_are_counted(tmp_path, falling):
+    """A ReLU of sums that take few values, and batch norms behind it, in a shortcut."""
+    g = Graph(7)
+    x = g.start(4, 3, 3)
+    bits = g.sign(g.norm(x, 4, 20))
+    inner = g.op("Conv", bits, g.signs(4, 4, 3, 3), pads=[1, 1, 1, 1])
+    inner = g.op("Relu", g.op("Neg", inner) if falling else inner)
+    inner = g.op("Mul", inner, np.array([0.5, -1.5, 2.0, 0.25]).reshape(4, 1, 1))
+    y = g.op("MatMul", g.op("Flatten", g.sign(g.op("Add", inner, g.op("Add", x, 0.25)))), g.signs(80, 5))
+    network = agree(g.save(tmp_path / "net.onnx", y))
+    assert "sum0" in names(network) and not network.bounds
+
+
+def test_clips_of_many_values_are_refused_before_a_sum(tmp_path):
+    g = Graph(7)
+    x = g.start(4, 3, 3)
+    bits = g.sign(g.norm(x, 4, 20))
+    inner = g.op("Relu", g.op("Add", g.op("Conv", bits, g.signs(4, 4, 3, 3), pads=[1, 1, 1, 1]), 0.5))
+    y = g.op("MatMul", g.op("Flatten", g.sign(g.op("Add", inner, x))), g.signs(80, 5))
+    with pytest.raises(ModelError, match="of a ReLU or clip, unless it takes at most 256 evenly spaced values: put a"):
+        load_model(g.save(tmp_path / "net.onnx", y), input_scale="1")

@@ -81,9 +81,8 @@ REFUSED = {
     "mean over features, as layer norm computes it, depends on the image, so use a batch norm.": lambda g: g.op(
         "ReduceMean", first(g), g.const([1], np.int64)
     ),
-    "Node Add 'n7' must not add what comes out of a ReLU or clip: put a quantiser between them.": lambda g: g.op(
-        "Add", g.op("Relu", bn(g)), g.norm(g.start(4, 3, 3), 4)
-    ),
+    "Node Add 'n7' must not add what comes out of a ReLU or clip, unless it takes at most 256 evenly spaced "
+    "values: put a quantiser between them.": lambda g: g.op("Add", g.op("Relu", bn(g)), g.norm(g.start(4, 3, 3), 4)),
     "Node Add 'n6' must add maps of one shape, not (4, 5, 4) and (4, 1, 1): sums that spread one value over a map are "
     "not supported, so give both the same shape.": lambda g: g.op("Add", x := first(g), g.op("GlobalAveragePool", x)),
     "Node Mul 'n6' multiplies two values that both depend on the image, as a gate or a scale computed from each image "
