@@ -158,9 +158,9 @@ def pool(reduce):
     def layer(config, weights, x):
         size = config["pool_size"]
         strides = config.get("strides") or size
-        if config.get("padding") == "same":
-            assert reduce is np.max
-        return reduce(spread(config, x, size, -np.inf, strides), axis=(3, 4))
+        # A mean counts what lies inside the map alone.
+        border, over = (np.nan, np.nanmean) if reduce is np.mean else (-np.inf, reduce)
+        return over(spread(config, x.astype(float), size, border, strides), axis=(3, 4))
 
     return layer
 

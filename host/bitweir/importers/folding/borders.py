@@ -3,6 +3,8 @@
 A window at the edge then lacks a fraction of an integer, the same in all windows of which the same taps lie
 outside. Behind a quantiser that is exact: ``sum + fraction >= t`` is ``sum + edge >= T`` for integers that are found
 here, one edge for each class of windows and filter. Nothing else may follow such sums.
+
+Means that do not count their padding are such sums, too: those at the edge have another divisor.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from bitweir_hw.network import Conv
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from ..exact.fold import Exacts
+from ..exact.fold import Exacts, Step, scale, shift
 
 __all__ = ["Border", "edge_sums", "refusal", "settled"]
 
@@ -37,12 +39,25 @@ class Border:
     value : Fraction
         Of the padding.
     fractions : Exacts, (R, C, M)
-        At least 0, less than 1, in units of the sums: for each class of windows and filter.
+        In units of the sums: for each class of windows and filter. At least 0 and less than 1, but behind `factors`.
+    factors : Exacts, (R, C), or None
+        By what the sums of each class of windows are multiplied, before the fractions are added: the divisor of the
+        mean of a whole window by that of the class. None for 1.
     """
 
     layer: Conv
     value: Fraction
     fractions: Exacts
+    factors: Exacts | None = None
+
+    def steps(self, channel: int) -> list[tuple[tuple[Step, tuple[Fraction, ...]], ...]]:
+        """What leads to the sums of a filter in each class of windows, row by row."""
+        lacks = self.fractions[..., channel].reshape(-1).tolist()
+        factors = [Fraction(1)] * len(lacks) if self.factors is None else self.factors.reshape(-1).tolist()
+        return [
+            (*(((scale(one), (one,)),) if one != 1 else ()), (shift(lack), (lack,)))
+            for one, lack in zip(factors, lacks, strict=True)
+        ]
 
 
 def edge_sums(weights: Integers, missing: Exacts, divisors: Integers, outside: NDArray[np.bool_]) -> Exacts:
@@ -72,6 +87,12 @@ def edge_sums(weights: Integers, missing: Exacts, divisors: Integers, outside: N
 
 def refusal(label: str, border: Border) -> ModelError:
     """What follows sums that are exact behind thresholds only."""
+    if border.factors is not None:
+        return ModelError(
+            f"{label} must follow a quantiser: the means of {border.layer.name} have other divisors at the edges of "
+            "the map, which is exact only where thresholds follow. Put a sign behind that pool, count the padding with "
+            "count_include_pad=1, or pool without padding."
+        )
     return ModelError(
         f"{label} must follow a quantiser: the padding of {border.layer.name} with {float(border.value):g} lies "
         "between two integers of its input, which is exact only where thresholds follow. Put a sign behind that layer, "
@@ -102,8 +123,8 @@ def settled(
     """
     count = border.fractions.shape[2]
     fractions = border.fractions.reshape(-1, count)
-    factor = 1
-    while factor <= _MOST:
+    factor, most = 1, _MOST if border.factors is None else 1
+    while factor <= most:
         found = [
             _solved(
                 factor, list(fractions[:, m]), [[int(t) for t in rows[m]] for rows in thresholds],
@@ -115,6 +136,12 @@ def settled(
             break
         factor *= 2
     else:
+        if border.factors is not None:
+            raise ModelError(
+                f"Node {label} must quantise to one bit: the means of {border.layer.name} have other divisors at the "
+                "edges of the map, where start values of the sums can move one threshold only, not several. Use a "
+                "sign, count the padding with count_include_pad=1, or pool without padding."
+            )
         raise ModelError(
             f"Node {label} has levels that lie too near to sums of {border.layer.name} at the padded edge: pad with a "
             "value that an integer of the input means, or leave out the padding."

@@ -54,6 +54,11 @@ def quantised_curve(signal: Signal, quantiser: Quantiser, limits: Sequence[Exact
     origin, cuts = signal.origin, quantiser.cuts
     _check_origin(signal)
     if isinstance(origin, Stream) and origin.point.border is not None:
+        if origin.point.border.factors is not None:
+            raise ModelError(
+                "what comes before it rises and falls, behind means that have other divisors at the edges of the map: "
+                "count the padding with count_include_pad=1, or pool without padding"
+            )
         raise ModelError(
             "what comes before it rises and falls, behind a convolution whose padding lies between the integers of "
             "its input: pad with a level of the quantiser before it"

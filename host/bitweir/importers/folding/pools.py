@@ -7,16 +7,18 @@ from fractions import Fraction
 from math import prod
 
 import numpy as np
-from bitweir_hw.network import Pool, Upsample
+from bitweir_hw.network import Conv, Pool, Upsample
 from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..exact.fold import Exacts, Step, columns, scale
 from ..exact.staircase import Grid, trend
-from ..exact.surd import sign
+from ..exact.surd import Surd, sign
+from .borders import Border
+from .linear import conv
 from .network_builder import NetworkBuilder
-from .quantise import AFFINE, ends
-from .symbols import Moving, Padded, Signal, Stream, narrowed, unpadded
+from .quantise import AFFINE, affine, ends
+from .symbols import Moving, Padded, Signal, Stream, by_channel, narrowed, unpadded
 from .windows import Window
 
 __all__ = ["max_pool", "mean_pool", "upsample"]
@@ -76,19 +78,20 @@ def mean_pool(
     label: str,
     *,
     window: Window,
-    advice: str = "windows that lie inside the map",
+    counted: bool = False,
 ) -> Signal:
-    """The mean of each window of a map (C, H, W): a sum, and a division that goes into the chain behind it."""
+    """The mean of each window of a map (C, H, W): a sum, and a division that goes into the chain behind it.
+
+    With padding it is a depthwise convolution whose weights are all 1. Zeros outside the map are `counted`, or else
+    windows at the edge are divided by fewer values, which is exact only behind thresholds; see `borders`.
+    """
+    if window.padded:
+        return _padded_mean(builder, x, label, window, counted)
     y, stream = _map(builder, unpadded(x), label)
     order = builder.channel_order(y, label)
     other = [step.name for step in y.steps if step.name not in AFFINE]
     if other:
         raise ModelError(f"Node {label} must not average what comes out of a {other[0]}: put a quantiser between them.")
-    if window.padded:
-        raise ModelError(
-            f"Node {label} must average without padding, because windows at the edge would hold fewer values, and its "
-            f"pads are {list(window.pads)}: use {advice}."
-        )
     taps = prod(window.kernel)
     layer = Pool(name=builder.name("pool"), kind="sum", kernel=window.kernel, stride=window.strides)
     accuracy = stream.accuracy and stream.accuracy.summed(taps)
@@ -110,6 +113,34 @@ def upsample(builder: NetworkBuilder, x: Moving | Padded, label: str, *, factors
     layer = Upsample(name=builder.name("upsample"), factors=factors)
     larger = builder.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
     return replace(builder.map_signal(larger, y.batch, order), steps=y.steps)
+
+
+def _padded_mean(builder: NetworkBuilder, x: Moving | Padded, label: str, window: Window, counted: bool) -> Signal:
+    ones, taps = np.ones((x.shape[0], 1, *window.kernel), np.float32), prod(window.kernel)
+    y = conv(builder, x if counted else unpadded(x), ones, label, window=window, groups=x.shape[0])
+    if not counted:
+        y = _divided(y, taps, label)
+    return y.then(scale(np.full((1, 1, 1), Fraction(1, taps), object)))
+
+
+def _divided(y: Signal, taps: int, label: str) -> Signal:
+    """Sums over windows as if those at the edge had as many values as all others: their means, times `taps`."""
+    assert isinstance(y.origin, Stream)
+    layer, before, border = y.origin.point.layer, y.origin.point.before, y.origin.point.border
+    assert isinstance(layer, Conv) and before is not None
+    slopes, offsets = (by_channel(y, array) for array in affine(y))
+    if any(isinstance(number, Surd) for number in (*slopes, *offsets)) or not all(slopes):
+        raise ModelError(
+            f"Node {label} must average values of a rational scale where it pads: put a quantiser before it."
+        )
+    inside = (~layer.windows(before.map.shape).outside).sum(axis=(2, 3))
+    factors = np.array([Fraction(taps, int(count)) for count in inside.flat], object).reshape(inside.shape)
+    # slope * sum + offset, times the factor, is slope * (factor * sum + lack) + offset.
+    lacks = (factors - 1)[..., None] * (offsets / slopes)
+    if border is not None:
+        lacks = lacks + factors[..., None] * border.fractions
+    border = Border(layer, Fraction(0), lacks, factors)
+    return replace(y, origin=replace(y.origin, point=replace(y.origin.point, border=border)))
 
 
 def _map(builder: NetworkBuilder, x: Moving, label: str) -> tuple[Signal, Stream]:

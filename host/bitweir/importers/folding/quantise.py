@@ -13,7 +13,7 @@ from bitweir_hw.network import BIPOLAR, Format
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from ..exact.fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest, shift
+from ..exact.fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest
 from ..exact.surd import Exact, Surd, nearly, sign
 from .accuracy import Margin, margin
 from .curves import quantised_curve, real_crossings, turning_values
@@ -212,16 +212,15 @@ def _close_border(
     border = origin.point.border
     if border is None or channel is None:
         return _close_stream(origin, chain, cuts, low, high)
-    lacks = border.fractions[..., channel].reshape(-1).tolist()
+    classes = [(tuple(params for _, params in steps), steps) for steps in border.steps(channel)]
+    plain = _close_stream(origin, chain, cuts, low, high)
     found = {
-        lack: _close_stream(origin, Chain(((shift(lack), (lack,)), *chain.parts)), cuts, low, high)
-        for lack in dict.fromkeys([Fraction(0), *lacks])
+        key: _close_stream(origin, Chain((*steps, *chain.parts)), cuts, low, high)
+        for key, steps in dict(classes).items()
     }
-    zero = next((one.zero for one in found.values() if one.zero is not None), None)
-    distance = min(one.distance for one in found.values())
-    return replace(
-        found[Fraction(0)], distance=distance, zero=zero, border=tuple(found[lack].thresholds for lack in lacks)
-    )
+    zero = next((one.zero for one in (plain, *found.values()) if one.zero is not None), None)
+    distance = min(one.distance for one in (plain, *found.values()))
+    return replace(plain, distance=distance, zero=zero, border=tuple(found[key].thresholds for key, _ in classes))
 
 
 def _close_stream(origin: Stream, chain: Chain, cuts: list[Cut], low: int, high: int) -> _Closed:

@@ -71,9 +71,12 @@ REFUSED = {
     "Node Pad 'n5' cannot be folded: it must add a border of one finite number around a frame, and cut nothing: cut "
     "with a "
     "Slice, or not at all.": lambda g: g.op("Pad", first(g), g.const([0, 0, -1, 1, 0, 0, 0, 0], np.int64)),
-    "Node AveragePool 'n5' must average without padding, because windows at the edge would hold fewer values, and "
-    "its pads are [1, 1, 1, 1]: use count_include_pad=1, without ceil_mode, or no padding.": lambda g: g.op(
-        "AveragePool", first(g), kernel_shape=[3, 3], pads=[1, 1, 1, 1]
+    "Node MatMul 'n8' must follow a quantiser: the means of conv1 have other divisors at the edges of the map, which "
+    "is exact only where thresholds follow. Put a sign behind that pool, count the padding with count_include_pad=1, "
+    "or pool without padding.": lambda g: g.op("AveragePool", first(g), kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+    "Node AveragePool 'n5' cannot be folded: it counts its padding and rounds up, and files do not agree on the "
+    "divisors at the edges then: leave out count_include_pad or ceil_mode.": lambda g: g.op(
+        "AveragePool", first(g), kernel_shape=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1
     ),
     "Node AveragePool 'n4' must not average what comes out of a ReLU or clip: put a quantiser "
     "between them.": lambda g: g.op("AveragePool", g.op("Relu", bn(g)), kernel_shape=[2, 2]),

@@ -68,17 +68,13 @@ def _average_pool(builder: NetworkBuilder, node: Node, x: Moving) -> Signal:
     _check_map(x)
     window = node_window(node, x.shape[1:])
 
-    def rule(row: Moving | Padded) -> Signal:
-        if window.padded and node.attributes.get("count_include_pad", 0) and not node.attributes.get("ceil_mode", 0):
-            # The mean with zeros around the map: the sums of a depthwise convolution whose weights are all 1.
-            ones = np.ones((row.shape[0], 1, *window.kernel), np.float32)
-            y = conv(builder, row, ones, node.label, window=window, groups=row.shape[0])
-            return y.then(scale(np.full((1, 1, 1), Fraction(1, prod(window.kernel)), object)))
-        return mean_pool(
-            builder, row, node.label, window=window, advice="count_include_pad=1, without ceil_mode, or no padding"
+    counted = bool(node.attributes.get("count_include_pad", 0))
+    if window.padded and counted and node.attributes.get("ceil_mode", 0):
+        raise ModelError(
+            "it counts its padding and rounds up, and files do not agree on the divisors at the edges then: leave out "
+            "count_include_pad or ceil_mode"
         )
-
-    return over_rows(builder, x, rule)
+    return over_rows(builder, x, lambda row: mean_pool(builder, row, node.label, window=window, counted=counted))
 
 
 def _global_pool(builder: NetworkBuilder, node: Node, x: Moving) -> Signal:
