@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 
-from .arithmetic import divisors
+from .arithmetic import ceil_div, divisors
 from .errors import PlanError
 from .network.layers import Conv, Dense, Map
 from .network.network import Network
@@ -20,10 +20,14 @@ __all__ = [
     "Folding",
     "Plan",
     "check_plan",
+    "cycles_of",
+    "group_channels",
+    "groups_at_once",
     "least_cycles",
     "plan_for_fps",
     "plan_from_foldings",
     "plan_of_moderate_size",
+    "several_groups",
     "weighted",
     "window_words",
     "word_choices",
@@ -48,7 +52,8 @@ class Folding:
     Parameters
     ----------
     pe : int
-        Processing elements: neurons computed at the same time.
+        Processing elements: neurons computed at the same time. Of a convolution with groups, more than those of
+        one group are those of several whole groups: see `groups_at_once`.
     simd : int
         Inputs of each that are taken in one cycle.
     memory : str
@@ -97,10 +102,23 @@ def weighted(network: Network) -> list[tuple[Dense | Conv, Map]]:
     return [(layer, result) for layer, _, result in network.placed() if isinstance(layer, Dense | Conv)]
 
 
+def groups_at_once(layer: Dense | Conv, pe: int) -> int:
+    """Groups of channels that so many processing elements work on at the same time."""
+    return max(1, pe // (layer.outputs // layer.groups))
+
+
+def cycles_of(layer: Dense | Conv, result: Map, folding: Folding) -> int:
+    """Cycles a frame of a layer that makes a map: pixels, times steps through the groups, neurons and inputs."""
+    steps = layer.groups // groups_at_once(layer, folding.pe)
+    neurons = layer.outputs // layer.groups
+    return result.pixels * steps * ceil_div(neurons, folding.pe) * ceil_div(layer.inputs, folding.simd)
+
+
 def check_plan(network: Network, plan: Plan) -> Plan:
     """Return `plan` if it fits `network`.
 
-    PE and SIMD need not divide the layer; they may exceed it up to the next power of two.
+    PE and SIMD need not divide the layer; they may exceed it up to the next power of two. Several groups at once
+    must divide the groups of their layer, and take whole pixels of each.
 
     Raises
     ------
@@ -115,18 +133,7 @@ def check_plan(network: Network, plan: Plan) -> Plan:
         )
     _check_parallel_frames(plan.parallel_frames)
     for (layer, _), folding in zip(layers, plan.foldings, strict=True):
-        neurons = layer.outputs // layer.groups
-        of_group = " of a group" if layer.groups > 1 else ""
-        for label, value, size, what in (
-            ("PE", folding.pe, neurons, f"neurons{of_group}"),
-            ("SIMD", folding.simd, layer.inputs, "inputs"),
-        ):
-            limit = 1 << (size - 1).bit_length()
-            if not 1 <= value <= limit:
-                raise PlanError(
-                    f"{label} of layer {layer.name!r} must be 1 to {limit} for its {size} {what}, not {value}; "
-                    f"the nearest is {min(max(value, 1), limit)}."
-                )
+        _check_folding(layer, folding)
     if plan.weights not in WEIGHTS:
         raise PlanError(f"Weights must be in {' or '.join(WEIGHTS)}, not {plan.weights!r}.")
     for name, depth in plan.depths:
@@ -136,6 +143,47 @@ def check_plan(network: Network, plan: Plan) -> Plan:
         if count > 1:
             raise PlanError(f"The plan must give the FIFO {name!r} one depth, not {count}.")
     return plan
+
+
+def _check_folding(layer: Dense | Conv, folding: Folding) -> None:
+    """Raise a PlanError where PE or SIMD does not fit a layer."""
+    neurons = layer.outputs // layer.groups
+    of_group = " of a group" if layer.groups > 1 else ""
+    for label, value, size, what in (
+        ("PE", folding.pe, neurons, f"neurons{of_group}"),
+        ("SIMD", folding.simd, layer.inputs, "inputs"),
+    ):
+        limit = _next_power(size)
+        legal = [size * count for count in divisors(layer.groups) if count > 1] if label == "PE" else []
+        if not 1 <= value <= limit and value not in legal:
+            nearest = min([*legal, min(max(value, 1), limit)], key=lambda choice: abs(choice - value))
+            several = f", or {size} times a divisor of its {layer.groups} groups" if legal else ""
+            raise PlanError(
+                f"{label} of layer {layer.name!r} must be 1 to {limit} for its {size} {what}{several}, not {value}; "
+                f"the nearest is {nearest}."
+            )
+    at_once = groups_at_once(layer, folding.pe)
+    if at_once == 1:
+        return
+    # Words of several groups are whole pixels: the channels of the groups side by side.
+    channels = group_channels(layer)
+    if folding.simd % channels:
+        most = _next_power(layer.inputs) // channels * channels
+        nearest = min(max(round(folding.simd / channels), 1) * channels, most)
+        raise PlanError(
+            f"SIMD of layer {layer.name!r} must be a multiple of the {channels} channels of a group, up to {most}, "
+            f"since PE {folding.pe} works on {at_once} groups at once, not {folding.simd}; the nearest is {nearest}."
+        )
+
+
+def _next_power(size: int) -> int:
+    """The least power of two that is no less."""
+    return 1 << (size - 1).bit_length()
+
+
+def group_channels(layer: Dense | Conv) -> int:
+    """Channels of a pixel that a neuron sees."""
+    return int(layer.weights.shape[-1])
 
 
 def plan_from_foldings(
@@ -208,7 +256,7 @@ def plan_for_fps(
             f"The accelerator {why}, so at {clock / 1e6:,.10g} MHz the frame rate must be "
             f"{most:,.10g} or less, not {fps:,.10g}."
         )
-    foldings = tuple(_smallest(layer, cycles // (result.pixels * layer.groups)) for layer, result in layers)
+    foldings = tuple(_smallest(layer, cycles // result.pixels) for layer, result in layers)
     return check_plan(
         network, Plan(foldings=foldings, popcount=popcount or Popcount(), parallel_frames=parallel_frames)
     )
@@ -235,17 +283,17 @@ def _check_parallel_frames(parallel_frames: int) -> None:
 
 
 def least_cycles(network: Network) -> int:
-    """Cycles that a frame takes at least: a pixel of any map, and a vector of any layer, moves in one of them."""
+    """Cycles that a frame takes at least: a pixel of any map moves in one of them."""
     placed = network.placed()
-    vectors = [result.pixels * layer.groups for layer, _, result in placed if isinstance(layer, Dense | Conv)]
+    results = [result.pixels for layer, _, result in placed if isinstance(layer, Dense | Conv)]
     first = placed[0][0]
     # A dense layer takes the input in words of its own, whatever its pixels are.
     pixels = [source.pixels for layer, source, _ in placed if layer is not first or not isinstance(first, Dense)]
-    return max(1, *vectors, *pixels)
+    return max(1, *results, *pixels)
 
 
 def _smallest(layer: Dense | Conv, cycles: int) -> Folding:
-    """Fewest lanes with ``ceil(M / PE) * ceil(K / SIMD) <= cycles``.
+    """Fewest lanes with which a pixel of the result takes at most so many cycles.
 
     Of convolutions a few more lanes are taken where they save more elsewhere. Words of which a window has a
     whole number come out of the window unit as they are; others need a width converter, which costs about as
@@ -254,13 +302,36 @@ def _smallest(layer: Dense | Conv, cycles: int) -> Folding:
     neurons = layer.outputs // layer.groups
     found: list[tuple[int, int, Folding]] = []
     whole = window_words(layer) if isinstance(layer, Conv) else []
-    for folds in range(1, min(neurons, cycles) + 1):
-        pe = -(-neurons // folds)
-        least = -(-layer.inputs // min(cycles // folds, layer.inputs))
+    each = cycles // layer.groups
+    for folds in range(1, min(neurons, each) + 1):
+        pe = ceil_div(neurons, folds)
+        least = ceil_div(layer.inputs, min(each // folds, layer.inputs))
         choices = {least: 2 * least + PE_LANES * pe if whole else 0}
         choices |= {simd: PE_LANES * pe for simd in whole if simd >= least}
         found += [(pe * simd + extra, -simd, Folding(pe=pe, simd=simd)) for simd, extra in choices.items()]
+    for pe, least in several_groups(layer, cycles):
+        choices = {least: 2 * least * (pe // neurons) + PE_LANES * pe}
+        choices |= {simd: PE_LANES * pe for simd in whole if simd >= least and simd % group_channels(layer) == 0}
+        found += [(pe * simd + extra, -simd, Folding(pe=pe, simd=simd)) for simd, extra in choices.items()]
     return min(found, key=lambda entry: entry[:2])[2]
+
+
+def several_groups(layer: Dense | Conv, cycles: int) -> list[tuple[int, int]]:
+    """PE of several groups at once, each with the least SIMD with which a pixel of the result takes so many cycles.
+
+    PE that needs no less SIMD than a lower one is left out.
+    """
+    channels, least = group_channels(layer), _next_power(layer.inputs) + 1
+    found = []
+    for at_once in divisors(layer.groups):
+        each = cycles * at_once // layer.groups
+        if not each:
+            continue
+        simd = ceil_div(ceil_div(layer.inputs, min(each, layer.inputs)), channels) * channels
+        if at_once > 1 and simd < least:
+            found.append((at_once * layer.outputs // layer.groups, simd))
+        least = min(least, simd)
+    return found
 
 
 def window_words(layer: Conv) -> list[int]:

@@ -1,14 +1,23 @@
 """Foldings from text and for a frame rate; what does not fit is told."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
-from bitweir_hw.network import BIPOLAR, Dense, Network
-from bitweir_hw.plan import Folding, check_plan, plan_for_fps, plan_from_foldings
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Network
+from bitweir_hw.plan import (
+    Folding,
+    check_plan,
+    cycles_of,
+    least_cycles,
+    plan_for_fps,
+    plan_from_foldings,
+    weighted,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import identity_input
@@ -63,6 +72,72 @@ def test_text_that_does_not_fit(text, message):
     with pytest.raises(PlanError) as error:
         plan_from_foldings(NET, text)
     assert str(error.value) == message
+
+
+def grouped(groups, neurons, channels, kernel=(3, 3)):
+    """One convolution on a map of 4 x 4 pixels."""
+    entry = replace(identity_input(16 * groups * channels), map_shape=(4, 4, groups * channels))
+    weights = np.ones((groups * neurons, *kernel, channels), bool)
+    return Network(name="net", input=entry, layers=(Conv(name="conv", weights=weights, groups=groups),))
+
+
+@pytest.mark.parametrize(
+    ("shape", "text", "message"),
+    [
+        (
+            (8, 3, 2), "9x13",
+            "PE of layer 'conv' must be 1 to 4 for its 3 neurons of a group, or 3 times a divisor of its 8 groups, "
+            "not 13; the nearest is 12.",
+        ),
+        (
+            (8, 3, 2), "9x0",
+            "PE of layer 'conv' must be 1 to 4 for its 3 neurons of a group, or 3 times a divisor of its 8 groups, "
+            "not 0; the nearest is 1.",
+        ),
+        (
+            (6, 1, 1), "9x4",
+            "PE of layer 'conv' must be 1 to 1 for its 1 neurons of a group, or 1 times a divisor of its 6 groups, "
+            "not 4; the nearest is 3.",
+        ),
+        (
+            (8, 3, 2), "9x6",
+            "SIMD of layer 'conv' must be a multiple of the 2 channels of a group, up to 32, since PE 6 works on 2 "
+            "groups at once, not 9; the nearest is 8.",
+        ),
+        (
+            (4, 1, 3), "1x4",
+            "SIMD of layer 'conv' must be a multiple of the 3 channels of a group, up to 30, since PE 4 works on 4 "
+            "groups at once, not 1; the nearest is 3.",
+        ),
+        ((4, 1, 1), "17x4", "SIMD of layer 'conv' must be 1 to 16 for its 9 inputs, not 17; the nearest is 16."),
+    ],
+)  # fmt: skip
+def test_groups_that_do_not_fit(shape, text, message):
+    network = grouped(*shape)
+    with pytest.raises(PlanError) as error:
+        plan_from_foldings(network, text)
+    assert str(error.value) == message
+    simd, pe = text.split("x")
+    nearest = message.rpartition(" ")[2].rstrip(".")
+    fits = f"{simd}x{nearest}" if message.startswith("PE") else f"{nearest}x{pe}"
+    assert str(check_plan(network, plan_from_foldings(network, fits if fits != "9x12" else "8x12")).foldings[0])
+
+
+@given(st.integers(1, 6), st.integers(1, 3), st.integers(1, 3), st.integers(1, 200), st.sampled_from([(1, 1), (2, 2)]))
+def test_rate_of_groups_is_reached(groups, neurons, channels, cycles, kernel):
+    network = grouped(groups, neurons, channels, kernel)
+    cycles = max(cycles, least_cycles(network))
+    plan = plan_for_fps(network, fps=1e6 / cycles, clock=1e6)
+    unit = next(block for block in lower(network, plan).blocks if isinstance(block, MatVecSpec))
+    ((layer, result),) = weighted(network)
+    assert unit.cycles == cycles_of(layer, result, plan.foldings[0]) <= cycles
+
+
+@pytest.mark.parametrize(("kernel", "folding"), [((1, 1), "1x16"), ((3, 3), "9x4"), ((4, 4), "16x1")])
+def test_a_depthwise_layer_takes_a_pixel_in_each_cycle(kernel, folding):
+    network = grouped(16, 1, 1, kernel)
+    assert least_cycles(network) == 16
+    assert str(plan_for_fps(network, fps=1e8 / 16, clock=1e8).foldings[0]) == folding
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 1000))

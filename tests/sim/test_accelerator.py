@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 from bitweir_hw.accelerator import Accelerator, accelerator_rtlil, rtlil_to_verilog
 from bitweir_hw.lower import LOWERINGS, lower
 from bitweir_hw.network import LAYERS, Affine, Dense, Network, check
-from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.plan import Folding, Plan, check_plan
 from bitweir_hw.popcount import Popcount
 from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.simulators.cocotb import available, run_cocotb
@@ -22,8 +22,8 @@ from bitweir_sim.verify import expected_trace, explain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat
-from support.samples import every_kind
-from support.strategies import codes, dense_networks, identity_input, networks, plans, stalls
+from support.samples import depthwise_network, every_kind
+from support.strategies import codes, dense_networks, grouped_networks, identity_input, networks, plans, stalls
 
 
 @settings(max_examples=150)
@@ -44,6 +44,15 @@ def test_every_beat_of_dense_networks(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
+@settings(max_examples=60)
+@given(st.data())
+def test_every_beat_of_several_groups_at_once(data):
+    network = data.draw(grouped_networks())
+    plan = data.draw(plans(network))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 2))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
+
+
 @settings(max_examples=400)
 @given(st.data())
 def test_slowest_block_sets_the_pace(data):
@@ -56,6 +65,16 @@ def test_slowest_block_sets_the_pace(data):
     last_beats = times[-1][pipeline.output.beats - 1 :: pipeline.output.beats]
     assert [timing.last_cycle(count + 1) for count in range(frames)] == last_beats.tolist()
     assert timing.latency == last_beats[0] - schedule(pipeline, 1)[0][0]
+
+
+@pytest.mark.parametrize(("pe", "simd", "cycles"), [(1, 9, 512), (2, 9, 256), (8, 9, 64), (8, 4, 192), (4, 3, 384)])
+def test_a_depthwise_layer_is_as_fast_as_its_elements_allow(pe, simd, cycles):
+    network = depthwise_network()
+    plan = check_plan(network, Plan(foldings=(Folding(pe=pe, simd=simd), Folding(pe=2, simd=32))))
+    assert steady_state(lower(network, plan)).interval == cycles
+    frames = np.random.default_rng(3).integers(0, 2, (2, network.input.size))
+    none = np.zeros(0, bool)
+    check_every_beat(network, plan, frames, none, none)
 
 
 @settings(max_examples=60)

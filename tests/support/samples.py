@@ -1,5 +1,7 @@
 """Small networks: with a layer of each kind, which comes down to a block of each kind; and dense ones."""
 
+from dataclasses import replace
+
 import numpy as np
 from bitweir_hw.network import (
     BIPOLAR,
@@ -64,6 +66,20 @@ def every_kind(*, style="fused", streams=1, kind="class"):
     network = check(Network(name="net", input=entry, layers=layers, readout=readout))
     foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3), Folding(pe=1, simd=20))
     return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), parallel_frames=streams)
+
+
+def depthwise_network(channels: int = 8) -> Network:
+    """A depthwise convolution of a map of 8 x 8 pixels, padded with zeros, and a dense layer."""
+    rng = np.random.default_rng(9)
+    layers = (
+        Conv(
+            name="depthwise", weights=rng.random((channels, 3, 3, 1)) < 0.5, pads=(1, 1, 1, 1), groups=channels,
+            thresholds=rng.integers(-2, 3, (channels, 1)), output=BIPOLAR,
+        ),
+        Dense(name="dense", weights=rng.random((2, 64 * channels)) < 0.5),
+    )  # fmt: skip
+    entry = replace(identity_input(64 * channels), map_shape=(8, 8, channels))
+    return check(Network(name="net", input=entry, layers=layers))
 
 
 def dense_network(*sizes: int, seed: int = 1) -> Network:

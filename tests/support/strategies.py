@@ -151,6 +151,20 @@ def networks_with(draw, kind, *, max_size=8):
 
 
 @st.composite
+def grouped_networks(draw):
+    """A convolution with groups on a map, perhaps behind one that hands on sums, and what makes scores of it."""
+    entry = draw(_entries(6).filter(lambda entry: entry.map.pixels > 1 and entry.map.channels > 1))
+    layers = _Layers(draw, 6)
+    body = (layers.conv(entry.map, None, layers.window(entry.map)),) if draw(st.booleans()) else ()
+    source = in_series(body, entry.map)
+    groups = draw(st.sampled_from([n for n in range(1, source.channels + 1) if source.channels % n == 0][-2:]))
+    body += (layers.conv(source, groups * draw(st.integers(1, 3)), layers.window(source), groups=groups),)
+    body += layers.scores(in_series(body, entry.map))
+    done, readout = draw(ended(body, in_series(body, entry.map)))
+    return check(Network(name="net", input=entry, layers=done, readout=readout))
+
+
+@st.composite
 def _entries(draw, max_size):
     """Inputs of vectors or maps, of any format."""
     form = draw(st.sampled_from(INPUT_FORMATS))
@@ -239,11 +253,12 @@ class _Layers:
         layer = Dense(name=self._name("dense"), weights=self._weights((outputs, source.size)))
         return self._finish(layer, source, plain)
 
-    def conv(self, source, outputs, geometry, *, plain=False):
-        """With any number of filters where `outputs` is None."""
+    def conv(self, source, outputs, geometry, *, plain=False, groups=None):
+        """With any number of filters where `outputs` is None, and of groups where `groups` is None."""
         kernel, stride, pads = geometry
         channels = source.channels
-        groups = self._pick([g for g in (1, 2, 3, channels) if channels % g == 0 and (outputs or g) % g == 0])
+        if groups is None:
+            groups = self._pick([g for g in (1, 2, 3, channels) if channels % g == 0 and (outputs or g) % g == 0])
         outputs = outputs or groups * self._size(max(1, 6 // groups))
         layer = Conv(
             name=self._name("conv"),
@@ -462,8 +477,14 @@ def plans(draw, network, *, max_streams=2):
     """Foldings that fit, dividing or not."""
     foldings = []
     for layer, _ in weighted(network):
-        limits = [1 << (size - 1).bit_length() for size in (layer.outputs // layer.groups, layer.inputs)]
-        pe, simd = (draw(st.integers(1, limit)) for limit in limits)
+        neurons = layer.outputs // layer.groups
+        limits = [1 << (size - 1).bit_length() for size in (neurons, layer.inputs)]
+        at_once = draw(st.sampled_from([n for n in range(1, layer.groups + 1) if layer.groups % n == 0]))
+        if at_once == 1:
+            pe, simd = (draw(st.integers(1, limit)) for limit in limits)
+        else:
+            channels = layer.weights.shape[-1]
+            pe, simd = at_once * neurons, channels * draw(st.integers(1, limits[1] // channels))
         foldings.append(Folding(pe=pe, simd=simd, memory=draw(st.sampled_from(STYLES))))
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
     return Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=draw(st.integers(1, max_streams)))

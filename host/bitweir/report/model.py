@@ -368,7 +368,7 @@ class BlockReport:
         Neurons.
     inputs : int
     vectors : int
-        Vectors of inputs in a frame: one for each pixel and group.
+        Vectors of inputs in a frame: one for each pixel, and for each group of channels or several groups at once.
     pe, simd : int
     """
 

@@ -44,6 +44,8 @@ _OLD_NAMES = {
     "parallel_frames": "streams",
     "runtime_loadable": "stored",
 }
+#: What blocks did not have when images were first made: it is left out where it says no more than they did then.
+_LATER = {"parts": 1, "run": 1}
 #: What has no meaning for the hardware.
 _NAMES = {"name", "layer"}
 
@@ -176,6 +178,7 @@ def _plain(value: Any, loaded: Collection[str] = ()) -> Any:
             else _plain(getattr(value, entry.name))
             for entry in fields(value)
             if entry.name not in _NAMES
+            and not (entry.name in _LATER and getattr(value, entry.name) == _LATER[entry.name])
         }
     if isinstance(value, tuple):
         return [_plain(item) for item in value]

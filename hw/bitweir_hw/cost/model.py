@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from ..accelerator.parameters import image_bytes
-from ..blocks import BlockSpec, block_of
+from ..blocks import BlockSpec, MatVecSpec, block_of
 from ..blocks.pipeline import Pipeline
 from ..resources.terms import Cost, Terms
 from .loader import loader
@@ -148,6 +148,8 @@ def extrapolated(pipeline: Pipeline, family: str) -> list[str]:
         }
     ):
         reasons.append(f"blocks of the kind {', '.join(others)}")
+    if any(isinstance(block, MatVecSpec) and block.parts > 1 for block in pipeline.blocks):
+        reasons.append("several groups of channels at once")
     if image_bytes(pipeline):
         reasons.append("parameters in RAM")
     return reasons

@@ -11,13 +11,13 @@ from ..arithmetic import signed_bits
 from ..blocks import MatVecSpec
 from ..blocks.matvec.spec import planes_for, weight_planes
 from ..network.layers import Conv, Dense, Format, Integers, Map
-from ..plan import Folding, Plan
+from ..plan import Folding, Plan, group_channels, groups_at_once
 from ..popcount.dot_product import Plane
 from .ranges import ParameterRange
 
 Weights = NDArray[np.bool_] | Integers
 
-__all__ = ["matvec", "pad_code", "sign_only", "stream_format"]
+__all__ = ["folded", "matvec", "pad_code", "sign_only", "stream_format"]
 
 
 def stream_format(source: Map, lane_bits: int) -> Format:
@@ -128,6 +128,22 @@ def matvec(
     ends = [(end - low) >> shift for end in (sums.low, sums.high)]
     return replace(
         spec, initial_accumulators=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low
+    )
+
+
+def folded(spec: MatVecSpec, layer: Dense | Conv, folding: Folding) -> MatVecSpec:
+    """The unit of a layer in a folding: groups that are worked on at once are parts of one vector."""
+    at_once = groups_at_once(layer, folding.pe)
+    shape = (layer.groups // at_once, at_once * layer.outputs // layer.groups)
+    return replace(
+        spec,
+        pe=folding.pe,
+        simd=folding.simd,
+        memory=folding.memory,
+        weights=spec.weights.reshape(*shape, layer.inputs),
+        initial_accumulators=spec.initial_accumulators.reshape(-1, *shape),
+        parts=at_once,
+        run=group_channels(layer) if at_once > 1 else 1,
     )
 
 

@@ -9,8 +9,8 @@ from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, Windo
 from ..blocks.pipeline import Node, Pipeline, Stream
 from ..network.layers import Conv, Dense, Layer, Map
 from ..network.network import Network
-from ..plan import Folding, Plan, weighted
-from .accumulators import matvec
+from ..plan import Folding, Plan, cycles_of, weighted
+from .accumulators import folded, matvec
 from .ranges import ParameterRange, ValueRanges
 
 __all__ = ["Builder", "Cursor"]
@@ -92,9 +92,7 @@ class Builder:
         self._foldings[layer.name] = folding
 
     def _cycles(self, layer: Dense | Conv, result: Map) -> int:
-        folding = self.folding(layer)
-        folds = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
-        return result.pixels * layer.groups * folds
+        return cycles_of(layer, result, self.folding(layer))
 
     def folding(self, layer: Dense | Conv) -> Folding:
         """The folding that the plan gives a layer."""
@@ -104,10 +102,11 @@ class Builder:
         """The unit that computes a layer with weights."""
         sums = self.output_map(replace(layer, thresholds=None, output=None), source)
         limits = self.limits(layer, "weights") if self.runtime_loadable else None
-        return matvec(
-            layer, source, result, lane_bits=lane_bits, folding=self.folding(layer), plan=self.plan, sums=sums,
-            limits=limits,
-        )  # fmt: skip
+        folding = self.folding(layer)
+        unit = matvec(
+            layer, source, result, lane_bits=lane_bits, folding=folding, plan=self.plan, sums=sums, limits=limits
+        )
+        return folded(unit, layer, folding)
 
     @property
     def runtime_loadable(self) -> bool:

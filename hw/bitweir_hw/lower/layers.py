@@ -42,7 +42,7 @@ from ..network.layers import (
     Vote,
 )
 from ..network.network import Network
-from ..plan import Plan, check_plan, word_choices
+from ..plan import Plan, check_plan, cycles_of, groups_at_once, word_choices
 from .accumulators import pad_code, sign_only
 from .builder import Builder, Cursor
 
@@ -111,29 +111,32 @@ def _dense(builder: Builder, layer: Dense, cursor: Cursor) -> Cursor:
 
 
 def _conv(builder: Builder, layer: Conv, cursor: Cursor) -> Cursor:
-    source, simd = cursor.map, builder.folding(layer).simd
+    source, folding = cursor.map, builder.folding(layer)
+    at_once = groups_at_once(layer, folding.pe)
+    simd = at_once * folding.simd
     if layer.kernel == (1, 1) and layer.stride == (1, 1):
-        cursor = builder.widened(cursor, layer.name, simd, length=layer.inputs)
+        cursor = builder.widened(cursor, layer.name, simd, length=at_once * layer.inputs)
         return _matvec(builder, layer, source, cursor)
     lanes, taps = _window_lanes(builder, layer, source)
     cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
     code = pad_code(layer, source, cursor.lane_bits)
-    cursor = _window(builder, layer, cursor, groups=layer.groups, taps=taps, pads=[code] * source.channels)
+    cursor = _window(builder, layer, cursor, groups=layer.groups // at_once, taps=taps, pads=[code] * source.channels)
     return _matvec(builder, layer, source, builder.widened(cursor, layer.name, simd))
 
 
 def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]:
     """Channels of a word and taps of a beat with which windows keep up: those that the unit takes, or the fewest."""
-    folding, share = builder.folding(layer), source.channels // layer.groups
+    folding = builder.folding(layer)
+    at_once = groups_at_once(layer, folding.pe)
     fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
-    cycles = layer.output_map(source).pixels * layer.groups * fold
-    choices = word_choices(share, layer.kernel)
+    cycles = cycles_of(layer, layer.output_map(source), folding)
+    choices = word_choices(at_once * source.channels // layer.groups, layer.kernel)
 
     def rank(choice: tuple[int, int]) -> tuple[bool, bool, bool, int]:
         lanes, taps = choice
-        late_out = layer.inputs // (lanes * taps) > fold
+        late_out = at_once * layer.inputs // (lanes * taps) > fold
         late_in = source.size // lanes > max(cycles, builder.ii)
-        return late_out, late_in, lanes * taps != folding.simd, lanes * taps
+        return late_out, late_in, lanes * taps != at_once * folding.simd, lanes * taps
 
     return min(choices, key=rank)
 

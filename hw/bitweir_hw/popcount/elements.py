@@ -14,7 +14,9 @@ __all__ = ["ProcessingElements"]
 
 
 class ProcessingElements(wiring.Component):
-    """P processing elements that share inputs of S lanes a cycle; each holds one accumulator.
+    """P processing elements with inputs of S lanes a cycle; each holds one accumulator.
+
+    All share their inputs, or those of each of Q parts do: the first P/Q elements have those of the first part.
 
     In a cycle with `valid`, every element computes ``acc <= (preset if first else acc) + T``, where T
     is the dot product (see `DotProduct`) of the inputs and weights of ``dot.stages(popcount)`` cycles
@@ -44,11 +46,13 @@ class ProcessingElements(wiring.Component):
         How the sum is built.
     parallel_frames : int
         V.
+    parts : int
+        Q, divides P.
 
     Members
     -------
-    x : In(S * V * B)
-        Inputs; lane s of stream v has the bits from ``(s * V + v) * B`` on.
+    x : In(Q * S * V * B)
+        Inputs; lane s of stream v of part q has the bits from ``((q * S + s) * V + v) * B`` on.
     w : In(P * planes * S)
         Weights; plane n of element p has the bits from ``(p * planes + n) * S`` on.
     valid, first : In(1)
@@ -67,11 +71,14 @@ class ProcessingElements(wiring.Component):
     preset: Signal
     acc: Signal
 
-    def __init__(self, *, pe: int, dot: DotProduct, width: int, popcount: Popcount, parallel_frames: int = 1) -> None:
+    def __init__(
+        self, *, pe: int, dot: DotProduct, width: int, popcount: Popcount, parallel_frames: int = 1, parts: int = 1
+    ) -> None:
         self.pe, self.dot, self.width, self.popcount, self.parallel_frames = pe, dot, width, popcount, parallel_frames
+        self.parts = parts
         super().__init__(
             {
-                "x": In(dot.simd * parallel_frames * dot.bits),
+                "x": In(parts * dot.simd * parallel_frames * dot.bits),
                 "w": In(pe * len(dot.planes) * dot.simd),
                 "valid": In(1),
                 "first": In(1),
@@ -99,9 +106,9 @@ class ProcessingElements(wiring.Component):
         """One bit of all inputs, and what an element combines with it: both S bits."""
         p, v = divmod(element, self.parallel_frames)
         step = self.parallel_frames * self.dot.bits
-        return self.x[v * self.dot.bits + bit :: step], self.w.word_select(
-            p * len(self.dot.planes) + plane, self.dot.simd
-        )
+        part = p * self.parts // self.pe
+        x = self.x if self.parts == 1 else self.x.word_select(part, self.dot.simd * step)
+        return x[v * self.dot.bits + bit :: step], self.w.word_select(p * len(self.dot.planes) + plane, self.dot.simd)
 
     def _sums(self, m: Module, accs: list[Signal]) -> list[Value]:
         """What each accumulator takes next."""

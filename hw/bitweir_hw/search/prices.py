@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
 from ..cost import estimate
+from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
 from ..network.layers import Conv, Dense, Map
@@ -46,8 +47,7 @@ class Probe(Fitted):
         # What accumulators start with depends hardly on the folding, and costs time.
         if layer.name not in self._units:
             self._units[layer.name] = super().unit(layer, source, result, lane_bits)
-        folding = self.folding(layer)
-        return replace(self._units[layer.name], pe=folding.pe, simd=folding.simd, memory=folding.memory)
+        return folded(self._units[layer.name], layer, self.folding(layer))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
-from ..arithmetic import ceil_div
+from ..arithmetic import ceil_div, divisors
 from ..blocks import MatVecSpec
 from ..cost import estimate_loader
 from ..errors import PlanError
@@ -26,7 +26,16 @@ from ..lower.layers import LOWERINGS, build, fork, meet, meeting_lanes
 from ..lower.ranges import with_loadable_parameters
 from ..network.layers import Branched, Conv, Dense, Layer, Map, in_series
 from ..network.network import Network
-from ..plan import Folding, Plan, check_plan, least_cycles, weighted, window_words
+from ..plan import (
+    Folding,
+    Plan,
+    check_plan,
+    group_channels,
+    least_cycles,
+    several_groups,
+    weighted,
+    window_words,
+)
 from ..popcount.dot_product import STYLE, Popcount
 from .prices import Fitted, Option, Prices, Probe
 
@@ -252,10 +261,12 @@ class _Search:
         least = least_cycles(self.network)
         found = {least}
         for layer, result in self._layers:
-            vectors = result.pixels * layer.groups
-            for neurons in _quotients(layer.outputs // layer.groups):
-                for synapses in _quotients(layer.inputs):
-                    found.add(max(least, vectors * neurons * synapses))
+            vectors, synapses = result.pixels * layer.groups, _quotients(layer.inputs)
+            neurons = _quotients(layer.outputs // layer.groups)
+            found |= {max(least, vectors * n * s) for n in neurons for s in synapses}
+            # Several groups at once take whole pixels of each.
+            taps = _quotients(layer.inputs // group_channels(layer))
+            found |= {max(least, vectors // g * t) for g in divisors(layer.groups) if g > 1 for t in taps}
         return sorted(found)
 
     def within(self, cycles: int, limits: Budget) -> tuple[SearchResult | None, float]:
@@ -438,6 +449,9 @@ class _Search:
             least = ceil_div(layer.inputs, min(budget // folds, layer.inputs))
             wanted = {least, *[simd for simd in whole if simd >= least][:2]}
             yield from (Folding(pe=pe, simd=simd) for simd in sorted(wanted))
+        for pe, least in several_groups(layer, probe.ii // (vectors // layer.groups)):
+            larger = [simd for simd in whole if simd >= least and simd % group_channels(layer) == 0]
+            yield from (Folding(pe=pe, simd=simd) for simd in sorted({least, *larger[:2]}))
 
 
 def _put(ways: _Ways, end: Cursor, entries: list[_Way]) -> None:

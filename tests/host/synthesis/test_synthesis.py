@@ -30,7 +30,7 @@ from bitweir_sim.values.frames import pack
 from bitweir_sim.verify import expected_trace
 from rich.table import Table
 from support.cellmodels import cell_models, instances
-from support.samples import dense_network, every_kind
+from support.samples import dense_network, depthwise_network, every_kind
 
 CLOCK = 100e6
 
@@ -199,14 +199,27 @@ def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Pa
 def test_mapped_layers_of_each_kind_are_right_in_every_cycle(family: str, tmp_path: Path) -> None:
     if missing := compiler_missing():
         pytest.skip(missing)
-    network, plan = every_kind(style=STYLE[family])
+    check_netlist(family, *every_kind(style=STYLE[family]), tmp_path)
+
+
+@pytest.mark.parametrize("family", flows.FAMILIES)
+def test_several_groups_at_once_are_right_once_mapped(family: str, tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    foldings = (Folding(pe=4, simd=9), Folding(pe=2, simd=32))
+    plan = Plan(foldings=foldings, popcount=Popcount(style=STYLE[family], levels_per_stage=1))
+    check_netlist(family, depthwise_network(), plan, tmp_path)
+
+
+def check_netlist(family: str, network: Network, plan: Plan, tmp_path: Path) -> None:
+    """Compare a mapped accelerator with its model in every cycle, with stalls on both sides."""
     build = write_design(network, plan, tmp_path / "build")
     synthesise(build, family, netlist=tmp_path / "netlist.v")
     models = tmp_path / "models.v"
     models.write_text(cell_models(family, (tmp_path / "netlist.v").read_text()))
     design = compile_design(tmp_path / "netlist.v", top="net", verilog=[models], fast_build=True)
     rng = np.random.default_rng(5)
-    frames = rng.integers(0, 4, (30, network.input.size))
+    frames = rng.integers(0, network.input.format.codes, (30, network.input.size))
     i_stalls, o_stalls = rng.random(2000) < 0.3, rng.random(2000) < 0.4
     expected = expected_trace(network, build.pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=20)
     beats = pack(frames, build.pipeline.input)

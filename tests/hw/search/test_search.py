@@ -2,19 +2,22 @@
 
 import itertools
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from bitweir_hw.blocks import FifoSpec, MatVecSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
+from bitweir_hw.network import Conv, Network, Pool, check
 from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
 from bitweir_hw.search import Budget, cheapest, fastest, prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.samples import every_kind
-from support.strategies import dense_networks, networks
+from support.samples import depthwise_network, every_kind
+from support.strategies import dense_networks, identity_input, networks
 
 
 def price(block, family):
@@ -40,17 +43,17 @@ def cost(pipeline):
 
 def everything(network):
     """Each plan there is, with cycles, sites and block RAMs."""
-    choices = [
-        [
-            Folding(pe=pe, simd=simd)
-            for pe in range(1, layer.outputs // layer.groups + 1)
-            for simd in range(1, layer.inputs + 1)
-        ]
-        for layer, _ in weighted(network)
-    ]
-    for foldings in itertools.product(*choices):
+    for foldings in itertools.product(*(_legal(layer) for layer, _ in weighted(network))):
         pipeline = lower(network, Plan(foldings=foldings))
         yield max(block.cycles for block in pipeline.blocks), *cost(pipeline)
+
+
+def _legal(layer):
+    neurons, channels = layer.outputs // layer.groups, layer.weights.shape[-1]
+    one = itertools.product(range(1, neurons + 1), range(1, layer.inputs + 1))
+    several = [n * neurons for n in range(2, layer.groups + 1) if layer.groups % n == 0]
+    more = itertools.product(several, range(channels, layer.inputs + 1, channels))
+    return [Folding(pe=pe, simd=simd) for pe, simd in itertools.chain(one, more)]
 
 
 @settings(max_examples=12)
@@ -81,6 +84,34 @@ def test_nothing_that_fits_is_faster(data):
         return
     assert found.sites <= sites
     assert found.bound <= best <= found.cycles
+
+
+@settings(max_examples=12)
+@given(
+    st.sampled_from([(2, 1), (4, 1), (6, 1), (2, 2), (4, 2)]),
+    st.integers(1, 2),
+    st.sampled_from([(1, 1), (2, 2), (3, 1)]),
+    st.integers(1, 60),
+)
+def test_groups_at_once_are_searched(shape, neurons, kernel, cycles):
+    groups, channels = shape
+    entry = replace(identity_input(9 * groups * channels), map_shape=(3, 3, groups * channels))
+    weights = np.ones((groups * neurons, *kernel, channels), bool)
+    network = check(Network(name="net", input=entry, layers=(
+        Conv(name="conv", weights=weights, groups=groups),
+        Pool(name="pool", kind="sum", kernel=(4 - kernel[0], 4 - kernel[1]), stride=(1, 1)),
+    )))  # fmt: skip
+    cycles = max(cycles, least_cycles(network))
+    found = cheapest(network, family="ice40", cycles=cycles, limits=Budget())
+    best = min(sites for took, sites, _ in everything(network) if took <= cycles)
+    assert found.cycles <= cycles
+    assert found.bound <= best + 1e-6
+    assert found.sites <= 1.15 * best
+
+
+def test_a_depthwise_layer_as_fast_as_its_pixels():
+    found = fastest(depthwise_network(), family="ice40", limits=Budget())
+    assert (found.plan.foldings[0].pe, found.cycles, found.bound) == (8, 64, 64)
 
 
 @settings(max_examples=20)

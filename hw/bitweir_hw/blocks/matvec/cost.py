@@ -27,7 +27,7 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     copies, depth = spec.pe * spec.parallel_frames, spec.groups * spec.fold
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
     shared = depth <= 2 and not spec.runtime_loadable
-    apart = copies if spec.runtime_loadable else min(copies, spec.parallel_frames << min(depth, 16))
+    apart = copies if spec.runtime_loadable else min(copies, spec.parts * spec.parallel_frames << min(depth, 16))
     if depth == 1 and not spec.runtime_loadable:
         # Its fill levels stay two, of sums of three bits.
         terms.ff += 2
@@ -79,10 +79,10 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     if padded_columns:
         terms.ff += index_bits(spec.synapse_folds)
         counter(terms, spec.synapse_folds, family)
-        terms.luts["padding"] += padded_columns * spec.lane_bits * spec.parallel_frames
+        terms.luts["padding"] += padded_columns * spec.parts * spec.lane_bits * spec.parallel_frames
     terms.luts["padding"] += padded_rows * spec.o_lane_bits * spec.parallel_frames
     if spec.flip:
-        terms.luts["padding"] += spec.simd * spec.parallel_frames
+        terms.luts["padding"] += spec.simd * spec.parts * spec.parallel_frames
     terms.luts["fixed"] += 1
     return terms
 

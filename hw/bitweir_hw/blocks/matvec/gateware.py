@@ -35,16 +35,18 @@ class MatVec(wiring.Component):
     | registers         | one behind the memories, where one of them is block RAM                |
     | weight memory     | ``G * fold`` words of P*S times the planes of a weight                 |
     | preset memory     | ``classes * G * neuron_folds`` words of P accumulators                 |
-    | input buffer      | ``buffer_words`` words of S*B*V bits                                   |
+    | input buffer      | ``buffer_words`` words of Q*S*B*V bits                                 |
     | sums              | P*V dot products of S lanes, see `pe`                                  |
+
+    A beat has a word of each of the Q parts of a vector; a word of S elements goes to the P/Q elements of its part.
 
     The input may carry anything in the lanes that pad the last word of a vector. Where `spec.runtime_loadable` says so,
     weights and presets come through a chain of bytes, weights first; see `loading`.
 
     Members
     -------
-    i : In(stream.Signature(S * V * B))
-        Lane s of frame v has the bits from ``(s * V + v) * B`` on.
+    i : In(stream.Signature(Q * S * V * B))
+        Lane s of frame v has the bits from ``(s * V + v) * B`` on; lanes are those of the vector, in its order.
     o : Out(stream.Signature(P * V * o_lane_bits))
         Element p of frame v likewise; the last beat of a vector is padded with zeros.
     load : In(loading.CHAIN)
@@ -64,8 +66,9 @@ class MatVec(wiring.Component):
         m = Module()
         spec = self.spec
         m.submodules.elements = elements = ProcessingElements(
-            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.popcount, parallel_frames=spec.parallel_frames
-        )
+            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.popcount,
+            parallel_frames=spec.parallel_frames, parts=spec.parts,
+        )  # fmt: skip
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
 
@@ -121,6 +124,15 @@ class MatVec(wiring.Component):
         m.d.comb += [output.done.eq(done), output.result.eq(self._result(elements.acc, ends))]
         return m
 
+    def _by_part(self, word: Value) -> Value:
+        """The elements of a beat, those of the first part first."""
+        spec = self.spec
+        if spec.parts == 1:
+            return word
+        runs = range(spec.simd // spec.run)
+        bits = spec.run * spec.parallel_frames * spec.lane_bits
+        return Cat(word.word_select(run * spec.parts + part, bits) for part in range(spec.parts) for run in runs)
+
     def _presets(self, loaded: bool) -> Rom:
         spec = self.spec
         words: Sequence[int] = range(spec.sources[1].depth) if loaded else spec.preset_words()
@@ -161,7 +173,7 @@ class MatVec(wiring.Component):
         w_at, r_at, base = Signal(range(words)), Signal(range(words)), Signal(range(words))
         w_word = Signal(range(length))
         take, arrived = Signal(), Signal()
-        kept = (spec.columns - (length - 1) * spec.simd) * spec.parallel_frames * spec.lane_bits
+        kept = (spec.columns - (length - 1) * spec.simd) * spec.parts * spec.parallel_frames * spec.lane_bits
         # Numbers in two's complement, counted from the lowest one up.
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
         arriving = self.i.payload ^ flips if spec.flip else self.i.payload
@@ -175,7 +187,7 @@ class MatVec(wiring.Component):
             write.data.eq(Mux(w_word == length - 1, arriving[:kept], arriving)),
             read.en.eq(1),
             read.addr.eq(r_at),
-            x.eq(read.data),
+            x.eq(self._by_part(read.data)),
         ]
         with m.If(take):
             m.d.sync += [w_at.eq(wrap_increment(w_at, words)), w_word.eq(wrap_increment(w_word, length))]

@@ -21,7 +21,10 @@ class MatVecSpec:
     """Sums of products of a vector with M rows of weights, for each vector of a frame.
 
     A frame is ``positions[0] * positions[1]`` pixels of G vectors each; vector g of a pixel meets
-    weights ``[g]``. An accumulator ends with ``initial_accumulators[class, g, m] + T``, where T is the sum of
+    weights ``[g]``. A vector may have several parts side by side, each for its share of the rows, in order: it
+    has `run` elements of each part, then the next `run` of each, and so on.
+
+    An accumulator ends with ``initial_accumulators[class, g, m] + T``, where T is the sum of
     `popcount.elements`, and class is that of the pixel: ``row_classes[y] * (columns of classes) + column_classes[x]``.
 
     Parameters
@@ -56,6 +59,10 @@ class MatVecSpec:
         Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
     parallel_frames : int
         V, the frames that share each weight word.
+    parts : int
+        Q, parts of a vector. More than one only where P is M, and S and K are multiples of `run`.
+    run : int
+        Elements of a part that follow each other.
     """
 
     name: str
@@ -77,6 +84,8 @@ class MatVecSpec:
     memory: str = "auto"
     runtime_loadable: tuple[Plane, ...] | None = None
     parallel_frames: int = 1
+    parts: int = 1
+    run: int = 1
 
     @property
     def groups(self) -> int:
@@ -90,7 +99,7 @@ class MatVecSpec:
 
     @property
     def columns(self) -> int:
-        """K, the inputs."""
+        """K, the inputs of a neuron: of one part."""
         return int(self.weights.shape[2])
 
     @property
@@ -146,7 +155,7 @@ class MatVecSpec:
     @property
     def i_bits(self) -> int:
         """Payload bits at the input."""
-        return self.simd * self.lane_bits * self.parallel_frames
+        return self.parts * self.simd * self.lane_bits * self.parallel_frames
 
     @property
     def o_lane_bits(self) -> int:

@@ -99,6 +99,9 @@ class _Walk:
         self.bits = np.ones((len(spec.planes), spec.pe, spec.simd), bool)
         self.bits[:, : spec.rows, : spec.columns] = plane_bits(spec.weights, spec.planes)[:, 0]
         self.count = spec.pe
+        # The first lane of each element, among those of all parts.
+        self.first = np.arange(spec.pe, dtype=np.uint64) * np.uint64(spec.parts) // np.uint64(spec.pe)
+        self.first *= np.uint64(spec.simd)
         self.terms = Terms()
         self.all, self.none = np.ones(self.count, bool), np.zeros(self.count, bool)
         self.elements = np.arange(1, self.count + 1, dtype=np.uint64) << np.uint64(3)
@@ -121,7 +124,7 @@ class _Walk:
 
     def _lane(self, plane: int, bit: int, lane: int) -> Bit:
         form, weights = self.dot.planes[plane], self.bits[plane, :, lane]
-        name = np.uint64((lane * self.dot.bits + bit + 1) << 3)
+        name = ((self.first + np.uint64(lane)) * np.uint64(self.dot.bits) + np.uint64(bit + 1)) << np.uint64(3)
         if form.xnor:
             names = name | ~weights
         else:

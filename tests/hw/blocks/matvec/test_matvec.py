@@ -25,7 +25,8 @@ QUIET = 12  # cycles after the last beat in which nothing may move
 class Case:
     """A unit, what arrives at it, and what must leave it.
 
-    `elements` are (V, frames * vectors, K), unsigned; `results` (V, frames * vectors, M).
+    `elements` are (V, frames * vectors, Q * K), unsigned, in the order of the stream; `results`
+    (V, frames * vectors, M).
     """
 
     spec: MatVecSpec
@@ -34,7 +35,7 @@ class Case:
 
 
 def sums(weights: np.ndarray, codes: np.ndarray, bits: int, lanes: int) -> np.ndarray:
-    """T of each neuron, (V, pixels, G, M), from codes (V, pixels, G, K), by arithmetic on whole weights.
+    """T of each neuron, (V, pixels, G, Q, M / Q), from codes (V, pixels, G, Q, K), by arithmetic on whole weights.
 
     The XNOR with -1 turns a code round. Where there are negative weights, the plane of the sign counts
     its ``2**B - 1`` times too much in each lane.
@@ -57,19 +58,23 @@ def make_case(
         name="unit", layer="layer", weights=weights, initial_accumulators=initial_accumulators, acc_bits=1, **fields
     )
     bits, (rows, columns) = spec.lane_bits, spec.positions
-    shape = (spec.parallel_frames, FRAMES * rows * columns, spec.groups, spec.columns)
+    shape = (spec.parallel_frames, FRAMES * rows * columns, spec.groups, spec.parts, spec.columns)
     elements = rng.integers(0, 1 << bits, shape)
     # All alike are the extremes.
     elements[rng.random(shape[:3]) < 0.2] = rng.choice([0, (1 << bits) - 1])
     codes = elements ^ (1 << bits - 1) if spec.flip else elements
-    totals = sums(weights, codes, bits, ceil_div(spec.columns, spec.simd) * spec.simd)
+    by_part = weights.reshape(spec.groups, spec.parts, -1, spec.columns)
+    totals = sums(by_part, codes, bits, ceil_div(spec.columns, spec.simd) * spec.simd).reshape(*shape[:3], spec.rows)
     count = max(spec.column_classes) + 1
     classes = np.add.outer(np.array(spec.row_classes) * count, np.array(spec.column_classes)).ravel()
     accs = initial_accumulators[np.tile(classes, FRAMES)] + totals
     spec = replace(spec, acc_bits=signed_bits(int(accs.min()), int(accs.max())))
     results = accs >= 0 if spec.threshold else (accs << spec.shift) + spec.low
     flat = (spec.parallel_frames, -1)
-    return Case(spec, elements.reshape(*flat, spec.columns), results.astype(np.int64).reshape(*flat, spec.rows))
+    runs = elements.reshape(*shape[:4], -1, spec.run).swapaxes(-3, -2)
+    return Case(
+        spec, runs.reshape(*flat, spec.parts * spec.columns), results.astype(np.int64).reshape(*flat, spec.rows)
+    )
 
 
 def beats(values: np.ndarray, lanes: int, bits: int, fill: np.ndarray | None = None) -> list[int]:
@@ -85,8 +90,9 @@ def beats(values: np.ndarray, lanes: int, bits: int, fill: np.ndarray | None = N
 def run(case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.Generator) -> list[int]:
     """Drive the unit; compare each cycle with the model and each value; the cycles of the output beats."""
     spec = case.spec
-    noise = rng.integers(0, 1 << spec.lane_bits, (*case.elements.shape[:2], spec.synapse_folds * spec.simd))
-    sent = beats(case.elements, spec.simd, spec.lane_bits, noise)
+    lanes = spec.parts * spec.simd
+    noise = rng.integers(0, 1 << spec.lane_bits, (*case.elements.shape[:2], spec.synapse_folds * lanes))
+    sent = beats(case.elements, lanes, spec.lane_bits, noise)
     wanted = beats(case.results, spec.pe, spec.o_lane_bits)
     assert (len(sent), len(wanted)) == (FRAMES * spec.i_beats, FRAMES * spec.o_beats)
     dut, model = MatVec(spec), stepped(spec)
@@ -135,6 +141,9 @@ def cases(draw: st.DrawFn) -> Case:
     groups, rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 12))
     positions = draw(st.sampled_from([(1, 1), (1, 1), (1, 4), (3, 1), (2, 3), (3, 4)]))
     row_classes, column_classes = (draw(classes(size)) for size in positions)
+    parts, run = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (3, 1), (2, 2), (3, 2)]))
+    if parts > 1:
+        rows, columns = parts * min(rows, 3), run * columns
     shape = (groups, rows, columns)
     kind = draw(st.sampled_from(["bool", "bool", "ternary", "signed", "unsigned"]))
     size = draw(st.integers(3, 8))
@@ -157,8 +166,10 @@ def cases(draw: st.DrawFn) -> Case:
         row_classes=row_classes,
         column_classes=column_classes,
         threshold=threshold,
-        pe=draw(st.integers(1, 1 << (rows - 1).bit_length())),
-        simd=draw(st.integers(1, 1 << (columns - 1).bit_length())),
+        pe=rows if parts > 1 else draw(st.integers(1, 1 << (rows - 1).bit_length())),
+        simd=run * draw(st.integers(1, (1 << (columns - 1).bit_length()) // run)),
+        parts=parts,
+        run=run,
         lane_bits=bits,
         flip=draw(st.booleans()),
         shift=shift,
