@@ -215,7 +215,7 @@ class DesignFolder:
         for name in (_NETWORK, _PLAN):
             if not (folder / name).is_file():
                 raise FileError(
-                    f"{str(folder)!r} is no build folder, as it has no {name}: make it with bitweir generate."
+                    f"{str(folder)!r} is not a build folder, as it has no {name}: make it with bitweir generate."
                 )
         check_parts(folder)
         design = Design(

@@ -201,19 +201,19 @@ def _check_replaceable(told: Path, place: Path) -> None:
     if not os.path.lexists(place):
         return
     if not place.is_dir():
-        raise FileError(f"{str(told)!r} exists and is no folder: name another one.")
+        raise FileError(f"{str(told)!r} exists and is not a folder: choose another name.")
     if not any(place.iterdir()):
         return
     entries = listed(place)
     if entries is None:
         raise FileError(
-            f"{str(told)!r} was not made by bitweir, or by a version that left no {MANIFEST}: name another folder, "
+            f"{str(told)!r} was not made by bitweir, or by a version that wrote no {MANIFEST}: name another folder, "
             "or remove it."
         )
     if names := changed(place, entries):
         raise FileError(
-            f"{str(told)!r} holds what bitweir did not write, or what was changed since, and would lose it: "
-            f"{named(names)}. Move it elsewhere, or name another folder."
+            f"{str(told)!r} holds files that bitweir did not write, or that were changed since, and would lose them: "
+            f"{named(names)}. Move them elsewhere, or name another folder."
         )
 
 

@@ -131,7 +131,7 @@ def check_free(path: Path) -> None:
     if entries is None:
         return
     if path.name == MANIFEST or (path.name in entries and any(fnmatchcase(path.name, own) for own in _OWN)):
-        raise FileError(f"{str(path)!r} is a part of a folder that bitweir wrote: name another file.")
+        raise FileError(f"{str(path)!r} is a part of a folder that bitweir wrote: choose another name.")
 
 
 def check_listed(path: Path, remedy: str) -> None:

@@ -159,8 +159,8 @@ def test_what_is_not_ours_is_refused(tmp_path, other):
         (path / "chapter1").write_text("chapter 1")
     before = tree(tmp_path)
     told = {
-        "file": "exists and is no folder: name another one.",
-        "folder": "was not made by bitweir, or by a version that left no bitweir-manifest.json: name another folder, "
+        "file": "exists and is not a folder: choose another name.",
+        "folder": "was not made by bitweir, or by a version that wrote no bitweir-manifest.json: name another folder, "
         "or remove it.",
     }
     with refuses(f"'{path}' {told[other]}"):
@@ -199,7 +199,7 @@ def test_a_repository_around_a_plan_stays(tmp_path):
     for name in ("plan.json", "explore.json", "sources/main.c", ".git/HEAD"):
         whole_file(tmp_path / "work" / name, b"mine")
     before = tree(tmp_path)
-    told = f"'{tmp_path}/work' was not made by bitweir, or by a version that left no {MANIFEST}: "
+    told = f"'{tmp_path}/work' was not made by bitweir, or by a version that wrote no {MANIFEST}: "
     with refuses(told + "name another folder, or remove it."):
         build(tmp_path / "work", a="1")
     assert tree(tmp_path) == before
@@ -253,8 +253,8 @@ def test_what_people_put_into_a_folder_stops_the_command(tmp_path, change, name)
     change(path)
     before = tree(tmp_path)
     told = (
-        f"'{path}' holds what bitweir did not write, or what was changed since, and would lose it: '{name}'. "
-        "Move it elsewhere, or name another folder."
+        f"'{path}' holds files that bitweir did not write, or that were changed since, and would lose them: '{name}'. "
+        "Move them elsewhere, or name another folder."
     )
     with refuses(told), whole_folder(path):
         raise AssertionError("must be told before anything takes time")
@@ -266,8 +266,8 @@ def test_many_foreign_files_are_counted(tmp_path):
     for number in range(8):
         (tmp_path / "build" / f"x{number}").touch()
     told = (
-        f"'{tmp_path}/build' holds what bitweir did not write, or what was changed since, and would lose it: "
-        "'x0', 'x1', 'x2', 'x3', 'x4' and 3 more. Move it elsewhere, or name another folder."
+        f"'{tmp_path}/build' holds files that bitweir did not write, or that were changed since, and would lose them: "
+        "'x0', 'x1', 'x2', 'x3', 'x4' and 3 more. Move them elsewhere, or name another folder."
     )
     with refuses(told):
         build(tmp_path / "build", a="2")
@@ -277,8 +277,8 @@ def test_what_comes_while_a_folder_is_made_is_not_lost(tmp_path):
     path = tmp_path / "build"
     build(path, a="1")
     told = (
-        f"'{path}' holds what bitweir did not write, or what was changed since, and would lose it: 'late'. "
-        "Move it elsewhere, or name another folder."
+        f"'{path}' holds files that bitweir did not write, or that were changed since, and would lose them: 'late'. "
+        "Move them elsewhere, or name another folder."
     )
     with refuses(told), whole_folder(path):
         (path / "late").write_text("mine")
@@ -293,7 +293,7 @@ def test_a_damaged_list_is_none(tmp_path, content):
     build(tmp_path / "build", a="1")
     (tmp_path / "build" / MANIFEST).write_bytes(content)
     before = tree(tmp_path)
-    with pytest.raises(FileError, match="was not made by bitweir, or by a version that left no"):
+    with pytest.raises(FileError, match="was not made by bitweir, or by a version that wrote no"):
         build(tmp_path / "build", a="2")
     assert tree(tmp_path) == before
 
@@ -307,7 +307,7 @@ def test_files_that_are_added_are_bitweirs_until_they_are_edited(tmp_path):
     assert tree(path) == {"a": b"3", MANIFEST: listing(a="3")}
     # What `whole_file` writes is a result that somebody asked for.
     whole_file(path / "found.npz", b"4")
-    with pytest.raises(FileError, match=r"would lose it: 'found\.npz'\. Move it elsewhere"):
+    with pytest.raises(FileError, match=r"would lose them: 'found\.npz'\. Move them elsewhere"):
         build(path, a="5")
 
 
@@ -331,7 +331,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
 def test_links_in_a_circle_are_told(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with refuses(f"'{tmp_path}/a' exists and is no folder: name another one."):
+    with refuses(f"'{tmp_path}/a' exists and is not a folder: choose another name."):
         build(tmp_path / "a")
 
 
@@ -475,7 +475,7 @@ def test_no_page_takes_the_place_of_a_part(tmp_path, name):
         with pytest.raises(FileError) as error:
             added_file(path, b"<html>")
         assert (
-            str(error.value) == f"{str(folder / name)!r} is a part of a folder that bitweir wrote: name another file."
+            str(error.value) == f"{str(folder / name)!r} is a part of a folder that bitweir wrote: choose another name."
         )
     assert (folder / name).read_bytes() == before
     for page in ("report.html", "other.html", "results.npz"):

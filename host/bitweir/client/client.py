@@ -209,7 +209,9 @@ class Client:
                 self.ask(kind, pieces[at : at + step], 0)
             if image.endswith(self.identity.parameters.to_bytes(4, "little")):
                 return
-        raise LinkError("The image of parameters is damaged, or for another accelerator: the device does not take it.")
+        raise LinkError(
+            "The image of parameters is damaged, or was made for another accelerator: the device does not accept it."
+        )
 
     @staticmethod
     def _forgotten(sent: _Sent) -> _Sent:
@@ -327,7 +329,7 @@ class Client:
         known = self._known
         if known and replace(identity, parameters=known.parameters) != known:
             raise LinkError(
-                f"Another accelerator answers than before: one of network {identity.digest.hex()}, "
+                f"A different accelerator answers than before: one of network {identity.digest.hex()}, "
                 f"not {known.digest.hex()}."
             )
         if known and identity != known and not loads:
@@ -337,7 +339,9 @@ class Client:
     def _fruitless(self, problem: str) -> None:
         self._silent += 1
         if self._silent > self.rounds:
-            raise LinkError(f"The device at {self.transport} {problem}: {self._silent} waits in a row brought nothing.")
+            raise LinkError(
+                f"The device at {self.transport} {problem}: {self._silent} attempts in a row had no answer."
+            )
 
 
 def frames_per_request(capacity: int, frame_bytes: int, unit: int) -> int:

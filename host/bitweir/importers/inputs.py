@@ -165,7 +165,8 @@ class _Parser:
             like = found["number"] and _NUMBER_LIKE.match(text, found.start("number"))
             if like and like.end() > found.end():
                 raise _Wrong(
-                    f"{shown(like[0])} is no decimal number: it may have up to 12 digits before the point and 20 after "
+                    f"{shown(like[0])} is not a decimal number: it may have up to 12 digits before the point and 20 "
+                    f"after "
                     "it, and no exponent"
                 )
             self._tokens.append(found[found.lastgroup or 0])

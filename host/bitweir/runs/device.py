@@ -105,9 +105,11 @@ def read_parameter_image(path: Path) -> bytes:
     except OSError as error:
         raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
     if len(image) > _MOST_IMAGE_BYTES:
-        raise FileError(f"{str(path)!r} is no image of parameters: it must have at most {_MOST_IMAGE_BYTES:,} bytes.")
+        raise FileError(
+            f"{str(path)!r} is not an image of parameters: it must have at most {_MOST_IMAGE_BYTES:,} bytes."
+        )
     if not image:
-        raise FileError(f"{str(path)!r} is no image of parameters: it is empty.")
+        raise FileError(f"{str(path)!r} is not an image of parameters: it is empty.")
     return image
 
 

@@ -77,7 +77,7 @@ def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
     for kind, count in cells.items():
         fits = [(prefix, name) for name, prefixes in table.items() for prefix in prefixes if kind.startswith(prefix)]
         if not fits and kind not in _FREE:
-            raise ToolError(f"Yosys mapped {family} to a cell that no report counts: {kind}.")
+            raise ToolError(f"Yosys used a cell of {family} that reports cannot count: {kind}.")
         if fits:
             # The longest prefix: SP must not take SPX9 from a longer name, nor ALU an ALU54B.
             prefix, name = max((len(prefix), prefix, name) for prefix, name in fits)[1:]
@@ -127,7 +127,7 @@ def _ram_sites(family: str, cells: Mapping[str, int]) -> int:
         if kind.startswith(_PREFIXES[family]["lutram"]):
             fits = [(len(prefix), sites) for prefix, sites in _RAM_SITES.items() if kind.startswith(prefix)]
             if not fits:
-                raise ToolError(f"Yosys mapped {family} to LUT RAM of a size that no report knows: {kind}.")
+                raise ToolError(f"Yosys used a LUT RAM of {family} whose size reports do not know: {kind}.")
             total += count * max(fits)[1]
     return total
 

@@ -95,7 +95,7 @@ class Routed:
 def missing(family: str) -> str | None:
     """What to install before designs of a family can be routed; None if all is there."""
     if family == "gowin" and not find_spec("apycula"):
-        return f"gowin_pack is not there: install it with pip install 'bitweir[{_EXTRA}]'."
+        return f"gowin_pack is not installed: install it with pip install 'bitweir[{_EXTRA}]'."
     return NEXTPNR[family].missing()
 
 

@@ -195,7 +195,7 @@ class _Run:
         attempt, title = self.attempts[-1], self.board.title
         routed, more = attempt.routed, f"--seeds {2 * self.seeds}"
         if routed.hold:
-            return f"Data comes too early for {', '.join(routed.hold[:3])} as routed on {title}: try {more}."
+            return f"Hold time is violated at {', '.join(routed.hold[:3])} as routed on {title}: try {more}."
         reached = int(routed.fmax / (1 + MARGIN) / 1e4) / 100
         return (
             f"The design reaches {routed.fmax / 1e6:.2f} MHz on {title}, and a clock of {attempt.clock / 1e6:.2f} MHz "

@@ -175,18 +175,19 @@ class Identity:
         for name, (least, most) in self._RANGES.items():
             if not least <= (value := getattr(self, name)) <= most:
                 raise LinkError(
-                    f"What answers says that its {name} is {value:,}, not {least:,} to {most:,}: it is no accelerator, "
+                    f"What answers says that its {name} is {value:,}, not {least:,} to {most:,}: it is not an "
+                    f"accelerator, "
                     "or it is damaged."
                 )
         if self.frame_bytes > self._MOST_BYTES:
             raise LinkError(
                 f"What answers says that a frame has {self.frame_bytes:,} bytes, more than {self._MOST_BYTES:,}: "
-                "it is no accelerator, or it is damaged."
+                "it is not an accelerator, or it is damaged."
             )
         if max(self.cycles, self.latency) > self._MOST_SECONDS * self.clock:
             raise LinkError(
                 f"What answers says that a frame takes {max(self.cycles, self.latency):,} cycles at {self.clock:,} Hz, "
-                f"more than {self._MOST_SECONDS:,} s: it is no accelerator, or it is damaged."
+                f"more than {self._MOST_SECONDS:,} s: it is not an accelerator, or it is damaged."
             )
 
     @property

@@ -520,7 +520,9 @@ def _check_whole(layer: Layer, what: str, numbers: tuple[int, ...], least: int) 
 
 def _check_rising(layer: Pool | Threshold | Vote, source: Map) -> None:
     if source.format is not None and source.format.step < 0:
-        raise NetworkError(f"Layer {layer.name!r} must take codes that rise with their values: turn the step round.")
+        raise NetworkError(
+            f"Layer {layer.name!r} must take codes that rise with their values: reverse the sign of the step."
+        )
 
 
 def _window(layer: Conv | Pool) -> str:

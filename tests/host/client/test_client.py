@@ -143,7 +143,7 @@ def test_right_answers_or_an_error_over_a_worse_one(seed, rate):
         with connected(transport, rounds=4) as device:
             answers = device.classify(CODES[:60])
     except LinkError as error:
-        assert "waits in a row brought nothing" in str(error)
+        assert "attempts in a row had no answer" in str(error)
     if answers is not None:
         assert np.array_equal(answers, expected(CODES[:60])[1])
     assert inner.closed or answers is None
@@ -171,7 +171,7 @@ def test_a_device_that_is_exchanged(at, same):
     except LinkError as error:
         assert not same
         assert str(error) == (
-            "Another accelerator answers than before: one of network 616e6f74686572206e6574776f726b2e, "
+            "A different accelerator answers than before: one of network 616e6f74686572206e6574776f726b2e, "
             "not 000102030405060708090a0b0c0d0e0f."
         )
 
@@ -190,7 +190,7 @@ def test_a_device_that_does_not_answer():
     transport.write = lambda data: None
     with pytest.raises(LinkError) as told:
         connected(transport, rounds=3)
-    assert str(told.value) == "The device at a device in Python does not answer: 4 waits in a row brought nothing."
+    assert str(told.value) == "The device at a device in Python does not answer: 4 attempts in a row had no answer."
     assert transport.now() < 10
 
 
@@ -200,7 +200,7 @@ def test_a_device_that_takes_no_frames():
         transport.told, transport.identity = IDENTITY.to_bytes(), replace(IDENTITY, lane_bits=3)
         with pytest.raises(LinkError) as told:
             device.classify(CODES)
-    assert str(told.value) == "The device at a device in Python takes no frames: 4 waits in a row brought nothing."
+    assert str(told.value) == "The device at a device in Python takes no frames: 4 attempts in a row had no answer."
 
 
 def test_after_an_error_the_next_call_is_right():

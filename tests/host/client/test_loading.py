@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compi
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 with np.load(NETWORKS / "digits_test.npz") as _file:
     IMAGES = _file["x"][:60]
-DAMAGED = "The image of parameters is damaged, or for another accelerator: the device does not take it."
+DAMAGED = "The image of parameters is damaged, or was made for another accelerator: the device does not accept it."
 
 
 @pytest.fixture(scope="module")

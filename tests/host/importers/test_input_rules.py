@@ -75,9 +75,9 @@ WRONG = {
     "x-[1,2": "a ] is missing",
     "[1,2]+[1,2,3]*x": "its lists have 2 and 3 numbers",
     "x**2": "a number or x is missing before '*'",
-    "1e400000000": "'1e400000000' is no decimal number: it may have up to 12 digits before the point and 20 after "
+    "1e400000000": "'1e400000000' is not a decimal number: it may have up to 12 digits before the point and 20 after "
     "it, and no exponent",
-    "x*1.2.3": "'1.2.3' is no decimal number: it may have up to 12 digits before the point and 20 after it, and no "
+    "x*1.2.3": "'1.2.3' is not a decimal number: it may have up to 12 digits before the point and 20 after it, and no "
     "exponent",
     "(x-1))": "')' is out of place",
     "nan": "'nan' is neither a number nor one of + - * / ( ) [ ] , x",
@@ -87,7 +87,7 @@ WRONG = {
     "int1": "'int1' is neither a number nor one of + - * / ( ) [ ] , x",
     "int17": "'int17' is neither a number nor one of + - * / ( ) [ ] , x",
     "uint8": "'uint8' is neither a number nor one of + - * / ( ) [ ] , x",
-    "x*1234567890123": "'1234567890123' is no decimal number: it may have up to 12 digits before the point and 20 "
+    "x*1234567890123": "'1234567890123' is not a decimal number: it may have up to 12 digits before the point and 20 "
     "after it, and no exponent",
     "(" * 17 + "x" + ")" * 17: "it has more than 16 nested parentheses",
     "x" + "+1" * 2048: "it has more than 4096 characters",

@@ -161,7 +161,7 @@ def test_parameters_that_cannot_be_loaded(design, tmp_path):
     with pytest.raises(LinkError, match="^The parameters of the device are fixed"):
         load_parameters(f"golden:{design.folder}", b"1234")
     (tmp_path / "empty.bin").touch()
-    with pytest.raises(BitweirError, match="is no image of parameters: it is empty"):
+    with pytest.raises(BitweirError, match="is not an image of parameters: it is empty"):
         read_parameter_image(tmp_path / "empty.bin")
 
 

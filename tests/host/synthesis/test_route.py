@@ -271,7 +271,7 @@ def test_a_seed_whose_data_comes_too_early_does_not_count(monkeypatch: pytest.Mo
     made_up(lambda clock, seed: 30.0 + seed, monkeypatch, hold=(2, 3))
     assert route.route(FAKE, BOARD, clock=24e6, seeds=3).core.seed == 1
     made_up(lambda clock, seed: 30.0, monkeypatch, hold=(1, 2))
-    told = "Data comes too early for device.a.D as routed on 1BitSquared iCEBreaker: try --seeds 4."
+    told = "Hold time is violated at device.a.D as routed on 1BitSquared iCEBreaker: try --seeds 4."
     with pytest.raises(TimingError, match=f"^{re.escape(told)}$"):
         route.route(FAKE, BOARD, clock=24e6, seeds=2)
 
@@ -375,12 +375,12 @@ def test_steps_without_a_name_belong_to_the_block_before() -> None:
 def test_missing_tools_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     gone = replace(nextpnr.NEXTPNR["ice40"], package="yowasp-nextpnr-missing")
     monkeypatch.setitem(nextpnr.NEXTPNR, "ice40", gone)
-    told = "nextpnr-ice40 is not there: install it with pip install 'bitweir[pnr]'."
+    told = "nextpnr-ice40 is not installed: install it with pip install 'bitweir[pnr]'."
     assert missing("ice40") == told
     with pytest.raises(ToolError, match=f"^{re.escape(told)}$"):
         route.route(design(), BOARD)
     monkeypatch.setattr(nextpnr, "find_spec", lambda _: None)
-    assert missing("gowin") == "gowin_pack is not there: install it with pip install 'bitweir[pnr]'."
+    assert missing("gowin") == "gowin_pack is not installed: install it with pip install 'bitweir[pnr]'."
 
 
 def test_every_clock_of_a_board_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

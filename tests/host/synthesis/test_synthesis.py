@@ -230,7 +230,7 @@ def test_a_cell_that_nobody_counts_is_told() -> None:
     assert sum(flows.classify("gowin", {"GND": 1, "$scopeinfo": 9, "LUT4": 2}).values()) == 2
     with pytest.raises(ToolError) as error:
         flows.classify("ecp5", {"LUT4": 1, "EHXPLLL": 1})
-    assert str(error.value) == "Yosys mapped ecp5 to a cell that no report counts: EHXPLLL."
+    assert str(error.value) == "Yosys used a cell of ecp5 that reports cannot count: EHXPLLL."
 
 
 @pytest.mark.parametrize(
@@ -247,6 +247,6 @@ def test_memory_in_luts_takes_lut_sites(family: str, cells: dict[str, int], site
 
 
 def test_memory_in_luts_of_an_unknown_size_is_an_error() -> None:
-    told = "Yosys mapped xilinx to LUT RAM of a size that no report knows: RAM32X16DR8."
+    told = "Yosys used a LUT RAM of xilinx whose size reports do not know: RAM32X16DR8."
     with pytest.raises(ToolError, match=f"^{re.escape(told)}$"):
         flows.sites("xilinx", {"RAM32X16DR8": 1})

@@ -42,13 +42,14 @@ def test_sound_ones_come_through():
     ],
 )
 def test_numbers_that_no_accelerator_has(field, value, limits):
-    told = f"What answers says that its {field} is {value:,}, not {limits}: it is no accelerator, or it is damaged."
+    told = f"What answers says that its {field} is {value:,}, not {limits}: it is not an accelerator, or it is damaged."
     refused(replace(SOUND, **{field: value}), told)
 
 
 def test_frames_that_no_accelerator_has():
     told = (
-        "What answers says that a frame has 536,870,912 bytes, more than 268,435,456: it is no accelerator, or it is "
+        "What answers says that a frame has 536,870,912 bytes, more than 268,435,456: it is not an accelerator, or it "
+        "is "
         "damaged."
     )
     refused(replace(SOUND, vectors=1 << 26, length=1, lanes=1, lane_bits=64), told)
@@ -56,7 +57,7 @@ def test_frames_that_no_accelerator_has():
 
 def test_times_that_nobody_waits_for():
     told = (
-        "What answers says that a frame takes 4,294,967,295 cycles at 1 Hz, more than 3,600 s: it is no "
+        "What answers says that a frame takes 4,294,967,295 cycles at 1 Hz, more than 3,600 s: it is not an "
         "accelerator, or it is damaged."
     )
     refused(replace(SOUND, cycles=(1 << 32) - 1, clock=1), told)

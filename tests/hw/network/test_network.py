@@ -366,11 +366,13 @@ CASES = {
     "not as bool of shape (3,).": pool(least=np.ones(3, bool)),
     "Layer 'pool' must output values of at most 62 bits, not -9223372036854775808 to 0.": after(HUGE, SUM),
     # codes that fall
-    "Layer 'pool' must take codes that rise with their values: turn the step round.": after(
+    "Layer 'pool' must take codes that rise with their values: reverse the sign of the step.": after(
         FALLING, replace(POOL, kernel=(1, 1))
     ),
-    "Layer 't' must take codes that rise with their values: turn the step round.": after(FALLING, THRESHOLD),
-    "Layer 'v' must take codes that rise with their values: turn the step round.": after(FALLING, Vote(name="v")),
+    "Layer 't' must take codes that rise with their values: reverse the sign of the step.": after(FALLING, THRESHOLD),
+    "Layer 'v' must take codes that rise with their values: reverse the sign of the step.": after(
+        FALLING, Vote(name="v")
+    ),
     # the others
     "Layer 'v' must take a vector of scores, not a map of shape (5, 6, 4).": after(MAP, Vote(name="v")),
     "Layer 's' must have int64 scale and offset of one length.": after(MAP, replace(SCORES, offset=np.ones(3, INT))),
