@@ -99,7 +99,7 @@ def conv(
     gaps : (int, int)
         How far the rows and columns of the weights lie apart: more than 1 for dilated kernels.
     """
-    x = regular(builder, x, label)
+    x = regular(builder, x, label, apart=groups == x.shape[0])
 
     def layer(rows: Array) -> Signal:
         return _conv(builder, x, rows, label, window=window, groups=groups, gaps=gaps)

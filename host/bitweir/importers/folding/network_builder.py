@@ -41,7 +41,7 @@ from .borders import Border, refusal, settled
 from .bounds import bound, check_width, known_badly, wanted_errors
 from .grid import grid_of, places, rounding_note
 from .provenance import Taps
-from .quantise import AFFINE, affine, coding, resolved
+from .quantise import AFFINE, affine, channel_scales, coding, resolved
 from .simplify import repeated, tidied
 from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed
 from .units import FixedPoint
@@ -232,7 +232,7 @@ class NetworkBuilder:
         TooWide
             It is a sum in fixed point, and has too many bits.
         """
-        y = self.signal(x, label, as_map=as_map)
+        y = self.signal(x, label, as_map=as_map, varied=isinstance(x, Codes) and bool(channel_scales(x)))
         assert isinstance(y.origin, Stream)
         check_width(y.origin)
         refused = ModelError(

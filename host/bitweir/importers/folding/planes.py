@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from math import gcd, lcm
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..errors import ModelError
 from ..exact.fold import Exacts, Quantiser, shift
 from .curves import upright
 from .network_builder import NetworkBuilder
-from .quantise import coding, quantise, ranges, resolved
+from .quantise import channel_scales, coding, quantise, ranges, resolved
 from .shortcuts import add
 from .symbols import Codes, Frame, Moving, Padded, Signal, narrowed, whole
 
@@ -31,20 +32,34 @@ __all__ = ["regular"]
 
 #: Planes of a staircase: each takes a threshold for each channel, and a branch of a sum.
 _MOST_PLANES = 16
+#: Of the scale of a channel to what all scales are multiples of: weights of 8 bits.
+_MOST_RATIO = 127
 #: Of one staircase: codes of 8 bits.
 _MOST_LEVELS = 256
 
 
-def regular(builder: NetworkBuilder, x: Moving | Padded, label: str) -> Moving | Padded:
+def regular(builder: NetworkBuilder, x: Moving | Padded, label: str, *, apart: bool = False) -> Moving | Padded:
     """A value as a layer takes it: codes of even levels, or the sum of planes that stands for others.
 
-    What cannot be changed into one of both returns as it is, and the layer says what it lacks.
+    Levels may be as far apart in each channel as they like if the weights can take that up. What cannot be changed into
+    codes or a sum returns as it is, and the layer says what it lacks.
+
+    Parameters
+    ----------
+    builder : NetworkBuilder
+    x : Signal, Codes or Padded
+    label : str
+        Of the node, for messages.
+    apart : bool
+        Each filter sees one channel.
     """
     if isinstance(x, Padded):
-        inside = regular(builder, x.inside, label)
+        inside = regular(builder, x.inside, label, apart=apart)
         assert not isinstance(inside, Padded)
         return replace(x, inside=inside)
     if not isinstance(x, Codes) or (x.ternary and len(x.values) > 2) or x.border or _even(resolved(x)):
+        return x
+    if _in_weights(channel_scales(x), apart):
         return x
     stairs = _Stairs.of(x)
     if stairs is None:
@@ -91,6 +106,15 @@ def _even(codes: Codes) -> bool:
     except ModelError:
         return False
     return True
+
+
+def _in_weights(scales: list[Fraction], apart: bool) -> bool:
+    """Whether weights take up the scales of channels: as whole numbers, or each in the scale of its outputs."""
+    if not any(scales):
+        return False
+    under = lcm(*(one.denominator for one in scales))
+    whole_ones = [int(one * under) for one in scales]
+    return apart or max(whole_ones) // gcd(*whole_ones) <= _MOST_RATIO
 
 
 def _evenly(levels: list[Fraction]) -> bool:

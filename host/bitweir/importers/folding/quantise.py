@@ -19,7 +19,18 @@ from .accuracy import Margin, margin
 from .curves import quantised_curve, real_crossings, turning_values
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
-__all__ = ["AFFINE", "Coding", "affine", "bounded", "coding", "ends", "quantise", "ranges", "resolved"]
+__all__ = [
+    "AFFINE",
+    "Coding",
+    "affine",
+    "bounded",
+    "channel_scales",
+    "coding",
+    "ends",
+    "quantise",
+    "ranges",
+    "resolved",
+]
 
 _MAX_VALUES = 1 << 22
 _ONE = Fraction(1)
@@ -368,6 +379,17 @@ def coding(codes: Codes, *, varied: bool = False) -> Coding:
         step = offset.denominator
         return Coding(Format(bits=bits, offset=int(offset * step), step=step), size / step, signs, first * 0)
     return Coding(Format(bits=bits), size, signs, first)
+
+
+def channel_scales(codes: Codes) -> list[Fraction]:
+    """The distances of the levels of codes that are evenly spaced for each element; none where they are not."""
+    if any(not isinstance(x, Fraction) for value in codes.values for x in value.flat):
+        return []
+    try:
+        code = coding(resolved(codes), varied=True)
+    except ModelError:
+        return []
+    return list(np.asarray(code.scale, object).flat)
 
 
 def _varied(codes: Codes) -> Coding:
