@@ -28,7 +28,7 @@ from .operators.maps import PADDED_OPS
 from .operators.refusals import refusal
 from .operators.rules import PROBES, RULES
 
-__all__ = ["import_onnx"]
+__all__ = ["CUSTOM", "import_onnx"]
 
 #: Elements of constants held at a time, and made in total: some times what the largest networks need.
 _MAX_ALIVE, _MAX_WORK = 1 << 29, 1 << 32
@@ -37,7 +37,7 @@ _COSTLY = 16
 
 #: Custom operators, and the domains in which the dialects of QONNX have them.
 _DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
-_CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
+CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
 #: What may follow a softmax or the choice of a class.
 _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
 
@@ -229,8 +229,8 @@ def _ruled(node: Node, rule: Callable[..., Any], *operands: Any) -> Any:
 
 def _known(node: Node, moving: bool) -> bool:
     """Whether there is a rule for a node."""
-    custom = node.op in _CUSTOM and node.domain in _DOMAINS
-    standard = not node.domain and node.op not in _CUSTOM
+    custom = node.op in CUSTOM and node.domain in _DOMAINS
+    standard = not node.domain and node.op not in CUSTOM
     return (
         bool(node.outputs)
         and (custom or standard)
