@@ -66,7 +66,7 @@ def test_nothing_is_cheaper(data):
     assert found.cycles <= cycles
     assert (found.sites, found.block_rams) == cost(lower(network, found.plan))
     assert found.bound <= best + 1e-6
-    # Conversions of width are priced before the interval is known; in networks as small as these, their few sites count.
+    # Conversions of width are priced before the interval is known; in networks as small as these, they count.
     assert found.sites <= 1.15 * best + 4
 
 
@@ -107,7 +107,7 @@ def test_groups_at_once_are_searched(shape, neurons, kernel, cycles):
     best = min(sites for took, sites, _ in everything(network) if took <= cycles)
     assert found.cycles <= cycles
     assert found.bound <= best + 1e-6
-    # Conversions of width are priced before the interval is known; in networks as small as these, their few sites count.
+    # Conversions of width are priced before the interval is known; in networks as small as these, they count.
     assert found.sites <= 1.15 * best + 4
 
 
