@@ -240,6 +240,7 @@ LAYERS = {
     "Reshape": lambda config, weights, x: x.reshape(len(x), *config["target_shape"]),
     "Softmax": same,
     "SteSign": own_quantiser("SteSign"),
+    "UpSampling1D": lambda config, weights, x: x.repeat(config["size"], axis=1),
     "ZeroPadding1D": lambda config, weights, x: np.pad(x, [(0, 0), config["padding"], (0, 0)]),
     "ZeroPadding2D": zeros,
 }

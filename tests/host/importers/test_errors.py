@@ -106,7 +106,8 @@ CASES = {
         helper.make_node("Sign", ["x"], ["b"], name="the_b", domain="evil"),
         LAST,
     ],
-    "Node ConvTranspose 'the_b' makes a larger map of a smaller one, and transposed convolutions are not supported: ": [
+    "Node ConvTranspose 'the_b' makes a larger map of a smaller one in another way than by repeating pixels, which is "
+    "not supported: ": [
         node("ConvTranspose", "x w", "b"),
         LAST,
     ],

@@ -278,10 +278,10 @@ def _concatenate(layer: Layer) -> None:
 
 
 def _upsampling(layer: Layer) -> None:
-    rows, columns, channels = layer.shape(layer.x)
-    down, right = layer.numbers("size", 2, 2)
-    scales = np.array([1, down, right, 1], np.float32)
-    layer.end(layer.step("Upsample", layer.x, scales, shape=(rows * down, columns * right, channels)))
+    *sizes, channels = layer.shape(layer.x)
+    factors = layer.numbers("size", 2, len(sizes))
+    shape = (*(size * factor for size, factor in zip(sizes, factors, strict=True)), channels)
+    layer.end(layer.step("Upsample", layer.x, np.array([1, *factors, 1], np.float32), shape=shape))
 
 
 LAYERS: dict[str, Callable[[Layer], None]] = {
@@ -317,6 +317,6 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     "Reshape": _reshape,
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
     "Softmax": _softmax,
-    "UpSampling2D": _upsampling,
+    **dict.fromkeys(("UpSampling1D", "UpSampling2D"), _upsampling),
     **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), _zero_padding),
 }  # fmt: skip

@@ -62,9 +62,8 @@ REFUSED = {
         lambda model: first(model, dtype={"class_name": "Policy", "config": {"name": "mixed_float16"}})
     ),
     "Layer Lambda 'it' holds Python code, which is never run: replace it by layers.": after_first("Lambda"),
-    "Layer Conv2DTranspose 'it' is a transposed convolution, which is not supported: use convolutions that keep the "
-    "size of "
-    "the map.": after_first(
+    "Layer Conv2DTranspose 'it' is a transposed convolution, which spreads pixels with zeros between, and that is not "
+    "supported: use UpSampling2D with the interpolation nearest, and a convolution behind it.": after_first(
         "Conv2DTranspose"
     ),
     "Layer Sequential 'it' must not be a model itself: call its layers in the outer model.": after_first("Sequential"),

@@ -91,6 +91,19 @@ def test_shortcuts_of_one_dimension(tmp_path):
     agree(model, tmp_path / "m.keras", "keras3", exactly=False)
 
 
+def test_elements_that_are_repeated(tmp_path):
+    model = Model((L, C), seed=6)
+    layer(model, "QuantConv1D", C, 3, {"padding": "same"})
+    model.norm(4, 10)
+    model("SteSign")
+    model("UpSampling1D", size=3)
+    layer(model, "QuantConv1D", 4, 3, {"padding": "valid"})
+    model.norm(4)
+    model.head((3 * L - 2) * 4)
+    net = agree(model, tmp_path / "m.h5", varied=False)
+    assert net.layers[1].factors == (1, 3)
+
+
 def first(model: Model) -> None:
     layer(model, "QuantConv1D", C, 3, {"padding": "valid"})
     model.norm(4)
@@ -138,8 +151,8 @@ REFUSED = {
     "'[1, 2, 3]'.": after_first("ZeroPadding1D", padding=[1, 2, 3]),
     "Layer MaxPooling2D 'it' cannot be folded: it must take maps of rows, columns and channels, not frames of shape "
     "(11, 4).": after_first("MaxPooling2D", pool_size=[2, 2]),
-    "Layer UpSampling1D 'it' changes the size of a map without a window, which is not supported": after_first(
-        "UpSampling1D"
+    "Layer UpSampling1D 'it' cannot be folded: its size must be one whole number of 1 or more, not '[2, 2]'.": (
+        after_first("UpSampling1D", size=[2, 2])
     ),
 }
 

@@ -31,11 +31,11 @@ _GROUPS = (
     ),
     (
         "Conv1DTranspose Conv2DTranspose Conv3DTranspose QuantConv2DTranspose QuantConv3DTranspose",
-        "is a transposed convolution, which is not supported",
-        "use convolutions that keep the size of the map",
+        "is a transposed convolution, which spreads pixels with zeros between, and that is not supported",
+        "use UpSampling2D with the interpolation nearest, and a convolution behind it",
     ),
     (
-        "Resizing UpSampling1D",
+        "Resizing",
         "changes the size of a map in a way that is not supported",
         "use UpSampling2D, which repeats pixels, and pools",
     ),

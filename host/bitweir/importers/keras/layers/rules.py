@@ -234,6 +234,7 @@ KERAS_RULES: dict[str, Rule] = {
     "Rescaling": _rescaling,
     "Reshape": _reshape,
     "Softmax": _softmax,
+    "UpSampling1D": over_rows(_upsampling),
     "UpSampling2D": _upsampling,
     "ZeroPadding1D": partial(_zero_padding, axes=1),
     "ZeroPadding2D": partial(_zero_padding, axes=2),

@@ -49,8 +49,8 @@ _GROUPS = (
     ),
     (
         "Col2Im ConvTranspose MaxUnpool",
-        "makes a larger map of a smaller one, and transposed convolutions are not supported",
-        "use convolutions that keep the size of the map",
+        "makes a larger map of a smaller one in another way than by repeating pixels, which is not supported",
+        "use Resize with mode nearest and whole scales, which repeats pixels, and a convolution behind it",
     ),
     (
         "DepthToSpace",
