@@ -159,8 +159,8 @@ CASES = {
     "of such values are supported.": [
         *FIRST,
         node("MatMul", "b w", "a"),
-        node("Neg", "b", "n"),
-        node("MatMul", "n w", "c"),
+        node("Neg", "b", "m"),
+        node("MatMul", "m w", "c"),
         node("Mul", "a c", "s"),
         node("MatMul", "s v", "y"),
     ],
