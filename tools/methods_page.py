@@ -18,7 +18,7 @@ from typing import Any
 from bitweir.cli import main as bitweir
 from click.testing import CliRunner
 from support import ROOT
-from support.methods import INPUT, METHODS, Method
+from support.methods import METHODS, Method
 
 PAGE = ROOT / "docs" / "methods.md"
 IMAGES = Path(str(resources.files("bitweir.networks"))) / "digits_test.npz"
@@ -39,6 +39,8 @@ Runtime; `make test-long` runs 20 images through the gateware of each.
 - **exact**: every integer follows from the numbers in the file.
 - **fixed point**: integers stand for real numbers in sums of real-valued streams or in scores. *Bound* is the largest
   error of a score, or of what is closest to it among the sums; `bitweir import` tells the bound of each.
+- **rounded**: integers stand for real weights, mostly of the first and the last layer, as `--weight-bits 8` asks for
+  it. The tests compare with the model that has the rounded weights, and count the classes that differ from the file.
 - **training only**: exact. The method changes how the network is trained, and leaves nothing in the file.
 - **refused**: the second table has what `bitweir import` says, and what hardware could compute.
 
@@ -81,7 +83,7 @@ def command(*words: object) -> dict[str, Any]:
 def measured(method: Method, folder: Path) -> str:
     """The cells of `MEASURED`."""
     network = folder / f"{method.name}.npz"
-    told = command("import", method.file, "-o", network, *INPUT, "--images", IMAGES)
+    told = command("import", method.file, "-o", network, *method.options, "--images", IMAGES)
     bounds = [Fraction(bound["error"]) for bound in told["diagnostics"]["bounds"] if not bound["exact"]]
     bound = f"{float(bounds[-1]):.1e}" if bounds else "-"
     report = command("generate", network, "-o", folder / method.name, "--family", FAMILY)["report"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from . import shipped
 from .arrays import network_of
 from .importers.compare.comparison import Comparison
+from .importers.folding.real_weights import WeightBits
 from .model import Model
 from .model_files import load_networks
 from .progress import Progress, silent
@@ -31,6 +32,7 @@ def load(
     name: str | None = None,
     vote: bool = False,
     result: str | None = None,
+    weight_bits: int | str | Mapping[str, int] | Sequence[str] | None = None,
     compare: bool = True,
     progress: Progress = silent,
 ) -> Model:
@@ -52,6 +54,11 @@ def load(
         Each of several models has one vote for its class.
     result : str, optional
         ``"class"``, ``"labels"`` or ``"scores"``; as the model ends if not given.
+    weight_bits : int, str or dict, optional
+        Layers whose weights are real numbers are rounded to integers of so many bits, 2 to 16, times a scale for each
+        output: ``8`` for all of them, ``{"conv0": 8, "dense2": 12}`` or ``"conv0=8,dense2=12"`` for some. The network
+        is approximate then: it equals the model with the rounded weights, and `Model.comparison` counts what differs
+        from the file.
     compare : bool
         Whether to run the model file on drawn inputs now.
     progress : Progress
@@ -83,8 +90,8 @@ def load(
     if input_range is not None:
         scale = input_scale
     imported = load_networks(
-        files, input_scale=scale, input_range=input_range, name=name, vote=vote, result=result, compare=compare,
-        progress=progress,
+        files, input_scale=scale, input_range=input_range, name=name, vote=vote, result=result,
+        weight_bits=WeightBits.parsed(weight_bits), compare=compare, progress=progress,
     )  # fmt: skip
     return Model(network=imported.network, imported=imported)
 
@@ -156,6 +163,7 @@ def check(
     input_scale: str | None = None,
     input_range: str | tuple[int, int] | None = None,
     result: str | None = None,
+    weight_bits: int | str | Mapping[str, int] | Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Export a PyTorch module, import it, and compare both on images.
@@ -168,7 +176,7 @@ def check(
         As `Model.classify` takes them.
     example : torch.Tensor, optional
         An input of the module, with a batch of images; of float32 zeros in the shape of one image if not given.
-    input_scale, input_range, result
+    input_scale, input_range, result, weight_bits
         As in `load`.
     progress : Progress
         Shows what is under way.
@@ -201,8 +209,9 @@ def check(
         with progress("Exporting the module"), _evaluating(module):
             _export(torch, module, example, path)
         model = load(
-            path, input_scale=input_scale, input_range=input_range, result=result, compare=False, progress=progress
-        )
+            path, input_scale=input_scale, input_range=input_range, result=result, weight_bits=weight_bits,
+            compare=False, progress=progress,
+        )  # fmt: skip
         return model.compare(images, progress=progress)
 
 

@@ -16,6 +16,7 @@ from .importers.ensemble import prefix
 from .importers.ensemble import vote as voting_network
 from .importers.errors import shown_path
 from .importers.folding.provenance import Taps
+from .importers.folding.real_weights import WeightBits
 from .progress import Progress, silent
 from .schemas import Json
 
@@ -63,6 +64,7 @@ def load_networks(
     name: str | None = None,
     vote: bool = False,
     result: str | None = None,
+    weight_bits: WeightBits | None = None,
     compare: bool = True,
     progress: Progress = silent,
 ) -> Imported:
@@ -72,7 +74,7 @@ def load_networks(
     ----------
     paths : sequence of Path or str
         Model files, or networks that were saved as ``.npz``.
-    input_scale, input_range, name, result
+    input_scale, input_range, name, result, weight_bits
         See `importers.load_model`; the name is that of the whole network.
     vote : bool
         Whether there are several files, each of whose networks has one vote for its class.
@@ -107,6 +109,7 @@ def load_networks(
                 name=None if vote else name,
                 taps=taps,
                 result=result,
+                weight_bits=weight_bits,
             )
             found.append((network, taps))
     imported = _voting(found, files, name) if vote else _single(*found[0], files[0])

@@ -1,5 +1,5 @@
 """Each method of the survey, from its file to integers: equal to ONNX Runtime on all test images, or refused in
-these words.
+these words. Where real weights are rounded, it is equal to ONNX Runtime with the rounded weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from support.methods import INPUT, METHODS, MODELS, OUTCOMES
 
 IMAGES = Path(str(resources.files("bitweir.networks"))) / "digits_test.npz"
 TAKEN = [method for method in METHODS if method.outcome != "refused"]
-REFUSED = [method for method in METHODS if method.outcome == "refused"]
+REFUSED = [method for method in METHODS if method.told]
 by_name = {"ids": lambda method: method.name}
 
 
@@ -49,7 +49,9 @@ def test_every_model_is_in_the_list():
     assert {method.outcome for method in METHODS} <= set(OUTCOMES)
     for method in METHODS:
         assert (MODELS.parent / "train" / f"{method.script}.py").is_file(), method.name
-        assert (method.outcome == "refused") == bool(method.told) == bool(method.possible), method.name
+        assert (method.outcome == "refused") == bool(method.possible), method.name
+        assert (method.outcome in ("refused", "rounded")) == bool(method.told), method.name
+        assert (method.outcome == "rounded") == bool(method.weight_bits), method.name
 
 
 def test_models_are_small():
@@ -66,8 +68,9 @@ def test_the_file_computes_what_torch_computed(method):
 @pytest.mark.parametrize("method", TAKEN, **by_name)
 def test_a_method_becomes_integers_that_agree_with_its_file(method, tmp_path):
     told = command(
-        "import", method.file, "-o", tmp_path / "x.npz", *INPUT, "--images", IMAGES, "--save", tmp_path / "results.npz"
-    )
+        "import", method.file, "-o", tmp_path / "x.npz", *method.options, "--images", IMAGES,
+        "--save", tmp_path / "results.npz",
+    )  # fmt: skip
     compared = told["comparison"]
     (model,) = compared["models"]
     assert compared["images"] == 360 and model["reference"].startswith("ONNX Runtime")
@@ -76,9 +79,12 @@ def test_a_method_becomes_integers_that_agree_with_its_file(method, tmp_path):
         assert layer["codes"] > 0
         assert layer["differ"] == layer["bounded"] == 0 and layer["ties"] <= method.ties, layer
     approximate = any(note.startswith("Approximate") for note in told["notes"])
-    assert approximate == (method.outcome == "fixed point")
+    assert approximate == (method.outcome in ("fixed point", "rounded"))
+    assert [one["results_differ"] for one in compared.get("originals", ())] == (
+        [method.classes_differ] if method.weight_bits else []
+    )
     with np.load(tmp_path / "results.npz") as results:
-        assert results["classes"].tolist() == list(method.classes)
+        assert int((results["classes"] != method.classes).sum()) == method.classes_differ
 
 
 @pytest.mark.parametrize("method", REFUSED, **by_name)
@@ -106,7 +112,7 @@ def test_members_of_an_ensemble_vote(tmp_path):
 @pytest.mark.parametrize("method", TAKEN, **by_name)
 def test_a_method_runs_in_gateware(method, tmp_path):
     """Every result of 20 frames, in the number of cycles that the cycle model tells."""
-    made = command("generate", method.file, "-o", tmp_path / "design", *INPUT, "--family", "ecp5")
+    made = command("generate", method.file, "-o", tmp_path / "design", *method.options, "--family", "ecp5")
     run = command("simulate", tmp_path / "design", "--images", IMAGES, "--limit", 20)
     assert run["images"] == 20 and run["mismatches"] == 0
     assert run["cycles_per_frame"] == made["report"]["timing"]["cycles_per_frame"]

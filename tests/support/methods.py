@@ -16,7 +16,7 @@ MODELS = FOLDER / "models"
 #: How the shipped test images become what the models take: pixels are 0 to 16, and models take sixteenths of them.
 INPUT = ("--input-scale", "1/16", "--input-range", "0:16")
 #: What becomes of a method: `training only` is exact, and nothing of the method is left in the model.
-OUTCOMES = ("exact", "fixed point", "training only", "refused")
+OUTCOMES = ("exact", "fixed point", "rounded", "training only", "refused")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,11 @@ class Method:
     outcome
         One of `OUTCOMES`.
     told
-        The sentence that refuses it; else empty.
+        The sentence that refuses it, without `options`; else empty.
     possible
         What hardware could compute of a method that is refused; else empty.
+    weight_bits, classes_differ
+        To how many bits its real weights are rounded, and of how many test images the class is another one then.
     float_right, right
         How many of the 360 test images the network without quantisation gets right, and the method itself, in torch.
     classes
@@ -54,10 +56,17 @@ class Method:
     outcome: str
     told: str = ""
     possible: str = ""
+    weight_bits: int = 0
+    classes_differ: int = 0
     float_right: int
     right: int
     classes: tuple[int, ...]
     ties: int = 0
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """With which the commands take the model."""
+        return (*INPUT, "--weight-bits", str(self.weight_bits)) if self.weight_bits else INPUT
 
     @property
     def file(self) -> Path:

@@ -119,6 +119,8 @@ def _comparison_tables(found: ComparisonReport, results: str) -> Iterator[Render
         table.add_row("rounded", f"{found.rounded:,} numbers, to the nearest that the input takes")
     # Two lines, as the table must suit narrow terminals.
     file = " of the file\non the rounded images" if found.rounded else " of the file"
+    if found.originals is not UNSET:
+        file = " with the\nrounded weights" + ("\non the rounded images" if found.rounded else "")
     for what, before in (("", ""), (file, "reference_")):
         for name, told in quality_rows(_quality(found, before)):
             table.add_row(name + what, told)
@@ -154,6 +156,16 @@ def _comparison_tables(found: ComparisonReport, results: str) -> Iterator[Render
     if several and found.results_differ is not None:
         table.add_row("", "")
         table.add_row("classes of the vote", _differ(found, "results", found.images))
+    for original in () if found.originals is UNSET else found.originals:
+        table.add_row("", "")
+        table.add_row("with the weights of", Text(shown(original.model, most=4096)))
+        if original.codes is None or original.codes_differ is None or original.results_differ is None:
+            table.add_row("reference", "none")
+            continue
+        if original.accuracy is not None:
+            table.add_row("accuracy of the file", f"{original.accuracy:.2%}")
+        table.add_row("codes", f"{original.codes_differ:,} of {original.codes:,} differ")
+        table.add_row(results, f"{original.results_differ:,} of {found.images:,} differ")
     yield table
 
 

@@ -178,6 +178,14 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         help="What the accelerator computes for each frame.  [default: the result that the model ends in]",
     )
     @click.option(
+        "--weight-bits",
+        multiple=True,
+        metavar="N|LAYER=N,...",
+        help="Round weights that are real numbers to integers of N bits, 2 to 16, times a scale for each output: in "
+        "all such layers, or in those that are named, as conv0=8,dense2=12. The network is approximate then, and what "
+        "differs from the model file is counted.",
+    )
+    @click.option(
         "--vote", "voting", is_flag=True, help="Make one network of several models, each of which votes for its class."
     )
     @functools.wraps(command)
@@ -191,6 +199,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         name: str | None,
         voting: bool,
         result: str | None,
+        weight_bits: tuple[str, ...],
         **options: Any,
     ) -> None:
         def models(*, compared: bool = True) -> Model:
@@ -200,7 +209,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
                 raise click.UsageError("--vote needs two models or more.")
             return load(
                 *paths, input_scale=input_scale, input_range=input_range, name=name, vote=voting, result=result,
-                compare=compared, progress=output.working,
+                weight_bits=weight_bits, compare=compared, progress=output.working,
             )  # fmt: skip
 
         command(output, models, *args, **options)

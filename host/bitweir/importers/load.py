@@ -13,6 +13,7 @@ from bitweir_hw.network import Input, Network, Stored, check
 from .errors import ModelError, shown_path
 from .files import regular_file
 from .folding.provenance import Taps
+from .folding.real_weights import Rounding, WeightBits
 from .inputs import stored_input
 
 __all__ = ["load_model"]
@@ -72,8 +73,9 @@ def load_model(
     name: str | None = None,
     taps: Taps | None = None,
     result: str | None = None,
+    weight_bits: WeightBits | None = None,
 ) -> Network:
-    """Import a model file, exactly.
+    """Import a model file, exactly but for weights that the user lets it round.
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def load_model(
     result : str or None
         What the result should be: ``"class"``, ``"labels"`` or ``"scores"``. None is what the file says: labels
         behind a sigmoid, codes behind a quantiser, a score where there is one output, else a class.
+    weight_bits : WeightBits or None
+        Real weights are rounded to so many bits; see `folding.real_weights`.
 
     Returns
     -------
@@ -114,6 +118,8 @@ def load_model(
     kind = path.suffix.lower()
     if kind == ".npz":
         network = load_network(path)
+        if weight_bits is not None:
+            Rounding(weight_bits).finish()  # no layer of it has real weights
         if result is not None and result != network.readout.kind:
             raise ModelError(
                 f"The result of the saved network {shown_path(path)} is {_ARTICLES[network.readout.kind]}, not "
@@ -126,12 +132,12 @@ def load_model(
     if kind in (".h5", ".hdf5", ".keras"):
         from .keras import import_keras
 
-        return import_keras(path, numbers=numbers, name=name, taps=taps, result=result)
+        return import_keras(path, numbers=numbers, name=name, taps=taps, result=result, weight_bits=weight_bits)
     if kind != ".onnx":
         raise ModelError(f"Model file {shown_path(path)} {_FORMATS.get(kind, _UNKNOWN)}.")
     from .onnx import import_onnx
 
-    return import_onnx(path, numbers=numbers, name=name, taps=taps, result=result)
+    return import_onnx(path, numbers=numbers, name=name, taps=taps, result=result, weight_bits=weight_bits)
 
 
 def _meaning(entry: Input, numbers: Stored) -> Input:

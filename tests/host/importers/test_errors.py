@@ -129,8 +129,7 @@ CASES = {
     "Node MatMul 'the_y' must have binary weights, +a or -a with one a for each output, or whole multiples of one "
     "number for each output (up to 32767 if the weights are exactly these products, else up to 255), but output 1 "
     "holds sizes from 1 to 1.41421: quantise the weights in the model, to signs, or to integers of up to 16 bits times "
-    "a "
-    "power of two.": [*FIRST, node("MatMul", "b real", "y")],
+    "a power of two, or let bitweir round them with --weight-bits 8.": [*FIRST, node("MatMul", "b real", "y")],
     "Node MatMul 'the_y' must have finite numbers as weights": [*FIRST, node("MatMul", "b nan", "y")],
     "Node Mul 'the_s' cannot be folded: parameters must be finite, but one is NaN or "
     "infinite: train the model again.": [

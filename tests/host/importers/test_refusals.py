@@ -97,9 +97,10 @@ def test_all_of_it_is_told(tmp_path):
         "Conv 'n1' must have binary weights, +a or -a with one a for each output, or whole multiples of one number "
         "for each output (up to 32767 if the weights are exactly these products, else up to 255), but output 0 holds "
         "sizes from 0.0284222 to 1.30316: quantise the weights in the model, to signs, or to integers of up to 16 "
-        "bits times a power of two. The same holds for MatMul 'n13'. (5) Node Mul 'n7' multiplies two values that "
-        "both depend on the image, as a gate or a scale computed from each image (squeeze-and-excitation, XNOR-Net's "
-        "K, HORQ's betas) does: use a constant factor for each channel; only sums of such values are supported."
+        "bits times a power of two, or let bitweir round them with --weight-bits 8. The same holds for MatMul 'n13'. "
+        "(5) Node Mul 'n7' multiplies two values that both depend on the image, as a gate or a scale computed from "
+        "each image (squeeze-and-excitation, XNOR-Net's K, HORQ's betas) does: use a constant factor for each channel; "
+        "only sums of such values are supported."
     )
 
 

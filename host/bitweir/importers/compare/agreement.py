@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,22 @@ class Member:
         With the names that its layers have in the whole network; None where the file tells no tensors.
     last : str
         Layer of the whole network that hands on the scores of this file.
+    judged : bool
+        What differs is wrong unless floats or bounds explain it; else it is counted only, all of it as ties.
     """
 
     path: Path
     network: Network
     taps: Taps | None
     last: str
+    judged: bool = True
+
+    @property
+    def of_file(self) -> Member | None:
+        """The same beside the weights of the file, where others stand in for them; None where none do."""
+        if self.taps is None or self.taps.rounded is None:
+            return None
+        return replace(self, taps=self.taps.of_file(), judged=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +240,12 @@ class _Run:
         """Whether there is anything to compare with."""
         return self._executor is not None
 
+    @property
+    def _model(self) -> Any:
+        """What stands in for the model of the file, if anything does."""
+        rounded = self._member.taps and self._member.taps.rounded
+        return rounded.model if rounded else None
+
     def _choose(self, runtime: bool) -> None:
         member, found = self._member, self._found
         kind = member.path.suffix.lower()
@@ -245,7 +261,7 @@ class _Run:
         remarks = []
         for make in makers:
             try:
-                self._executor = make(member.path, self._tensors)
+                self._executor = make(member.path, self._tensors, self._model)
                 break
             except CannotRunError as error:
                 remarks.append(str(error))
@@ -286,7 +302,7 @@ class _Run:
         for layer, mask in zip(self._found.layers, wrong, strict=True):
             layer.codes += mask.size
             layer.ties += int(mask.sum())
-        if len(frames):
+        if len(frames) and self._member.judged:
             told, own = ([one[frames] for one in arrays] for arrays in (want, have))
             self._judge_frames(part.start, frames, x[frames], told, own, wanted[frames], scores[frames])
 
@@ -384,7 +400,7 @@ class _Run:
         assert self._executor is not None
         if self._executor.steps:
             return self._executor
-        return numpy_executor(self._member.path, self._tensors)
+        return numpy_executor(self._member.path, self._tensors, self._model)
 
     def _difference(self, tap: Tap, image: int, element: int, expected: float, found: float) -> Difference:
         _, columns, channels = self._maps[tap.layer].shape

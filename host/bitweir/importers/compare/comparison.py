@@ -52,6 +52,9 @@ class Comparison:
         Where the result of the network is another one, and no rounding of floats nor bound of a sum explains it.
     excused : bool array, (N,)
         Where it is another one, and these explain it.
+    originals : tuple of Agreement
+        Where weights were rounded: with the weights of the file, all that differs counted as ties. The others are with
+        the rounded weights.
     """
 
     drawn: bool
@@ -62,6 +65,7 @@ class Comparison:
     wanted: Array | None
     wrong: NDArray[np.bool_]
     excused: NDArray[np.bool_]
+    originals: tuple[Agreement, ...] = ()
 
     @property
     def result(self) -> Result:
@@ -127,7 +131,22 @@ class Comparison:
             self._excused(self.ties, "only as floats are rounded", bounded=False),
             self._excused(self.bounded, "within the bound of the sums before them", bounded=True),
         )
-        return f"Compared with {models} on {many}: {equal} are equal{''.join(parts)}."
+        rounded = " with rounded weights" if self.originals else ""
+        own = "".join(f" {self._beside(one)}" for one in self.originals)
+        return f"Compared with {models}{rounded} on {many}: {equal} are equal{''.join(parts)}.{own}"
+
+    def _beside(self, original: Agreement) -> str:
+        """How a network with rounded weights agrees with the file itself, in a sentence."""
+        name = shown(original.path.name)
+        if not original.ran:
+            return f"Nothing was compared with the weights of {name} itself: {original.remark}."
+        kind = self.network.readout.kind
+        results = {"class": "classes", "codes": "resulting codes"}.get(kind, PLURALS[kind])
+        equal = self.frames - int(original.differ.sum())
+        what = "drawn inputs" if self.drawn else "images"
+        told = f"With the weights of {name} itself, the {results} are equal on {equal:,} of {self.frames:,} {what}"
+        codes, differ = (sum(getattr(layer, key) for layer in original.layers) for key in ("codes", "ties"))
+        return f"{told}; {differ:,} of {codes:,} codes differ ({differ / codes:.2%})." if codes else f"{told}."
 
     def _excused(self, codes: int, why: str, *, bounded: bool) -> str:
         """How many codes, results and orders of scores differ for one reason, as the end of a sentence."""
@@ -224,7 +243,9 @@ def compare_frames(
     drawn: bool = False,
 ) -> Comparison:
     """Compare on frames (N, *shape), which are `codes` (N, K) to the network; see `agreement.compare`."""
-    agreements, scores = compare(network, members, frames, codes, progress)
+    others = [other for other in (member.of_file for member in members) if other]
+    found, scores = compare(network, [*members, *others], frames, codes, progress)
+    agreements, originals = found[: len(members)], found[len(members) :]
     wrong = excused = np.zeros(len(scores), bool)
     wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network.outputs)
     if wanted is not None and len(agreements) == 1:
@@ -243,6 +264,7 @@ def compare_frames(
         wanted=wanted,
         wrong=wrong,
         excused=excused,
+        originals=tuple(originals),
     )
 
 

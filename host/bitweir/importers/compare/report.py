@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from numpy.typing import NDArray
 
 from ...results import Quality, numbers, numbers_quality, quality
@@ -15,7 +15,7 @@ from ..folding.provenance import INPUT
 from .agreement import Agreement, Difference
 from .comparison import Comparison
 
-__all__ = ["ComparisonReport", "LayerReport", "Mismatch", "ModelReport", "comparison_report"]
+__all__ = ["ComparisonReport", "LayerReport", "Mismatch", "ModelReport", "OriginalReport", "comparison_report"]
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Error = Annotated[float, Meta(ge=0)]
@@ -111,6 +111,30 @@ class ModelReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OriginalReport:
+    """A network with rounded weights beside a model file with its own weights. None without a reference.
+
+    Parameters
+    ----------
+    model : str
+        Path of the file.
+    codes : int or None
+        How many were compared.
+    codes_differ : int or None
+    results_differ : int or None
+        Images of which the result is another one.
+    accuracy : float or None
+        Share of the images whose class, or all of whose labels, the file gets right; None without labels.
+    """
+
+    model: str
+    codes: Count | None
+    codes_differ: Count | None
+    results_differ: Count | None
+    accuracy: Share | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparisonReport:
     """A network beside its model files on the same frames.
 
@@ -138,7 +162,9 @@ class ComparisonReport:
         Those of them where the bound of a sum is why.
     first_mismatch : Mismatch or None
     models : list of ModelReport
-        One for each model file.
+        One for each model file; with the rounded weights where real weights were rounded.
+    originals : list of OriginalReport, optional
+        One for each model file whose real weights were rounded, with its own weights; left out where none were.
     """
 
     images: Count
@@ -154,6 +180,7 @@ class ComparisonReport:
     results_bounded: Count | None
     first_mismatch: Mismatch | None
     models: Annotated[tuple[ModelReport, ...], Meta(min_length=1)]
+    originals: tuple[OriginalReport, ...] | UnsetType = UNSET
 
     def to_dict(self) -> Json:
         """The JSON object."""
@@ -189,6 +216,20 @@ def comparison_report(found: Comparison, labels: NDArray[Any] | None = None, *, 
         results_bounded=None if wanted is None else int((found.excused & bounded).sum()),
         first_mismatch=_first(found) if found.wrong.any() else None,
         models=tuple(_model(agreement) for agreement in found.agreements),
+        originals=tuple(_original(one, kind, labels) for one in found.originals) or UNSET,
+    )
+
+
+def _original(found: Agreement, kind: str, labels: NDArray[Any] | None) -> OriginalReport:
+    if found.results is None:
+        return OriginalReport(model=str(found.path), codes=None, codes_differ=None, results_differ=None, accuracy=None)
+    worth = Quality() if labels is None else numbers_quality(kind, found.results, labels)
+    return OriginalReport(
+        model=str(found.path),
+        codes=sum(layer.codes for layer in found.layers),
+        codes_differ=sum(layer.ties for layer in found.layers),
+        results_differ=int(found.differ.sum()),
+        accuracy=worth.accuracy,
     )
 
 

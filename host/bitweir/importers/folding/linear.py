@@ -64,7 +64,7 @@ def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: s
     in_order[:, builder.permutation(operand.signal, label)] = turned
     stream = operand.stream
     low, high = (np.tile(ends, stream.map.pixels) for ends in (stream.low, stream.high))
-    layer = Dense(name=builder.name("dense"), weights=in_order)
+    layer = Dense(name=builder.layer_name("dense", label), weights=in_order)
     slopes = _slopes(alpha, shared, operand.scale)
     accuracy = _accuracy(operand, in_order, slopes)
     sums = builder.append(stream.point, layer, *_ends(in_order, low, high), stream.step, label, accuracy=accuracy)
@@ -160,7 +160,7 @@ def _conv(
         step = gcd(step, *(int(end) - pad for end in low))
         low, high = np.minimum(low, pad), np.maximum(high, pad)
     layer = Conv(
-        name=builder.name("conv"),
+        name=builder.layer_name("conv", label),
         weights=in_order,
         stride=window.strides,
         pads=window.pads,

@@ -148,6 +148,13 @@ class NetworkBuilder:
         self._counts[kind] += 1
         return f"{kind}{self._counts[kind] - 1}"
 
+    def layer_name(self, kind: str, label: str) -> str:
+        """A new name for a layer with weights; `label` is that of the model file."""
+        name = self.name(kind)
+        if self.taps is not None:
+            self.taps.names.append((label, name))
+        return name
+
     def append(
         self, point: Point, layer: Layer, low: NDArray[np.int64], high: NDArray[np.int64], step: int, label: str,
         *, accuracy: Accuracy | None, border: Border | None = None,

@@ -70,9 +70,14 @@ class Taps:
     slack : dict
         For each tensor of real numbers that integers stand for how far each element may be off, (E,), in the
         order of the tensor.
+    names : list of (str, str)
+        The label of each layer with weights in the file, and its name in the network.
+    rounded : RoundedModel or None
+        The model that the network came from in place of that of the file, if weights were rounded.
     """
 
     def __init__(self) -> None:
+        self.rounded: Any = None
         self.restart()
 
     def restart(self) -> None:
@@ -80,6 +85,7 @@ class Taps:
         self.codes: tuple[Tap, ...] = ()
         self.scores = ""
         self.slack: dict[str, NDArray[np.float64]] = {}
+        self.names: list[tuple[str, str]] = []
         self._streams: set[str] = set()
         # By the id of the codes, which are kept so that no other object gets it.
         self._tensors: dict[int, tuple[Codes, str, Move | None]] = {}
@@ -163,7 +169,14 @@ class Taps:
             tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer, stream=prefix + tap.stream)
             for tap in self.codes
         )
-        taps.scores, taps.slack = self.scores, self.slack
+        taps.scores, taps.slack, taps.rounded = self.scores, self.slack, self.rounded
+        taps.names = [(label, prefix + name) for label, name in self.names]
+        return taps
+
+    def of_file(self) -> Taps:
+        """The same beside the model of the file itself, where weights were rounded."""
+        taps = Taps()
+        taps.codes, taps.scores = self.codes, self.scores
         return taps
 
 

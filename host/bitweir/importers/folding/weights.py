@@ -80,6 +80,9 @@ def normalised(weights: NDArray[Any], label: str) -> tuple[Weights, Exacts, bool
     flat = rows.reshape(-1).astype(np.float64)
     common = _multiples(flat) or _rounded_multiples(flat)
     if common is not None and np.abs(common[0]).max() <= np.abs(whole).max():
+        kept = (common[0] != 0) == (whole.reshape(-1) != 0)  # beside large rows, small ones look like the noise of 0
+        if not kept.all():
+            return whole.reshape(weights.shape), alpha, rounded
         whole, alpha[:], rounded = common
     return whole.reshape(weights.shape), alpha, rounded
 
@@ -91,7 +94,8 @@ def _refused(row: NDArray[np.float64], index: int, label: str) -> UnevenError:
         f"Node {label} must have binary weights, +a or -a with one a for each output, or whole multiples of one number "
         f"for each output (up to {_EXACT_LIMIT} if the weights are exactly these products, else up to "
         f"{_ROUNDED_LIMIT}), but output {index} holds sizes from {size.min():g} to {size.max():g}: quantise the "
-        "weights in the model, to signs, or to integers of up to 16 bits times a power of two."
+        "weights in the model, to signs, or to integers of up to 16 bits times a power of two, or let bitweir round "
+        "them with --weight-bits 8."
     )
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,12 @@ class KerasFile:
         if paths:
             raise ModelError(f"Layer {label} has a weight {shown(min(paths))} that such a layer does not use.")
         return found
+
+    def with_arrays(self, pairs: Sequence[tuple[Floats, Floats]]) -> KerasFile:
+        """The same file with other arrays in place of some that `arrays` handed out."""
+        others = {id(old): new for old, new in pairs}
+        arrays = {path: others.get(id(array), array) for path, array in self.contents.arrays.items()}
+        return replace(self, contents=replace(self.contents, arrays=arrays))
 
     def _array(self, label: str, path: str) -> Floats:
         """The numbers of a data set, as float32 as Keras computes with them."""

@@ -14,6 +14,7 @@ from ..errors import ModelError, shown_path
 from ..folding.endings import finish
 from ..folding.network_builder import NetworkBuilder
 from ..folding.provenance import Taps
+from ..folding.real_weights import WeightBits, rounded_import
 from ..folding.symbols import Signal
 from ..folding.units import FixedPoint, Replan, TooWide, planned
 from ..inputs import stored_input
@@ -24,6 +25,7 @@ from .layers.job import Job
 from .layers.linear import KERAS_PROBES
 from .layers.refusals import refused_layer
 from .layers.rules import AFTER_END, KERAS_RULES, SEVERAL, Value
+from .real_weights import with_rounded_weights
 
 __all__ = ["import_keras"]
 
@@ -35,6 +37,7 @@ def import_keras(
     name: str,
     taps: Taps | None = None,
     result: str | None = None,
+    weight_bits: WeightBits | None = None,
 ) -> Network:
     """The integer network of an ``.h5`` or ``.keras`` file.
 
@@ -49,6 +52,8 @@ def import_keras(
         Gets what the network does not tell.
     result : str or None
         The kind of result that the user wants; None is that which the file says, see `endings.result`.
+    weight_bits : WeightBits or None
+        Real weights are rounded to so many bits.
 
     Raises
     ------
@@ -56,7 +61,13 @@ def import_keras(
         Names the layer that cannot become integers exactly, why, and what helps.
     """
     try:
-        return _network(read_keras(path), numbers, name, taps, result)
+        file = read_keras(path)
+        return rounded_import(
+            weight_bits,
+            taps,
+            lambda rounding: with_rounded_weights(file, rounding),
+            lambda model, taps: _network(model or file, numbers, name, taps, result),
+        )
     except BitweirError:
         raise
     except Exception as error:  # whatever lies in a damaged file

@@ -19,7 +19,7 @@ from ..errors import shown
 from ..execution.executor import NUMPY, Executor
 from ..execution.operators import CannotRunError
 from ..execution.program import Program, ordered
-from .files import read_keras
+from .files import KerasFile, read_keras
 from .graph import INPUT_CODES, graph_of, tensor_name
 from .steps import ACTIVATION_QUANTISERS, Build, Layer, activated, quantised, quantised_kernel
 
@@ -31,7 +31,7 @@ Pair = tuple[int, int]
 _OPSET = 18
 
 
-def keras_executor(path: Path, tensors: Sequence[str]) -> Executor:
+def keras_executor(path: Path, tensors: Sequence[str], model: KerasFile | None = None) -> Executor:
     """An executor of an ``.h5`` or ``.keras`` file.
 
     Parameters
@@ -40,6 +40,8 @@ def keras_executor(path: Path, tensors: Sequence[str]) -> Executor:
         A file that the importer accepts.
     tensors : sequence of str
         Names as `graph.Call` has them.
+    model : KerasFile or None
+        Stands in for what the file holds.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def keras_executor(path: Path, tensors: Sequence[str]) -> Executor:
         The model has a layer that is not here, or one that breaks a rule.
     """
     try:
-        file = read_keras(path)
+        file = read_keras(path) if model is None else model
         graph = graph_of(file.config)
         build = Build(file, graph)
         for call in graph.calls:

@@ -72,17 +72,24 @@ class GraphInput:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in the order of computation, from `input` to `output`."""
+    """Nodes in the order of computation, from `input` to `output`; `same` are names of the file that others replace."""
 
     nodes: tuple[Node, ...]
     input: GraphInput
     output: str
     opset: int
     tensor: Callable[[str], NDArray[Any] | None]
+    same: Mapping[str, str]
 
 
-def load(path: Path) -> Graph:
+def load(path: Path, model: Any = None) -> Graph:
     """Read, check and sort an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+    model : onnx.ModelProto or None
+        Stands in for what the file holds; its external tensors lie beside the file.
 
     Raises
     ------
@@ -91,7 +98,7 @@ def load(path: Path) -> Graph:
     """
     regular_file(path, "Model file")
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(path.read_bytes()) if model is None else model
     except OSError as error:
         raise ModelError(f"Model file {shown_path(path)} cannot be read: {error.strerror}.") from error
     except Exception as error:  # whatever protobuf says about hostile bytes
@@ -115,14 +122,15 @@ def load(path: Path) -> Graph:
         raise ModelError("The model must have no sparse tensors: export the weights dense.")
     nodes = [_node(entry, path.parent) for entry in proto.node]
     tensors = {tensor.name: tensor for tensor in proto.initializer}
-    nodes, output = _without_copies(_sorted(nodes, tensors, proto), _twins(tensors), proto.output[0].name)
+    same = _twins(tensors)
+    nodes, output = _without_copies(_sorted(nodes, tensors, proto), same, proto.output[0].name)
     nodes = _needed(nodes, output)
     opset = max((entry.version for entry in model.opset_import if entry.domain in _STANDARD), default=1)
 
     def tensor(name: str) -> NDArray[Any] | None:
         return read_tensor(tensors[name], path.parent) if name in tensors else None
 
-    return Graph(tuple(nodes), _input(proto, nodes, tensors), output, opset, tensor)
+    return Graph(tuple(nodes), _input(proto, nodes, tensors), output, opset, tensor, same)
 
 
 def _is_text(message: Any) -> bool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from bitweir_hw.errors import BitweirError
 from bitweir_hw.network import Network, Stored
 from onnx import TensorProto
@@ -18,22 +16,20 @@ from ..errors import ModelError, shown
 from ..folding.endings import finish
 from ..folding.network_builder import NetworkBuilder
 from ..folding.provenance import Taps
+from ..folding.real_weights import WeightBits, rounded_import
 from ..folding.symbols import Codes, Padded, Signal
 from ..folding.units import FixedPoint, Replan, TooWide, planned
 from ..inputs import stored_input
 from ..troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown, kind_of
-from .constants import CONSTANT_OPS, LIBRARY_OPS, fold_constant
+from .constants import CONSTANT_OPS, fold_constant
 from .graph import Graph, Node, load
 from .operators.maps import PADDED_OPS
 from .operators.refusals import refusal
 from .operators.rules import PROBES, RULES
+from .real_weights import with_rounded_weights
+from .values import Values
 
 __all__ = ["CUSTOM", "import_onnx"]
-
-#: Elements of constants held at a time, and made in total: some times what the largest networks need.
-_MAX_ALIVE, _MAX_WORK = 1 << 29, 1 << 32
-#: What an element costs an operator of the library, which may sort, in elements that others make.
-_COSTLY = 16
 
 #: Custom operators, and the domains in which the dialects of QONNX have them.
 _DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
@@ -43,7 +39,13 @@ _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "To
 
 
 def import_onnx(
-    path: Path, *, numbers: Stored | None, name: str, taps: Taps | None = None, result: str | None = None
+    path: Path,
+    *,
+    numbers: Stored | None,
+    name: str,
+    taps: Taps | None = None,
+    result: str | None = None,
+    weight_bits: WeightBits | None = None,
 ) -> Network:
     """The integer network of an ONNX file.
 
@@ -58,15 +60,21 @@ def import_onnx(
         Gets what the network does not tell.
     result : str or None
         The kind of result that the user wants; None is that which the file says, see `endings.result`.
+    weight_bits : WeightBits or None
+        Real weights are rounded to so many bits.
 
     Raises
     ------
     ModelError
         Names the node that cannot become integers exactly, why, and what helps.
     """
-    graph = load(path)
-    numbers = _suited(graph, numbers)
-    return planned(lambda plan: _import(graph, numbers, name, plan, taps, result))
+
+    def walked(model: Any, taps: Taps | None) -> Network:
+        graph = load(path, model)
+        stored = _suited(graph, numbers)
+        return planned(lambda plan: _import(graph, stored, name, plan, taps, result))
+
+    return rounded_import(weight_bits, taps, lambda rounding: with_rounded_weights(path, rounding), walked)
 
 
 def _import(
@@ -81,7 +89,7 @@ def _import(
     if taps is not None:
         taps.restart()
     batch, *shape = graph.input.shape
-    values = _Values(graph)
+    values = Values(graph)
     values.put(graph.input.name, builder.start(tuple(size or 0 for size in shape), batch or 1))
     troubles = Troubles()
     for node in graph.nodes:
@@ -125,58 +133,6 @@ def _add(troubles: Troubles, text: str, node: Node, *, first: bool = False) -> N
     subject = f"Node {node.label}"
     kind, name = kind_of(text, subject), f"{node.label}{node.place}"
     troubles.add(text.replace(subject, f"{subject}{node.place}", 1), kind=kind, name=name, first=first)
-
-
-class _Values:
-    """The tensors that nodes still wait for, in bounded memory."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._tensor = graph.tensor
-        self._readers = Counter(name for node in graph.nodes for name in node.inputs)
-        self._readers[graph.output] += 1
-        self._held: dict[str, Any] = {}
-        self._alive = self._work = 0
-
-    def made(self, node: Node, made: Any, operands: list[Any]) -> None:
-        """Hold what a node makes: a list where it has several outputs, which constants may have."""
-        if isinstance(made, list):
-            if node.op in LIBRARY_OPS:
-                self._take(0, sum(_COSTLY * x.size for x in operands if isinstance(x, np.ndarray)))
-            for name, array in zip(node.outputs, made, strict=False):
-                self.put(name, array)
-            return
-        # TopK has the chosen scores and the class: either names what the network finds. Of what is refused, all outputs
-        # are unknown.
-        count = len(node.outputs) if isinstance(made, Unknown) else 2 if node.op == "TopK" else 1
-        for name in node.outputs[:count]:
-            self.put(name, made)
-
-    def put(self, name: str, value: Any) -> None:
-        """Hold a value until its last reader has it."""
-        if not self._readers[name]:
-            return
-        if isinstance(value, np.ndarray):
-            self._take(value.size, value.size)
-        self._held[name] = value
-
-    def _take(self, elements: int, work: int) -> None:
-        self._alive += elements
-        self._work += work
-        if self._alive > _MAX_ALIVE or self._work > _MAX_WORK:
-            raise ModelError("The constant parts of the graph must be of moderate size; they take too much memory.")
-
-    def get(self, name: str) -> Any:
-        """The value of a tensor; None for an optional one that is left out."""
-        if not name:
-            return None
-        if name not in self._held:
-            self.put(name, self._tensor(name))
-        value = self._held[name]
-        self._readers[name] -= 1
-        if not self._readers[name]:
-            del self._held[name]
-            self._alive -= value.size if isinstance(value, np.ndarray) else 0
-        return value
 
 
 def _run(builder: NetworkBuilder, node: Node, opset: int, operands: list[Any]) -> Any:

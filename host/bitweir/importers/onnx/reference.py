@@ -29,7 +29,7 @@ Array = NDArray[Any]
 _STANDARD = ("", "ai.onnx")
 
 
-def numpy_executor(path: Path, tensors: Sequence[str]) -> Executor:
+def numpy_executor(path: Path, tensors: Sequence[str], model: Any = None) -> Executor:
     """ONNX's reference implementation, with the operators of QONNX; floats come as float64.
 
     Parameters
@@ -37,13 +37,15 @@ def numpy_executor(path: Path, tensors: Sequence[str]) -> Executor:
     path : Path
         A file that the importer accepts.
     tensors : sequence of str
+    model : onnx.ModelProto or None
+        Stands in for what the file holds.
 
     Raises
     ------
     CannotRunError
         The graph has an operator that is not here, or constant nodes that break the rules of one.
     """
-    model = _read(path)
+    model = _read(path) if model is None else model
     try:
         program = _program(model, path.parent, tensors)
     except CannotRunError:
@@ -54,8 +56,8 @@ def numpy_executor(path: Path, tensors: Sequence[str]) -> Executor:
     return Executor(NUMPY, tensors, program.run, batch=batch, whole=whole, program=program)
 
 
-def runtime_executor(path: Path, tensors: Sequence[str]) -> Executor:
-    """ONNX Runtime.
+def runtime_executor(path: Path, tensors: Sequence[str], model: Any = None) -> Executor:
+    """ONNX Runtime; parameters as in `numpy_executor`.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def runtime_executor(path: Path, tensors: Sequence[str]) -> Executor:
         import onnxruntime
     except ImportError as error:
         raise CannotRunError("ONNX Runtime is not installed") from error
-    model = _read(path)
+    model = _read(path) if model is None else _copied(model)
     if any(node.domain not in _STANDARD for node in model.graph.node):
         raise CannotRunError("ONNX Runtime does not know the operators of QONNX")
     for tensor in model.graph.initializer:
@@ -103,6 +105,13 @@ def _read(path: Path) -> Any:
         return onnx.load_model_from_string(path.read_bytes())
     except Exception as error:  # the importer says the same, but a file may change
         raise CannotRunError("the file is damaged") from error
+
+
+def _copied(model: Any) -> Any:
+    """A model that may be changed."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
 
 
 def _input(graph: Any) -> Any:

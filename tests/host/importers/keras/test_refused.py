@@ -108,7 +108,8 @@ REFUSED = {
     "Layer QuantConv2D 'it' must divide 4 channels into 3 groups": a_convolution(groups=3),
     "Layer QuantConv2D 'it' cannot be folded: it must not pad with 1 a map that has a border of 0.": two_borders,
     "Layer Dense 'it' must have quantised weights, but it holds floating point numbers of 5 sizes and has no "
-    "kernel_quantizer: use the layer of Larq with one, or make the weights whole multiples of one scale.": (
+    "kernel_quantizer: use the layer of Larq with one, make the weights whole multiples of one scale, or let "
+    "bitweir round them with --weight-bits 8.": (
         a_dense_layer([[1], [2**0.5], [1.1], [1.2], [1.3]])
     ),
     "Layer Dense 'it' must have finite numbers as weights": a_dense_layer([[np.nan]] * 5),
@@ -153,7 +154,8 @@ def test_all_of_it_is_told(tmp_path, in_process):
         "The same holds for LayerNormalization 'two'. (2) Layer PReLU 'curve' is a curve of which no exact thresholds "
         "are known here: use ReLU, LeakyReLU, or hard_tanh, tanh or sigmoid before the quantiser. (3) Layer "
         "QuantConv2D 'first' must have quantised weights, but it holds floating point numbers of 72 sizes and has no "
-        "kernel_quantizer: use the layer of Larq with one, or make the weights whole multiples of one scale. The same "
+        "kernel_quantizer: use the layer of Larq with one, make the weights whole multiples of one scale, or let "
+        "bitweir round them with --weight-bits 8. The same "
         "holds for QuantDense 'last'."
     )
 

@@ -121,8 +121,8 @@ def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int, *, own: int = 1
                 raise
             raise ModelError(
                 f"Layer {job.label} must have quantised weights, but it holds floating point numbers of "
-                f"{len(np.unique(np.abs(kernel)))} sizes and has no {quantiser}: use the layer of Larq with one, or "
-                "make the weights whole multiples of one scale."
+                f"{len(np.unique(np.abs(kernel)))} sizes and has no {quantiser}: use the layer of Larq with one, "
+                "make the weights whole multiples of one scale, or let bitweir round them with --weight-bits 8."
             ) from error
     return quantised_kernel(job.builder, kernel, spec, job.label)
 
