@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import BitweirError, NetworkError, PlanError
 from ..memory import STYLES
-from ..network.network import LAYERS, Bound, Format, Input, Network, Readout, Stored, check
+from ..network import LAYERS, Bound, Format, Input, Network, Readout, Stored, check
 from ..plan import Folding, Plan
 from ..popcount.dot_product import Popcount
 from .arrays import read_arrays

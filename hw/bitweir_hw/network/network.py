@@ -17,58 +17,11 @@ from numpy.typing import NDArray
 
 from ..errors import NetworkError
 from .inputs import Stored
-from .layers import (
-    BIPOLAR,
-    LAYERS,
-    Affine,
-    Branched,
-    Concat,
-    Conv,
-    Dense,
-    Format,
-    Integers,
-    Layer,
-    Map,
-    Parallel,
-    Pool,
-    Shape,
-    Threshold,
-    Upsample,
-    Vote,
-    falls,
-    in_series,
-)
+from .layers import Branched, Format, Integers, Layer, Map, Shape, falls, in_series
 from .names import check_layer_name, check_network_name
-from .readout import LABEL, READOUTS, Readout, check_readout
+from .readout import Readout, check_readout
 
-__all__ = [
-    "BIPOLAR",
-    "LABEL",
-    "LAYERS",
-    "READOUTS",
-    "Affine",
-    "Branched",
-    "Concat",
-    "Bound",
-    "Conv",
-    "Dense",
-    "Format",
-    "Input",
-    "Integers",
-    "Layer",
-    "Map",
-    "Network",
-    "Parallel",
-    "Pool",
-    "Readout",
-    "Shape",
-    "Stored",
-    "Threshold",
-    "Upsample",
-    "Vote",
-    "check",
-    "in_series",
-]
+__all__ = ["Bound", "Input", "Network", "check"]
 
 #: A fraction that is not negative, of a size that no bound exceeds.
 _FRACTION = re.compile(r"\d{1,400}(/[1-9]\d{0,399})?", re.ASCII)

@@ -15,6 +15,7 @@ from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
+    LAYERS,
     Affine,
     Bound,
     Concat,
@@ -423,6 +424,10 @@ def test_illegal(text):
     with pytest.raises(NetworkError) as error:
         illegal(CASES[text])
     assert str(error.value) == text
+
+
+def test_the_package_has_each_layer():
+    assert {kind.__name__ for kind in LAYERS} <= set(bitweir_hw.network.__all__)
 
 
 def test_every_rule_has_a_case():
