@@ -214,6 +214,7 @@ LAYERS = {
     "AveragePooling1D": of_one_row(pool(np.mean)),
     "AveragePooling2D": pool(np.mean),
     "BatchNormalization": norm,
+    "Concatenate": lambda config, weights, *values: np.concatenate(values, axis=config.get("axis", -1)),
     "Conv1D": of_one_row(linear("conv")),
     "Conv2D": linear("conv"),
     "Dense": linear("dense"),
@@ -241,6 +242,7 @@ LAYERS = {
     "Softmax": same,
     "SteSign": own_quantiser("SteSign"),
     "UpSampling1D": lambda config, weights, x: x.repeat(config["size"], axis=1),
+    "UpSampling2D": lambda config, weights, x: x.repeat(config["size"][0], axis=1).repeat(config["size"][1], axis=2),
     "ZeroPadding1D": lambda config, weights, x: np.pad(x, [(0, 0), config["padding"], (0, 0)]),
     "ZeroPadding2D": zeros,
 }

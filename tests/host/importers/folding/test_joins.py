@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import bitweir
 import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir_hw.network import BIPOLAR, Concat, Format
-from support.onnxgraphs import Graph, agree, names
+from bitweir_sim.simulators.compiled import compiler_missing
+from support.onnxgraphs import Graph, agree, names, runtime
 
 
 def first(g: Graph, channels: int = 4) -> str:
@@ -147,6 +149,28 @@ def test_thresholds_go_before_the_pixels_are_repeated(tmp_path):
     x = g.op("Resize", x, "", g.const([1, 1, 2, 2]), mode="nearest", **RESIZED["floor"])
     net = agree(g.save(tmp_path / "net.onnx", g.scores(g.sign(g.norm(x, 3, 20)), 3 * 24)))
     assert net.layers[0].output == BIPOLAR
+
+
+@pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
+def test_a_decoder_with_a_skip_in_simulation(tmp_path):
+    """As in a U-Net: a smaller map, made as large as before, beside the map that was there; from file to Verilog."""
+    g = Graph(22)
+    skip = first(g)  # 6 x 5
+    small = g.op("MaxPool", skip, kernel_shape=[2, 5], strides=[2, 5])  # 3 x 1
+    deep = g.sign(sums(g, small, 4, 6))
+    large = g.op("Resize", deep, "", g.const([1, 1, 2, 5]), mode="nearest", **RESIZED["floor"])
+    y = g.sign(sums(g, g.op("Concat", large, skip, axis=1), 10, 3))
+    path = g.save(tmp_path / "net.onnx", g.scores(y, 3 * 30))
+    net = agree(path)
+    assert names(net) == "conv0 pool0 conv1 upsample0 concat0 conv2 dense0"
+    model = bitweir.load(path, input_scale="1")
+    assert model.comparison is not None and model.comparison.difference is None
+    images = np.random.default_rng(2).integers(0, 16, (20, *net.input.shape), np.uint8)
+    expected = runtime(path, images.astype(np.float32))[0]
+    found = bitweir.generate(model, tmp_path / "build", fps=50e3).simulate(images)
+    assert found.mismatches == 0 and len(found.result.scores) == len(images)
+    assert np.array_equal(found.result.classes, expected.argmax(axis=1))
+    assert len(np.unique(found.result.classes)) > 1
 
 
 # ---- refused

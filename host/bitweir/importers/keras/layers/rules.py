@@ -197,6 +197,9 @@ def _concatenate(job: Job, *values: Value) -> Value:
         raise ModelError("it must join values of as many axes")
     if type(axis) is not int or axis not in (-1, rank):
         raise ModelError(f"its axis must be that of the channels, the last, not {shown(axis)}")
+    if len({value.shape[:-1] for value in values}) > 1:
+        shapes = " and ".join(str(value.shape) for value in values)
+        raise ModelError(f"it must join values that differ in their channels alone, not {shapes}")
     if rank != 3:
         return concat(job.builder, [bare(value) for value in values], rank - 1, job.label)
     maps = [job.first(bare(value)) for value in values]
