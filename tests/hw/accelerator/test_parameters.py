@@ -251,16 +251,16 @@ def test_another_shape_is_refused_by_name():
     shape = "Network 'net' must have the shape of 'net' to be loaded in its place, but "
     least = np.array([True, False, False, False, False])
     for other, told in (
-        (changed(network, 0, pad_value=1), "layer 'conv' differs in its pad_value"),
+        (changed(network, 1, pad_value=1), "layer 'conv' differs in its pad_value"),
         (
-            changed(network, 0, weights=network.layers[0].weights.astype(np.int64)),
+            changed(network, 1, weights=network.layers[1].weights.astype(np.int64)),
             "layer 'conv' differs in its weights",
         ),
-        (changed(network, 0, thresholds=np.array([[-3, 0]] * 5)), "layer 'conv' differs in its thresholds"),
-        (changed(network, 0, output=Format(bits=2, offset=1)), "layer 'conv' differs in its output"),
-        (changed(network, 1, least=least), "layer 'pool' differs in its least"),
-        (changed(network, 2, weights=(2, 1)), "layer 'sum' differs in its weights"),
-        (replace(network, layers=network.layers[:2] + network.layers[3:]), "it has other layers"),
+        (changed(network, 1, thresholds=np.array([[-3, 0]] * 5)), "layer 'conv' differs in its thresholds"),
+        (changed(network, 1, output=Format(bits=2, offset=1)), "layer 'conv' differs in its output"),
+        (changed(network, 2, least=least), "layer 'pool' differs in its least"),
+        (changed(network, 3, weights=(2, 1)), "layer 'sum' differs in its weights"),
+        (replace(network, layers=network.layers[:3] + network.layers[4:]), "it has other layers"),
         (replace(network, input=replace(network.input, format=Format(bits=2, step=2))), "its input differs"),
         (replace(network, readout=ONE_SCALE), "its result is scores, not class"),
     ):
@@ -275,7 +275,7 @@ ONE_SCALE = Readout(kind="scores", scale=("1",), offset=("0",))
 def test_parameters_beyond_their_limits_are_refused_by_name():
     network, plan = every_kind()
     plan = with_loadable_parameters(network, plan)
-    wide = changed(network, 3, scale=np.array([1, -2, 3, 1, 4]))
+    wide = changed(network, 4, scale=np.array([1, -2, 3, 1, 4]))
     with pytest.raises(PlanError) as error:
         with_parameters_of(wide, network, plan)
     assert str(error.value) == (

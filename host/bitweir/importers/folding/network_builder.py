@@ -250,6 +250,9 @@ class NetworkBuilder:
             raise refused
         slopes, offsets = affine(y)
         if any(isinstance(number, Surd) for number in (*slopes.flat, *offsets.flat)) or not slopes.any():
+            # Sums in one unit for all channels have no such offsets: the next walk through the model makes them so.
+            if y.origin.map.format is None:
+                self.plan.need_common(y.origin.last)
             raise refused
         size = abs(slopes.flat[0])
         if (abs(slopes) == size).all():
