@@ -176,7 +176,8 @@ def test_pixels_without_a_scale(tmp_path):
     np.savez(tmp_path / "i.npz", x=np.zeros((2, 4), np.uint8))
     told = (
         "In image file 'i.npz', integers, such as pixels, need a rule by which they become what the model file takes: "
-        "give it with --input-scale, such as 1/255, or --input-range. Codes go into an array named codes."
+        "give one (--input-scale, such as 1/255, or --input-range; in Python input_scale= or input_range=). Codes go "
+        "into an array named codes."
     )
     fails(told, 8, "simulate", tmp_path / "out", "--images", tmp_path / "i.npz")
 

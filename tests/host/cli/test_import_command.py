@@ -209,7 +209,7 @@ def test_both_executors_say_the_same(tmp_path, frames):
 
 
 def test_without_a_runtime_the_own_executor_compares(tmp_path, frames, monkeypatch):
-    def missing(path, tensors):
+    def missing(path, tensors, model):
         raise CannotRunError("ONNX Runtime is not installed")
 
     monkeypatch.setattr("bitweir.importers.compare.agreement.runtime_executor", missing)

@@ -103,6 +103,8 @@ class Step:
         Between them it is an affine function.
     split : callable or None
         Of a function that begins with the integer itself: ``split(grid, params)``, see `staircase.pieces`.
+    size : int
+        How many scalar operations it takes, where it is made of others.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Step:
     bends: Callable[..., Sequence[Any]] | None = None
     straight: bool = True
     split: Callable[..., list[Any]] | None = None
+    size: int = 1
 
     @property
     def folds(self) -> bool:

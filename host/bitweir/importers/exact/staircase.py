@@ -172,7 +172,8 @@ def combination(kind: str, name: str, parts: Sequence[Sequence[Step]]) -> Step:
         ]
 
     params = tuple(param for steps in parts for step in steps for param in step.params)
-    return Step(name, params, value, None, split=split)
+    size = 1 + sum(step.size for steps in parts for step in steps)
+    return Step(name, params, value, None, split=split, size=size)
 
 
 def stairs_step(thresholds: Sequence[Exacts], values: Sequence[Exacts]) -> Step:

@@ -29,6 +29,8 @@ Stairs = list[tuple[Any, int]]
 _CLOSE, _TOUCH = Fraction(1, 1 << 40), 2.0**-30
 #: Two to this is more than any float.
 _BEYOND = 1100
+#: Scalar operations of which one function of an integer is made: formulas of papers take fewer than 20.
+_MOST_OPERATIONS = 128
 #: Values of a function that are counted: codes of 8 bits.
 _MOST_LEVELS = 256
 #: Sums at which they are looked for.
@@ -258,9 +260,20 @@ def combined(kind: str, name: str, values: Sequence[Moving | Exacts]) -> Moving:
         What it is, for messages.
     values : sequence of Signal, Codes or Exacts
         `one_integer` holds for them.
+
+    Raises
+    ------
+    ModelError
+        It is made of too many operations: a value that is used twice counts twice.
     """
     moving = [x for x in values if isinstance(x, (Signal, Codes))]
-    step = combination(kind, name, [_steps(x) for x in values])
+    parts = [_steps(x) for x in values]
+    if sum(step.size for steps in parts for step in steps) > _MOST_OPERATIONS:
+        raise ModelError(
+            f"A {name} is a formula of more than {_MOST_OPERATIONS} operations on one value, in which a value that is "
+            "used twice counts twice: put a quantiser between its parts."
+        )
+    step = combination(kind, name, parts)
     codes = [x for x in moving if isinstance(x, Codes)]
     if len(codes) == len(moving):
         return _joined(codes, kind, [x if isinstance(x, np.ndarray) else None for x in values])

@@ -175,3 +175,17 @@ def test_clips_of_many_values_are_refused_before_a_sum(tmp_path):
     y = g.op("MatMul", g.op("Flatten", g.sign(g.op("Add", inner, x))), g.signs(80, 5))
     with pytest.raises(ModelError, match="of a ReLU or clip, unless it takes at most 256 evenly spaced values: put a"):
         load_model(g.save(tmp_path / "net.onnx", y), input_scale="1")
+
+
+def test_formulas_that_double_with_each_operation_are_refused(tmp_path):
+    g = Graph()
+    x = dense(g)
+    for _ in range(40):
+        x = g.op("Mul", x, x)
+    file = g.save(tmp_path / "net.onnx", g.op("MatMul", g.op("Sign", x), np.eye(CHANNELS)), ("N", K))
+    with pytest.raises(ModelError) as error:
+        load_model(file, input_scale="1", input_range="0:1")
+    assert (
+        "A product is a formula of more than 128 operations on one value, in which a value that is used twice"
+        in str(error.value)
+    )
