@@ -165,7 +165,7 @@ def test_votes_are_compared_with_each_member(tmp_path):
 
 
 def test_an_executor_that_cannot_run_is_told(tmp_path, monkeypatch):
-    def no(path, tensors):
+    def no(path, tensors, model):
         raise CannotRunError("operator 'It' is not known")
 
     for maker in ("numpy_executor", "runtime_executor"):
