@@ -232,7 +232,7 @@ def blocks(report: ReportData) -> Table:
         columns=_columns(
             ("block", "Block", "", False), ("kind", "Kind", "", False), ("operations", "Operations", "per frame"),
             ("lanes", "Lanes", ""), ("pe", "PE", ""), ("simd", "SIMD", ""), ("cycles", "Cycles", told_group(report)),
-            ("used", "Utilisation", "of lanes"), ("weights", "Weights", "bits"), ("thresholds", "Thresholds", "bits"),
+            ("used", "Used", "of lanes"), ("weights", "Weights", "bits"), ("thresholds", "Thresholds", "bits"),
             ("buffers", "Buffers", "bits"), ("rams", "Block RAMs", family), ("full", "Fill", "of RAMs"),
         ),
         rows=tuple(rows),
