@@ -187,7 +187,7 @@ pipeline = lower(network, Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, si
 print(steady_state(pipeline).interval)
 if sys.argv[1] == "cycles":
     sys.exit()
-design = compile_design(accelerator_rtlil(pipeline, name="d"), top="d", fast_build=True)
+design = compile_design(accelerator_rtlil(pipeline, name="d"), top="d", optimise=1)
 trace = design.run(np.arange(8, dtype=np.uint64).reshape(-1, 1), max_cycles=200)
 print(len(trace.o), trace.o.cycles.tolist(), trace.o.payloads.tolist())
 """

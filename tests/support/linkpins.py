@@ -103,7 +103,7 @@ class Board:
     def run(self):
         """Runs levels of rx, and resets: cycles of (rx, reset) to levels of tx."""
         text = rtlil.convert(_Pins(self.device()), name="pins", emit_src=False)
-        design = compile_design(text, top="pins", fast_build=True)
+        design = compile_design(text, top="pins", optimise=1)
 
         def run(rx, reset=False):
             beats = (np.asarray(rx, np.uint64) | np.broadcast_to(reset, len(rx)).astype(np.uint64) << np.uint64(1))[

@@ -15,7 +15,7 @@ __all__ = ["SimulatedUart", "compile_board"]
 
 
 def compile_board(
-    design: str | Path, *, top: str, verilog: Sequence[Path] = (), backend: str = "cxxrtl", fast_build: bool = False
+    design: str | Path, *, top: str, verilog: Sequence[Path] = (), backend: str = "cxxrtl", optimise: int = 2
 ) -> Path:
     """Compile a design for `SimulatedUart`, or take it from the cache.
 
@@ -26,7 +26,7 @@ def compile_board(
     top : str
         The top module, with ports ``clk``, ``rst``, ``rx``, ``tx`` and ``busy``; see
         `bitweir_hw.link.board_core.Device`.
-    verilog, backend, fast_build
+    verilog, backend, optimise
         See `compiled.compile_design`.
 
     Returns
@@ -40,7 +40,7 @@ def compile_board(
         The compiler is missing, or a tool fails.
     """
     return build_library(
-        design, top=top, verilog=verilog, backend=backend, fast_build=fast_build, waves=False, harness=UART
+        design, top=top, verilog=verilog, backend=backend, optimise=optimise, waves=False, harness=UART
     )
 
 

@@ -226,7 +226,7 @@ def compile_design(
     top: str,
     verilog: Sequence[Path] = (),
     backend: str = "cxxrtl",
-    fast_build: bool = False,
+    optimise: int = 2,
     waves: bool = False,
 ) -> CompiledDesign:
     """Compile a design for simulation, or take it from the cache.
@@ -242,8 +242,9 @@ def compile_design(
         Further modules, such as the models of the cells of a netlist.
     backend : str
         ``"cxxrtl"``, which needs nothing but a C++ compiler, or ``"verilator"``.
-    fast_build : bool
-        Compile with fewer optimisations, which suits small designs and short runs.
+    optimise : int
+        Level of the C++ compiler, 0 to 2. A large netlist compiles ten times as fast at 0, and runs slowly; 1 suits
+        small designs and short runs.
     waves : bool
         Allow waveforms, which makes the simulation slower.
 
@@ -253,7 +254,7 @@ def compile_design(
         The compiler is missing, or a tool fails.
     """
     folder = build_library(
-        design, top=top, verilog=verilog, backend=backend, fast_build=fast_build, waves=waves, harness=STREAMS
+        design, top=top, verilog=verilog, backend=backend, optimise=optimise, waves=waves, harness=STREAMS
     )
     ports = json.loads((folder / "ports.json").read_text())
     return CompiledDesign(folder, ports["i__payload"], ports["o__payload"], tap_widths(ports), waves)
@@ -265,7 +266,7 @@ def build_library(
     top: str,
     verilog: Sequence[Path],
     backend: str,
-    fast_build: bool,
+    optimise: int,
     waves: bool,
     harness: Harness,
 ) -> Path:
@@ -279,7 +280,7 @@ def build_library(
     sources = _sources(design, verilog)
     # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
     # cache may be shared between machines.
-    flags = ["-O1" if fast_build else "-O2", *(["-DWAVES"] if waves else [])]
+    flags = [f"-O{optimise}", *(["-DWAVES"] if waves else [])]
     files = (harness.source, f"shim_{backend}.h", "harness.py", "backends.py", "cxxrtl.py")
     shims = [(_HERE / name).read_bytes() for name in files]
     settings = json.dumps([top, flags, compiler_command(), compiler_version(*compiler_command()), yosys_version()])

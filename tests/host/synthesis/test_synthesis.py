@@ -177,7 +177,7 @@ def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Pa
         pytest.skip(missing)
     models = tmp_path / "models.v"
     models.write_text(cell_models(mapped.family, mapped.netlist.read_text()))
-    design = compile_design(mapped.netlist, top="net", verilog=[models], fast_build=True)
+    design = compile_design(mapped.netlist, top="net", verilog=[models], optimise=1)
     network, pipeline = mapped.build.network, mapped.build.pipeline
     rng = np.random.default_rng(5)
     frames = rng.integers(0, 2, (50, network.input.size))
@@ -208,7 +208,7 @@ def test_several_groups_at_once_are_right_once_mapped(family: str, tmp_path: Pat
         pytest.skip(missing)
     foldings = (Folding(pe=4, simd=9), Folding(pe=2, simd=32))
     plan = Plan(foldings=foldings, popcount=Popcount(style=STYLE[family], levels_per_stage=1))
-    check_netlist(family, depthwise_network(), plan, tmp_path)
+    check_netlist(family, depthwise_network(4), plan, tmp_path)
 
 
 def check_netlist(family: str, network: Network, plan: Plan, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def check_netlist(family: str, network: Network, plan: Plan, tmp_path: Path) -> 
     synthesise(build, family, netlist=tmp_path / "netlist.v")
     models = tmp_path / "models.v"
     models.write_text(cell_models(family, (tmp_path / "netlist.v").read_text()))
-    design = compile_design(tmp_path / "netlist.v", top="net", verilog=[models], fast_build=True)
+    design = compile_design(tmp_path / "netlist.v", top="net", verilog=[models], optimise=0)
     rng = np.random.default_rng(5)
     frames = rng.integers(0, network.input.format.codes, (30, network.input.size))
     i_stalls, o_stalls = rng.random(2000) < 0.3, rng.random(2000) < 0.4

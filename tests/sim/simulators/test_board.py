@@ -42,7 +42,7 @@ class Wire(wiring.Component):
 
 def wire(backend: str = "cxxrtl", **settings: bool) -> object:
     text = rtlil.convert(Wire(**settings), name="wire")
-    return compile_board(text, top="wire", backend=backend, fast_build=True)
+    return compile_board(text, top="wire", backend=backend, optimise=1)
 
 
 @pytest.mark.parametrize("backend", ["cxxrtl", "verilator"])
@@ -110,7 +110,7 @@ def test_a_design_without_the_pins():
             return m
 
     with pytest.raises(ToolError) as told:
-        compile_board(rtlil.convert(Other(), name="other"), top="other", fast_build=True)
+        compile_board(rtlil.convert(Other(), name="other"), top="other", optimise=1)
     # The folder with the logs is that of a build that failed.
     assert re.fullmatch(
         r"Module other must have rx, tx and busy and a clock, but has no port tx \(logs: .*\.building\)\.",

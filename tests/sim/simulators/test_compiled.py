@@ -39,7 +39,7 @@ def text(width: int = 70, bug: str | None = None) -> str:
 
 
 def design(width: int = 70, bug: str | None = None, **settings: object) -> CompiledDesign:
-    settings = {"fast_build": True, **settings}
+    settings = {"optimise": 1, **settings}
     return compile_design(text(width, bug), top="two_stages", **settings)  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ def test_a_mapped_netlist_moves_the_same_beats(tmp_path: Path) -> None:
     run_yosys("read_rtlil in.il\nsynth_ice40 -top two_stages\nwrite_verilog -noattr mapped.v\n", tmp_path)
     models = tmp_path / "cells.v"
     models.write_text(ICE40_CELLS)
-    built = compile_design(tmp_path / "mapped.v", top="two_stages", verilog=[models], fast_build=True)
+    built = compile_design(tmp_path / "mapped.v", top="two_stages", verilog=[models], optimise=1)
     beats, stalls = [beat % 16 for beat in range(100)], list(RNG.random(100) < 0.5)
     built.run(beats, expected=model(beats, [], stalls, width=4), o_stalls=stalls)
 
@@ -126,7 +126,7 @@ class Ripple(wiring.Component):
 
 @pytest.mark.parametrize("waves", [False, True])
 def test_feedback_settles(waves: bool) -> None:
-    built = compile_design(rtlil.convert(Ripple(), name="ripple"), top="ripple", fast_build=True, waves=waves)
+    built = compile_design(rtlil.convert(Ripple(), name="ripple"), top="ripple", optimise=1, waves=waves)
     if waves:  # Else Yosys has taken the signal apart.
         assert "bool converged = false;" in (built.folder / "design.cc").read_text()
     stalls = RNG.random(200) < 0.3
@@ -227,7 +227,7 @@ def test_builds_at_once_do_not_clash(tmp_path: Path) -> None:
         f"sys.path[:] = {sys.path!r}\n"
         f"os.environ['BITWEIR_CACHE_DIR'] = {str(tmp_path / 'cache')!r}\n"
         "from bitweir_sim.simulators.compiled import compile_design\n"
-        f"built = compile_design(Path({str(tmp_path / 'design.il')!r}), top='two_stages', fast_build=True)\n"
+        f"built = compile_design(Path({str(tmp_path / 'design.il')!r}), top='two_stages', optimise=1)\n"
         "print(built.run([1, 2, 3], expected_outputs=3, max_cycles=9).o.integers())\n"
     )
     both = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
