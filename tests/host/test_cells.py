@@ -88,8 +88,8 @@ def test_a_network_with_the_name_of_a_cell(tmp_path):
     with pytest.raises(NetworkError) as error:
         write_design(replace(network, name="ccu2c"), plan, tmp_path / "build")
     assert str(error.value) == (
-        "Network 'ccu2c' must have another name than the cell CCU2C of which its accelerator is made: name it with "
-        "--name."
+        "Network 'ccu2c' must have another name than the cell CCU2C of which its accelerator is made: choose "
+        "another name (--name, in Python name=)."
     )
     assert not (tmp_path / "build").exists() and list(CELLS) == ["CCU2C"]
     write_design(replace(network, name="ccu2c"), every_kind()[1], tmp_path / "build")

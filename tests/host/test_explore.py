@@ -316,7 +316,7 @@ def test_dask_finds_the_same(network, monkeypatch, tmp_path):
             explore(network, GOALS, synth=False)
     monkeypatch.undo()
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "third"))
-    assert run(network) == found
+    assert run(network) == found.to_dict()
 
 
 def _broken(*_):
