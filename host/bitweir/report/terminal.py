@@ -68,11 +68,13 @@ def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def _table(table: tables.Table, keys: Iterable[str] = ()) -> Table:
-    """A table, or the columns of it with some keys."""
+    """A table, or the columns of it with some keys. A unit that all of these share stands in the title."""
     kept = [place for place, column in enumerate(table.columns) if not keys or column.key in keys]
+    units = {table.columns[place].unit for place in kept} - {""}
+    common = units.pop() if len(units) == 1 else ""
     shown = Table(
         # Above the title, an empty line.
-        title=f"\n{table.caption}",
+        title=f"\n{table.caption}; here: {common}" if common else f"\n{table.caption}",
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -81,7 +83,7 @@ def _table(table: tables.Table, keys: Iterable[str] = ()) -> Table:
     )
     for place in kept:
         column = table.columns[place]
-        heading = f"{column.title}\n{column.unit}" if column.unit else column.title
+        heading = f"{column.title}\n{column.unit}" if column.unit not in ("", common) else column.title
         shown.add_column(heading, justify="right" if column.numeric else "left", no_wrap=place == 0)
     for row in table.rows:
         shown.add_row(*(Text(row[place].text, style="bold" if row[place].strong else "") for place in kept))
