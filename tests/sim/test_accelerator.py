@@ -23,7 +23,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat
 from support.samples import depthwise_network, every_kind
-from support.strategies import codes, dense_networks, grouped_networks, identity_input, networks, plans, stalls
+from support.strategies import (
+    codes,
+    dense_networks,
+    grouped_networks,
+    identity_input,
+    networks,
+    networks_of_two_groupings,
+    plans,
+    stalls,
+)
 
 
 @settings(max_examples=150)
@@ -48,6 +57,16 @@ def test_every_beat_of_dense_networks(data):
 @given(st.data())
 def test_every_beat_of_several_groups_at_once(data):
     network = data.draw(grouped_networks())
+    plan = data.draw(plans(network))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 2))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_every_beat_where_groups_of_two_sizes_meet(data):
+    """A vector of the first may be no part of one of the second: 2 elements, then 3."""
+    network = data.draw(networks_of_two_groupings())
     plan = data.draw(plans(network))
     frames = data.draw(codes(network, data.draw(st.integers(1, 2))))
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))

@@ -1,7 +1,7 @@
 """What Hypothesis draws: small networks, plans that fit them, stalls, codes."""
 
 from dataclasses import replace
-from math import prod
+from math import lcm, prod
 
 import numpy as np
 from bitweir_hw.memory import STYLES
@@ -31,6 +31,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 CYCLES = 64  # stalls are drawn for so many cycles; later ones are free
+LARGEST_MAP = 96  # elements, from which on layers do not make maps larger: simulating them is most of a test
+LARGEST_SIMD, LARGEST_PE = 96, 16
 
 
 def identity_input(size):
@@ -165,6 +167,21 @@ def grouped_networks(draw):
 
 
 @st.composite
+def networks_of_two_groupings(draw):
+    """Two convolutions of one pixel, of which the second's groups take the outputs of another number of groups."""
+    first, second = draw(st.lists(st.integers(1, 4), min_size=2, max_size=2))
+    between = lcm(first, second) * draw(st.integers(1, 2))
+    shape = (1, draw(st.integers(1, 2)), between // first)
+    entry = replace(identity_input(prod(shape)), map_shape=shape)
+    layers, point = _Layers(draw, 6), ((1, 1), (1, 1), (0, 0, 0, 0))
+    body = (layers.conv(entry.map, between, point, groups=between // first),)
+    groups = between // second
+    body += (layers.conv(in_series(body, entry.map), groups * draw(st.integers(1, 2)), point, groups=groups),)
+    body += layers.scores(in_series(body, entry.map))
+    return check(Network(name="net", input=entry, layers=body, readout=usual_readout(body, entry)))
+
+
+@st.composite
 def _entries(draw, max_size):
     """Inputs of vectors or maps, of any format."""
     form = draw(st.sampled_from(INPUT_FORMATS))
@@ -239,6 +256,8 @@ class _Layers:
 
     def _any(self, source, depth):
         kinds = [kind for kind in DRAWN if (depth or not issubclass(kind, Branched)) and may_follow(kind, source)]
+        if source.size > LARGEST_MAP:
+            kinds = [kind for kind in kinds if kind not in (Concat, Upsample)]
         if source.pixels > 1:
             kinds = [Conv, Conv, *(kind for kind in kinds if kind is not Dense)]  # a dense layer ends all maps
         return self.one(self._pick(kinds), source, depth)
@@ -327,15 +346,16 @@ class _Layers:
         return Parallel(name=self._name("sum"), branches=tuple(branches), weights=weights)
 
     def upsample(self, source):
-        """Of maps that are small enough."""
-        most = min(3, max(1, 48 // source.pixels))
-        return Upsample(name=self._name("upsample"), factors=(self._size(most), self._size(most)))
+        """To a map that is small enough."""
+        rows = self._size(min(3, max(1, LARGEST_MAP // source.size)))
+        columns = self._size(min(3, max(1, LARGEST_MAP // (rows * source.size))))
+        return Upsample(name=self._name("upsample"), factors=(rows, columns))
 
     def concat(self, source, depth):
         """Branches that keep the pixels of the map, with accumulators or with codes that mean the same."""
         form = self._pick([source.format, source.format, None, self._output()])
         branches = []
-        for _ in range(self._draw(st.integers(2, 3))):
+        for _ in range(self._draw(st.integers(2, 3)) if source.size <= LARGEST_MAP else 2):
             kind = self._pick(["same", "same", "conv", *(["concat"] if depth > 1 else [])])
             if kind == "conv":
                 size = self._pick([1, 3])
@@ -478,7 +498,8 @@ def plans(draw, network, *, max_streams=2):
     foldings = []
     for layer, _ in weighted(network):
         neurons = layer.outputs // layer.groups
-        limits = [1 << (size - 1).bit_length() for size in (neurons, layer.inputs)]
+        sizes = (min(neurons, LARGEST_PE), min(layer.inputs, LARGEST_SIMD))
+        limits = [1 << (size - 1).bit_length() for size in sizes]
         at_once = draw(st.sampled_from([n for n in range(1, layer.groups + 1) if layer.groups % n == 0]))
         if at_once == 1:
             pe, simd = (draw(st.integers(1, limit)) for limit in limits)

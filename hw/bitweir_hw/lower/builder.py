@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import gcd
 
 from ..arithmetic import ceil_div, divisors
 from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
@@ -206,12 +207,13 @@ class Builder:
         result = replace(cursor, length=length, vectors=vectors, lanes=lanes)
         if cursor.stream is None:
             return replace(result, stream=self._stream("i", result))
-        aligned = lanes == cursor.lanes and (length == cursor.length or min(length, cursor.length) % lanes == 0)
+        shared = gcd(length, cursor.length)
+        aligned = lanes == cursor.lanes and (length == cursor.length or shared % lanes == 0)
         if aligned:
             return result
-        if length < cursor.length:
+        if length % cursor.length:
             # Beats must not hold elements of two vectors, so words that divide both come between.
-            common = max(d for d in divisors(length) if d <= max(lanes, 1))
+            common = max(d for d in divisors(shared) if d <= max(lanes, 1))
             cursor = self.widened(cursor, layer, common)
             return self.widened(replace(cursor, length=length, vectors=vectors), layer, lanes)
         block = WidthSpec(

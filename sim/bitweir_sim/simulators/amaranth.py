@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,10 @@ from ..trace import SimulationError, Stalls, Trace, Words, as_words, stall_patte
 from .drive import Run, limits
 
 __all__ = ["run_amaranth"]
+
+
+#: Terms of one expression, and bytes of stack, with which Python compiles what Amaranth makes of a design.
+_TERMS, _STACK = 100_000, 512 << 20
 
 
 def run_amaranth(
@@ -81,7 +88,7 @@ def run_amaranth(
                 run.observe(name, bool(valid), bool(moves), int(payload))
             run.cycle += 1
 
-    simulator = Simulator(component)
+    simulator = _simulator(component)
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     try:
@@ -94,3 +101,21 @@ def run_amaranth(
         problem.trace = run.trace()
         raise
     return run.trace()
+
+
+def _simulator(component: wiring.Component) -> Simulator:
+    """The simulator of a component, whose memories may have words of many thousand bits.
+
+    Amaranth writes such words as decimal numbers, and their enables as expressions with a term for each bit,
+    for which Python's compiler goes one call deeper.
+    """
+    recursion, stack, digits = sys.getrecursionlimit(), threading.stack_size(_STACK), sys.get_int_max_str_digits()
+    sys.setrecursionlimit(max(recursion, _TERMS))
+    sys.set_int_max_str_digits(0)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(Simulator, component).result()
+    finally:
+        sys.setrecursionlimit(recursion)
+        sys.set_int_max_str_digits(digits)
+        threading.stack_size(stack)

@@ -42,6 +42,10 @@ class WidthSpec:
     lane_bits: int
     vectors: int = 1
 
+    def __post_init__(self) -> None:
+        if self.o_length % self.i_length:
+            raise ValueError(f"o_length must be a multiple of i_length {self.i_length}, not {self.o_length}")
+
     @property
     def parts(self) -> int:
         """Input vectors of an output vector."""

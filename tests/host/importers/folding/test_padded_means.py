@@ -107,12 +107,18 @@ def test_curves_that_rise_and_fall_are_refused(tmp_path):
     )
 
 
-def test_sums_in_fixed_point_are_refused(tmp_path):
+@pytest.mark.parametrize("shift", [False, True])
+def test_sums_in_fixed_point(tmp_path, shift):
+    """Their thresholds differ by position where they are not 0."""
     g = Graph(4)
     a, b = (g.norm(g.op("Conv", g.sign(g.op("Sub", "x", 7.5)), g.signs(C, C, 1, 1)), C) for _ in range(2))
     x = g.op("AveragePool", g.op("Add", a, b), kernel_shape=[3, 3], pads=[1] * 4)
-    with pytest.raises(ModelError, match="must take quantised activations, but the sums of sum0 arrive unquantised"):
-        load_model(g.save(tmp_path / "net.onnx", g.scores(g.sign(x), C * H * W)), input_scale="1")
+    x = g.sign(g.norm(x, C, 0.5) if shift else x)
+    path = g.save(tmp_path / "net.onnx", g.scores(x, C * H * W))
+    net = load_model(path, input_scale="1")
+    assert [bound.layer for bound in net.bounds] == ["conv2"]
+    frames = g.rng.integers(0, 16, (500, C, H, W), np.uint8)
+    assert (run(net, encode(net.input, frames)).scores == runtime(path, frames.astype(np.float32))[0]).all()
 
 
 @pytest.mark.parametrize("size", [[2, 2], [3, 3]])
