@@ -6,6 +6,7 @@ must be written such that NaN decides nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,7 @@ from .surd import Exact, between
 __all__ = [
     "Bounds",
     "clipped",
+    "erf",
     "leaky",
     "magnitude",
     "minus",
@@ -111,6 +113,12 @@ def tanh(x: Bounds) -> Bounds:
 def sigmoid(x: Bounds) -> Bounds:
     """``1 / (1 + exp(-x))``, which NumPy knows to a few floats."""
     return _loosely(1 / (1 + np.exp(-x[0])), 1 / (1 + np.exp(-x[1])))
+
+
+def erf(x: Bounds) -> Bounds:
+    """The error function, which the C library knows to a few floats."""
+    low, high = (np.asarray(np.frompyfunc(math.erf, 1, 1)(end), np.float64) for end in x)
+    return _loosely(low, high)
 
 
 def _loosely(low: NDArray[np.float64], high: NDArray[np.float64]) -> Bounds:

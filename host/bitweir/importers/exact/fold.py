@@ -35,6 +35,7 @@ __all__ = [
     "absolute",
     "clip",
     "columns",
+    "erf",
     "exact",
     "first",
     "float_threshold",
@@ -195,6 +196,11 @@ def sigmoid() -> Step:
     return Step("sigmoid", (), curves.sigmoid, lambda: 1, enclosures.sigmoid, straight=False)
 
 
+def erf() -> Step:
+    """The error function of y."""
+    return Step("erf", (), curves.erf, lambda: 1, enclosures.erf, straight=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Quantiser:
     """A staircase: ``values[number of cuts that y has reached]``.
@@ -251,7 +257,7 @@ class Chain:
         """Whether float arithmetic rounds somewhere, so that it may miss exact ties."""
         return any(
             step.split is not None
-            or step.name in ("norm", "tanh", "sigmoid")
+            or step.name in ("erf", "norm", "sigmoid", "tanh")
             or (step.name == "scale" and not _power_of_two(params[0]))
             for step, params in self.parts
         )

@@ -121,7 +121,7 @@ def sign(x: Exact | int) -> int:
             if low >= 0 or high <= 0:
                 return 1 if low >= 0 else -1
             bits *= 2
-        raise ModelError("a tanh or sigmoid comes so near to a threshold that nothing tells on which side it lies")
+        raise ModelError("a tanh, sigmoid or erf comes so near to a threshold that nothing tells on which side it lies")
     if not isinstance(x, Surd):
         return (x > 0) - (x < 0)
     p, q = sign(x.p), sign(x.q)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from math import ceil, prod
+from math import ceil, erf, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,16 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from ..errors import shown
+from .quantisers import (
+    QONNX,
+    BipolarQuant,
+    DequantizeLinear,
+    IntQuant,
+    MultiThreshold,
+    Quant,
+    QuantizeLinear,
+    Trunc,
+)  # fmt: skip
 from .resizing import Resize, Upsample
 
 __all__ = ["MAX_ELEMENTS", "OPERATORS", "CannotRunError", "Operator"]
@@ -30,8 +40,6 @@ Given = Mapping[str, Any]
 Shape = Sequence[int]
 #: Elements that a tensor of one batch may have.
 MAX_ELEMENTS = 1 << 27
-#: Where the operators of QONNX are, whatever domain a file has them in.
-_QONNX = "qonnx.custom_op.general"
 
 
 class CannotRunError(BitweirError):
@@ -68,9 +76,9 @@ class Operator:
         self._attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
         plain = NodeProto()
         plain.CopyFrom(node)
-        plain.domain = _QONNX if node.op_type in _CUSTOM else ""
+        plain.domain = QONNX if node.op_type in _CUSTOM else ""
         graph = helper.make_graph([plain], "node", [], [])
-        evaluator = ReferenceEvaluator(graph, opsets={"": opset, _QONNX: 1}, new_ops=list(_OWN))
+        evaluator = ReferenceEvaluator(graph, opsets={"": opset, QONNX: 1}, new_ops=list(_OWN))
         # The evaluator's own `run` takes as long again as a small operator, for tables of names.
         (self._operator,) = evaluator.rt_nodes_
 
@@ -251,65 +259,6 @@ _SIZES: dict[str, Callable[..., Shape]] = {
 }
 
 
-# ---- the operators of QONNX
-
-_ROUND: dict[str, Callable[[Array], Any]] = {
-    "ROUND": np.round,
-    "HALF_EVEN": np.round,
-    "CEIL": np.ceil,
-    "FLOOR": np.floor,
-    "UP": lambda x: np.copysign(np.ceil(np.abs(x)), x),
-    "DOWN": np.trunc,
-    "HALF_UP": lambda x: np.copysign(np.floor(np.abs(x) + 0.5), x),
-    "HALF_DOWN": lambda x: np.copysign(np.ceil(np.abs(x) - 0.5), x),
-}
-
-
-class BipolarQuant(OpRun):
-    """-1 or 1, times a scale."""
-
-    op_domain = _QONNX
-
-    def _run(self, x: Array, scale: Array) -> tuple[Array]:
-        return (np.asarray(np.where(x >= 0, 1, -1) * scale, x.dtype),)
-
-
-class Quant(OpRun):
-    """Uniform levels of any width."""
-
-    op_domain = _QONNX
-
-    def _run(self, x: Array, scale: Array, zero: Array, bits: Array, **given: Any) -> tuple[Array]:
-        width, signed, narrow = float(np.max(bits)), given.get("signed", 0), given.get("narrow", 0)
-        codes = x / scale + zero
-        if width == 1 and signed:
-            codes = np.where(codes >= 0, 1, -1)
-        else:
-            low = -(2.0 ** (width - 1)) + narrow if signed else 0.0
-            high = 2.0 ** (width - 1) - 1 if signed else 2.0**width - 1 - narrow
-            codes = _ROUND[given.get("rounding_mode", "ROUND").upper()](np.minimum(np.maximum(codes, low), high))
-        return (np.asarray((codes - zero) * scale, x.dtype),)
-
-
-class IntQuant(Quant):
-    """`Quant` under its newer name."""
-
-
-class MultiThreshold(OpRun):
-    """How many thresholds of its channel a value reaches."""
-
-    op_domain = _QONNX
-
-    def _run(self, x: Array, table: Array, **given: Any) -> tuple[Array]:
-        last = given.get("data_layout", "NCHW") in ("NHWC", "NC") and x.ndim > 1
-        shape = [1] * x.ndim
-        shape[x.ndim - 1 if last else 1] = len(table)
-        count = np.zeros(x.shape)
-        for column in table.T:
-            count += x >= column.reshape(shape)
-        return (count * given.get("out_scale", 1.0) + given.get("out_bias", 0.0),)
-
-
 # ---- in place of operators of the library
 
 
@@ -408,19 +357,44 @@ class LogSoftmax(Softmax):
         return (np.log(super()._run(x, axis)[0]),)
 
 
+class Erf(OpRun):
+    """The library's rounds to float32."""
+
+    op_domain = ""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        return (_erf(x),)
+
+
+class Gelu(OpRun):
+    """``x * (1 + erf(x / sqrt(2))) / 2``."""
+
+    op_domain = ""
+
+    def _run(self, x: Array, approximate: str = "none") -> tuple[Array]:
+        if approximate != "none":
+            raise CannotRunError("a Gelu is approximate")
+        return (x * (1 + _erf(x / sqrt(2))) / 2,)
+
+
+def _erf(x: Array) -> Array:
+    return np.asarray(np.frompyfunc(erf, 1, 1)(x), np.float64).reshape(x.shape)
+
+
 _OWN = (
-    AveragePool, BatchNormalization, BipolarQuant, GlobalMaxPool, IntQuant, LogSoftmax, MaxPool, Mean,
-    MultiThreshold, Quant, Resize, Softmax, Upsample,
+    AveragePool, BatchNormalization, BipolarQuant, DequantizeLinear, Erf, Gelu, GlobalMaxPool, IntQuant, LogSoftmax,
+    MaxPool, Mean, MultiThreshold, Quant, QuantizeLinear, Resize, Softmax, Trunc, Upsample,
 )  # fmt: skip
-_CUSTOM = {kind.__name__ for kind in _OWN if kind.op_domain == _QONNX}
+_CUSTOM = {kind.__name__ for kind in _OWN if kind.op_domain == QONNX}
 #: What may run; all others could loop, draw random numbers, or make anything of any size.
 OPERATORS = _CUSTOM | {
     "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
-    "Constant", "ConstantOfShape", "Conv", "CumSum", "Div", "Dropout", "Equal", "Exp", "Expand", "Flatten", "Floor",
-    "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity",
-    "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mul",
-    "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax",
-    "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round",
-    "Shape", "Sigmoid", "Sign", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK",
-    "Transpose", "Unsqueeze", "Upsample", "Where",
+    "Constant", "ConstantOfShape", "Conv", "CumSum", "DequantizeLinear", "Div", "Dropout", "Equal", "Erf", "Exp",
+    "Expand", "Flatten", "Floor", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater",
+    "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "LessOrEqual", "Log",
+    "LogSoftmax", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow",
+    "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Shape", "Sigmoid", "Sign",
+    "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK", "Transpose", "Unsqueeze",
+    "Upsample", "Where",
 }  # fmt: skip

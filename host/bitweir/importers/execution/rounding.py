@@ -26,7 +26,7 @@ SHARE = 2.0**-20
 #: Operators whose results jump.
 CUTS = {
     "BipolarQuant", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "IntQuant", "Less", "LessOrEqual",
-    "MultiThreshold", "Quant", "Round", "Sign", "Trunc",
+    "MultiThreshold", "Quant", "QuantizeLinear", "Round", "Sign", "Trunc",
 }  # fmt: skip
 #: Operators that are applied to sizes as they are to values; constants by their absolute values.
 _SAME = {"Add", "Concat", "Conv", "Gemm", "MatMul", "Max", "Mean", "Mul", "Sum", "Where"}

@@ -103,12 +103,9 @@ def mean_pool(
     return replace(builder.map_signal(pooled, y.batch, order), steps=(divide, *y.steps))
 
 
-def upsample(builder: NetworkBuilder, x: Moving | Padded, label: str, *, factors: tuple[int, int]) -> Moving:
-    """Each pixel of a map (C, H, W) as so many rows and columns."""
-    inside = unpadded(x)
-    if factors == (1, 1):
-        return inside
-    y, stream = _map(builder, inside, label)
+def upsample(builder: NetworkBuilder, x: Moving | Padded, label: str, *, factors: tuple[int, int]) -> Signal:
+    """Each pixel of a map (C, H, W) as so many rows and columns, of which one is more than 1."""
+    y, stream = _map(builder, unpadded(x), label)
     order = builder.channel_order(y, label)
     layer = Upsample(name=builder.name("upsample"), factors=factors)
     larger = builder.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)

@@ -28,6 +28,7 @@ __all__ = [
     "Array",
     "axes",
     "fold_constant",
+    "linear_range",
     "quant_range",
     "quantise_array",
     "reshape_target",
@@ -261,6 +262,40 @@ def quantise_array(node: Node, opset: int, x: Array, scale: Array, zero: Array, 
     return np.asarray((np.clip(rounding(x / scale + zero), low, high) - zero) * scale)
 
 
+def linear_range(node: Node, zero: Array | None) -> tuple[int, int]:
+    """Lowest and highest integer that a QuantizeLinear makes; at most 8 bits."""
+    stated = int(node.attributes.get("output_dtype", 0))
+    kind = np.dtype(np.uint8) if zero is None else zero.dtype
+    if zero is None and stated:
+        kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(stated))
+    if kind not in (np.int8, np.uint8):
+        raise ModelError(f"it must make integers of 8 bits, int8 or uint8, not {kind}: quantise to 8 bits or fewer")
+    limits = np.iinfo(kind)
+    return int(limits.min), int(limits.max)
+
+
+def _placed(node: Node, x: Array, array: Array) -> Array:
+    """A parameter of a linear quantiser as it broadcasts against a tensor."""
+    if array.size == 1:
+        return array.reshape(())
+    axis = int(node.attributes.get("axis", 1)) % x.ndim
+    if array.shape != (x.shape[axis],):
+        raise ModelError(f"its parameters of shape {array.shape} must be one number, or one for each place of an axis")
+    return array.reshape([-1 if place == axis else 1 for place in range(x.ndim)])
+
+
+def _quantize_linear(node: Node, opset: int, x: Array, step: Array, zero: Array | None = None) -> Array:
+    low, high = linear_range(node, zero)
+    origin = 0 if zero is None else _placed(node, x, zero).astype(np.int64)
+    codes = np.rint(x / _placed(node, x, step)).astype(np.float64) + origin
+    return np.clip(codes, low, high).astype(np.int8 if low < 0 else np.uint8)
+
+
+def _dequantize_linear(node: Node, opset: int, x: Array, step: Array, zero: Array | None = None) -> Array:
+    origin = 0 if zero is None else _placed(node, x, zero).astype(np.int64)
+    return np.asarray((x.astype(np.int64) - origin).astype(step.dtype) * _placed(node, x, step))
+
+
 #: Operators that `execution.operators` computes.
 LIBRARY_OPS = {
     "ArgMax", "ArgMin", "BatchNormalization", "CumSum", "HardSigmoid", "LeakyRelu", "LogSoftmax", "Mean", "PRelu",
@@ -278,6 +313,7 @@ CONSTANT_OPS: dict[str, Callable[..., Array | tuple[Array, ...]]] = {
     "Concat": _concat,
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
+    "DequantizeLinear": _dequantize_linear,
     "Div": _elementwise(_divide),
     "Dropout": lambda node, opset, x, *rest: x,
     "Equal": _elementwise(np.equal),
@@ -303,6 +339,7 @@ CONSTANT_OPS: dict[str, Callable[..., Array | tuple[Array, ...]]] = {
     "Or": _elementwise(np.logical_or),
     "Pow": _elementwise(np.power),
     "Quant": quantise_array,
+    "QuantizeLinear": _quantize_linear,
     "Range": _range,
     "Reciprocal": _elementwise(np.reciprocal),
     "ReduceL1": _reduce(lambda x, **over: np.sum(np.abs(x), **over)),

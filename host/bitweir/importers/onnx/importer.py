@@ -33,7 +33,7 @@ __all__ = ["CUSTOM", "import_onnx"]
 
 #: Custom operators, and the domains in which the dialects of QONNX have them.
 _DOMAINS = {"onnx.brevitas", "qonnx.custom_op.general", "finn.custom_op.general"}
-CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"}
+CUSTOM = {"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"}
 #: What may follow a softmax or the choice of a class.
 _AFTER_END = {"ArgMax", "Cast", "Flatten", "Identity", "Reshape", "Squeeze", "TopK"}
 

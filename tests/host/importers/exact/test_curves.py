@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.exact import fold
-from bitweir.importers.exact.curves import sigmoid, tanh
+from bitweir.importers.exact.curves import erf, sigmoid, tanh
 from bitweir.importers.exact.fold import columns, integer_thresholds
 from bitweir.importers.exact.surd import approximate, between, root, sign
 from hypothesis import given, settings
@@ -60,8 +61,41 @@ def test_what_is_exact_and_what_is_far_away():
 def test_a_comparison_that_cannot_end_says_so():
     """A tanh of a tanh may equal its own value, and no number of bits shows that."""
     twice = tanh(tanh(Fraction(1)))
-    with pytest.raises(ModelError, match="a tanh or sigmoid comes so near to a threshold that nothing tells"):
+    with pytest.raises(ModelError, match="a tanh, sigmoid or erf comes so near to a threshold that nothing tells"):
         sign(twice - twice)
+
+
+#: The error function of some numbers to 50 digits, by the continued fraction of its complement or by its series.
+ERF = {
+    Fraction(1, 2): "0.52049987781304653768274665389196452873645157575796",
+    Fraction(1): "0.84270079294971486934122063508260925929606699796630",
+    Fraction(3): "0.99997790950300141455862722387041767962015229291260",
+}
+
+
+@given(y=NUMBERS)
+@settings(deadline=None, max_examples=40)
+def test_bounds_of_the_error_function(y):
+    """They enclose what the C library says, and get closer with more bits."""
+    near, far = (between(erf(y), bits) for bits in (64, 300))
+    assert near[0] <= far[0] <= far[1] <= near[1]
+    assert far[1] - far[0] < Fraction(1, 1 << 290)
+    assert float(far[0]) == pytest.approx(math.erf(float(y)), abs=1e-15)
+    assert sign(erf(-y) + erf(y) + Fraction(1, 1 << 60)) == 1
+
+
+@pytest.mark.parametrize("y", ERF)
+def test_digits_of_the_error_function(y):
+    low, high = between(erf(y), 400)
+    assert abs(low - Fraction(ERF[y])) < Fraction(1, 10**49) and abs(high - Fraction(ERF[y])) < Fraction(1, 10**49)
+
+
+def test_the_error_function_far_away():
+    assert erf(Fraction(0)) == 0
+    assert [sign(erf(Fraction(n)) - 1) for n in (7, 100, 10**6)] == [-1, -1, -1]
+    assert sign(erf(Fraction(7)) - (1 - Fraction(1, 10**22))) == 1
+    # erfc(7) is 4.18e-23.
+    assert sign(erf(Fraction(7)) - (1 - Fraction(1, 10**23))) == -1
 
 
 @settings(deadline=None, max_examples=60)
@@ -85,7 +119,7 @@ def test_thresholds_of_chains(a, b, c, d, n):
             assert ((-acc if inverted else acc) >= threshold) == reached
 
 
-@pytest.mark.parametrize("curve", ["Tanh", "Sigmoid"])
+@pytest.mark.parametrize("curve", ["Erf", "Tanh", "Sigmoid"])
 def test_curves_between_a_norm_and_a_quantiser(tmp_path, curve):
     """As a sign, as four levels of Round and Clip, and behind a max pool."""
     g = Graph(1)

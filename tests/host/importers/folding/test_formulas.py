@@ -5,38 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bitweir.importers import ModelError, load_model
-from bitweir_sim.values.encoding import encode
-from bitweir_sim.values.fast import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.onnxgraphs import Graph, agree, names, runtime
+from support.formulas import CHANNELS, K, checked, dense
+from support.onnxgraphs import Graph, agree, names
 
-#: Sums of so many signs: every other number from -K to K.
-K, CHANNELS = 9, 4
-#: Every sum that can occur, in all channels.
-FRAMES = np.array([[1] * n + [0] * (K - n) for n in range(K + 1)], np.uint8)
 #: Numbers with which float32 does not round.
 NUMBERS = st.integers(-24, 24).map(lambda n: n / 4)
 EACH = st.lists(NUMBERS, min_size=CHANNELS, max_size=CHANNELS)
 SLOPES = st.sampled_from([-1.5, -0.5, 0.25, 2.0])
-
-
-def dense(g: Graph) -> str:
-    """Sums of K signs, which rise in half of the channels and fall in the others."""
-    weights = np.ones((K, CHANNELS), np.float32) * [1, -1, 1, -1]
-    return g.op("MatMul", g.op("Sub", g.op("Mul", "x", 2.0), 1.0), weights)
-
-
-def checked(g: Graph, x: str, path):
-    """The network that tells the value of each channel, which equals that of ONNX Runtime for every sum."""
-    weights = np.concatenate([np.eye(CHANNELS), -np.eye(CHANNELS)], axis=1)
-    file = g.save(path / "net.onnx", g.op("MatMul", x, weights), ("N", K))
-    network = load_model(file, input_scale="1", input_range="0:1", result="scores")
-    found = run(network, encode(network.input, FRAMES)).scores
-    scales, offsets = (np.array(list(map(float, x))) for x in (network.readout.scales, network.readout.offsets))
-    expected = runtime(file, FRAMES.astype(np.float32))[0]
-    assert np.array_equal(found * scales + offsets, expected)
-    return network
 
 
 UNARY = {

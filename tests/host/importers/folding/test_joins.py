@@ -232,7 +232,7 @@ def test_a_clip_of_some_is_refused(tmp_path):
             {},
             "it must make a map whole times as large, not 1 x 1 x 1/2 x 2 times: use whole scales",
         ),
-        ([1, 2, 2, 2], {}, "it must repeat rows and columns, not frames or channels: scale the last two axes alone"),
+        ([1, 2, 2, 2], {}, "it must repeat rows and columns, not frames or channels: scale the axes of the map alone"),
         (
             [1, 1, 4, 4],
             {"coordinate_transformation_mode": "asymmetric"},

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.compared import members
 from support.every_beat import check_every_beat
-from support.onnxgraphs import Graph, runtime
+from support.onnxgraphs import Graph, agree, runtime
 
 #: Of the input.
 CHANNELS, LENGTH = 2, 19
@@ -162,3 +162,14 @@ def test_graphs_of_one_dimension_that_are_refused(tmp_path, text):
     with pytest.raises(ModelError) as caught:
         load_model(g.save(tmp_path / "net.onnx", g.scores(g.sign(x), 4), ("N", CHANNELS, LENGTH)), input_scale="1")
     assert str(caught.value).startswith(text) and str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("sizes", [False, True])
+def test_a_row_that_becomes_longer(tmp_path, sizes):
+    """Resize of a map (N, C, L), by scales or sizes; alone, and in front of a convolution."""
+    g = Graph(5)
+    y = g.sign(g.norm(g.op("Conv", "x", g.signs(4, CHANNELS, 3)), 4, 20))
+    how = ("", "", g.const([51], np.int64)) if sizes else ("", [3])
+    y = g.op("Resize", y, *how, axes=[2], coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    y = g.sign(g.norm(g.op("Conv", y, g.signs(3, 4, 2), strides=[2]), 3))
+    agree(g.save(tmp_path / "net.onnx", g.scores(y, 3 * 25), ("N", CHANNELS, LENGTH)))

@@ -210,8 +210,10 @@ def _upsampling(job: Job, x: Value) -> Value:
     how = job.option("interpolation", "nearest")
     if how != "nearest":
         raise ModelError(f"its interpolation must be nearest, not {shown(how)}, which mixes pixels")
-    larger = upsample(job.builder, job.first(x), job.label, factors=job.pair("size", (2, 2)))
-    return channels_last(larger) if isinstance(larger, Signal) else x
+    factors = job.pair("size", (2, 2))
+    if factors == (1, 1):
+        return x
+    return channels_last(upsample(job.builder, job.first(x), job.label, factors=factors))
 
 
 KERAS_RULES: dict[str, Rule] = {

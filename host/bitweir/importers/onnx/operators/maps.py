@@ -141,10 +141,12 @@ def _pad(
 
 
 def _resize(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Moving:
-    if len(x.shape) != 3:
-        raise ModelError("it must take maps of two dimensions, of the shape (N, C, H, W): use a map of height 1")
+    if len(x.shape) not in (2, 3):
+        raise ModelError("it must take maps of one or two dimensions, of the shape (N, C, L) or (N, C, H, W)")
     factors = resize_factors(node, (1, *x.shape), parts)
-    return upsample(builder, x, node.label, factors=factors)
+    if factors == (1, 1):
+        return x
+    return over_rows(builder, x, lambda row: upsample(builder, row, node.label, factors=factors))
 
 
 MAP_RULES: dict[str, Callable[..., Moving | Padded]] = {

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
-from ...exact.fold import Exacts, Quantiser, Step, scale, shift
+from ...exact.fold import Exacts, Quantiser, Step, exact, scale, shift
 from ...exact.surd import Exact, nearly
 from ...folding.curves import combined, one_integer
 from ...folding.network_builder import NetworkBuilder
 from ...folding.quantise import ends, quantise
 from ...folding.symbols import Codes, Moving, whole
-from ..constants import Array, quant_range
+from ..constants import Array, linear_range, quant_range
 from ..graph import Node
-from .operands import Rule, Value, parameter, per_channel, sides
+from .operands import Rule, Value, both_move, parameter, per_channel, sides
 
 __all__ = ["QUANTISER_RULES"]
 
@@ -125,6 +125,85 @@ def _to_whole(node: Node, y: Exact) -> int:
     return floor(near) if node.op == "Floor" else ceil(near) if node.op == "Ceil" else round(near)
 
 
+def _trunc(
+    builder: NetworkBuilder, node: Node, x: Moving, step: Array, zero: Array, bits: Array, *after: Array
+) -> Value:
+    """Whole numbers of steps without their low bits; version 2 of the operator has a step and a range of its own."""
+    size, origin = parameter(x, step, node), parameter(x, zero, node)
+    out, cut = size, int(bits.item()) - int(after[-1].item())
+    if len(after) > 1:
+        out = parameter(x, after[0], node)
+        ratios: set[Fraction] = set(np.asarray(out / size, object).flat)
+        # The operator takes the nearest power of two.
+        cut = max(ratios).numerator.bit_length() - 1
+        if ratios != {Fraction(1 << cut)}:
+            raise ModelError("the scale of its result must be that of its input times one power of two: export it so")
+    if not 0 <= cut < 32:
+        raise ModelError(f"it must cut 0 to 31 bits off, not {cut}: its bit widths are in the wrong order")
+    counted = x.then(scale(Fraction(1) / size)).then(shift(origin))
+    mode, block = str(node.attributes.get("rounding_mode", "FLOOR")).upper(), 1 << cut
+
+    def first(level: int) -> int:
+        """The least whole number of steps that becomes a level, or more."""
+        at, strict = _ROUNDING[mode](level)
+        return floor(at * block) + 1 if strict else ceil(at * block)
+
+    found = [round(nearly(y)) for y in (_values(counted) if isinstance(counted, Codes) else ends(counted))]
+    low, high = min(found) // block - 1, max(found) // block + 1
+    if len(after) > 1:
+        least, most = quant_range(node, after[-1])
+        low, high = max(low, least), min(high, most)
+        low, high = (least, least + 1) if high < least else (most - 1, most) if low > most else (low, high)
+    if not 0 < high - low < _MAX_LEVELS:
+        raise ModelError(f"it must leave 2 to {_MAX_LEVELS} levels, not {high - low + 1}: cut more bits off")
+    cuts = [(whole(x, n - _HALF), n % 2 == 1) for n in map(first, range(low + 1, high + 1))]
+    shifted = origin / (block if len(after) > 1 else 1)
+    return _quantised(counted, cuts, [(level - shifted) * out for level in range(low, high + 1)])
+
+
+def _values(x: Codes) -> list[Exact]:
+    return [number for value in x.values for number in value.flat]
+
+
+def _quantize_linear(builder: NetworkBuilder, node: Node, x: Moving, step: Array, zero: Array | None = None) -> Value:
+    """The whole numbers of a type, of which a clip behind it may leave fewer."""
+    size = _along_axis(x, step, node)
+    origin = whole(x, 0) if zero is None else _along_axis(x, zero, node)
+    if any(number <= 0 for number in size.flat):
+        raise ModelError("its scale must be positive: train the model again, or export its absolute value")
+    odd = {number % 2 for number in origin.flat}
+    if len(odd) > 1:
+        raise ModelError("its zero points must all be even, or all odd, so that ties round alike: use one for all")
+    low, high = linear_range(node, zero)
+    parity = odd.pop()
+    # Ties become even numbers of steps, to which the zero point is added then.
+    cuts = [((level - origin - _HALF) * size, (level - parity) % 2 == 1) for level in range(low + 1, high + 1)]
+    return _quantised(x, cuts, [whole(x, level) for level in range(low, high + 1)])
+
+
+def _dequantize_linear(builder: NetworkBuilder, node: Node, x: Moving, step: Array, zero: Array | None = None) -> Value:
+    if not isinstance(x, Codes):
+        raise ModelError("it must take whole numbers of a quantiser: put QuantizeLinear before it")
+    y = x if zero is None else x.then(shift(-_along_axis(x, zero, node)))
+    return y.then(scale(_along_axis(x, step, node)))
+
+
+def _along_axis(x: Moving, array: Array, node: Node) -> Exacts:
+    """A parameter of a tensor, or one for each place of its axis."""
+    if not isinstance(array, np.ndarray):
+        raise both_move(node)
+    if array.size == 1:
+        return parameter(x, array.reshape(()), node)
+    axis = int(node.attributes.get("axis", 1))
+    axis += len(x.shape) + 1 if axis < 0 else 0
+    if array.ndim != 1 or not 0 < axis <= len(x.shape) or array.size != x.shape[axis - 1]:
+        raise ModelError(
+            f"its parameters of shape {array.shape} must be one number, or one for each place of axis {axis}: blocks "
+            "are not supported"
+        )
+    return exact(array.reshape((1,) * (axis - 1) + array.shape + (1,) * (len(x.shape) - axis)))
+
+
 def _multi_threshold(builder: NetworkBuilder, node: Node, x: Moving, table: Array) -> Value:
     if node.attributes.get("data_layout", "NCHW") not in ("NCHW", "NC") and len(x.shape) > 1:
         raise ModelError("its data_layout must be NCHW or NC: export with channels first")
@@ -142,6 +221,7 @@ def _multi_threshold(builder: NetworkBuilder, node: Node, x: Moving, table: Arra
 QUANTISER_RULES: dict[str, Rule] = {
     "BipolarQuant": _bipolar,
     "Ceil": _round,
+    "DequantizeLinear": _dequantize_linear,
     "Floor": _round,
     "Greater": _compare(strict=True, rising=True),
     "GreaterOrEqual": _compare(strict=False, rising=True),
@@ -151,7 +231,9 @@ QUANTISER_RULES: dict[str, Rule] = {
     "MultiThreshold": _multi_threshold,
     "Not": _not,
     "Quant": _quant,
+    "QuantizeLinear": _quantize_linear,
     "Round": _round,
     "Sign": _sign,
+    "Trunc": _trunc,
     "Where": _where,
 }

@@ -36,14 +36,14 @@ _GROUPS = (
         "train with a batch norm, whose statistics are constant",
     ),
     (
-        "Acos Acosh Asin Asinh Atan Atanh Celu Elu Erf Exp HardSwish Log Selu Shrink Sinh Softplus Softsign Sqrt Swish "
+        "Acos Acosh Asin Asinh Atan Atanh Celu Elu Exp Log Selu Shrink Sinh Softplus Softsign Sqrt Swish "
         "ThresholdedRelu",
         "is a curve of which no exact thresholds are known here",
         "use ReLU, Clip (Hardtanh), Tanh or Sigmoid before the quantiser, or leave it out where only a sign follows "
         "that it does not change",
     ),
     (
-        "Cos Cosh Gelu Mish Mod Sin SwiGLU Tan",
+        "Cos Cosh Mish Mod Sin SwiGLU Tan",
         "is not monotone, and only monotone operations fold into the thresholds of a quantiser",
         "use ReLU, Clip (Hardtanh), Tanh or Sigmoid",
     ),
@@ -68,10 +68,10 @@ _GROUPS = (
         "use a convolution or a pool",
     ),
     (
-        "ConvInteger DequantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear",
-        "belongs to a model that was quantised after training, in a form that is not read",
-        "export the trained network with Brevitas' QONNX operators, or with Round and Clip, and weights that are signs "
-        "or whole multiples of one scale",
+        "ConvInteger MatMulInteger QLinearConv QLinearMatMul",
+        "belongs to a model whose sums are integers in the file, a form that is not read",
+        "export it with QuantizeLinear and DequantizeLinear around float operators (the QDQ or QCDQ format), or with "
+        "the operators of QONNX",
     ),
     (
         "DynamicQuantizeLinear",
@@ -157,7 +157,6 @@ _GROUPS = (
         "has inputs that are not supported",
         "export the model for inference with fixed shapes, after model.eval()",
     ),
-    ("Trunc", "cuts low bits off, in a form that is not read", "use Quant with the rounding mode FLOOR"),
     ("FloatQuant", "rounds to floating point numbers", "use Quant, whose levels are evenly spaced"),
 )
 

@@ -41,7 +41,8 @@ def resize_factors(node: Node, shape: tuple[int, ...], operands: Sequence[Any]) 
     ----------
     node : Node
         Resize of any version, or Upsample.
-    shape : (1, C, H, W)
+    shape : (1, C, H, W) or (1, C, L)
+        Of a map of two dimensions, or of one, which is a map of one row then.
     operands : sequence of array or None
         What stands behind the map: of Upsample and of Resize before version 11 the scales, else a region, scales and
         sizes.
@@ -62,10 +63,11 @@ def resize_factors(node: Node, shape: tuple[int, ...], operands: Sequence[Any]) 
             )
     whole = [int(factor) for factor in found]
     if whole[:2] != [1, 1]:
-        raise ModelError("it must repeat rows and columns, not frames or channels: scale the last two axes alone")
+        raise ModelError("it must repeat rows and columns, not frames or channels: scale the axes of the map alone")
     for times, size in zip(whole[2:], shape[2:], strict=True):
         _check_repeats(node, times, size)
-    return whole[2], whole[3]
+    rows, columns = [1, *whole[2:]][-2:]
+    return rows, columns
 
 
 def _factors(node: Node, shape: tuple[int, ...], operands: Sequence[Any]) -> list[Fraction]:

@@ -10,7 +10,8 @@ import numpy as np
 from onnx import TensorProto
 
 from ...errors import ModelError
-from ...exact.fold import absolute, clip, exact, leaky, norm, power, scale, shift
+from ...exact.fold import absolute, clip, erf, exact, leaky, norm, power, scale, shift
+from ...exact.surd import root
 from ...folding.curves import combined, one_integer
 from ...folding.network_builder import NetworkBuilder
 from ...folding.shortcuts import added
@@ -145,6 +146,26 @@ def _hard_sigmoid(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
     return x.then(scale(whole(x, alpha))).then(shift(whole(x, beta))).then(clip(whole(x, 0), whole(x, 1)))
 
 
+def _times(x: Moving, y: Moving) -> Moving:
+    """The product of two functions of the same integers."""
+    return combined("product", "product", (x, y))
+
+
+def _gelu(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
+    """``x * (1 + erf(x / sqrt(2))) / 2``."""
+    how = str(node.attributes.get("approximate", "none"))
+    if how != "none":
+        raise ModelError(f"its approximate must be none, not {how}: export it with the error function, or its formula")
+    half = np.asarray(root(Fraction(1, 2)), object).reshape((1,) * len(x.shape))
+    return _times(x.then(scale(whole(x, Fraction(1, 2)))), x.then(scale(half)).then(erf()).then(shift(whole(x, 1))))
+
+
+def _hard_swish(builder: NetworkBuilder, node: Node, x: Moving) -> Value:
+    """``x * min(max(x / 6 + 1 / 2, 0), 1)``."""
+    gate = x.then(scale(whole(x, Fraction(1, 6)))).then(shift(whole(x, Fraction(1, 2))))
+    return _times(x, gate.then(clip(whole(x, 0), whole(x, 1))))
+
+
 SCALAR_RULES: dict[str, Rule] = {
     "Abs": lambda builder, node, x: x.then(absolute()),
     "Add": _add,
@@ -152,7 +173,10 @@ SCALAR_RULES: dict[str, Rule] = {
     "Cast": _cast,
     "Clip": _clip,
     "Div": _div,
+    "Erf": lambda builder, node, x: x.then(erf()),
+    "Gelu": _gelu,
     "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
     "LeakyRelu": _leaky,
     "Max": _limit,
     "Mean": _sum,
