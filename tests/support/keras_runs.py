@@ -174,6 +174,12 @@ def zeros(config, weights, x):
     return np.pad(x, [(0, 0), *config["padding"], (0, 0)])
 
 
+def cut(x, sides):
+    for axis, (before, after) in enumerate(sides, 1):
+        x = x.take(range(before, x.shape[axis] - after), axis)
+    return x
+
+
 def own_quantiser(name):
     return lambda config, weights, x: quantiser(x, {"class_name": name, "config": config}, kernel=False)
 
@@ -217,6 +223,8 @@ LAYERS = {
     "Concatenate": lambda config, weights, *values: np.concatenate(values, axis=config.get("axis", -1)),
     "Conv1D": of_one_row(linear("conv")),
     "Conv2D": linear("conv"),
+    "Cropping1D": lambda config, weights, x: cut(x, [config["cropping"]]),
+    "Cropping2D": lambda config, weights, x: cut(x, config["cropping"]),
     "Dense": linear("dense"),
     "DepthwiseConv1D": of_one_row(linear("depthwise")),
     "DepthwiseConv2D": linear("depthwise"),

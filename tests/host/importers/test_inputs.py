@@ -323,9 +323,7 @@ def test_what_may_not_follow_a_padding_between_integers(tmp_path, begins):
     with pytest.raises(ModelError) as caught:
         load_model(path, input_range="0:15")
     if begins.startswith("Node Add"):
-        assert "must read the input of the model as the first layer does" in str(caught.value) or str(
-            caught.value
-        ).startswith(begins)
+        assert "reads the input of the model in another way than other layers do" in str(caught.value)
         return
     assert str(caught.value) == (
         f"{begins} a quantiser: the padding of conv0 with 0 lies between two integers of its input, which is exact "

@@ -7,15 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from bitweir_hw.network import BIPOLAR, Format, Input, Stored
-from numpy.typing import NDArray
+from bitweir_hw.network import BIPOLAR, Format, Stored
 
 from ..errors import ModelError
 from ..exact.fold import Chain, Exacts, columns
 from .quantise import AFFINE, bounded
 from .symbols import Frame, Signal
 
-__all__ = ["Grid", "grid_of", "places", "rounding_note"]
+__all__ = ["Grid", "grid_of", "rounding_note"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,20 +123,3 @@ def rounding_note(stored: Stored) -> str:
         f"Integers from {stored.low} to {stored.high} feed the first layer; their rule {stored.rule} is kept exactly, "
         "while float32 rounds it."
     )
-
-
-def places(first: Input, entry: Input, label: str) -> NDArray[np.int64]:
-    """Where on the input stream `first` each element of another way to read the frame lies."""
-
-    def keys(one: Input) -> list[tuple[int, bytes]]:
-        rows = [b""] if one.thresholds is None else [row.tobytes() for row in one.thresholds]
-        return list(zip(one.source.tolist(), rows * (one.size // len(rows)), strict=True))
-
-    places = {key: place for place, key in enumerate(keys(first))}
-    if first.format != entry.format or first.size != entry.size or places.keys() != set(keys(entry)):
-        raise ModelError(
-            f"Node {label} must read the input of the model as the first layer does, all of it and quantised in the "
-            "same way: branches may not begin with different quantisers or different parts of the input; take all of "
-            "it, with weights of 0 for what is left out."
-        )
-    return np.array([places[key] for key in keys(entry)], np.int64)

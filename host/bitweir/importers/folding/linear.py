@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..exact.fold import Exacts, scale, shift
 from .accuracy import Accuracy
 from .borders import Border, edge_sums
-from .network_builder import NetworkBuilder, Operand
+from .network_builder import NetworkBuilder, Operand, is_permutation
 from .planes import regular
 from .shortcuts import add
 from .symbols import Moving, Padded, Signal, by_channel, narrowed, unpadded
@@ -31,6 +31,8 @@ Array = NDArray[Any]
 _LARGEST = (1 << 15) - 1
 #: Weights of a dilated kernel with the zeros between: small files could ask for any number of them.
 _MOST_DILATED = 1 << 24
+#: Weights of a dense layer with those of 0 for elements that it does not take.
+_MOST_SPREAD = 1 << 24
 
 
 def dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str) -> Signal:
@@ -60,9 +62,8 @@ def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: s
     operand = builder.operand(inside, label, as_map=False)
     rows, alpha = _rows(builder, np.ascontiguousarray(weights.T), label)
     turned, shared = _turned(rows, np.broadcast_to(operand.factors, inside.shape).reshape(1, -1), label)
-    in_order = np.empty_like(turned)
-    in_order[:, builder.permutation(operand.signal, label)] = turned
     stream = operand.stream
+    in_order = _in_order(turned, operand.signal.index, stream.map.size)
     low, high = (np.tile(ends, stream.map.pixels) for ends in (stream.low, stream.high))
     layer = Dense(name=builder.layer_name("dense", label), weights=in_order)
     slopes = _slopes(alpha, shared, operand.scale)
@@ -232,6 +233,22 @@ def _accuracy(operand: Operand, rows: Weights, slopes: Exacts) -> Accuracy | Non
     if accuracy is None:
         return None
     return accuracy.weighted(np.abs(_signed(rows)).reshape(len(rows), -1).sum(axis=1), slopes)
+
+
+def _in_order(rows: Weights, index: NDArray[np.int64], size: int) -> Weights:
+    """Weights (M, K) for all elements of a stream, of which `index`, (K,), are taken: 0 for the others."""
+    if is_permutation(index, size):
+        in_order = np.empty_like(rows)
+        in_order[:, index] = rows
+        return in_order
+    if len(rows) * size > _MOST_SPREAD:
+        raise ModelError(
+            f"it takes {len(index):,} elements of a stream of {size:,}, and must have at most {_MOST_SPREAD:,} "
+            f"weights with those of 0 for all others, not {len(rows) * size:,}: take whole channels"
+        )
+    spread = np.zeros((size, len(rows)), np.int64)
+    np.add.at(spread, index, _signed(rows).T)  # what is taken twice has the sum of its weights
+    return spread.T
 
 
 def _turned(rows: Weights, factors: Array, label: str) -> tuple[Weights, NDArray[np.int64]]:

@@ -39,14 +39,15 @@ from ..exact.surd import Surd
 from .accuracy import Accuracy, Margin
 from .borders import Border, refusal, settled
 from .bounds import bound, check_width, known_badly, wanted_errors
-from .grid import grid_of, places, rounding_note
+from .grid import grid_of, rounding_note
 from .provenance import Taps
 from .quantise import AFFINE, affine, channel_scales, coding, resolved
 from .simplify import repeated, tidied
-from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed
+from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed, whole
 from .units import FixedPoint
+from .views import place, united
 
-__all__ = ["Operand", "NetworkBuilder"]
+__all__ = ["NetworkBuilder", "Operand", "is_permutation"]
 
 #: A threshold nearer to an accumulator that occurs than this is worth a note.
 _NEAR = 1e-6
@@ -268,7 +269,7 @@ class NetworkBuilder:
     def permutation(self, x: Signal, label: str) -> NDArray[np.int64]:
         """The place on the stream of each element of a frame, which has all of them once."""
         assert isinstance(x.origin, Stream)
-        if not _is_permutation(x.index, x.origin.map.size):
+        if not is_permutation(x.index, x.origin.map.size):
             raise ModelError(
                 f"Node {label} must use each output of {x.origin.name} once, not only a part of them, and none twice: "
                 "take all of them, with weights of 0 for what is left out."
@@ -282,7 +283,7 @@ class NetworkBuilder:
         index = x.index.reshape(x.shape)
         order = index[:, 0, 0] % channels
         whole = np.arange(x.origin.map.size).reshape(x.origin.map.shape)[..., order].transpose(2, 0, 1)
-        if not _is_permutation(order, channels) or not np.array_equal(index, whole):
+        if not is_permutation(order, channels) or not np.array_equal(index, whole):
             raise ModelError(
                 f"Node {label} must take the map that {x.origin.name} hands on, of {rows} rows, {columns} columns and "
                 f"{channels} channels, with its pixels in their order, not reshaped to {x.shape}."
@@ -306,34 +307,43 @@ class NetworkBuilder:
         return y.then(shift(narrowed(grid.offsets))) if grid.offsets.any() else y
 
     def _enter(self, codes: Moving, form: Format, thresholds: NDArray[Any] | None, label: str, as_map: bool) -> Signal:
-        """The input stream; all that read it must agree on its codes."""
+        """The input stream, which has all that any layer reads; what is not there asks for another walk."""
         assert isinstance(codes.origin, Frame)
         as_map = as_map and len(codes.shape) == 3
         source = codes.index.reshape(codes.shape)
-        place = np.arange(codes.index.size).reshape(codes.shape)
+        where = np.arange(codes.index.size).reshape(codes.shape)
         if as_map:
-            source, place = source.transpose(1, 2, 0), place.transpose(1, 2, 0)
+            source, where = source.transpose(1, 2, 0), where.transpose(1, 2, 0)
         rows = thresholds
         if rows is not None and rows.size == len(rows):  # one row serves all elements
             rows = rows.reshape(1, -1).astype(np.float64)
         elif rows is not None:
             full = np.broadcast_to(rows, (len(rows), *codes.shape)).reshape(len(rows), -1)
-            rows = full[:, place.reshape(-1)].T.astype(np.float64)
+            rows = full[:, where.reshape(-1)].T.astype(np.float64)
         shape = (source.shape[0], source.shape[1], source.shape[2]) if as_map else None
-        entry = Input(
+        view = Input(
             shape=codes.origin.shape, format=form, thresholds=rows, source=source.reshape(-1), map_shape=shape,
             stored=codes.origin.stored,
         )  # fmt: skip
-        index = np.empty(codes.index.size, np.int64)
-        index[place.reshape(-1)] = np.arange(index.size)
         if self._input is None or self._root is None:
-            self._input, self._root = entry, Point(entry.map)
-        else:
-            index = places(self._input, entry, label)[index]
-        ends = np.sort(form.values([0, entry.levels - 1]))
+            self._input = united(self.plan.views, label) if self.plan.views else view
+            self._root = Point(self._input.map)
+        found = np.arange(view.size) if self._input is view else place(self._input, view)
+        if found is None:
+            self.plan.reads(self._input, view)
+            raise ModelError(f"Node {label} reads what the input stream does not have: the walk begins again.")
+        index = np.empty(codes.index.size, np.int64)
+        index[where.reshape(-1)] = found
+        taken = self._input.format
+        ends = np.sort(taken.values([0, view.levels - 1]))
         low, high = (np.full(self._root.map.channels, end) for end in ends)
-        stream = Stream("the input", self._root, low, high, abs(form.step))
-        return Signal(stream, codes.shape, index, (), codes.batch)
+        stream = Stream("the input", self._root, low, high, abs(taken.step))
+        y = Signal(stream, codes.shape, index, (), codes.batch)
+        if (taken.offset, taken.step) == (form.offset, form.step):
+            return y
+        return y.then(scale(whole(y, Fraction(form.step, taken.step)))).then(
+            shift(whole(y, form.offset - Fraction(taken.offset * form.step, taken.step)))
+        )
 
     def threshold(self, codes: Codes, form: Format, label: str) -> Signal:
         origin = codes.origin
@@ -452,7 +462,7 @@ class NetworkBuilder:
         )
 
 
-def _is_permutation(index: NDArray[np.int64], size: int) -> bool:
+def is_permutation(index: NDArray[np.int64], size: int) -> bool:
     """Whether an index has each of so many places once; faster than by sorting."""
     seen = np.zeros(size, np.bool_)
     seen[index] = True

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import Network
+from bitweir_hw.network import Input, Network
 from numpy.typing import NDArray
 
 from ..errors import ModelError
@@ -73,7 +73,7 @@ class TooWide(Exception):  # noqa: N818 - it is no error yet: narrower sums befo
 
 @dataclass(eq=False)
 class FixedPoint:
-    """What is known from earlier walks over the same graph about its sums, by their names.
+    """What is known from earlier walks over the same graph about its sums, by their names, and about its input.
 
     Attributes
     ----------
@@ -87,6 +87,8 @@ class FixedPoint:
         Sums of which the units of the channels must have given ratios, (C,), so that a sum behind them has one unit.
     targets : dict
         Errors that each channel should not exceed, in numbers of the model; None for as usual.
+    views : list of Input
+        What layers read of the input, if not all of them read the same; see `views`.
     changed : bool
         This walk found something new.
     """
@@ -96,8 +98,14 @@ class FixedPoint:
     common: set[str] = field(default_factory=set)
     ratios: dict[str, Exacts] = field(default_factory=dict)
     targets: dict[str, list[Fraction | None]] = field(default_factory=dict)
+    views: list[Input] = field(default_factory=list)
     changed: bool = False
     _less: dict[str, Ints] = field(default_factory=dict)
+
+    def reads(self, first: Input, view: Input) -> None:
+        """A layer reads a view of the input that the stream of `first` does not have."""
+        self.views = [*(self.views or [first]), view]
+        self.changed = True
 
     def feeds(self, sums: Iterable[str]) -> None:
         """Another sum takes these."""

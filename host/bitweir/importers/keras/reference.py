@@ -251,6 +251,17 @@ def _zero_padding(layer: Layer) -> None:
     layer.end(_framed(layer, layer.x, [(n, n) if isinstance(n, int) else (n[0], n[1]) for n in sides]))
 
 
+def _cropping(layer: Layer) -> None:
+    *sizes, channels = layer.shape(layer.x)
+    value = layer.option("cropping", 1)
+    sides = [value] * len(sizes) if isinstance(value, int) else [value] if len(sizes) == 1 else value
+    ends = [(side, side) if isinstance(side, int) else side for side in sides]
+    starts, stops = [end[0] for end in ends], [size - end[1] for size, end in zip(sizes, ends, strict=True)]
+    over = np.arange(1, len(sizes) + 1)
+    shape = (*(stop - start for start, stop in zip(starts, stops, strict=True)), channels)
+    layer.end(layer.step("Slice", layer.x, np.array(starts), np.array(stops), over, shape=shape))
+
+
 # ---- shapes and branches
 
 
@@ -302,6 +313,7 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     **dict.fromkeys(("AveragePooling1D", "AveragePooling2D"), _pool("AveragePool")),
     "Concatenate": _concatenate,
     **dict.fromkeys(("Conv1D", "Conv2D"), _conv),
+    **dict.fromkeys(("Cropping1D", "Cropping2D"), _cropping),
     "Dense": _dense,
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
     "Flatten": _flatten,

@@ -34,6 +34,7 @@ __all__ = [
     "reshape_target",
     "sizes",
     "slice_array",
+    "split_array",
 ]
 
 Array = NDArray[Any]
@@ -190,7 +191,8 @@ def _gemm(node: Node, opset: int, a: Array, b: Array, c: Array | None = None) ->
     return np.asarray(product + np.broadcast_to(c, product.shape) * a.dtype.type(node.attributes.get("beta", 1.0)))
 
 
-def _split(node: Node, opset: int, x: Array, parts: Array | None = None) -> tuple[Array, ...]:
+def split_array(node: Node, opset: int, x: Array, parts: Array | None = None) -> tuple[Array, ...]:
+    """What a Split node makes of an array."""
     axis, count = node.attributes.get("axis", 0), len(node.outputs)
     stated = node.attributes.get("split") if parts is None else parts.reshape(-1).tolist()
     size = x.shape[axis]
@@ -357,7 +359,7 @@ CONSTANT_OPS: dict[str, Callable[..., Array | tuple[Array, ...]]] = {
     "Sigmoid": _elementwise(lambda x: 1 / (1 + np.exp(-x))),
     "Sign": _elementwise(np.sign),
     "Slice": slice_array,
-    "Split": _split,
+    "Split": split_array,
     "Sqrt": _elementwise(np.sqrt),
     "Squeeze": lambda node, opset, x, over=None: np.squeeze(x, axes(node, over)),
     "Sub": _elementwise(np.subtract),

@@ -96,8 +96,9 @@ def _import(
         operands = [values.get(operand) for operand in node.inputs]
         made = _tried(troubles, builder, node, graph.opset, operands)
         values.made(node, made, operands)
-        if taps is not None and not troubles and not isinstance(made, list):
-            taps.made(node.outputs[0], made, dict(zip(node.inputs, operands, strict=True)))
+        if taps is not None and not troubles:
+            for output, one in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
+                taps.made(output, one, dict(zip(node.inputs, operands, strict=True)))
     if troubles:
         raise troubles.error()
     return finish(builder, values.get(graph.output), name, result)

@@ -31,7 +31,7 @@ class Values:
         self._alive = self._work = 0
 
     def made(self, node: Node, made: Any, operands: list[Any]) -> None:
-        """Hold what a node makes: a list where it has several outputs, which constants may have."""
+        """Hold what a node makes: a list where it has several outputs."""
         if isinstance(made, list):
             if node.op in LIBRARY_OPS:
                 self._take(0, sum(_COSTLY * x.size for x in operands if isinstance(x, np.ndarray)))

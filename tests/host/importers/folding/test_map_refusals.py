@@ -140,17 +140,6 @@ def test_thresholds_that_differ_from_pixel_to_pixel(tmp_path):
         load_model(g.save(tmp_path / "net.onnx", g.op("MatMul", x, g.signs(80, 5))), input_scale="1")
 
 
-def test_branches_that_read_the_input_in_two_ways(tmp_path):
-    g = Graph(22)
-    one = g.op("MatMul", g.sign(g.op("Sub", "x", 3.5)), g.signs(6, 5))
-    other = g.op("MatMul", g.sign(g.op("Sub", "x", 7.5)), g.signs(6, 5))
-    path = g.save(tmp_path / "net.onnx", g.op("Add", one, other), ("N", 6))
-    with pytest.raises(
-        ModelError, match=r"^Node MatMul 'n\d' must read the input of the model as the first layer does"
-    ):
-        load_model(path, input_scale="1")
-
-
 def test_a_map_is_no_vector_of_scores(tmp_path):
     g = Graph(23)
     path = g.save(tmp_path / "net.onnx", g.start(4, 3, 3))
@@ -193,15 +182,13 @@ def test_channels_of_a_layer_in_another_order(tmp_path):
     agree(g.save(tmp_path / "net.onnx", g.scores(x, 4 * 3 * 2)))
 
 
-def test_a_part_of_a_layer_is_refused(tmp_path):
+def test_some_elements_of_a_layer_before_a_dense_one(tmp_path):
+    """Elements that a dense layer leaves out have weights of 0, and one that it takes twice has the sum of two."""
     g = Graph(27)
-    x = g.op("Slice", g.sign(g.start(4, 3, 3)), *(g.const([n], np.int64) for n in (0, 2, 1)))
-    with pytest.raises(ModelError) as caught:
-        load_model(g.save(tmp_path / "net.onnx", g.scores(x, 40)), input_scale="1")
-    assert str(caught.value) == (
-        "Node MatMul 'n6' must use each output of conv0 once, not only a part of them, and none twice: take all of "
-        "them, with weights of 0 for what is left out."
-    )
+    x = g.op("Flatten", g.sign(g.norm(g.start(4, 3, 3), 4, 9)))
+    x = g.op("Gather", x, g.const([3, 70, 41, 3, 3, 12], np.int64), axis=1)
+    net = agree(g.save(tmp_path / "net.onnx", g.op("MatMul", x, g.signs(6, 5))))
+    assert np.count_nonzero(net.layers[-1].weights, axis=1).tolist() == [4] * 5
 
 
 def test_sums_of_several_values_and_steps_of_a_sigmoid(tmp_path):

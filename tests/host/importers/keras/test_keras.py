@@ -247,6 +247,16 @@ def test_a_border_before_an_input_quantiser_is_quantised(tmp_path):
     assert net.layers[1].pads == (1, 0, 0, 1)
 
 
+def test_a_cut_image(tmp_path):
+    model = Model(seed=7)
+    model("Cropping2D", cropping=[[1, 0], [0, 2]])
+    model.conv(C, 4, 3, 2)
+    model.norm(4, 20)
+    model.head(4 * (H - 3) * (W - 3))
+    net = agree(model, tmp_path / "m.h5")
+    assert net.input.map_shape == (H - 1, W - 2, C) and net.input.shape == model.shape
+
+
 def test_pools(tmp_path):
     model = Model((9, 8, 2), seed=7)
     model.conv(C, 6, 2, 2)

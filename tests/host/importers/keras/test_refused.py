@@ -61,6 +61,10 @@ REFUSED = {
     "Layer QuantConv2D 'first' must compute in float32, not 'mixed_float16': save the model as float32.": (
         lambda model: first(model, dtype={"class_name": "Policy", "config": {"name": "mixed_float16"}})
     ),
+    "Layer Cropping2D 'it' cannot be folded: its cropping must leave at least one pixel of the frame of shape (5, 4, "
+    "4).": after_first("Cropping2D", cropping=[[2, 3], [0, 0]]),
+    "Layer Cropping2D 'it' cannot be folded: its cropping must be whole numbers of 0 or more for rows and columns, not "
+    "'[1]'.": after_first("Cropping2D", cropping=[1]),
     "Layer Lambda 'it' holds Python code, which is never run: replace it by layers.": after_first("Lambda"),
     "Layer Conv2DTranspose 'it' is a transposed convolution, which spreads pixels with zeros between, and that is not "
     "supported: use UpSampling2D with the interpolation nearest, and a convolution behind it.": after_first(

@@ -91,6 +91,16 @@ def test_shortcuts_of_one_dimension(tmp_path):
     agree(model, tmp_path / "m.keras", "keras3", exactly=False)
 
 
+def test_a_cut_signal(tmp_path):
+    model = Model((L, C), seed=8)
+    model("Cropping1D", cropping=[2, 1])
+    layer(model, "QuantConv1D", C, 3, {"padding": "valid"})
+    model.norm(4, 10)
+    model.head((L - 5) * 4)
+    net = agree(model, tmp_path / "m.h5")
+    assert net.input.size == (L - 3) * C
+
+
 def test_elements_that_are_repeated(tmp_path):
     model = Model((L, C), seed=6)
     layer(model, "QuantConv1D", C, 3, {"padding": "same"})

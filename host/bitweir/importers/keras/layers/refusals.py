@@ -45,9 +45,9 @@ _GROUPS = (
         "use QuantConv2D, or QuantDense behind Flatten",
     ),
     (
-        "CenterCrop Cropping1D Cropping2D",
-        "cuts a map, which is not supported",
-        "cut images before the model, and use convolutions without padding inside of it",
+        "CenterCrop",
+        "cuts or resizes images of any size",
+        "cut images before the model, or use Cropping2D",
     ),
     (
         "ELU PReLU SELU ThresholdedReLU",

@@ -133,8 +133,9 @@ def _global_pool(job: Job, x: Value, *, largest: bool) -> Value:
     return pooled if job.flag("keepdims", False) else pooled.moved(pooled.shape[2:], lambda frame: frame.reshape(-1))
 
 
-def _zero_padding(job: Job, x: Value, *, axes: int) -> Value:
-    value = job.option("padding", 1)
+def _sides(job: Job, x: Value, name: str, axes: int) -> tuple[tuple[int, int], ...]:
+    """An entry that counts what lies before and after each axis of a map."""
+    value = job.option(name, 1)
     sides: Any = [value] * axes if type(value) is int else [value] if axes == 1 else value
     sides = [[side, side] if type(side) is int else side for side in sides] if isinstance(sides, list) else []
     if len(sides) != axes or any(
@@ -142,16 +143,31 @@ def _zero_padding(job: Job, x: Value, *, axes: int) -> Value:
         for side in sides
     ):
         what = "the two ends" if axes == 1 else "rows and columns"
-        raise ModelError(f"its padding must be whole numbers of 0 or more for {what}, not {shown(value)}")
+        raise ModelError(f"its {name} must be whole numbers of 0 or more for {what}, not {shown(value)}")
     if len(x.shape) != axes + 1:
         what = "a length and of channels" if axes == 1 else "rows, columns and channels"
         raise ModelError(f"it must take maps of {what}, not frames of shape {x.shape}")
-    pads = (*((side[0], side[1]) for side in sides), (0, 0))
+    return tuple((side[0], side[1]) for side in sides)
+
+
+def _zero_padding(job: Job, x: Value, *, axes: int) -> Value:
+    pads = (*_sides(job, x, "padding", axes), (0, 0))
     if not isinstance(x, Padded):
         return Padded(x, pads, Fraction(0)) if any(map(any, pads)) else x
     if x.value:
         raise ModelError(f"it must not pad with zeros a map that has a border of {float(x.value):g}")
     return replace(x, pads=tuple((a + c, b + d) for (a, b), (c, d) in zip(pads, x.pads, strict=True)))
+
+
+def _cropping(job: Job, x: Value, *, axes: int) -> Value:
+    """A map without some rows and columns at its ends."""
+    y = bare(x)
+    sides = _sides(job, y, "cropping", axes)
+    kept = tuple(slice(before, size - after) for size, (before, after) in zip(y.shape, sides, strict=False))
+    shape = (*(part.stop - part.start for part in kept), y.shape[-1])
+    if min(shape) < 1:
+        raise ModelError(f"its cropping must leave at least one pixel of the frame of shape {y.shape}")
+    return y.moved(shape, lambda frame: frame[kept])
 
 
 # ---- shapes and branches
@@ -226,6 +242,8 @@ KERAS_RULES: dict[str, Rule] = {
     "AveragePooling1D": over_rows(partial(_pool, largest=False)),
     "AveragePooling2D": partial(_pool, largest=False),
     "Concatenate": _concatenate,
+    "Cropping1D": partial(_cropping, axes=1),
+    "Cropping2D": partial(_cropping, axes=2),
     "Flatten": _flatten,
     "GlobalAveragePooling1D": over_rows(partial(_global_pool, largest=False)),
     "GlobalAveragePooling2D": partial(_global_pool, largest=False),

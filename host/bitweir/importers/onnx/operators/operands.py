@@ -16,8 +16,8 @@ from ..graph import Node
 __all__ = ["Rule", "Value", "both_move", "parameter", "per_channel", "sides"]
 
 Value = Moving | Padded | Array
-#: ``f(builder, node, x, *others) -> value``
-Rule = Callable[..., Value]
+#: ``f(builder, node, x, *others) -> value``, or a list of them where a node has several outputs
+Rule = Callable[..., Value | list[Value]]
 
 
 def parameter(x: Moving, array: Any, node: Node) -> Exacts:

@@ -138,11 +138,6 @@ _GROUPS = (
         "write it as a MatMul with constant weights",
     ),
     (
-        "Split",
-        "hands on several parts, which is not supported",
-        "take each part with a Slice of its own, or use a convolution with groups",
-    ),
-    (
         "CenterCropPad Tile Trilu",
         "repeats or cuts values in a form that is not read",
         "use Slice, Pad, or weights of 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 
 from ...errors import ModelError
 from ...folding.joins import concat
-from ...folding.network_builder import NetworkBuilder
-from ...folding.symbols import Codes, Frame, Moving, Padded, Signal
-from ..constants import Array, axes, reshape_target, sizes, slice_array
+from ...folding.network_builder import NetworkBuilder, is_permutation
+from ...folding.symbols import Codes, Frame, Moving, Padded, Signal, Stream
+from ..constants import Array, axes, reshape_target, sizes, slice_array, split_array
 from ..graph import Node
 from .operands import Rule, Value
 
@@ -30,6 +31,21 @@ def _moved(x: Moving, after: tuple[int, ...], move: Callable[[Array], Array]) ->
             "first, as by batch_first=True"
         )
     return x.moved(after[1:], lambda frame: move(frame[None])[0])
+
+
+def _picked(
+    builder: NetworkBuilder, node: Node, x: Moving, after: tuple[int, ...], pick: Callable[[Array], Array]
+) -> Value:
+    """As `_moved`, where elements may be left out or come twice.
+
+    Codes are those of a layer then, which has all of them: what else is picked is picked from the same.
+    """
+    if isinstance(x, Codes) and isinstance(x.origin, Stream) and is_permutation(x.index, x.origin.map.size):
+        chosen = pick(x.index.reshape(1, *x.shape)).reshape(-1)
+        if not is_permutation(chosen, x.origin.map.size):
+            with suppress(ModelError):  # what it cannot be as a whole it may be in parts
+                x = builder.signal(x, node.label, as_map=len(x.shape) == 3, varied=True)
+    return _moved(x, after, pick)
 
 
 def _full(x: Moving) -> tuple[int, ...]:
@@ -146,7 +162,7 @@ def _gather(builder: NetworkBuilder, node: Node, x: Moving, index: Any) -> Value
     if not 0 < index.size <= _MAX_PICKED:
         raise ModelError(f"it must pick 1 to {_MAX_PICKED} elements, not {index.size}: pick fewer")
     shape = (1, *x.shape[: axis - 1], *index.shape, *x.shape[axis:])
-    return _moved(x, shape, lambda frame: np.take(frame, index, axis))
+    return _picked(builder, node, x, shape, lambda frame: np.take(frame, index, axis))
 
 
 def _slice(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Value:
@@ -156,7 +172,21 @@ def _slice(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Value
     shape = slice_array(node, 0, np.broadcast_to(np.False_, (1, *x.shape)), *parts).shape
     if 0 in shape:
         raise ModelError("it must leave at least one element: the file is damaged")
-    return _moved(x, shape, lambda frame: slice_array(node, 0, frame, *parts))
+    return _picked(builder, node, x, shape, lambda frame: slice_array(node, 0, frame, *parts))
+
+
+def _split(builder: NetworkBuilder, node: Node, x: Moving, parts: Any = None) -> list[Value]:
+    """A frame in several parts, one after the other along an axis."""
+    if not isinstance(x, (Signal, Codes)) or not (parts is None or isinstance(parts, np.ndarray)):
+        raise ModelError("it must cut at constant places, since a stream has a fixed order: export with fixed shapes")
+    shapes = [part.shape for part in split_array(node, 0, np.broadcast_to(np.False_, (1, *x.shape)), parts)]
+    if any(0 in shape for shape in shapes):
+        raise ModelError("each of its parts must have at least one element: leave out the empty ones")
+
+    def part(place: int, shape: tuple[int, ...]) -> Value:
+        return _picked(builder, node, x, shape, lambda frame: split_array(node, 0, frame, parts)[place])
+
+    return [part(place, shape) for place, shape in enumerate(shapes)]
 
 
 def _expand(builder: NetworkBuilder, node: Node, x: Moving, shape: Any) -> Value:
@@ -175,6 +205,7 @@ SHAPE_RULES: dict[str, Rule] = {
     "Reshape": _reshape,
     "Shape": _shape,
     "Slice": _slice,
+    "Split": _split,
     "Squeeze": _squeeze,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
