@@ -8,6 +8,7 @@ from textwrap import fill
 
 from bitweir.importers.keras.layers.quantisers import QUANTISERS
 from bitweir.importers.keras.layers.rules import KERAS_RULES
+from bitweir.importers.keras.qkeras import QKERAS
 from bitweir.importers.onnx.constants import CONSTANT_OPS
 from bitweir.importers.onnx.importer import CUSTOM
 from bitweir.importers.onnx.operators.rules import RULES
@@ -40,11 +41,14 @@ def page() -> str:
         "## ONNX: parameters",
         "These are computed at import where all that they take is constant.",
         listed(CONSTANT_OPS),
-        "## Keras and Larq: layers",
+        "## Keras, Larq and QKeras: layers",
         listed(KERAS_RULES),
         "## Larq: quantisers",
         "As `input_quantizer`, `kernel_quantizer`, activation or layer.",
         listed(QUANTISERS),
+        "## QKeras: quantisers",
+        "As `kernel_quantizer`, `bias_quantizer` or activation, by a configuration or a text, with a number as alpha.",
+        listed(QKERAS),
     ]
     return "\n\n".join(fill(part, 118, break_on_hyphens=False) for part in parts) + "\n"
 

@@ -75,6 +75,9 @@ class KerasModel:
         inner = {"name": "net", "layers": entries, "input_layers": first, "output_layers": last}
         return {"class_name": "Functional", "config": inner}
 
+    #: Of Keras, as the file says it; nothing if empty.
+    version = ""
+
     def save(self, path: Path, style: str = "sequential", config: dict | None = None) -> Path:
         text = json.dumps(config or self.config(style))
         if path.suffix == ".keras":
@@ -82,18 +85,21 @@ class KerasModel:
             with h5py.File(memory, "w") as file:
                 numbers: Counter[str] = Counter()
                 for kind, _, _, weights, _ in self.layers:
-                    base = re.sub("(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+                    base = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
+                    base = re.sub("([a-z])([A-Z])", r"\1_\2", base).lower()
                     place = f"{base}_{numbers[base]}" if numbers[base] else base
                     numbers[base] += 1
                     for index, array in enumerate(weights.values()):
                         file[f"layers/{place}/vars/{index}"] = array
             with zipfile.ZipFile(path, "w") as archive:
-                archive.writestr("metadata.json", "{}")
+                archive.writestr("metadata.json", json.dumps({"keras_version": self.version} if self.version else {}))
                 archive.writestr("config.json", text)
                 archive.writestr("model.weights.h5", memory.getvalue())
             return path
         with h5py.File(path, "w") as file:
             file.attrs["model_config"] = text
+            if self.version:
+                file.attrs["keras_version"] = self.version
             for _, name, _, weights, _ in self.layers:
                 group = file.create_group(f"model_weights/{name}")
                 paths = {f"{name}/{weight}:0": array for weight, array in weights.items()}

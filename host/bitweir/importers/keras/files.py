@@ -45,8 +45,8 @@ class Contents:
 
     Parameters
     ----------
-    config : str or None
-        Attribute ``model_config``.
+    config, version : str or None
+        Attributes ``model_config`` and ``keras_version``.
     names : mapping
         The weight names of each group, by its path.
     shapes : mapping
@@ -58,6 +58,7 @@ class Contents:
     """
 
     config: str | None
+    version: str | None
     names: Mapping[str, list[str]]
     shapes: Mapping[str, tuple[int, ...]]
     problems: Mapping[str, tuple[str, str]]
@@ -75,11 +76,14 @@ class KerasFile:
     contents : Contents
     archive : bool
         It is a ``.keras`` file.
+    version : int
+        Of Keras, the first number; 0 where the file does not say it.
     """
 
     config: dict[str, Any]
     contents: Contents
     archive: bool
+    version: int = 0
 
     def arrays(self, label: str, layer: str, place: str, names: Sequence[tuple[str, ...]]) -> dict[str, Floats]:
         """The weights of a layer by their first name.
@@ -162,15 +166,21 @@ def read_keras(path: Path) -> KerasFile:
     """
     size = regular_file(path, "Model file")
     if path.suffix.lower() == ".keras":
-        text, weights = _members(path)
-        return KerasFile(_parsed(text, path), _hdf5(path, size, weights), archive=True)
+        text, about, weights = _members(path)
+        version = _parsed(about, path).get("keras_version") if about else None
+        return KerasFile(_parsed(text, path), _hdf5(path, size, weights), True, _first_number(version))
     contents = _hdf5(path, size)
     if contents.config is None or not contents.names:
         raise ModelError(
             f"Model file {shown_path(path)} must hold a whole model, but it has no model_config or no "
             "model_weights: save it with model.save, not with save_weights."
         )
-    return KerasFile(_parsed(contents.config, path), contents, archive=False)
+    return KerasFile(_parsed(contents.config, path), contents, False, _first_number(contents.version))
+
+
+def _first_number(version: Any) -> int:
+    found = re.match(r"\d{1,3}(?=\.)", version) if isinstance(version, str) else None
+    return int(found[0]) if found else 0
 
 
 def snake_case(name: str) -> str:
@@ -229,9 +239,9 @@ def _contents(data: bytes) -> Contents:
         if not problem:
             arrays[path] = np.frombuffer(data, "<f4", prod(shape), start).reshape(shape)
             start += 4 * prod(shape)
-    config = text["config"] if isinstance(text["config"], str) else None
+    config, version = (text[name] if isinstance(text[name], str) else None for name in ("config", "version"))
     names = {path: found for path, found in text["names"].items() if path.startswith("model_weights")}
-    return Contents(config, names, shapes, problems, arrays)
+    return Contents(config, version, names, shapes, problems, arrays)
 
 
 # ---- zip
@@ -250,12 +260,16 @@ class _Guarded(io.FileIO):
         return super().read(self.most if size is None or not 0 <= size <= self.most else size) or b""
 
 
-def _members(path: Path) -> tuple[bytes, bytes]:
-    """Configuration and weights."""
+def _members(path: Path) -> tuple[bytes, bytes, bytes]:
+    """Configuration, what the file says of itself (which may be missing), and weights."""
     try:
         with _Guarded(str(path)) as raw, zipfile.ZipFile(raw) as archive:
             raw.most = MAX_FILE
-            return _member(archive, "config.json", _MAX_CONFIG), _member(archive, "model.weights.h5", MAX_FILE // 2)
+            about = b""
+            if "metadata.json" in archive.namelist():
+                about = _member(archive, "metadata.json", _MAX_CONFIG)
+            config = _member(archive, "config.json", _MAX_CONFIG)
+            return config, about, _member(archive, "model.weights.h5", MAX_FILE // 2)
     except KeyError as error:
         raise ModelError(
             f"Model file {shown_path(path)} must hold config.json and model.weights.h5: save it with model.save."

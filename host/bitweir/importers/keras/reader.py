@@ -36,7 +36,9 @@ def dump(source: str | BinaryIO, most: int, out: BinaryIO) -> None:
     """Write what a file holds, of at most so many numbers."""
     # Without a lock, files on read-only volumes open too.
     with h5py.File(source, "r", locking=False) as root:
-        contents: dict[str, Any] = {"config": _attribute(root, "model_config"), "names": {}, "arrays": []}
+        contents: dict[str, Any] = {"names": {}, "arrays": []}
+        for name, attribute in (("config", "model_config"), ("version", "keras_version")):
+            contents[name] = _attribute(root, attribute)
         arrays = _walked(root, contents, most)
         text = json.dumps(contents).encode()
         out.write(len(text).to_bytes(8, "little") + text)

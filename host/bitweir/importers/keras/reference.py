@@ -80,7 +80,7 @@ def _input(layer: Layer) -> str:
 
 def _finished(layer: Layer, y: str, arrays: dict[str, Array]) -> None:
     if "bias" in arrays:
-        y = layer.step("Add", y, arrays["bias"])
+        y = layer.step("Add", y, quantised_kernel(arrays["bias"], layer.option("bias_quantizer")))
     activated(layer, y, layer.option("activation"))
 
 
@@ -202,6 +202,10 @@ def _leaky_relu(layer: Layer) -> None:
     layer.end(layer.step("LeakyRelu", layer.x, alpha=float(slope)))
 
 
+def _prelu(layer: Layer) -> None:
+    layer.end(layer.step("PRelu", layer.x, layer.weights("alpha")["alpha"]))
+
+
 def _activation(layer: Layer) -> None:
     activated(layer, layer.x, layer.option("activation"))
 
@@ -308,19 +312,20 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     ),
     **dict.fromkeys(("BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2"), _norm),
     **dict.fromkeys((name for name in ACTIVATION_QUANTISERS if name[0].isupper()), _quantiser),
-    "Activation": _activation,
+    **dict.fromkeys(("Activation", "QActivation"), _activation),
     "Add": _add,
     **dict.fromkeys(("AveragePooling1D", "AveragePooling2D"), _pool("AveragePool")),
     "Concatenate": _concatenate,
-    **dict.fromkeys(("Conv1D", "Conv2D"), _conv),
+    **dict.fromkeys(("Conv1D", "Conv2D", "QConv1D", "QConv2D"), _conv),
     **dict.fromkeys(("Cropping1D", "Cropping2D"), _cropping),
-    "Dense": _dense,
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
+    **dict.fromkeys(("Dense", "QDense"), _dense),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "QDepthwiseConv2D"), _depthwise),
     "Flatten": _flatten,
     **dict.fromkeys(("GlobalAveragePooling1D", "GlobalAveragePooling2D"), _global("ReduceMean")),
     **dict.fromkeys(("GlobalMaxPooling1D", "GlobalMaxPooling2D"), _global("ReduceMax")),
     "LeakyReLU": _leaky_relu,
     **dict.fromkeys(("MaxPooling1D", "MaxPooling2D"), _pool("MaxPool")),
+    "PReLU": _prelu,
     "QuantActivation": _quant_activation,
     **dict.fromkeys(("QuantConv1D", "QuantConv2D"), _conv),
     "QuantDense": _dense,

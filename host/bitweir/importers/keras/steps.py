@@ -13,6 +13,8 @@ from ..errors import shown
 from ..execution.operators import CannotRunError
 from .files import KerasFile
 from .graph import BEFORE_ACTIVATION, Call, KerasGraph, tensor_name
+from .qkeras import qkeras_spec
+from .qkeras_steps import qkeras_activation, qkeras_kernel
 
 __all__ = ["ACTIVATION_QUANTISERS", "Build", "Layer", "activated", "quantised", "quantised_kernel"]
 
@@ -118,6 +120,9 @@ def quantised(layer: Layer, x: str, spec: Any) -> str:
     name, options = _named(spec)
     if spec is None or name in _NONE:
         return x
+    own = qkeras_spec(spec)
+    if own is not None:
+        return qkeras_activation(layer, x, *own)
     if name in _SIGNS:
         return layer.step("BipolarQuant", x, 1.0)
     if name in _HEAVISIDE:
@@ -137,6 +142,9 @@ def quantised_kernel(kernel: Array, spec: Any) -> Array:
     name, options = _named(spec)
     if spec is None or name in _NONE:
         return kernel
+    own = qkeras_spec(spec)
+    if own is not None:
+        return qkeras_kernel(kernel, *own)
     signs = np.where(kernel >= 0, np.float32(1), np.float32(-1))
     if name in _SIGNS:
         return signs
@@ -163,11 +171,18 @@ def quantised_kernel(kernel: Array, spec: Any) -> Array:
 
 _FUNCTIONS: dict[str, Callable[[Layer, str], str]] = {
     "hard_tanh": lambda layer, x: layer.step("Clip", x, -1.0, 1.0),
+    "gelu": lambda layer, x: layer.step("Gelu", x),
+    **dict.fromkeys(("hard_silu", "hard_swish"), lambda layer, x: layer.step("HardSwish", x)),
+    "hard_sigmoid": lambda layer, x: layer.step(
+        "HardSigmoid", x, alpha=1 / 6 if layer.build.file.version > 2 else 0.2, beta=0.5
+    ),
+    "leaky_relu": lambda layer, x: layer.step("LeakyRelu", x, alpha=0.2),
     "linear": lambda layer, x: x,
     "log_softmax": lambda layer, x: layer.step("LogSoftmax", x, axis=-1),
     "relu": lambda layer, x: layer.step("Relu", x),
     "relu6": lambda layer, x: layer.step("Clip", x, 0.0, 6.0),
     "sigmoid": lambda layer, x: layer.step("Sigmoid", x),
+    **dict.fromkeys(("silu", "swish"), lambda layer, x: layer.step("Mul", x, layer.step("Sigmoid", x))),
     "softmax": lambda layer, x: layer.step("Softmax", x, axis=-1),
     "tanh": lambda layer, x: layer.step("Tanh", x),
 }
@@ -177,7 +192,7 @@ def activated(layer: Layer, x: str, spec: Any) -> None:
     """The result of a layer: a value behind an activation function, which may be a quantiser."""
     layer.step("Identity", x, name=layer.call.inner(BEFORE_ACTIVATION))
     name, _ = _named("linear" if spec is None else spec)
-    if name in ACTIVATION_QUANTISERS:
+    if name in ACTIVATION_QUANTISERS or qkeras_spec(spec):
         return layer.end(quantised(layer, x, spec))
     if name not in _FUNCTIONS:
         raise CannotRunError(f"activation {shown(name)} is not known")

@@ -71,10 +71,19 @@ REFUSED = {
         "Conv2DTranspose"
     ),
     "Layer Sequential 'it' must not be a model itself: call its layers in the outer model.": after_first("Sequential"),
-    "Layer Activation 'it' cannot be folded: its activation 'swish' is not supported: use relu, hard_tanh or a "
-    "quantiser of Larq, or softmax at the end.": after_first("Activation", activation="swish"),
-    "Layer LeakyReLU 'it' cannot be folded: its slope must be 0 or more, not -0.5: only functions that rise fold into "
-    "thresholds.": after_first("LeakyReLU", alpha=-0.5),
+    "Layer Activation 'it' cannot be folded: its activation 'mish' is not supported: use relu, hard_tanh or a "
+    "quantiser of Larq, or softmax at the end.": after_first("Activation", activation="mish"),
+    "Layer Activation 'it' cannot be folded: its hard_sigmoid is another function in Keras 3 than before, and the file "
+    "does not say which version of Keras wrote it: save it again with model.save, or use hard_tanh.": after_first(
+        "Activation", activation="hard_sigmoid"
+    ),
+    "Layer PReLU 'it' cannot be folded: its slopes of shape (3,) must fit frames of shape (5, 4, 4).": after_first(
+        "PReLU", weights={"alpha": np.ones(3, np.float32)}
+    ),
+    "Layer FixedPointQuantizer 'it' is of HGQ, whose numbers have steps of their own for each element and wrap around, "
+    "which is not read: use QDense, QConv2D and QActivation of QKeras, with one quantiser for a tensor.": after_first(
+        "FixedPointQuantizer"
+    ),
     "Layer ReLU 'it' cannot be folded: its threshold must be 0.": after_first("ReLU", threshold=1.0),
     "Layer Reshape 'it' cannot be folded: its target_shape [7, -1] must have as many elements as the frame of shape "
     "(5, 4, 4).": after_first("Reshape", target_shape=[7, -1]),
@@ -100,8 +109,10 @@ REFUSED = {
     "of a batch, which hardware never has: use it for kernels only, and ste_sign for inputs.": a_convolution(
         input_quantizer="magnitude_aware_sign"
     ),
-    "Layer QuantConv2D 'it' cannot be folded: its quantiser 'mine' is none of Larq's: use ste_sign, ste_tern or "
-    "dorefa_quantizer.": a_convolution(kernel_quantizer="mine"),
+    "Layer QuantConv2D 'it' cannot be folded: its quantiser 'mine' is none of Larq's or QKeras's that are read: use "
+    "ste_sign, ste_tern or dorefa_quantizer, or quantized_bits and quantized_relu.": a_convolution(
+        kernel_quantizer="mine"
+    ),
     "Layer QuantConv2D 'it' cannot be folded: its quantiser 'DoReFa' must have a k_bit of 1 to 8 for activations or "
     "weights, not '9' for 'activations'.": a_convolution(input_quantizer=larq("DoReFa", k_bit=9)),
     "Layer QuantConv2D 'it' cannot be folded: its dilation_rate must be two whole numbers of 1 or more, not "
@@ -148,15 +159,15 @@ def test_all_of_it_is_told(tmp_path, in_process):
     model.conv(C, 4, 3, 3, name="first", kernel_quantizer=None)
     for name in ("one", "two"):
         model("LayerNormalization", name=name)
-    model("PReLU", name="curve")
+    model("ELU", name="curve")
     model.head(5 * 4 * 4, name="last", kernel_quantizer=None)
     with pytest.raises(ModelError) as caught:
         load_model(model.save(tmp_path / "m.h5"), input_scale="1")
     assert str(caught.value) == (
         "The model cannot be imported for 3 reasons. (1) Layer LayerNormalization 'one' divides by a statistic of "
         "each image, which no constant threshold can follow: use BatchNormalization, whose statistics are constant. "
-        "The same holds for LayerNormalization 'two'. (2) Layer PReLU 'curve' is a curve of which no exact thresholds "
-        "are known here: use ReLU, LeakyReLU, or hard_tanh, tanh or sigmoid before the quantiser. (3) Layer "
+        "The same holds for LayerNormalization 'two'. (2) Layer ELU 'curve' is a curve of which no exact thresholds "
+        "are known here: use ReLU, LeakyReLU, PReLU, or hard_tanh, tanh or sigmoid before the quantiser. (3) Layer "
         "QuantConv2D 'first' must have quantised weights, but it holds floating point numbers of 72 sizes and has no "
         "kernel_quantizer: use the layer of Larq with one, make the weights whole multiples of one scale, or let "
         "bitweir round them with --weight-bits 8. The same "

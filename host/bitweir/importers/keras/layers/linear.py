@@ -1,4 +1,4 @@
-"""Rules of layers that multiply with kernels: Larq's, and those of Keras whose weights are quantised already."""
+"""Rules of layers that multiply with kernels: of Larq, of QKeras, and of Keras where the weights are quantised."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _kernel(job: Job, kernel: Floats, quantiser: str, axes: int, *, own: int = 1
     """
     if kernel.ndim != axes or not kernel.size:
         raise ModelError(f"its weights must have {axes} axes, none of them empty, not the shape {kernel.shape}")
-    spec = larq_quantiser(job.option(quantiser))
+    spec = larq_quantiser(job.option(quantiser), trained=True)
     if spec is None:
         try:
             check_weights(kernel.reshape(prod(kernel.shape[:-own]), -1).T, job.label)
@@ -134,17 +134,22 @@ def _scaled(y: Signal, factor: Fraction) -> Signal:
 def _finished(job: Job, y: Signal, arrays: dict[str, Floats]) -> Value:
     """With bias and activation function."""
     if "bias" in arrays:
-        y = y.then(shift(last_axis(y, arrays["bias"], "bias")))
+        quantiser = larq_quantiser(job.option("bias_quantizer"))
+        bias, factor = quantised_kernel(job.builder, arrays["bias"], quantiser, job.label)
+        y = y.then(shift(last_axis(y, bias, "bias") * factor))
     return activated(job, y, job.option("activation"))
 
 
 LINEAR_RULES: dict[str, Callable[[Job, Value], Value]] = {
-    **dict.fromkeys(("Conv1D", "QuantConv1D"), over_rows(_conv)),
+    **dict.fromkeys(("Conv1D", "QConv1D", "QuantConv1D"), over_rows(_conv)),
     **dict.fromkeys(("QuantSeparableConv1D", "SeparableConv1D"), over_rows(_separable)),
     "Conv2D": _conv,
     "Dense": _dense,
     "DepthwiseConv1D": over_rows(_depthwise),
     "DepthwiseConv2D": _depthwise,
+    "QConv2D": _conv,
+    "QDense": _dense,
+    "QDepthwiseConv2D": _depthwise,
     "QuantConv2D": _conv,
     "QuantDense": _dense,
     "QuantDepthwiseConv2D": _depthwise,
@@ -160,7 +165,9 @@ def _probed(axes: int) -> Callable[[Job], object]:
 
 #: By layer, ``f(job)``: what can be wrong with it whatever it takes.
 KERAS_PROBES: dict[str, Callable[[Job], object]] = {
-    **dict.fromkeys(("Conv2D", "QuantConv2D"), _probed(4)),
-    **dict.fromkeys(("Conv1D", "QuantConv1D"), lambda job: _probed(4)(RowJob(job.builder, job.call, job.file))),
-    **dict.fromkeys(("Dense", "QuantDense"), _probed(2)),
+    **dict.fromkeys(("Conv2D", "QConv2D", "QuantConv2D"), _probed(4)),
+    **dict.fromkeys(
+        ("Conv1D", "QConv1D", "QuantConv1D"), lambda job: _probed(4)(RowJob(job.builder, job.call, job.file))
+    ),
+    **dict.fromkeys(("Dense", "QDense", "QuantDense"), _probed(2)),
 }

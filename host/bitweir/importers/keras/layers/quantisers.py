@@ -1,4 +1,4 @@
-"""Larq's quantisers, for activations and kernels; old files name the function, new ones the class."""
+"""Quantisers of Larq and QKeras, for activations and kernels; old files name the function, new ones the class."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ...exact.fold import Quantiser
 from ...folding.network_builder import NetworkBuilder
 from ...folding.quantise import quantise
 from ...folding.symbols import Codes, Moving, Padded, whole
+from ..qkeras import qkeras_spec
+from .qkeras import Stairs, stairs
 
 __all__ = ["QUANTISERS", "LarqQuantiser", "larq_quantiser", "quantised", "quantised_kernel"]
 
@@ -63,6 +65,8 @@ class LarqQuantiser:
         The threshold of the ternary one is 0.7 times the mean size of the weights, or DoReFa treats weights.
     bits : int
         Of DoReFa.
+    stairs : Stairs or None
+        It is one of QKeras, and this is what it does.
     """
 
     kind: str
@@ -70,6 +74,7 @@ class LarqQuantiser:
     threshold: Fraction = Fraction(0)
     from_weights: bool = False
     bits: int = 1
+    stairs: Stairs | None = None
 
     @property
     def steps(self) -> int:
@@ -77,8 +82,8 @@ class LarqQuantiser:
         return (1 << self.bits) - 1
 
 
-def larq_quantiser(spec: Any) -> LarqQuantiser | None:
-    """What a configuration names: nothing, a string, or a class with its configuration.
+def larq_quantiser(spec: Any, *, trained: bool = False) -> LarqQuantiser | None:
+    """What a configuration names: nothing, a string, or a class with its configuration; `trained` is that of a kernel.
 
     Raises
     ------
@@ -87,6 +92,9 @@ def larq_quantiser(spec: Any) -> LarqQuantiser | None:
     """
     if spec is None:
         return None
+    own = qkeras_spec(spec)
+    if own is not None:
+        return LarqQuantiser("qkeras", own[0], stairs=stairs(*own, trained=trained))
     name: Any = spec
     config: Any = {}
     if isinstance(spec, dict):
@@ -96,7 +104,10 @@ def larq_quantiser(spec: Any) -> LarqQuantiser | None:
     name = str(name).rpartition(">")[2]
     kind = QUANTISERS.get(name)
     if kind is None:
-        raise ModelError(f"its quantiser {shown(name)} is none of Larq's: use ste_sign, ste_tern or dorefa_quantizer")
+        raise ModelError(
+            f"its quantiser {shown(name)} is none of Larq's or QKeras's that are read: use ste_sign, ste_tern or "
+            "dorefa_quantizer, or quantized_bits and quantized_relu"
+        )
     if config is None:
         config = {}
     if not isinstance(config, Mapping):
@@ -128,6 +139,10 @@ def quantised(x: Moving | Padded, quantiser: LarqQuantiser) -> Codes | Padded:
     """Activations behind a quantiser; a border is quantised as all else is."""
     cuts, values = _staircase(quantiser)
     inside = x.inside if isinstance(x, Padded) else x
+    if quantiser.stairs is not None:
+        inside = quantiser.stairs.bent(inside)
+        if isinstance(x, Padded) and (x.value if "tanh" in quantiser.stairs.curve else quantiser.stairs.curve):
+            raise ModelError(f"its quantiser {quantiser.name} must not follow a border of {float(x.value):g}")
     steps = Quantiser(
         tuple((whole(inside, at), strict) for at, strict in cuts), tuple(whole(inside, value) for value in values)
     )
@@ -140,6 +155,8 @@ def quantised(x: Moving | Padded, quantiser: LarqQuantiser) -> Codes | Padded:
 
 def _staircase(quantiser: LarqQuantiser) -> tuple[Cuts, list[Fraction]]:
     zero, one = Fraction(0), Fraction(1)
+    if quantiser.stairs is not None:
+        return list(quantiser.stairs.cuts), list(quantiser.stairs.values)
     if quantiser.kind == "magnitude" or quantiser.from_weights:
         raise ModelError(
             f"its input_quantizer {quantiser.name} takes a scale from all values of a batch, which hardware never has: "
@@ -175,6 +192,8 @@ def quantised_kernel(
         return kernel, one
     if not np.isfinite(kernel).all():
         raise ModelError("its weights must be finite, but some are NaN or infinite")
+    if quantiser.stairs is not None:
+        return quantiser.stairs.kernel(kernel), one
     if quantiser.kind == "heaviside":
         return (kernel > 0).astype(np.float32), one
     if quantiser.kind == "tern":

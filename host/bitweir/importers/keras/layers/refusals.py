@@ -50,9 +50,9 @@ _GROUPS = (
         "cut images before the model, or use Cropping2D",
     ),
     (
-        "ELU PReLU SELU ThresholdedReLU",
+        "ELU SELU ThresholdedReLU",
         "is a curve of which no exact thresholds are known here",
-        "use ReLU, LeakyReLU, or hard_tanh, tanh or sigmoid before the quantiser",
+        "use ReLU, LeakyReLU, PReLU, or hard_tanh, tanh or sigmoid before the quantiser",
     ),
     (
         "CategoryEncoding Discretization Embedding FeatureSpace HashedCrossing Hashing IntegerLookup MelSpectrogram "
@@ -97,9 +97,15 @@ _GROUPS = (
         "use Reshape, QuantDense and QuantConv2D",
     ),
     (
-        "QActivation QBatchNormalization QConv1D QConv2D QConv2DBatchnorm QDense QDepthwiseConv2D QSeparableConv2D",
-        "is a layer of QKeras, which is not read",
-        "export the model to ONNX with tf2onnx, or build it of Larq's layers",
+        "QAdaptiveActivation QAveragePooling2D QBatchNormalization QConv2DBatchnorm QConv2DTranspose QDenseBatchnorm "
+        "QDepthwiseConv2DBatchnorm QGRU QGlobalAveragePooling2D QLSTM QSeparableConv1D QSeparableConv2D QSimpleRNN",
+        "is a layer of QKeras that is not read",
+        "use QDense, QConv2D, QDepthwiseConv2D and QActivation, with BatchNormalization and pools of Keras",
+    ),
+    (
+        "FixedPointQuantizer HActivation HConv1D HConv2D HDense HDenseBatchNorm HQuantize QConv1DT QEinsumDense",
+        "is of HGQ, whose numbers have steps of their own for each element and wrap around, which is not read",
+        "use QDense, QConv2D and QActivation of QKeras, with one quantiser for a tensor",
     ),
     (
         "QuantizeLayer QuantizeWrapper QuantizeWrapperV2",

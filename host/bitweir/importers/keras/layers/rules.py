@@ -14,11 +14,11 @@ from math import prod
 from typing import Any
 
 from ...errors import ModelError, shown
-from ...exact.fold import clip, leaky, norm, scale, shift
+from ...exact.fold import clip, exact, leaky, norm, scale, shift
 from ...folding.joins import concat
 from ...folding.pools import max_pool, mean_pool, upsample
 from ...folding.shortcuts import added
-from ...folding.symbols import Moving, Padded, Signal, whole
+from ...folding.symbols import Moving, Padded, Signal, narrowed, whole
 from ...folding.windows import Window
 from .activations import activated, bare, ended
 from .job import Job, channels_last, fraction, last_axis
@@ -87,9 +87,15 @@ def _leaky_relu(job: Job, x: Value) -> Value:
     return _leaky(job, bare(x), job.number("alpha" if "alpha" in job.call.config else "negative_slope", 0.3))
 
 
+def _prelu(job: Job, x: Value) -> Value:
+    """A slope for each channel, or for each element; those of `shared_axes` are alike."""
+    y, alpha = bare(x), job.weights("alpha")["alpha"]
+    if alpha.ndim != len(y.shape) or any(a not in (1, b) for a, b in zip(alpha.shape, y.shape, strict=True)):
+        raise ModelError(f"its slopes of shape {alpha.shape} must fit frames of shape {y.shape}")
+    return y.then(leaky(exact(narrowed(alpha))))
+
+
 def _leaky(job: Job, y: Moving, slope: float) -> Moving:
-    if slope < 0:
-        raise ModelError(f"its slope must be 0 or more, not {slope:g}: only functions that rise fold into thresholds")
     return y.then(leaky(whole(y, fraction(slope)))) if slope else y.then(clip(whole(y, 0), None))
 
 
@@ -250,8 +256,10 @@ KERAS_RULES: dict[str, Rule] = {
     "GlobalMaxPooling1D": over_rows(partial(_global_pool, largest=True)),
     "GlobalMaxPooling2D": partial(_global_pool, largest=True),
     "LeakyReLU": _leaky_relu,
+    "PReLU": _prelu,
     "MaxPooling1D": over_rows(partial(_pool, largest=True)),
     "MaxPooling2D": partial(_pool, largest=True),
+    "QActivation": _activation,
     "QuantActivation": _quant_activation,
     "ReLU": _relu,
     "Rescaling": _rescaling,
