@@ -9,7 +9,7 @@ import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 from bitweir_hw.accelerator import Accelerator, contents, shape_crc
-from bitweir_hw.network import Affine, Conv, Dense, Parallel, Threshold
+from bitweir_hw.network import Affine, Conv, Dense, Parallel, Piecewise, Threshold
 from bitweir_sim.simulators.drive import Monitor
 from bitweir_sim.time.cycles import schedule
 from bitweir_sim.values.frames import element_masks, expected_beats, pack
@@ -39,9 +39,9 @@ def other_parameters(network, limits, rng):
             bits = layer.weights.dtype == np.bool_
             drawn = draw(f"{layer.name}.weights", layer.weights.shape, 0, 1)
             changes["weights"] = drawn.astype(bool) if bits else drawn
-        if isinstance(layer, Dense | Conv | Threshold) and layer.thresholds is not None:
+        if isinstance(layer, Dense | Conv | Threshold | Piecewise) and layer.thresholds is not None:
             changes["thresholds"] = thresholds(layer.thresholds)
-        if isinstance(layer, Affine):
+        if isinstance(layer, Affine | Piecewise):
             changes |= {what: draw(f"{layer.name}.{what}", layer.scale.shape, 0, 0) for what in ("scale", "offset")}
         return replace(layer, **changes)
 

@@ -9,7 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bitweir_hw.network import Affine, Concat, Conv, Dense, Layer, Network, Parallel, Pool, Threshold, Upsample, Vote
+from bitweir_hw.network import (
+    Affine,
+    Concat,
+    Conv,
+    Dense,
+    Layer,
+    Network,
+    Parallel,
+    Piecewise,
+    Pool,
+    Threshold,
+    Upsample,
+    Vote,
+)
 
 __all__ = ["REFERENCES", "Stream", "reference"]
 
@@ -88,6 +101,16 @@ def affine(layer: Affine, stream: Stream, found: dict[str, list[int]]) -> Stream
     return Stream({cell: scale[cell[2]] * value + offset[cell[2]] for cell, value in stream.values().items()})
 
 
+def piecewise(layer: Piecewise, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    rows = list(zip(layer.thresholds.tolist(), layer.scale.tolist(), layer.offset.tolist(), strict=True))
+    cells = {}
+    for cell, value in stream.values().items():
+        thresholds, scale, offset = rows[cell[2]]
+        piece = sum(value >= threshold for threshold in thresholds)
+        cells[cell] = (scale[piece] * value + offset[piece]) // 2**layer.shift
+    return Stream(cells)
+
+
 def vote(layer: Vote, stream: Stream, found: dict[str, list[int]]) -> Stream:
     values = stream.values()
     winner = (0, 0, 0)
@@ -133,6 +156,7 @@ REFERENCES: dict[type, Callable[[Any, Stream, dict[str, list[int]]], Stream]] = 
     Pool: pool,
     Threshold: threshold,
     Affine: affine,
+    Piecewise: piecewise,
     Vote: vote,
     Upsample: upsample,
     Parallel: parallel,

@@ -13,6 +13,7 @@ from bitweir_hw.network import (
     Input,
     Network,
     Parallel,
+    Piecewise,
     Pool,
     Readout,
     Threshold,
@@ -51,6 +52,11 @@ def every_kind(*, style="fused", streams=1, kind="class"):
             weights=(2, -1),
         ),
         Affine(name="affine", scale=np.array([1, -2, 3, 1, 0]), offset=np.array([4, 5, -6, 0, 1])),
+        Piecewise(
+            name="pieces", thresholds=np.array([[2], [0], [-3], [0], [1]]), shift=1,
+            scale=np.array([[0, 4], [1, 2], [0, 3], [2, 2], [0, 2]]),
+            offset=np.array([[5, -3], [0, 1], [-1, 8], [0, 0], [2, 0]]),
+        ),
         Threshold(name="levels", thresholds=np.full((5, 1), 1), output=BIPOLAR),
         Parallel(
             name="votes",

@@ -17,6 +17,7 @@ from bitweir_hw.network import (
     Input,
     Network,
     Parallel,
+    Piecewise,
     Pool,
     Readout,
     Threshold,
@@ -313,6 +314,23 @@ class _Layers:
             scale = self._rng.integers(-100, 101, source.channels)
         return Affine(name=self._name("affine"), scale=scale, offset=offset)
 
+    def piecewise(self, source):
+        """Pieces as of clips (slopes of 0 and one number), as of leaky ReLUs, or any."""
+        count = self._size(3)
+        ends = np.full((source.channels, 2), [source.low, source.high], np.int64)
+        middle, spread = ends.mean(axis=1), np.ptp(ends, axis=1) / 4
+        thresholds = self._thresholds(ends, middle, spread, None, count=count)
+        shape = (source.channels, count + 1)
+        largest = self._pick([1, 5, 100])
+        scale = self._rng.integers(-largest, largest + 1, shape)
+        if self._draw(st.booleans()):
+            scale = np.where(scale > 0, largest, 0)
+        offset = self._rng.integers(-100, 101, shape)
+        shift = self._pick([0, 1, 4])
+        return Piecewise(
+            name=self._name("pieces"), thresholds=thresholds, scale=scale, offset=offset, shift=shift
+        )  # fmt: skip
+
     def vote(self):
         return Vote(name=self._name("vote"))
 
@@ -382,7 +400,7 @@ class _Layers:
         for _ in range(self._draw(st.integers(0, 2))):
             kinds = ["conv", "affine", *(["parallel"] if depth else [])]
             if not _falling(end):
-                kinds += ["threshold", "pool"]
+                kinds += ["threshold", "pool", "piecewise"]
             kind = "threshold" if _large(end) else self._pick(kinds)
             size = self._pick([1, 3])
             geometry = ((size, size), (1, 1), (size // 2,) * 4)
@@ -457,9 +475,9 @@ class _Layers:
             return BIPOLAR
         return Format(bits=self._size(3), offset=self._draw(st.integers(-4, 4)), step=self._pick([1, 2, 3, -1, -2]))
 
-    def _thresholds(self, ends, mean, spread, output):
+    def _thresholds(self, ends, mean, spread, output, count=None):
         """Most of them amid the values of a row, some at their ends or out of reach."""
-        count = self._size(output.codes - 1)
+        count = count or self._size(output.codes - 1)
         shape = (len(ends), count)
         drawn = np.rint(mean[:, None] + spread[:, None] * self._rng.normal(0, 0.8, shape)).astype(np.int64)
         kind = self._rng.random(shape)
@@ -478,6 +496,7 @@ DRAWN = {
     Pool: lambda layers, source, depth: layers.pool(source, layers.window(source)),
     Threshold: lambda layers, source, depth: layers.threshold(source),
     Affine: lambda layers, source, depth: layers.affine(source),
+    Piecewise: lambda layers, source, depth: layers.piecewise(source),
     Parallel: lambda layers, source, depth: layers.parallel(source, depth),
     Concat: lambda layers, source, depth: layers.concat(source, depth),
     Upsample: lambda layers, source, depth: layers.upsample(source),
@@ -489,7 +508,7 @@ def may_follow(kind, source):
     """Whether a layer of this class is legal after a map, with the parameters that suit it."""
     if kind is Vote and source.pixels > 1:
         return False
-    return kind not in (Threshold, Vote) or not _falling(source)
+    return kind not in (Threshold, Piecewise, Vote) or not _falling(source)
 
 
 @st.composite

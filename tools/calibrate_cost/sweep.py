@@ -14,6 +14,7 @@ from bitweir_hw.blocks import (
     FifoSpec,
     ForkSpec,
     MatVecSpec,
+    PiecewiseSpec,
     PoolSpec,
     ResultSpec,
     ThresholdSpec,
@@ -235,6 +236,35 @@ def _elementwise() -> Iterator[BlockSpec]:
         )  # fmt: skip
 
 
+def _pieces() -> Iterator[BlockSpec]:
+    """ReLUs and clips, with one slope for a lane; those of a slope for each channel; leaky ones."""
+    rng = np.random.default_rng(7)
+    for channels, lanes, bits, pieces, slopes, shift, streams in (
+        (16, 1, 18, 2, "one", 0, 1), (16, 4, 22, 3, "one", 0, 1), (64, 8, 12, 3, "one", 0, 1),
+        (32, 2, 8, 2, "one", 0, 2), (10, 10, 9, 3, "one", 0, 1), (64, 2, 7, 2, "each", 8, 1),
+        (32, 4, 16, 2, "each", 10, 1), (10, 1, 12, 3, "each", 12, 1), (16, 2, 24, 2, "each", 16, 1),
+        (64, 1, 8, 2, "each", 0, 2), (16, 1, 20, 2, "leaky", 16, 1), (64, 4, 24, 2, "leaky", 16, 1),
+        (32, 2, 10, 2, "leaky", 6, 1), (16, 8, 16, 2, "leaky", 12, 1), (8, 1, 26, 3, "leaky", 17, 1),
+        (24, 3, 14, 3, "leaky", 14, 2),
+    ):  # fmt: skip
+        top = 1 << max(shift, 7) if slopes == "each" else 1 << shift
+        scale = (
+            rng.integers(top // 2, top + 1, (channels, pieces)) if slopes != "one" else np.full((channels, pieces), top)
+        )
+        if slopes != "leaky":
+            scale[:, 0] = 0
+            scale[:, 2:] = 0
+        else:
+            scale[:, 0] //= 4
+        reach = 1 << bits - 1
+        yield PiecewiseSpec(
+            name=N, layer=N, lanes=lanes, i_lane_bits=bits, shift=shift, parallel_frames=streams, scale=scale,
+            o_lane_bits=bits + 1 + (slopes == "each" and not shift) * 7, pixels=16,
+            thresholds=np.sort(rng.integers(-reach // 2, reach // 2, (channels, pieces - 1)), axis=1),
+            offset=rng.integers(-reach << shift, reach << shift, (channels, pieces)),
+        )  # fmt: skip
+
+
 def _others() -> Iterator[BlockSpec]:
     for depth, bits in (
         (2, 8), (3, 8), (16, 64), (9, 20), (5, 5), (17, 33), (30, 100), (33, 40), (64, 64), (200, 8), (512, 36),
@@ -279,7 +309,7 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
     kinds = {
         "weights": list(_matvecs(style)), "unrolled": list(_unrolled(style)), "windows": list(_windows()),
         "widths": list(_widths()), "pools": list(_pools()), "maps": list(_maps()), "elementwise": list(_elementwise()),
-        "others": list(_others()),
+        "pieces": list(_pieces()), "others": list(_others()),
     }  # fmt: skip
     if style != "fused":
         # What portable Verilog has, where there is a better style.
@@ -289,4 +319,4 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
 
 
 #: Parts of the sweep.
-PARTS = ("weights", "unrolled", "windows", "widths", "pools", "maps", "elementwise", "others")
+PARTS = ("weights", "unrolled", "windows", "widths", "pools", "maps", "elementwise", "pieces", "others")

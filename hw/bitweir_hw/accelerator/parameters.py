@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import ceil_div
-from ..blocks import AffineSpec, BlockSpec, MatVecSpec, ThresholdSpec
+from ..blocks import AffineSpec, BlockSpec, ChannelSpec, MatVecSpec, PiecewiseSpec, ThresholdSpec
 from ..blocks.pipeline import Pipeline, Stream
 from ..errors import NetworkError, PlanError
 from ..lower.layers import lower
@@ -36,6 +36,7 @@ _LOADED = {
     MatVecSpec: {"weights", "initial_accumulators"},
     ThresholdSpec: {"thresholds"},
     AffineSpec: {"scale", "offset"},
+    PiecewiseSpec: {"thresholds", "scale", "offset"},
 }
 #: What images that were made before call fields and kinds of blocks, where these have other names now.
 _OLD_NAMES = {
@@ -80,7 +81,7 @@ def contents(block: BlockSpec) -> tuple[Contents, ...]:
     """The memories of a block that are loaded, in the order of the chain; none where parameters are fixed."""
     if isinstance(block, MatVecSpec) and block.runtime_loadable:
         makers: Sequence[Callable[[], list[int]]] = (block.weight_words, block.preset_words)
-    elif isinstance(block, ThresholdSpec | AffineSpec) and block.loadable_bits:
+    elif isinstance(block, ChannelSpec) and block.loadable_bits:
         makers = (block.loadable_words,)
     else:
         return ()

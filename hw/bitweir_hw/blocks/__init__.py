@@ -11,7 +11,7 @@ padded. Where V frames go side by side, each lane holds the element of all V, th
 
 from .add import ADD, AddSpec
 from .base import Block, BlockSpec
-from .channel import AFFINE, THRESHOLD, AffineSpec, ThresholdSpec
+from .channel import AFFINE, PIECEWISE, THRESHOLD, AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
 from .concat import CONCAT, ConcatSpec
 from .fifo import FIFO, FifoSpec
 from .fork import FORK, ForkSpec
@@ -31,6 +31,7 @@ __all__ = [
     "Block",
     "BlockSpec",
     "Buffered",
+    "ChannelSpec",
     "Collect",
     "ConcatSpec",
     "EndSpec",
@@ -41,6 +42,7 @@ __all__ = [
     "Machine",
     "MatVecSpec",
     "Node",
+    "PiecewiseSpec",
     "Pipeline",
     "PoolSpec",
     "ResultSpec",
@@ -55,7 +57,7 @@ __all__ = [
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
 BLOCKS: tuple[Block, ...] = (
-    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, UPSAMPLE, POOL, THRESHOLD, VOTE, AFFINE, ARGMAX,
+    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, UPSAMPLE, POOL, THRESHOLD, VOTE, AFFINE, PIECEWISE, ARGMAX,
     RESULT,
 )  # fmt: skip
 _OF_SPEC = {block.spec: block for block in BLOCKS}

@@ -13,14 +13,12 @@ import numpy as np
 from ..arithmetic import ceil_div, divisors, signed_bits
 from ..blocks import (
     AddSpec,
-    AffineSpec,
     ArgmaxSpec,
     ConcatSpec,
     FifoSpec,
     ForkSpec,
     PoolSpec,
     ResultSpec,
-    ThresholdSpec,
     UpsampleSpec,
     VoteSpec,
     WindowSpec,
@@ -36,6 +34,7 @@ from ..network.layers import (
     Layer,
     Map,
     Parallel,
+    Piecewise,
     Pool,
     Threshold,
     Upsample,
@@ -45,6 +44,7 @@ from ..network.network import Network
 from ..plan import Plan, check_plan, cycles_of, groups_at_once, word_choices
 from .accumulators import pad_code, sign_only
 from .builder import Builder, Cursor
+from .elementwise import affine, piecewise, threshold
 
 __all__ = ["LOWERINGS", "build", "fork", "lower", "meet", "meeting_lanes"]
 
@@ -186,7 +186,7 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
         return cursor
     assert layer.output is not None
     own = Threshold(name=layer.name, thresholds=layer.thresholds, output=layer.output)
-    return _threshold(builder, own, cursor, name=f"{layer.name}_levels")
+    return threshold(builder, own, cursor, name=f"{layer.name}_levels")
 
 
 # ---- layers without
@@ -262,62 +262,6 @@ def _never_wins(source: Map, lane_bits: int, least: bool) -> int:
         lowest = 1 << (lane_bits - 1)
         return lowest - 1 if least else lowest
     return source.format.codes - 1 if least else 0
-
-
-def _threshold(builder: Builder, layer: Threshold, cursor: Cursor, *, name: str = "") -> Cursor:
-    source, count = cursor.map, layer.thresholds.shape[1]
-    needed = builder.lanes_needed(source)
-    lanes = builder.lanes_for(cursor)
-    # Fewer lanes share the comparators, if these cost more than the registers on the way to fewer lanes.
-    if lanes > needed and (lanes - needed) * count > lanes + 2 * needed:
-        lanes = needed
-    cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
-    thresholds = layer.thresholds
-    if source.format is not None:
-        thresholds = -((source.format.offset - np.clip(thresholds, source.low, source.high + 1)) // source.format.step)
-    spec = ThresholdSpec(
-        name=builder.name(name or layer.name),
-        layer=layer.name,
-        thresholds=thresholds,
-        lanes=lanes,
-        i_lane_bits=cursor.lane_bits,
-        signed=source.format is None,
-        o_lane_bits=layer.output.bits,
-        pixels=source.pixels,
-        runtime_loadable=builder.runtime_loadable,
-        parallel_frames=builder.plan.parallel_frames,
-    )
-    return _elementwise(builder, layer, spec, cursor, layer.output.bits)
-
-
-def _affine(builder: Builder, layer: Affine, cursor: Cursor) -> Cursor:
-    source = cursor.map
-    result = builder.output_map(layer, source)
-    cursor = builder.widened(cursor, layer.name, builder.lanes_needed(source), length=source.channels)
-    bits = signed_bits(result.low, result.high)
-    spec = AffineSpec(
-        name=builder.name(layer.name),
-        layer=layer.name,
-        lanes=cursor.lanes,
-        i_lane_bits=cursor.lane_bits,
-        o_lane_bits=bits,
-        format=source.format,
-        scale=layer.scale,
-        offset=layer.offset,
-        pixels=source.pixels,
-        runtime_loadable=(builder.limits(layer, "scale"), builder.limits(layer, "offset"))
-        if builder.runtime_loadable
-        else None,
-        parallel_frames=builder.plan.parallel_frames,
-    )
-    return _elementwise(builder, layer, spec, cursor, bits)
-
-
-def _elementwise(
-    builder: Builder, layer: Threshold | Affine, spec: ThresholdSpec | AffineSpec, cursor: Cursor, bits: int
-) -> Cursor:
-    end = replace(cursor, layer=layer.name, map=builder.output_map(layer, cursor.map), lane_bits=bits, window=None)
-    return builder.put(spec, cursor, end)
 
 
 def _vote(builder: Builder, layer: Vote, cursor: Cursor) -> Cursor:
@@ -488,8 +432,9 @@ LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Dense: _dense,
     Conv: _conv,
     Pool: _pool,
-    Threshold: _threshold,
-    Affine: _affine,
+    Threshold: threshold,
+    Affine: affine,
+    Piecewise: piecewise,
     Vote: _vote,
     Upsample: _upsample,
     Parallel: _branched,

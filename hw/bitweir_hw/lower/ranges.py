@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ..arithmetic import signed_bits
 from ..errors import NetworkError, PlanError
-from ..network.layers import SUM_BITS, Affine, Branched, Conv, Dense, Layer, Map, Threshold
+from ..network.layers import SUM_BITS, Affine, Branched, Conv, Dense, Layer, Map, Piecewise, Threshold
 from ..network.network import Network
 from ..plan import Plan
 
 __all__ = ["ParameterRange", "ValueRanges", "limits_for", "with_loadable_parameters"]
 
 #: Layers with parameters.
-LOADED = (Dense, Conv, Threshold, Affine)
+LOADED = (Dense, Conv, Threshold, Affine, Piecewise)
 #: The least and the highest value that something may have.
 ParameterRange = tuple[int, int]
 
@@ -60,7 +60,7 @@ def _ends(layer: Layer) -> dict[str, ParameterRange]:
         arrays["weights"] = layer.weights
     if isinstance(layer, Conv) and any(layer.pads):
         arrays["edges"] = np.zeros(1, np.int64) if layer.edges is None else layer.edges
-    if isinstance(layer, Affine):
+    if isinstance(layer, Affine | Piecewise):
         arrays = {"scale": layer.scale, "offset": layer.offset}
     return {f"{layer.name}.{what}": (int(values.min()), int(values.max())) for what, values in arrays.items()}
 
@@ -122,12 +122,14 @@ class ValueRanges:
                 edges = self.limits(layer, "edges")
                 low, high = low + min(0, edges[0]), high + max(0, edges[1])
             return _checked(layer, replace(result, low=low, high=high))
-        if isinstance(layer, Affine):
+        if isinstance(layer, Affine | Piecewise):
             ends, offset = (
                 _products(self.limits(layer, "scale"), (source.low, source.high)),
                 self.limits(layer, "offset"),
             )
-            return _checked(layer, replace(result, low=ends[0] + offset[0], high=ends[1] + offset[1]))
+            whole = _checked(layer, replace(result, low=ends[0] + offset[0], high=ends[1] + offset[1]))
+            shift = layer.shift if isinstance(layer, Piecewise) else 0
+            return replace(whole, low=whole.low >> shift, high=whole.high >> shift)
         return result
 
     def _series(self, layers: tuple[Layer, ...], source: Map) -> Map:

@@ -34,6 +34,7 @@ __all__ = [
     "Layer",
     "Map",
     "Parallel",
+    "Piecewise",
     "Pool",
     "Shape",
     "Threshold",
@@ -45,6 +46,8 @@ __all__ = [
 
 #: Bits of a weight that is not just -1 or +1.
 WEIGHT_BITS = 16
+#: Pieces of a function.
+MAX_PIECES = 8
 #: How many rows or columns a pixel may become.
 MAX_FACTOR = 256
 #: Bits of anything that arithmetic makes, so that int64 always holds it.
@@ -320,6 +323,74 @@ class Affine:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Piecewise:
+    """A function of straight pieces for each channel, such as a ReLU, a clip, or a PReLU with slopes and shifts.
+
+    ``out[c] = floor((scale[c, k] * value[c] + offset[c, k]) / 2 ** shift)``, where k is the number of thresholds t in
+    thresholds[c] with ``value[c] >= t``: it chooses the piece.
+
+    Parameters
+    ----------
+    name : str
+    thresholds : int64 array, (C, T)
+        Ascending in each row; out of reach is legal (a piece that is never chosen). T is at most 7.
+    scale, offset : int64 array, (C, T + 1)
+    shift : int
+        Low bits that are left out, so that slopes may be fractions.
+    """
+
+    name: str
+    thresholds: Integers
+    scale: Integers
+    offset: Integers
+    shift: int = 0
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return f"{self.scale.shape[-1]} straight pieces"
+
+    def output_map(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        _check_rising(self, source)
+        for array in (self.thresholds, self.scale, self.offset):
+            if array.dtype != np.int64 or array.ndim != 2 or len(array) != source.channels:
+                raise NetworkError(
+                    f"Layer {self.name!r} must have int64 thresholds, scale and offset, a row for each of its "
+                    f"{source.channels} channels, not {array.dtype} of shape {array.shape}."
+                )
+        count = self.thresholds.shape[1]
+        if not 1 <= count < MAX_PIECES or {self.scale.shape[1], self.offset.shape[1]} != {count + 1}:
+            raise NetworkError(
+                f"Layer {self.name!r} must have 1 to {MAX_PIECES - 1} thresholds a channel, and one scale and offset "
+                f"more, not {count}, {self.scale.shape[1]} and {self.offset.shape[1]}."
+            )
+        if falls(self.thresholds):
+            raise NetworkError(f"Layer {self.name!r} must have ascending thresholds for each channel.")
+        if type(self.shift) is not int or not 0 <= self.shift <= SUM_BITS:
+            raise NetworkError(f"Layer {self.name!r} must have a shift of 0 to {SUM_BITS}, not {self.shift!r}.")
+        ends = self.piece_ends(source)
+        whole = _in_reach(self, Map(shape=source.shape, low=min(map(min, ends)), high=max(map(max, ends))))
+        return replace(whole, low=whole.low >> self.shift, high=whole.high >> self.shift)
+
+    def piece_ends(self, source: Map) -> list[list[int]]:
+        """For each channel the values, before the shift, at both ends of each piece that can be chosen."""
+        found = []
+        for thresholds, scales, offsets in zip(self.thresholds, self.scale, self.offset, strict=True):
+            starts = [source.low, *(max(int(t), source.low) for t in thresholds)]
+            stops = [*(min(int(t) - 1, source.high) for t in thresholds), source.high]
+            found.append(
+                [
+                    int(a) * value + int(b)
+                    for start, stop, a, b in zip(starts, stops, scales, offsets, strict=True)
+                    if start <= stop
+                    for value in (start, stop)
+                ]
+            )
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Vote:
     """Scores to one vote: 1 for the lowest index with the highest score, 0 for all others.
 
@@ -489,10 +560,12 @@ class Concat(Branched):
         return Map.of_codes(shape, max(forms, key=lambda form: form.bits))
 
 
-Layer = Dense | Conv | Pool | Threshold | Affine | Vote | Upsample | Branched
+Layer = Dense | Conv | Pool | Threshold | Affine | Piecewise | Vote | Upsample | Branched
 
 #: Every kind of layer. Each has one entry in golden, lowering and reports; a test checks it.
-LAYERS: tuple[type, ...] = (Dense, Conv, Pool, Threshold, Affine, Vote, Upsample, Parallel, Concat)
+LAYERS: tuple[type, ...] = (
+    Dense, Conv, Pool, Threshold, Affine, Piecewise, Vote, Upsample, Parallel, Concat,
+)  # fmt: skip
 
 
 def in_series(layers: tuple[Layer, ...], source: Map) -> Map:
@@ -518,7 +591,7 @@ def _check_whole(layer: Layer, what: str, numbers: tuple[int, ...], least: int) 
         raise NetworkError(f"Layer {layer.name!r} must have {what} of {least} or more, not {numbers}.")
 
 
-def _check_rising(layer: Pool | Threshold | Vote, source: Map) -> None:
+def _check_rising(layer: Pool | Threshold | Piecewise | Vote, source: Map) -> None:
     if source.format is not None and source.format.step < 0:
         raise NetworkError(
             f"Layer {layer.name!r} must take codes that rise with their values: reverse the sign of the step."

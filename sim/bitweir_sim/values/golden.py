@@ -22,6 +22,7 @@ from bitweir_hw.network import (
     Map,
     Network,
     Parallel,
+    Piecewise,
     Pool,
     Threshold,
     Upsample,
@@ -139,6 +140,14 @@ def _affine(layer: Affine, stream: Integers, source: Map) -> Integers:
     return scores
 
 
+def _piecewise(layer: Piecewise, stream: Integers, source: Map) -> Integers:
+    numbers = values(stream, source)
+    piece = _reached(layer.thresholds, numbers)
+    channel = np.arange(source.channels)
+    whole: Integers = layer.scale[channel, piece] * numbers + layer.offset[channel, piece]
+    return whole >> layer.shift  # which rounds down
+
+
 def _vote(layer: Vote, stream: Integers, source: Map) -> Integers:
     best = np.argmax(values(stream, source), axis=3)  # the lowest index, where some are equal
     votes: Integers = (np.arange(source.channels) == best[..., None]).astype(np.int64)
@@ -168,6 +177,7 @@ EXECUTORS: dict[type, Callable[..., Integers]] = {
     Pool: _pool,
     Threshold: _threshold,
     Affine: _affine,
+    Piecewise: _piecewise,
     Vote: _vote,
     Upsample: _upsample,
     Parallel: _parallel,

@@ -338,7 +338,10 @@ def test_a_network_without_parameters_has_nothing_to_load():
 def test_the_plan_keeps_the_limits(tmp_path):
     network, plan = every_kind()
     plan = with_loadable_parameters(network, plan)
-    assert plan.limits == (("conv.edges", 0, 0), ("affine.scale", -4, 3), ("affine.offset", -8, 7))
+    assert plan.limits == (
+        ("conv.edges", 0, 0), ("affine.scale", -4, 3), ("affine.offset", -8, 7),
+        ("pieces.scale", -8, 7), ("pieces.offset", -16, 15),
+    )  # fmt: skip
     (tmp_path / "plan.json").write_text(plan_text(plan))
     assert load_plan(tmp_path / "plan.json") == plan
 

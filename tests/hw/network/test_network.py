@@ -26,6 +26,7 @@ from bitweir_hw.network import (
     Map,
     Network,
     Parallel,
+    Piecewise,
     Pool,
     Readout,
     Stored,
@@ -49,6 +50,7 @@ SUM = replace(POOL, kind="sum")
 MAP = Map.of_codes((5, 6, 4), BIPOLAR)
 THRESHOLD = Threshold(name="t", thresholds=np.zeros((4, 1), INT), output=BIPOLAR)
 SCORES = Affine(name="s", scale=np.ones(4, INT), offset=np.ones(4, INT))
+PIECES = Piecewise(name="w", thresholds=np.zeros((4, 1), INT), scale=np.ones((4, 2), INT), offset=np.zeros((4, 2), INT))
 
 
 def test_legal():
@@ -384,6 +386,28 @@ CASES = {
     "Layer 's' must output values of at most 62 bits, not 0 to 4611686018427387904.": after(
         Map(shape=(1, 1, 1), low=0, high=2), Affine(name="s", scale=np.array([1 << 61]), offset=np.array([0]))
     ),
+    "Layer 'w' must have int64 thresholds, scale and offset, a row for each of its 3 channels, "
+    "not int64 of shape (4, 1).": layers(HIDDEN, PIECES),
+    "Layer 'w' must have int64 thresholds, scale and offset, a row for each of its 4 channels, "
+    "not float64 of shape (4, 2).": after(MAP, replace(PIECES, offset=np.zeros((4, 2)))),
+    "Layer 'w' must have int64 thresholds, scale and offset, a row for each of its 4 channels, "
+    "not int64 of shape (4,).": after(MAP, replace(PIECES, thresholds=np.zeros(4, INT))),
+    "Layer 'w' must have 1 to 7 thresholds a channel, and one scale and offset more, not 1, 3 and 2.": after(
+        MAP, replace(PIECES, scale=np.ones((4, 3), INT))
+    ),
+    "Layer 'w' must have 1 to 7 thresholds a channel, and one scale and offset more, not 8, 2 and 2.": after(
+        MAP, replace(PIECES, thresholds=np.zeros((4, 8), INT))
+    ),
+    "Layer 'w' must have ascending thresholds for each channel.": after(
+        MAP,
+        replace(PIECES, thresholds=np.array([[1, 0]] * 4), scale=np.ones((4, 3), INT), offset=np.ones((4, 3), INT)),
+    ),
+    "Layer 'w' must have a shift of 0 to 62, not -1.": after(MAP, replace(PIECES, shift=-1)),
+    "Layer 'w' must have a shift of 0 to 62, not 1.0.": after(MAP, replace(PIECES, shift=1.0)),
+    "Layer 'w' must output values of at most 62 bits, not 0 to 4611686018427387904.": after(
+        Map(shape=(1, 1, 4), low=0, high=2), replace(PIECES, scale=np.full((4, 2), 1 << 61), shift=40)
+    ),
+    "Layer 'w' must take codes that rise with their values: reverse the sign of the step.": after(FALLING, PIECES),
     "Layer 'p' must have two branches or more, not 1.": both(()),
     "Layer 'p' must have one integer weight of 32 bits for each of its 2 branches, not (1,).": both(
         (), (), weights=(1,)

@@ -1,15 +1,16 @@
-"""One-to-one elementwise blocks with constants for each channel: thresholds and affine maps.
+"""One-to-one elementwise blocks with constants for each channel: thresholds, affine maps and straight pieces.
 
-A frame takes a cycle for each beat; a result is written 2 cycles after its beat is taken.
+A frame takes a cycle for each beat; a result is written 2 cycles after its beat is taken, of pieces 3.
 """
 
 from ..base import Block
 from .affine import Affine
-from .cost import affine_cost, affine_paths, threshold_cost, threshold_paths
-from .spec import AffineSpec, ThresholdSpec
+from .cost import affine_cost, affine_paths, piecewise_cost, piecewise_paths, threshold_cost, threshold_paths
+from .piecewise import Piecewise
+from .spec import AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
 from .threshold import Threshold
 
-__all__ = ["AFFINE", "THRESHOLD", "AffineSpec", "ThresholdSpec"]
+__all__ = ["AFFINE", "PIECEWISE", "THRESHOLD", "AffineSpec", "ChannelSpec", "PiecewiseSpec", "ThresholdSpec"]
 
 THRESHOLD = Block(
     spec=ThresholdSpec,
@@ -25,5 +26,13 @@ AFFINE = Block(
     cost=affine_cost,
     paths=affine_paths,
     title="affine",
+    group="map",
+)
+PIECEWISE = Block(
+    spec=PiecewiseSpec,
+    component=Piecewise,
+    cost=piecewise_cost,
+    paths=piecewise_paths,
+    title="straight pieces",
     group="map",
 )

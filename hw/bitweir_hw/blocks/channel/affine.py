@@ -13,7 +13,7 @@ from ...gateware.credits import CreditedOutput
 from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import Rom
 from ...gateware.values import elements, weighted_sum
-from .spec import AffineSpec, ThresholdSpec
+from .spec import AffineSpec, ChannelSpec
 
 __all__ = ["Affine", "ChannelPipe"]
 
@@ -24,7 +24,7 @@ class ChannelPipe(wiring.Component):
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
     | cycles a frame    | ``pixels * ceil(C / lanes)``                                      |
-    | latency           | input beat, 2 cycles, write, 1 cycle, output                      |
+    | latency           | input beat, `spec.latency` cycles, write, 1 cycle, output          |
     | ready             | a place of ``fifo_depth`` is free                                 |
     | constants         | a ROM of ``ceil(C / lanes)`` words of the bits that change from   |
     |                   | word to word: none where channels agree, or all fit in a beat     |
@@ -46,14 +46,17 @@ class ChannelPipe(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, spec: AffineSpec | ThresholdSpec) -> None:
+    def __init__(self, spec: ChannelSpec) -> None:
         self._spec = spec
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
         super().__init__({**ports, **(chain_ports() if spec.loadable_bits else {})})
 
     @abstractmethod
     def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
-        """What becomes of an element; constants are signed, and integers where all channels of the lane agree."""
+        """What becomes of an element; constants are signed, and integers where all channels of the lane agree.
+
+        It may have registers: `spec.latency` counts them, and two more.
+        """
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -65,7 +68,12 @@ class ChannelPipe(wiring.Component):
 
         beat, results = Signal(spec.i_bits), Signal(spec.o_bits)
         taken, done = Signal(), Signal()
-        m.d.sync += [beat.eq(self.i.payload), taken.eq(take), done.eq(taken)]
+        before = taken
+        for _ in range(spec.latency - 2):
+            under_way = Signal()
+            m.d.sync += under_way.eq(before)
+            before = under_way
+        m.d.sync += [beat.eq(self.i.payload), taken.eq(take), done.eq(before)]
         m.d.comb += [output.done.eq(done), output.result.eq(results)]
         constants = self._loaded(m, take) if spec.loadable_bits else self._lanes(m, take)
         for place, element in enumerate(elements(beat, spec.i_lane_bits)):

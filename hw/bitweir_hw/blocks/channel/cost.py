@@ -1,4 +1,4 @@
-"""What thresholds and affine maps cost, and their longest paths."""
+"""What thresholds, affine maps and straight pieces cost, and their longest paths."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...arithmetic import signed_bits, trailing_zeros
 from ...gateware.values import signed_digits
@@ -15,9 +16,16 @@ from ...resources.memories import rom
 from ...resources.multipliers import multiply
 from ...resources.paths import Path
 from ...resources.terms import Terms, adder, compare, compare_constant
-from .spec import AffineSpec, ThresholdSpec
+from .spec import AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
 
-__all__ = ["affine_cost", "affine_paths", "threshold_cost", "threshold_paths"]
+__all__ = [
+    "affine_cost",
+    "affine_paths",
+    "piecewise_cost",
+    "piecewise_paths",
+    "threshold_cost",
+    "threshold_paths",
+]
 
 
 def threshold_cost(spec: ThresholdSpec, family: str) -> Terms:
@@ -25,19 +33,73 @@ def threshold_cost(spec: ThresholdSpec, family: str) -> Terms:
     low = -(1 << (spec.i_lane_bits - 1)) if spec.signed else 0
     clipped = np.clip(spec.thresholds, low, low + (1 << spec.i_lane_bits))
     terms = _channels(spec, family, [clipped[:, t] for t in range(clipped.shape[1])])
-    count = spec.thresholds.shape[1]
-    places = spec.lanes * spec.parallel_frames * count
+    places = spec.lanes * spec.parallel_frames
+    _compared(terms, spec, family, clipped, low)
+    terms.luts["encode"] += places * spec.thresholds.shape[1] - places
+    return terms
+
+
+def _compared(terms: Terms, spec: ChannelSpec, family: str, thresholds: NDArray[np.int64], low: int) -> None:
+    """The comparators of all lanes with thresholds (C, T) of elements from `low` on."""
     bits = spec.i_lane_bits
     for lane in range(spec.lanes):
-        for t in range(count):
-            column = {int(value) for value in clipped[lane :: spec.lanes, t]}
-            if len(column) > 1 or spec.runtime_loadable:
+        for t in range(thresholds.shape[1]):
+            column = {int(value) for value in thresholds[lane :: spec.lanes, t]}
+            if len(column) > 1 or spec.loadable_bits:
                 compare(terms, bits, family, spec.parallel_frames)
             else:
                 (limit,) = column or {low}
                 compare_constant(terms, bits, limit - low, family, spec.parallel_frames)
-    terms.luts["encode"] += places - spec.lanes * spec.parallel_frames
+
+
+def piecewise_cost(spec: PiecewiseSpec, family: str) -> Terms:
+    """`blocks.channel.piecewise`: comparators, what chooses a piece, a multiplier where scales differ, an adder."""
+    rows = np.array([spec.constants(channel) for channel in range(spec.channels)], object)
+    count = spec.pieces - 1
+    terms = _channels(spec, family, rows.T)
+    _compared(terms, spec, family, rows[:, :count], 0 if spec.format else -(1 << (spec.i_lane_bits - 1)))
+    wide = spec.i_lane_bits + (spec.format is not None)
+    frames = spec.parallel_frames
+    for lane in range(spec.lanes):
+        scales, offsets = np.split(rows[lane :: spec.lanes, count:], 2, axis=1) if lane < spec.channels else _IDLE
+        numbers = {int(s) for s in scales.flat if s}
+        several = len(numbers) > 1 or bool((scales != scales[0]).any())
+        size = max(map(abs, numbers), default=0).bit_length() + 1
+        held = _chosen_bits(offsets, scales) if several else _chosen_bits(offsets)
+        if spec.loadable_bits:
+            several, size = True, spec.loadable_bits[count]
+            held = size + spec.loadable_bits[-1]
+        inside = False
+        terms.luts["choose"] += held * count * frames
+        terms.ff += (held + spec.i_lane_bits) * frames
+        if several or (numbers and len(signed_digits(*numbers)) > 2):
+            carry = terms.carry
+            used = multiply(terms, wide, size, family, frames)
+            if family in ("ecp5", "gowin"):
+                # The pieces of a product and the offset are one sum.
+                terms.carry = carry
+            elif family == "xilinx" and used and several:
+                # A multiplier has registers before it; one alone adds, and has registers behind it.
+                terms.ff -= frames * (spec.i_lane_bits + (spec.o_lane_bits + size - 3 if used == 1 else 0))
+                inside = used == 1
+        if numbers and not several:
+            terms.luts["flat"] += spec.i_lane_bits * frames
+        if not inside:
+            adder(terms, spec.o_lane_bits + spec.shift, family, frames)
     return terms
+
+
+#: The scales and offsets of a lane that only pads.
+_IDLE = (np.zeros((1, 1), object), np.zeros((1, 1), object))
+
+
+def _chosen_bits(*arrays: NDArray[Any]) -> int:
+    """Bits that differ between the numbers of a lane, each of which a register holds; alike ones share it."""
+    bits: set[tuple[int, ...]] = set()
+    for numbers in arrays:
+        column = [int(number) for number in numbers.flat]
+        bits |= {tuple(number >> at & 1 for number in column) for at in range(signed_bits(min(column), max(column)))}
+    return sum(len(set(bit)) > 1 for bit in bits)
 
 
 def affine_cost(spec: AffineSpec, family: str) -> Terms:
@@ -78,16 +140,16 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
     return terms
 
 
-def _channels(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:
+def _channels(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Terms:
     """What blocks with constants for each channel share."""
     terms = _constants(spec, family, constants)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
-    terms.ff += 2 + spec.i_bits + spec.o_bits
+    terms.ff += spec.latency + spec.i_bits + spec.o_bits
     terms.luts["fixed"] += 1
     return terms
 
 
-def _constants(spec: ThresholdSpec | AffineSpec, family: str, constants: Iterable[Any]) -> Terms:
+def _constants(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Terms:
     if spec.loadable_bits:
         return loaded(spec.vector_beats, spec.loadable_width, family)
     bits: dict[tuple[int, ...], None] = {}
@@ -115,3 +177,13 @@ def affine_paths(spec: AffineSpec) -> list[Path]:
     """A multiplication and an addition."""
     scaled = len(set(spec.scale.tolist())) > 1
     return [Path(block=spec.memories()[0].block, adders=(spec.o_lane_bits,), multipliers=scaled)]
+
+
+def piecewise_paths(spec: PiecewiseSpec) -> list[Path]:
+    """A comparison and what it chooses; then a multiplication and an addition."""
+    start = spec.memories()[0].block
+    scaled = len({int(scale) for scale in spec.scale.flat if scale}) > 1
+    return [
+        Path(block=start, adders=(spec.i_lane_bits,), luts=spec.pieces - 1),
+        Path(adders=(spec.o_lane_bits + spec.shift,), multipliers=scaled),
+    ]

@@ -10,7 +10,7 @@ from ...memory import Memory
 from ...network.formats import Format, Integers
 from ..machines import Collect, one_to_one
 
-__all__ = ["AffineSpec", "ChannelSpec", "ThresholdSpec"]
+__all__ = ["AffineSpec", "ChannelSpec", "PiecewiseSpec", "ThresholdSpec", "in_reach"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +55,10 @@ class ChannelSpec:
     @abstractmethod
     def loadable_bits(self) -> tuple[int, ...] | None:
         """Where constants are loaded: the bits of each of a channel, signed; None where they are fixed."""
+
+    @abstractmethod
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores: constants, and results that wait."""
 
     @property
     def loadable_width(self) -> int:
@@ -144,8 +148,7 @@ class ThresholdSpec(ChannelSpec):
 
     def constants(self, channel: int) -> list[int]:
         """The thresholds; those out of reach as near as says the same."""
-        low = -(1 << (self.i_lane_bits - 1)) if self.signed else 0
-        return [min(max(int(t), low), low + (1 << self.i_lane_bits)) for t in self.thresholds[channel]]
+        return in_reach(self.thresholds[channel], self.i_lane_bits, signed=self.signed)
 
     @property
     def loadable_bits(self) -> tuple[int, ...] | None:
@@ -190,22 +193,12 @@ class AffineSpec(ChannelSpec):
 
     def constants(self, channel: int) -> list[int]:
         """What a code is multiplied with, and what is added; the meaning of codes went into both."""
-        return list(self._folded(int(self.scale[channel]), int(self.offset[channel])))
-
-    def _folded(self, scale: int, offset: int) -> tuple[int, int]:
-        if self.format is None:
-            return scale, offset
-        return scale * self.format.step, scale * self.format.offset + offset
+        return list(_folded(self.format, int(self.scale[channel]), int(self.offset[channel])))
 
     @property
     def loadable_bits(self) -> tuple[int, ...] | None:
         """Enough for all that the limits allow."""
-        if self.runtime_loadable is None:
-            return None
-        ends = [
-            self._folded(scale, offset) for scale in self.runtime_loadable[0] for offset in self.runtime_loadable[1]
-        ]
-        return tuple(signed_bits(min(values), max(values)) for values in zip(*ends, strict=True))
+        return _folded_bits(self.format, self.runtime_loadable)
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: scales and offsets are counted with the results' width."""
@@ -218,3 +211,92 @@ class AffineSpec(ChannelSpec):
             ),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PiecewiseSpec(ChannelSpec):
+    """Straight pieces for each channel, see `blocks.channel.piecewise`; what leaves is signed.
+
+    Parameters
+    ----------
+    format : Format or None
+        Of codes that arrive; None for signed numbers.
+    thresholds : int64 array, (C, T)
+        Ascending in each row, in terms of the element as it arrives: of codes the code.
+    scale, offset : int64 array, (C, T + 1)
+        Of values, as the layer has them.
+    shift : int
+        Low bits that are left out.
+    runtime_loadable : ((int, int), (int, int)), or None
+        Where all are loaded, the least and the highest scale and offset.
+    """
+
+    format: Format | None = None
+    thresholds: Integers
+    scale: Integers
+    offset: Integers
+    shift: int = 0
+    runtime_loadable: tuple[tuple[int, int], tuple[int, int]] | None = None
+
+    #: Constants and comparisons, the product, the sum.
+    latency = 3
+
+    @property
+    def channels(self) -> int:
+        """C, the elements of a vector."""
+        return len(self.scale)
+
+    @property
+    def pieces(self) -> int:
+        """Pieces of a channel, one more than thresholds."""
+        return int(self.scale.shape[1])
+
+    def constants(self, channel: int) -> list[int]:
+        """Thresholds, then what a code is multiplied with in each piece, then what is added there."""
+        pairs = [
+            _folded(self.format, int(scale), int(offset))
+            for scale, offset in zip(self.scale[channel], self.offset[channel], strict=True)
+        ]
+        thresholds = in_reach(self.thresholds[channel], self.i_lane_bits, signed=self.format is None)
+        return [*thresholds, *(scale for scale, _ in pairs), *(offset for _, offset in pairs)]
+
+    @property
+    def loadable_bits(self) -> tuple[int, ...] | None:
+        """Thresholds as signed numbers that can be out of reach; scales and offsets as the limits allow."""
+        folded = _folded_bits(self.format, self.runtime_loadable)
+        if folded is None:
+            return None
+        threshold = self.i_lane_bits + 1 + (self.format is not None)
+        return (threshold,) * (self.pieces - 1) + tuple(bits for bits in folded for _ in range(self.pieces))
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores: scales and offsets are counted with the results' width."""
+        bits = (self.pieces - 1) * (self.i_lane_bits + 1) + 2 * self.pieces * self.o_lane_bits
+        return (
+            Memory(
+                role="weights",
+                depth=self.vector_beats,
+                width=self.loadable_width or self.lanes * bits,
+                writable=self.runtime_loadable is not None,
+            ),
+            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+        )
+
+
+def in_reach(thresholds: Integers, bits: int, *, signed: bool) -> list[int]:
+    """Thresholds of elements of so many bits; those out of reach as near as says the same."""
+    low = -(1 << (bits - 1)) if signed else 0
+    return [min(max(int(t), low), low + (1 << bits)) for t in thresholds]
+
+
+def _folded(form: Format | None, scale: int, offset: int) -> tuple[int, int]:
+    """Scale and offset for the codes of a format, in place of their values."""
+    return (scale, offset) if form is None else (scale * form.step, scale * form.offset + offset)
+
+
+def _folded_bits(form: Format | None, limits: tuple[tuple[int, int], tuple[int, int]] | None) -> tuple[int, ...] | None:
+    """Bits for all scales and offsets within limits, folded; None where nothing is loaded."""
+    if limits is None:
+        return None
+    ends = [_folded(form, scale, offset) for scale in limits[0] for offset in limits[1]]
+    return tuple(signed_bits(min(values), max(values)) for values in zip(*ends, strict=True))
