@@ -12,6 +12,7 @@ from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
+    Argmax,
     Conv,
     Dense,
     Format,
@@ -176,10 +177,12 @@ def network_of(
     if not sizes or not all(type(size) is int and size > 0 for size in sizes) or len(sizes) > 3:
         raise NetworkError(f"The shape of a frame must be (K,), (H, W) or (H, W, C), not {sizes}.")
     named = tuple(_named(layers))
-    if result == "labels" and isinstance(named[-1], Dense) and named[-1].thresholds is not None:
+    if result == "classes" and not isinstance(named[-1], Argmax):
+        named = (*named, Argmax(name="classes"))
+    if result == "labels" and isinstance(named[-1], Dense | Conv) and named[-1].thresholds is not None:
         named = (*named[:-1], replace(named[-1], output=LABEL))
     readout = (
-        Readout(kind=result) if result in ("class", "labels") else Readout(kind=result, scale=("1",), offset=("0",))
+        Readout(kind=result, scale=("1",), offset=("0",)) if result in ("scores", "codes") else Readout(kind=result)
     )
     entry = _input(sizes, low, high, threshold)
     return check(Network(name=name, input=entry, layers=named, readout=readout))

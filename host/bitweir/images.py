@@ -143,7 +143,10 @@ def _encoded(network: Network, x: NDArray[Any] | Codes, y: NDArray[Any] | None, 
 
 
 def _labels(y: NDArray[Any], network: Network) -> NDArray[Any]:
-    return y.astype(np.int64) if network.readout.kind == "class" else y.reshape(len(y), network.outputs)
+    if network.readout.kind == "class":
+        return y.astype(np.int64)
+    flat = y.reshape(len(y), network.outputs)
+    return flat.astype(np.int64) if network.readout.kind == "classes" else flat
 
 
 def _load(path: Path, first: int | None) -> tuple[dict[str, NDArray[Any]], dict[str, tuple[int, ...]]]:

@@ -85,14 +85,17 @@ class ResultEntry:
         Of codes and labels.
     rule : list of str
         The same in words, a sentence each.
+    shape : list of int, optional
+        Of a map, (H, W, C), or (H, W) for classes of its pixels; left out of a vector.
     """
 
-    kind: Annotated[str, Meta(pattern="^(class|labels|scores|codes)$")]
+    kind: Annotated[str, Meta(pattern="^(class|labels|scores|codes|classes)$")]
     scale: tuple[_Fraction, ...]
     offset: tuple[_Fraction, ...]
     rounded: bool
     format: CodeFormat | None
     rule: tuple[str, ...]
+    shape: tuple[int, ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from bitweir_hw.network import (
     Threshold,
 )
 from bitweir_sim.values.golden import weight_values
+from msgspec import UNSET
 
 from .folders import whole_file
 from .images import load_images
@@ -234,4 +235,5 @@ def _result(network: Network) -> ResultEntry:
         rounded=readout.rounded,
         format=None if form is None else CodeFormat(bits=form.bits, offset=form.offset, step=form.step),
         rule=tuple(describe_result(network)),
+        shape=network.result_shape if network.end.pixels > 1 else UNSET,
     )

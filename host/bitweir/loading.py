@@ -53,7 +53,8 @@ def load(
     vote : bool
         Each of several models has one vote for its class.
     result : str, optional
-        ``"class"``, ``"labels"`` or ``"scores"``; as the model ends if not given.
+        ``"class"``, ``"labels"``, ``"scores"``, or ``"classes"``, one for each pixel of a map; as the model ends if not
+        given.
     weight_bits : int, str or dict, optional
         Layers whose weights are real numbers are rounded to integers of so many bits, 2 to 16, times a scale for each
         output: ``8`` for all of them, ``{"conv0": 8, "dense2": 12}`` or ``"conv0=8,dense2=12"`` for some. The network
@@ -121,7 +122,8 @@ def network(
         Where an element of a frame reaches it, the first layer takes +1, else -1. None: it takes the integers.
     result : str
         ``"class"``: the lowest index with the highest score; ``"labels"``: the last layer has a threshold for each
-        label; ``"scores"``: the sums of the last layer.
+        label; ``"scores"``: the sums of the last layer; ``"classes"``: for each pixel of the map of scores that
+        the last layer hands on, the lowest channel with the highest score.
     name : str
         Names the Verilog module.
 

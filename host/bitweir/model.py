@@ -24,7 +24,7 @@ from .images import ImageError, Images, as_images, load_images
 from .importers.compare.comparison import Comparison, compare_frames
 from .model_files import Imported
 from .progress import Progress, silent
-from .results import result_name
+from .results import result_name, shaped
 
 __all__ = ["Frames", "Model", "hardware_network", "images_for"]
 
@@ -66,8 +66,13 @@ class Model:
         return self.network.outputs
 
     @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result of a frame: (M,), or (H, W, C) for a map, or (H, W) for the classes of its pixels."""
+        return self.network.result_shape
+
+    @property
     def result(self) -> str:
-        """What a frame gives: ``"class"``, ``"labels"``, ``"scores"`` or ``"codes"``."""
+        """What a frame gives: ``"class"``, ``"labels"``, ``"scores"``, ``"codes"``, or ``"classes"`` of pixels."""
         return self.network.readout.kind
 
     @property
@@ -96,8 +101,8 @@ class Model:
 
         Returns
         -------
-        int64 array, (N,), or bool array, (N, M)
-            Classes; or labels, where these are the result.
+        int64 array, (N,), or bool array, (N, *result_shape)
+            Classes; or labels, where these are the result. Classes of pixels are int64, (N, H, W).
 
         Raises
         ------
@@ -117,7 +122,7 @@ class Model:
         told = found.classes if found.classes is not None else found.labels
         if told is None:
             raise NetworkError(f"The result of the network is {self.result}, neither a class nor labels: use run.")
-        return told
+        return told if self.result == "class" else shaped(self.network, told)
 
     def run(self, images: Frames) -> Result:
         """The whole result of images.
@@ -131,6 +136,7 @@ class Model:
         -------
         Result
             ``scores``, an int64 array (N, M), and ``classes`` (N,) or ``labels`` (N, M) where these are the result.
+            A map is flat here, row by row with its channels innermost; `result_shape` is its shape.
 
         Raises
         ------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bitweir_hw.network import Network
+from bitweir_hw.network import Argmax, Network
 
 from .importers import ModelError, load_model
 from .importers.compare.agreement import Member
@@ -119,8 +119,14 @@ def load_networks(
         return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))
 
 
+def _scores(network: Network) -> str:
+    """The layer that hands on the scores; the class of a pixel is chosen among them in a layer of its own."""
+    chosen = len(network.layers) > 1 and isinstance(network.layers[-1], Argmax)
+    return network.layers[-1 - chosen].name
+
+
 def _single(network: Network, taps: Taps | None, path: Path) -> Imported:
-    member = Member(path=path, network=network, taps=taps, last=network.layers[-1].name)
+    member = Member(path=path, network=network, taps=taps, last=_scores(network))
     return Imported(network=network, members=(member,))
 
 
@@ -130,7 +136,7 @@ def _voting(found: Sequence[tuple[Network, Taps | None]], paths: Sequence[Path],
             path=path,
             network=network,
             taps=None if taps is None else taps.prefixed(prefix(place)),
-            last=prefix(place) + network.layers[-1].name,
+            last=prefix(place) + _scores(network),
         )
         for place, (path, (network, taps)) in enumerate(zip(paths, found, strict=True))
     )

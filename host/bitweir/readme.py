@@ -146,7 +146,8 @@ def _elements(network: Network, last: EndSpec) -> str:
     kind, sign = PLURALS[network.readout.kind], "signed" if last.elements_signed else "unsigned"
     if network.readout.kind == "class":
         return "scores, signed, class 0 first"
-    return f"{kind}, output 0 first" if kind == "labels" else f"{kind}, {sign}, output 0 first"
+    first = "output 0 first" if network.end.pixels == 1 else "the first pixel first, its channels in order"
+    return f"{kind}, {first}" if kind == "labels" else f"{kind}, {sign}, {first}"
 
 
 def _best(last: EndSpec) -> str:

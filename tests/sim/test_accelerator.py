@@ -28,6 +28,7 @@ from support.strategies import (
     dense_networks,
     grouped_networks,
     identity_input,
+    map_networks,
     networks,
     networks_of_two_groupings,
     plans,
@@ -53,6 +54,15 @@ def test_every_beat_of_dense_networks(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
+@settings(max_examples=40)
+@given(st.data())
+def test_every_beat_of_results_of_pixels(data):
+    network = data.draw(map_networks())
+    plan = data.draw(plans(network))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 2))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_every_beat_of_several_groups_at_once(data):
@@ -75,7 +85,7 @@ def test_every_beat_where_groups_of_two_sizes_meet(data):
 @settings(max_examples=400)
 @given(st.data())
 def test_slowest_block_sets_the_pace(data):
-    network = data.draw(st.one_of(dense_networks(max_size=60), networks()))
+    network = data.draw(st.one_of(dense_networks(max_size=60), networks(), map_networks()))
     pipeline = lower(network, data.draw(plans(network)))
     timing = steady_state(pipeline)
     assert timing.interval == max(block.cycles for block in pipeline.blocks)

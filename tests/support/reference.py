@@ -11,6 +11,7 @@ from typing import Any
 
 from bitweir_hw.network import (
     Affine,
+    Argmax,
     Concat,
     Conv,
     Dense,
@@ -120,6 +121,15 @@ def vote(layer: Vote, stream: Stream, found: dict[str, list[int]]) -> Stream:
     return Stream({cell: int(cell == winner) for cell in values})
 
 
+def argmax(layer: Argmax, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    best: dict[Cell, tuple[int, int]] = {}
+    for (row, column, channel), value in sorted(stream.values().items()):
+        pixel = (row, column, 0)
+        if pixel not in best or value > best[pixel][0]:
+            best[pixel] = (value, channel)
+    return Stream({pixel: channel for pixel, (_, channel) in best.items()})
+
+
 def upsample(layer: Upsample, stream: Stream, found: dict[str, list[int]]) -> Stream:
     cells = {}
     for (row, column, channel), number in stream.cells.items():
@@ -158,6 +168,7 @@ REFERENCES: dict[type, Callable[[Any, Stream, dict[str, list[int]]], Stream]] = 
     Affine: affine,
     Piecewise: piecewise,
     Vote: vote,
+    Argmax: argmax,
     Upsample: upsample,
     Parallel: parallel,
     Concat: concat,

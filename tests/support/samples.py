@@ -6,6 +6,7 @@ import numpy as np
 from bitweir_hw.network import (
     BIPOLAR,
     Affine,
+    Argmax,
     Concat,
     Conv,
     Dense,
@@ -39,10 +40,11 @@ def every_kind(*, style="fused", streams=1, kind="class"):
                     Pool(name="shrink", kind="max", kernel=(2, 2), stride=(2, 2)),
                     Upsample(name="upsample", factors=(2, 2)),
                 ),
+                (Argmax(name="choice"),),
             ),
         ),
         Conv(
-            name="conv", weights=rng.random((5, 3, 3, 4)) < 0.5, pads=(1, 1, 1, 1),
+            name="conv", weights=rng.random((5, 3, 3, 5)) < 0.5, pads=(1, 1, 1, 1),
             thresholds=np.array([[-3, 0, 4]] * 5), output=wide,
         ),
         Pool(name="pool", kind="max", kernel=(2, 2), stride=(2, 2)),

@@ -9,6 +9,7 @@ from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
     Affine,
+    Argmax,
     Branched,
     Concat,
     Conv,
@@ -53,9 +54,9 @@ def dense_layers(draw, name, inputs, outputs, *, last):
 
 def usual_readout(layers, entry):
     """A class where there is something to choose from, else the score."""
-    return (
-        Readout() if in_series(layers, entry.map).channels > 1 else Readout(kind="scores", scale=("1",), offset=("0",))
-    )
+    end = in_series(layers, entry.map)
+    a_class = end.channels > 1 and end.pixels == 1
+    return Readout() if a_class else Readout(kind="scores", scale=("1",), offset=("0",))
 
 
 @st.composite
@@ -69,7 +70,7 @@ def _fractions(draw, outputs, count=None):
 @st.composite
 def ended(draw, layers, end, kinds=("class", "class", "labels", "scores", "codes")):
     """Layers that hand on accumulators, with what makes a result of any kind of them, and the readout."""
-    possible = [kind for kind in kinds if kind != "class" or end.channels > 1]
+    possible = [kind for kind in kinds if kind != "class" or (end.channels > 1 and end.pixels == 1)]
     kind = draw(st.sampled_from(possible or ["scores"]))
     if kind == "class":
         return layers, Readout()
@@ -135,6 +136,22 @@ def networks(draw, *, max_size=12, max_layers=4):
 
 
 @st.composite
+def map_networks(draw):
+    """A convolution to a map, and a result of any kind for each of its pixels."""
+    entry = draw(_entries(6).filter(lambda entry: entry.map.pixels > 1))
+    layers = _Layers(draw, 6)
+    body = (layers.conv(entry.map, draw(st.integers(1, 5)), layers.window(entry.map), groups=1, plain=True),)
+    if draw(st.booleans()):
+        body += (layers.upsample(in_series(body, entry.map)),)
+    end = in_series(body, entry.map)
+    if end.channels > 1 and draw(st.booleans()):
+        body, readout = (*body, Argmax(name="choice")), Readout(kind="classes")
+    else:
+        body, readout = draw(ended(body, end, kinds=("labels", "scores", "codes")))
+    return check(Network(name="net", input=entry, layers=body, readout=readout))
+
+
+@st.composite
 def networks_with(draw, kind, *, max_size=8):
     """Networks with a layer of a class, on the input or behind another layer, and with what makes scores of it."""
     entry = draw(_entries(max_size))
@@ -142,7 +159,8 @@ def networks_with(draw, kind, *, max_size=8):
     body, source = layers.some(draw(st.integers(0, 1)), entry.map, depth=1)
     if not may_follow(kind, source):
         # Whatever there is, a dense layer makes a vector of it, whose codes rise.
-        layer = replace(layers.dense(source, layers.size(), plain=True), thresholds=None)
+        outputs = max(layers.size(), 2 if kind is Argmax else 1)
+        layer = replace(layers.dense(source, outputs, plain=True), thresholds=None)
         layer = replace(layer, thresholds=np.zeros((layer.outputs, 1), np.int64), output=BIPOLAR)
         body, source = (*body, layer), in_series((layer,), source)
     body += (layers.one(kind, source),)
@@ -334,6 +352,9 @@ class _Layers:
     def vote(self):
         return Vote(name=self._name("vote"))
 
+    def argmax(self):
+        return Argmax(name=self._name("argmax"))
+
     def parallel(self, source, depth, to=None):
         """Branches that keep the shape of the map, that all take the same windows, or that end in a vector."""
         to = to or self._pick(["shape", "windows", "vector"])
@@ -501,6 +522,7 @@ DRAWN = {
     Concat: lambda layers, source, depth: layers.concat(source, depth),
     Upsample: lambda layers, source, depth: layers.upsample(source),
     Vote: lambda layers, source, depth: layers.vote(),
+    Argmax: lambda layers, source, depth: layers.argmax(),
 }
 
 
@@ -508,7 +530,9 @@ def may_follow(kind, source):
     """Whether a layer of this class is legal after a map, with the parameters that suit it."""
     if kind is Vote and source.pixels > 1:
         return False
-    return kind not in (Threshold, Piecewise, Vote) or not _falling(source)
+    if kind is Argmax and source.channels < 2:
+        return False
+    return kind not in (Threshold, Piecewise, Vote, Argmax) or not _falling(source)
 
 
 @st.composite

@@ -10,6 +10,7 @@ from bitweir_hw.blocks import (
     AffineSpec,
     ArgmaxSpec,
     BlockSpec,
+    ChoiceSpec,
     ConcatSpec,
     FifoSpec,
     ForkSpec,
@@ -289,6 +290,10 @@ def _others() -> Iterator[BlockSpec]:
             parallel_frames=streams,
             signed=lanes != 4,
         )
+        yield ChoiceSpec(
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=streams, pixels=64,
+            signed=lanes != 4,
+        )  # fmt: skip
     for kind, classes, lanes, lane_bits, streams in (
         ("scores", 1, 1, 12, 1), ("labels", 1, 1, 1, 1), ("labels", 12, 4, 1, 1), ("labels", 7, 7, 1, 1),
         ("codes", 6, 2, 4, 1), ("scores", 1, 1, 30, 2),

@@ -174,7 +174,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
     @click.option(
         "--result",
-        type=click.Choice(("class", "labels", "scores")),
+        type=click.Choice(("class", "labels", "scores", "classes")),
         help="What the accelerator computes for each frame.  [default: the result that the model ends in]",
     )
     @click.option(

@@ -44,7 +44,7 @@ class GoldenDevice(Device):
         return self._network.readout.kind
 
     def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64] | NDArray[np.bool_]:
-        if self.result != "class":
+        if self.result not in ("class", "classes"):
             return self._labels(images)
         classes = self.run(images).classes
         assert classes is not None

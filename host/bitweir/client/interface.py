@@ -46,6 +46,8 @@ class Device(ABC):
     def run(self, images: ArrayLike | Codes) -> Result:
         """Compute scores (N, M) and, where the result is a class, classes (N,), both int64; else labels or codes.
 
+        A map is flat: (N, M) holds it row by row, channels innermost; see `Network.result_shape`.
+
         Raises
         ------
         LinkError
@@ -56,7 +58,7 @@ class Device(ABC):
 
     @abstractmethod
     def classify(self, images: ArrayLike | Codes) -> NDArray[Any]:
-        """Compute classes (N,), int64, or labels (N, M), bool; the link carries less than for `run`.
+        """Compute classes (N,), those of pixels (N, M), int64, or labels (N, M), bool; less is sent than for `run`.
 
         Raises
         ------

@@ -80,6 +80,10 @@ class LinkedDevice(Device):
         return self.identity.result
 
     def classify(self, images: ArrayLike | Codes) -> NDArray[np.int64] | NDArray[np.bool_]:
+        if self.result == "classes":
+            classes = self.run(images).classes
+            assert classes is not None
+            return classes
         if self.result != "class":
             return self._labels(images)
         return classes_of(self.identity, self._ask(Kind.CLASSES, images, self.identity.class_bytes))

@@ -18,7 +18,15 @@ from .inputs import stored_input
 
 __all__ = ["load_model"]
 
-_ARTICLES = {"class": "a class", "labels": "labels", "scores": "scores", "codes": "codes"}
+#: What asks for a kind of result, where its own name is not all.
+_ASKED = {"classes": ("class", "classes")}
+_ARTICLES = {
+    "class": "a class",
+    "labels": "labels",
+    "scores": "scores",
+    "codes": "codes",
+    "classes": "the classes of pixels",
+}
 
 
 #: What other formats are, by their suffixes, and what to do instead.
@@ -94,8 +102,9 @@ def load_model(
     taps : Taps or None
         Gets what the network does not tell, for comparisons; not of networks.
     result : str or None
-        What the result should be: ``"class"``, ``"labels"`` or ``"scores"``. None is what the file says: labels
-        behind a sigmoid, codes behind a quantiser, a score where there is one output, else a class.
+        What the result should be: ``"class"``, ``"labels"``, ``"scores"``, or ``"classes"``, one for each pixel of a
+        map. None is what the file says: labels behind a sigmoid, codes behind a quantiser, scores of a map where
+        nothing chooses among its channels, a score where there is one output, else a class.
     weight_bits : WeightBits or None
         Real weights are rounded to so many bits; see `folding.real_weights`.
 
@@ -120,7 +129,7 @@ def load_model(
         network = load_network(path)
         if weight_bits is not None:
             Rounding(weight_bits).finish()  # no layer of it has real weights
-        if result is not None and result != network.readout.kind:
+        if result is not None and result not in _ASKED.get(network.readout.kind, (network.readout.kind,)):
             raise ModelError(
                 f"The result of the saved network {shown_path(path)} is {_ARTICLES[network.readout.kind]}, not "
                 f"{_ARTICLES.get(result, result)}: give --result (in Python result=) where its model file is imported."

@@ -19,6 +19,7 @@ from bitweir_hw.plan import Plan
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.time.stall_analysis import stalls
 from bitweir_sim.time.stepping import Stepper, stepper
+from msgspec import UNSET
 
 from .. import schemas
 from ..design import DesignFolder
@@ -172,6 +173,7 @@ def _network(network: Network) -> NetworkReport:
             rounded=readout.rounded,
             format=None if form is None else Format(bits=form.bits, offset=form.offset, step=form.step),
             rule=tuple(describe_result(network)),
+            shape=network.result_shape if network.end.pixels > 1 else UNSET,
         ),
         notes=tuple(network.notes),
     )

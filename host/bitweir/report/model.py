@@ -79,14 +79,17 @@ class ResultReport:
         Of codes and labels.
     rule : tuple of str
         The same in words.
+    shape : tuple of int, optional
+        Of a map, (H, W, C), or (H, W) for classes of its pixels; left out of a vector.
     """
 
-    kind: Annotated[str, one_of("class", "labels", "scores", "codes")]
+    kind: Annotated[str, one_of("class", "labels", "scores", "codes", "classes")]
     scale: tuple[Fraction, ...]
     offset: tuple[Fraction, ...]
     rounded: bool
     format: Format | None
     rule: tuple[str, ...]
+    shape: tuple[int, ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,9 +173,9 @@ class DeviceRun:
 
     @property
     def classes(self) -> list[int] | None:
-        """How many images have each class; None for other results."""
+        """How many images, or pixels of them, have each class; None for other results."""
         found = self.result.classes
-        return None if found is None else np.bincount(found, minlength=self.network.outputs).tolist()
+        return None if found is None else np.bincount(found.ravel(), minlength=self.network.classes).tolist()
 
     @property
     def labels(self) -> list[int] | None:

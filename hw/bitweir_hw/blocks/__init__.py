@@ -19,7 +19,7 @@ from .machines import Buffered, Collect, Level, Machine
 from .matvec import MATVEC, MatVecSpec
 from .pipeline import Node, Pipeline, Stream
 from .pool import POOL, PoolSpec
-from .scores import ARGMAX, RESULT, VOTE, ArgmaxSpec, EndSpec, ResultSpec, VoteSpec
+from .scores import ARGMAX, CHOICE, RESULT, VOTE, ArgmaxSpec, ChoiceSpec, EndSpec, ResultSpec, VoteSpec
 from .upsample import UPSAMPLE, UpsampleSpec
 from .width import WIDTH, WidthSpec
 from .window import WINDOW, WindowSpec
@@ -32,6 +32,7 @@ __all__ = [
     "BlockSpec",
     "Buffered",
     "ChannelSpec",
+    "ChoiceSpec",
     "Collect",
     "ConcatSpec",
     "EndSpec",
@@ -57,7 +58,7 @@ __all__ = [
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
 BLOCKS: tuple[Block, ...] = (
-    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, UPSAMPLE, POOL, THRESHOLD, VOTE, AFFINE, PIECEWISE, ARGMAX,
+    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, UPSAMPLE, POOL, THRESHOLD, VOTE, CHOICE, AFFINE, PIECEWISE, ARGMAX,
     RESULT,
 )  # fmt: skip
 _OF_SPEC = {block.spec: block for block in BLOCKS}

@@ -16,8 +16,9 @@ from ..network.readout import READOUTS
 
 __all__ = ["ANSWER", "CHECK_BYTES", "HEADER", "KIND_BITS", "VERSION", "Identity", "Kind"]
 
-#: Of devices that tell classes, which hosts of all versions understand, and of those with other results.
-VERSION, RESULT_VERSION = 1, 2
+#: Of devices that tell classes, which hosts of all versions understand, of those with other results, and of those
+#: with classes of pixels.
+VERSION, RESULT_VERSION, PIXELS_VERSION = 1, 2, 3
 #: Kind, number and count.
 HEADER = struct.Struct("<BHH")
 #: Low bits of a kind that tell it from all others.
@@ -100,7 +101,7 @@ class Identity:
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sBBH7I2BH16s8sI")
     _MAGIC: ClassVar[bytes] = b"weir"
     _LOADS: ClassVar[int] = 1
-    #: Above that flag, in two bits: the kind of result.
+    #: Above that flag, in three bits: the kind of result.
     _RESULTS: ClassVar[tuple[str, ...]] = tuple(READOUTS)
     SIZE: ClassVar[int] = _LAYOUT.size
     #: The least and the most that a field may be.
@@ -132,6 +133,11 @@ class Identity:
             raise LinkError(
                 f"The link takes one frame at a time, but the plan has {pipeline.parallel_frames} parallel frames."
             )
+        if last.classes > cls._RANGES["classes"][1]:
+            raise LinkError(
+                f"The link carries at most {cls._RANGES['classes'][1]:,} numbers of a result, but a frame has "
+                f"{last.classes:,}: take a smaller map as the result, or another port than the link."
+            )
         stream = pipeline.input
         return cls(
             output_lanes=last.lanes, capacity=capacity, clock=clock, cycles=cycles, latency=latency,
@@ -143,7 +149,7 @@ class Identity:
     def to_bytes(self) -> bytes:
         """As the device sends it."""
         *fixed, loads, parameters, result = astuple(self)
-        version = VERSION if result == "class" else RESULT_VERSION
+        version = {"class": VERSION, "classes": PIXELS_VERSION}.get(result, RESULT_VERSION)
         flags = self._LOADS * loads | self._RESULTS.index(result) << 1
         return self._LAYOUT.pack(self._MAGIC, version, flags, *fixed, parameters)
 
@@ -159,16 +165,25 @@ class Identity:
         if len(data) != cls.SIZE or data[:4] != cls._MAGIC:
             raise LinkError("What answers is no bitweir accelerator.")
         _, version, flags, *fixed, parameters = cls._LAYOUT.unpack(data)
-        if version not in (VERSION, RESULT_VERSION):
+        if version not in (VERSION, RESULT_VERSION, PIXELS_VERSION):
             raise LinkError(
-                f"The device speaks version {version} of the protocol, this host versions {VERSION} and "
-                f"{RESULT_VERSION}."
+                f"The device speaks version {version} of the protocol, this host versions {VERSION} to "
+                f"{PIXELS_VERSION}."
             )
-        result = cls._RESULTS[flags >> 1 & 3] if version == RESULT_VERSION else "class"
+        result = cls._result(version, flags >> 1 & 7)
         values = [*fixed, bool(flags & cls._LOADS), parameters, result]
         identity = cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
         identity._check()
         return identity
+
+    @classmethod
+    def _result(cls, version: int, number: int) -> str:
+        """The kind of result of this number."""
+        if version == VERSION:
+            return "class"
+        if number >= len(cls._RESULTS):
+            raise LinkError("What answers is no bitweir accelerator: its result is of no known kind.")
+        return cls._RESULTS[number]
 
     def _check(self) -> None:
         """Raise a `LinkError` for numbers that no accelerator has: they would take memory and time without end."""

@@ -14,6 +14,7 @@ from ..arithmetic import ceil_div, divisors, signed_bits
 from ..blocks import (
     AddSpec,
     ArgmaxSpec,
+    ChoiceSpec,
     ConcatSpec,
     FifoSpec,
     ForkSpec,
@@ -27,6 +28,7 @@ from ..blocks.pipeline import Pipeline
 from ..errors import PlanError
 from ..network.layers import (
     Affine,
+    Argmax,
     Branched,
     Concat,
     Conv,
@@ -81,18 +83,25 @@ def build(builder: Builder) -> Pipeline:
     end = _series(builder, network.layers, builder.start())
     kind = network.readout.kind
     name = "argmax" if kind == "class" else "result"
-    end = builder.widened(end, name, builder.lanes_needed(end.map), length=end.map.channels)
+    # A map is one vector here: its pixels follow one another.
+    end = builder.widened(end, name, _result_lanes(builder, end.map), length=end.map.size)
     make: Callable[..., ArgmaxSpec | ResultSpec] = ArgmaxSpec if kind == "class" else partial(ResultSpec, kind=kind)
     spec = make(
         name=builder.name(name),
         layer=name,
-        classes=end.map.channels,
+        classes=end.map.size,
         lanes=end.lanes,
         lane_bits=end.lane_bits,
         parallel_frames=plan.parallel_frames,
     )
     builder.put(spec, end, replace(end, stream=None))
     return builder.pipeline()
+
+
+def _result_lanes(builder: Builder, result: Map) -> int:
+    """Fewest elements a beat that keep up, of which whole beats make a pixel where there are several."""
+    needed = builder.lanes_needed(result)
+    return needed if result.pixels == 1 else next(d for d in divisors(result.channels) if d >= needed)
 
 
 def _series(builder: Builder, layers: tuple[Layer, ...], cursor: Cursor) -> Cursor:
@@ -280,6 +289,26 @@ def _vote(builder: Builder, layer: Vote, cursor: Cursor) -> Cursor:
     return builder.put(spec, cursor, end)
 
 
+def _argmax(builder: Builder, layer: Argmax, cursor: Cursor) -> Cursor:
+    source = cursor.map
+    cursor = builder.widened(cursor, layer.name, builder.lanes_needed(source), length=source.channels)
+    spec = ChoiceSpec(
+        name=builder.name(layer.name),
+        layer=layer.name,
+        classes=source.channels,
+        lanes=cursor.lanes,
+        lane_bits=cursor.lane_bits,
+        signed=source.format is None,
+        pixels=source.pixels,
+        parallel_frames=builder.plan.parallel_frames,
+    )
+    end = replace(
+        cursor, layer=layer.name, map=builder.output_map(layer, source), length=1, lanes=1, lane_bits=spec.index_bits,
+        window=None,
+    )  # fmt: skip
+    return builder.put(spec, cursor, end)
+
+
 def _upsample(builder: Builder, layer: Upsample, cursor: Cursor) -> Cursor:
     source, result = cursor.map, builder.output_map(layer, cursor.map)
     needed = builder.lanes_needed(result)
@@ -436,6 +465,7 @@ LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Affine: affine,
     Piecewise: piecewise,
     Vote: _vote,
+    Argmax: _argmax,
     Upsample: _upsample,
     Parallel: _branched,
     Concat: _branched,

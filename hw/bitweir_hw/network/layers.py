@@ -25,6 +25,7 @@ __all__ = [
     "BIPOLAR",
     "LAYERS",
     "Affine",
+    "Argmax",
     "Branched",
     "Concat",
     "Conv",
@@ -415,6 +416,33 @@ class Vote:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Argmax:
+    """A class for each pixel: the lowest of the channels that hold the highest value.
+
+    It hands on one channel of codes, each of which is the number of a channel.
+
+    Parameters
+    ----------
+    name : str
+    """
+
+    name: str
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return "class of each pixel"
+
+    def output_map(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        if source.channels < 2:
+            raise NetworkError(f"Layer {self.name!r} must choose among two channels or more, not {source.channels}.")
+        _check_rising(self, source)
+        most = source.channels - 1
+        return Map(shape=(*source.shape[:2], 1), low=0, high=most, format=Format(bits=most.bit_length()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Upsample:
     """Each pixel several times, as its nearest neighbours: ``out[y, x] = map[y // factors[0], x // factors[1]]``.
 
@@ -560,11 +588,11 @@ class Concat(Branched):
         return Map.of_codes(shape, max(forms, key=lambda form: form.bits))
 
 
-Layer = Dense | Conv | Pool | Threshold | Affine | Piecewise | Vote | Upsample | Branched
+Layer = Dense | Conv | Pool | Threshold | Affine | Piecewise | Vote | Argmax | Upsample | Branched
 
 #: Every kind of layer. Each has one entry in golden, lowering and reports; a test checks it.
 LAYERS: tuple[type, ...] = (
-    Dense, Conv, Pool, Threshold, Affine, Piecewise, Vote, Upsample, Parallel, Concat,
+    Dense, Conv, Pool, Threshold, Affine, Piecewise, Vote, Argmax, Upsample, Parallel, Concat,
 )  # fmt: skip
 
 
@@ -591,7 +619,7 @@ def _check_whole(layer: Layer, what: str, numbers: tuple[int, ...], least: int) 
         raise NetworkError(f"Layer {layer.name!r} must have {what} of {least} or more, not {numbers}.")
 
 
-def _check_rising(layer: Pool | Threshold | Piecewise | Vote, source: Map) -> None:
+def _check_rising(layer: Pool | Threshold | Piecewise | Vote | Argmax, source: Map) -> None:
     if source.format is not None and source.format.step < 0:
         raise NetworkError(
             f"Layer {layer.name!r} must take codes that rise with their values: reverse the sign of the step."

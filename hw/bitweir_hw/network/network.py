@@ -171,8 +171,21 @@ class Network:
 
     @property
     def outputs(self) -> int:
-        """M, the numbers in the result of a frame: scores, labels or codes."""
-        return self.end.channels
+        """M, the numbers in the result of a frame: scores, labels or codes, or classes of pixels."""
+        return self.end.size
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the M numbers, row-major: (M,), or for a map (H, W, C), and (H, W) for classes of its pixels."""
+        end = self.end
+        if self.readout.kind == "classes":
+            return end.shape[:2]
+        return end.shape if end.pixels > 1 else (end.channels,)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are, where the result is a class or classes of pixels."""
+        return self.end.channels if self.readout.kind == "class" else self.end.high + 1
 
     def placed(self) -> list[tuple[Layer, Map, Map]]:
         """Every layer with what it takes and hands on, inner layers before the one they belong to."""
@@ -209,11 +222,6 @@ def check(network: Network) -> Network:
         raise NetworkError(f"Layer names must differ; they are {', '.join(names)}.")
     _, _, end = placed[-1]
     check_readout(network.readout, names[-1], end)
-    if end.pixels != 1:
-        raise NetworkError(
-            f"The last layer {names[-1]!r} must output one vector, not a map of shape {end.shape}: "
-            "end with a dense layer or a pool over the whole map."
-        )
     _check_bounds(network.bounds, names)
     return network
 

@@ -1,4 +1,4 @@
-"""What the result of a network is: a class, labels, scores or codes, and what its integers mean."""
+"""What the result of a network is: a class, labels, scores or codes, alone or for each pixel, and what they mean."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ READOUTS = {
     "labels": "one bit an output",
     "scores": "the integers of the last layer",
     "codes": "the codes of the last layer's quantiser",
+    "classes": "a class for each pixel",
 }
 #: More characters than the exact fraction of any trained network has.
 _MOST_CHARACTERS = 4096
@@ -42,10 +43,14 @@ class Readout:
         - ``"class"``: the lowest index with the highest score;
         - ``"labels"``: one bit an output, 1 for yes; the last layer hands on codes of the format `LABEL`;
         - ``"scores"``: accumulators that mean ``scale * integer + offset``;
-        - ``"codes"``: codes that mean ``scale * format.values(code) + offset``.
+        - ``"codes"``: codes that mean ``scale * format.values(code) + offset``;
+        - ``"classes"``: the codes of the one channel of a map, which are the classes of its pixels.
+
+        Labels, scores and codes may be those of a map of several pixels, too.
     scale, offset : tuple of str
-        Exact fractions, ``"a/b"`` or ``"a"`` in lowest terms, one for all outputs or one for each. Labels have none.
-        For a class they are there where one rising map is common to all scores, which then have a meaning.
+        Exact fractions, ``"a/b"`` or ``"a"`` in lowest terms, one for all channels or one for each. Labels and classes
+        of pixels have none. For a class they are there where one rising map is common to all scores, which then have a
+        meaning.
     rounded : bool
         They are irrational, and the nearest fractions of 64 significant bits or more stand for them.
     """
@@ -66,13 +71,16 @@ class Readout:
         return tuple(map(Fraction, self.offset))
 
     def exact(self, values: Sequence[int]) -> list[Fraction]:
-        """What the integers (M,) of one frame mean: the values of its codes, or its scores."""
+        """What the integers (M,) of one frame mean: the values of its codes, or its scores; channels innermost."""
         scales, offsets = (part * (len(values) // len(part)) for part in (self.scales, self.offsets))
         return [scale * int(value) + offset for scale, value, offset in zip(scales, values, offsets, strict=True)]
 
     def numbers(self, values: Integers) -> NDArray[np.float64]:
         """The same for integers (N, M), in float64."""
-        scales, offsets = (np.array([float(number) for number in part]) for part in (self.scales, self.offsets))
+        count = values.shape[1]
+        scales, offsets = (
+            np.tile([float(number) for number in part], count // len(part)) for part in (self.scales, self.offsets)
+        )
         result: NDArray[np.float64] = values * scales + offsets
         return result
 
@@ -105,11 +113,28 @@ def check_readout(readout: Readout, name: str, end: Map) -> None:
             f"The last layer {name!r} must have two outputs or more where the result is a class, because that of one "
             "output is always 0: let the result be labels or scores."
         )
+    if readout.kind == "class" and end.pixels > 1:
+        raise NetworkError(
+            f"The last layer {name!r} must output one vector of scores where the result is a class, not a map of shape "
+            f"{end.shape}: end with a dense layer or a pool over the whole map, or let the result be scores, or, "
+            "behind an argmax, classes of pixels."
+        )
+    if readout.kind == "classes":
+        _check_classes(name, end)
     _check_map(readout, end.channels)
 
 
+def _check_classes(name: str, end: Map) -> None:
+    form = end.format
+    if end.channels != 1 or form is None or (form.offset, form.step) != (0, 1):
+        raise NetworkError(
+            f"The last layer {name!r} must output one channel of codes from 0 in steps of 1 where the result is the "
+            f"classes of pixels, not {end.channels} channels: end with an argmax."
+        )
+
+
 def _check_map(readout: Readout, outputs: int) -> None:
-    counts = {"labels": (0,), "class": (0, 1)}.get(readout.kind, (1, outputs))
+    counts = {"labels": (0,), "class": (0, 1), "classes": (0,)}.get(readout.kind, (1, outputs))
     for what, numbers in (("scale", readout.scale), ("offset", readout.offset)):
         if not isinstance(numbers, tuple) or len(numbers) not in counts:
             told = " or ".join(map(str, dict.fromkeys(counts)))

@@ -12,7 +12,13 @@ from .golden import Result
 __all__ = ["ELEMENTS", "Differences", "compare"]
 
 #: What one element of a result is called, by the kind of result.
-ELEMENTS = {"class": "score of class", "labels": "label", "scores": "score", "codes": "code"}
+ELEMENTS = {
+    "class": "score of class",
+    "labels": "label",
+    "scores": "score",
+    "codes": "code",
+    "classes": "class of pixel",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -156,10 +156,12 @@ def element_masks(stream: Stream, groups: int) -> Words:
 def _result_beats(scores: Integers, stream: Stream, block: EndSpec) -> Words:
     """Scores with the lowest index of the highest one so far (if it is wanted), and the mark of the last beat."""
     score_bits = _bits(pack(scores, stream))[:, : stream.bits]
+    last = np.tile(np.arange(1, stream.beats + 1) == stream.beats, len(score_bits) // stream.beats).astype(np.uint8)
+    if not block.index_bits:
+        return _words(np.concatenate([score_bits, last[:, None]], axis=1))
     ends = np.minimum(np.arange(1, stream.beats + 1) * stream.lanes, stream.length)
     best = np.stack([scores[:, :end].argmax(axis=1) for end in ends], axis=1)
     # From (frames, beats) to (groups, beats, frames side by side).
     best = best.reshape(-1, stream.parallel_frames, stream.beats).transpose(0, 2, 1)
     best_bits = (best[..., None] >> np.arange(block.index_bits) & 1).astype(np.uint8).reshape(len(score_bits), -1)
-    last = np.tile(np.arange(1, stream.beats + 1) == stream.beats, len(best)).astype(np.uint8)
     return _words(np.concatenate([score_bits, best_bits, last[:, None]], axis=1))

@@ -13,6 +13,7 @@ from functools import reduce
 import numpy as np
 from bitweir_hw.network import (
     Affine,
+    Argmax,
     Branched,
     Concat,
     Conv,
@@ -42,10 +43,12 @@ class Result:
     Parameters
     ----------
     scores : int64 array, (N, M)
-        The integers that leave the last layer: scores, codes, or labels as 0 and 1. `Network.readout` says what
-        they mean.
+        The integers that leave the last layer: scores, codes, classes of pixels, or labels as 0 and 1.
+        `Network.readout` says what they mean, and `Network.result_shape` which shape they have, of which M is the
+        product; a map is row-major with its channels innermost.
     classes : int64 array, (N,), or None
-        Lowest index with the highest score, where the result is a class.
+        Lowest index with the highest score, where the result is a class; (N, M), the same as `scores`, where it is
+        the classes of M pixels.
     labels : bool array, (N, M), or None
         Where the result is labels.
     """
@@ -154,6 +157,11 @@ def _vote(layer: Vote, stream: Integers, source: Map) -> Integers:
     return votes
 
 
+def _argmax(layer: Argmax, stream: Integers, source: Map) -> Integers:
+    classes: Integers = np.argmax(values(stream, source), axis=3)[..., None].astype(np.int64)
+    return classes
+
+
 def _upsample(layer: Upsample, stream: Integers, source: Map) -> Integers:
     rows, columns = layer.factors
     return stream.repeat(rows, axis=1).repeat(columns, axis=2)
@@ -179,6 +187,7 @@ EXECUTORS: dict[type, Callable[..., Integers]] = {
     Affine: _affine,
     Piecewise: _piecewise,
     Vote: _vote,
+    Argmax: _argmax,
     Upsample: _upsample,
     Parallel: _parallel,
     Concat: _concat,
@@ -234,8 +243,11 @@ def widest(network: Network) -> int:
 
 def result(scores: Integers, kind: str) -> Result:
     """The result of a kind, see `Readout`, from what leaves the last layer, (N, M)."""
+    classes: Integers | None = scores if kind == "classes" else None
+    if kind == "class":
+        classes = np.argmax(scores, axis=1).astype(np.int64)
     return Result(
         scores=scores,
-        classes=np.argmax(scores, axis=1).astype(np.int64) if kind == "class" else None,
+        classes=classes,
         labels=scores != 0 if kind == "labels" else None,
     )

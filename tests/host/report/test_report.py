@@ -47,8 +47,8 @@ def test_two_frames_side_by_side(report):
 
 def test_operations(report):
     by_name = {block.name: block for block in report.blocks}
-    # 4 x 4 windows of 3 x 3 x 4 (the input twice) for 5 filters; 3 neurons of 2 x 2 x 5.
-    assert by_name["conv"].operations == 2 * 16 * 36 * 5
+    # 4 x 4 windows of 3 x 3 x 5 (the input twice, and a class) for 5 filters; 3 neurons of 2 x 2 x 5.
+    assert by_name["conv"].operations == 2 * 16 * 45 * 5
     assert by_name["dense0"].operations == 2 * 20 * 3
     assert report.total.operations == sum(block.operations for block in report.blocks)
 

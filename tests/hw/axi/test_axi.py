@@ -19,7 +19,7 @@ from bitweir_sim.time.cycles import steady_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.axibench import broken, drive_packets, frame_bytes, frames_and_results, result_bytes, transfers, varied
-from support.strategies import codes, networks, plans, stalls
+from support.strategies import codes, map_networks, networks, plans, stalls
 
 WIDTHS = st.sampled_from(TDATA_BYTES[:5])
 
@@ -255,10 +255,10 @@ def ports(dut):
     return streams
 
 
-@settings(max_examples=6)
+@settings(max_examples=8)
 @given(st.data())
 def test_drawn_networks_behind_axi(data):
-    network = data.draw(networks(max_layers=2))
+    network = data.draw(st.one_of(networks(max_layers=2), map_networks()))
     pipeline = lower(network, data.draw(plans(network)))
     width, rng = data.draw(WIDTHS), np.random.default_rng(data.draw(st.integers(0, 2**32)))
     frames = data.draw(codes(network, data.draw(st.integers(1, 3))))

@@ -4,7 +4,17 @@ import typing
 from collections import Counter
 
 import pytest
-from bitweir_hw.blocks import BLOCKS, Buffered, Collect, ConcatSpec, Level, PiecewiseSpec, UpsampleSpec, block_of
+from bitweir_hw.blocks import (
+    BLOCKS,
+    Buffered,
+    ChoiceSpec,
+    Collect,
+    ConcatSpec,
+    Level,
+    PiecewiseSpec,
+    UpsampleSpec,
+    block_of,
+)
 from bitweir_hw.cost import drawn, error_bands
 from bitweir_hw.cost.model import coefficients, extrapolated, group_of
 from bitweir_hw.cost.speed import longest
@@ -14,7 +24,7 @@ from bitweir_hw.popcount import STYLE
 from support.samples import every_kind
 
 #: Kinds that no drawn accelerator has, by which the error of whole designs is told; reports say so.
-NOT_DRAWN = {ConcatSpec, PiecewiseSpec, UpsampleSpec}
+NOT_DRAWN = {ChoiceSpec, ConcatSpec, PiecewiseSpec, UpsampleSpec}
 GROUPS = {"weights", "window", "move", "sum", "map", "score"}
 
 
@@ -63,4 +73,4 @@ def test_every_kind_has_its_cost(block, family):
 @pytest.mark.parametrize("family", BLOCK_RAM)
 def test_a_design_tells_what_no_drawn_accelerator_has(family):
     reasons = extrapolated(lower(*every_kind(style=STYLE[family])), family)
-    assert "blocks of the kind concat, piecewise, upsample" in reasons
+    assert "blocks of the kind choice, concat, piecewise, upsample" in reasons

@@ -17,6 +17,7 @@ from bitweir_hw.network import (
     LABEL,
     LAYERS,
     Affine,
+    Argmax,
     Bound,
     Concat,
     Conv,
@@ -146,6 +147,7 @@ def test_hand_on(layer, shape, ends, form):
 
 def test_vote_hands_on_one_bit():
     assert handed(Vote(name="v"), Map(shape=(1, 1, 5), low=-9, high=9)) == ((1, 1, 5), (0, 1), Format(bits=1))
+    assert handed(Argmax(name="c"), Map(shape=(2, 3, 5), low=-9, high=9)) == ((2, 3, 1), (0, 4), Format(bits=3))
 
 
 def test_pool_hands_on_accumulators_as_they_are():
@@ -251,14 +253,19 @@ CASES = {
     "Layer names must differ; they are dense0, s, dense1, s.": layers(
         HIDDEN, Parallel(name="s", branches=((replace(LAST, name="s"),), (LAST,)))
     ),
-    "The last layer 's' must output one vector, not a map of shape (2, 2, 1): "
-    "end with a dense layer or a pool over the whole map.": replace(
-        entry(map_shape=(2, 2, 1)),
-        layers=(Affine(name="s", scale=np.ones(1, INT), offset=np.ones(1, INT)),),
-        readout=ONE_SCORE,
-    ),
     # results
-    "The result of a network must be one of class, labels, scores, codes, not 'logits'.": read("logits"),
+    "The result of a network must be one of class, labels, scores, codes, classes, not 'logits'.": read("logits"),
+    "The last layer 's' must output one vector of scores where the result is a class, not a map of shape (2, 1, 2): "
+    "end with a dense layer or a pool over the whole map, or let the result be scores, or, behind an argmax, classes "
+    "of pixels.": replace(
+        entry(map_shape=(2, 1, 2)),
+        layers=(Affine(name="s", scale=np.ones(2, INT), offset=np.ones(2, INT)),),
+    ),
+    "The last layer 'dense0' must output one channel of codes from 0 in steps of 1 where the result is the classes of "
+    "pixels, not 3 channels: end with an argmax.": read("classes", (), (), HIDDEN),
+    "The last layer 'dense1' must output codes, not scores, where the result is classes: give it thresholds.": read(
+        "classes"
+    ),
     "The last layer 'dense0' must output scores, not codes, where the result is a class: "
     "leave out its thresholds.": layers(HIDDEN),
     "The last layer 'dense0' must output scores, not codes, where the result is scores: "
@@ -377,6 +384,9 @@ CASES = {
         FALLING, Vote(name="v")
     ),
     # the others
+    "Layer 'c' must choose among two channels or more, not 1.": after(
+        Map(shape=(2, 2, 1), low=0, high=1), Argmax(name="c")
+    ),
     "Layer 'v' must take a vector of scores, not a map of shape (5, 6, 4).": after(MAP, Vote(name="v")),
     "Layer 's' must have int64 scale and offset of one length.": after(MAP, replace(SCORES, offset=np.ones(3, INT))),
     "Layer 's' takes 4 channels, but 3 arrive.": layers(HIDDEN, SCORES),

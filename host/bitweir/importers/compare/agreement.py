@@ -283,6 +283,7 @@ class _Run:
             wanted = tensors[self._member.taps.scores].reshape(len(x), -1)
             if wanted.shape != scores.shape:
                 raise CannotRunError(f"the file has {wanted.shape[1]} scores, not {scores.shape[1]}")
+            wanted = self._in_order(wanted)
         except CannotRunError as error:
             self._executor = None
             self._found = Agreement(path=self._member.path, remark=str(error), layers=[])
@@ -365,7 +366,12 @@ class _Run:
             place, output = (int(index) for index in np.argwhere(wrong)[0])
             expected, found = self._outcome.told(least[place], most[place], scores[place], output)
             self._found.first_result = Difference(
-                image=start + int(frames[place]), row=0, column=0, channel=output, expected=expected, found=found
+                image=start + int(frames[place]),
+                row=0,
+                column=0,
+                channel=output,
+                expected=expected,
+                found=found,
             )
 
     @property
@@ -392,9 +398,15 @@ class _Run:
                 self._found.remark = f"what differs could not be told from ties, as {error}"
             return [*want, wanted], [*want, wanted]
         pairs = [[_told(tap, end) for end in ends[tap.tensor]] for tap in self._taps]
-        pairs.append([end.reshape(len(x), -1).astype(np.float64) for end in ends[taps.scores]])
+        pairs.append([self._in_order(end.reshape(len(x), -1).astype(np.float64)) for end in ends[taps.scores]])
         low, high = zip(*pairs, strict=True)
         return list(low), list(high)
+
+    def _in_order(self, tensor: Array) -> Array:
+        """The tensor of the result (N, M) in the order of the network's."""
+        assert self._member.taps is not None
+        order = self._member.taps.order
+        return tensor if order is None else tensor[:, order]
 
     def _judging(self) -> Executor:
         assert self._executor is not None

@@ -241,9 +241,11 @@ def _first(found: Comparison) -> Mismatch:
     """The first result that is wrong."""
     place, wanted, result = int(found.wrong.argmax()), found.wanted, found.result
     assert wanted is not None
-    if result.classes is not None:
+    if result.classes is not None and result.classes.ndim == 1:
         return Mismatch(image=place, output=None, expected=int(wanted[place]), found=int(result.classes[place]))
-    have = result.labels if result.labels is not None else numbers(found.network, result.scores)
+    have: NDArray[Any] | None = result.labels if result.labels is not None else result.classes
+    if have is None:
+        have = numbers(found.network, result.scores)
     assert have is not None
     output = int(np.abs(wanted[place].astype(np.float64) - have[place]).argmax())
     return Mismatch(

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from bitweir_hw.network import LABEL, Affine, Dense, Format, Network, Readout
+from bitweir_hw.network import LABEL, Affine, Argmax, Dense, Format, Network, Readout
 from numpy.typing import NDArray
 
 from ..errors import ModelError
@@ -19,7 +19,7 @@ from .borders import refusal
 from .bounds import score_margin
 from .network_builder import NetworkBuilder
 from .quantise import AFFINE, coding, quantise, resolved
-from .symbols import Codes, Point, Signal, Stream
+from .symbols import Codes, Move, Point, Signal, Stream, by_channel
 
 __all__ = ["ENDS", "finish", "result"]
 
@@ -65,12 +65,22 @@ def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, 
     """
     if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not builder.is_input(x.origin):
         y = _in_order(x)
-        if isinstance(y, Codes):
-            if builder.taps is not None and isinstance(x, Codes):
-                builder.taps.moved(x, y)
-            return _end_in_codes(builder, y, wanted)
-        kind = _kind(y, wanted)
-        return {"class": _class, "labels": _labels, "scores": _scores}[kind](builder, y)
+        if builder.taps is not None and isinstance(x, Codes):
+            back = None if x.origin.map.pixels == 1 else _unmoved(x)
+            builder.taps.moved(x, y, back)
+        if builder.taps is not None:
+            builder.taps.ends_in(x.origin.map)
+        try:
+            if isinstance(y, Codes):
+                return _end_in_codes(builder, y, wanted)
+            kind = _kind(y, wanted)
+            return {"class": _class, "labels": _labels, "scores": _scores, "classes": _classes}[kind](builder, y)
+        except ModelError as error:
+            # What treats the pixels of a map one by one ends a sentence that starts here.
+            text = str(error)
+            raise (
+                error if text[:1].isupper() else ModelError(f"The output of the model cannot be told: {text}.")
+            ) from error
     raise ModelError(
         "The output of the model must come from a last layer, not be the input or a constant: "
         "export the network up to its scores."
@@ -79,14 +89,24 @@ def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, 
 
 def _kind(x: Signal, wanted: str | None) -> str:
     """What the result is, where no quantiser ends the graph."""
-    one = len(x.index) == 1
+    assert isinstance(x.origin, Stream)
+    map_, one = x.origin.map, x.origin.map.channels == 1
     usual = ENDS[x.end][one]
+    if map_.pixels > 1:
+        # What a map says is told for each pixel. Where nothing chooses, it is the numbers themselves.
+        usual = {"class": "scores" if x.end == "" else "classes"}.get(usual, usual)
+        wanted = "classes" if wanted == "class" else wanted
+    elif wanted == "classes":
+        raise ModelError(
+            "The result can be the classes of pixels only where the model ends in a map, and this one ends in a "
+            "vector: say --result class."
+        )
     if wanted == "codes":
         raise ModelError(
             "The result can be codes only where the model ends in a quantiser, and this one ends in scores: "
             "say --result scores."
         )
-    if wanted == "class" and one:
+    if wanted in ("class", "classes") and one:
         raise ModelError(
             "The result cannot be the class of a model with one output, because that would always be 0: "
             "say --result labels or --result scores."
@@ -95,6 +115,12 @@ def _kind(x: Signal, wanted: str | None) -> str:
         raise ModelError(
             f"The result cannot be labels, because {x.ended} chooses one class: leave out --result, or export the "
             "model without it."
+        )
+    if x.end == "tanh" and map_.pixels > 1 and wanted is None:
+        raise ModelError(
+            f"{_capital(x.ended)} at the end of a map may be there for its numbers or for what is greatest in each "
+            "pixel: say --result scores (what it takes), --result labels (whether that is greater than 0) or --result "
+            "classes."
         )
     if not usual and wanted is None and x.end == "tanh":
         raise ModelError(
@@ -122,10 +148,11 @@ def _check_affine(x: Signal) -> None:
 
 
 def _chains(x: Signal) -> list[Any]:
-    """The affine chain of each output."""
+    """The affine chain of each channel."""
+    assert isinstance(x.origin, Stream)
     shape, channels = columns(x.steps)
     chains = [chain for chain, _ in channels]
-    kinds = np.broadcast_to(np.arange(len(chains)).reshape(shape), x.shape).ravel()
+    kinds = by_channel(x, np.arange(len(chains)).reshape(shape))
     return [chains[kind] for kind in kinds]
 
 
@@ -157,6 +184,13 @@ def _class(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     offset = chains[0](0)
     slope = chains[0](-1 if scores.inverted[0] else 1) - offset
     return point, _readout("class", [slope], [offset])
+
+
+def _classes(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
+    """For each pixel, the lowest index with the highest score."""
+    point, _ = _class(builder, x)
+    layer = Argmax(name="classes")
+    return Point(layer.output_map(point.map), layer, point), Readout(kind="classes")
 
 
 def _labels(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
@@ -196,9 +230,10 @@ def _scores(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
 
 def _end_in_codes(builder: NetworkBuilder, codes: Codes, wanted: str | None) -> tuple[Point, Readout]:
     """The codes of a quantiser at the end, or labels of them."""
-    if wanted in ("class", "scores"):
+    if wanted in ("class", "classes", "scores"):
+        told = {"class": "a class", "classes": "the classes of pixels"}.get(wanted, wanted)
         raise ModelError(
-            f"The result cannot be {'a class' if wanted == 'class' else 'scores'}, because the model ends in a "
+            f"The result cannot be {told}, because the model ends in a "
             "quantiser: leave out --result, or export the model up to its scores."
         )
     if wanted == "labels":
@@ -218,7 +253,7 @@ def _end_in_codes(builder: NetworkBuilder, codes: Codes, wanted: str | None) -> 
     if builder.taps is not None:
         builder.taps.closed(codes, signal)
     assert isinstance(signal.origin, Stream)
-    scales, shifts = (list(np.broadcast_to(part, codes.shape).ravel()) for part in (scale, shift))
+    scales, shifts = (list(by_channel(codes, np.asarray(part, object))) for part in (scale, shift))
     return signal.origin.point, _readout("codes", scales, shifts)
 
 
@@ -268,12 +303,14 @@ def _nearest(number: Fraction) -> Fraction:
 
 
 def _in_order(x: Any) -> Any:
-    """A result whose stream has it in the order of the model's outputs."""
+    """A result whose stream has it in the order of the model's outputs; a map comes pixel by pixel."""
     stream = x.origin
-    if stream.map.pixels != 1 or stream.map.size != len(x.index):
+    if stream.map.pixels != 1:
+        return _map_in_order(x)
+    if stream.map.size != len(x.index):
         raise ModelError(
-            f"The output of the model must be one vector, not a map of the shape {x.shape}: "
-            "end with a dense layer or a pool over the whole map."
+            f"The output of the model must hold each output of {stream.name} once, not {len(x.index)} elements of "
+            f"{stream.map.size}: take all of them."
         )
     if np.array_equal(x.index, np.arange(len(x.index))):
         return x
@@ -287,6 +324,31 @@ def _in_order(x: Any) -> Any:
     accuracy = stream.accuracy and stream.accuracy.ordered(x.index)
     stream = Stream(stream.name, point, *ends, stream.step, accuracy)
     return replace(x, origin=stream, index=np.arange(len(x.index)))
+
+
+def _map_in_order(x: Any) -> Any:
+    """A map of results in the order of its stream."""
+    shape = x.origin.map.shape
+    rows, columns_, channels = shape
+    whole = np.arange(x.origin.map.size).reshape(shape)
+    if len(x.shape) > 1 and np.array_equal(x.index, whole.transpose(2, 0, 1).reshape(-1)):
+        return x.moved(shape, lambda array: array.reshape(channels, rows, columns_).transpose(1, 2, 0))
+    if len(x.shape) > 1 and np.array_equal(x.index, whole.reshape(-1)):
+        return x.moved(shape, lambda array: array.reshape(shape))
+    raise ModelError(
+        f"The output of the model must be one vector, or the map of {rows} x {columns_} pixels of {channels} channels "
+        f"that {x.origin.name} hands on, not its elements in the shape {x.shape}: end with a dense layer or a pool "
+        "over the whole map, or export the map itself."
+    )
+
+
+def _unmoved(x: Codes) -> Move:
+    """What undoes `_map_in_order` on an array of the frame."""
+    assert isinstance(x.origin, Stream)
+    first = np.arange(x.origin.map.size).reshape(x.origin.map.shape).transpose(2, 0, 1).reshape(-1)
+    if np.array_equal(x.index, first):
+        return lambda array: array.transpose(2, 0, 1).reshape(x.shape)
+    return lambda array: array.reshape(x.shape)
 
 
 def _is_permutation(index: NDArray[np.int64]) -> bool:

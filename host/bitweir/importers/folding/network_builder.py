@@ -455,7 +455,9 @@ class NetworkBuilder:
             self.taps.finish(sites)
         bounds = [bound(stream, "codes", margin) for stream, margin in self.margins.items() if margin.error]
         if self.score_margin is not None:
-            bounds.append(bound(final[-1].name, readout.kind, self.score_margin))
+            # The class of a pixel is chosen among scores, behind which the choice is a layer.
+            chosen = readout.kind == "classes"
+            bounds.append(bound(final[-1 - chosen].name, "class" if chosen else readout.kind, self.score_margin))
         notes = (*self.notes, *(one.sentence for one in bounds))
         return check(
             Network(name=name, input=self._input, layers=final, notes=notes, readout=readout, bounds=tuple(bounds))

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from bitweir_hw.network import Map
 from numpy.typing import NDArray
 
 from ..exact.surd import approximate
-from .symbols import Codes, Frame, Move, Signal, Stream
+from .symbols import Codes, Frame, Move, Moving, Signal, Stream
 
 __all__ = ["INPUT", "Tap", "Taps"]
 
@@ -72,6 +73,9 @@ class Taps:
         order of the tensor.
     names : list of (str, str)
         The label of each layer with weights in the file, and its name in the network.
+    order : int64 array, (M,), or None
+        Where the elements of a map of results, in the order of its stream, stand in the tensor `scores`; None for a
+        vector, whose order is that of the tensor.
     rounded : RoundedModel or None
         The model that the network came from in place of that of the file, if weights were rounded.
     """
@@ -84,6 +88,8 @@ class Taps:
         """Forget everything: the walk over the graph begins again."""
         self.codes: tuple[Tap, ...] = ()
         self.scores = ""
+        self.order: NDArray[np.int64] | None = None
+        self._index = np.zeros(0, np.int64)
         self.slack: dict[str, NDArray[np.float64]] = {}
         self.names: list[tuple[str, str]] = []
         self._streams: set[str] = set()
@@ -97,14 +103,22 @@ class Taps:
         """A node has made a tensor of others."""
         if isinstance(value, Codes):
             self._tensors[id(value)] = (value, tensor, None)
-            self.scores = tensor
+            self.scored(tensor, value)
         if isinstance(value, Signal):
             self._bounded(tensor, value)
             open_ones = [name for name, x in made_of.items() if isinstance(x, Signal) and not x.ended]
             if not value.ended:
-                self.scores = tensor
+                self.scored(tensor, value)
             elif open_ones:
-                self.scores = open_ones[0]
+                self.scored(open_ones[0], made_of[open_ones[0]])
+
+    def scored(self, tensor: str, value: Moving) -> None:
+        """The result is told by this tensor, unless a later one does."""
+        self.scores, self._index = tensor, value.index
+
+    def ends_in(self, end: Map) -> None:
+        """The result is all elements of this map."""
+        self.order = np.argsort(self._index) if end.pixels > 1 else None
 
     def moved(self, before: Codes, after: Codes, back: Move | None = None) -> None:
         """Codes are those of another tensor, in another order if `back` undoes that on an array of the frame."""
@@ -169,14 +183,14 @@ class Taps:
             tap if tap.layer == INPUT else replace(tap, layer=prefix + tap.layer, stream=prefix + tap.stream)
             for tap in self.codes
         )
-        taps.scores, taps.slack, taps.rounded = self.scores, self.slack, self.rounded
+        taps.scores, taps.order, taps.slack, taps.rounded = self.scores, self.order, self.slack, self.rounded
         taps.names = [(label, prefix + name) for label, name in self.names]
         return taps
 
     def of_file(self) -> Taps:
         """The same beside the model of the file itself, where weights were rounded."""
         taps = Taps()
-        taps.codes, taps.scores = self.codes, self.scores
+        taps.codes, taps.scores, taps.order = self.codes, self.scores, self.order
         return taps
 
 

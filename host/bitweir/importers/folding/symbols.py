@@ -37,6 +37,7 @@ __all__ = [
     "Signal",
     "Stream",
     "Ternary",
+    "along_channels",
     "by_channel",
     "narrowed",
     "unpadded",
@@ -376,6 +377,17 @@ def by_channel(x: Moving, array: Array) -> Array:
             f"that {x.origin.name} hands on: use one parameter a channel"
         )
     return flat[chosen]
+
+
+def along_channels(x: Moving, axis: int) -> bool:
+    """Whether the elements along an axis of a frame are the channels of one pixel of a stream, in order."""
+    if not isinstance(x.origin, Stream) or not -len(x.shape) <= axis < len(x.shape):
+        return False
+    index, channels = np.moveaxis(x.index.reshape(x.shape), axis, -1), x.origin.map.channels
+    if index.shape[-1] != channels:
+        return False
+    pixel, channel = np.divmod(index, channels)
+    return bool((channel == np.arange(channels)).all() and (pixel == pixel[..., :1]).all())
 
 
 def whole(x: Moving, number: int | Fraction) -> Exacts:

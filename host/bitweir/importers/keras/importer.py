@@ -117,7 +117,7 @@ def _walked(
             taps.made(call.tensor, value, {})
             if isinstance(value, Signal) and value.ended.endswith(call.label):
                 # The scores are what it takes.
-                taps.scores = call.inner(BEFORE_ACTIVATION)
+                taps.scored(call.inner(BEFORE_ACTIVATION), value)
     if troubles:
         raise troubles.error()
     return finish(builder, held[graph.output], name, result)

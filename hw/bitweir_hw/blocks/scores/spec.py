@@ -1,4 +1,4 @@
-"""The ends of networks: the class of a frame, results that are no class, and votes."""
+"""The ends of networks: the class of a frame or pixel, results that are no class, and votes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...arithmetic import ceil_div
 from ...memory import Memory
 from ..machines import Collect, one_to_one
 
-__all__ = ["ArgmaxSpec", "EndSpec", "ResultSpec", "VoteSpec"]
+__all__ = ["ArgmaxSpec", "ChoiceSpec", "EndSpec", "ResultSpec", "VoteSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +147,54 @@ class VoteSpec(ScoresSpec):
         """When it moves beats: one result a frame."""
         completes = (np.arange(self.i_beats) == self.i_beats - 1).astype(np.int64)
         return Collect(completes=completes, latency=self.latency, depth=self.fifo_depth)
+
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores."""
+        return (Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceSpec(ScoresSpec):
+    """The class of each pixel, see `blocks.scores.choice`.
+
+    Parameters
+    ----------
+    classes : int
+        Two or more; the scores of a pixel.
+    signed : bool
+        As in `VoteSpec`.
+    pixels : int
+        Of a frame.
+    """
+
+    signed: bool = True
+    pixels: int = 1
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of a class."""
+        return (self.classes - 1).bit_length()
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame, one for each input beat."""
+        return self.pixels * ceil_div(self.classes, self.lanes)
+
+    @property
+    def o_beats(self) -> int:
+        """Output beats a frame: one for each pixel."""
+        return self.pixels
+
+    @property
+    def o_bits(self) -> int:
+        """Payload bits at the output."""
+        return self.index_bits * self.parallel_frames
+
+    @property
+    def machine(self) -> Collect:
+        """When it moves beats: one result a pixel."""
+        ends = np.arange(self.i_beats) % (self.i_beats // self.pixels) == self.i_beats // self.pixels - 1
+        return Collect(completes=ends.astype(np.int64), latency=self.latency, depth=self.fifo_depth)
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""

@@ -140,13 +140,6 @@ def test_thresholds_that_differ_from_pixel_to_pixel(tmp_path):
         load_model(g.save(tmp_path / "net.onnx", g.op("MatMul", x, g.signs(80, 5))), input_scale="1")
 
 
-def test_a_map_is_no_vector_of_scores(tmp_path):
-    g = Graph(23)
-    path = g.save(tmp_path / "net.onnx", g.start(4, 3, 3))
-    with pytest.raises(ModelError, match=r"^The output of the model must be one vector, not a map of the shape"):
-        load_model(path, input_scale="1")
-
-
 # ---- parts and orders of the input
 
 

@@ -14,7 +14,7 @@ from ...errors import ModelError, shown
 from ...exact.fold import Step, clip, erf, leaky, scale, shift, sigmoid, tanh
 from ...exact.surd import root
 from ...folding.curves import combined
-from ...folding.symbols import Codes, Moving, Padded, whole
+from ...folding.symbols import Codes, Moving, Padded, along_channels, whole
 from ..qkeras import qkeras_spec
 from .job import Job, fraction
 from .quantisers import QUANTISERS, larq_quantiser, quantised
@@ -96,8 +96,11 @@ def ended(job: Job, x: Moving, name: str) -> Moving:
         return x.then(curve)
     if isinstance(x, Codes):
         raise ModelError("it must follow scores, not codes")
-    if softmax and prod(x.shape) != x.shape[-1]:
-        raise ModelError(f"its softmax must take one vector of scores, not frames of shape {x.shape}")
+    if softmax and prod(x.shape) != x.shape[-1] and not along_channels(x, -1):
+        raise ModelError(
+            f"its softmax must take one vector of scores, or the channels of each pixel of a map, not frames of shape "
+            f"{x.shape}"
+        )
     # A layer that does more than this function stays: only the function is left out.
     label = job.label if job.call.kind in ("Activation", "Softmax") else f"the {name} of {job.label}"
     return replace(x, ended=label, end="softmax" if softmax else name, resumes=curve)

@@ -16,7 +16,7 @@ from ...errors import ModelError
 from ...exact.fold import Step, exact, scale, shift, sigmoid, tanh
 from ...folding.linear import dense
 from ...folding.network_builder import NetworkBuilder
-from ...folding.symbols import Codes, Moving, Padded, Signal, whole
+from ...folding.symbols import Codes, Moving, Padded, Signal, along_channels, whole
 from ...folding.weight_planes import check_weights
 from ...troubles import UNKNOWN
 from ..graph import Node
@@ -56,8 +56,13 @@ def _class_axis(node: Node, x: Moving) -> Signal:
     if isinstance(x, Codes):
         raise ModelError("it must choose among scores, not among codes: remove the quantiser before it")
     axis = node.attributes.get("axis", 0 if node.op == "ArgMax" else -1)
-    if axis not in (len(x.shape), -1) or prod(x.shape) != x.shape[-1]:
-        raise ModelError("its axis must be that of the classes, the last one: export the network up to its scores")
+    if axis in (len(x.shape), -1) and prod(x.shape) == x.shape[-1]:
+        return x
+    if not axis or not along_channels(x, axis - (axis > 0)):
+        raise ModelError(
+            "its axis must be that of the classes, the last one of a vector or that of the channels of a map: export "
+            "the network up to its scores"
+        )
     return x
 
 
