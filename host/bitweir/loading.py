@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from . import shipped
 from .arrays import network_of
 from .importers.compare.comparison import Comparison
+from .importers.ensemble import Share
 from .importers.folding.real_weights import WeightBits
 from .model import Model
 from .model_files import load_networks
@@ -30,7 +31,7 @@ def load(
     input_scale: str | None = None,
     input_range: str | tuple[int, int] | None = None,
     name: str | None = None,
-    vote: bool = False,
+    vote: bool | Sequence[Share] = False,
     result: str | None = None,
     weight_bits: int | str | Mapping[str, int] | Sequence[str] | None = None,
     compare: bool = True,
@@ -50,8 +51,9 @@ def load(
         Which integers arrive, such as ``(-128, 127)``; 0 to 255 with `input_scale`.
     name : str, optional
         Names the Verilog module; from the file if not given.
-    vote : bool
-        Each of several models has one vote for its class.
+    vote : bool, or sequence of numbers
+        Each of several models has one vote for its class; or as many as its number says, such as ``(2, 1, 1)`` or
+        ``("0.7", "0.2", "0.1")``. The class with the most votes wins; of equally many, the lowest.
     result : str, optional
         ``"class"``, ``"labels"``, ``"scores"``, or ``"classes"``, one for each pixel of a map; as the model ends if not
         given.

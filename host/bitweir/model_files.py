@@ -12,7 +12,7 @@ from .importers import ModelError, load_model
 from .importers.compare.agreement import Member
 from .importers.compare.comparison import Comparison, compare_drawn
 from .importers.compare.report import ComparisonReport, comparison_report
-from .importers.ensemble import prefix
+from .importers.ensemble import Share, prefix, whole_votes
 from .importers.ensemble import vote as voting_network
 from .importers.errors import shown_path
 from .importers.folding.provenance import Taps
@@ -62,7 +62,7 @@ def load_networks(
     input_scale: str | None = None,
     input_range: str | None = None,
     name: str | None = None,
-    vote: bool = False,
+    vote: bool | Sequence[Share] = False,
     result: str | None = None,
     weight_bits: WeightBits | None = None,
     compare: bool = True,
@@ -76,8 +76,9 @@ def load_networks(
         Model files, or networks that were saved as ``.npz``.
     input_scale, input_range, name, result, weight_bits
         See `importers.load_model`; the name is that of the whole network.
-    vote : bool
-        Whether there are several files, each of whose networks has one vote for its class.
+    vote : bool, or sequence of numbers
+        Whether there are several files, each of whose networks has one vote for its class; or how many votes each has,
+        see `ensemble.whole_votes`.
     compare : bool
         Whether to compare now; False where images will say more.
     progress : Progress
@@ -94,6 +95,8 @@ def load_networks(
     files = [Path(path) for path in paths]
     if not files:
         raise ModelError("A model file must be given, not none.")
+    votes = () if isinstance(vote, bool) else whole_votes(vote, len(files))
+    vote = bool(vote)
     if len(files) > 1 and not vote:
         raise ModelError("Several model files make one network only by a vote: give vote=True.")
     if len(files) < 2 and vote:
@@ -112,7 +115,7 @@ def load_networks(
                 weight_bits=weight_bits,
             )
             found.append((network, taps))
-    imported = _voting(found, files, name) if vote else _single(*found[0], files[0])
+    imported = _voting(found, files, name, votes) if vote else _single(*found[0], files[0])
     if not compare:
         return imported
     with progress("Comparing with the model file") as done:
@@ -130,7 +133,9 @@ def _single(network: Network, taps: Taps | None, path: Path) -> Imported:
     return Imported(network=network, members=(member,))
 
 
-def _voting(found: Sequence[tuple[Network, Taps | None]], paths: Sequence[Path], name: str | None) -> Imported:
+def _voting(
+    found: Sequence[tuple[Network, Taps | None]], paths: Sequence[Path], name: str | None, votes: Sequence[int]
+) -> Imported:
     members = tuple(
         Member(
             path=path,
@@ -140,4 +145,5 @@ def _voting(found: Sequence[tuple[Network, Taps | None]], paths: Sequence[Path],
         )
         for place, (path, (network, taps)) in enumerate(zip(paths, found, strict=True))
     )
-    return Imported(network=voting_network([network for network, _ in found], paths, name=name), members=members)
+    whole = voting_network([network for network, _ in found], paths, name=name, votes=votes)
+    return Imported(network=whole, members=members)

@@ -10,6 +10,7 @@ import pytest
 from bitweir.cli import main
 from bitweir.cli.run_tables import output_lines
 from bitweir.importers import ModelError, load_model
+from bitweir.model_files import load_networks
 from bitweir.results import Quality, describe_result, label_problem, numbers, quality
 from bitweir_hw.files import load_network, save_network
 from bitweir_hw.network import LABEL, Readout
@@ -405,6 +406,25 @@ def test_files_that_lost_their_labels(tmp_path, file, kind, images):
     assert read["result"]["kind"] == kind and read["comparison"]["images"] == images
     assert read["comparison"]["results_differ"] == 0
     assert all(layer["differ"] == 0 for layer in read["comparison"]["models"][0]["layers"])
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("file", "kind", "scale"),
+    [
+        ("import/one_output_bip", "codes", None),
+        ("papers/tiny_one_output", "labels", "1/16"),
+        ("papers/regression.ts", "scores", "1/16"),
+    ],
+)
+def test_files_of_one_output(file, kind, scale):
+    path = FAULTS / f"{file}.onnx"
+    if not path.is_file():
+        pytest.skip("the file is not there")
+    found = load_networks([path], input_scale=scale)
+    assert found.network.readout.kind == kind and found.network.outputs == 1
+    assert found.drawn.difference is None and not found.drawn.excused.any()
+    assert kind == "labels" or len(np.unique(found.drawn.scores)) > 1
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

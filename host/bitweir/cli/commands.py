@@ -73,7 +73,8 @@ def import_command(
 ) -> None:
     """Import MODEL (.onnx, .keras, .h5, or a network .npz) as an integer network, and compare both on images.
 
-    Several models with --vote become one network, in which each has one vote.
+    Several models with --vote become one network, in which each has one vote, or as
+    many as its number says.
     """
     if images is None and (limit is not None or save is not None or rounding):
         raise click.UsageError("--limit, --save and --round-images need --images.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,8 +36,25 @@ __all__ = [
 ]
 
 
+#: What is a value of --vote, and no model file.
+_VOTES = re.compile(r"[-+0-9./]+(,[-+0-9./]*)+")
+
+
+class Command(click.Command):
+    """A command whose option ``--vote`` may stand alone, before a model file, too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See `click.Command`."""
+        pairs = zip(args, [*args[1:], ""], strict=True)
+        return super().parse_args(
+            ctx, ["--vote=" if a == "--vote" and not _VOTES.fullmatch(b) else a for a, b in pairs]
+        )
+
+
 class Group(click.Group):
     """Ends a mistake of the user in one sentence and an exit code, never in a traceback."""
+
+    command_class = Command
 
     def main(self, *args: Any, **extra: Any) -> Any:
         if not extra.pop("standalone_mode", True):
@@ -186,7 +204,14 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         "differs from the model file is counted.",
     )
     @click.option(
-        "--vote", "voting", is_flag=True, help="Make one network of several models, each of which votes for its class."
+        "--vote",
+        "voting",
+        is_flag=False,
+        flag_value="",
+        default=None,
+        metavar="[N,N,...]",
+        help="Make one network of several models, each of which votes for its class: with one vote, or with as many as "
+        "its number says, such as 2,1,1 or 0.7,0.2,0.1. Of classes with equally many votes, the lowest wins.",
     )
     @functools.wraps(command)
     def wrapped(
@@ -197,18 +222,19 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         input_scale: str | None,
         input_range: str | None,
         name: str | None,
-        voting: bool,
+        voting: str | None,
         result: str | None,
         weight_bits: tuple[str, ...],
         **options: Any,
     ) -> None:
         def models(*, compared: bool = True) -> Model:
-            if len(paths) > 1 and not voting:
+            if len(paths) > 1 and voting is None:
                 raise click.UsageError("Several models need --vote, with which each votes for its class.")
-            if len(paths) < 2 and voting:
+            if len(paths) < 2 and voting is not None:
                 raise click.UsageError("--vote needs two models or more.")
+            vote = voting.split(",") if voting else voting is not None
             return load(
-                *paths, input_scale=input_scale, input_range=input_range, name=name, vote=voting, result=result,
+                *paths, input_scale=input_scale, input_range=input_range, name=name, vote=vote, result=result,
                 weight_bits=weight_bits, compare=compared, progress=output.working,
             )  # fmt: skip
 

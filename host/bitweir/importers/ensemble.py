@@ -1,9 +1,11 @@
-"""Several networks as one: each has one vote for its class, and the class with the most votes wins."""
+"""Several networks as one: each has a vote for its class, or several, and the class with the most votes wins."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
+from math import gcd, lcm
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,12 @@ from bitweir_hw.network import Branched, Input, Layer, Network, Parallel, Vote, 
 
 from .errors import ModelError, shown, shown_path
 
-__all__ = ["prefix", "vote"]
+__all__ = ["prefix", "vote", "whole_votes"]
+
+#: So many votes may a model have; they are added up in the accelerator.
+_MOST_VOTES = 1 << 20
+#: A share of the votes as a user gives it.
+Share = int | float | str | Fraction
 
 
 def prefix(place: int) -> str:
@@ -19,7 +26,44 @@ def prefix(place: int) -> str:
     return f"net{place}_"
 
 
-def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None = None) -> Network:
+def whole_votes(shares: Sequence[Share], models: int) -> tuple[int, ...]:
+    """The votes of models as whole numbers in the ratio of their shares, the least that there are.
+
+    Parameters
+    ----------
+    shares : sequence of int, float, str or Fraction
+        Texts are decimal numbers or fractions, such as ``"0.7"`` and ``"1/3"``; floats are taken as they are printed.
+    models : int
+        How many of them must be there.
+
+    Raises
+    ------
+    ModelError
+        They are not so many positive numbers, or their ratio asks for too many votes.
+    """
+    told = "(--vote, in Python vote=)"
+    if len(shares) != models:
+        raise ModelError(f"The votes {told} must be one number for each of the {models} models, not {len(shares)}.")
+    try:
+        numbers = [Fraction(str(share)) for share in shares]
+    except (ValueError, ZeroDivisionError) as error:
+        raise ModelError(f"The votes {told} must be numbers such as 2, 0.7 or 1/3, not {shares!r}.") from error
+    if min(numbers) <= 0:
+        raise ModelError(f"The votes {told} must be greater than 0, not {min(numbers)}: leave out that model.")
+    under = lcm(*(number.denominator for number in numbers))
+    whole = [int(number * under) for number in numbers]
+    votes = tuple(number // gcd(*whole) for number in whole)
+    if max(votes) > _MOST_VOTES:
+        raise ModelError(
+            f"The votes {told} must have a ratio of whole numbers up to {_MOST_VOTES:,}, not {max(votes):,}: "
+            "round them."
+        )
+    return votes
+
+
+def vote(
+    networks: Sequence[Network], paths: Sequence[Path], *, name: str | None = None, votes: Sequence[int] = ()
+) -> Network:
     """One network in which each of some networks votes for its class (hard votes).
 
     The scores are numbers of votes. Of classes with equally many votes, the lowest wins.
@@ -32,6 +76,8 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
         Their files, for messages.
     name : str or None
         Of the ensemble; None makes one from that of the first network.
+    votes : sequence of int
+        How many each network has, as `whole_votes` makes them; one each where there are none.
 
     Raises
     ------
@@ -61,8 +107,10 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
         (*(_renamed(layer, prefix(place)) for layer in network.layers), Vote(name=f"{prefix(place)}vote"))
         for place, network in enumerate(networks)
     )
+    weights = tuple(votes) if len(set(votes)) > 1 else None
     notes = [
-        f"{prefix(place)[:-1]} is the file {shown(path.name)}, the network {network.name}."
+        f"{prefix(place)[:-1]} is the file {shown(path.name)}, the network {network.name}"
+        + (f", with {weights[place]:,} vote{'s' * (weights[place] > 1)}." if weights else ".")
         for place, (network, path) in enumerate(zip(networks, paths, strict=True))
     ]
     notes += [f"{prefix(place)[:-1]}: {note}" for place, network in enumerate(networks) for note in network.notes]
@@ -70,7 +118,7 @@ def vote(networks: Sequence[Network], paths: Sequence[Path], *, name: str | None
         Network(
             name=name or f"vote_{first.name}",
             input=first.input,
-            layers=(Parallel(name="votes", branches=branches),),
+            layers=(Parallel(name="votes", branches=branches, weights=weights),),
             notes=tuple(notes),
             bounds=tuple(
                 replace(bound, layer=prefix(place) + bound.layer)

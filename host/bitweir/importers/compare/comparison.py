@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import Network
+from bitweir_hw.network import Network, Parallel
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.golden import Result, result
@@ -46,8 +46,8 @@ class Comparison:
     scores : int64 array, (N, M)
         Of the network.
     wanted : array, (N,) or (N, M), or None
-        The result of the model file, see `outcomes.Outcome.decided`; where models vote, the class that most references
-        name, of equally many the lowest; None if a model has no reference.
+        The result of the model file, see `outcomes.Outcome.decided`; where models vote, the class with the most votes
+        of the references, of equally many the lowest; None if a model has no reference.
     wrong : bool array, (N,)
         Where the result of the network is another one, and no rounding of floats nor bound of a sum explains it.
     excused : bool array, (N,)
@@ -109,7 +109,7 @@ class Comparison:
                 found=int(np.argmax(self.scores[place])),
             )  # fmt: skip
             return (
-                f"The network must find the class that most model files name, but it does not for "
+                f"The network must find the class that has most votes of the model files, but it does not for "
                 f"{int(self.wrong.sum()):,} of {self.frames:,} {what}s, the first: {_told(first, what, 'class')}."
             )
         return None
@@ -247,7 +247,7 @@ def compare_frames(
     found, scores = compare(network, [*members, *others], frames, codes, progress)
     agreements, originals = found[: len(members)], found[len(members) :]
     wrong = excused = np.zeros(len(scores), bool)
-    wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network.outputs)
+    wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network)
     if wanted is not None and len(agreements) == 1:
         excused = agreements[0].excused
         wrong = agreements[0].differ & ~excused
@@ -268,13 +268,15 @@ def compare_frames(
     )
 
 
-def _voted(agreements: Sequence[Agreement], classes: int) -> NDArray[np.int64] | None:
-    """The class that most references name, of equally many the lowest; None if a model has no reference."""
+def _voted(agreements: Sequence[Agreement], network: Network) -> NDArray[np.int64] | None:
+    """The class that has most votes of the references, of equally many the lowest; None if a model has no reference."""
     found = [agreement.results for agreement in agreements if agreement.results is not None]
     if len(found) < len(agreements):
         return None
-    votes = np.zeros((len(found[0]), classes), np.int64)
-    for one in found:
-        votes[np.arange(len(one)), one] += 1
+    votes = np.zeros((len(found[0]), network.outputs), np.int64)
+    (ensemble,) = network.layers
+    assert isinstance(ensemble, Parallel)
+    for one, weight in zip(found, ensemble.factors, strict=True):
+        votes[np.arange(len(one)), one] += weight
     voted: NDArray[np.int64] = np.argmax(votes, axis=1)
     return voted
