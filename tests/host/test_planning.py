@@ -87,6 +87,33 @@ def test_registers_follow_the_clock(network):
     assert given.plan.popcount.levels_per_stage == 3
 
 
+@pytest.mark.parametrize("goal", ["fps", "latency"])
+@pytest.mark.parametrize("part", ["ecp5-25k", "gw1n-9"])
+def test_a_plan_is_the_best_at_the_clock_that_it_is_expected_to_reach(network, part, goal):
+    def searched(levels):
+        return choose(network, PlanRequest(clock=250e6, part=part, goal=goal, stage_levels=levels)).search
+
+    best, alone = searched(None), [searched(levels) for levels in (1, 2)]
+    assert best.fmax < 250e6
+    assert best.fps == best.streams * best.fmax / best.cycles
+    assert best in alone
+    if goal == "fps":
+        assert best.fps == max(one.fps for one in alone)
+
+
+def test_a_frame_rate_holds_at_the_clock_that_is_expected(network):
+    """At 400 MHz, which none reaches, four times the cycles would do."""
+    wanted = 2e6
+    found = choose(network, PlanRequest(clock=400e6, part="ecp5-25k", goal="area", fps=wanted)).search
+    assert found.fmax < 400e6 and found.fps >= wanted
+    assert found.cycles < 400e6 / wanted
+    # One that no plan reaches at its clock is told with what it does reach.
+    most = choose(network, PlanRequest(clock=100e6, part="ecp5-25k", goal="fps")).search
+    beyond = choose(network, PlanRequest(clock=100e6, part="ecp5-25k", goal="area", fps=0.99 * 100e6 / most.cycles))
+    assert beyond.search.fps < 0.99 * 100e6 / most.cycles
+    assert f"not 100 MHz: about {beyond.search.fps:,.0f} frames/s." in beyond.search.summary
+
+
 def test_larger_parts_of_a_family():
     """The smallest first; more of anything counts."""
     assert [name for name, _ in part_limits(PARTS["ecp5-25k"]).larger] == ["ecp5-45k", "ecp5-85k"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.cost import FMAX_PARTS, block_rams, fmax
 from bitweir_hw.errors import PlanError
@@ -56,6 +58,36 @@ _RESERVE = 0.65
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Expected:
+    """A plan that a search found, and what it is expected to do.
+
+    Parameters
+    ----------
+    found : SearchResult
+    pipeline : Pipeline
+    fmax : float or None
+        Hz that a router may reach; None where that cannot be estimated.
+    clock : float
+        Hz: the lower one of `fmax` and what was asked for.
+    """
+
+    found: SearchResult
+    pipeline: Pipeline
+    fmax: float | None
+    clock: float
+
+    @property
+    def fps(self) -> float:
+        """Frames/s at `clock`."""
+        return self.found.plan.parallel_frames * self.clock / self.found.cycles
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the first beat of a frame to its result, at `clock`."""
+        return _latency(self.pipeline) / self.clock
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Task:
     """A search: a network, what a plan of it may use, and how its popcounts are made.
 
@@ -69,7 +101,7 @@ class _Task:
     runtime_loadable : bool
         Parameters are in RAM.
     clock : float
-        Hz, for frame rates.
+        Hz, for frame rates: the one asked for.
     """
 
     network: Network
@@ -88,11 +120,19 @@ class _Task:
         """The plan with the fewest LUT sites that takes at most so many cycles a frame, or group of frames."""
         return cheapest(self.network, cycles=cycles, **self._settings(None))
 
-    def cycles(self, fps: float) -> int:
-        """Cycles of a frame, or group of frames, at a frame rate."""
+    def cycles(self, fps: float, clock: float | None = None) -> int:
+        """Cycles of a frame, or group of frames, at a frame rate and a clock in Hz."""
         if not 0 < fps < inf:
             raise PlanError(f"Frame rate must be positive, not {fps:,.10g} frames/s.")
-        return max(int(self.streams * self.clock / fps * (1 + 1e-12)), 0)
+        return max(int(self.streams * (clock or self.clock) / fps * (1 + 1e-12)), 0)
+
+    def expected(self, found: SearchResult) -> _Expected:
+        """A plan with the clock that it is expected to reach."""
+        pipeline = lower(self.network, found.plan)
+        reached = fmax(pipeline, self.part.name)
+        return _Expected(
+            found=found, pipeline=pipeline, fmax=reached, clock=min(self.clock, reached) if reached else self.clock
+        )
 
     def _settings(self, streams: int | None) -> dict[str, Any]:
         return {
@@ -121,13 +161,13 @@ def choose(network: Network, request: PlanRequest) -> PlanResult:
         return _for_board(network, request, BOARDS[request.board])
     part = PARTS[request.part] if request.part else None
     family = request.family or (part.family if part else "generic")
+    if part and request.goal:
+        return _for_part(network, request, part, family)
     streams, clock = 1 if request.streams is None else request.streams, request.clock
     levels = request.stage_levels
     if levels is None:
         levels = stage_levels(network, part, family, clock) if part else DEFAULT_LEVELS
     popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
-    if part and request.goal:
-        return _for_part(network, request, part, popcount)
     if request.folding is not None:
         plan = plan_from_foldings(network, request.folding, popcount=popcount, parallel_frames=streams)
     elif request.fps is not None:
@@ -186,26 +226,35 @@ def board_limits(network: Network, board: Board) -> Budget:
     )
 
 
-def _for_part(network: Network, request: PlanRequest, part: FpgaPart, popcount: Popcount) -> PlanResult:
-    """The best plan on a part."""
-    task = _Task(
-        network=network, part=part, limits=part_limits(part), popcount=popcount, streams=request.streams or 1,
-        runtime_loadable=request.weights == "ram", clock=request.clock,
-    )  # fmt: skip
-    if request.goal == "area":
-        assert request.fps is not None
-        found = _cheapest(task, request.fps)
-    elif request.goal == "fps":
-        found = _fastest_of_all(task) if request.streams is None else task.fastest()
+def _for_part(network: Network, request: PlanRequest, part: FpgaPart, family: str) -> PlanResult:
+    """The best plan on a part, at the clock that it is expected to reach.
+
+    More registers make for a faster clock, and for a larger design with fewer lanes: what is better is tried.
+    """
+    if request.stage_levels is not None:
+        levels = [request.stage_levels]
     else:
-        found = _soonest(task)
-    pipeline = lower(network, found.plan)
-    reached = fmax(pipeline, part.name)
-    assert request.goal
+        levels = list(range(DEFAULT_LEVELS, 0, -1)) if part.name in FMAX_PARTS else [DEFAULT_LEVELS]
+    tasks = [
+        _Task(
+            network=network, part=part, limits=part_limits(part), streams=request.streams or 1,
+            popcount=Popcount(style=STYLE[family], levels_per_stage=n),
+            runtime_loadable=request.weights == "ram", clock=request.clock,
+        )
+        for n in levels
+    ]  # fmt: skip
+    goal = request.goal
+    assert goal
+    if goal == "area":
+        assert request.fps is not None
+        best = _smallest(tasks, request.fps)
+    elif goal == "fps":
+        found = (_fastest_of_all(task) if request.streams is None else task.fastest() for task in tasks)
+        best = max((task.expected(one) for task, one in zip(tasks, found, strict=True)), key=lambda one: one.fps)
+    else:
+        best = min((task.expected(_soonest(task)) for task in tasks), key=lambda one: one.latency)
     return PlanResult(
-        plan=found.plan,
-        pipeline=pipeline,
-        search=_report(task, found, request.goal, fmax=reached),
+        plan=best.found.plan, pipeline=best.pipeline, search=_report(tasks[0], best.found, goal, fmax=best.fmax)
     )
 
 
@@ -244,6 +293,29 @@ def _report(
         clock=task.clock,
         fmax=fmax,
     )
+
+
+def _smallest(tasks: Sequence[_Task], fps: float) -> _Expected:
+    """The smallest plan that is expected to reach a frame rate; if there is none, the one that comes nearest to it."""
+    first = _cheapest(tasks[0], fps)
+    found = [one for task in tasks for one in _at_expected_clock(task, fps)] or [tasks[0].expected(first)]
+    enough = [one for one in found if one.fps >= fps * (1 - 1e-9)]
+    return min(enough, key=lambda one: one.found.sites) if enough else max(found, key=lambda one: one.fps)
+
+
+def _at_expected_clock(task: _Task, fps: float) -> list[_Expected]:
+    """Plans for a frame rate: at the clock asked for, then at what the last one is expected to reach, until it does."""
+    found: list[_Expected] = []
+    clock = task.clock
+    while not found or found[-1].fps < fps * (1 - 1e-9):
+        try:
+            found.append(task.expected(task.cheapest(task.cycles(fps, clock))))
+        except PlanError:
+            break
+        if found[-1].clock >= clock:
+            break
+        clock = found[-1].clock
+    return found
 
 
 def _cheapest(task: _Task, fps: float) -> SearchResult:
@@ -297,7 +369,7 @@ def _soonest(task: _Task) -> SearchResult:
     A frame takes as long when FIFOs are fitted: `fit_depths` sees to it.
     """
     best = task.fastest()
-    found, latency = best, _latency(task.network, best)
+    found, latency = best, _latency(lower(task.network, best.plan))
     for slower in (1.25, 1.6, 2.0, 3.0):
         cycles = int(best.cycles * slower)
         if cycles < least_cycles(task.network):
@@ -306,11 +378,12 @@ def _soonest(task: _Task) -> SearchResult:
             other = task.cheapest(cycles)
         except PlanError:
             continue
-        if (later := _latency(task.network, other)) < latency:
+        if (later := _latency(lower(task.network, other.plan))) < latency:
             found, latency = other, later
     return found
 
 
-def _latency(network: Network, found: SearchResult) -> int:
-    times = schedule(lower(network, found.plan), 1)
+def _latency(pipeline: Pipeline) -> int:
+    """Cycles from the first beat of a frame to its result, if no other frame comes."""
+    times = schedule(pipeline, 1)
     return int(times[-1][-1] - times[0][0])

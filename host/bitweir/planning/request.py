@@ -166,9 +166,15 @@ class PlanSearch:
             "block_rams": self.block_rams,
             "part_block_rams": part.block_rams,
             "bound": self.bound,
+            "fps": self.fps,
             "clock_mhz": self.clock / 1e6,
             "fmax_mhz": None if self.fmax is None else self.fmax / 1e6,
         }
+
+    @property
+    def fps(self) -> float:
+        """Frames/s at the clock that was asked for, or at `fmax` where that is lower."""
+        return self.streams * min(self.clock, self.fmax or self.clock) / self.cycles
 
     @property
     def summary(self) -> str:
@@ -179,7 +185,10 @@ class PlanSearch:
             f"{block_ram_share(part, self.block_rams)}."
         )
         if self.fmax and self.fmax < self.clock:
-            told += f" A router may reach only {self.fmax / 1e6:.0f} MHz, not {self.clock / 1e6:,.6g} MHz."
+            told += (
+                f" A router may reach only {self.fmax / 1e6:.0f} MHz, not {self.clock / 1e6:,.6g} MHz: about "
+                f"{self.fps:,.0f} frames/s."
+            )
         if self.streams > 1:
             told += f" It has {self.streams} parallel frames."
         return f"{told} {self._quality}"
@@ -191,11 +200,20 @@ class PlanSearch:
             return "It is the best plan that the search tried."
         if self.goal == "fps":
             if self.bound < self.cycles:
-                return f"No plan takes fewer than {self.bound:,.0f} cycles; this one takes {self.cycles:,}."
+                return (
+                    f"No plan with as many adder levels between registers takes fewer than {self.bound:,.0f} cycles; "
+                    f"this one takes {self.cycles:,}."
+                )
             side = f" with {self.streams} parallel frames" if self.streams > 1 else ""
-            return f"According to the cost model, no plan that fits is faster{side}."
+            return (
+                "According to the cost model, no plan that fits takes fewer cycles with as many adder levels between "
+                f"registers{side.replace(' with', ' and')}."
+            )
         gap = max(1 - self.bound / self.sites, 0.0) if self.sites else 0.0
-        return f"According to the cost model, no plan can be more than {gap:.1%} smaller."
+        return (
+            f"According to the cost model, no plan of at most {self.cycles:,} cycles with as many adder levels between "
+            f"registers can be more than {gap:.1%} smaller."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
