@@ -51,7 +51,7 @@ def test_what_needs_only_the_network_lowers_nothing(tmp_path):
     assert count == [0]
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(st.data())
 def test_fitted_is_what_lower_makes_of_the_fitted_plan(data):
     network = data.draw(networks(max_size=6, max_layers=3))

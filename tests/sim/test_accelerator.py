@@ -36,7 +36,7 @@ from support.strategies import (
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=70)
 @given(st.data())
 def test_every_beat(data):
     network = data.draw(networks())
@@ -45,7 +45,7 @@ def test_every_beat(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.data())
 def test_every_beat_of_dense_networks(data):
     network = data.draw(dense_networks())
@@ -54,7 +54,7 @@ def test_every_beat_of_dense_networks(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.data())
 def test_every_beat_of_results_of_pixels(data):
     network = data.draw(map_networks())
@@ -63,7 +63,7 @@ def test_every_beat_of_results_of_pixels(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_every_beat_of_several_groups_at_once(data):
     network = data.draw(grouped_networks())
@@ -72,7 +72,7 @@ def test_every_beat_of_several_groups_at_once(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_every_beat_where_groups_of_two_sizes_meet(data):
     """A vector of the first may be no part of one of the second: 2 elements, then 3."""

@@ -202,7 +202,9 @@ def test_mapped_layers_of_each_kind_are_right_in_every_cycle(family: str, tmp_pa
     check_netlist(family, *every_kind(style=STYLE[family]), tmp_path)
 
 
-@pytest.mark.parametrize("family", flows.FAMILIES)
+@pytest.mark.parametrize(
+    "family", [flows.FAMILIES[0], *(pytest.param(f, marks=pytest.mark.long) for f in flows.FAMILIES[1:])]
+)
 def test_several_groups_at_once_are_right_once_mapped(family: str, tmp_path: Path) -> None:
     if missing := compiler_missing():
         pytest.skip(missing)

@@ -43,7 +43,7 @@ def in_order(some, all_):
 
 
 @compiled
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     data=st.data(),
     board=boards,
@@ -64,7 +64,7 @@ def clean(board, number, rng, kind=CLASSES, count=1):
 
 
 @compiled
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(
     board=boards,
     seed=st.integers(0, 2**32),
@@ -93,7 +93,7 @@ def test_noise_on_the_wire(board, seed, noisy):
 
 
 @compiled
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(board=boards, seed=st.integers(0, 2**32), share=st.sampled_from([0.0005, 0.003, 0.02]))
 def test_flipped_samples(board, seed, share):
     # The wire is wrong in some cycles, anywhere: what comes back is answers to some of the requests.
@@ -113,7 +113,7 @@ def test_flipped_samples(board, seed, share):
 
 
 @compiled
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(board=boards, seed=st.integers(0, 2**32), when=st.floats(0, 1), length=st.integers(1, 50))
 def test_reset_at_any_time(board, seed, when, length):
     rng = np.random.default_rng(seed)

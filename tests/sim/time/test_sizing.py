@@ -23,7 +23,7 @@ from support.residuals import depths_by_hand, residual_network, residual_plans
 from support.strategies import codes, dense_networks, networks, plans
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.data())
 def test_full_buffers_show_the_same_pace_sooner(data):
     network = data.draw(st.one_of(dense_networks(max_size=40), networks()))
@@ -31,7 +31,7 @@ def test_full_buffers_show_the_same_pace_sooner(data):
     assert interval(pipeline) == steady_state(pipeline).interval
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_no_fifo_can_be_shallower(data):
     network = data.draw(networks())

@@ -31,7 +31,7 @@ def chain(*foldings):
     return lower(network, Plan(foldings=tuple(Folding(simd=simd, pe=pe) for simd, pe in foldings)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_counts_add_up_to_the_period(data):
     network = data.draw(st.one_of(dense_networks(), networks()))
@@ -55,7 +55,7 @@ def test_counts_add_up_to_the_period(data):
 
 
 @needs_compiler
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_both_steppers_count_the_same(data):
     network = data.draw(st.one_of(dense_networks(), networks(max_size=6, max_layers=3)))

@@ -99,7 +99,7 @@ def run(tmp_path, examples: int) -> None:
 
 
 def test_stacked_sums(tmp_path):
-    run(tmp_path, 40)
+    run(tmp_path, 15)
 
 
 @pytest.mark.long
