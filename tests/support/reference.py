@@ -242,7 +242,7 @@ def edge(layer: Conv, values: dict[Cell, int], top: int, left: int, m: int) -> i
             for first in starts(sizes[axis], before, after, kernel, layer.stride[axis])
             if first <= start
         ]
-        place.append(sum(one != other for one, other in zip(seen, seen[1:], strict=False)))
+        place.append(sum(layer.by_pixel or one != other for one, other in zip(seen, seen[1:], strict=False)))
     return int(layer.edges[place[0], place[1], m])
 
 

@@ -306,7 +306,10 @@ class _Layers:
             pad_value=self._pick([0, -1, 1, 3]),
             groups=groups,
         )
-        if any(pads) and self._pick([False, False, True]):
+        if self._pick([False] * 9 + [True]):
+            rows, columns = layer.output_map(source).shape[:2]
+            layer = replace(layer, edges=self._rng.integers(-9, 10, (rows, columns, outputs)), by_pixel=True)
+        elif any(pads) and self._pick([False, False, True]):
             classes = layer.windows(source.shape).shape
             layer = replace(layer, edges=self._rng.integers(-9, 10, (*classes, outputs)))
         return self._finish(layer, source, plain)

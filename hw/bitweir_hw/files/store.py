@@ -25,6 +25,8 @@ __all__ = ["digest", "load_network", "load_plan", "network_bytes", "plan_text", 
 VERSION, PLAN_VERSION = 3, 2
 #: Fields of networks that version 3 has added.
 _LATER = {"edges"}
+#: Fields that are left out where they hold their default, so that networks without them keep their bytes.
+_RARE = {"by_pixel"}
 #: Names of fields in files, where the classes have others.
 _IN_FILES = {"parallel_frames": "streams"}
 _IN_CLASSES: dict[str, str] = {name: field for field, name in _IN_FILES.items()}
@@ -188,6 +190,8 @@ def _tree(value: object, name: str, arrays: dict[str, np.ndarray[Any, Any]], *, 
         tree: dict[str, Any] = {"type": type(value).__name__}
         for entry in fields(value):
             part = getattr(value, entry.name)
+            if entry.name in _RARE and part == entry.default:
+                continue
             if later or entry.name not in _LATER or part is not entry.default:
                 tree[_IN_FILES.get(entry.name, entry.name)] = _tree(
                     part, f"{name}.{entry.name}".strip("."), arrays, later=later

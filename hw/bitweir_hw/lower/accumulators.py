@@ -232,7 +232,7 @@ class _Padding:
         if source.format is None and code:
             code = layer.pad_value
         missing = layer.pad_value - (form.offset + form.step * code)
-        if not any(layer.pads) or (missing == 0 and layer.edges is None):
+        if not layer.by_pixel and (not any(layer.pads) or (missing == 0 and layer.edges is None)):
             size = layer.kernel
             return cls(
                 0, (0,) * positions[0], (0,) * positions[1], np.zeros((1, size[0]), bool), np.zeros((1, size[1]), bool)

@@ -58,7 +58,7 @@ def _ends(layer: Layer) -> dict[str, ParameterRange]:
     arrays: dict[str, NDArray[Any]] = {}
     if isinstance(layer, Dense | Conv) and layer.weights.dtype != np.bool_:
         arrays["weights"] = layer.weights
-    if isinstance(layer, Conv) and any(layer.pads):
+    if isinstance(layer, Conv) and (any(layer.pads) or layer.by_pixel):
         arrays["edges"] = np.zeros(1, np.int64) if layer.edges is None else layer.edges
     if isinstance(layer, Affine | Piecewise):
         arrays = {"scale": layer.scale, "offset": layer.offset}
@@ -114,7 +114,7 @@ class ValueRanges:
         result = layer.output_map(source)
         if isinstance(layer, Dense | Conv) and layer.thresholds is None:
             low, high = source.low, source.high
-            if isinstance(layer, Conv) and any(layer.pads):
+            if isinstance(layer, Conv) and (any(layer.pads) or layer.by_pixel):
                 low, high = min(low, layer.pad_value), max(high, layer.pad_value)
             ends = _products(self.limits(layer, "weights"), (low, high))
             low, high = (layer.inputs * end for end in ends)

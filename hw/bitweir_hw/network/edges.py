@@ -48,15 +48,20 @@ class WindowClasses:
         return spread
 
 
-def window_classes(shape: Shape, kernel: Pair, stride: Pair, pads: tuple[int, int, int, int]) -> WindowClasses:
-    """The classes of windows over a map of a shape; a window fits into the padded map."""
+def window_classes(
+    shape: Shape, kernel: Pair, stride: Pair, pads: tuple[int, int, int, int], *, single: bool = False
+) -> WindowClasses:
+    """The classes of windows over a map of a shape; a window fits into the padded map.
+
+    With `single`, each window is a class of its own.
+    """
     masks, classes = [], []
     for axis in (0, 1):
         count = (shape[axis] + pads[axis] + pads[axis + 2] - kernel[axis]) // stride[axis] + 1
         at = np.arange(count)[:, None] * stride[axis] - pads[axis]
         place = at + np.arange(kernel[axis])
         outside = (place < 0) | (place >= shape[axis])
-        changes = np.concatenate([[False], (outside[1:] != outside[:-1]).any(axis=1)])
+        changes = np.concatenate([[False], (outside[1:] != outside[:-1]).any(axis=1) | single])
         masks.append(outside[np.concatenate([[True], changes[1:]])])
         classes.append(tuple(int(number) for number in np.cumsum(changes)))
     return WindowClasses(classes[0], classes[1], masks[0], masks[1])

@@ -122,6 +122,8 @@ class Conv:
     edges : int64 array, (R, C, M), or None
         What is added to the sums of each class of windows, where the pad value alone does not say what lies outside;
         see `edges.window_classes`.
+    by_pixel : bool
+        Each window is a class of its own, so that `edges`, (H', W', M), may differ from pixel to pixel.
     groups : int
         Group g of the filters sees group g of the channels; C for a depthwise convolution.
     thresholds, output
@@ -137,6 +139,7 @@ class Conv:
     thresholds: Integers | None = None
     output: Format | None = None
     edges: Integers | None = None
+    by_pixel: bool = False
 
     @property
     def outputs(self) -> int:
@@ -155,13 +158,13 @@ class Conv:
 
     def windows(self, shape: Shape) -> WindowClasses:
         """The classes of its windows over a map."""
-        return window_classes(shape, self.kernel, self.stride, self.pads)
+        return window_classes(shape, self.kernel, self.stride, self.pads, single=self.by_pixel)
 
     @property
     def description(self) -> str:
         """What a reader calls it."""
         groups = "" if self.groups == 1 else f", {self.groups} groups"
-        return f"conv {_window(self)}{groups}"
+        return f"conv {_window(self)}{groups}{', by pixel' if self.by_pixel else ''}"
 
     def output_map(self, source: Map) -> Map:
         """What leaves the layer; see the module."""
@@ -186,6 +189,8 @@ class Conv:
         if any(self.pads):
             source = replace(source, low=min(source.low, self.pad_value), high=max(source.high, self.pad_value))
         sums = _sums(self, source, (rows, columns, self.outputs))
+        if self.by_pixel and self.edges is None:
+            raise NetworkError(f"Layer {self.name!r} must have edges where each window is a class of its own.")
         if self.edges is not None:
             wanted = (*self.windows(source.shape).shape, self.outputs)
             if self.edges.dtype != np.int64 or self.edges.shape != wanted:

@@ -124,6 +124,7 @@ def handed(layer, source=MAP):
         (replace(CONV, pad_value=3), (3, 5, 6), (-24, 24), None),
         (replace(CONV, pads=(1, 0, 0, 0), edges=np.full((2, 1, 6), 7)), (4, 5, 6), (-24, 31), None),
         (replace(CONV, pads=(1, 0, 0, 0), edges=np.full((2, 1, 6), -7)), (4, 5, 6), (-31, 24), None),
+        (replace(CONV, edges=np.full((3, 5, 6), -7), by_pixel=True), (3, 5, 6), (-31, 24), None),
         (replace(CONV, weights=CONV.weights[..., :2], groups=2), (3, 5, 6), (-12, 12), None),
         (replace(CONV, thresholds=np.zeros((6, 1), INT), output=Format(bits=2)), (3, 5, 6), (0, 3), Format(bits=2)),
         (POOL, (2, 3, 4), (-1, 1), BIPOLAR),
@@ -352,6 +353,9 @@ CASES = {
     # windows
     "Layer 'conv' must have int64 edges of shape (2, 1, 6), one for each class of windows and filter, not int64 of "
     "shape (1, 1, 6).": conv(pads=(1, 0, 0, 0), edges=np.zeros((1, 1, 6), INT)),
+    "Layer 'conv' must have int64 edges of shape (3, 5, 6), one for each class of windows and filter, not int64 of "
+    "shape (1, 1, 6).": conv(by_pixel=True, edges=np.zeros((1, 1, 6), INT)),
+    "Layer 'conv' must have edges where each window is a class of its own.": conv(by_pixel=True),
     "Layer 'conv' must have groups of 1 or more, not (0,).": conv(groups=0),
     "Layer 'conv' must divide its 4 channels and 6 filters into groups, not 3 of them.": conv(groups=3),
     "Layer 'conv' must divide its 4 channels and 6 filters into groups, not 4 of them.": conv(groups=4),

@@ -4,7 +4,8 @@ A window at the edge then lacks a fraction of an integer, the same in all window
 outside. Behind a quantiser that is exact: ``sum + fraction >= t`` is ``sum + edge >= T`` for integers that are found
 here, one edge for each class of windows and filter. Nothing else may follow such sums.
 
-Means that do not count their padding are such sums, too: those at the edge have another divisor.
+Means that do not count their padding are such sums, too: those at the edge have another divisor. And so are sums that
+a model scales or shifts in another way from pixel to pixel: each pixel is a class of its own then.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class Border:
         Of the padding.
     fractions : Exacts, (R, C, M)
         In units of the sums: for each class of windows and filter. At least 0 and less than 1, but behind `factors`.
-    factors : Exacts, (R, C), or None
-        By what the sums of each class of windows are multiplied, before the fractions are added: the divisor of the
-        mean of a whole window by that of the class. None for 1.
+    factors : Exacts, (R, C) or (R, C, M), or None
+        Positive: by what the sums of each class of windows (and filter) are multiplied, before the fractions are added:
+        the divisor of the mean of a whole window by that of the class, or the scale of a pixel. None for 1.
     """
 
     layer: Conv
@@ -53,7 +54,9 @@ class Border:
     def steps(self, channel: int) -> list[tuple[tuple[Step, tuple[Fraction, ...]], ...]]:
         """What leads to the sums of a filter in each class of windows, row by row."""
         lacks = self.fractions[..., channel].reshape(-1).tolist()
-        factors = [Fraction(1)] * len(lacks) if self.factors is None else self.factors.reshape(-1).tolist()
+        factors: list[Any] = [Fraction(1)] * len(lacks)
+        if self.factors is not None:
+            factors = (self.factors[..., channel] if self.factors.ndim > 2 else self.factors).reshape(-1).tolist()
         return [
             (*(((scale(one), (one,)),) if one != 1 else ()), (shift(lack), (lack,)))
             for one, lack in zip(factors, lacks, strict=True)
@@ -87,6 +90,12 @@ def edge_sums(weights: Integers, missing: Exacts, divisors: Integers, outside: N
 
 def refusal(label: str, border: Border) -> ModelError:
     """What follows sums that are exact behind thresholds only."""
+    if border.layer.by_pixel:
+        return ModelError(
+            f"{label} must follow a quantiser: the sums of {border.layer.name} have a scale or an offset of their own "
+            "in each pixel, which is exact only where thresholds follow. Put a sign behind them, or use one parameter "
+            "a channel."
+        )
     if border.factors is not None:
         return ModelError(
             f"{label} must follow a quantiser: the means of {border.layer.name} have other divisors at the edges of "
@@ -136,6 +145,12 @@ def settled(
             break
         factor *= 2
     else:
+        if border.layer.by_pixel:
+            raise ModelError(
+                f"Node {label} must quantise to one bit: the sums of {border.layer.name} have a scale of their own in "
+                "each pixel, where start values of the sums can move one threshold only, not several. Use a sign, or "
+                "one scale a channel."
+            )
         if border.factors is not None:
             raise ModelError(
                 f"Node {label} must quantise to one bit: the means of {border.layer.name} have other divisors at the "
@@ -155,7 +170,8 @@ def settled(
     if factor > 1:
         signed = np.where(weights, 1, -1) if weights.dtype == np.bool_ else weights
         weights = signed.astype(np.int64) * factor
-    layer = replace(layer, weights=weights, edges=edges if edges.any() else None)
+    kept = edges if edges.any() else None
+    layer = replace(layer, weights=weights, edges=kept, by_pixel=layer.by_pixel and kept is not None)
     return layer, np.array([one for _, one in solved], np.int64)
 
 

@@ -56,6 +56,11 @@ def quantised_curve(signal: Signal, quantiser: Quantiser, limits: Sequence[Exact
     origin, cuts = signal.origin, quantiser.cuts
     _check_origin(signal)
     if isinstance(origin, Stream) and origin.point.border is not None:
+        if origin.point.border.layer.by_pixel:
+            raise ModelError(
+                "what comes before it rises and falls, behind sums that have a scale or an offset of their own in each "
+                "pixel: use one parameter a channel"
+            )
         if origin.point.border.factors is not None:
             raise ModelError(
                 "what comes before it rises and falls, behind means that have other divisors at the edges of the map: "

@@ -18,7 +18,8 @@ from ..exact.surd import Exact, Surd, nearly, sign
 from .borders import refusal
 from .bounds import score_margin
 from .network_builder import NetworkBuilder
-from .quantise import AFFINE, coding, quantise, resolved
+from .positions import AFFINE
+from .quantise import coding, quantise, resolved
 from .symbols import Codes, Move, Point, Signal, Stream, by_channel
 
 __all__ = ["ENDS", "finish", "result"]

@@ -11,7 +11,8 @@ from bitweir_hw.network import BIPOLAR, Format, Stored
 
 from ..errors import ModelError
 from ..exact.fold import Chain, Exacts, columns
-from .quantise import AFFINE, bounded
+from .positions import AFFINE
+from .quantise import bounded
 from .symbols import Frame, Signal
 
 __all__ = ["Grid", "grid_of", "rounding_note"]

@@ -21,7 +21,7 @@ from ..exact.fold import Exacts, Step, scale, shift
 from .accuracy import Accuracy
 from .borders import refusal
 from .network_builder import NetworkBuilder
-from .quantise import AFFINE, affine
+from .positions import AFFINE, affine
 from .shortcuts import after, common
 from .symbols import Moving, Padded, Point, Signal, Stream, narrowed, unpadded, whole
 

@@ -19,6 +19,7 @@ import numpy as np
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.network import (
     Affine,
+    Conv,
     Format,
     Input,
     Layer,
@@ -40,8 +41,9 @@ from .accuracy import Accuracy, Margin
 from .borders import Border, refusal, settled
 from .bounds import bound, check_width, known_badly, wanted_errors
 from .grid import grid_of, rounding_note
+from .positions import AFFINE, affine
 from .provenance import Taps
-from .quantise import AFFINE, affine, channel_scales, coding, resolved
+from .quantise import channel_scales, coding, resolved
 from .simplify import repeated, tidied
 from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, narrowed, whole
 from .units import FixedPoint
@@ -351,7 +353,7 @@ class NetworkBuilder:
         self.permutation(Signal(origin, codes.shape, codes.index), label)
         thresholds = np.stack([by_channel(codes, row) for row in codes.thresholds], axis=1).astype(np.int64)
         inverted = by_channel(codes, codes.inverted)
-        first = origin.point
+        first, rows = origin.point, [thresholds]
         if first.border is not None:
             rows = [np.stack([by_channel(codes, row) for row in one], axis=1) for one in codes.border]
             first, thresholds = self._settled(origin, rows, inverted, label)
@@ -361,7 +363,8 @@ class NetworkBuilder:
             layer = Threshold(name="threshold", thresholds=thresholds, output=form)
             self._points[key] = Point(handed, layer, point)
             low, high = np.where(inverted, -origin.high, origin.low), np.where(inverted, -origin.low, origin.high)
-            constant = ((thresholds <= low[:, None]) | (thresholds > high[:, None])).all(axis=1)
+            low, high = low[:, None], high[:, None]
+            constant = np.logical_and.reduce([((one <= low) | (one > high)).all(axis=1) for one in rows])
             self.tell(origin, int(constant.sum()), int(inverted.sum()))
             if codes.margins:
                 self._keep_margins(origin, codes.margins, label)
@@ -379,7 +382,8 @@ class NetworkBuilder:
         assert origin.point.border is not None
         layer, settled_ones = settled(origin.point.border, thresholds, origin.low, origin.high, inverted, label)
         path = origin.point.path
-        start = next(place for place, point in enumerate(path) if point.layer is origin.point.border.layer)
+        # Only max pools come between.
+        start = max(place for place, point in enumerate(path) if isinstance(point.layer, Conv))
         key = (path[start], layer.weights.tobytes(), b"" if layer.edges is None else layer.edges.tobytes())
         before = path[start].before
         assert before is not None

@@ -17,7 +17,8 @@ from ..exact.surd import Surd, sign
 from .borders import Border
 from .linear import conv
 from .network_builder import NetworkBuilder
-from .quantise import AFFINE, affine, ends
+from .positions import AFFINE, affine, positioned
+from .quantise import ends
 from .symbols import Moving, Padded, Signal, Stream, by_channel, narrowed, unpadded
 from .windows import Window
 
@@ -31,7 +32,8 @@ def max_pool(builder: NetworkBuilder, x: Moving | Padded, label: str, *, window:
     picks the smallest value.
     """
     inside, window, border = window.merged(x, label)
-    y, stream = _map(builder, inside, label)
+    # What lies outside of a map has no scale.
+    y, stream = _map(builder, inside, label, by_pixel=not isinstance(x, Padded))
     order = builder.channel_order(y, label)
     falls = _falls(y, stream, label)
     if isinstance(x, Padded) and any(sign(value - border) < 0 for value in ends(y)):
@@ -63,7 +65,7 @@ def _falls(y: Signal, stream: Stream, label: str) -> NDArray[np.bool_]:
     falls = []
     for chain, limits in chains:
         way = chain.slope if chain.monotone else trend(chain, Grid.even(int(limits[0]), int(limits[1]), stream.step))
-        if way is None or (not chain.monotone and not stream.exact):
+        if way is None or (not chain.monotone and not (stream.exact and stream.point.border is None)):
             raise ModelError(
                 f"Node {label} must not choose the largest of what comes out of a {turning[0]} that rises and "
                 "falls: put a quantiser between them."
@@ -140,11 +142,12 @@ def _divided(y: Signal, taps: int, label: str) -> Signal:
     return replace(y, origin=replace(y.origin, point=replace(y.origin.point, border=border)))
 
 
-def _map(builder: NetworkBuilder, x: Moving, label: str) -> tuple[Signal, Stream]:
-    """A map as a signal whose chain is the same for all pixels of a channel."""
+def _map(builder: NetworkBuilder, x: Moving, label: str, *, by_pixel: bool = False) -> tuple[Signal, Stream]:
+    """A map as a signal whose chain is the same for all pixels of a channel; with `by_pixel` see `positioned`."""
     if len(x.shape) != 3:
         raise ModelError(f"Node {label} must take maps of two dimensions, of the shape (C, H, W), not {x.shape}.")
     y = builder.signal(x, label, as_map=True)
+    y = positioned(y) if by_pixel else y
     assert isinstance(y.origin, Stream)
 
     def by_channel(array: Exacts) -> Exacts:

@@ -16,13 +16,13 @@ from ..errors import ModelError
 from ..exact.fold import Chain, Cut, Exacts, Quantiser, columns, float_threshold, integer_thresholds, nearest
 from ..exact.surd import Exact, Surd, nearly, sign
 from .accuracy import Margin, margin
+from .borders import Border
 from .curves import quantised_curve, real_crossings, turning_values
+from .positions import AFFINE, positioned
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
 __all__ = [
-    "AFFINE",
     "Coding",
-    "affine",
     "bounded",
     "channel_scales",
     "coding",
@@ -36,8 +36,6 @@ _MAX_VALUES = 1 << 22
 _ONE = Fraction(1)
 #: Where a chain meets a number is told up to this, in integers of its stream.
 _CLOSE = Fraction(1, 1 << 40)
-#: Names of the steps that are scales and offsets only.
-AFFINE = {"scale", "shift", "norm"}
 
 
 def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Codes:
@@ -51,6 +49,7 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
     sign_node : str
         Label of the Sign node that this is; its middle value goes away where it proves out of reach.
     """
+    signal = positioned(signal)
     if any(step.slope is None for step in signal.steps):
         codes = quantised_curve(signal, quantiser, ranges(signal)[:2])
         return replace(codes, margins=_margins(signal, quantiser.cuts))
@@ -174,6 +173,9 @@ def ends(signal: Signal) -> list[Exact]:
     origin = signal.origin
     if any(step.slope is None for step in signal.steps):
         return turning_values(signal, ranges(signal)[:2])
+    # Means that have other divisors at the edges lie within the range of all others.
+    if isinstance(origin, Stream) and origin.point.border is not None and origin.point.border.layer.by_pixel:
+        return _ends_of_classes(signal, origin.point.border)
     if isinstance(origin, Stream):
         limits = ranges(signal)[:2]
     elif origin.stored is None:
@@ -187,6 +189,16 @@ def ends(signal: Signal) -> list[Exact]:
         ]
     _, channels = columns(signal.steps, *limits)
     return [chain(end) for chain, pair in channels for end in pair]
+
+
+def _ends_of_classes(signal: Signal, border: Border) -> list[Exact]:
+    """`ends` in each class of windows."""
+    found = []
+    for chain, (low, high, channel) in columns(signal.steps, *ranges(signal))[1]:
+        for steps in {tuple(params for _, params in one): one for one in border.steps(channel)}.values():
+            each = Chain((*steps, *chain.parts))
+            found += [each(int(end)) for end in (low, high)]
+    return found
 
 
 def bounded(shape: tuple[int, ...], levels: int) -> None:
@@ -405,16 +417,3 @@ def _varied(codes: Codes) -> Coding:
         half = Fraction(1, 2)
         return Coding(BIPOLAR, size * half, signs, np.asarray(codes.values[0] + steps[0] * half, object))
     return Coding(Format(bits=(len(codes.values) - 1).bit_length()), size, signs, codes.values[0])
-
-
-def affine(signal: Signal) -> tuple[Exacts, Exacts]:
-    """Slope and offset of a chain of scales and offsets, as arrays that broadcast against the frame."""
-    shape, channels = columns(signal.steps)
-    shape = (1,) * (len(signal.shape) - len(shape)) + shape
-    pairs = []
-    for chain, _ in channels:
-        offset = chain(0)
-        pairs.append((chain(1) - offset, offset))
-    slopes, offsets = (np.empty(len(pairs), object) for _ in range(2))
-    slopes[:], offsets[:] = zip(*pairs, strict=True)
-    return slopes.reshape(shape), offsets.reshape(shape)

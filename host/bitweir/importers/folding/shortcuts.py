@@ -24,7 +24,7 @@ from .accuracy import Accuracy, Leaf
 from .borders import refusal
 from .curves import combined, levelled, one_integer
 from .network_builder import NetworkBuilder
-from .quantise import AFFINE, affine
+from .positions import AFFINE, affine
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
 from .units import MOST_BITS, Summand, Units, fitted
 
