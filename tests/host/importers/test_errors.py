@@ -106,9 +106,9 @@ CASES = {
         helper.make_node("Sign", ["x"], ["b"], name="the_b", domain="evil"),
         LAST,
     ],
-    "Node ConvTranspose 'the_b' makes a larger map of a smaller one in another way than by repeating pixels, which is "
+    "Node Col2Im 'the_b' makes a larger map of a smaller one in another way than by repeating pixels, which is "
     "not supported: ": [
-        node("ConvTranspose", "x w", "b"),
+        node("Col2Im", "x w", "b"),
         LAST,
     ],
     "Node Sign 'the_b' must not see 0, because sign(0) is 0 and one bit holds only -1 and +1, but the input 0.5 brings "

@@ -29,12 +29,12 @@ CUTS = {
     "MultiThreshold", "Quant", "QuantizeLinear", "Round", "Sign", "Trunc",
 }  # fmt: skip
 #: Operators that are applied to sizes as they are to values; constants by their absolute values.
-_SAME = {"Add", "Concat", "Conv", "Gemm", "MatMul", "Max", "Mean", "Mul", "Sum", "Where"}
+_SAME = {"Add", "Concat", "Conv", "ConvTranspose", "Gemm", "MatMul", "Max", "Mean", "Mul", "Sum", "Where"}
 #: Those of which only the first input counts, and the others say where it goes.
 _MOVES = {
-    "AveragePool", "Cast", "Dropout", "Expand", "Flatten", "Gather", "GlobalAveragePool", "GlobalMaxPool", "Identity",
-    "MaxPool", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Split", "Squeeze",
-    "Transpose", "Unsqueeze", "Upsample",
+    "AveragePool", "Cast", "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "GlobalAveragePool",
+    "GlobalMaxPool", "Identity", "MaxPool", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Resize",
+    "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze", "Upsample",
 }  # fmt: skip
 #: Those that leave sizes as they are.
 _KEEP = {"Abs", "Clip", "Neg"}

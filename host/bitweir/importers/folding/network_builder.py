@@ -288,7 +288,9 @@ class NetworkBuilder:
         if not is_permutation(order, channels) or not np.array_equal(index, whole):
             raise ModelError(
                 f"Node {label} must take the map that {x.origin.name} hands on, of {rows} rows, {columns} columns and "
-                f"{channels} channels, with its pixels in their order, not reshaped to {x.shape}."
+                f"{channels} channels, with its pixels in their order, not reshaped to {x.shape}: what moves pixels, "
+                "as a transposed convolution or DepthToSpace does, may come before a dense layer; elsewhere use "
+                "nearest upsampling, and a convolution behind it."
             )
         return order
 

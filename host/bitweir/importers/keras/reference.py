@@ -147,6 +147,23 @@ def _conv(layer: Layer) -> None:
     _finished(layer, _convolved(layer, x, weights, int(layer.option("groups", 1))), arrays)
 
 
+def _transposed(layer: Layer) -> None:
+    """As the gradient of a convolution: what `same` cuts off is what lies outside of ``size * stride``."""
+    arrays, x = _arrays(layer, "kernel"), _input(layer)
+    kernel = quantised_kernel(arrays["kernel"], layer.option("kernel_quantizer"))  # (kh, kw, M, C)
+    spans, steps = kernel.shape[:2], layer.numbers("strides", 1, 2)
+    cut = str(layer.option("padding", "valid")).lower() == "same"
+    total = [max(span - step, 0) if cut else 0 for span, step in zip(spans, steps, strict=True)]
+    more = [max(step - span, 0) for span, step in zip(spans, steps, strict=True)]
+    pads = [n // 2 for n in total] + [n - n // 2 for n in total]
+    *sizes, _ = layer.shape(x)
+    counts = [(n - 1) * s + k - t + m for n, s, k, t, m in zip(sizes, steps, spans, total, more, strict=True)]
+    y = layer.step("Transpose", x, perm=[0, 3, 1, 2])
+    y = layer.step("ConvTranspose", y, kernel.transpose(3, 2, 0, 1), strides=steps, pads=pads, output_padding=more)
+    y = layer.step("Transpose", y, perm=[0, 2, 3, 1], shape=(*counts, kernel.shape[2]))
+    _finished(layer, y, arrays)
+
+
 def _by_depth(layer: Layer, x: str, kernel: Array) -> str:
     """Each channel by filters of its own."""
     kernel = quantised_kernel(kernel, layer.option("depthwise_quantizer"))
@@ -316,6 +333,7 @@ LAYERS: dict[str, Callable[[Layer], None]] = {
     "Add": _add,
     **dict.fromkeys(("AveragePooling1D", "AveragePooling2D"), _pool("AveragePool")),
     "Concatenate": _concatenate,
+    **dict.fromkeys(("Conv2DTranspose", "QuantConv2DTranspose"), _transposed),
     **dict.fromkeys(("Conv1D", "Conv2D", "QConv1D", "QConv2D"), _conv),
     **dict.fromkeys(("Cropping1D", "Cropping2D"), _cropping),
     **dict.fromkeys(("Dense", "QDense"), _dense),

@@ -66,9 +66,9 @@ REFUSED = {
     "Layer Cropping2D 'it' cannot be folded: its cropping must be whole numbers of 0 or more for rows and columns, not "
     "'[1]'.": after_first("Cropping2D", cropping=[1]),
     "Layer Lambda 'it' holds Python code, which is never run: replace it by layers.": after_first("Lambda"),
-    "Layer Conv2DTranspose 'it' is a transposed convolution, which spreads pixels with zeros between, and that is not "
+    "Layer Conv3DTranspose 'it' is a transposed convolution over maps that do not have two dimensions, which is not "
     "supported: use UpSampling2D with the interpolation nearest, and a convolution behind it.": after_first(
-        "Conv2DTranspose"
+        "Conv3DTranspose"
     ),
     "Layer Sequential 'it' must not be a model itself: call its layers in the outer model.": after_first("Sequential"),
     "Layer Activation 'it' cannot be folded: its activation 'mish' is not supported: use relu, hard_tanh or a "

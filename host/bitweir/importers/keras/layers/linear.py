@@ -12,6 +12,7 @@ from ...errors import ModelError, shown
 from ...exact.fold import scale, shift
 from ...folding.linear import conv, dense
 from ...folding.symbols import Moving, Padded, Signal, whole
+from ...folding.transposed import conv_transposed
 from ...folding.weight_planes import check_weights
 from ...folding.windows import Window
 from ..graph import INPUT_CODES
@@ -88,6 +89,35 @@ def _convolved(job: Job, x: Value, weights: Floats, groups: int) -> Signal:
     return conv(job.builder, x, weights, job.label, window=window, groups=groups, gaps=gaps)
 
 
+def _transposed(job: Job, x: Value) -> Value:
+    """A transposed convolution; kernels are (kh, kw, M, C), and quantisers see them so."""
+    arrays = _arrays(job, "kernel")
+    if larq_quantiser(job.option("kernel_quantizer"), trained=True) is None and arrays["kernel"].ndim == 4:
+        kernel, factor = _kernel(job, arrays["kernel"].transpose(0, 1, 3, 2), "kernel_quantizer", 4)
+    else:
+        kernel, factor = _kernel(job, arrays["kernel"], "kernel_quantizer", 4)
+        kernel = kernel.transpose(0, 1, 3, 2)
+    steps, padding = job.pair("strides"), str(job.option("padding", "valid")).lower()
+    if job.pair("dilation_rate") != (1, 1) or job.option("output_padding") is not None or job.option("groups", 1) != 1:
+        raise ModelError("it must have no dilation, no output_padding and one group: leave them at their defaults")
+    if padding not in ("same", "valid"):
+        raise ModelError(f"its padding must be 'same' or 'valid', not {shown(padding)}")
+    y = job.first(_input(job, x))
+    if kernel.shape[2] != y.shape[0]:
+        raise ModelError(f"its kernel of shape {arrays['kernel'].shape} must fit maps of {y.shape[0]} channels")
+    # TensorFlow cuts off what is more than `size * stride`, the odd row or column at the end.
+    longer = [max(taps - step, 0) for taps, step in zip(kernel.shape, steps, strict=False)]
+    cut = [n // 2 if padding == "same" else 0 for n in longer]
+    sizes = [
+        size * step + (0 if padding == "same" else n) for size, step, n in zip(y.shape[1:], steps, longer, strict=True)
+    ]
+    z = conv_transposed(
+        job.builder, y, kernel.transpose(2, 3, 0, 1), job.label, stride=steps, pads=(cut[0], cut[1]),
+        sizes=(sizes[0], sizes[1]),
+    )  # fmt: skip
+    return _finished(job, channels_last(_scaled(z, factor)), arrays)
+
+
 def _input(job: Job, x: Value) -> Value:
     """The input behind the quantiser that the layer has for it."""
     quantiser = larq_quantiser(job.option("input_quantizer"))
@@ -144,6 +174,7 @@ LINEAR_RULES: dict[str, Callable[[Job, Value], Value]] = {
     **dict.fromkeys(("Conv1D", "QConv1D", "QuantConv1D"), over_rows(_conv)),
     **dict.fromkeys(("QuantSeparableConv1D", "SeparableConv1D"), over_rows(_separable)),
     "Conv2D": _conv,
+    "Conv2DTranspose": _transposed,
     "Dense": _dense,
     "DepthwiseConv1D": over_rows(_depthwise),
     "DepthwiseConv2D": _depthwise,
@@ -151,6 +182,7 @@ LINEAR_RULES: dict[str, Callable[[Job, Value], Value]] = {
     "QDense": _dense,
     "QDepthwiseConv2D": _depthwise,
     "QuantConv2D": _conv,
+    "QuantConv2DTranspose": _transposed,
     "QuantDense": _dense,
     "QuantDepthwiseConv2D": _depthwise,
     "QuantSeparableConv2D": _separable,

@@ -30,8 +30,8 @@ _GROUPS = (
         "use layers for two dimensions",
     ),
     (
-        "Conv1DTranspose Conv2DTranspose Conv3DTranspose QuantConv2DTranspose QuantConv3DTranspose",
-        "is a transposed convolution, which spreads pixels with zeros between, and that is not supported",
+        "Conv1DTranspose Conv3DTranspose QuantConv3DTranspose",
+        "is a transposed convolution over maps that do not have two dimensions, which is not supported",
         "use UpSampling2D with the interpolation nearest, and a convolution behind it",
     ),
     (

@@ -16,6 +16,7 @@ from ...folding.network_builder import NetworkBuilder
 from ...folding.pools import max_pool, mean_pool, upsample
 from ...folding.rows import over_rows
 from ...folding.symbols import Moving, Padded, Signal
+from ...folding.transposed import conv_transposed, depth_to_space, space_to_depth
 from ...folding.windows import Window
 from ..constants import Array, axes
 from ..graph import Node
@@ -149,9 +150,50 @@ def _resize(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Movi
     return over_rows(builder, x, lambda row: upsample(builder, row, node.label, factors=factors))
 
 
+def _conv_transposed(builder: NetworkBuilder, node: Node, x: Any, weights: Any, bias: Any = None) -> Signal:
+    if isinstance(x, np.ndarray) or not isinstance(weights, np.ndarray):
+        raise ModelError("its weights must be constant, and what it takes must depend on the image")
+    if len(x.shape) != 3 or weights.ndim != 4 or weights.shape[0] != x.shape[0]:
+        raise ModelError("it must take maps of two dimensions, of the shape (N, C, H, W), with weights of four axes")
+    if node.attributes.get("group", 1) != 1 or any(gap != 1 for gap in dilations(node, 2)):
+        raise ModelError("it must have one group and no dilation: use several layers, or a kernel with zeros")
+    if str(node.attributes.get("auto_pad", "NOTSET")) not in ("", "NOTSET") or "output_shape" in node.attributes:
+        raise ModelError("its pads must be numbers: export it with pads and output_padding")
+    steps, more = (list(node.attributes.get(key, (n, n))) for key, n in (("strides", 1), ("output_padding", 0)))
+    pads = list(node.attributes.get("pads", (0,) * 4))
+    if len(steps) != 2 or len(more) != 2 or len(pads) != 4 or min(*steps, *(n + 1 for n in (*more, *pads))) < 1:
+        raise ModelError("its strides must be two numbers of 1 or more, its pads four and its output_padding two of 0 "
+                         "or more")  # fmt: skip
+    rows, columns = (
+        (x.shape[1 + a] - 1) * steps[a] + weights.shape[2 + a] - pads[a] - pads[a + 2] + more[a] for a in (0, 1)
+    )
+    y = conv_transposed(
+        builder, x, weights, node.label, stride=(steps[0], steps[1]), pads=(pads[0], pads[1]), sizes=(rows, columns)
+    )
+    if bias is None:
+        return y
+    if not isinstance(bias, np.ndarray) or bias.shape != weights.shape[1:2]:
+        raise ModelError("its bias must be a constant, one number for each output: export the model again")
+    return y.then(shift(per_channel(y, bias)))
+
+
+def _blocks(builder: NetworkBuilder, node: Node, x: Moving) -> Moving:
+    """DepthToSpace or SpaceToDepth: another order of the elements."""
+    block = int(node.attributes["blocksize"])
+    to_pixels = node.op == "DepthToSpace"
+    whole = (x.shape[0],) if to_pixels else x.shape[1:]
+    if len(x.shape) != 3 or not 0 < block < 256 or any(n % (block**2 if to_pixels else block) for n in whole):
+        raise ModelError("it must cut maps of the shape (N, C, H, W) into whole blocks: the file is damaged")
+    if to_pixels:
+        return depth_to_space(x, (block, block), last=str(node.attributes.get("mode", "DCR")) == "DCR")
+    return space_to_depth(x, block)
+
+
 MAP_RULES: dict[str, Callable[..., Moving | Padded]] = {
     "AveragePool": _average_pool,
     "Conv": _conv,
+    "ConvTranspose": _conv_transposed,
+    "DepthToSpace": _blocks,
     "GlobalAveragePool": _global_pool,
     "GlobalMaxPool": _global_pool,
     "MaxPool": _max_pool,
@@ -160,5 +202,6 @@ MAP_RULES: dict[str, Callable[..., Moving | Padded]] = {
     "ReduceMean": _reduce,
     "ReduceSum": _reduce,
     "Resize": _resize,
+    "SpaceToDepth": _blocks,
     "Upsample": _resize,
 }

@@ -48,19 +48,9 @@ _GROUPS = (
         "use ReLU, Clip (Hardtanh), Tanh or Sigmoid",
     ),
     (
-        "Col2Im ConvTranspose MaxUnpool",
+        "Col2Im MaxUnpool",
         "makes a larger map of a smaller one in another way than by repeating pixels, which is not supported",
         "use Resize with mode nearest and whole scales, which repeats pixels, and a convolution behind it",
-    ),
-    (
-        "DepthToSpace",
-        "moves channels into pixels, which is not supported",
-        "use Resize with mode nearest and whole scales, which repeats pixels, and a convolution behind it",
-    ),
-    (
-        "SpaceToDepth",
-        "moves pixels into channels, which is not supported",
-        "use a convolution whose kernel and stride are the size of the block",
     ),
     (
         "AffineGrid DeformConv GridSample MaxRoiPool RoiAlign",
