@@ -87,6 +87,8 @@ class ResultEntry:
         The same in words, a sentence each.
     shape : list of int, optional
         Of a map, (H, W, C), or (H, W) for classes of its pixels; left out of a vector.
+    parts : list of [str, int], optional
+        Names of several outputs of the model, and how many channels each has.
     """
 
     kind: Annotated[str, Meta(pattern="^(class|labels|scores|codes|classes)$")]
@@ -96,6 +98,7 @@ class ResultEntry:
     format: CodeFormat | None
     rule: tuple[str, ...]
     shape: tuple[int, ...] | UnsetType = UNSET
+    parts: tuple[tuple[str, int], ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -236,4 +236,5 @@ def _result(network: Network) -> ResultEntry:
         format=None if form is None else CodeFormat(bits=form.bits, offset=form.offset, step=form.step),
         rule=tuple(describe_result(network)),
         shape=network.result_shape if network.end.pixels > 1 else UNSET,
+        parts=network.readout.parts or UNSET,
     )

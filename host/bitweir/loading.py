@@ -34,6 +34,7 @@ def load(
     vote: bool | Sequence[Share] = False,
     result: str | None = None,
     weight_bits: int | str | Mapping[str, int] | Sequence[str] | None = None,
+    head: str | Sequence[str] = (),
     compare: bool = True,
     progress: Progress = silent,
 ) -> Model:
@@ -62,6 +63,9 @@ def load(
         output: ``8`` for all of them, ``{"conv0": 8, "dense2": 12}`` or ``"conv0=8,dense2=12"`` for some. The network
         is approximate then: it equals the model with the rounded weights, and `Model.comparison` counts what differs
         from the file.
+    head : str or sequence of str
+        The output of an ONNX file that is the result, where there are several; or some of them, which follow one
+        another in the result.
     compare : bool
         Whether to run the model file on drawn inputs now.
     progress : Progress
@@ -94,7 +98,8 @@ def load(
         scale = input_scale
     imported = load_networks(
         files, input_scale=scale, input_range=input_range, name=name, vote=vote, result=result,
-        weight_bits=WeightBits.parsed(weight_bits), compare=compare, progress=progress,
+        weight_bits=WeightBits.parsed(weight_bits), heads=(head,) if isinstance(head, str) else tuple(head),
+        compare=compare, progress=progress,
     )  # fmt: skip
     return Model(network=imported.network, imported=imported)
 

@@ -65,6 +65,7 @@ def load_networks(
     vote: bool | Sequence[Share] = False,
     result: str | None = None,
     weight_bits: WeightBits | None = None,
+    heads: Sequence[str] = (),
     compare: bool = True,
     progress: Progress = silent,
 ) -> Imported:
@@ -74,7 +75,7 @@ def load_networks(
     ----------
     paths : sequence of Path or str
         Model files, or networks that were saved as ``.npz``.
-    input_scale, input_range, name, result, weight_bits
+    input_scale, input_range, name, result, weight_bits, heads
         See `importers.load_model`; the name is that of the whole network.
     vote : bool, or sequence of numbers
         Whether there are several files, each of whose networks has one vote for its class; or how many votes each has,
@@ -113,6 +114,7 @@ def load_networks(
                 taps=taps,
                 result=result,
                 weight_bits=weight_bits,
+                heads=heads,
             )
             found.append((network, taps))
     imported = _voting(found, files, name, votes) if vote else _single(*found[0], files[0])

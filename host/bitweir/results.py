@@ -197,6 +197,7 @@ def readout_entry(network: Network) -> dict[str, Any]:
         "rounded": readout.rounded,
         "format": None if form is None else {"bits": form.bits, "offset": form.offset, "step": form.step},
         **({"shape": list(network.result_shape)} if network.end.pixels > 1 else {}),
+        **({"parts": [list(part) for part in readout.parts]} if readout.parts else {}),
     }
 
 
@@ -222,6 +223,10 @@ def describe_result(network: Network) -> Iterator[str]:
     else:
         assert form is not None
         yield f"The result is {result_name('codes', outputs)} of {form.bits} bit{'s' * (form.bits > 1)}."
+    if readout.parts:
+        what = "of each pixel " if network.end.pixels > 1 else ""
+        listed = ", ".join(f"{count:,} of output {name!r}" for name, count in readout.parts)
+        yield f"Several outputs of the model follow one another {what}in it: {listed}."
     if network.end.pixels > 1:
         rows, columns, channels = network.end.shape
         order = "" if channels == 1 else ", the channels of a pixel one after the other"

@@ -196,6 +196,13 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         help="What the accelerator computes for each frame.  [default: the result that the model ends in]",
     )
     @click.option(
+        "--head",
+        multiple=True,
+        metavar="NAME",
+        help="Output of an ONNX file that is the result, where there are several. Given more than once, the outputs "
+        "follow one another in the result.",
+    )
+    @click.option(
         "--weight-bits",
         multiple=True,
         metavar="N|LAYER=N,...",
@@ -225,6 +232,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         voting: str | None,
         result: str | None,
         weight_bits: tuple[str, ...],
+        head: tuple[str, ...],
         **options: Any,
     ) -> None:
         def models(*, compared: bool = True) -> Model:
@@ -235,7 +243,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
             vote = voting.split(",") if voting else voting is not None
             return load(
                 *paths, input_scale=input_scale, input_range=input_range, name=name, vote=vote, result=result,
-                weight_bits=weight_bits, compare=compared, progress=output.working,
+                weight_bits=weight_bits, head=head, compare=compared, progress=output.working,
             )  # fmt: skip
 
         command(output, models, *args, **options)

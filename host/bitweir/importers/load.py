@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def load_model(
     taps: Taps | None = None,
     result: str | None = None,
     weight_bits: WeightBits | None = None,
+    heads: Sequence[str] = (),
 ) -> Network:
     """Import a model file, exactly but for weights that the user lets it round.
 
@@ -107,6 +109,8 @@ def load_model(
         nothing chooses among its channels, a score where there is one output, else a class.
     weight_bits : WeightBits or None
         Real weights are rounded to so many bits; see `folding.real_weights`.
+    heads : sequence of str
+        Which outputs of an ONNX file are the result; several follow one another in it.
 
     Returns
     -------
@@ -125,6 +129,11 @@ def load_model(
     regular_file(path, "Model file")
     _check_content(path)
     kind = path.suffix.lower()
+    if heads and kind != ".onnx":
+        raise ModelError(
+            f"Outputs (--head, in Python head=) can be chosen of ONNX files only, not of {shown_path(path)}: in Keras, "
+            "save keras.Model(model.inputs, model.outputs[0])."
+        )
     if kind == ".npz":
         network = load_network(path)
         if weight_bits is not None:
@@ -146,7 +155,7 @@ def load_model(
         raise ModelError(f"Model file {shown_path(path)} {_FORMATS.get(kind, _UNKNOWN)}.")
     from .onnx import import_onnx
 
-    return import_onnx(path, numbers=numbers, name=name, taps=taps, result=result, weight_bits=weight_bits)
+    return import_onnx(path, numbers=numbers, name=name, taps=taps, result=result, weight_bits=weight_bits, heads=heads)
 
 
 def _meaning(entry: Input, numbers: Stored) -> Input:

@@ -174,6 +174,7 @@ def _network(network: Network) -> NetworkReport:
             format=None if form is None else Format(bits=form.bits, offset=form.offset, step=form.step),
             rule=tuple(describe_result(network)),
             shape=network.result_shape if network.end.pixels > 1 else UNSET,
+            parts=network.readout.parts or UNSET,
         ),
         notes=tuple(network.notes),
     )

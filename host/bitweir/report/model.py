@@ -81,6 +81,8 @@ class ResultReport:
         The same in words.
     shape : tuple of int, optional
         Of a map, (H, W, C), or (H, W) for classes of its pixels; left out of a vector.
+    parts : list of [str, int], optional
+        Names of several outputs of the model, and how many channels each has.
     """
 
     kind: Annotated[str, one_of("class", "labels", "scores", "codes", "classes")]
@@ -90,6 +92,7 @@ class ResultReport:
     format: Format | None
     rule: tuple[str, ...]
     shape: tuple[int, ...] | UnsetType = UNSET
+    parts: tuple[tuple[str, int], ...] | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)

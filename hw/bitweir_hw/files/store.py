@@ -26,7 +26,7 @@ VERSION, PLAN_VERSION = 3, 2
 #: Fields of networks that version 3 has added.
 _LATER = {"edges"}
 #: Fields that are left out where they hold their default, so that networks without them keep their bytes.
-_RARE = {"by_pixel"}
+_RARE = {"by_pixel", "parts"}
 #: Names of fields in files, where the classes have others.
 _IN_FILES = {"parallel_frames": "streams"}
 _IN_CLASSES: dict[str, str] = {name: field for field, name in _IN_FILES.items()}

@@ -53,12 +53,15 @@ class Readout:
         meaning.
     rounded : bool
         They are irrational, and the nearest fractions of 64 significant bits or more stand for them.
+    parts : tuple of (str, int)
+        Where the result is several outputs of a model, their names, and how many channels each has, in order.
     """
 
     kind: str = "class"
     scale: tuple[str, ...] = ()
     offset: tuple[str, ...] = ()
     rounded: bool = False
+    parts: tuple[tuple[str, int], ...] = ()
 
     @property
     def scales(self) -> tuple[Fraction, ...]:
@@ -122,6 +125,11 @@ def check_readout(readout: Readout, name: str, end: Map) -> None:
     if readout.kind == "classes":
         _check_classes(name, end)
     _check_map(readout, end.channels)
+    if readout.parts and sum(count for _, count in readout.parts) != end.channels:
+        raise NetworkError(
+            f"The parts of a result must have {end.channels} channels in all, as many as leave the last layer, not "
+            f"{', '.join(str(count) for _, count in readout.parts)}."
+        )
 
 
 def _check_classes(name: str, end: Map) -> None:

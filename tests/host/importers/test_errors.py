@@ -253,7 +253,7 @@ def test_two_outputs(tmp_path):
     model = onnx.load(path)
     model.graph.output.append(helper.make_tensor_value_info("b", TensorProto.FLOAT, None))
     onnx.save(model, path)
-    with says("The model must have one output, not 2 ('y', 'b'): export the scores alone."):
+    with says("The model must have one output, not 2 ('y', 'b'): choose one (--head NAME, in Python head="):
         load_model(path)
 
 

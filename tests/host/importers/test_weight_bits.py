@@ -159,9 +159,9 @@ def test_a_wrong_network_of_rounded_weights_is_refused(tmp_path, monkeypatch):
     path = real_ends(tmp_path / "m.onnx", 5)
     rounded = importer.with_rounded_weights
 
-    def damaged(path, rounding):
+    def damaged(*given):
         """The importer reads other weights than the executor."""
-        model = rounded(path, rounding)
+        model = rounded(*given)
         other = onnx.ModelProto()
         other.CopyFrom(model)
         damaged.models.append(model)

@@ -294,6 +294,9 @@ CASES = {
         "class", ("1",), ("9" * 5000,)
     ),
     "The scale of a result must be a fraction in lowest terms, not 2/4.": read("scores", ("2/4",), ("0",)),
+    "The parts of a result must have 2 channels in all, as many as leave the last layer, not 1, 2.": replace(
+        NETWORK, readout=Readout(parts=(("a", 1), ("b", 2)))
+    ),
     "Whether a result is rounded must be true or false, not 1.": replace(
         NETWORK, readout=Readout(kind="scores", scale=("1",), offset=("0",), rounded=1)
     ),

@@ -243,8 +243,10 @@ class _Run:
     @property
     def _model(self) -> Any:
         """What stands in for the model of the file, if anything does."""
-        rounded = self._member.taps and self._member.taps.rounded
-        return rounded.model if rounded else None
+        taps = self._member.taps
+        if taps is None:
+            return None
+        return taps.rounded.model if taps.rounded else taps.model
 
     def _choose(self, runtime: bool) -> None:
         member, found = self._member, self._found

@@ -37,10 +37,25 @@ _FRACTION_BITS, _ROUNDED_BITS = 2048, 64
 _ZERO = Fraction(0)
 
 
-def finish(builder: NetworkBuilder, x: Any, name: str, wanted: str | None = None) -> Network:
-    """The network whose output is `x`, with a result of the kind that is wanted; see `result`."""
+def finish(
+    builder: NetworkBuilder,
+    x: Any,
+    name: str,
+    wanted: str | None = None,
+    parts: tuple[tuple[str, int], ...] = (),
+) -> Network:
+    """The network whose output is `x`, with a result of the kind that is wanted; see `result`.
+
+    Where `x` is several outputs of the model, `parts` are their names and how many elements or channels each has.
+    """
+    if parts and wanted in ("class", "classes"):
+        raise ModelError(
+            "The result of several outputs cannot be a class: choose one of them (--head NAME, in Python head=)."
+        )
+    if parts and wanted is None and isinstance(x, Signal) and not x.ended and not _holds_codes(x):
+        wanted = "scores"
     point, readout = result(builder, x, wanted)
-    return builder.network(point, readout, name)
+    return builder.network(point, replace(readout, parts=parts), name)
 
 
 def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, Readout]:
@@ -74,6 +89,9 @@ def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, 
         try:
             if isinstance(y, Codes):
                 return _end_in_codes(builder, y, wanted)
+            if _holds_codes(y) and wanted != "labels":
+                _check_codes(wanted)
+                return _scores(builder, y, kind="codes")
             kind = _kind(y, wanted)
             return {"class": _class, "labels": _labels, "scores": _scores, "classes": _classes}[kind](builder, y)
         except ModelError as error:
@@ -215,8 +233,8 @@ def _labelled(builder: NetworkBuilder, codes: Codes, label: str) -> Point:
     return signal.origin.point
 
 
-def _scores(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
-    """The integers of the last layer, with the affine map that leads to the model's numbers."""
+def _scores(builder: NetworkBuilder, x: Signal, kind: str = "scores") -> tuple[Point, Readout]:
+    """The integers of the last layer, or its codes, with the affine map that leads to the model's numbers."""
     _check_affine(x)
     sums = x.origin
     assert isinstance(sums, Stream)
@@ -226,17 +244,26 @@ def _scores(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     builder.score_margin = score_margin(sums, chains, _ZERO)
     offsets = [chain(0) for chain in chains]
     slopes = [chain(1) - offset for chain, offset in zip(chains, offsets, strict=True)]
-    return sums.point, _readout("scores", slopes, offsets)
+    return sums.point, _readout(kind, slopes, offsets)
+
+
+def _holds_codes(x: Signal) -> bool:
+    """Whether a signal is on codes, as behind a pool or a concatenation of them."""
+    return isinstance(x.origin, Stream) and x.origin.map.format is not None
+
+
+def _check_codes(wanted: str | None) -> None:
+    if wanted in ("class", "classes", "scores"):
+        told = {"class": "a class", "classes": "the classes of pixels"}.get(wanted, wanted)
+        raise ModelError(
+            f"The result cannot be {told}, because the model ends in a quantiser: leave out --result, or export the "
+            "model up to its scores."
+        )
 
 
 def _end_in_codes(builder: NetworkBuilder, codes: Codes, wanted: str | None) -> tuple[Point, Readout]:
     """The codes of a quantiser at the end, or labels of them."""
-    if wanted in ("class", "classes", "scores"):
-        told = {"class": "a class", "classes": "the classes of pixels"}.get(wanted, wanted)
-        raise ModelError(
-            f"The result cannot be {told}, because the model ends in a "
-            "quantiser: leave out --result, or export the model up to its scores."
-        )
+    _check_codes(wanted)
     if wanted == "labels":
         half = np.array(_ZERO, object).reshape((1,) * len(codes.shape))
         bits = codes.quantised(Quantiser(((half, True),), (half, half + 1)))

@@ -76,12 +76,15 @@ class Taps:
     order : int64 array, (M,), or None
         Where the elements of a map of results, in the order of its stream, stand in the tensor `scores`; None for a
         vector, whose order is that of the tensor.
+    model : onnx.ModelProto or None
+        What stands in for the file, where only some of its outputs are the result.
     rounded : RoundedModel or None
         The model that the network came from in place of that of the file, if weights were rounded.
     """
 
     def __init__(self) -> None:
         self.rounded: Any = None
+        self.model: Any = None
         self.restart()
 
     def restart(self) -> None:
@@ -184,13 +187,14 @@ class Taps:
             for tap in self.codes
         )
         taps.scores, taps.order, taps.slack, taps.rounded = self.scores, self.order, self.slack, self.rounded
+        taps.model = self.model
         taps.names = [(label, prefix + name) for label, name in self.names]
         return taps
 
     def of_file(self) -> Taps:
         """The same beside the model of the file itself, where weights were rounded."""
         taps = Taps()
-        taps.codes, taps.scores, taps.order = self.codes, self.scores, self.order
+        taps.codes, taps.scores, taps.order, taps.model = self.codes, self.scores, self.order, self.model
         return taps
 
 

@@ -234,7 +234,10 @@ def _sequential(layers: list[_Layer], config: Mapping[str, Any]) -> KerasGraph:
 
 def _functional(layers: list[_Layer], config: Mapping[str, Any]) -> KerasGraph:
     inputs, outputs = (_ends(config.get(name), name) for name in ("input_layers", "output_layers"))
-    for ends, what, remedy in ((inputs, "input", "join the inputs"), (outputs, "output", "save the scores alone")):
+    for ends, what, remedy in (
+        (inputs, "input", "join the inputs"),
+        (outputs, "output", "save keras.Model(model.inputs, model.outputs[0]), or another one of its outputs"),
+    ):
         if len(ends) != 1:
             raise ModelError(f"The model must have one {what}, not {len(ends)}: {remedy}.")
     by_name = {layer.name: layer for layer in layers}

@@ -82,6 +82,31 @@ class Graph:
     same: Mapping[str, str]
 
 
+def read_model(path: Path) -> Any:
+    """The model of an ONNX file, as protocol buffers have it.
+
+    Raises
+    ------
+    ModelError
+        It is none.
+    """
+    regular_file(path, "Model file")
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"Model file {shown_path(path)} cannot be read: {error.strerror}.") from error
+    except Exception as error:  # whatever protobuf says about hostile bytes
+        raise ModelError(
+            f"Model file {shown_path(path)} is no ONNX file, or it is damaged: export the model again."
+        ) from error
+    if not _is_text(model):
+        raise ModelError(
+            f"Model file {shown_path(path)} is damaged: its names must be UTF-8 text, and some are not: "
+            "export the model again."
+        )
+    return model
+
+
 def load(path: Path, model: Any = None) -> Graph:
     """Read, check and sort an ONNX file.
 
@@ -96,20 +121,7 @@ def load(path: Path, model: Any = None) -> Graph:
     ModelError
         No ONNX file, or one that breaks a rule.
     """
-    regular_file(path, "Model file")
-    try:
-        model = onnx.load_model_from_string(path.read_bytes()) if model is None else model
-    except OSError as error:
-        raise ModelError(f"Model file {shown_path(path)} cannot be read: {error.strerror}.") from error
-    except Exception as error:  # whatever protobuf says about hostile bytes
-        raise ModelError(
-            f"Model file {shown_path(path)} is no ONNX file, or it is damaged: export the model again."
-        ) from error
-    if not _is_text(model):
-        raise ModelError(
-            f"Model file {shown_path(path)} is damaged: its names must be UTF-8 text, and some are not: "
-            "export the model again."
-        )
+    model = read_model(path) if model is None else model
     proto = model.graph
     if not proto.node or not proto.output:
         raise ModelError(
@@ -117,7 +129,10 @@ def load(path: Path, model: Any = None) -> Graph:
         )
     if len(proto.output) != 1:
         names = ", ".join(shown(value.name) for value in proto.output[:4])
-        raise ModelError(f"The model must have one output, not {len(proto.output)} ({names}): export the scores alone.")
+        raise ModelError(
+            f"The model must have one output, not {len(proto.output)} ({names}): choose one (--head NAME, in Python "
+            "head=), or several whose numbers are to follow one another, or export the scores alone."
+        )
     if proto.sparse_initializer:
         raise ModelError("The model must have no sparse tensors: export the weights dense.")
     nodes = [_node(entry, path.parent) for entry in proto.node]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..inputs import stored_input
 from ..troubles import UNKNOWN, UNKNOWN_CONSTANT, Troubles, Unknown, kind_of
 from .constants import CONSTANT_OPS, fold_constant
 from .graph import Graph, Node, load
+from .heads import with_heads
 from .operators.maps import PADDED_OPS
 from .operators.refusals import refusal
 from .operators.rules import PROBES, RULES
@@ -46,6 +47,7 @@ def import_onnx(
     taps: Taps | None = None,
     result: str | None = None,
     weight_bits: WeightBits | None = None,
+    heads: Sequence[str] = (),
 ) -> Network:
     """The integer network of an ONNX file.
 
@@ -62,6 +64,8 @@ def import_onnx(
         The kind of result that the user wants; None is that which the file says, see `endings.result`.
     weight_bits : WeightBits or None
         Real weights are rounded to so many bits.
+    heads : sequence of str
+        Outputs of the graph of which the result is made; see `heads.with_heads`. None are needed where it has one.
 
     Raises
     ------
@@ -69,12 +73,18 @@ def import_onnx(
         Names the node that cannot become integers exactly, why, and what helps.
     """
 
-    def walked(model: Any, taps: Taps | None) -> Network:
-        graph = load(path, model)
-        stored = _suited(graph, numbers)
-        return planned(lambda plan: _import(graph, stored, name, plan, taps, result))
+    def chosen() -> Any:
+        return with_heads(path, heads) if heads else None
 
-    return rounded_import(weight_bits, taps, lambda rounding: with_rounded_weights(path, rounding), walked)
+    def walked(model: Any, taps: Taps | None) -> Network:
+        graph = load(path, chosen() if model is None else model)
+        stored = _suited(graph, numbers)
+        return planned(lambda plan: _import(graph, stored, name, plan, taps, result, heads))
+
+    network = rounded_import(weight_bits, taps, lambda rounding: with_rounded_weights(path, rounding, chosen()), walked)
+    if taps is not None:
+        taps.model = chosen()
+    return network
 
 
 def _import(
@@ -84,6 +94,7 @@ def _import(
     plan: FixedPoint,
     taps: Taps | None = None,
     result: str | None = None,
+    heads: Sequence[str] = (),
 ) -> Network:
     builder = NetworkBuilder(numbers, plan, taps)
     if taps is not None:
@@ -91,17 +102,20 @@ def _import(
     batch, *shape = graph.input.shape
     values = Values(graph)
     values.put(graph.input.name, builder.start(tuple(size or 0 for size in shape), batch or 1))
-    troubles = Troubles()
+    troubles, sizes = Troubles(), list[int]()
     for node in graph.nodes:
         operands = [values.get(operand) for operand in node.inputs]
         made = _tried(troubles, builder, node, graph.opset, operands)
         values.made(node, made, operands)
+        if graph.output in node.outputs:
+            sizes = [x.shape[0] for x in operands if isinstance(x, Signal | Codes)]
         if taps is not None and not troubles:
             for output, one in zip(node.outputs, made if isinstance(made, list) else [made], strict=False):
                 taps.made(output, one, dict(zip(node.inputs, operands, strict=True)))
     if troubles:
         raise troubles.error()
-    return finish(builder, values.get(graph.output), name, result)
+    parts = tuple(zip(heads, sizes, strict=True)) if len(heads) > 1 else ()
+    return finish(builder, values.get(graph.output), name, result, parts)
 
 
 def _tried(troubles: Troubles, builder: NetworkBuilder, node: Node, opset: int, operands: list[Any]) -> Any:

@@ -25,7 +25,7 @@ _STANDARD = ("", "ai.onnx")
 _MOVING = UNKNOWN
 
 
-def with_rounded_weights(path: Path, rounding: Rounding) -> Any:
+def with_rounded_weights(path: Path, rounding: Rounding, model: Any = None) -> Any:
     """The model of a file with rounded weights in place of real ones; None if it has none to round.
 
     Parameters
@@ -33,17 +33,19 @@ def with_rounded_weights(path: Path, rounding: Rounding) -> Any:
     path : Path
     rounding : Rounding
         Says which, and how.
+    model : onnx.ModelProto or None
+        Stands in for what the file holds; it is changed.
 
     Raises
     ------
     ModelError
         No ONNX file, or one that breaks a rule.
     """
-    graph = load(path)
+    graph = load(path, model)
     found = list(_rounded(graph, rounding))
     if not found:
         return None
-    model = onnx.load_model_from_string(path.read_bytes())
+    model = onnx.load_model_from_string(path.read_bytes()) if model is None else model
     names = {name for node in model.graph.node for name in (*node.input, *node.output)}
     by_node: dict[str, str] = {}
     by_weights: dict[tuple[str, str, int], str] = {}

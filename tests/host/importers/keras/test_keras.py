@@ -10,6 +10,7 @@ from bitweir.importers import ModelError, load_model
 from bitweir.importers.compare.agreement import Member
 from bitweir.importers.compare.comparison import compare_drawn
 from bitweir.importers.folding.provenance import Taps
+from bitweir.model_files import load_networks
 from bitweir.results import numbers
 from bitweir_hw.network import BIPOLAR, Affine, Network, Parallel, Stored
 from bitweir_sim.values.encoding import encode
@@ -441,6 +442,34 @@ def test_results(tmp_path, in_process, end, outputs):
         assert np.allclose(numbers(net, found.scores), wanted, atol=1e-6)
     compared = compare_drawn(net, [Member(path=path, network=net, taps=taps, last=net.layers[-1].name)])
     assert compared.agreements[0].ran and compared.agreements[0].agrees
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"), [("", "scores"), ("softmax", "classes"), ("sigmoid", "labels"), ("ste_sign", "codes")]
+)
+def test_results_of_pixels(tmp_path, in_process, end, kind):
+    model = Model(seed=4)
+    model.conv(C, 4, 3, 3)
+    model.norm(4, 20)
+    model.conv(4, 3, 1, 1, input_quantizer="ste_sign")
+    model.norm(3, 2)
+    x = pixels(model.shape)
+    wanted = model.reference(x).reshape(len(x), 5, 4, 3)
+    if end:
+        model("Activation", activation=end)
+    imported = load_networks([model.save(tmp_path / "m.h5")], input_scale="1")
+    net = imported.network
+    found = run(net, encode(net.input, x))
+    assert net.readout.kind == kind and net.result_shape == (5, 4, 3)[: 2 if kind == "classes" else 3]
+    if kind == "classes":
+        told = np.take_along_axis(wanted, found.classes.reshape(len(x), 5, 4, 1), 3)
+        assert (told >= wanted.max(axis=3, keepdims=True) - 1e-6).all()
+    elif kind == "labels":
+        assert np.array_equal(found.labels.reshape(wanted.shape), wanted > 0)
+    else:
+        wanted = wanted if kind == "scores" else np.where(wanted >= 0, 1.0, -1.0)
+        assert np.allclose(numbers(net, found.scores).reshape(wanted.shape), wanted, atol=1e-6)
+    assert imported.drawn.difference is None and imported.drawn.frames > 100
 
 
 def test_the_activation_of_a_layer_is_named_as_such(tmp_path, in_process):

@@ -100,8 +100,9 @@ REFUSED = {
     "weights are of different models.": after_first("BatchNormalization"),
     "Layer Add 'it' cannot be folded: it must add two values or more, not 1.": after_first("Add"),
     "Layer Rescaling 'it' cannot be folded: its scale must be a finite number, not 'None'.": after_first("Rescaling"),
-    "Layer Softmax 'it' cannot be folded: its softmax must take one vector of scores, not frames of shape (5, 4, 4).": (
-        after_first("Softmax")
+    "Layer QuantDense 'quantdense_5' must not follow Softmax 'it', because each result of a softmax depends on all of "
+    "its inputs: leave the softmax out and work on the scores themselves, or save the model up to it.": after_first(
+        "Softmax"
     ),
     "Layer QuantConv2D 'it' must take quantised activations, but the sums of conv0 arrive unquantised: put a "
     "quantiser of 1 to 8 bits between the two layers, such as a sign.": a_convolution(input_quantizer=None),
@@ -249,9 +250,8 @@ GRAPHS = {
     "Layer SteSign 'sign' must take the result of one layer, not of 2: join them with Add before it.": put(
         "sign", [[["conv", 0, 0], ["conv", 0, 0]]]
     ),
-    "The model must have one output, not 2: save the scores alone.": model_with(
-        output_layers=[["end", 0, 0], ["sum", 0, 0]]
-    ),
+    "The model must have one output, not 2: save keras.Model(model.inputs, model.outputs[0]), or another one of its "
+    "outputs.": model_with(output_layers=[["end", 0, 0], ["sum", 0, 0]]),
     "The model must have one input, not 2: join the inputs.": model_with(input_layers=[["a", 0, 0], ["b", 0, 0]]),
     "The output 'gone' of the model must be made by a layer": model_with(output_layers=[["gone", 0, 0]]),
     "The input 'conv' of the model must be an InputLayer": model_with(input_layers=[["conv", 0, 0]]),
