@@ -20,6 +20,7 @@ from bitweir_hw.network import (
     Parallel,
     Piecewise,
     Pool,
+    Select,
     Threshold,
     Upsample,
     Vote,
@@ -139,6 +140,15 @@ def upsample(layer: Upsample, stream: Stream, found: dict[str, list[int]]) -> St
     return Stream(cells, stream.offset, stream.step)
 
 
+def select(layer: Select, stream: Stream, found: dict[str, list[int]]) -> Stream:
+    cells = {}
+    for made, channel in enumerate(layer.channels.tolist()):
+        for (row, column, at), number in stream.cells.items():
+            if at == channel:
+                cells[row, column, made] = number
+    return Stream(cells, stream.offset, stream.step)
+
+
 def parallel(layer: Parallel, stream: Stream, found: dict[str, list[int]]) -> Stream:
     total = dict.fromkeys(series(layer.branches[0], stream, {}).cells, 0)
     for index, branch in enumerate(layer.branches):
@@ -170,6 +180,7 @@ REFERENCES: dict[type, Callable[[Any, Stream, dict[str, list[int]]], Stream]] = 
     Vote: vote,
     Argmax: argmax,
     Upsample: upsample,
+    Select: select,
     Parallel: parallel,
     Concat: concat,
 }

@@ -17,6 +17,7 @@ from bitweir_hw.network import (
     Piecewise,
     Pool,
     Readout,
+    Select,
     Threshold,
     Upsample,
     Vote,
@@ -50,7 +51,13 @@ def every_kind(*, style="fused", streams=1, kind="class"):
         Pool(name="pool", kind="max", kernel=(2, 2), stride=(2, 2)),
         Parallel(
             name="sum",
-            branches=((Threshold(name="sign", thresholds=np.full((5, 1), 2), output=BIPOLAR),), ()),
+            branches=(
+                (
+                    Threshold(name="sign", thresholds=np.full((5, 1), 2), output=BIPOLAR),
+                    Select(name="select", channels=np.array([3, 0, 4, 0, 1])),
+                ),
+                (),
+            ),
             weights=(2, -1),
         ),
         Affine(name="affine", scale=np.array([1, -2, 3, 1, 0]), offset=np.array([4, 5, -6, 0, 1])),

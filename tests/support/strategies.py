@@ -21,6 +21,7 @@ from bitweir_hw.network import (
     Piecewise,
     Pool,
     Readout,
+    Select,
     Threshold,
     Upsample,
     Vote,
@@ -393,6 +394,15 @@ class _Layers:
         columns = self._size(min(3, max(1, LARGEST_MAP // (rows * source.size))))
         return Upsample(name=self._name("upsample"), factors=(rows, columns))
 
+    def select(self, source):
+        """In the order of the stream, as a part that is cut out, or in any order."""
+        if self._draw(st.booleans()):
+            first = self._draw(st.integers(0, source.channels - 1))
+            channels = np.arange(first, self._draw(st.integers(first, source.channels - 1)) + 1)
+        else:
+            channels = self._rng.integers(0, source.channels, self._size(min(self._max_size, 6)))
+        return Select(name=self._name("select"), channels=channels)
+
     def concat(self, source, depth):
         """Branches that keep the pixels of the map, with accumulators or with codes that mean the same."""
         form = self._pick([source.format, source.format, None, self._output()])
@@ -524,6 +534,7 @@ DRAWN = {
     Parallel: lambda layers, source, depth: layers.parallel(source, depth),
     Concat: lambda layers, source, depth: layers.concat(source, depth),
     Upsample: lambda layers, source, depth: layers.upsample(source),
+    Select: lambda layers, source, depth: layers.select(source),
     Vote: lambda layers, source, depth: layers.vote(),
     Argmax: lambda layers, source, depth: layers.argmax(),
 }

@@ -49,6 +49,8 @@ _OLD_NAMES = {
 _LATER = {"parts": 1, "run": 1}
 #: What has no meaning for the hardware.
 _NAMES = {"name", "layer"}
+#: Arrays of layers that are no parameters, but wires.
+_WIRED = {"channels", "least"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,7 +207,7 @@ def with_parameters_of(network: Network, template: Network, plan: Plan) -> Pipel
     """The accelerator that was made for `template`, with the parameters of another network of the same shape.
 
     Layers may have other names. All that is not loaded must be the same: kinds of layers, their geometry, formats,
-    weights of branches, and of which channels a pool takes the least.
+    weights of branches, of which channels a pool takes the least, and which channels are chosen.
 
     Raises
     ------
@@ -242,7 +244,8 @@ def _difference(network: Network, template: Network) -> str | None:
                 continue
             a, b = (getattr(one, entry.name) for one in (layer, other))
             if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-                same = a.dtype == b.dtype and a.shape == b.shape and (entry.name != "least" or np.array_equal(a, b))
+                same = a.dtype == b.dtype and a.shape == b.shape
+                same = same and (entry.name not in _WIRED or np.array_equal(a, b))
             else:
                 same = type(a) is type(b) and a == b
             if not same:

@@ -20,6 +20,7 @@ from .matvec import MATVEC, MatVecSpec
 from .pipeline import Node, Pipeline, Stream
 from .pool import POOL, PoolSpec
 from .scores import ARGMAX, CHOICE, RESULT, VOTE, ArgmaxSpec, ChoiceSpec, EndSpec, ResultSpec, VoteSpec
+from .select import SELECT, SelectSpec
 from .upsample import UPSAMPLE, UpsampleSpec
 from .width import WIDTH, WidthSpec
 from .window import WINDOW, WindowSpec
@@ -47,6 +48,7 @@ __all__ = [
     "Pipeline",
     "PoolSpec",
     "ResultSpec",
+    "SelectSpec",
     "Stream",
     "ThresholdSpec",
     "UpsampleSpec",
@@ -58,8 +60,8 @@ __all__ = [
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
 BLOCKS: tuple[Block, ...] = (
-    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, UPSAMPLE, POOL, THRESHOLD, VOTE, CHOICE, AFFINE, PIECEWISE, ARGMAX,
-    RESULT,
+    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, SELECT, UPSAMPLE, POOL, THRESHOLD, VOTE, CHOICE, AFFINE, PIECEWISE,
+    ARGMAX, RESULT,
 )  # fmt: skip
 _OF_SPEC = {block.spec: block for block in BLOCKS}
 

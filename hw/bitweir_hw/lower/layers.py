@@ -20,7 +20,6 @@ from ..blocks import (
     ForkSpec,
     PoolSpec,
     ResultSpec,
-    UpsampleSpec,
     VoteSpec,
     WindowSpec,
 )
@@ -38,6 +37,7 @@ from ..network.layers import (
     Parallel,
     Piecewise,
     Pool,
+    Select,
     Threshold,
     Upsample,
     Vote,
@@ -47,6 +47,7 @@ from ..plan import Plan, check_plan, cycles_of, groups_at_once, word_choices
 from .accumulators import pad_code, sign_only
 from .builder import Builder, Cursor
 from .elementwise import affine, piecewise, threshold
+from .moves import select, upsample
 
 __all__ = ["LOWERINGS", "build", "fork", "lower", "meet", "meeting_lanes"]
 
@@ -309,21 +310,6 @@ def _argmax(builder: Builder, layer: Argmax, cursor: Cursor) -> Cursor:
     return builder.put(spec, cursor, end)
 
 
-def _upsample(builder: Builder, layer: Upsample, cursor: Cursor) -> Cursor:
-    source, result = cursor.map, builder.output_map(layer, cursor.map)
-    needed = builder.lanes_needed(result)
-    lanes = cursor.lanes if cursor.length == source.channels and cursor.lanes >= needed else needed
-    cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
-    spec = UpsampleSpec(
-        name=builder.name(layer.name),
-        layer=layer.name,
-        shape=(*source.shape[:2], ceil_div(source.channels, lanes)),
-        factors=layer.factors,
-        word_bits=lanes * cursor.lane_bits * builder.plan.parallel_frames,
-    )
-    return builder.put(spec, cursor, replace(cursor, layer=layer.name, map=result, vectors=result.pixels, window=None))
-
-
 # ---- branches
 
 
@@ -466,7 +452,8 @@ LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Piecewise: piecewise,
     Vote: _vote,
     Argmax: _argmax,
-    Upsample: _upsample,
+    Upsample: upsample,
+    Select: select,
     Parallel: _branched,
     Concat: _branched,
 }

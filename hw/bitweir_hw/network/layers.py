@@ -37,6 +37,7 @@ __all__ = [
     "Parallel",
     "Piecewise",
     "Pool",
+    "Select",
     "Shape",
     "Threshold",
     "Upsample",
@@ -476,6 +477,41 @@ class Upsample:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Select:
+    """Some channels of each pixel, in any order: ``out[y, x, c] = map[y, x, channels[c]]``.
+
+    Parameters
+    ----------
+    name : str
+    channels : int64 array, (M,)
+        The channel of the map that each channel is; some may be left out, or come more than once.
+    """
+
+    name: str
+    channels: Integers
+
+    @property
+    def description(self) -> str:
+        """What a reader calls it."""
+        return "selection of channels"
+
+    def output_map(self, source: Map) -> Map:
+        """What leaves the layer; see the module."""
+        channels = self.channels
+        if channels.dtype != np.int64 or channels.ndim != 1 or not len(channels):
+            raise NetworkError(
+                f"Layer {self.name!r} must have a list of int64 channels, not {channels.dtype} of shape "
+                f"{channels.shape}."
+            )
+        if channels.min() < 0 or channels.max() >= source.channels:
+            raise NetworkError(
+                f"Layer {self.name!r} must choose of the channels 0 to {source.channels - 1} that arrive, not "
+                f"{channels.min()} to {channels.max()}."
+            )
+        return replace(source, shape=(*source.shape[:2], len(channels)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Branched:
     """Branches that all take the same map, and meet. An empty branch hands on its input.
 
@@ -593,11 +629,11 @@ class Concat(Branched):
         return Map.of_codes(shape, max(forms, key=lambda form: form.bits))
 
 
-Layer = Dense | Conv | Pool | Threshold | Affine | Piecewise | Vote | Argmax | Upsample | Branched
+Layer = Dense | Conv | Pool | Threshold | Affine | Piecewise | Vote | Argmax | Upsample | Select | Branched
 
 #: Every kind of layer. Each has one entry in golden, lowering and reports; a test checks it.
 LAYERS: tuple[type, ...] = (
-    Dense, Conv, Pool, Threshold, Affine, Piecewise, Vote, Argmax, Upsample, Parallel, Concat,
+    Dense, Conv, Pool, Threshold, Affine, Piecewise, Vote, Argmax, Upsample, Select, Parallel, Concat,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from bitweir_hw.network import (
     Parallel,
     Piecewise,
     Pool,
+    Select,
     Threshold,
     Upsample,
     Vote,
@@ -167,6 +168,10 @@ def _upsample(layer: Upsample, stream: Integers, source: Map) -> Integers:
     return stream.repeat(rows, axis=1).repeat(columns, axis=2)
 
 
+def _select(layer: Select, stream: Integers, source: Map) -> Integers:
+    return stream[..., layer.channels]
+
+
 def _parallel(layer: Parallel, ends: list[tuple[Integers, Map]]) -> Integers:
     parts: list[Integers] = [factor * values(*end) for factor, end in zip(layer.factors, ends, strict=True)]
     return reduce(np.add, parts)
@@ -189,6 +194,7 @@ EXECUTORS: dict[type, Callable[..., Integers]] = {
     Vote: _vote,
     Argmax: _argmax,
     Upsample: _upsample,
+    Select: _select,
     Parallel: _parallel,
     Concat: _concat,
 }

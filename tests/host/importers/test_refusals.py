@@ -189,21 +189,6 @@ SENTENCES = {
     ),
     "Node Concat 'n1' cannot be folded: it joins constants to what depends on the image: leave them out, or give a "
     "layer a bias.": lambda g: g.op("Concat", g.op("Sub", "x", 7.5), np.zeros((1, 1, 7, 6)), axis=1),
-    "Node Conv 'n7' has 2 groups, and must not follow a change of the order of channels: give the filters of the layer "
-    "before it that order instead.": lambda g: g.op(
-        "Conv",
-        g.op(
-            "Reshape",
-            g.op(
-                "Transpose",
-                g.op("Reshape", g.sign(g.start(4, 3, 3)), g.const([-1, 2, 2, 20], np.int64)),
-                perm=[0, 2, 1, 3],
-            ),
-            g.const([-1, 4, 5, 4], np.int64),
-        ),
-        g.signs(4, 2, 3, 3),
-        group=2,
-    ),
     "Node Transpose 'n0' cannot be folded: it must leave the batch axis first, and its perm is [1, 0, 2, 3]: export "
     "with "
     "the batch first, as by batch_first=True.": lambda g: g.op("Transpose", "x", perm=[1, 0, 2, 3]),

@@ -250,7 +250,10 @@ def test_another_shape_is_refused_by_name():
     plan = with_loadable_parameters(network, plan)
     shape = "Network 'net' must have the shape of 'net' to be loaded in its place, but "
     least = np.array([True, False, False, False, False])
+    sign, select = network.layers[3].branches[0]
+    picks = ((sign, replace(select, channels=np.array([3, 0, 4, 0, 2]))), ())
     for other, told in (
+        (changed(network, 3, branches=picks), "layer 'select' differs in its channels"),
         (changed(network, 1, pad_value=1), "layer 'conv' differs in its pad_value"),
         (
             changed(network, 1, weights=network.layers[1].weights.astype(np.int64)),

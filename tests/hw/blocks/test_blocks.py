@@ -12,6 +12,7 @@ from bitweir_hw.blocks import (
     ConcatSpec,
     Level,
     PiecewiseSpec,
+    SelectSpec,
     UpsampleSpec,
     block_of,
 )
@@ -24,7 +25,7 @@ from bitweir_hw.popcount import STYLE
 from support.samples import every_kind
 
 #: Kinds that no drawn accelerator has, by which the error of whole designs is told; reports say so.
-NOT_DRAWN = {ChoiceSpec, ConcatSpec, PiecewiseSpec, UpsampleSpec}
+NOT_DRAWN = {ChoiceSpec, ConcatSpec, PiecewiseSpec, SelectSpec, UpsampleSpec}
 GROUPS = {"weights", "window", "move", "sum", "map", "score"}
 
 
@@ -73,4 +74,4 @@ def test_every_kind_has_its_cost(block, family):
 @pytest.mark.parametrize("family", BLOCK_RAM)
 def test_a_design_tells_what_no_drawn_accelerator_has(family):
     reasons = extrapolated(lower(*every_kind(style=STYLE[family])), family)
-    assert "blocks of the kind choice, concat, piecewise, upsample" in reasons
+    assert "blocks of the kind choice, concat, piecewise, select, upsample" in reasons

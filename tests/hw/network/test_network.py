@@ -30,6 +30,7 @@ from bitweir_hw.network import (
     Piecewise,
     Pool,
     Readout,
+    Select,
     Stored,
     Threshold,
     Upsample,
@@ -136,6 +137,7 @@ def handed(layer, source=MAP):
         (Parallel(name="p", branches=((), ())), MAP.shape, (-2, 2), None),
         (Parallel(name="p", branches=((), (SCORES,)), weights=(3, -2)), MAP.shape, (-7, 3), None),
         (Upsample(name="u", factors=(2, 3)), (10, 18, 4), (-1, 1), BIPOLAR),
+        (Select(name="x", channels=np.array([3, 0, 3])), (5, 6, 3), (-1, 1), BIPOLAR),
         (Concat(name="c", branches=((), ())), (5, 6, 8), (-1, 1), BIPOLAR),
         # The most bits, and the ends of what these hold; accumulators have the ends of all.
         (Concat(name="c", branches=((), (WIDER,))), (5, 6, 8), (-1, 5), WIDER.output),
@@ -437,6 +439,18 @@ CASES = {
     ),
     "Layer 'u' must have factors of 1 or more, not (2, 0).": after(MAP, Upsample(name="u", factors=(2, 0))),
     "Layer 'u' must have factors of at most 256, not (1, 257).": after(MAP, Upsample(name="u", factors=(1, 257))),
+    "Layer 'x' must have a list of int64 channels, not int32 of shape (1,).": after(
+        MAP, Select(name="x", channels=np.array([1], np.int32))
+    ),
+    "Layer 'x' must have a list of int64 channels, not int64 of shape (0,).": after(
+        MAP, Select(name="x", channels=np.array([], np.int64))
+    ),
+    "Layer 'x' must choose of the channels 0 to 3 that arrive, not -1 to 2.": after(
+        MAP, Select(name="x", channels=np.array([2, -1]))
+    ),
+    "Layer 'x' must choose of the channels 0 to 3 that arrive, not 4 to 4.": after(
+        MAP, Select(name="x", channels=np.array([4]))
+    ),
     "Layer 'c' must have two branches or more, not 1.": joined(()),
     "Layer 'c' must join maps of the same rows and columns; its branches end in (5, 6), (2, 3).": joined((), (POOL,)),
     "Layer 'c' must join accumulators, or codes of one offset and step; its branches end in codes from -1 in steps of "

@@ -82,7 +82,7 @@ class Accuracy:
     last : str
         The sum that chose the unit of each channel; empty behind a linear layer, which has scales of its own.
     mixed : frozenset of str
-        Those of the sums before a linear layer: their channels are not those of the stream.
+        Those of the sums before a linear layer, or a choice of channels: theirs are not those of the stream.
     """
 
     unit: Exacts
@@ -101,6 +101,10 @@ class Accuracy:
         """With the channels in another order."""
         leaves = tuple(Leaf(x.slopes[index], x.low[index], x.high[index], x.step) for x in self.leaves)
         return replace(self, unit=self.unit[index], error=self.error[index], leaves=leaves)
+
+    def chosen(self, index: NDArray[np.int64]) -> Accuracy:
+        """Of some channels, which are no longer those of the sums."""
+        return replace(self.ordered(index), last="", mixed=self.sums)
 
     def summed(self, taps: int) -> Accuracy:
         """Behind a pool that sums so many values, and whose mean is meant."""

@@ -8,8 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from bitweir_hw.network import LABEL, Affine, Argmax, Dense, Format, Network, Readout
-from numpy.typing import NDArray
+from bitweir_hw.network import LABEL, Affine, Argmax, Format, Network, Readout
 
 from ..errors import ModelError
 from ..exact.fold import Exacts, Quantiser, columns
@@ -17,10 +16,11 @@ from ..exact.scores import integer_scores
 from ..exact.surd import Exact, Surd, nearly, sign
 from .borders import refusal
 from .bounds import score_margin
+from .choices import order_of
 from .network_builder import NetworkBuilder
 from .positions import AFFINE
 from .quantise import coding, quantise, resolved
-from .symbols import Codes, Move, Point, Signal, Stream, by_channel
+from .symbols import Codes, Move, Moving, Point, Signal, Stream, by_channel
 
 __all__ = ["ENDS", "finish", "result"]
 
@@ -80,6 +80,8 @@ def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, 
         The output is no result, or none of the kind that is wanted.
     """
     if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not builder.is_input(x.origin):
+        x = _ordered(builder, x)
+        assert isinstance(x.origin, Stream)
         y = _in_order(x)
         if builder.taps is not None and isinstance(x, Codes):
             back = None if x.origin.map.pixels == 1 else _unmoved(x)
@@ -330,28 +332,29 @@ def _nearest(number: Fraction) -> Fraction:
     return round(number / unit) * unit
 
 
+def _ordered(builder: NetworkBuilder, x: Moving) -> Moving:
+    """The same where outputs are left out, come twice or in another order than those of the last layer."""
+    stream, order = x.origin, order_of(x)
+    assert isinstance(stream, Stream)
+    if order is None or np.array_equal(order, np.arange(stream.map.channels)):
+        return x
+    if stream.point.border is not None:
+        raise refusal("The output of the model", stream.point.border)
+    index = np.arange(len(x.index)).reshape(-1, len(order)).T.reshape(-1)
+    y = replace(x, origin=builder.select(stream, order, "of the output"), index=index)
+    if builder.taps is not None and isinstance(x, Codes) and isinstance(y, Codes):
+        builder.taps.moved(x, y)
+    return y
+
+
 def _in_order(x: Any) -> Any:
     """A result whose stream has it in the order of the model's outputs; a map comes pixel by pixel."""
     stream = x.origin
     if stream.map.pixels != 1:
         return _map_in_order(x)
-    if stream.map.size != len(x.index):
-        raise ModelError(
-            f"The output of the model must hold each output of {stream.name} once, not {len(x.index)} elements of "
-            f"{stream.map.size}: take all of them."
-        )
-    if np.array_equal(x.index, np.arange(len(x.index))):
-        return x
-    layer = stream.point.layer
-    if not isinstance(layer, Dense) or not _is_permutation(x.index):
-        raise ModelError("The output of the model must hold each output of the last layer once, in order.")
-    weights, thresholds = layer.weights[x.index], layer.thresholds
-    layer = replace(layer, weights=weights, thresholds=None if thresholds is None else thresholds[x.index])
-    point = Point(stream.map, layer, stream.point.before)
-    ends = (stream.low[x.index], stream.high[x.index])
-    accuracy = stream.accuracy and stream.accuracy.ordered(x.index)
-    stream = Stream(stream.name, point, *ends, stream.step, accuracy)
-    return replace(x, origin=stream, index=np.arange(len(x.index)))
+    if not np.array_equal(x.index, np.arange(stream.map.size)):
+        raise ModelError(f"The output of the model must be one vector, not of the shape {x.shape}: flatten it.")
+    return x
 
 
 def _map_in_order(x: Any) -> Any:
@@ -377,7 +380,3 @@ def _unmoved(x: Codes) -> Move:
     if np.array_equal(x.index, first):
         return lambda array: array.transpose(2, 0, 1).reshape(x.shape)
     return lambda array: array.reshape(x.shape)
-
-
-def _is_permutation(index: NDArray[np.int64]) -> bool:
-    return np.array_equal(np.sort(index), np.arange(len(index)))

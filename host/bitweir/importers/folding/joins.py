@@ -83,6 +83,7 @@ def _joined(builder: NetworkBuilder, signals: list[Signal], axis: int, label: st
     for signal in signals:
         assert isinstance(signal.origin, Stream)
         owners.append(_owner(branches, signal, signal.origin))
+    signals, branches = _narrowed(builder, signals, branches, owners, label)
     streams = [branch.stream for branch in branches]
     stream = streams[0] if len(streams) == 1 else _concat(builder, streams, label)
     first = np.cumsum([0, *(one.map.channels for one in streams)])
@@ -105,6 +106,26 @@ def _owner(branches: list[_Branch], signal: Signal, stream: Stream) -> int:
     used[signal.index] = True
     branches.append(_Branch(stream, used))
     return len(branches) - 1
+
+
+def _narrowed(
+    builder: NetworkBuilder, signals: list[Signal], branches: list[_Branch], owners: list[int], label: str
+) -> tuple[list[Signal], list[_Branch]]:
+    """The same without the channels of each branch that no signal has."""
+    signals = [*signals]
+    narrow = []
+    for place, branch in enumerate(branches):
+        stream = branch.stream
+        used = branch.used.reshape(stream.map.pixels, -1)
+        kept = used.any(axis=0)
+        if not kept.all():
+            rank = np.cumsum(kept) - 1
+            stream = builder.select(stream, np.flatnonzero(kept), label)
+            for at in [at for at, owner in enumerate(owners) if owner == place]:
+                pixel, channel = np.divmod(signals[at].index, used.shape[1])
+                signals[at] = replace(signals[at], origin=stream, index=pixel * stream.map.channels + rank[channel])
+        narrow.append(_Branch(stream, branch.used))
+    return signals, narrow
 
 
 def _concat(builder: NetworkBuilder, streams: list[Stream], label: str) -> Stream:
@@ -131,7 +152,8 @@ def _accuracy(streams: list[Stream]) -> Accuracy | None:
         return None
     known = [stream.accuracy or _exact(stream.map.channels) for stream in streams]
     unit, error = (np.concatenate([getattr(one, name) for one in known]) for name in ("unit", "error"))
-    return Accuracy(unit, error, (), frozenset[str]().union(*(one.sums for one in known)))
+    sums = frozenset[str]().union(*(one.sums for one in known))
+    return Accuracy(unit, error, (), sums, mixed=sums)
 
 
 def _exact(channels: int) -> Accuracy:

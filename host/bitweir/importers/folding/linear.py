@@ -16,7 +16,8 @@ from ..errors import ModelError
 from ..exact.fold import Exacts, scale, shift
 from .accuracy import Accuracy
 from .borders import Border, edge_sums
-from .network_builder import NetworkBuilder, Operand, is_permutation
+from .choices import channel_order, is_permutation
+from .network_builder import NetworkBuilder, Operand
 from .planes import regular
 from .shortcuts import add
 from .symbols import Moving, Padded, Signal, by_channel, narrowed, unpadded
@@ -59,7 +60,7 @@ def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: s
             f"Node {label} must multiply frames of shape {weights.shape[:1]}, not {inside.shape}, "
             f"with its weights of shape {weights.shape}: flatten before it."
         )
-    operand = builder.operand(inside, label, as_map=False)
+    operand = _chosen(builder, builder.operand(inside, label, as_map=False), label)
     rows, alpha = _rows(builder, np.ascontiguousarray(weights.T), label)
     turned, shared = _turned(rows, np.broadcast_to(operand.factors, inside.shape).reshape(1, -1), label)
     stream = operand.stream
@@ -139,14 +140,16 @@ def _conv(
             f"{weights.shape}: the file is damaged."
         )
     taps, weights = weights.shape[2:], _dilated(weights, gaps)
-    operand = builder.operand(inside, label, as_map=True)
-    order = builder.channel_order(operand.signal, label)
-    if groups > 1 and (order != np.arange(channels)).any():
-        raise ModelError(
-            f"Node {label} has {groups} groups, and must not follow a change of the order of channels: give the "
-            "filters of the layer before it that order instead."
-        )
-    rows, alpha = _rows(builder, weights, label)
+    operand = _chosen(builder, builder.operand(inside, label, as_map=True), label)
+    order = channel_order(operand.signal, label)
+    made = _by_groups(order, groups)
+    if made is None:
+        operand = replace(operand, signal=builder.ordered(operand.signal, label))
+        order, made = np.arange(channels), np.arange(groups)
+    # The groups in the order of the stream, with the filters of each.
+    order = order.reshape(groups, -1)[made].reshape(-1)
+    filters = np.arange(len(weights)).reshape(groups, -1)[made].reshape(-1)
+    rows, alpha = _rows(builder, weights[filters], label)
     each = channels // groups  # channels that a filter sees
     stream = operand.stream
     owner = np.arange(len(weights)) // (len(weights) // groups)
@@ -154,7 +157,11 @@ def _conv(
     factors, offsets = (by_channel(operand.signal, array)[order] for array in (operand.factors, operand.shift))
     turned, shared = _turned(rows, factors[sees][:, :, None, None], label)
     in_order = np.empty((len(rows), *weights.shape[2:], each), turned.dtype)
-    in_order[..., order if groups == 1 else np.arange(each)] = turned.transpose(0, 2, 3, 1)
+    for group in range(groups):
+        part = slice(group * len(rows) // groups, (group + 1) * len(rows) // groups)
+        in_order[part][..., order[group * each : (group + 1) * each] - group * each] = turned[part].transpose(
+            0, 2, 3, 1
+        )
     low, high, step, pad, missing = stream.low, stream.high, stream.step, 0, None
     if window.padded:
         pad, missing = _pad_value(operand, factors, offsets, value, label)
@@ -193,8 +200,20 @@ def _conv(
     accuracy = _accuracy(operand, in_order, slopes)
     sums = builder.append(stream.point, layer, *ends, step, label, accuracy=accuracy, border=border)
     offset = _products(_signed(rows).sum(axis=(2, 3)), offsets[sees])
-    y = builder.map_signal(sums, inside.batch)
-    return _scaled(y, slopes.reshape(-1, 1, 1), (alpha * offset).reshape(-1, 1, 1))
+    back = np.argsort(filters)
+    y = builder.map_signal(sums, inside.batch, back)
+    return _scaled(y, slopes[back].reshape(-1, 1, 1), (alpha * offset)[back].reshape(-1, 1, 1))
+
+
+def _chosen(builder: NetworkBuilder, operand: Operand, label: str) -> Operand:
+    return replace(operand, signal=builder.chosen(operand.signal, label))
+
+
+def _by_groups(order: NDArray[np.int64], groups: int) -> NDArray[np.int64] | None:
+    """Which group of a frame each group of channels on the stream is, in any order; None where groups are mixed."""
+    each = len(order) // groups
+    found = order.reshape(groups, each) // each
+    return np.argsort(found[:, 0]) if (found == found[:, :1]).all() else None
 
 
 def _dilated(weights: Array, gaps: Pair) -> Array:

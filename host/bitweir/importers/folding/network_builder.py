@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
 from math import gcd, lcm, prod
@@ -28,6 +28,7 @@ from bitweir_hw.network import (
     Parallel,
     Pool,
     Readout,
+    Select,
     Stored,
     Threshold,
     check,
@@ -40,6 +41,7 @@ from ..exact.surd import Surd
 from .accuracy import Accuracy, Margin
 from .borders import Border, refusal, settled
 from .bounds import bound, check_width, known_badly, wanted_errors
+from .choices import channel_order, check_permutation, choice, is_permutation, unchosen
 from .grid import grid_of, rounding_note
 from .positions import AFFINE, affine
 from .provenance import Taps
@@ -49,7 +51,7 @@ from .symbols import Codes, Frame, Moving, Point, Signal, Stream, by_channel, na
 from .units import FixedPoint
 from .views import place, united
 
-__all__ = ["NetworkBuilder", "Operand", "is_permutation"]
+__all__ = ["NetworkBuilder", "Operand"]
 
 #: A threshold nearer to an accumulator that occurs than this is worth a note.
 _NEAR = 1e-6
@@ -268,31 +270,39 @@ class NetworkBuilder:
         factors = np.array([int(slope / unit) for slope in slopes.flat], object).reshape(slopes.shape)
         return Operand(y, unit, factors, offsets)
 
-    def permutation(self, x: Signal, label: str) -> NDArray[np.int64]:
-        """The place on the stream of each element of a frame, which has all of them once."""
-        assert isinstance(x.origin, Stream)
-        if not is_permutation(x.index, x.origin.map.size):
-            raise ModelError(
-                f"Node {label} must use each output of {x.origin.name} once, not only a part of them, and none twice: "
-                "take all of them, with weights of 0 for what is left out."
-            )
-        return x.index
+    def chosen(self, x: Signal, label: str) -> Signal:
+        """A frame that is made of some channels of a stream, on a stream of these alone.
 
-    def channel_order(self, x: Signal, label: str) -> NDArray[np.int64]:
-        """The channel on the stream of each channel of a frame of shape (C, H, W), whose pixels are in order."""
+        A frame that has each element once, or that lacks pixels of a channel, stays as it is.
+        """
         assert isinstance(x.origin, Stream)
-        rows, columns, channels = x.origin.map.shape
-        index = x.index.reshape(x.shape)
-        order = index[:, 0, 0] % channels
-        whole = np.arange(x.origin.map.size).reshape(x.origin.map.shape)[..., order].transpose(2, 0, 1)
-        if not is_permutation(order, channels) or not np.array_equal(index, whole):
-            raise ModelError(
-                f"Node {label} must take the map that {x.origin.name} hands on, of {rows} rows, {columns} columns and "
-                f"{channels} channels, with its pixels in their order, not reshaped to {x.shape}: what moves pixels, "
-                "as a transposed convolution or DepthToSpace does, may come before a dense layer; elsewhere use "
-                "nearest upsampling, and a convolution behind it."
-            )
-        return order
+        if is_permutation(x.index, x.origin.map.size):
+            return x
+        found = choice(x)
+        return (
+            x if found is None else replace(x, origin=self.select(x.origin, found.channels, label), index=found.index)
+        )
+
+    def ordered(self, x: Signal, label: str) -> Signal:
+        """A frame of shape (C, H, W) on a stream whose channels are in its order."""
+        order = channel_order(x, label)
+        assert isinstance(x.origin, Stream)
+        if np.array_equal(order, np.arange(len(order))):
+            return x
+        return replace(self.map_signal(self.select(x.origin, order, label), x.batch), steps=x.steps)
+
+    def select(self, stream: Stream, channels: NDArray[np.int64], label: str) -> Stream:
+        """The stream of some channels of another one, in a given order."""
+        point, order = unchosen(stream.point, channels)
+        accuracy = stream.accuracy and stream.accuracy.chosen(channels)
+        low, high = stream.low[channels], stream.high[channels]
+        if np.array_equal(order, np.arange(point.map.channels)):
+            return Stream(stream.name, point, low, high, stream.step, accuracy)
+        key = (point, "select", order.tobytes())
+        if key not in self._points:
+            layer = Select(name=self.name("select"), channels=order)
+            self._points[key] = self.append(point, layer, low, high, stream.step, label, accuracy=None).point
+        return Stream(stream.name, self._points[key], low, high, stream.step, accuracy)
 
     # ---- from codes to layers
 
@@ -350,9 +360,12 @@ class NetworkBuilder:
         )
 
     def threshold(self, codes: Codes, form: Format, label: str) -> Signal:
-        origin = codes.origin
+        assert isinstance(codes.origin, Stream)
+        placed = self.chosen(Signal(codes.origin, codes.shape, codes.index), label)
+        check_permutation(placed, label)
+        origin = placed.origin
         assert isinstance(origin, Stream)
-        self.permutation(Signal(origin, codes.shape, codes.index), label)
+        codes = replace(codes, origin=origin, index=placed.index)
         thresholds = np.stack([by_channel(codes, row) for row in codes.thresholds], axis=1).astype(np.int64)
         inverted = by_channel(codes, codes.inverted)
         first, rows = origin.point, [thresholds]
@@ -435,8 +448,8 @@ class NetworkBuilder:
 
     def tell(self, origin: Stream, constant: int, inverted: int) -> None:
         point = origin.point
-        while isinstance(point.layer, Pool) and point.before is not None:
-            point = point.before  # what happens behind a pool ends up in the layer before it
+        while isinstance(point.layer, Pool | Select) and point.before is not None:
+            point = point.before  # what happens behind these ends up in the layer before them
         name = origin.name if point.layer is None else point.layer.name
         for count, what in (
             (constant, "neurons are constant"),
@@ -456,9 +469,9 @@ class NetworkBuilder:
         assert self._input is not None
         layers = tuple(place.layer for place in point.path if place.layer is not None)
         self.notes.extend(f"{layer}: several branches need it, and each computes it." for layer in repeated(layers))
-        final, sites = tidied(layers)
+        final, sites, orders = tidied(layers)
         if self.taps is not None:
-            self.taps.finish(sites)
+            self.taps.finish(sites, orders)
         bounds = [bound(stream, "codes", margin) for stream, margin in self.margins.items() if margin.error]
         if self.score_margin is not None:
             # The class of a pixel is chosen among scores, behind which the choice is a layer.
@@ -468,10 +481,3 @@ class NetworkBuilder:
         return check(
             Network(name=name, input=self._input, layers=final, notes=notes, readout=readout, bounds=tuple(bounds))
         )
-
-
-def is_permutation(index: NDArray[np.int64], size: int) -> bool:
-    """Whether an index has each of so many places once; faster than by sorting."""
-    seen = np.zeros(size, np.bool_)
-    seen[index] = True
-    return len(index) == size and bool(seen.all())

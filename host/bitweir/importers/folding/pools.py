@@ -15,6 +15,7 @@ from ..exact.fold import Exacts, Step, columns, scale
 from ..exact.staircase import Grid, trend
 from ..exact.surd import Surd, sign
 from .borders import Border
+from .choices import channel_order
 from .linear import conv
 from .network_builder import NetworkBuilder
 from .positions import AFFINE, affine, positioned
@@ -34,7 +35,7 @@ def max_pool(builder: NetworkBuilder, x: Moving | Padded, label: str, *, window:
     inside, window, border = window.merged(x, label)
     # What lies outside of a map has no scale.
     y, stream = _map(builder, inside, label, by_pixel=not isinstance(x, Padded))
-    order = builder.channel_order(y, label)
+    order = channel_order(y, label)
     falls = _falls(y, stream, label)
     if isinstance(x, Padded) and any(sign(value - border) < 0 for value in ends(y)):
         raise ModelError(
@@ -90,7 +91,7 @@ def mean_pool(
     if window.padded:
         return _padded_mean(builder, x, label, window, counted)
     y, stream = _map(builder, unpadded(x), label)
-    order = builder.channel_order(y, label)
+    order = channel_order(y, label)
     other = [step.name for step in y.steps if step.name not in AFFINE]
     if other:
         raise ModelError(f"Node {label} must not average what comes out of a {other[0]}: put a quantiser between them.")
@@ -108,7 +109,7 @@ def mean_pool(
 def upsample(builder: NetworkBuilder, x: Moving | Padded, label: str, *, factors: tuple[int, int]) -> Signal:
     """Each pixel of a map (C, H, W) as so many rows and columns, of which one is more than 1."""
     y, stream = _map(builder, unpadded(x), label)
-    order = builder.channel_order(y, label)
+    order = channel_order(y, label)
     layer = Upsample(name=builder.name("upsample"), factors=factors)
     larger = builder.append(stream.point, layer, stream.low, stream.high, stream.step, label, accuracy=stream.accuracy)
     return replace(builder.map_signal(larger, y.batch, order), steps=y.steps)
@@ -146,7 +147,7 @@ def _map(builder: NetworkBuilder, x: Moving, label: str, *, by_pixel: bool = Fal
     """A map as a signal whose chain is the same for all pixels of a channel; with `by_pixel` see `positioned`."""
     if len(x.shape) != 3:
         raise ModelError(f"Node {label} must take maps of two dimensions, of the shape (C, H, W), not {x.shape}.")
-    y = builder.signal(x, label, as_map=True)
+    y = builder.chosen(builder.signal(x, label, as_map=True), label)
     y = positioned(y) if by_pixel else y
     assert isinstance(y.origin, Stream)
 

@@ -152,13 +152,15 @@ class Taps:
         """A `Threshold` of the walk has another one in its place, whose codes are the same numbers."""
         self._replaced[id(old)] = (old, new)
 
-    def finish(self, sites: Mapping[int, str]) -> None:
+    def finish(self, sites: Mapping[int, str], orders: Mapping[int, NDArray[np.int64]]) -> None:
         """The network is complete.
 
         Parameters
         ----------
         sites : mapping
             From the id of a `Threshold` layer of the walk to the layer of the network that hands on its codes.
+        orders : mapping
+            From such an id to its channel that each channel of that layer is, where their order changed.
         """
         found: dict[tuple[str, str], Tap] = {}
         for codes, signal in self._closed:
@@ -170,10 +172,21 @@ class Taps:
             values = tuple(np.vectorize(approximate, otypes=[np.float64])(number) for number in codes.values)
             distance = codes.distance[0] if exact else None
             stream = INPUT if isinstance(codes.origin, Frame) else codes.origin.name
-            tap = Tap(tensor, layer, codes.shape, signal.index, values, distance, codes.distance[1], stream)
+            index = signal.index if isinstance(codes.origin, Frame) else self._ordered(signal, orders)
+            tap = Tap(tensor, layer, codes.shape, index, values, distance, codes.distance[1], stream)
             found.setdefault((layer, tensor), tap if back is None else _back(tap, back))
         self.codes = tuple(found.values())
         self._tensors, self._closed, self._replaced = {}, [], {}
+
+    def _ordered(self, signal: Signal, orders: Mapping[int, NDArray[np.int64]]) -> NDArray[np.int64]:
+        """The index of a signal behind a `Threshold` of the walk, in what the layer of the network hands on."""
+        layer = _layer(signal)
+        _, new = self._replaced.get(id(layer), (None, layer))
+        order = orders.get(id(layer), orders.get(id(new)))
+        if order is None:
+            return signal.index
+        pixel, channel = np.divmod(signal.index, len(order))
+        return pixel * len(order) + np.argsort(order)[channel]
 
     def _site(self, layer: object, sites: Mapping[int, str]) -> str | None:
         _, new = self._replaced.get(id(layer), (None, layer))

@@ -22,6 +22,7 @@ from ..exact.fold import Exacts, scale, shift
 from ..exact.surd import sign
 from .accuracy import Accuracy, Leaf
 from .borders import refusal
+from .choices import check_permutation, order_of
 from .curves import combined, levelled, one_integer
 from .network_builder import NetworkBuilder
 from .positions import AFFINE, affine
@@ -86,7 +87,7 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
             "sums that spread one value over a map are not supported, so give both the same shape."
         )
     if (one.signal.index != other.signal.index).any():
-        raise ModelError(f"Node {label} must add maps whose elements come in one order: leave out what reorders one.")
+        one, other = (_in_order(builder, branch, label) for branch in (one, other))
     slopes, offsets = [one.slopes, other.slopes], one.offsets + other.offsets
     if one.stream.point is other.stream.point:
         return _scaled(replace(one.signal, steps=()), slopes[0] + slopes[1], offsets)
@@ -137,9 +138,24 @@ def _branch(builder: NetworkBuilder, x: Moving | Padded, label: str) -> _Branch:
     assert isinstance(signal.origin, Stream)
     if signal.origin.point.border is not None:
         raise refusal(f"Node {label}", signal.origin.point.border)
-    builder.permutation(signal, label)
+    signal = builder.chosen(signal, label)
+    check_permutation(signal, label)
+    return _of_signal(signal)
+
+
+def _of_signal(signal: Signal) -> _Branch:
+    assert isinstance(signal.origin, Stream)
     slopes, offsets = (by_channel(signal, array) for array in affine(signal))
     return _Branch(signal, signal.origin, slopes, offsets)
+
+
+def _in_order(builder: NetworkBuilder, branch: _Branch, label: str) -> _Branch:
+    """The same on a stream whose elements are in the order of the frame."""
+    if order_of(branch.signal) is None:
+        raise ModelError(
+            f"Node {label} must add maps whose pixels come in one order: leave out what reshapes one of them."
+        )
+    return _of_signal(builder.ordered(branch.signal, label))
 
 
 def _scaled(y: Signal, slopes: Exacts, offsets: Exacts) -> Signal:

@@ -11,19 +11,19 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from bitweir_hw.network import Affine, Branched, Conv, Dense, Layer, Pool, Threshold, Upsample
+from bitweir_hw.network import Affine, Branched, Conv, Dense, Layer, Piecewise, Pool, Select, Threshold, Upsample
 from numpy.typing import NDArray
 
 __all__ = ["repeated", "tidied"]
 
 Layers = tuple[Layer, ...]
-
+Ints = NDArray[np.int64]
 
 #: Names that `tidied` numbers.
 _NUMBERED = ("threshold", "signs", "affine")
 
 
-def tidied(layers: Layers) -> tuple[Layers, dict[int, str]]:
+def tidied(layers: Layers) -> tuple[Layers, dict[int, str], dict[int, Ints]]:
     """The same network in its final form, with a name of its own for each layer.
 
     Returns
@@ -32,12 +32,18 @@ def tidied(layers: Layers) -> tuple[Layers, dict[int, str]]:
     sites : dict
         From the id of each `Threshold` in the layers that were given to the name of the layer in the result that
         hands on its codes.
+    orders : dict
+        From the id of such a `Threshold` to its channel that each channel of that layer is, where their order changed.
     """
+    moved: dict[int, tuple[Layer, Ints]] = {}
+    layers = _everywhere(partial(_selects_up, moved=moved), layers)
     layers = _everywhere(_signs_up, layers)
     sites: dict[int, Layer] = {}
     layers = _everywhere(partial(_thresholds_up, sites=sites), layers)
     layers, names = _named(layers)
-    return layers, {place: names[id(layer)] for place, layer in sites.items()}
+    found = {place: names[id(layer)] for place, layer in sites.items()}
+    orders = {old: order for old, (new, order) in moved.items() if old not in found and id(new) in found}
+    return layers, found | {old: found[id(moved[old][0])] for old in orders}, orders
 
 
 def repeated(layers: Layers) -> list[str]:
@@ -61,6 +67,71 @@ def _everywhere(one_pass: Callable[[Layers], Layers], layers: Layers) -> Layers:
         for layer in layers
     )
     return one_pass(inner)
+
+
+def _selects_up(layers: Layers, moved: dict[int, tuple[Layer, Ints]]) -> Layers:
+    """Choices of channels go up into the rows of the weights before, where they cost nothing; else they stay.
+
+    `moved` gets, for the id of each threshold that they pass, what stands in its place, and the order of its channels.
+    """
+    done: list[Layer] = []
+    for layer in layers:
+        passed = _taken_up(done, layer.channels) if isinstance(layer, Select) else []
+        if not passed:
+            done.append(layer)
+            continue
+        assert isinstance(layer, Select)
+        for old, new in zip(done[-len(passed) :], passed, strict=True):
+            if isinstance(old, Threshold):
+                before = next((key for key, (one, _) in moved.items() if one is old), id(old))
+                order = moved[before][1] if before in moved else np.arange(len(old.thresholds))
+                moved[before] = (new, order[layer.channels])
+        done[-len(passed) :] = passed
+    return tuple(done)
+
+
+def _taken_up(layers: list[Layer], channels: Ints) -> list[Layer]:
+    """The last ones of some layers with a choice of their channels in them; none where no layer takes it up."""
+    passed: list[Layer] = []
+    for layer in reversed(layers):
+        made, takes = _with_channels(layer, channels)
+        if made is None:
+            break
+        passed.insert(0, made)
+        if takes:
+            return passed
+    return []
+
+
+def _with_channels(layer: Layer, channels: Ints) -> tuple[Layer | None, bool]:
+    """A layer that hands on some of its channels, and whether it takes what it took before; None where it cannot."""
+    if isinstance(layer, Select):
+        return replace(layer, channels=layer.channels[channels]), True
+    if isinstance(layer, Affine):
+        return replace(layer, scale=layer.scale[channels], offset=layer.offset[channels]), False
+    if isinstance(layer, Piecewise):
+        rows = {name: getattr(layer, name)[channels] for name in ("thresholds", "scale", "offset")}
+        return replace(layer, **rows), False
+    if isinstance(layer, Pool):
+        return (layer if layer.least is None else replace(layer, least=layer.least[channels])), False
+    if isinstance(layer, Upsample):
+        return layer, False
+    if isinstance(layer, Threshold):
+        whole = np.array_equal(np.sort(channels), np.arange(len(layer.thresholds)))
+        return (replace(layer, thresholds=layer.thresholds[channels]) if whole else None), False
+    if not isinstance(layer, (Dense, Conv)) or layer.thresholds is not None:
+        return None, False
+    if isinstance(layer, Dense):
+        return replace(layer, weights=layer.weights[channels]), True
+    edges = None if layer.edges is None else layer.edges[..., channels]
+    made = replace(layer, weights=layer.weights[channels], edges=edges)
+    each = layer.outputs // layer.groups
+    inside = len(channels) == layer.outputs and np.array_equal(channels // each, np.arange(layer.outputs) // each)
+    if layer.groups == 1 or inside:
+        return made, True
+    if layer.weights.shape[3] == 1 and each == 1:  # each filter goes with its channel
+        return replace(made, groups=len(channels)), False
+    return None, False
 
 
 def _signs_up(layers: Layers) -> Layers:

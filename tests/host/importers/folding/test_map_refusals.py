@@ -46,11 +46,11 @@ REFUSED = {
     "Node Conv 'n3' must take quantised activations, but the sums of conv0 arrive unquantised: put a quantiser of 1 "
     "to 8 bits between the two layers, such as a sign.": lambda g: g.op("Conv", bn(g), g.signs(4, 4, 2, 2)),
     "Node Conv 'n6' must take the map that conv0 hands on, of 5 rows, 4 columns and 4 channels, with its pixels in "
-    "their order, not reshaped to (4, 1, 20).": lambda g: g.op(
+    "their order, not reshaped to (4, 1, 20): what moves pixels, as": lambda g: g.op(
         "Conv", g.op("Reshape", first(g), g.const([-1, 4, 20], np.int64)), g.signs(4, 4, 2)
     ),
     "Node Conv 'n6' must take the map that conv0 hands on, of 5 rows, 4 columns and 4 channels, with its pixels in "
-    "their order, not reshaped to (4, 4, 5).": lambda g: g.op(
+    "their order, not reshaped to (4, 4, 5): what moves pixels, as": lambda g: g.op(
         "Conv", g.op("Reshape", first(g), g.const([-1, 4, 4, 5], np.int64)), g.signs(4, 4, 2, 2)
     ),
     "Node MatMul 'n4' must follow a quantiser: the padding of conv0 with 0 lies between two integers of its input, "

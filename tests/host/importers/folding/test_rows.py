@@ -146,7 +146,7 @@ REFUSED = {
     "Node MaxPool 'n1' cannot be folded: it must pool maps of one or two dimensions, of the shape (N, C, L) or "
     "(N, C, H, W).": lambda g: g.op("MaxPool", g.op("Flatten", "x"), kernel_shape=[2]),
     "Node Conv 'n4' must take the map that conv0 hands on, of 1 rows, 17 columns and 4 channels, with its pixels in "
-    "their order, not reshaped to (17, 1, 4).": lambda g: g.op(
+    "their order, not reshaped to (17, 1, 4): what moves pixels, as": lambda g: g.op(
         "Conv", g.op("Transpose", g.sign(g.op("Conv", "x", g.signs(4, 2, 3))), perm=[0, 2, 1]), g.signs(2, 17, 1)
     ),
     "Node ReduceMean 'n1' cannot be folded: it must reduce the rows and columns of a map": lambda g: g.op(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
+from ...folding.choices import is_permutation
 from ...folding.joins import concat
-from ...folding.network_builder import NetworkBuilder, is_permutation
+from ...folding.network_builder import NetworkBuilder
 from ...folding.symbols import Codes, Frame, Moving, Padded, Signal, Stream
 from ..constants import Array, axes, reshape_target, sizes, slice_array, split_array
 from ..graph import Node
