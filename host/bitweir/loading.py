@@ -32,6 +32,7 @@ def load(
     input_range: str | tuple[int, int] | None = None,
     name: str | None = None,
     vote: bool | Sequence[Share] = False,
+    sum_scores: bool = False,
     result: str | None = None,
     weight_bits: int | str | Mapping[str, int] | Sequence[str] | None = None,
     head: str | Sequence[str] = (),
@@ -55,6 +56,9 @@ def load(
     vote : bool, or sequence of numbers
         Each of several models has one vote for its class; or as many as its number says, such as ``(2, 1, 1)`` or
         ``("0.7", "0.2", "0.1")``. The class with the most votes wins; of equally many, the lowest.
+    sum_scores : bool
+        With `vote`: the scores of the models are summed, times their votes, and the class is that of the highest sum.
+        Where scores of the models have no common unit of few bits, the sums are approximate, with a bound.
     result : str, optional
         ``"class"``, ``"labels"``, ``"scores"``, or ``"classes"``, one for each pixel of a map; as the model ends if not
         given.
@@ -97,7 +101,7 @@ def load(
     if input_range is not None:
         scale = input_scale
     imported = load_networks(
-        files, input_scale=scale, input_range=input_range, name=name, vote=vote, result=result,
+        files, input_scale=scale, input_range=input_range, name=name, vote=vote, sum_scores=sum_scores, result=result,
         weight_bits=WeightBits.parsed(weight_bits), heads=(head,) if isinstance(head, str) else tuple(head),
         compare=compare, progress=progress,
     )  # fmt: skip

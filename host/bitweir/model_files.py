@@ -12,7 +12,7 @@ from .importers import ModelError, load_model
 from .importers.compare.agreement import Member
 from .importers.compare.comparison import Comparison, compare_drawn
 from .importers.compare.report import ComparisonReport, comparison_report
-from .importers.ensemble import Share, prefix, whole_votes
+from .importers.ensemble import Share, prefix, summed, whole_votes
 from .importers.ensemble import vote as voting_network
 from .importers.errors import shown_path
 from .importers.folding.provenance import Taps
@@ -63,6 +63,7 @@ def load_networks(
     input_range: str | None = None,
     name: str | None = None,
     vote: bool | Sequence[Share] = False,
+    sum_scores: bool = False,
     result: str | None = None,
     weight_bits: WeightBits | None = None,
     heads: Sequence[str] = (),
@@ -80,6 +81,8 @@ def load_networks(
     vote : bool, or sequence of numbers
         Whether there are several files, each of whose networks has one vote for its class; or how many votes each has,
         see `ensemble.whole_votes`.
+    sum_scores : bool
+        Whether the scores of the files are summed, times the votes of each, and the class is that of the highest sum.
     compare : bool
         Whether to compare now; False where images will say more.
     progress : Progress
@@ -102,6 +105,11 @@ def load_networks(
         raise ModelError("Several model files make one network only by a vote: give vote=True.")
     if len(files) < 2 and vote:
         raise ModelError("A vote needs two model files or more.")
+    if sum_scores and (not vote or result not in (None, "class")):
+        raise ModelError(
+            "Scores are summed (--sum, in Python sum_scores=True) of models that vote for a class (--vote, in Python "
+            "vote=)."
+        )
     found: list[tuple[Network, Taps | None]] = []
     for path in files:
         with progress(f"Reading {shown_path(Path(path.name))[1:-1]}"):
@@ -112,12 +120,12 @@ def load_networks(
                 input_range=input_range,
                 name=None if vote else name,
                 taps=taps,
-                result=result,
+                result="scores" if sum_scores else result,
                 weight_bits=weight_bits,
                 heads=heads,
             )
             found.append((network, taps))
-    imported = _voting(found, files, name, votes) if vote else _single(*found[0], files[0])
+    imported = _voting(found, files, name, votes, sum_scores) if vote else _single(*found[0], files[0])
     if not compare:
         return imported
     with progress("Comparing with the model file") as done:
@@ -136,7 +144,11 @@ def _single(network: Network, taps: Taps | None, path: Path) -> Imported:
 
 
 def _voting(
-    found: Sequence[tuple[Network, Taps | None]], paths: Sequence[Path], name: str | None, votes: Sequence[int]
+    found: Sequence[tuple[Network, Taps | None]],
+    paths: Sequence[Path],
+    name: str | None,
+    votes: Sequence[int],
+    sum_scores: bool,
 ) -> Imported:
     members = tuple(
         Member(
@@ -144,8 +156,10 @@ def _voting(
             network=network,
             taps=None if taps is None else taps.prefixed(prefix(place)),
             last=prefix(place) + _scores(network),
+            votes=votes[place] if votes else 1,
         )
         for place, (path, (network, taps)) in enumerate(zip(paths, found, strict=True))
     )
-    whole = voting_network([network for network, _ in found], paths, name=name, votes=votes)
+    make = summed if sum_scores else voting_network
+    whole = make([network for network, _ in found], paths, name=name, votes=votes)
     return Imported(network=whole, members=members)

@@ -220,6 +220,9 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         help="Make one network of several models, each of which votes for its class: with one vote, or with as many as "
         "its number says, such as 2,1,1 or 0.7,0.2,0.1. Of classes with equally many votes, the lowest wins.",
     )
+    @click.option(
+        "--sum", "sum_scores", is_flag=True, help="With --vote, sum the scores of the models, times their votes."
+    )
     @functools.wraps(command)
     def wrapped(
         output: Output,
@@ -230,6 +233,7 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         input_range: str | None,
         name: str | None,
         voting: str | None,
+        sum_scores: bool,
         result: str | None,
         weight_bits: tuple[str, ...],
         head: tuple[str, ...],
@@ -242,8 +246,9 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
                 raise click.UsageError("--vote needs two models or more.")
             vote = voting.split(",") if voting else voting is not None
             return load(
-                *paths, input_scale=input_scale, input_range=input_range, name=name, vote=vote, result=result,
-                weight_bits=weight_bits, head=head, compare=compared, progress=output.working,
+                *paths, input_scale=input_scale, input_range=input_range, name=name, vote=vote,
+                sum_scores=sum_scores, result=result, weight_bits=weight_bits, head=head, compare=compared,
+                progress=output.working,
             )  # fmt: skip
 
         command(output, models, *args, **options)

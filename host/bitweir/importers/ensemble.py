@@ -9,14 +9,17 @@ from math import gcd, lcm
 from pathlib import Path
 
 import numpy as np
-from bitweir_hw.network import Branched, Input, Layer, Network, Parallel, Vote, check
+from bitweir_hw.network import Affine, Bound, Branched, Input, Layer, Network, Parallel, Readout, Vote, check
 
 from .errors import ModelError, shown, shown_path
+from .folding.accuracy import rounded_up
 
-__all__ = ["prefix", "vote", "whole_votes"]
+__all__ = ["prefix", "summed", "vote", "whole_votes"]
 
 #: So many votes may a model have; they are added up in the accelerator.
 _MOST_VOTES = 1 << 20
+#: Bits of the scales of summed scores, and what a rounded fraction may be off, as a share.
+_SCALE_BITS, _ROUNDED = 20, Fraction(1, 1 << 63)
 #: A share of the votes as a user gives it.
 Share = int | float | str | Fraction
 
@@ -90,13 +93,7 @@ def vote(
             f"vote=)."
         )
     first = networks[0]
-    for network, path in zip(networks[1:], paths[1:], strict=True):
-        found = _difference(first, network)
-        if found:
-            raise ModelError(
-                f"Models that vote must have the same input and the same classes, but {shown_path(paths[0])} and "
-                f"{shown_path(path)} differ in {found}: train or export them alike."
-            )
+    _check_alike(networks, paths)
     for network, path in zip(networks, paths, strict=True):
         if network.readout.kind != "class":
             raise ModelError(
@@ -108,24 +105,139 @@ def vote(
         for place, network in enumerate(networks)
     )
     weights = tuple(votes) if len(set(votes)) > 1 else None
-    notes = [
-        f"{prefix(place)[:-1]} is the file {shown(path.name)}, the network {network.name}"
-        + (f", with {weights[place]:,} vote{'s' * (weights[place] > 1)}." if weights else ".")
-        for place, (network, path) in enumerate(zip(networks, paths, strict=True))
-    ]
-    notes += [f"{prefix(place)[:-1]}: {note}" for place, network in enumerate(networks) for note in network.notes]
     return check(
         Network(
             name=name or f"vote_{first.name}",
             input=first.input,
             layers=(Parallel(name="votes", branches=branches, weights=weights),),
-            notes=tuple(notes),
-            bounds=tuple(
-                replace(bound, layer=prefix(place) + bound.layer)
-                for place, network in enumerate(networks)
-                for bound in network.bounds
+            notes=_notes(networks, paths, votes),
+            bounds=_bounds(networks),
+        )
+    )
+
+
+def summed(
+    networks: Sequence[Network], paths: Sequence[Path], *, name: str | None = None, votes: Sequence[int] = ()
+) -> Network:
+    """One network whose class has the highest sum of the scores of some networks (soft votes).
+
+    The scores become whole numbers of one unit. Where the least common unit takes too many bits, they are rounded, and
+    the network has the bound of what that changes.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        Two or more, whose results are scores.
+    paths, name, votes
+        As in `vote`; scores are multiplied with the votes.
+
+    Raises
+    ------
+    ModelError
+        Names the two files that do not go together, and in what they differ.
+    """
+    _check_alike(networks, paths)
+    first, weights = networks[0], tuple(votes) or (1,) * len(networks)
+    if any(network.readout.kind != "scores" or network.end.pixels > 1 for network in networks) or first.outputs < 2:
+        raise ModelError(
+            "Models whose scores are summed (--sum, in Python sum_scores=True) must end in a vector of two scores or "
+            "more: leave it out, so that each votes for its class, or export them up to their scores."
+        )
+    members = [_Scores(network, weight) for network, weight in zip(networks, weights, strict=True)]
+    total = [sum((one.offsets[m] for one in members), Fraction(0)) for m in range(first.outputs)]
+    unit = _unit([number for one in members for number in one.scales], total)
+    shifts = [round(number / unit) for number in total]
+    branches = tuple(
+        (
+            *(_renamed(layer, prefix(place)) for layer in one.network.layers),
+            Affine(
+                name=f"{prefix(place)}scores",
+                scale=np.array(one.whole(unit), np.int64),
+                offset=np.array(shifts if place == 0 else [0] * first.outputs, np.int64),
             ),
         )
+        for place, one in enumerate(members)
+    )
+    error = max(
+        abs(total[m] - unit * shifts[m]) + sum((one.error(m, unit) for one in members), Fraction(0))
+        for m in range(first.outputs)
+    )
+    own: tuple[Bound, ...] = ()
+    if error:
+        own = (Bound(layer="sums", of="class", error=str(rounded_up(error)), unit=str(unit)),)
+    return check(
+        Network(
+            name=name or f"sum_{first.name}",
+            input=first.input,
+            layers=(Parallel(name="sums", branches=branches),),
+            notes=(*_notes(networks, paths, votes), *(bound.sentence for bound in own)),
+            readout=Readout(scale=(str(unit),), offset=("0",)),
+            bounds=(*_bounds(networks), *own),
+        )
+    )
+
+
+class _Scores:
+    """The scores of a network, times its votes: ``scales[m] * integer[m] + offsets[m]``."""
+
+    def __init__(self, network: Network, votes: int) -> None:
+        self.network, self._votes = network, votes
+        self.scales, self.offsets = (
+            [votes * number for number in numbers] * (network.outputs // len(numbers))
+            for numbers in (network.readout.scales, network.readout.offsets)
+        )
+        self._largest = max(abs(network.end.low), abs(network.end.high))
+
+    def whole(self, unit: Fraction) -> list[int]:
+        """The scales as whole multiples of a unit, the nearest ones."""
+        return [round(number / unit) for number in self.scales]
+
+    def error(self, m: int, unit: Fraction) -> Fraction:
+        """How far score m may be off where `whole` stands for its scale."""
+        scale = self.scales[m]
+        error = abs(scale - unit * round(scale / unit)) * self._largest
+        if self.network.readout.rounded:
+            error += _ROUNDED * (abs(scale) * self._largest + abs(self.offsets[m]))
+        own = (Fraction(bound.error) for bound in self.network.bounds if bound.of == "scores")
+        return error + self._votes * sum(own, Fraction(0))
+
+
+def _unit(scales: Sequence[Fraction], offsets: Sequence[Fraction]) -> Fraction:
+    """The largest number of which all numbers are whole multiples, or one that leaves the scales enough bits."""
+    numbers = [*scales, *offsets]
+    under = lcm(*(number.denominator for number in numbers))
+    exact = Fraction(gcd(*(int(number * under) for number in numbers)) or 1, under)
+    largest = max(map(abs, scales)) or Fraction(1)
+    if largest / exact < 1 << _SCALE_BITS and max(map(abs, offsets)) / exact < 1 << 2 * _SCALE_BITS:
+        return exact
+    bits = _SCALE_BITS - (largest.numerator.bit_length() - largest.denominator.bit_length())
+    return Fraction(2) ** -bits
+
+
+def _check_alike(networks: Sequence[Network], paths: Sequence[Path]) -> None:
+    for network, path in zip(networks[1:], paths[1:], strict=True):
+        found = _difference(networks[0], network)
+        if found:
+            raise ModelError(
+                f"Models that vote must have the same input and the same classes, but {shown_path(paths[0])} and "
+                f"{shown_path(path)} differ in {found}: train or export them alike."
+            )
+
+
+def _notes(networks: Sequence[Network], paths: Sequence[Path], votes: Sequence[int]) -> tuple[str, ...]:
+    told = [f", with {count:,} vote{'s' * (count > 1)}." for count in votes] if len(set(votes)) > 1 else []
+    notes = [
+        f"{prefix(place)[:-1]} is the file {shown(path.name)}, the network {network.name}{told[place] if told else '.'}"
+        for place, (network, path) in enumerate(zip(networks, paths, strict=True))
+    ]
+    return (*notes, *(f"{prefix(n)[:-1]}: {note}" for n, network in enumerate(networks) for note in network.notes))
+
+
+def _bounds(networks: Sequence[Network]) -> tuple[Bound, ...]:
+    return tuple(
+        replace(bound, layer=prefix(place) + bound.layer)
+        for place, network in enumerate(networks)
+        for bound in network.bounds
     )
 
 

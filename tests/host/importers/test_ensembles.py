@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import bitweir
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.importers import ModelError
+from bitweir.importers.compare.comparison import DisagreementError, compare_drawn
 from bitweir.importers.ensemble import whole_votes
 from bitweir.model_files import load_networks
 from bitweir_hw.network import Parallel
@@ -131,3 +133,68 @@ def test_votes_that_are_refused(paths, shares, told):
     with pytest.raises(ModelError) as error:
         load_networks(paths, input_scale="1", vote=shares)
     assert str(error.value) == f"The votes (--vote, in Python vote=) {told}"
+
+
+# ---- sums of scores
+
+
+def scored(path, seed, *, norm):
+    """A member whose scores have a scale and an offset, one for all classes, or one for each."""
+    g = Graph(seed)
+    x = g.op("MatMul", g.sign(g.op("Sub", "x", 7.5)), g.signs(INPUTS, 7))
+    x = g.op("MatMul", g.sign(g.op("Add", x, 0.5)), g.signs(7, CLASSES))
+    x = g.norm(x, CLASSES, 2) if norm else g.op("Add", g.op("Mul", x, np.float32(0.25 * (1 + seed))), np.float32(0.5))
+    return g.save(path, x, ("N", INPUTS))
+
+
+@pytest.mark.parametrize("norm", [False, True], ids=["exact", "approximate"])
+@pytest.mark.parametrize("votes", [True, (3, 1, 2)])
+def test_the_class_with_the_highest_sum(tmp_path, norm, votes):
+    paths = [scored(tmp_path / f"s{seed}.onnx", seed, norm=norm) for seed in range(3)]
+    frames = pixels()
+    net = bitweir.load(*paths, input_scale="1", input_range=(0, 15), vote=votes, sum_scores=True)
+    weights = (1, 1, 1) if votes is True else votes
+    total = sum(
+        weight * runtime(path, frames.astype(np.float32))[0].astype(np.float64)
+        for path, weight in zip(paths, weights, strict=True)
+    )
+    found = net.run(frames)
+    unit = float(net.network.readout.scales[0])
+    error = sum(float(Fraction(bound.error)) for bound in net.network.bounds)
+    assert bool(net.network.bounds) == norm and error < 1e-4 * np.abs(total).max()
+    assert np.allclose(found.scores * unit, total, rtol=0, atol=error + 1e-5)
+    lead = np.sort(total, axis=1)
+    sure = lead[:, -1] - lead[:, -2] > 2 * error + 1e-5
+    assert np.array_equal(found.classes[sure], total.argmax(axis=1)[sure]) and sure.mean() > 0.7
+    # Of equal sums, the lowest class wins: where the sums are exact, integers tell.
+    assert norm or np.array_equal(found.classes, np.round(total / unit).argmax(axis=1))
+    assert net.comparison.difference is None and len(net.comparison.agreements) == 3
+
+
+def test_every_beat_of_summed_scores(tmp_path):
+    paths = [scored(tmp_path / f"s{seed}.onnx", seed, norm=True) for seed in range(2)]
+    net = load_networks(paths, input_scale="1", input_range="0:15", vote=True, sum_scores=True).network
+    rng = np.random.default_rng(5)
+    plan = plan_from_foldings(net, "5x3,7x2,10x7,3x4")
+    check_every_beat(net, plan, encode(net.input, pixels(3)), rng.random(200) < 0.3, rng.random(200) < 0.4)
+
+
+def test_sums_on_the_command_line(tmp_path):
+    paths = [scored(tmp_path / f"s{seed}.onnx", seed, norm=False) for seed in range(2)]
+    words = ["-o", str(tmp_path / "v.npz"), "--input-scale", "1", "--input-range", "0:15", "--json"]
+    report = json.loads(CliRunner().invoke(main, ["import", "--vote", "2,1", "--sum", *map(str, paths), *words]).stdout)
+    assert report["result"]["kind"] == "class" and report["network"]["name"] == "sum_s0"
+    assert report["drawn"]["results_differ"] == 0 and report["layers"][0]["name"] == "sums"
+    told = CliRunner().invoke(main, ["import", "--sum", str(paths[0]), *words])
+    assert told.exit_code == 3 and "Scores are summed (--sum, in Python sum_scores=True) of models" in told.output
+
+
+def test_a_wrong_sum_is_told(tmp_path):
+    paths = [scored(tmp_path / f"s{seed}.onnx", seed, norm=False) for seed in range(2)]
+    imported = load_networks(paths, input_scale="1", input_range="0:15", vote=True, sum_scores=True, compare=False)
+    (layer,) = imported.network.layers
+    last = layer.branches[1][-1]
+    wrong = replace(last, offset=last.offset + np.array([0, 9, 0, 0]))
+    layer = replace(layer, branches=(layer.branches[0], (*layer.branches[1][:-1], wrong)))
+    with pytest.raises(DisagreementError, match=r"^The network must find the class that the model files together find"):
+        compare_drawn(replace(imported.network, layers=(layer,)), imported.members)

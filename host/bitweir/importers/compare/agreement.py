@@ -42,6 +42,8 @@ class Member:
         Layer of the whole network that hands on the scores of this file.
     judged : bool
         What differs is wrong unless floats or bounds explain it; else it is counted only, all of it as ties.
+    votes : int
+        Of the file, where several vote.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Member:
     taps: Taps | None
     last: str
     judged: bool = True
+    votes: int = 1
 
     @property
     def of_file(self) -> Member | None:

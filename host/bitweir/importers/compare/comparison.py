@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.network import Network, Parallel
+from bitweir_hw.network import Network
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.golden import Result, result
@@ -22,6 +23,8 @@ from .drawn import drawn_frames, frames_to_draw
 __all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames"]
 
 Array = NDArray[Any]
+#: Of the largest number of a sum: what float32 may lose in it.
+_FLOAT_SHARE = 1e-5
 Progress = Callable[[float], None]
 
 
@@ -109,7 +112,7 @@ class Comparison:
                 found=int(np.argmax(self.scores[place])),
             )  # fmt: skip
             return (
-                f"The network must find the class that has most votes of the model files, but it does not for "
+                f"The network must find the class that the model files together find, but it does not for "
                 f"{int(self.wrong.sum()):,} of {self.frames:,} {what}s, the first: {_told(first, what, 'class')}."
             )
         return None
@@ -247,10 +250,13 @@ def compare_frames(
     found, scores = compare(network, [*members, *others], frames, codes, progress)
     agreements, originals = found[: len(members)], found[len(members) :]
     wrong = excused = np.zeros(len(scores), bool)
-    wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, network)
+    summed = len(members) > 1 and members[0].network.readout.kind == "scores"
+    wanted = agreements[0].results if len(agreements) == 1 else _voted(agreements, members, network)
     if wanted is not None and len(agreements) == 1:
         excused = agreements[0].excused
         wrong = agreements[0].differ & ~excused
+    elif wanted is not None and summed:
+        wrong, excused = _beside_sums(_totals(agreements, members), scores, network)
     elif wanted is not None:
         # One of the members may well say the other class of two that tie.
         differ, tied = wanted != np.argmax(scores, axis=1), np.any([one.tied for one in agreements], axis=0)
@@ -268,15 +274,38 @@ def compare_frames(
     )
 
 
-def _voted(agreements: Sequence[Agreement], network: Network) -> NDArray[np.int64] | None:
-    """The class that has most votes of the references, of equally many the lowest; None if a model has no reference."""
+def _totals(agreements: Sequence[Agreement], members: Sequence[Member]) -> NDArray[np.float64]:
+    """The sums of the scores of references, times the votes of each: (N, M)."""
+    totals: NDArray[np.float64] = np.sum(
+        [member.votes * np.asarray(one.results, np.float64) for one, member in zip(agreements, members, strict=True)],
+        axis=0,
+    )
+    return totals
+
+
+def _beside_sums(totals: NDArray[np.float64], scores: Array, network: Network) -> tuple[Array, Array]:
+    """Frames whose class is wrong, and where it is another one only as floats are rounded or within the bound."""
+    wanted, found = np.argmax(totals, axis=1), np.argmax(scores, axis=1)
+    rows = np.arange(len(totals))
+    slack = 2 * sum(float(Fraction(bound.error)) for bound in network.bounds if bound.layer == network.layers[-1].name)
+    slack += _FLOAT_SHARE * float(np.abs(totals).max(initial=0.0))
+    wrong = totals[rows, wanted] - totals[rows, found] > slack
+    return wrong, (wanted != found) & ~wrong
+
+
+def _voted(agreements: Sequence[Agreement], members: Sequence[Member], network: Network) -> NDArray[np.int64] | None:
+    """The class that has most votes of the references, of equally many the lowest; None if a model has no reference.
+
+    Where scores are summed, the one with the highest sum.
+    """
     found = [agreement.results for agreement in agreements if agreement.results is not None]
     if len(found) < len(agreements):
         return None
+    if members[0].network.readout.kind == "scores":
+        highest: NDArray[np.int64] = np.argmax(_totals(agreements, members), axis=1)
+        return highest
     votes = np.zeros((len(found[0]), network.outputs), np.int64)
-    (ensemble,) = network.layers
-    assert isinstance(ensemble, Parallel)
-    for one, weight in zip(found, ensemble.factors, strict=True):
-        votes[np.arange(len(one)), one] += weight
+    for one, member in zip(found, members, strict=True):
+        votes[np.arange(len(one)), one] += member.votes
     voted: NDArray[np.int64] = np.argmax(votes, axis=1)
     return voted

@@ -223,7 +223,7 @@ def comparison_report(found: Comparison, labels: NDArray[Any] | None = None, *, 
 def _original(found: Agreement, kind: str, labels: NDArray[Any] | None) -> OriginalReport:
     if found.results is None:
         return OriginalReport(model=str(found.path), codes=None, codes_differ=None, results_differ=None, accuracy=None)
-    worth = Quality() if labels is None else numbers_quality(kind, found.results, labels)
+    worth = Quality() if labels is None or found.kind != kind else numbers_quality(kind, found.results, labels)
     return OriginalReport(
         model=str(found.path),
         codes=sum(layer.codes for layer in found.layers),
