@@ -8,7 +8,7 @@ from bitweir.importers import ModelError, load_model
 from bitweir.importers.compare.comparison import compare_drawn
 from bitweir.importers.folding.choices import choice, order_of
 from bitweir.importers.folding.symbols import Point, Signal, Stream
-from bitweir_hw.network import BIPOLAR, Map, Select
+from bitweir_hw.network import BIPOLAR, Map, Pool, Select
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
@@ -179,6 +179,18 @@ def test_some_scores_in_another_order(tmp_path, end):
     net = agree(path, scores=end != "norm")
     assert net.outputs == 3 and chosen(net) == ([] if end != "sum" else [[4, 5, 0]])
     codes_agree(path, net)
+
+
+@pytest.mark.parametrize(("steps", "shape"), [((2, 2), (3, 2)), ((1, 3), (5, 2)), ((5, 1), (1, 4))])
+@pytest.mark.parametrize("codes", [True, False])
+def test_every_other_pixel(tmp_path, steps, shape, codes):
+    """From the first on, as shortcuts of residual networks take them: a pool of one pixel."""
+    g = Graph(15)
+    x = sums(g, first(g), 4, 4)
+    x = g.op("Slice", g.sign(x) if codes else x, *(g.const(n, np.int64) for n in ([0, 0], [9, 9], [2, 3], steps)))
+    net = agreed(g, tmp_path, g.scores(g.sign(sums(g, g.sign(x), 4, 4)), 4 * shape[0] * shape[1]))
+    (pool,) = (layer for layer, _, _ in net.placed() if isinstance(layer, Pool))
+    assert pool.kernel == (1, 1) and pool.stride == steps
 
 
 def test_cut_rows_are_refused(tmp_path):

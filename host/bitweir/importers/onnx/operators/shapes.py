@@ -13,7 +13,9 @@ from ...errors import ModelError
 from ...folding.choices import is_permutation
 from ...folding.joins import concat
 from ...folding.network_builder import NetworkBuilder
+from ...folding.pools import max_pool
 from ...folding.symbols import Codes, Frame, Moving, Padded, Signal, Stream
+from ...folding.windows import Window
 from ..constants import Array, axes, reshape_target, sizes, slice_array, split_array
 from ..graph import Node
 from .operands import Rule, Value
@@ -173,7 +175,25 @@ def _slice(builder: NetworkBuilder, node: Node, x: Moving, *parts: Any) -> Value
     shape = slice_array(node, 0, np.broadcast_to(np.False_, (1, *x.shape)), *parts).shape
     if 0 in shape:
         raise ModelError("it must leave at least one element: the file is damaged")
+    strides = _strides(x, slice_array(node, 0, np.arange(prod(x.shape)).reshape(1, *x.shape), *parts)[0])
+    if strides is not None:
+        return max_pool(builder, x, node.label, window=Window((1, 1), strides))
     return _picked(builder, node, x, shape, lambda frame: slice_array(node, 0, frame, *parts))
+
+
+def _strides(x: Moving, kept: Array) -> tuple[int, int] | None:
+    """How far apart the rows and columns are that a slice keeps of a map behind a layer, if the first ones are kept.
+
+    Pools of one pixel have the same strides.
+    """
+    if not isinstance(x.origin, Stream) or len(x.shape) != 3 or kept.shape in (x.shape, ()) or kept.ndim != 3:
+        return None
+    _, rows, columns = x.shape
+    down = (int(kept[0, 1, 0]) - int(kept[0, 0, 0])) // columns if kept.shape[1] > 1 else rows
+    across = int(kept[0, 0, 1]) - int(kept[0, 0, 0]) if kept.shape[2] > 1 else columns
+    whole = np.arange(prod(x.shape)).reshape(x.shape)
+    fits = down > 0 and across > 0 and np.array_equal(kept, whole[:, ::down, ::across])
+    return (down, across) if fits else None
 
 
 def _split(builder: NetworkBuilder, node: Node, x: Moving, parts: Any = None) -> list[Value]:
