@@ -69,8 +69,9 @@ def channel_order(x: Signal, label: str) -> Ints:
             how, remedy = (
                 "reshaped",
                 (
-                    "what moves pixels, as a transposed convolution or DepthToSpace does, may come before a dense "
-                    "layer; elsewhere use nearest upsampling, and a convolution behind it"
+                    "what moves pixels, as a transposed convolution or DepthToSpace does, may come before a "
+                    "convolution, a mean or a dense layer; elsewhere use nearest upsampling, and a convolution behind "
+                    "it"
                 ),
             )
         raise ModelError(

@@ -18,9 +18,10 @@ from .accuracy import Accuracy
 from .borders import Border, edge_sums
 from .choices import channel_order, is_permutation
 from .network_builder import NetworkBuilder, Operand
+from .phases import Phases, phases, pixels, pixels_of_channels
 from .planes import regular
 from .shortcuts import add
-from .symbols import Moving, Padded, Signal, by_channel, narrowed, unpadded
+from .symbols import Codes, Moving, Padded, Signal, by_channel, narrowed, unpadded
 from .weight_planes import planes
 from .weights import UnevenError, Weights, normalised
 from .windows import Pair, Window
@@ -101,6 +102,14 @@ def conv(
     gaps : (int, int)
         How far the rows and columns of the weights lie apart: more than 1 for dilated kernels.
     """
+    inside, merged, value = window.merged(x, label)
+    block = phases(inside)
+    if block is not None and not (merged.padded and value) and weights.shape[1] * groups == inside.shape[0]:
+        parts = Phases(inside, block, _dilated(weights, gaps), merged)
+        if builder.taps is not None and isinstance(inside, Codes) and isinstance(parts.inside, Codes):
+            builder.taps.moved(inside, parts.inside, lambda frame: pixels(frame, block))
+        y = conv(builder, parts.inside, parts.weights, label, window=parts.window, groups=groups)
+        return pixels_of_channels(y, parts.made)
     x = regular(builder, x, label, apart=groups == x.shape[0])
 
     def layer(rows: Array) -> Signal:

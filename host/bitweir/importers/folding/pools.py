@@ -18,6 +18,7 @@ from .borders import Border
 from .choices import channel_order
 from .linear import conv
 from .network_builder import NetworkBuilder
+from .phases import phases
 from .positions import AFFINE, affine, positioned
 from .quantise import ends
 from .symbols import Moving, Padded, Signal, Stream, by_channel, narrowed, unpadded
@@ -88,8 +89,13 @@ def mean_pool(
     With padding it is a depthwise convolution whose weights are all 1. Zeros outside the map are `counted`, or else
     windows at the edge are divided by fewer values, which is exact only behind thresholds; see `borders`.
     """
-    if window.padded:
-        return _padded_mean(builder, x, label, window, counted)
+    if window.padded and not counted and phases(x) is not None:
+        raise ModelError(
+            f"Node {label} must count its padding behind what makes pixels of channels: use count_include_pad=1, or "
+            "pool without padding."
+        )
+    if window.padded or phases(x) is not None:
+        return _padded_mean(builder, x, label, window, counted or not window.padded)
     y, stream = _map(builder, unpadded(x), label)
     order = channel_order(y, label)
     other = [step.name for step in y.steps if step.name not in AFFINE]

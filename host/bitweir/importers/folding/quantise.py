@@ -18,6 +18,7 @@ from ..exact.surd import Exact, Surd, nearly, sign
 from .accuracy import Margin, margin
 from .borders import Border
 from .curves import quantised_curve, real_crossings, turning_values
+from .phases import channels_of_pixels, phases, pixels
 from .positions import AFFINE, positioned
 from .symbols import Codes, Frame, Signal, Stream, Ternary, narrowed
 
@@ -49,6 +50,10 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
     sign_node : str
         Label of the Sign node that this is; its middle value goes away where it proves out of reach.
     """
+    block = phases(signal)
+    if block is not None:
+        # In the smaller map, all pixels of a channel have the same thresholds.
+        return _quantised_phases(signal, quantiser, block, sign_node)
     signal = positioned(signal)
     if any(step.slope is None for step in signal.steps):
         codes = quantised_curve(signal, quantiser, ranges(signal)[:2])
@@ -103,6 +108,23 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
         border,
         margins,
     )
+
+
+def _quantised_phases(signal: Signal, quantiser: Quantiser, block: tuple[int, int], sign_node: str) -> Codes:
+    """`quantise`, in the map whose channels became pixels."""
+
+    def small(array: Exacts) -> Exacts:
+        return narrowed(channels_of_pixels(np.broadcast_to(array, signal.shape), block))
+
+    def shaped(frame: NDArray[Any]) -> NDArray[Any]:
+        return channels_of_pixels(frame, block)
+
+    after = (signal.shape[0] * block[0] * block[1], signal.shape[1] // block[0], signal.shape[2] // block[1])
+    inner = Quantiser(
+        tuple((small(array), strict) for array, strict in quantiser.cuts), tuple(small(v) for v in quantiser.values)
+    )
+    codes = quantise(signal.moved(after, shaped), inner, sign_node=sign_node)
+    return codes.moved(signal.shape, lambda frame: pixels(frame, block))
 
 
 def _margins(signal: Signal, cuts: Sequence[tuple[Exacts, bool]]) -> dict[int, Margin]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from .linear import conv
 from .network_builder import NetworkBuilder
-from .symbols import Codes, Moving, Padded, Signal
+from .phases import pixels_of_channels
+from .symbols import Moving, Padded, Signal
 from .windows import Window
 
 __all__ = ["conv_transposed", "depth_to_space", "space_to_depth"]
@@ -62,9 +63,7 @@ def conv_transposed(
         (axes[0].taps, axes[1].taps), (1, 1), (axes[0].before, axes[1].before, axes[0].after, axes[1].after)
     )
     flat = spread.reshape(-1, *spread.shape[3:])
-    y = depth_to_space(conv(builder, x, flat, label, window=window), stride, last=False)
-    assert not isinstance(y, Codes)
-    return y
+    return pixels_of_channels(conv(builder, x, flat, label, window=window), stride)
 
 
 class _Axis:

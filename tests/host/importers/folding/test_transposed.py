@@ -79,6 +79,57 @@ def test_pixels_that_become_channels(tmp_path):
     )
 
 
+@settings(deadline=None, max_examples=12)
+@given(data=st.data())
+def test_convolutions_behind(tmp_path_factory, data):
+    """Of any kernel, stride and groups, over a map that has phases; once more a convolution, and a mean of all."""
+    draw = data.draw
+    g = Graph(draw(st.integers(0, 1 << 16)))
+    block = draw(st.integers(2, 3))
+    x = g.sign(g.norm(g.op("Conv", g.sign(g.op("Sub", "x", 7.5)), g.signs(4, C, 4, 3)), 4, 4))
+    if draw(st.booleans()):
+        x = g.op("ConvTranspose", x, g.signs(4, 4, block, block), strides=[block] * 2)
+    else:
+        x = g.op("DepthToSpace", g.op("Conv", x, g.signs(4 * block**2, 4, 1, 1)), blocksize=block, mode="CRD")
+    x = g.sign(g.norm(x, 4))
+    sizes = [(H - 3) * block, (W - 2) * block]
+    kernel, step = [draw(st.integers(1, 4)) for _ in range(2)], draw(st.sampled_from([1, block]))
+    groups = draw(st.sampled_from([1, 2, 4]))
+    pads = [draw(st.integers(0, size - 1)) for size in kernel * 2]
+    made = max(1, block // step)
+    for axis in (0, 1):  # as many windows as the phases of the result ask for
+        while ((sizes[axis] + pads[axis] + pads[axis + 2] - kernel[axis]) // step + 1) % made:
+            pads[axis + 2] += 1
+        sizes[axis] = (sizes[axis] + pads[axis] + pads[axis + 2] - kernel[axis]) // step + 1
+        if pads[axis + 2] >= kernel[axis]:
+            return
+    x = g.op("Conv", x, g.signs(4, 4 // groups, *kernel), strides=[step] * 2, pads=pads, group=groups)
+    x, count = g.sign(g.norm(x, 4, 3)), 4 * sizes[0] * sizes[1]
+    end = draw(st.sampled_from(["dense", "conv", "mean"]))
+    if end == "conv":
+        x = g.sign(g.op("Conv", x, g.signs(4, 4, 3, 3), pads=[1] * 4))
+    if end == "mean":
+        x, count = g.sign(g.op("GlobalAveragePool", x)), 4
+    path = g.save(tmp_path_factory.mktemp("net") / "net.onnx", g.scores(x, count))
+    network = load_model(path, input_scale="1")
+    pixels = g.rng.integers(0, 16, (20, C, H, W)).astype(np.uint8)
+    assert np.array_equal(
+        run(network, encode(network.input, pixels)).scores, runtime(path, pixels.astype(np.float32))[0]
+    )
+
+
+def test_every_code_behind(tmp_path):
+    """What is compared by layer with the file, whose maps have another order."""
+    g = Graph(3)
+    x = g.sign(g.norm(g.op("Conv", g.sign(g.op("Sub", "x", 7.5)), g.signs(4, C, 3, 3)), 4, 3))
+    x = g.sign(g.norm(g.op("ConvTranspose", x, g.signs(4, 4, 2, 2), strides=[2, 2]), 4))
+    x = g.sign(g.norm(g.op("Conv", x, g.signs(6, 4, 3, 3), pads=[1] * 4), 6))
+    path, taps = g.save(tmp_path / "net.onnx", g.scores(x, 6 * 80)), Taps()
+    network = load_model(path, input_scale="1", taps=taps)
+    found = compare_drawn(network, [Member(path=path, network=network, taps=taps, last=network.layers[-1].name)])
+    assert found is not None and found.agreements[0].ran and len(found.agreements[0].layers) == 4
+
+
 # ---- Keras
 
 
@@ -151,9 +202,28 @@ REFUSED = {
     "its pads must be numbers: export it with pads and output_padding": lambda g, x: g.op(
         "ConvTranspose", x, g.signs(4, 2, 2, 2), strides=[2, 2], auto_pad="SAME_UPPER"
     ),
-    "as a transposed convolution or DepthToSpace does, may come before a dense layer; elsewhere use nearest "
-    "upsampling, and a convolution behind it.": lambda g, x: g.op(
+    "as a transposed convolution or DepthToSpace does, may come before a convolution, a mean or a dense layer; "
+    "elsewhere use nearest upsampling, and a convolution behind it.": lambda g, x: g.op(
         "MaxPool", g.op("ConvTranspose", x, g.signs(4, 2, 2, 2), strides=[2, 2]), kernel_shape=[2, 2]
+    ),
+    "its stride 3 must divide the 2 phases of a map that came from channels, or be a multiple": lambda g, x: g.op(
+        "Conv",
+        g.sign(g.op("ConvTranspose", x, g.signs(4, 2, 2, 2), strides=[2, 2])),
+        g.signs(3, 2, 2, 2),
+        strides=[3, 3],
+    ),
+    "it must make a map of whole times 2 rows and columns behind a map that came from channels, not of 9": (
+        lambda g, x: g.op(
+            "Conv",
+            g.sign(g.op("ConvTranspose", x, g.signs(4, 2, 2, 2), strides=[2, 2])),
+            g.signs(3, 2, 2, 2),
+        )
+    ),
+    "must count its padding behind what makes pixels of channels: use count_include_pad=1": lambda g, x: g.op(
+        "AveragePool",
+        g.sign(g.op("ConvTranspose", x, g.signs(4, 2, 2, 2), strides=[2, 2])),
+        kernel_shape=[2, 2],
+        pads=[1, 1, 1, 1],
     ),
     "it must cut maps of the shape (N, C, H, W) into whole blocks: the file is damaged": lambda g, x: g.op(
         "DepthToSpace", x, blocksize=3
