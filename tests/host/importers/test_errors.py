@@ -143,7 +143,7 @@ CASES = {
     "quantiser of 1 to 8 bits between the two layers, such as a sign.": [
         *FIRST,
         node("MatMul", "b w", "a"),
-        node("Relu", "a", "r"),
+        node("Tanh", "a", "r"),
         node("MatMul", "r v", "y"),
     ],
     "Node Sign 'the_b' cannot be folded: what comes before it rises and falls, and the numbers of the input that it "

@@ -173,12 +173,8 @@ SENTENCES = {
     "W @ x.": lambda g: g.op("MatMul", g.signs(3, 84), g.op("Flatten", "x")),
     "Node GlobalMaxPool 'n3' must not choose the largest of what comes out of a function |x| that rises and falls: put "
     "a quantiser between them.": lambda g: g.op("GlobalMaxPool", g.op("Abs", g.start(4, 3, 3))),
-    "Node AveragePool 'n3' must not average what comes out of a leaky ReLU: put a quantiser between them.": lambda g: (
-        g.op(
-            "AveragePool",
-            g.op("PRelu", g.start(4, 3, 3), np.array([0.5, -0.25, 0, -1]).reshape(4, 1, 1)),
-            kernel_shape=[2, 2],
-        )
+    "Node AveragePool 'n3' must not average what comes out of a tanh: put a quantiser between them.": lambda g: g.op(
+        "AveragePool", g.op("Tanh", g.start(4, 3, 3)), kernel_shape=[2, 2]
     ),
     "Node Where 'n5' cannot be folded: it must choose between constants and functions of what its condition compares, "
     "element by element: values that come from different layers cannot be chosen from.": lambda g: g.op(

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ModelError
 from . import curves, enclosures
 from .enclosures import Bounds
-from .surd import Exact, approximate, root, sign
+from .surd import Exact, approximate, between, root, sign
 
 __all__ = [
     "MAX_PARAMETERS",
@@ -106,6 +106,9 @@ class Step:
         Of a function that begins with the integer itself: ``split(grid, params)``, see `staircase.pieces`.
     size : int
         How many scalar operations it takes, where it is made of others.
+    steepness : callable or None
+        ``steepness(*params)``: the result moves by no more than so many times what `y` moves; None if that is not
+        known.
     """
 
     name: str
@@ -117,6 +120,7 @@ class Step:
     straight: bool = True
     split: Callable[..., list[Any]] | None = None
     size: int = 1
+    steepness: Callable[..., Fraction] | None = None
 
     @property
     def folds(self) -> bool:
@@ -130,12 +134,14 @@ class Step:
 
 def scale(factor: ArrayLike) -> Step:
     """``y * factor``."""
-    return Step("scale", (exact(factor),), lambda y, c: y * c, sign, enclosures.times)
+    return Step("scale", (exact(factor),), lambda y, c: y * c, sign, enclosures.times, steepness=_size)
 
 
 def shift(offset: ArrayLike) -> Step:
     """``y + offset``."""
-    return Step("shift", (exact(offset),), lambda y, c: y + c, lambda c: 1, enclosures.plus)
+    return Step(
+        "shift", (exact(offset),), lambda y, c: y + c, lambda c: 1, enclosures.plus, steepness=lambda c: Fraction(1)
+    )
 
 
 def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
@@ -147,7 +153,10 @@ def clip(low: ArrayLike | None, high: ArrayLike | None) -> Step:
         return high if high is not None and sign(y - high) > 0 else y
 
     limits = tuple(np.array(None, object) if limit is None else exact(limit) for limit in (low, high))
-    return Step("ReLU or clip", limits, apply, lambda low, high: 1, enclosures.clipped, bends=lambda *ends: ends)
+    return Step(
+        "ReLU or clip", limits, apply, lambda low, high: 1, enclosures.clipped, bends=lambda *ends: ends,
+        steepness=lambda low, high: Fraction(1),
+    )  # fmt: skip
 
 
 def leaky(slope: ArrayLike) -> Step:
@@ -159,12 +168,17 @@ def leaky(slope: ArrayLike) -> Step:
     slopes = exact(slope)
     rises = not any(a < 0 for a in slopes.flat)
     bound = enclosures.leaky if rises else None
-    return Step("leaky ReLU", (slopes,), apply, (lambda a: 1) if rises else None, bound, bends=lambda a: (0,))
+    return Step(
+        "leaky ReLU", (slopes,), apply, (lambda a: 1) if rises else None, bound, bends=lambda a: (0,),
+        steepness=lambda a: max(Fraction(1), abs(a)),
+    )  # fmt: skip
 
 
 def absolute() -> Step:
     """``abs(y)``."""
-    return Step("function |x|", (), lambda y: y * sign(y), None, bends=lambda: (0,))
+    return Step(
+        "function |x|", (), lambda y: y * sign(y), None, bends=lambda: (0,), steepness=lambda: Fraction(1)
+    )  # fmt: skip
 
 
 def power(exponent: int) -> Step:
@@ -183,7 +197,15 @@ def norm(gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike, variance: ArrayLike
     factor = np.frompyfunc(lambda g, v: root(v) * (g / v), 2, 1)(gamma, variance)
     slope = np.frompyfunc(sign, 1, 1)(gamma)
     params = (np.asarray(factor, object), mean, beta, np.asarray(slope, object))
-    return Step("norm", params, lambda y, f, m, b, s: (y - m) * f + b, lambda f, m, b, s: s, enclosures.norm)
+    return Step(
+        "norm", params, lambda y, f, m, b, s: (y - m) * f + b, lambda f, m, b, s: s, enclosures.norm,
+        steepness=lambda f, m, b, s: _size(f),
+    )  # fmt: skip
+
+
+def _size(x: Exact) -> Fraction:
+    """No less than the size of a number."""
+    return max(map(abs, between(x)))
 
 
 def tanh() -> Step:
@@ -251,6 +273,16 @@ class Chain:
         """1 rises, -1 falls, 0 is constant (as a whole, however flat in places)."""
         slopes = [step.slope(*params) for step, params in self.parts if step.slope]
         return int(np.prod(slopes, dtype=int))
+
+    @property
+    def steepness(self) -> Fraction | None:
+        """The value moves by no more than so many times what the integer moves; None if that is not known."""
+        total = Fraction(1)
+        for step, params in self.parts:
+            if step.steepness is None:
+                return None
+            total *= step.steepness(*params)
+        return total
 
     @property
     def rounded_in_float(self) -> bool:

@@ -27,6 +27,11 @@ _SCORE_BITS = 60
 _OFFSET_BITS = 60
 #: More fraction bits than this are refused: scores would be wider than any trained network needs.
 FRACTION_BITS = 40
+_ZERO = Fraction(0)
+#: Magnitude bits that scores may take to keep the order of what is off already.
+_KNOWN_BITS = 40
+#: What rounding adds to scores that are off already is about this part of that.
+_SHARE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +50,10 @@ class IntegerScores:
     error: Fraction = Fraction(0)
 
 
-def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[int], step: int) -> IntegerScores:
-    """Integer scores of one frame in the exact order, ties included.
+def integer_scores(
+    chains: Sequence[Chain], low: Sequence[int], high: Sequence[int], step: int, error: Fraction = _ZERO
+) -> IntegerScores:
+    """Integer scores of one frame in the exact order, ties included, where that is known.
 
     Parameters
     ----------
@@ -56,6 +63,8 @@ def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[i
         Range of the accumulator of each class.
     step : int
         Distance of neighbouring accumulators.
+    error : Fraction
+        How far scores may be off already, in numbers of the model: then rounding may add a little.
 
     Raises
     ------
@@ -71,7 +80,7 @@ def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[i
         return _of_one_slope(inverted, slopes[0], offsets)
     count = sum((end - start) // step + 1 for start, end in zip(low, high, strict=True))
     if count > _MAX_CELLS:
-        return _of_many_cells(inverted, slopes, offsets, max(map(abs, (*low, *high))))
+        return _of_many_cells(inverted, slopes, offsets, max(map(abs, (*low, *high))), error)
     grid = [np.arange(start, end + 1, step) for start, end in zip(low, high, strict=True)]
     reach = max(1, *(abs(int(end)) for cells in grid for end in cells[[0, -1]]))
     # One cell speaks for all of a class whose score is constant.
@@ -86,11 +95,13 @@ def integer_scores(chains: Sequence[Chain], low: Sequence[int], high: Sequence[i
         factor = unit * Fraction(2) ** bits
         # How they are rounded does not matter: the order of the integers is what is tested.
         scale, offset = [[round(nearly(x * factor)) for x in numbers] for numbers in (slopes, offsets)]
-        if max(map(abs, scale)) * reach + max(map(abs, offset)) >= 1 << 62:
+        if max(map(abs, scale)) * reach + max(map(abs, offset)) >= 1 << (_KNOWN_BITS if error else 62):
             break
         found = IntegerScores(inverted, np.array(scale, np.int64), np.array(offset, np.int64))
         if _keeps(found, cells, owner, tied, closest) and _keeps(found, cells, owner, tied, slice(None)):
             return found
+    if error:
+        return _of_many_cells(inverted, slopes, offsets, reach, error)
     raise ValueError(f"integer scores that keep the exact order would need more than {FRACTION_BITS} fraction bits")
 
 
@@ -109,13 +120,13 @@ def _of_one_slope(inverted: NDArray[np.bool_], slope: Exact, offsets: list[Exact
 
 
 def _of_many_cells(
-    inverted: NDArray[np.bool_], slopes: Sequence[Exact], offsets: Sequence[Exact], reach: int
+    inverted: NDArray[np.bool_], slopes: Sequence[Exact], offsets: Sequence[Exact], reach: int, known: Fraction
 ) -> IntegerScores:
     """Scores that are too many to compare one by one: exact where all numbers are multiples of one, else rounded."""
     numbers = [*slopes, *offsets]
     fractions = [number for number in numbers if isinstance(number, Fraction)]
     under = lcm(*(number.denominator for number in fractions))
-    exact = len(fractions) == len(numbers)
+    exact = len(fractions) == len(numbers) and not known
     if exact:
         unit = Fraction(gcd(*(int(number * under) for number in fractions)), under)
         exact = _width(slopes, offsets, unit, reach) <= _SCORE_BITS
@@ -123,12 +134,16 @@ def _of_many_cells(
         unit = Fraction(1)
         while (spare := _SCORE_BITS - _width(slopes, offsets, unit, reach)) > 0:
             unit /= 1 << spare
-        while _width(slopes, offsets, unit, reach) > _SCORE_BITS:
+        while _width(slopes, offsets, unit, reach) > _SCORE_BITS or _rounding(unit, reach) * _SHARE < known:
             unit *= 2
     scale, offset = ([round(nearly(x * (1 / unit))) for x in part] for part in (slopes, offsets))
-    # Slope and offset are off by half a unit each, and by what `nearly` is.
-    error = Fraction(0) if exact else unit * (reach + 1) * Fraction(501, 1000)
+    error = _ZERO if exact else _rounding(unit, reach)
     return IntegerScores(inverted, np.array(scale, np.int64), np.array(offset, np.int64), exact, error)
+
+
+def _rounding(unit: Fraction, reach: int) -> Fraction:
+    """How far scores are off that are rounded to units: half a unit of slope and offset each, and what `nearly` is."""
+    return unit * (reach + 1) * Fraction(501, 1000)
 
 
 def _width(slopes: Sequence[Exact], offsets: Sequence[Exact], unit: Fraction, reach: int) -> int:

@@ -108,10 +108,13 @@ def sizes(
         return run(op, [x, gamma, beta, -mean, values[4]], True)[:1]
     if op == "Div" and given[1] is None:
         return [np.abs(result) for result in run(op, known, True)]
-    # Any other: how far its results go when its inputs go as far as they may.
+    # Any other: how far its results go when its inputs go as far as they may; whole numbers, as of a shape, stay.
     total = [np.abs(result).astype(np.float64) for result in results]
     for sign in (-1, 1):
-        moved = [v if s is None or v is None else v + sign * SHARE * s for v, s in zip(values, given, strict=True)]
+        moved = [
+            v if s is None or v is None or v.dtype.kind != "f" else v + sign * SHARE * s
+            for v, s in zip(values, given, strict=True)
+        ]
         for place, result in enumerate(run(op, moved, False)):
             total[place] = np.maximum(total[place], np.abs(result - results[place]) / SHARE + np.abs(results[place]))
     return total

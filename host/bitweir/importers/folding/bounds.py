@@ -14,7 +14,7 @@ from .accuracy import RANGE_SHARE, Margin, rounded_up
 from .symbols import Stream
 from .units import MOST_BITS, TooWide
 
-__all__ = ["bound", "check_width", "known_badly", "score_margin", "wanted_errors"]
+__all__ = ["bound", "check_width", "known_badly", "known_error", "score_margin", "wanted_errors"]
 
 
 def bound(layer: str, of: str, found: Margin) -> Bound:
@@ -58,17 +58,29 @@ def score_margin(sums: Stream, chains: Sequence[Chain], rounding: Fraction) -> M
     """
     if sums.accuracy is None or sums.exact:
         return Margin(rounded_up(rounding), rounded_up(rounding), None, False) if rounding else None
-    error, unit = rounding, Fraction(0)
+    error, unit = known_error(sums, chains) + rounding, Fraction(0)
     values: list[Fraction] = []
-    for chain, one, low, high in zip(chains, sums.accuracy.error, sums.low, sums.high, strict=True):
-        slope = max(map(abs, between(chain(1) - chain(0))))
-        error, unit = max(error, slope * one + rounding), max(unit, slope)
+    for chain, low, high in zip(chains, sums.low, sums.high, strict=True):
+        unit = max(unit, _slope(chain))
         values += [nearly(chain(int(low))), nearly(chain(int(high)))]
     span = max(values) - min(values)
     found = Margin(rounded_up(error), unit, None, False, f"range over {float(span):.3g}")
     if error * RANGE_SHARE > span:
         raise ModelError(f"The output of the model must be scores {known_badly(sums.name, found)}")
     return found
+
+
+def known_error(sums: Stream, chains: Sequence[Chain]) -> Fraction:
+    """How far a score may be off, since the sums are; in numbers of the model."""
+    if sums.accuracy is None or sums.exact:
+        return Fraction(0)
+    errors: list[Fraction] = [_slope(chain) * one for chain, one in zip(chains, sums.accuracy.error, strict=True)]
+    return max(errors)
+
+
+def _slope(chain: Chain) -> Fraction:
+    """No less than the size of the slope of an affine function."""
+    return max(map(abs, between(chain(1) - chain(0))))
 
 
 def check_width(stream: Stream) -> None:

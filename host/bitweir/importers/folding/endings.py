@@ -15,7 +15,7 @@ from ..exact.fold import Exacts, Quantiser, columns
 from ..exact.scores import integer_scores
 from ..exact.surd import Exact, Surd, nearly, sign
 from .borders import refusal
-from .bounds import score_margin
+from .bounds import known_error, score_margin
 from .choices import order_of
 from .network_builder import NetworkBuilder
 from .positions import AFFINE
@@ -186,7 +186,7 @@ def _class(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     if prod(columns(x.steps)[0]) > 1:
         builder.plan.need_common(sums.last)  # else the classes could not be compared without a multiplier for each
     try:
-        scores = integer_scores(chains, sums.low.tolist(), sums.high.tolist(), sums.step)
+        scores = integer_scores(chains, sums.low.tolist(), sums.high.tolist(), sums.step, known_error(sums, chains))
     except ValueError as error:
         raise ModelError(
             f"The scores of the last layer must fold into integers, but {error}: retrain without its batch norm."

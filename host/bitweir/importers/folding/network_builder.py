@@ -122,6 +122,8 @@ class NetworkBuilder:
         self._points: dict[Any, Point] = {}
         #: What was joined along an axis, by the ids of its parts, which are kept so that no other object gets these.
         self.joined: dict[tuple[int, tuple[int, ...]], tuple[Sequence[object], Signal]] = {}
+        #: The stream behind a layer of straight pieces, by the point before it and the ids of the steps, see `rectify`.
+        self.straight: dict[tuple[Point, tuple[int, ...]], tuple[Sequence[object], Stream | None]] = {}
 
     def start(self, shape: tuple[int, ...], batch: int, *, channels: int = 0) -> Signal:
         """The signal that is the input of the model file, whose channels are the first axis (0) or the last (-1)."""

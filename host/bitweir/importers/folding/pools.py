@@ -21,6 +21,7 @@ from .network_builder import NetworkBuilder
 from .phases import phases
 from .positions import AFFINE, affine, positioned
 from .quantise import ends
+from .rectify import straightened
 from .symbols import Moving, Padded, Signal, Stream, by_channel, narrowed, unpadded
 from .windows import Window
 
@@ -96,7 +97,7 @@ def mean_pool(
         )
     if window.padded or phases(x) is not None:
         return _padded_mean(builder, x, label, window, counted or not window.padded)
-    y, stream = _map(builder, unpadded(x), label)
+    y, stream = _map(builder, unpadded(straightened(builder, x, label)), label)
     order = channel_order(y, label)
     other = [step.name for step in y.steps if step.name not in AFFINE]
     if other:

@@ -26,6 +26,7 @@ from .choices import check_permutation, order_of
 from .curves import combined, levelled, one_integer
 from .network_builder import NetworkBuilder
 from .positions import AFFINE, affine
+from .rectify import straightened
 from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
 from .units import MOST_BITS, Summand, Units, fitted
 
@@ -125,16 +126,18 @@ def _branch(builder: NetworkBuilder, x: Moving | Padded, label: str) -> _Branch:
     inside = unpadded(x)
     signal = builder.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
     other = [place for place, step in enumerate(signal.steps) if step.name not in AFFINE]
-    if other:
-        # What is straight behind it need not be counted.
-        codes = levelled(replace(signal, steps=signal.steps[: other[-1] + 1]))
-        if codes is None:
+    # What is straight behind the last bend need not be counted.
+    codes = levelled(replace(signal, steps=signal.steps[: other[-1] + 1])) if other else None
+    if codes is not None:
+        counted = builder.signal(codes, label, as_map=len(inside.shape) == 3, varied=True)
+        signal = replace(counted, steps=(*counted.steps, *signal.steps[other[-1] + 1 :]))
+    elif other:
+        signal = straightened(builder, signal, label)
+        if _bent(signal):
             raise ModelError(
                 f"Node {label} must not add what comes out of a {signal.steps[other[0]].name}, unless it takes at most "
                 "256 evenly spaced values: put a quantiser between them."
             )
-        counted = builder.signal(codes, label, as_map=len(inside.shape) == 3, varied=True)
-        signal = replace(counted, steps=(*counted.steps, *signal.steps[other[-1] + 1 :]))
     assert isinstance(signal.origin, Stream)
     if signal.origin.point.border is not None:
         raise refusal(f"Node {label}", signal.origin.point.border)

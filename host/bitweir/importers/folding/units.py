@@ -141,6 +141,11 @@ class FixedPoint:
         """Magnitude bits that an exact sum may have."""
         return int(self.widths(name).min()) if name in self.feeding else MOST_BITS
 
+    @property
+    def room(self) -> int:
+        """Magnitude bits of sums that are as exact as they can be: fewer where these proved too wide."""
+        return MOST_BITS + self.bits - _FINE_BITS
+
     def widths(self, name: str) -> Ints:
         """Magnitude bits that each channel of a sum may have, or one number for all, if another sum takes it."""
         return np.maximum(self.bits - self._less.get(name, np.zeros(1, np.int64)), _LEAST_BITS)
@@ -291,9 +296,9 @@ def fitted(name: str, pair: Pair, offsets: Exacts, plan: FixedPoint) -> Units:
         found = _common((pair[0].over(ratios), pair[1].over(ratios)), offsets * (1 / ratios), int(fine.min()))
         units = [found * ratio for ratio in ratios]
     elif name in plan.feeding:
-        units = [_finer(a, b, int(bits), aim) for (a, b), bits, aim in zip(sizes, fine, aims, strict=True)]
+        units = [_finer(a, b, int(bits), aim, plan.room) for (a, b), bits, aim in zip(sizes, fine, aims, strict=True)]
     else:
-        units = [_last(a, b, aim) for (a, b), aim in zip(sizes, aims, strict=True)]
+        units = [_last(a, b, aim, plan.room) for (a, b), aim in zip(sizes, aims, strict=True)]
     result = _rounded(pair, np.array(units, object), offsets, held=name in plan.common)
     _check_room(pair, sizes, result)
     return result
@@ -356,23 +361,29 @@ def _nearest(a: _Size, b: _Size, bits: int, aim: Fraction | None) -> Fraction:
     return best[1] if aimed is None else aimed
 
 
-def _last(a: _Size, b: _Size, aim: Fraction | None) -> Fraction:
+def _last(a: _Size, b: _Size, aim: Fraction | None, room: int) -> Fraction:
     """A unit for a sum that no other sum takes."""
     if a.fine != b.fine and a.slope and b.slope and aim is None:
-        return _kept(a, b, _GOOD)
+        return _kept(a, b, _GOOD, room)
     return _nearest(a, b, MOST_BITS - 1, aim)
 
 
-def _kept(a: _Size, b: _Size, share: Fraction) -> Fraction:
-    """The unit of the stream that is behind a sum, which so needs no multiplier, or a power of two below it."""
+def _kept(a: _Size, b: _Size, share: Fraction, room: int) -> Fraction:
+    """The unit of the stream that is behind a sum, which so needs no multiplier, or a power of two below it.
+
+    Its error has a share of the range; or a larger one that is enough, where the sum would else take more than so many
+    bits.
+    """
     anchor, other = (a, b) if a.fine else (b, a)
-    unit = anchor.slope
-    while abs(other.slope - round(other.slope / unit) * unit) * other.reach > (a.range + b.range) * share:
+    unit, whole = anchor.slope, a.range + b.range
+    while (error := abs(other.slope - round(other.slope / unit) * unit) * other.reach) > whole * share:
+        if error <= whole * _ENOUGH and 2 * whole >= unit * (1 << room):
+            break
         unit /= 2
     return _short(unit)
 
 
-def _finer(a: _Size, b: _Size, bits: int, aim: Fraction | None) -> Fraction:
+def _finer(a: _Size, b: _Size, bits: int, aim: Fraction | None, room: int) -> Fraction:
     """A unit that leaves room for what further sums add.
 
     Integers behind a sum are fine already and stay as they are, if that rounds the other stream well enough. Else the
@@ -380,12 +391,12 @@ def _finer(a: _Size, b: _Size, bits: int, aim: Fraction | None) -> Fraction:
     """
     reach = a.range + b.range
     if a.fine != b.fine and a.slope and b.slope:
-        return _kept(a, b, _ENOUGH)
+        return _kept(a, b, _ENOUGH, room)
     if a.fine and b.fine:
         return _nearest(a, b, MOST_BITS - 1, aim)
     unit = _nearest(a, b, bits, aim)
-    room = int((1 << bits) * unit / reach) if reach else 1
-    return unit / (1 << max(0, room.bit_length() - 1))
+    spare = int((1 << bits) * unit / reach) if reach else 1
+    return unit / (1 << max(0, spare.bit_length() - 1))
 
 
 def _common(pair: Pair, offsets: Exacts, bits: int) -> Fraction:

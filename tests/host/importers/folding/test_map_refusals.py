@@ -78,14 +78,15 @@ REFUSED = {
     "divisors at the edges then: leave out count_include_pad or ceil_mode.": lambda g: g.op(
         "AveragePool", first(g), kernel_shape=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1
     ),
-    "Node AveragePool 'n4' must not average what comes out of a ReLU or clip: put a quantiser "
-    "between them.": lambda g: g.op("AveragePool", g.op("Relu", bn(g)), kernel_shape=[2, 2]),
+    "Node AveragePool 'n4' must not average what comes out of a tanh: put a quantiser between them.": lambda g: g.op(
+        "AveragePool", g.op("Tanh", bn(g)), kernel_shape=[2, 2]
+    ),
     "Node ReduceMean 'n5' cannot be folded: it must reduce the rows and columns of a map, no other axes: a "
     "mean over features, as layer norm computes it, depends on the image, so use a batch norm.": lambda g: g.op(
         "ReduceMean", first(g), g.const([1], np.int64)
     ),
-    "Node Add 'n7' must not add what comes out of a ReLU or clip, unless it takes at most 256 evenly spaced "
-    "values: put a quantiser between them.": lambda g: g.op("Add", g.op("Relu", bn(g)), g.norm(g.start(4, 3, 3), 4)),
+    "Node Add 'n7' must not add what comes out of a tanh, unless it takes at most 256 evenly spaced "
+    "values: put a quantiser between them.": lambda g: g.op("Add", g.op("Tanh", bn(g)), g.norm(g.start(4, 3, 3), 4)),
     "Node Add 'n6' must add maps of one shape, not (4, 5, 4) and (4, 1, 1): sums that spread one value over a map are "
     "not supported, so give both the same shape.": lambda g: g.op("Add", x := first(g), g.op("GlobalAveragePool", x)),
     "Node Mul 'n6' multiplies two values that both depend on the image, as a gate or a scale computed from each image "
