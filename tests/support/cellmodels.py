@@ -22,13 +22,28 @@ def instances(netlist: str) -> set[str]:
     return {kind for kind in found if not kind.startswith("net__")}
 
 
-def multiplier() -> str:
-    """ECP5's multiplier as synthesis uses it, without registers: Yosys brings no model of it."""
-    a, b, p = (
-        ", ".join(f"{letter}{n}" for n in reversed(range(bits))) for letter, bits in (("A", 18), ("B", 18), ("P", 36))
+def multipliers(family: str) -> str:
+    """A family's multipliers as synthesis uses them, without registers: Yosys brings no models of them."""
+    if family == "gowin":
+        return "".join(
+            f"""
+    module MULT{bits}X{bits}(
+        input [{bits - 1}:0] A, SIA, B, SIB, input ASIGN, BSIGN, ASEL, BSEL, CE, CLK, RESET,
+        output [{2 * bits - 1}:0] DOUT
+    );
+        assign DOUT = $signed({{ASIGN & A[{bits - 1}], A}}) * $signed({{BSIGN & B[{bits - 1}], B}});
+    endmodule
+    """
+            for bits in (9, 18, 36)
+        )
+    if family != "ecp5":
+        return ""
+    a, b, c, p = (
+        ", ".join(f"{letter}{n}" for n in reversed(range(bits)))
+        for letter, bits in (("A", 18), ("B", 18), ("C", 18), ("P", 36))
     )
     return f"""
-    module MULT18X18D(input {a}, {b}, SIGNEDA, SIGNEDB, output {p});
+    module MULT18X18D(input {a}, {b}, {c}, SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, output {p});
         parameter REG_INPUTA_CLK = "NONE", REG_INPUTB_CLK = "NONE", REG_OUTPUT_CLK = "NONE";
         assign {{{p}}} = $signed({{SIGNEDA & A17, {a}}}) * $signed({{SIGNEDB & B17, {b}}});
     endmodule
@@ -43,7 +58,7 @@ def cell_models(family: str, netlist: str) -> str:
     library = re.sub(r"^ *`include.*", "", library, flags=re.MULTILINE)
     # What is before the first module are macros.
     prologue = library[: library.index("\nmodule ")]
-    library += multiplier() if family == "ecp5" else ""
+    library += multipliers(family)
     models = {m[1]: m[0] for m in re.finditer(r"^ *module (\w+)\b.*?^ *endmodule", library, re.MULTILINE | re.DOTALL)}
     wanted: set[str] = set()
     fresh = instances(netlist)
