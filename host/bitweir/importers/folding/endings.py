@@ -18,8 +18,11 @@ from .borders import refusal
 from .bounds import known_error, score_margin
 from .choices import order_of
 from .network_builder import NetworkBuilder
+from .planes import regular
 from .positions import AFFINE
 from .quantise import coding, quantise, resolved
+from .shortcuts import settled
+from .stairs import Stairs
 from .symbols import Codes, Move, Moving, Point, Signal, Stream, by_channel
 
 __all__ = ["ENDS", "finish", "result"]
@@ -80,6 +83,8 @@ def result(builder: NetworkBuilder, x: Any, wanted: str | None) -> tuple[Point, 
         The output is no result, or none of the kind that is wanted.
     """
     if isinstance(x, (Codes, Signal)) and isinstance(x.origin, Stream) and not builder.is_input(x.origin):
+        if isinstance(x, Signal) and x.summands is not None and _kind(x, wanted) != "labels":
+            x = settled(builder, x, "the output")
         x = _ordered(builder, x)
         assert isinstance(x.origin, Stream)
         y = _in_order(x)
@@ -183,7 +188,7 @@ def _class(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
     sums = x.origin
     assert isinstance(sums, Stream)
     chains = _chains(x)
-    if prod(columns(x.steps)[0]) > 1:
+    if prod(columns(x.steps)[0]) > 1 and sums.point not in builder.summands:
         builder.plan.need_common(sums.last)  # else the classes could not be compared without a multiplier for each
     try:
         scores = integer_scores(chains, sums.low.tolist(), sums.high.tolist(), sums.step, known_error(sums, chains))
@@ -222,8 +227,21 @@ def _labels(builder: NetworkBuilder, x: Signal) -> tuple[Point, Readout]:
             "labels are 1: remove one of the two."
         )
     half = np.array(_ZERO, object).reshape((1,) * len(x.shape))
+    label = x.ended or "the labels"
     codes = quantise(x, Quantiser(((half, True),), (half, half + 1)))
-    return _labelled(builder, codes, x.ended or "the labels"), Readout(kind="labels")
+    return _labelled(builder, _rising(builder, codes, label), label), Readout(kind="labels")
+
+
+def _rising(builder: NetworkBuilder, codes: Codes, label: str) -> Codes:
+    """Codes of 0 and 1 that count: behind a curve, what a code means differs from output to output."""
+    (part,) = regular(builder, resolved(codes), label)
+    stairs = Stairs.of(part) if isinstance(part, Codes) else None
+    counted = None if stairs is None else stairs.monotone()
+    if counted is None or len(counted.values) != 2:
+        raise ModelError(f"The result cannot be labels of what {label} takes: use a formula that rises.")
+    if builder.taps is not None:
+        builder.taps.moved(codes, counted)
+    return counted
 
 
 def _labelled(builder: NetworkBuilder, codes: Codes, label: str) -> Point:

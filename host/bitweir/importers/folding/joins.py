@@ -22,7 +22,7 @@ from .accuracy import Accuracy
 from .borders import refusal
 from .network_builder import NetworkBuilder
 from .positions import AFFINE, affine
-from .shortcuts import after, common
+from .shortcuts import after, common, worded
 from .symbols import Moving, Padded, Point, Signal, Stream, narrowed, unpadded, whole
 
 __all__ = ["concat"]
@@ -68,7 +68,7 @@ def concat(
 
 
 def _signal(builder: NetworkBuilder, value: Moving | Padded, label: str) -> Signal:
-    inside = unpadded(value)
+    inside = worded(builder, unpadded(value), label)
     signal = builder.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
     assert isinstance(signal.origin, Stream)
     if signal.origin.point.border is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import reduce
 from math import floor, gcd, prod
 from typing import Any
 
@@ -49,8 +50,8 @@ def dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: st
     label : str
         Of the node, for messages.
     """
-    x = regular(builder, x, label)
-    return _summed(lambda rows: _dense(builder, x, rows.T, label), builder, weights.T, label)
+    parts = regular(builder, x, label)
+    return _summed(lambda part, rows: _dense(builder, part, rows.T, label), builder, parts, weights.T, label)
 
 
 def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: str) -> Signal:
@@ -112,26 +113,33 @@ def conv(
             builder.taps.moved(inside, parts.inside, lambda frame: pixels(frame, block))
         y = conv(builder, parts.inside, parts.weights, label, window=parts.window, groups=groups)
         return pixels_of_channels(y, parts.made)
-    x = regular(builder, x, label, apart=groups == x.shape[0])
+    values = regular(builder, x, label, apart=groups == x.shape[0])
 
-    def layer(rows: Array) -> Signal:
-        return _conv(builder, x, rows, label, window=window, groups=groups, gaps=gaps)
+    def layer(part: Moving | Padded, rows: Array) -> Signal:
+        return _conv(builder, part, rows, label, window=window, groups=groups, gaps=gaps)
 
-    return _summed(layer, builder, weights, label)
+    return _summed(layer, builder, values, weights, label)
 
 
-def _summed(layer: Callable[[Array], Signal], builder: NetworkBuilder, weights: Array, label: str) -> Signal:
-    """What a layer makes of the input; with weights (M, ...) of a few sizes a sum of such layers."""
+def _summed(
+    layer: Callable[[Moving | Padded, Array], Signal],
+    builder: NetworkBuilder,
+    parts: Sequence[Moving | Padded],
+    weights: Array,
+    label: str,
+) -> Signal:
+    """What a layer makes of the sum of some inputs; with weights (M, ...) of a few sizes a sum of such layers."""
+
+    def of(row: Array) -> Signal:
+        return reduce(lambda y, part: add(builder, y, layer(part, row), label), parts[1:], layer(parts[0], row))
+
     try:
-        return layer(weights)
+        return of(weights)
     except UnevenError:
-        parts = planes(weights)
-        if not parts:
+        rows = planes(weights)
+        if not rows:
             raise
-    y = layer(parts[0])
-    for part in parts[1:]:
-        y = add(builder, y, layer(part), label)
-    return y
+    return reduce(lambda y, row: add(builder, y, of(row), label), rows[1:], of(rows[0]))
 
 
 def _conv(

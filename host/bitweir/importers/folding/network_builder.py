@@ -120,6 +120,10 @@ class NetworkBuilder:
         self._input: Input | None = None
         self._counts: Counter[str] = Counter()
         self._points: dict[Any, Point] = {}
+        #: Of what streams behind sums are made, where all that are exact; see `shortcuts`.
+        self.summands: dict[Point, Any] = {}
+        #: Sums whose factors are those of all channels: they are narrow, and fine enough for other sums.
+        self.shared: set[str] = set()
         #: What was joined along an axis, by the ids of its parts, which are kept so that no other object gets these.
         self.joined: dict[tuple[int, tuple[int, ...]], tuple[Sequence[object], Signal]] = {}
         #: The stream behind a layer of straight pieces, by the point before it and the ids of the steps, see `rectify`.

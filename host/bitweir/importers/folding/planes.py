@@ -1,48 +1,49 @@
-"""Staircases as a layer takes them: codes of even levels where that is what they are, else sums of 1-bit planes.
+"""Activations as layers take them: codes of even levels where that is what they are, else parts that add up to them.
 
-A staircase of a channel passes its thresholds in order, so its value is its lowest one plus, for each threshold that
-is reached, the step there:
+An activation passes its levels in one order, which need not ascend. So it is its first level plus, for each level that
+follows, the step to it where that is reached:
 
-    values[0]  +  sum over j of (values[j] - values[j - 1]) * (x >= thresholds[j]).
+    levels[0]  +  sum over j of (levels[j] - levels[j - 1]) * (code >= j),
 
-Each summand is one bit. Where the levels of a staircase that falls and rises again are evenly spaced, thresholds behind
-the sum make codes of it again, so that the next layer takes as few bits as the model says.
+where the code counts the levels. Each summand is one bit. Bits that are worth the same are codes of several bits
+together, and steps that are small multiples of one number are codes of uneven meaning: those between two levels do not
+occur. A layer of weights W is linear, so that behind parts x_i with scales c_i it is sum over i of c_i (W x_i): the
+scales, which are real numbers, come in once a neuron, not once a weight (Lin et al., arXiv:1711.11294, equation 7).
+
+Where the levels of a staircase that falls and rises again are evenly spaced, thresholds behind the sum of its parts
+make codes of it again, so that the next layer takes as few bits as the model says.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd, lcm
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import ModelError
-from ..exact.fold import Exacts, Quantiser, shift
-from .curves import upright
+from ..exact.fold import Quantiser
 from .network_builder import NetworkBuilder
-from .quantise import channel_scales, coding, quantise, ranges, resolved
-from .shortcuts import add
-from .symbols import Codes, Frame, Moving, Padded, Signal, narrowed, whole
+from .quantise import channel_scales, even, quantise
+from .shortcuts import MOST_PLANES, add, settled, worded
+from .stairs import Stairs
+from .symbols import Codes, Moving, Padded, Signal, whole
 
 __all__ = ["regular"]
 
-#: Planes of a staircase: each takes a threshold for each channel, and a branch of a sum.
-_MOST_PLANES = 16
 #: Of the scale of a channel to what all scales are multiples of: weights of 8 bits.
 _MOST_RATIO = 127
-#: Of one staircase: codes of 8 bits.
-_MOST_LEVELS = 256
+#: Codes of so many bits may have levels that do not occur.
+_MOST_BITS = 8
 
 
-def regular(builder: NetworkBuilder, x: Moving | Padded, label: str, *, apart: bool = False) -> Moving | Padded:
-    """A value as a layer takes it: codes of even levels, or the sum of planes that stands for others.
+def regular(builder: NetworkBuilder, x: Moving | Padded, label: str, *, apart: bool = False) -> list[Moving | Padded]:
+    """Values as a layer takes them, whose sum is a value.
 
-    Levels may be as far apart in each channel as they like if the weights can take that up. What cannot be changed into
-    codes or a sum returns as it is, and the layer says what it lacks.
+    Levels may be as far apart in each channel as they like if the weights can take that up. What cannot be changed
+    returns as it is, and the layer says what it lacks.
 
     Parameters
     ----------
@@ -53,59 +54,111 @@ def regular(builder: NetworkBuilder, x: Moving | Padded, label: str, *, apart: b
     apart : bool
         Each filter sees one channel.
     """
-    if isinstance(x, Padded):
-        inside = regular(builder, x.inside, label, apart=apart)
-        assert not isinstance(inside, Padded)
-        return replace(x, inside=inside)
-    if not isinstance(x, Codes) or (x.ternary and len(x.values) > 2) or x.border or _even(resolved(x)):
-        return x
-    if _in_weights(channel_scales(x), apart):
-        return x
-    stairs = _Stairs.of(x)
+    inside = settled(builder, x.inside if isinstance(x, Padded) else x, label)
+    border = x.value if isinstance(x, Padded) else None
+    parts = _parts(builder, inside, label, apart, border) if isinstance(inside, Codes) else [_Part(inside)]
+    if not isinstance(x, Padded):
+        return [part.value for part in parts]
+    borders = _borders(parts, x.value)
+    return [replace(x, inside=part.value, value=border) for part, border in zip(parts, borders, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One of several values that add up to an activation: what it is for each level of that; empty for the only one."""
+
+    value: Moving
+    levels: tuple[Fraction, ...] = ()
+
+
+def _borders(parts: Sequence[_Part], value: Fraction) -> list[Fraction]:
+    """What each part is where the sum of all is `value`, which is one of its levels if there are several parts."""
+    if len(parts) == 1:
+        return [value]
+    sums = [sum(levels) for levels in zip(*(part.levels for part in parts), strict=True)]
+    return [part.levels[sums.index(value)] for part in parts]
+
+
+def _parts(builder: NetworkBuilder, x: Codes, label: str, apart: bool, border: Fraction | None) -> list[_Part]:
+    if (x.ternary and len(x.values) > 2) or x.border or even(x) or _in_weights(channel_scales(x), apart):
+        return [_Part(x)]
+    stairs = Stairs.of(x)
     if stairs is None:
-        return x
-    codes: Codes | None = stairs.monotone()
-    if codes is None and isinstance(x.origin, Frame):
-        raise ModelError(
-            f"Node {label} takes a quantiser of the input that rises and falls over what pixels bring: put a layer "
-            "before the quantiser, or use a function that only rises."
-        )
-    if codes is not None:
+        return [_Part(x)]
+    codes = stairs.monotone()
+    if codes is not None and even(codes):
         if builder.taps is not None:
             builder.taps.moved(x, codes)
-        if _even(codes) or isinstance(x.origin, Frame):
-            return codes
-    planes = stairs.planes()
-    if codes is None and len(planes) > _MOST_PLANES:
-        raise ModelError(
-            f"Node {label} takes a quantiser whose levels rise and fall in {len(planes)} steps over its sums, "
-            f"and at most {_MOST_PLANES} are supported: use a simpler formula, or fewer levels."
-        )
-    if not 0 < len(planes) <= _MOST_PLANES:
-        return x
-    total: Moving = planes[0]
-    for plane in planes[1:]:
-        total = add(builder, total, plane, label)
-    if len(planes) == 1:
+        return [_Part(codes)]
+    again = codes is None and stairs.even
+    counted = stairs.counted()
+    # What lies between the levels of all parts is no integer of each, but may be one of the sum.
+    inside = border is None or again or counted is None or border in counted[1]
+    if counted is not None and len(counted[1]) - 1 <= MOST_PLANES and inside:
+        parts = _of_count(builder, x, *counted, label, again=again)
+        return [_Part(_again(builder, x, stairs, parts, label))] if again else parts
+    words = worded(builder, x, label)
+    if not again:
+        return [_Part(words)]
+    return [_Part(_requantised(builder, x, stairs, words))]
+
+
+def _of_count(
+    builder: NetworkBuilder, x: Codes, codes: Codes, order: Sequence[Fraction], label: str, *, again: bool
+) -> list[_Part]:
+    """The parts of codes that count along a sequence of levels."""
+    counting = replace(codes, values=tuple(whole(x, k) for k in range(len(order))))
+    y = builder.signal(counting, label, as_map=len(x.shape) == 3)
+    if builder.taps is not None and not again:
+        builder.taps.moved(x, codes)
+        builder.taps.closed(codes, y)
+    parts: list[_Part] = []
+    for places, step in _groups([b - a for a, b in pairwise(order)]):
+        first = Fraction(0) if parts else order[0]
+        levels = [first + step * k for k in range(len(places) + 1)]
+        thresholds = np.array(places).reshape(-1, *(1,) * len(x.shape))
+        value = replace(
+            codes, origin=y.origin, shape=y.shape, index=y.index, thresholds=thresholds,
+            values=tuple(whole(x, level) for level in levels), inverted=np.zeros((1,) * len(x.shape), np.bool_),
+            distance=(np.inf, False), margins={},
+        )  # fmt: skip
+        parts.append(_Part(value, tuple(levels[sum(at <= k for at in places)] for k in range(len(order)))))
+    return parts
+
+
+def _groups(steps: Sequence[Fraction]) -> list[tuple[list[int], Fraction]]:
+    """Levels that parts count, and what a level of each part is worth: the fewest bits of all.
+
+    A level that is worth several is counted as often.
+    """
+    apart = {step: [k for k, one in enumerate(steps, 1) if one == step] for step in steps}
+    under = lcm(*(step.denominator for step in steps))
+    unit = Fraction(gcd(*(int(step * under) for step in steps)), under)
+    ratios = [int(step / unit) for step in steps]
+    bits = sum(ratios).bit_length()
+    if min(ratios) > 0 and bits <= min(_MOST_BITS, sum(len(places).bit_length() for places in apart.values())):
+        return [([k for k, ratio in enumerate(ratios, 1) for _ in range(ratio)], unit)]
+    return [(places, step) for step, places in apart.items()]
+
+
+def _again(builder: NetworkBuilder, x: Codes, stairs: Stairs, parts: Sequence[_Part], label: str) -> Codes:
+    total = parts[0].value
+    for part in parts[1:]:
+        total = add(builder, total, part.value, label)
+    if isinstance(total, Codes):
         total = builder.signal(total, label, as_map=len(x.shape) == 3)
+    return _requantised(builder, x, stairs, total)
+
+
+def _requantised(builder: NetworkBuilder, x: Codes, stairs: Stairs, total: Moving) -> Codes:
+    """Codes of even levels of a sum that has no others."""
     assert isinstance(total, Signal)
-    y = total.then(shift(stairs.first())) if any(stairs.first().flat) else total
-    if codes is not None or not _evenly(stairs.levels):
-        return y
     half = Fraction(1, 2)
     cuts = tuple((whole(x, (a + b) * half), False) for a, b in pairwise(stairs.levels))
-    again = quantise(y, Quantiser(cuts, tuple(whole(x, level) for level in stairs.levels)))
+    again = quantise(total, Quantiser(cuts, tuple(whole(x, level) for level in stairs.levels)))
     if builder.taps is not None:
         builder.taps.moved(x, again)
     return again
-
-
-def _even(codes: Codes) -> bool:
-    try:
-        coding(codes)
-    except ModelError:
-        return False
-    return True
 
 
 def _in_weights(scales: list[Fraction], apart: bool) -> bool:
@@ -115,107 +168,3 @@ def _in_weights(scales: list[Fraction], apart: bool) -> bool:
     under = lcm(*(one.denominator for one in scales))
     whole_ones = [int(one * under) for one in scales]
     return apart or max(whole_ones) // gcd(*whole_ones) <= _MOST_RATIO
-
-
-def _evenly(levels: list[Fraction]) -> bool:
-    return len({b - a for a, b in pairwise(levels)}) == 1
-
-
-class _Stairs:
-    """The staircase of each element that has one of its own: pairs of a number from which on a value holds.
-
-    Attributes
-    ----------
-    levels : list of Fraction
-        All values that occur, in ascending order.
-    """
-
-    def __init__(self, codes: Codes, rows: list[list[tuple[Any, Fraction]]], shape: tuple[int, ...]) -> None:
-        self._codes, self._rows, self._shape = codes, rows, shape
-        self._never = _never(codes, shape)
-        self.levels = sorted({value for row in rows for _, value in row})
-
-    @classmethod
-    def of(cls, codes: Codes) -> _Stairs | None:
-        """Those of codes; None where values are no fractions, are too many, or are constant."""
-        codes = upright(codes)
-        if any(not isinstance(x, Fraction) for value in codes.values for x in value.flat):
-            return None
-        ends = [] if isinstance(codes.origin, Frame) else ranges(codes)[:2]
-        shape = np.broadcast_shapes(codes.thresholds.shape[1:], *(value.shape for value in (*codes.values, *ends)))
-        table = np.broadcast_to(codes.thresholds, (len(codes.thresholds), *shape)).reshape(len(codes.thresholds), -1)
-        values = [np.broadcast_to(value, shape).ravel() for value in codes.values]
-        low, high = (np.broadcast_to(end, shape).ravel() for end in ends) if ends else (None, None)
-        rows = []
-        for place in range(table.shape[1]):
-            least, most = (-np.inf, np.inf) if low is None or high is None else (int(low[place]), int(high[place]))
-            row: list[tuple[Any, Fraction]] = [(least, values[0][place])]
-            for at, value in zip(table[:, place].tolist(), values[1:], strict=True):
-                if at > most or at == np.inf:
-                    break
-                if at <= row[-1][0]:
-                    row[-1] = (row[-1][0], value[place])
-                else:
-                    row.append((at, value[place]))
-            kept = row[:1] + [b for a, b in pairwise(row) if a[1] != b[1]]
-            rows.append(kept)
-        found = cls(codes, rows, shape)
-        return found if 2 <= len(found.levels) <= _MOST_LEVELS else None
-
-    def monotone(self) -> Codes | None:
-        """Codes that count the levels, if each staircase rises or falls as a whole."""
-        rises, table = [], []
-        frame = isinstance(self._codes.origin, Frame)
-        for row, never in zip(self._rows, self._never.ravel().tolist(), strict=True):
-            passed = [value for _, value in row]
-            up = passed == sorted(passed)
-            if not up and passed != sorted(passed, reverse=True):
-                return None
-            rises.append(up)
-            if up:
-                found = [next((at for at, v in row if v >= level), never) for level in self.levels[1:]]
-            else:
-                # From here on a level is no longer reached.
-                found = [next((at for at, v in row if v < level), never) for level in self.levels[1:]]
-                found = found[::-1] if frame else [1 - at for at in found]
-            table.append(found)
-        thresholds = np.array(table).T.reshape(-1, *self._shape)
-        down = ~np.array(rises).reshape(self._shape)
-        values = tuple(whole(self._codes, level) for level in self.levels)
-        if frame and down.any():
-            pairs = zip(values, values[::-1], strict=True)
-            values = tuple(np.asarray(np.where(down, b, a), object) for a, b in pairs)
-            down = np.zeros_like(down)
-        return replace(self._codes, thresholds=thresholds, values=values, inverted=down)
-
-    def first(self) -> Exacts:
-        """The value of each staircase before its first step."""
-        return self._exacts([row[0][1] for row in self._rows])
-
-    def planes(self) -> list[Codes]:
-        """For each step one bit, which is worth the step."""
-        count = max(len(row) for row in self._rows) - 1
-        zero = Fraction(0)
-        result = []
-        for k in range(1, count + 1):
-            places = [row[k][0] if k < len(row) else never for row, never in self._pairs()]
-            steps = [row[k][1] - row[k - 1][1] if k < len(row) else zero for row in self._rows]
-            thresholds = np.array(places).reshape(1, *self._shape)
-            values = (whole(self._codes, 0), self._exacts(steps))
-            result.append(replace(self._codes, thresholds=thresholds, values=values, ternary=None))
-        return result
-
-    def _pairs(self) -> list[tuple[list[tuple[Any, Fraction]], Any]]:
-        return list(zip(self._rows, self._never.ravel().tolist(), strict=True))
-
-    def _exacts(self, numbers: list[Fraction]) -> Exacts:
-        array = np.empty(len(numbers), object)
-        array[:] = numbers
-        return narrowed(array.reshape(self._shape))
-
-
-def _never(codes: Codes, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A threshold of each element that no number reaches."""
-    if isinstance(codes.origin, Frame):
-        return np.full(shape, np.inf)
-    return np.broadcast_to(np.asarray(ranges(codes)[1].astype(np.int64)) + 1, shape)

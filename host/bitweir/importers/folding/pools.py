@@ -22,6 +22,7 @@ from .phases import phases
 from .positions import AFFINE, affine, positioned
 from .quantise import ends
 from .rectify import straightened
+from .shortcuts import worded
 from .symbols import Moving, Padded, Signal, Stream, by_channel, narrowed, unpadded
 from .windows import Window
 
@@ -154,7 +155,7 @@ def _map(builder: NetworkBuilder, x: Moving, label: str, *, by_pixel: bool = Fal
     """A map as a signal whose chain is the same for all pixels of a channel; with `by_pixel` see `positioned`."""
     if len(x.shape) != 3:
         raise ModelError(f"Node {label} must take maps of two dimensions, of the shape (C, H, W), not {x.shape}.")
-    y = builder.chosen(builder.signal(x, label, as_map=True), label)
+    y = builder.chosen(builder.signal(worded(builder, x, label), label, as_map=True), label)
     y = positioned(y) if by_pixel else y
     assert isinstance(y.origin, Stream)
 

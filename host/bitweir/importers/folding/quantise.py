@@ -28,6 +28,7 @@ __all__ = [
     "channel_scales",
     "coding",
     "ends",
+    "even",
     "quantise",
     "ranges",
     "resolved",
@@ -413,6 +414,15 @@ def coding(codes: Codes, *, varied: bool = False) -> Coding:
         step = offset.denominator
         return Coding(Format(bits=bits, offset=int(offset * step), step=step), size / step, signs, first * 0)
     return Coding(Format(bits=bits), size, signs, first)
+
+
+def even(codes: Codes) -> bool:
+    """Whether the levels of codes have one distance, in all elements."""
+    try:
+        coding(resolved(codes))
+    except ModelError:
+        return False
+    return True
 
 
 def channel_scales(codes: Codes) -> list[Fraction]:

@@ -24,13 +24,19 @@ from .accuracy import Accuracy, Leaf
 from .borders import refusal
 from .choices import check_permutation, order_of
 from .curves import combined, levelled, one_integer
+from .factors import own_factors, shared_factors
 from .network_builder import NetworkBuilder
 from .positions import AFFINE, affine
+from .quantise import channel_scales, even
 from .rectify import straightened
-from .symbols import Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
-from .units import MOST_BITS, Summand, Units, fitted
+from .stairs import Stairs
+from .symbols import Codes, Frame, Moving, Padded, Point, Signal, Stream, by_channel, narrowed, unpadded
+from .units import ENOUGH, GOOD, MOST_BITS, WANTED, Summand, Units, fitted
 
-__all__ = ["add", "added", "after", "common"]
+__all__ = ["MOST_PLANES", "add", "added", "after", "common", "settled", "worded"]
+
+#: Of a staircase: each takes a threshold for each channel, and a branch of a sum.
+MOST_PLANES = 16
 
 #: An exact sum of fewer bits is as good as any other stream of integers.
 _PLAIN_BITS = 16
@@ -57,10 +63,12 @@ class _Branch:
     def summand(self) -> Summand:
         """What the choice of units needs to know."""
         reach = np.maximum(abs(self.stream.low), abs(self.stream.high))
-        accuracy = self.stream.accuracy
+        accuracy, room = self.stream.accuracy, max(abs(self.stream.map.low), abs(self.stream.map.high))
         if accuracy is None:
-            return Summand(self.slopes, reach, self.errors)
-        return Summand(self.slopes, reach, self.errors, accuracy.sums, accuracy.mixed, accuracy.last, accuracy.unit)
+            return Summand(self.slopes, reach, self.errors, room)
+        return Summand(
+            self.slopes, reach, self.errors, room, accuracy.sums, accuracy.mixed, accuracy.last, accuracy.unit
+        )
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -74,9 +82,53 @@ class _Branch:
 
 def added(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: str) -> Moving:
     """The sum of two values that a model adds: of functions of one integer, which need not be straight, or as `add`."""
-    if one_integer(a, b) and any(isinstance(x, Signal) and _bent(x) for x in (a, b)):
-        return combined("sum", "sum", (unpadded(a), unpadded(b)))
-    return add(builder, a, b, label)
+    if isinstance(a, Padded) or isinstance(b, Padded) or not one_integer(a, b):
+        return add(builder, a, b, label)
+    bent = any(isinstance(x, Signal) and _bent(x) and x.summands is None for x in (a, b))
+    codes = [x for x in (a, b) if isinstance(x, Codes)]
+    if not bent and not codes:
+        return add(builder, a, b, label)
+    total = combined("sum", "sum", (a, b))
+    if isinstance(total, Codes):
+        few = len(total.thresholds) <= MOST_PLANES or even(total)
+        return total if few and not any(map(_three, codes)) else add(builder, a, b, label)
+    return total if bent else replace(total, summands=(a, b))
+
+
+def settled(builder: NetworkBuilder, x: Moving, label: str) -> Moving:
+    """A value that has a stream of its own, or codes."""
+    if isinstance(x, Codes) or x.summands is None:
+        return x
+    total = add(builder, *x.summands, label)
+    return replace(
+        total, steps=(*total.steps, *x.steps[1:]), batch=x.batch, ended=x.ended, end=x.end, resumes=x.resumes
+    )
+
+
+def worded(builder: NetworkBuilder, x: Moving, label: str) -> Moving:
+    """A value that is one stream: codes whose levels are not even become a sum, one summand for each step.
+
+    What cannot returns as it is.
+    """
+    x = settled(builder, x, label)
+    if not isinstance(x, Codes) or (x.ternary and len(x.values) > 2) or x.border or channel_scales(x):
+        return x
+    stairs = Stairs.of(x)
+    if stairs is None:
+        return x
+    planes = stairs.planes()
+    if stairs.monotone() is None and len(planes) > MOST_PLANES:
+        raise ModelError(
+            f"Node {label} takes a quantiser whose levels rise and fall in {len(planes)} steps over its sums, "
+            f"and at most {MOST_PLANES} are supported: use a simpler formula, or fewer levels."
+        )
+    if not 0 < len(planes) <= MOST_PLANES or isinstance(x.origin, Frame):
+        return x
+    total: Moving = planes[0]
+    for plane in planes[1:]:
+        total = add(builder, total, plane, label)
+    total = builder.signal(total, label, as_map=len(x.shape) == 3, varied=True)
+    return total.then(shift(stairs.first())) if any(stairs.first().flat) else total
 
 
 def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: str) -> Signal:
@@ -93,11 +145,16 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
     if one.stream.point is other.stream.point:
         return _scaled(replace(one.signal, steps=()), slopes[0] + slopes[1], offsets)
     name = builder.name("sum")
-    builder.plan.feeds(one.stream.sums | other.stream.sums)
+    parts, held = _summands(builder, one, other)
     found = None
     if name not in builder.plan.ratios:
         found = _exact(one, other, offsets, builder.plan.exact_bits(name))
-    simple = found is not None and one.stream.exact and other.stream.exact
+        y = None if found or name in builder.plan.common else _together(builder, name, parts, offsets + held, label)
+        if y is not None:
+            return y
+    builder.plan.feeds((one.stream.sums | other.stream.sums) - builder.shared)
+    whole = found is not None
+    simple = whole and one.stream.exact and other.stream.exact
     if found is None:
         found = fitted(name, (one.summand, other.summand), offsets, builder.plan)
     # One branch takes the offset of both: the other may then need no layer of its own.
@@ -115,7 +172,78 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
     simple = simple and max(abs(low).max(), abs(high).max()) < 1 << _PLAIN_BITS
     accuracy = None if simple else _accuracy(name, (one, other), found)
     stream = builder.append(start, layer, low, high, max(step, 1), label, accuracy=accuracy)
+    if parts and whole:
+        _keep(builder, stream, parts, found.unit, held=found.offset + held * (1 / found.unit))
     return _scaled(replace(one.signal, origin=stream, steps=()), narrowed(found.unit), narrowed(found.rest))
+
+
+# ---- more than two
+
+
+def _summands(builder: NetworkBuilder, one: _Branch, other: _Branch) -> tuple[list[_Branch], Exacts]:
+    """Streams that are exact, of which two make up a sum, and what that has besides.
+
+    Those of which a summand is made stand for it. No streams where one is not exact.
+    """
+    found, held = [], one.offsets * 0
+    for branch, beside in ((one, other), (other, one)):
+        point = branch.stream.point
+        parts, offset = builder.summands.get(point, (None, 0)) if point not in beside.stream.point.path else (None, 0)
+        if parts is not None:
+            found += [replace(part, slopes=part.slopes * branch.slopes) for part in parts]
+            held = held + offset * branch.slopes
+        elif branch.stream.accuracy is None:
+            found.append(branch)
+        else:
+            return [], held
+    return found, held
+
+
+def _keep(
+    builder: NetworkBuilder, stream: Stream, parts: Sequence[_Branch], unit: Exacts, *, held: Exacts | int = 0
+) -> None:
+    """Note of what a sum is made, in its integers, of which it adds `held`."""
+    builder.summands[stream.point] = ([replace(part, slopes=part.slopes * (1 / unit)) for part in parts], held)
+
+
+def _together(
+    builder: NetworkBuilder, name: str, parts: Sequence[_Branch], offsets: Exacts, label: str
+) -> Signal | None:
+    """Several streams that are exact in one sum; None where two need none, or they are too many."""
+    if not parts:
+        return None
+    plan = builder.plan
+    targets, bits = plan.targets.get(name, [None] * len(offsets)), int(plan.widths(name).min())
+    slopes = [part.slopes for part in parts]
+    reaches = [np.maximum(abs(part.stream.low), abs(part.stream.high)) for part in parts]
+    found = shared_factors(slopes, reaches, (WANTED, GOOD, ENOUGH), targets, bits)
+    if found is None and len(parts) > 2:
+        rooms = [max(abs(part.stream.map.low), abs(part.stream.map.high)) for part in parts]
+        found = own_factors(slopes, reaches, rooms, (WANTED, ENOUGH), bits)
+    if found is None:
+        return None
+    builder.shared.add(name)
+    start = common([part.stream.point for part in parts])
+    zero, weights = np.zeros(len(offsets), np.int64), found.weights
+    branches, steps, low, high = [], [], zero, zero
+    for part, factor in zip(parts, found.factors, strict=True):
+        branches.append((*after(start, part.stream.point), *(_affine(factor, zero) if weights is None else ())))
+        steps += [int(number) * part.stream.step for number in factor]
+        ends = np.sort([factor * part.stream.low, factor * part.stream.high], axis=0)
+        low, high = low + ends[0], high + ends[1]
+    layer, step = Parallel(name=name, branches=tuple(branches), weights=weights), gcd(*steps)
+    leaves = tuple(leaf for part in parts for leaf in part.leaves)
+    accuracy = Accuracy(
+        found.unit, found.error, leaves if len(leaves) <= _MAX_LEAVES else (), frozenset({name}), name
+    )  # fmt: skip
+    stream = builder.append(start, layer, low, high, max(step, 1), label, accuracy=accuracy)
+    _keep(builder, stream, parts, found.unit)
+    return _scaled(replace(parts[0].signal, origin=stream, steps=()), narrowed(found.unit), narrowed(offsets))
+
+
+def _three(x: Moving) -> bool:
+    """Whether something makes three values of a sign that one bit does not hold."""
+    return isinstance(x, Codes) and x.ternary is not None and len(x.values) > 2
 
 
 def _bent(x: Signal) -> bool:
@@ -123,7 +251,7 @@ def _bent(x: Signal) -> bool:
 
 
 def _branch(builder: NetworkBuilder, x: Moving | Padded, label: str) -> _Branch:
-    inside = unpadded(x)
+    inside = worded(builder, unpadded(x), label)
     signal = builder.signal(inside, label, as_map=len(inside.shape) == 3, varied=True)
     other = [place for place, step in enumerate(signal.steps) if step.name not in AFFINE]
     # What is straight behind the last bend need not be counted.

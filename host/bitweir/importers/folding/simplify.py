@@ -11,7 +11,21 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from bitweir_hw.network import Affine, Branched, Conv, Dense, Layer, Piecewise, Pool, Select, Threshold, Upsample
+from bitweir_hw.network import (
+    Affine,
+    Branched,
+    Concat,
+    Conv,
+    Dense,
+    Format,
+    Layer,
+    Parallel,
+    Piecewise,
+    Pool,
+    Select,
+    Threshold,
+    Upsample,
+)
 from numpy.typing import NDArray
 
 __all__ = ["repeated", "tidied"]
@@ -19,6 +33,8 @@ __all__ = ["repeated", "tidied"]
 Layers = tuple[Layer, ...]
 Ints = NDArray[np.int64]
 
+#: Thresholds of one layer: codes of 8 bits.
+_MOST_JOINED = 255
 #: Names that `tidied` numbers.
 _NUMBERED = ("threshold", "signs", "affine")
 
@@ -39,7 +55,10 @@ def tidied(layers: Layers) -> tuple[Layers, dict[int, str], dict[int, Ints]]:
     layers = _everywhere(partial(_selects_up, moved=moved), layers)
     layers = _everywhere(_signs_up, layers)
     sites: dict[int, Layer] = {}
+    counting: dict[int, Threshold] = {}
+    layers = _everywhere(partial(_thresholds_joined, counting=counting), layers)
     layers = _everywhere(partial(_thresholds_up, sites=sites), layers)
+    sites |= {place: sites[id(layer)] for place, layer in counting.items() if id(layer) in sites}
     layers, names = _named(layers)
     found = {place: names[id(layer)] for place, layer in sites.items()}
     orders = {old: order for old, (new, order) in moved.items() if old not in found and id(new) in found}
@@ -150,6 +169,41 @@ def _signs_up(layers: Layers) -> Layers:
             if isinstance(pool, Pool) and pool.kind == "max":
                 least = negative if pool.least is None else pool.least ^ negative
                 done[place] = replace(pool, least=least if least.any() else None)
+    return tuple(done)
+
+
+def _thresholds_joined(layers: Layers, counting: dict[int, Threshold]) -> Layers:
+    """Thresholds of the same sums at the head of each branch of a sum become one layer; the branches take its codes.
+
+    So wide sums are compared once, and what waits for the other branches is narrow. `counting` gets, for the id of
+    each, the layer that hands on its codes afterwards.
+    """
+    done: list[Layer] = []
+    for layer in layers:
+        start = _before_pools(done, ("max", "sum"))
+        if (
+            start < 0
+            or not isinstance(layer, Parallel)
+            or isinstance(done[start], (Concat, Select))
+            or _thresholds(done[start])
+        ):
+            done.append(layer)
+            continue
+        heads = [branch[0] for branch in layer.branches if branch and isinstance(branch[0], Threshold)]
+        tables = {head.thresholds.tobytes(): head.thresholds for head in heads}
+        count = sum(table.shape[1] for table in tables.values())
+        if len(heads) < len(layer.branches) or len(tables) < 2 or count > _MOST_JOINED:
+            done.append(layer)
+            continue
+        rows = np.sort(np.concatenate([*tables.values()], axis=1), axis=1)
+        done.append(Threshold(name="threshold", thresholds=rows, output=Format(bits=rows.shape[1].bit_length())))
+        for head in heads:
+            counts = np.stack(
+                [np.searchsorted(row, own, "right") for row, own in zip(rows, head.thresholds, strict=True)]
+            )
+            counting.setdefault(id(head), replace(head, thresholds=counts.astype(np.int64)))
+        branches = [(counting[id(head)], *branch[1:]) for head, branch in zip(heads, layer.branches, strict=True)]
+        done.append(replace(layer, branches=tuple(branches)))
     return tuple(done)
 
 

@@ -163,6 +163,9 @@ class Signal:
         Its kind, one of `endings.ENDS`.
     resumes : Step or None
         What ended it, where something may follow after all.
+    summands : tuple of (Signal or Codes), or None
+        The first step is the sum of these two, which are straight functions of the origin and codes of it. A quantiser
+        folds that. What cannot takes the sum of the streams that they become.
     """
 
     origin: Frame | Stream
@@ -173,6 +176,7 @@ class Signal:
     ended: str = ""
     end: str = ""
     resumes: Step | None = None
+    summands: tuple[Signal | Codes, Signal | Codes] | None = None
 
     def resumed(self) -> Signal:
         """The signal behind what ended it, where that can be one more operation; else itself."""
@@ -192,7 +196,9 @@ class Signal:
         """The elements in another order or shape, as `move` does it to an array of the frame."""
         steps = tuple(step.reshaped(lambda array: _moved(array, self.shape, move)) for step in self.steps)
         index = move(self.index.reshape(self.shape)).reshape(-1)
-        return replace(self, shape=shape, index=index, steps=steps)
+        one, other = (None, None) if self.summands is None else (x.moved(shape, move) for x in self.summands)
+        summands = None if one is None or other is None else (one, other)
+        return replace(self, shape=shape, index=index, steps=steps, summands=summands)
 
 
 @dataclass(frozen=True, eq=False)

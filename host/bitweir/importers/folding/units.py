@@ -26,7 +26,18 @@ from ..errors import ModelError
 from ..exact.surd import Exact, between, nearly
 from .accuracy import rounded_up
 
-__all__ = ["MOST_BITS", "FixedPoint", "Replan", "Summand", "TooWide", "Units", "convergents", "fitted", "planned"]
+__all__ = [
+    "MOST_BITS",
+    "WANTED",
+    "FixedPoint",
+    "Replan",
+    "Summand",
+    "TooWide",
+    "Units",
+    "convergents",
+    "fitted",
+    "planned",
+]
 
 Exacts = NDArray[Any]
 Ints = NDArray[np.int64]
@@ -37,7 +48,7 @@ MOST_BITS = 31
 _FINE_BITS, _LEAST_BITS = 28, 8
 #: The error that a sum may add, as a share of its range: what it gets of streams that are exact, what it gets of one
 #: that is not, and what is enough.
-_WANTED, _GOOD, _ENOUGH = (Fraction(1, 1 << bits) for bits in (24, 20, 16))
+WANTED, GOOD, ENOUGH = (Fraction(1, 1 << bits) for bits in (24, 20, 16))
 #: A unit of more bits is replaced by one of so many.
 _UNIT_BITS, _SHORT_BITS = 512, 96
 _EVEN = Fraction(1, 1 << _SHORT_BITS - 16)
@@ -209,6 +220,8 @@ class Summand:
         Largest magnitude of the integers.
     error : Exacts, (C,)
         Bound on what they are off already, in units of 1.
+    room : int
+        Largest magnitude that its layer may hand on, in whatever channel: all are as wide.
     sums : frozenset of str
         Sums behind which the stream is.
     mixed : frozenset of str
@@ -222,6 +235,7 @@ class Summand:
     slopes: Exacts
     reach: Ints
     error: Exacts
+    room: int
     sums: frozenset[str] = frozenset()
     mixed: frozenset[str] = frozenset()
     last: str = ""
@@ -306,18 +320,19 @@ def fitted(name: str, pair: Pair, offsets: Exacts, plan: FixedPoint) -> Units:
 
 @dataclass(frozen=True)
 class _Size:
-    """One channel of a summand: size of its slope, whether that is exact, what its integers reach, if behind a sum."""
+    """One channel of a summand: its slope, whether that is exact, reach of it and of all channels, if behind a sum."""
 
     slope: Fraction
     whole: bool
     reach: int
+    room: int
     fine: bool
 
     @classmethod
     def of(cls, one: Summand, channel: int) -> _Size:
         slope: Exact = one.slopes[channel]
         whole = isinstance(slope, Fraction) and not one.error[channel]
-        return cls(abs(nearly(slope)), whole, int(one.reach[channel]), bool(one.sums))
+        return cls(abs(nearly(slope)), whole, int(one.reach[channel]), one.room, bool(one.sums))
 
     @property
     def range(self) -> Fraction:
@@ -341,12 +356,12 @@ def _nearest(a: _Size, b: _Size, bits: int, aim: Fraction | None) -> Fraction:
     """The unit in which the ratio of two slopes is close enough with the smallest factors; or exact, if that fits."""
     if not a.slope or not b.slope:
         return _short(max(a.slope, b.slope)) or Fraction(1)
-    wanted = (a.range + b.range) * _WANTED
+    wanted = (a.range + b.range) * WANTED
     aim = wanted if aim is None else min(aim, wanted)
     best: tuple[Fraction, Fraction] | None = None
     aimed: Fraction | None = None
     for over, under in convergents(b.slope / a.slope):
-        if best is not None and under * a.reach + over * b.reach >= 1 << bits:
+        if best is not None and under * a.room + over * b.room >= 1 << bits:
             break
         # The slope of the one stream is a whole multiple of the unit, that of the other is rounded.
         units = [_short(slope / factor) for slope, factor in ((a.slope, under), (b.slope, over)) if factor]
@@ -364,7 +379,7 @@ def _nearest(a: _Size, b: _Size, bits: int, aim: Fraction | None) -> Fraction:
 def _last(a: _Size, b: _Size, aim: Fraction | None, room: int) -> Fraction:
     """A unit for a sum that no other sum takes."""
     if a.fine != b.fine and a.slope and b.slope and aim is None:
-        return _kept(a, b, _GOOD, room)
+        return _kept(a, b, GOOD, room)
     return _nearest(a, b, MOST_BITS - 1, aim)
 
 
@@ -377,7 +392,7 @@ def _kept(a: _Size, b: _Size, share: Fraction, room: int) -> Fraction:
     anchor, other = (a, b) if a.fine else (b, a)
     unit, whole = anchor.slope, a.range + b.range
     while (error := abs(other.slope - round(other.slope / unit) * unit) * other.reach) > whole * share:
-        if error <= whole * _ENOUGH and 2 * whole >= unit * (1 << room):
+        if error <= whole * ENOUGH and 2 * whole >= unit * (1 << room):
             break
         unit /= 2
     return _short(unit)
@@ -391,7 +406,7 @@ def _finer(a: _Size, b: _Size, bits: int, aim: Fraction | None, room: int) -> Fr
     """
     reach = a.range + b.range
     if a.fine != b.fine and a.slope and b.slope:
-        return _kept(a, b, _ENOUGH, room)
+        return _kept(a, b, ENOUGH, room)
     if a.fine and b.fine:
         return _nearest(a, b, MOST_BITS - 1, aim)
     unit = _nearest(a, b, bits, aim)
@@ -456,12 +471,12 @@ def _check_room(pair: Pair, sizes: Sequence[Sequence[_Size]], found: Units) -> N
     excess = np.zeros(len(sizes), np.int64)
     for channel, both in enumerate(sizes):
         unit = found.unit[channel]
-        reach = sum(abs(int(k[channel])) * size.reach for k, size in zip(found.factors, both, strict=True))
+        reach = sum(abs(int(k[channel])) * size.room for k, size in zip(found.factors, both, strict=True))
         error = sum(
             abs(size.slope - abs(int(k[channel])) * unit) * size.reach
             for k, size in zip(found.factors, both, strict=True)
         )
-        enough = sum(size.range for size in both) * _ENOUGH
+        enough = sum(size.range for size in both) * ENOUGH
         lacking = (int(-(-error // enough)) - 1).bit_length() if error > enough else 0
         # A bit of the factors of both streams is two of their ratio.
         lacking = -(-lacking // 2) if all(size.fine for size in both) else lacking

@@ -21,6 +21,8 @@ from .weights import UnevenError, normalised
 
 __all__ = ["check_weights", "planes"]
 
+#: Larger whole numbers are long.
+_MOST_WHOLE = 7
 #: Sizes of a row, each of which costs a layer.
 _MOST_SIZES = 4
 
@@ -28,16 +30,17 @@ _MOST_SIZES = 4
 def planes(weights: NDArray[Any]) -> list[NDArray[np.float64]]:
     """Arrays whose sum is exactly the weights (M, ...), each with one size for each output; none if there are too many.
 
-    Rows that `normalised` takes as they are stay whole, in the first array. Of the others, at least two weights must
+    Rows that `normalised` takes as they are stay whole, in the first array, but for those whose whole numbers are long
+    while they have few sizes: these would make the sums of all rows as wide. Of the others, at least two weights must
     share a size on the average: else they are real numbers, of which a small layer has few.
     """
     rows = weights.reshape(len(weights), -1).astype(np.float64)
     parts: list[NDArray[np.float64]] = []
     sizes = used = 0
     for index, row in enumerate(rows):
-        found = [row]
-        if not _regular(row):
-            several = np.unique(np.abs(row[row != 0]))
+        found, largest = [row], _largest(row)
+        several = np.unique(np.abs(row[row != 0]))
+        if not largest or (largest > _MOST_WHOLE and len(several) <= _MOST_SIZES):
             if len(several) > _MOST_SIZES:
                 return []
             sizes, used = sizes + len(several), used + int(np.count_nonzero(row))
@@ -60,12 +63,13 @@ def _parts(row: NDArray[np.float64], sizes: NDArray[np.float64]) -> list[NDArray
     return [np.where(np.abs(row) == one, row, 0.0) for one in sizes[::-1]]
 
 
-def _regular(row: NDArray[np.float64]) -> bool:
+def _largest(row: NDArray[np.float64]) -> int:
+    """The largest of the whole numbers whose multiples a row is; 0 where it is none of such."""
     try:
-        normalised(row[None], "")
+        whole, _, _ = normalised(row[None], "")
     except UnevenError:
-        return False
-    return True
+        return 0
+    return 1 if whole.dtype == np.bool_ else max(1, int(np.abs(whole).max()))
 
 
 def check_weights(weights: NDArray[Any], label: str) -> None:

@@ -58,5 +58,11 @@ def _bare(form: Format, factor: int) -> bool:
 
 
 def paths(spec: AddSpec) -> list[Path]:
-    """A tree of adders, two deep where numbers need one of their own."""
-    return [Path(adders=(spec.o_lane_bits,) * (ceil(log2(spec.inputs)) + 1), luts=1)]
+    """A tree of adders, two deep where numbers need one of their own, behind the multipliers of factors."""
+    products = any(
+        size > 1 and len(signed_digits(abs(factor * (form.step if form else 1)) or 1)) > 2
+        for factor, form, size in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True)
+    )
+    return [
+        Path(adders=(spec.o_lane_bits,) * (ceil(log2(spec.inputs)) + (not products)), luts=1, multipliers=int(products))
+    ]
