@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""
-        pairs = zip(args, [*args[1:], ""], strict=True)
+        pairs = pairwise([*args, ""])
         return super().parse_args(
             ctx, ["--vote=" if a == "--vote" and not _VOTES.fullmatch(b) else a for a, b in pairs]
         )

@@ -278,7 +278,7 @@ def test_other_things_that_answer():
 
     with pytest.raises(LinkError, match="^What answers is no bitweir accelerator.$"):
         connect_to(b"hello")
-    with pytest.raises(LinkError, match="^The device speaks version 9 of the protocol, this host versions 1 and 2.$"):
+    with pytest.raises(LinkError, match="^The device speaks version 9 of the protocol, this host versions 1 to 3.$"):
         connect_to(b"weir\x09" + IDENTITY.to_bytes()[5:])
 
 

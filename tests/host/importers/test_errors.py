@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -222,10 +223,12 @@ def test_graphs_that_are_refused(tmp_path, text):
 
 def test_scores_per_channel_of_activations(tmp_path):
     quant = helper.make_node("BipolarQuant", ["x", "per"], ["b"], name="q", domain="qonnx.custom_op.general")
-    with says(
-        "Node MatMul 'the_y' cannot be folded: activations must have one even spacing for all levels and channels"
-    ):
-        load_model(save(tmp_path / "net.onnx", [quant, LAST], {"per": np.array([1, 0.7, 1, 1], np.float32)}))
+    scales = np.array([1, 0.7, 1, 1], np.float32)
+    net = load_model(save(tmp_path / "net.onnx", [quant, LAST], {"per": scales}))
+    x = 1.0 - 2 * ((np.arange(16)[:, None] >> np.arange(4)) & 1)
+    sums = (x * scales.astype(np.float64)) @ SIGNS
+    assert (run(net, encode(net.input, x)).scores * float(Fraction(net.readout.scale[0])) == sums).all()
+    assert not net.bounds
 
 
 @pytest.mark.parametrize(

@@ -471,7 +471,7 @@ def _check_room(pair: Pair, sizes: Sequence[Sequence[_Size]], found: Units) -> N
     excess = np.zeros(len(sizes), np.int64)
     for channel, both in enumerate(sizes):
         unit = found.unit[channel]
-        reach = sum(abs(int(k[channel])) * size.room for k, size in zip(found.factors, both, strict=True))
+        reach = sum(abs(int(k[channel])) * size.reach for k, size in zip(found.factors, both, strict=True))
         error = sum(
             abs(size.slope - abs(int(k[channel])) * unit) * size.reach
             for k, size in zip(found.factors, both, strict=True)
