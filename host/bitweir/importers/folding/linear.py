@@ -22,6 +22,7 @@ from .network_builder import NetworkBuilder, Operand
 from .phases import Phases, phases, pixels, pixels_of_channels
 from .planes import regular
 from .rectify import straightened
+from .shifts import shifted
 from .shortcuts import add
 from .symbols import Codes, Moving, Padded, Signal, by_channel, narrowed, unpadded
 from .weight_planes import planes
@@ -63,7 +64,7 @@ def _dense(builder: NetworkBuilder, x: Moving | Padded, weights: Array, label: s
             f"Node {label} must multiply frames of shape {weights.shape[:1]}, not {inside.shape}, "
             f"with its weights of shape {weights.shape}: flatten before it."
         )
-    inside = unpadded(straightened(builder, inside, label, whole=True))
+    inside = shifted(builder, unpadded(straightened(builder, inside, label, whole=True)), label)
     operand = _chosen(builder, builder.operand(inside, label, as_map=False), label)
     rows, alpha = _rows(builder, np.ascontiguousarray(weights.T), label)
     turned, shared = _turned(rows, np.broadcast_to(operand.factors, inside.shape).reshape(1, -1), label)
@@ -159,7 +160,7 @@ def _conv(
             f"{weights.shape}: the file is damaged."
         )
     taps, weights = weights.shape[2:], _dilated(weights, gaps)
-    inside = unpadded(straightened(builder, inside, label, whole=True))
+    inside = shifted(builder, unpadded(straightened(builder, inside, label, whole=True)), label)
     operand = _chosen(builder, builder.operand(inside, label, as_map=True), label)
     order = channel_order(operand.signal, label)
     made = _by_groups(order, groups)

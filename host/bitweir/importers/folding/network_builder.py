@@ -126,6 +126,8 @@ class NetworkBuilder:
         self.shared: set[str] = set()
         #: What was joined along an axis, by the ids of its parts, which are kept so that no other object gets these.
         self.joined: dict[tuple[int, tuple[int, ...]], tuple[Sequence[object], Signal]] = {}
+        #: Streams in fixed point with fewer bits, by the point before; see `shifts`.
+        self.shifted: dict[Point, Stream] = {}
         #: The stream behind a layer of straight pieces, by the point before it and the ids of the steps, see `rectify`.
         self.straight: dict[tuple[Point, tuple[int, ...]], tuple[Sequence[object], Stream | None]] = {}
 

@@ -61,7 +61,8 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
         return replace(codes, margins=_margins(signal, quantiser.cuts))
     origin, cuts = signal.origin, quantiser.cuts
     arrays = [array for array, _ in cuts] + ranges(signal)
-    shape, channels = columns(signal.steps, *arrays)
+    shape, found = columns(signal.steps, *arrays)
+    channels = list(found)
     shape = (1,) * (len(signal.shape) - len(shape)) + shape
     bounded(shape, len(cuts))
     known: dict[Any, _Closed] = {}
@@ -88,7 +89,13 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
         inverted = np.zeros_like(inverted)
     ternary = None
     if sign_node:
-        occurs = [row.zero for row in rows if row.zero is not None]
+        # Of a sum that is not exact, 0 stands for all that is nearly 0, as its bound says; but not of a constant.
+        fuzzy = isinstance(origin, Stream) and origin.accuracy is not None and not origin.exact
+        occurs = [
+            row.zero
+            for row, (chain, extra) in zip(rows, channels, strict=True)
+            if row.zero is not None and not (fuzzy and chain.slope and extra[len(cuts)] < extra[len(cuts) + 1])
+        ]
         if occurs:
             ternary = Ternary(sign_node, f"{occurs[0]} brings a 0", _REMEDY[type(origin)])
         else:

@@ -100,6 +100,8 @@ class FixedPoint:
         Errors that each channel should not exceed, in numbers of the model; None for as usual.
     views : list of Input
         What layers read of the input, if not all of them read the same; see `views`.
+    shifts : bool
+        Sums have fewer bits before a linear layer; see `shifts`.
     changed : bool
         This walk found something new.
     """
@@ -110,6 +112,7 @@ class FixedPoint:
     ratios: dict[str, Exacts] = field(default_factory=dict)
     targets: dict[str, list[Fraction | None]] = field(default_factory=dict)
     views: list[Input] = field(default_factory=list)
+    shifts: bool = False
     changed: bool = False
     _less: dict[str, Ints] = field(default_factory=dict)
 
@@ -182,6 +185,16 @@ def planned(walk: Callable[[FixedPoint], Network]) -> Network:
         No choice of units fits.
     """
     plan = FixedPoint()
+    try:
+        return _planned(walk, plan)
+    except BitweirError:
+        if not plan.common:
+            raise
+    # Sums before linear layers are too wide, or else all sums too coarse: then they have fewer bits there.
+    return _planned(walk, FixedPoint(shifts=True))
+
+
+def _planned(walk: Callable[[FixedPoint], Network], plan: FixedPoint) -> Network:
     for _ in range(_MAX_PASSES):
         plan.changed = False
         try:
