@@ -36,7 +36,7 @@ from support.strategies import (
 )
 
 
-@settings(max_examples=70)
+@settings(max_examples=50)
 @given(st.data())
 def test_every_beat(data):
     network = data.draw(networks())
@@ -63,7 +63,7 @@ def test_every_beat_of_results_of_pixels(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.data())
 def test_every_beat_of_several_groups_at_once(data):
     network = data.draw(grouped_networks())
@@ -166,8 +166,15 @@ def test_cocotb(tmp_path, simulator, affine):
     assert np.array_equal(result.classes, golden.classes)
 
 
-@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
-@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize(
+    ("simulator", "streams"),
+    [
+        ("icarus", 3),
+        ("verilator", 1),
+        pytest.param("icarus", 1, marks=pytest.mark.long),
+        pytest.param("verilator", 3, marks=pytest.mark.long),
+    ],
+)
 def test_cocotb_with_a_layer_of_each_kind(tmp_path, simulator, streams):
     if missing := available(simulator):
         pytest.skip(missing)

@@ -147,7 +147,10 @@ def held_by(shapes, family, folder):
     return [counts[n] for n in range(len(shapes))]
 
 
-@pytest.mark.parametrize("family", flows.FAMILIES)
+# Yosys takes minutes for so many memories of the other two.
+@pytest.mark.parametrize(
+    "family", ["ecp5", "gowin", *(pytest.param(name, marks=pytest.mark.long) for name in ("ice40", "xilinx"))]
+)
 def test_block_ram_is_counted_exactly(family, tmp_path):
     shapes = [*SHAPES, *drawn_shapes(1, 10, 8_000)]
     wanted = [

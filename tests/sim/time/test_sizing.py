@@ -65,7 +65,7 @@ def test_given_depths_are_kept(data):
 
 
 # Few networks have a FIFO that is deeper than the least.
-@settings(max_examples=8, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(st.data())
 def test_hardware_agrees_at_both_depths(data):
     network = data.draw(networks())

@@ -134,7 +134,7 @@ def assert_same(network: Network, codes: np.ndarray) -> None:
 # ---- definition = plain loops, fast = definition
 
 
-@settings(max_examples=1500)
+@settings(max_examples=600)
 @given(networks(), st.integers(0, 2**32 - 1))
 def test_any_network_computes_what_plain_loops_do(network: Network, seed: int) -> None:
     codes = codes_for(network, 4, np.random.default_rng(seed))

@@ -179,7 +179,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=cases(), stalls=st.tuples(*[st.sampled_from([0, 0, 0.3, 0.8])] * 2), seed=st.integers(0, 2**32))
 def test_every_value_in_its_cycle(case: Case, stalls: tuple[float, float], seed: int) -> None:
     rng = np.random.default_rng(seed)
