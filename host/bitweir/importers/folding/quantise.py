@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -61,8 +61,7 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
         return replace(codes, margins=_margins(signal, quantiser.cuts))
     origin, cuts = signal.origin, quantiser.cuts
     arrays = [array for array, _ in cuts] + ranges(signal)
-    shape, found = columns(signal.steps, *arrays)
-    channels = list(found)
+    shape, channels = columns(signal.steps, *arrays)
     shape = (1,) * (len(signal.shape) - len(shape)) + shape
     bounded(shape, len(cuts))
     known: dict[Any, _Closed] = {}
@@ -88,21 +87,15 @@ def quantise(signal: Signal, quantiser: Quantiser, *, sign_node: str = "") -> Co
         values = tuple(np.where(inverted, b, a) for a, b in zip(values, reversed(values), strict=True))
         inverted = np.zeros_like(inverted)
     ternary = None
+    margins = _margins(signal, cuts)
     if sign_node:
-        # Of a sum that is not exact, 0 stands for all that is nearly 0, as its bound says; but not of a constant.
-        fuzzy = isinstance(origin, Stream) and origin.accuracy is not None and not origin.exact
-        occurs = [
-            row.zero
-            for row, (chain, extra) in zip(rows, channels, strict=True)
-            if row.zero is not None and not (fuzzy and chain.slope and extra[len(cuts)] < extra[len(cuts) + 1])
-        ]
-        if occurs:
+        occurs = [row.zero for row in rows if row.zero is not None]
+        if occurs and not _never_zero(origin, margins):
             ternary = Ternary(sign_node, f"{occurs[0]} brings a 0", _REMEDY[type(origin)])
         else:
             thresholds, values = thresholds[:1], (values[0], values[2])
             border = tuple(one[:1] for one in border)
     distance = min((row.distance for row in known.values()), default=(np.inf, False))
-    margins = _margins(signal, cuts)
     return Codes(
         origin,
         signal.shape,
@@ -133,6 +126,13 @@ def _quantised_phases(signal: Signal, quantiser: Quantiser, block: tuple[int, in
     )
     codes = quantise(signal.moved(after, shaped), inner, sign_node=sign_node)
     return codes.moved(signal.shape, lambda frame: pixels(frame, block))
+
+
+def _never_zero(origin: Stream | Frame, margins: Mapping[int, Margin]) -> bool:
+    """Whether an integer 0 only stands for what is nearly 0: sums that are off in all channels, and never 0."""
+    if not isinstance(origin, Stream) or origin.accuracy is None or not all(origin.accuracy.error):
+        return False
+    return bool(margins) and all(one.closest for one in margins.values() if one.error)
 
 
 def _margins(signal: Signal, cuts: Sequence[tuple[Exacts, bool]]) -> dict[int, Margin]:

@@ -170,7 +170,7 @@ def add(builder: NetworkBuilder, a: Moving | Padded, b: Moving | Padded, label: 
     step = gcd(*(int(number) * branch.stream.step for branch, factor in pairs for number in factor))
     layer = Parallel(name=name, branches=tuple(branches))
     simple = simple and max(abs(low).max(), abs(high).max()) < 1 << _PLAIN_BITS
-    accuracy = None if simple else _accuracy(name, (one, other), found)
+    accuracy = None if simple else _accuracy(name, (one, other), found, offsets - found.rest)
     stream = builder.append(start, layer, low, high, max(step, 1), label, accuracy=accuracy)
     if parts and whole:
         _keep(builder, stream, parts, found.unit, held=found.offset + held * (1 / found.unit))
@@ -328,10 +328,13 @@ def _exact(one: _Branch, other: _Branch, offsets: Exacts, bits: int) -> Units | 
     return Units(units, (whole[0], whole[1]), whole[2], offsets * 0, error)
 
 
-def _accuracy(name: str, pair: tuple[_Branch, _Branch], found: Units) -> Accuracy:
-    """What is known of a sum in some units."""
+def _accuracy(name: str, pair: tuple[_Branch, _Branch], found: Units, held: Exacts) -> Accuracy:
+    """What is known of a sum in some units, which holds an offset."""
     parts = [branch.leaves for branch in pair]
     leaves = (*parts[0], *parts[1]) if all(parts) else ()
+    if leaves and any(held):
+        once = np.ones(len(held), np.int64)
+        leaves += (Leaf(held, once, once, 1),)
     sums = pair[0].stream.sums | pair[1].stream.sums | {name}
     known = leaves if len(leaves) <= _MAX_LEAVES else ()
     mixed = pair[0].summand.mixed | pair[1].summand.mixed

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import bitweir
 import numpy as np
 import pytest
+from bitweir.importers import ModelError, load_model
 from bitweir_hw.network import Piecewise
 from bitweir_hw.plan import plan_for_fps
 from support.every_beat import check_every_beat
@@ -40,6 +43,30 @@ def loaded(tmp_path_factory):
 def test_it_equals_the_model(loaded):
     assert loaded.comparison.frames > 99 and not loaded.comparison.wrong.any()
     assert loaded.network.bounds
+
+
+def test_offsets_that_a_sum_holds_count_for_its_closest_distance(loaded):
+    """Without them the closest distance would be 0, since the streams of the sum can all be 0."""
+    (bound,) = [bound for bound in loaded.network.bounds if bound.layer == "sum0"]
+    assert bound.closest is not None and Fraction(bound.closest) > 0
+
+
+def test_a_sign_of_a_sum_that_can_be_zero_is_refused(tmp_path):
+    """Also of one that is off by a bound: sums of signs are 0 together where nothing is added to them."""
+    g, channels = Graph(5), 256
+    signs = g.sign(g.op("Sub", "x", 7.5))
+    one, other = (
+        g.op(
+            "Mul",
+            g.op("Conv", signs, g.signs(4, channels, 2, 2)),
+            np.float32([k, 1.1 * k, 0.9 * k, 1.3 * k]).reshape(4, 1, 1),
+        )
+        for k in (0.7371, 0.3137)
+    )
+    x = g.op("Sign", g.op("Add", one, other))
+    path = g.save(tmp_path / "net.onnx", g.scores(x, 4 * 4), ("N", channels, 3, 3))
+    with pytest.raises(ModelError, match="must not see 0, because sign.0. is 0 .* but the sum 0 in sum0 brings a 0"):
+        load_model(path, input_scale="1")
 
 
 def test_a_shift_leaves_fifteen_bits(loaded):
