@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...gateware.credits import CreditedOutput
 from ...gateware.values import elements
-from .argmax import RunningArgmax
+from .leader import lead
 from .spec import VoteSpec
 
 __all__ = ["Vote"]
@@ -43,24 +42,7 @@ class Vote(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
-        m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
-        wiring.connect(m, output.o, wiring.flipped(self.o))
-        m.submodules.leader = leader = RunningArgmax(
-            classes=spec.classes,
-            lanes=spec.lanes,
-            parallel_frames=spec.parallel_frames,
-            score=Shape(spec.lane_bits, spec.signed),
-        )
-        take, complete = Signal(), Signal()
-        m.d.comb += [
-            self.i.ready.eq(output.free | ~leader.last),
-            take.eq(self.i.valid & self.i.ready),
-            complete.eq(take & leader.last),
-            leader.scores.eq(self.i.payload),
-            leader.step.eq(take),
-            output.start.eq(complete),
-            output.done.eq(complete),
-        ]
+        output, leader = lead(m, spec, self.i, self.o)
         for frame, best in enumerate(elements(leader.best, leader.index_bits)):
             for index in range(spec.classes):
                 m.d.comb += output.result[index * spec.parallel_frames + frame].eq(best == index)
