@@ -50,6 +50,101 @@ def multipliers(family: str) -> str:
     """
 
 
+def block_ram(family: str) -> str:
+    """ECP5's block RAM as synthesis uses it: Yosys brings only its ports.
+
+    Written from Lattice FPGA-TN-02204 and the order of bits in Yosys' brams_map_16kd.v. A word of 36 bits has its lower
+    half in DIA and DOA, its upper half in DIB and DOB, where narrower words are, too.
+    """
+    if family != "ecp5":
+        return ""
+    contents = ", ".join(f"INITVAL_{n:02X} = 320'b0" for n in range(64))
+    copies = "\n".join(
+        f"for (i = 0; i < 16; i = i + 1) memory[{16 * n} + i] = INITVAL_{n:02X}[20 * i +: 18];" for n in range(64)
+    )
+    pins = {
+        f"{kind}{side}": [f"{kind}{side}{n}" for n in reversed(range(width))]
+        for side in "AB"
+        for kind, width in (("AD", 14), ("DI", 18), ("DO", 18))
+    }
+    inputs = [pin for bus, names in pins.items() if not bus.startswith("DO") for pin in names]
+    outputs = [pin for bus, names in pins.items() if bus.startswith("DO") for pin in names]
+    controls = [f"{name}{side}" for side in "AB" for name in ("CLK", "CE", "OCE", "WE", "RST", "CS0", "CS1", "CS2")]
+    controls = [re.sub(r"^CS(\d)(\w)$", r"CS\2\1", name) for name in controls]
+    buses = "\n".join(
+        f"wire [{len(names) - 1}:0] {bus} = {{{', '.join(names)}}};" for bus, names in pins.items() if bus[:2] != "DO"
+    )
+    return f"""
+    module DP16KD(input {", ".join(inputs + controls)}, output {", ".join(outputs)});
+        parameter {contents};
+        parameter DATA_WIDTH_A = 18, DATA_WIDTH_B = 18, REGMODE_A = "NOREG", REGMODE_B = "NOREG";
+        parameter WRITEMODE_A = "NORMAL", WRITEMODE_B = "NORMAL", CLKAMUX = "CLKA", CLKBMUX = "CLKB";
+        parameter RESETMODE = "SYNC", ASYNC_RESET_RELEASE = "SYNC", GSR = "AUTO", INIT_DATA = "STATIC";
+        parameter CSDECODE_A = "0b000", CSDECODE_B = "0b000";
+        {buses}
+        localparam WIDE = DATA_WIDTH_A == 36;
+        reg [17:0] memory [0:1023];
+        reg [17:0] doa = 0, dob = 0, doa_late = 0, dob_late = 0;
+        integer i;
+        initial begin
+            {copies}
+        end
+        // Of the 18 bits of a word, those of a narrower one; narrower than a byte of 9, none is its parity.
+        function [17:0] part(input [17:0] word, input [13:0] at, input integer width);
+            case (width)
+                9: part = at[3] ? word[17:9] : word[8:0];
+                4: part = word[(at[3] ? 9 : 0) + 4 * at[2] +: 4];
+                2: part = word[(at[3] ? 9 : 0) + 2 * at[2:1] +: 2];
+                1: part = word[(at[3] ? 9 : 0) + at[2:0] +: 1];
+                default: part = word;
+            endcase
+        endfunction
+        function [17:0] written(input [17:0] word, input [17:0] data, input [13:0] at, input integer width);
+            begin
+                written = word;
+                case (width)
+                    9: written[(at[3] ? 9 : 0) +: 9] = data[8:0];
+                    4: written[(at[3] ? 9 : 0) + 4 * at[2] +: 4] = data[3:0];
+                    2: written[(at[3] ? 9 : 0) + 2 * at[2:1] +: 2] = data[1:0];
+                    1: written[(at[3] ? 9 : 0) + at[2:0] +: 1] = data[0];
+                    default: begin
+                        if (at[0]) written[8:0] = data[8:0];
+                        if (at[1]) written[17:9] = data[17:9];
+                    end
+                endcase
+            end
+        endfunction
+        generate
+            if (WIDE) begin
+                always @(posedge CLKB) if (CEB) begin
+                    doa <= memory[{{ADB[13:5], 1'b0}}];
+                    dob <= DATA_WIDTH_B == 36
+                        ? memory[{{ADB[13:5], 1'b1}}] : part(memory[ADB[13:4]], ADB, DATA_WIDTH_B);
+                end
+                always @(posedge CLKA) if (CEA) begin
+                    memory[{{ADA[13:5], 1'b0}}] <= written(memory[{{ADA[13:5], 1'b0}}], DIA, ADA, 18);
+                    memory[{{ADA[13:5], 1'b1}}] <= written(memory[{{ADA[13:5], 1'b1}}], DIB, ADA >> 2, 18);
+                end
+                always @(posedge CLKB) if (OCEB) {{doa_late, dob_late}} <= {{doa, dob}};
+            end else begin
+                always @(posedge CLKA) if (CEA) begin
+                    doa <= part(memory[ADA[13:4]], ADA, DATA_WIDTH_A);
+                    if (WEA) memory[ADA[13:4]] <= written(memory[ADA[13:4]], DIA, ADA, DATA_WIDTH_A);
+                end
+                always @(posedge CLKB) if (CEB) begin
+                    dob <= part(memory[ADB[13:4]], ADB, DATA_WIDTH_B);
+                    if (WEB) memory[ADB[13:4]] <= written(memory[ADB[13:4]], DIB, ADB, DATA_WIDTH_B);
+                end
+                always @(posedge CLKA) if (OCEA) doa_late <= doa;
+                always @(posedge CLKB) if (OCEB) dob_late <= dob;
+            end
+        endgenerate
+        assign {{{", ".join(pins["DOA"])}}} = REGMODE_A == "OUTREG" ? doa_late : doa;
+        assign {{{", ".join(pins["DOB"])}}} = REGMODE_B == "OUTREG" ? dob_late : dob;
+    endmodule
+    """
+
+
 def cell_models(family: str, netlist: str) -> str:
     """Verilog models of the cells that a netlist uses: reading all of a family takes up to minutes."""
     folder, names = MODELS[family]
@@ -58,7 +153,7 @@ def cell_models(family: str, netlist: str) -> str:
     library = re.sub(r"^ *`include.*", "", library, flags=re.MULTILINE)
     # What is before the first module are macros.
     prologue = library[: library.index("\nmodule ")]
-    library += multipliers(family)
+    library += multipliers(family) + block_ram(family)
     models = {m[1]: m[0] for m in re.finditer(r"^ *module (\w+)\b.*?^ *endmodule", library, re.MULTILINE | re.DOTALL)}
     wanted: set[str] = set()
     fresh = instances(netlist)

@@ -19,6 +19,7 @@ from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites
 from .nextpnr import Routed, pack, place_and_route, tools
+from .output_registers import OUTPUT_REGISTERS, absorb_registers
 from .paths import ACCELERATOR, LINK, longest_path, registers
 from .results import Attempted, CellUse, PllSettings, Resources, RoutedCore, Seconds, TimingPath
 
@@ -245,6 +246,7 @@ def _synthesise(
     if family == "gowin":
         commands += "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O\n"
     run_yosys(commands + "write_json netlist.json\n", folder)
+    _use_output_registers(family, folder / "netlist.json")
     stat = _modules(folder / "stat.json")
     # Of a large design these files take much memory; only iCE40 needs to look into them.
     mapped, signals = None, dict[str, str]()
@@ -257,6 +259,15 @@ def _synthesise(
         lone = lone_carries(family, mapped[module]) if mapped else 0
         rows[name] = Resources(**classify(family, cells), sites=sites(family, cells, lone=lone))
     return rows, signals
+
+
+def _use_output_registers(family: str, path: Path) -> None:
+    """Let block RAM of a netlist hold the registers behind it, where the family has any for that."""
+    if family not in OUTPUT_REGISTERS:
+        return
+    netlist = json.loads(path.read_text())
+    absorb_registers(netlist["modules"][_TOP])
+    path.write_text(json.dumps(netlist))
 
 
 def _modules(path: Path) -> dict[str, Any]:

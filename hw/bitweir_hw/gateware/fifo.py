@@ -68,10 +68,12 @@ class Fifo(wiring.Component):
         ]
         m.d.sync += stored.eq(stored + store_it - fetch)
         oldest = self._store(m, stored, store_it, fetch)
+        payload = Signal(self.width, reset_less=True)
+        m.d.comb += self.o.payload.eq(payload)
         with m.If(fetch):
-            m.d.sync += self.o.payload.eq(oldest)
+            m.d.sync += payload.eq(oldest)
         with m.Elif(take & ~store_it):
-            m.d.sync += self.o.payload.eq(self.i.payload)
+            m.d.sync += payload.eq(self.i.payload)
         with m.If(fetch | take):
             m.d.sync += self.o.valid.eq(1)
         with m.Elif(give):

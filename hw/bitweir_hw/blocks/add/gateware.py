@@ -65,7 +65,7 @@ class Add(wiring.Component):
         lanes = [elements(i.payload, bits) for i, bits in zip(self.inputs, spec.i_lane_bits, strict=True)]
         m.d.sync += done.eq(take)
         for place, codes in enumerate(zip(*lanes, strict=True)):
-            total = Signal(signed(spec.o_lane_bits), name=f"sum_{place}")
+            total = Signal(signed(spec.o_lane_bits), name=f"sum_{place}", reset_less=True)
             m.d.sync += total.eq(weighted_sum([self._term(k, code) for k, code in enumerate(codes)]))
             m.d.comb += output.result.word_select(place, spec.o_lane_bits).eq(total)
         return m

@@ -66,7 +66,7 @@ class ChannelPipe(wiring.Component):
         take = Signal()
         m.d.comb += [self.i.ready.eq(output.free), take.eq(self.i.valid & self.i.ready), output.start.eq(take)]
 
-        beat, results = Signal(spec.i_bits), Signal(spec.o_bits)
+        beat, results = Signal(spec.i_bits, reset_less=True), Signal(spec.o_bits, reset_less=True)
         taken, done = Signal(), Signal()
         before = taken
         for _ in range(spec.latency - 2):

@@ -97,9 +97,17 @@ class MatVec(wiring.Component):
         words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.weight_words()
         m.submodules.weights = weights = Rom(words=words, width=spec.weight_width, style=spec.memory, loaded=loaded)
         m.d.comb += weights.step.eq(issue)
-        # A block RAM answers late in its cycle: nothing but a register may follow.
-        behind = m.d.sync if spec.memory_stage else m.d.comb
-        behind += [elements.x.eq(x), elements.w.eq(weights.data)]
+
+        def behind(name: str, data: Value) -> Value:
+            # A block RAM answers late in its cycle: nothing but a register may follow. Without a reset the register
+            # can be the one in the block RAM.
+            if not spec.memory_stage:
+                return data
+            later = Signal(len(data), name=name, reset_less=True)
+            m.d.sync += later.eq(data)
+            return later
+
+        m.d.comb += [elements.x.eq(behind("x_read", x)), elements.w.eq(behind("weights_read", weights.data))]
 
         # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group)]
@@ -111,7 +119,7 @@ class MatVec(wiring.Component):
         if loaded:
             pass_on(m, self, [weights, presets])
         # As many cycles ahead as the memory takes to answer.
-        behind += elements.preset.eq(presets.data)
+        m.d.comb += elements.preset.eq(behind("presets_read", presets.data))
         ahead = marks[-2 - spec.memory_stage]
         m.d.comb += [
             presets.step.eq(ahead[0] & ahead[1]),

@@ -190,7 +190,7 @@ class Pool(wiring.Component):
             return Const(0, len(combined))
         keep = take & place.inside
         if spec.partial_words == 1:
-            partial = Signal.like(combined)
+            partial = Signal.like(combined, reset_less=True)
             with m.If(keep):
                 m.d.sync += partial.eq(combined)
             return partial
@@ -213,7 +213,7 @@ class Pool(wiring.Component):
         if words > 1 and beats == 1:
             return read.data
         # Such a word is written just now, and the memory would tell what it held before.
-        fresh, newest = Signal(), Signal.like(combined)
+        fresh, newest = Signal(), Signal.like(combined, reset_less=True)
         with m.If(take):
             m.d.sync += [fresh.eq(place.stays), newest.eq(combined)]
         return Mux(fresh, newest, read.data)

@@ -123,7 +123,8 @@ class RunningArgmax(wiring.Component):
             contenders.append((score, Value.cast(lane)))
         top, top_lane = tree(contenders, higher)
 
-        score, best = Signal(self.score, name=f"lead_{frame}"), Signal(self.index_bits, name=f"best_{frame}")
+        score = Signal(self.score, name=f"lead_{frame}", reset_less=True)
+        best = Signal(self.index_bits, name=f"best_{frame}", reset_less=True)
         leads = Signal(name=f"leads_{frame}")
         new = Signal(self.index_bits, name=f"new_{frame}")
         m.d.comb += [

@@ -110,6 +110,6 @@ class Upsample(wiring.Component):
         # The memory itself is the first cycle; a further one makes for a faster clock.
         word: Value = read.data
         for _ in range(spec.latency - 1):
-            before, word = word, Signal.like(read.data, name="word")
+            before, word = word, Signal.like(read.data, name="word", reset_less=True)
             m.d.sync += word.eq(before)
         return word

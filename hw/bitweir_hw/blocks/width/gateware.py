@@ -170,9 +170,11 @@ class WidthConverter(wiring.Component):
         bits, most = self.spec.o_bits, len(words) // self.spec.o_bits
         kept, at, left = Signal(len(words), reset_less=True), Signal(range(most)), Signal(range(most + 1))
         before, is_before = Signal(bits, reset_less=True), Signal()
+        payload = Signal(bits, reset_less=True)
         free, to_output, to_before, direct = Signal(), Signal(), Signal(), Signal()
         following_word = Array(kept[n * bits : (n + 1) * bits] for n in range(most))[at]
         m.d.comb += [
+            self.o.payload.eq(payload),
             free.eq(self.o.ready | ~self.o.valid),
             to_output.eq(free & ~is_before & (left != 0)),
             to_before.eq((free | ~is_before) & (left != 0) & ~to_output),
@@ -183,11 +185,11 @@ class WidthConverter(wiring.Component):
         with m.If(free):
             m.d.sync += self.o.valid.eq(is_before | (left != 0) | take & (count != 0))
             with m.If(is_before):
-                m.d.sync += self.o.payload.eq(before)
+                m.d.sync += payload.eq(before)
             with m.Elif(left != 0):
-                m.d.sync += self.o.payload.eq(following_word)
+                m.d.sync += payload.eq(following_word)
             with m.Else():
-                m.d.sync += self.o.payload.eq(words[:bits])
+                m.d.sync += payload.eq(words[:bits])
         with m.If(to_before):
             m.d.sync += [before.eq(following_word), is_before.eq(1)]
         with m.Elif(free):

@@ -76,7 +76,7 @@ class Window(wiring.Component):
             issue.eq(arrived & output.free),
             step.eq(issue | ~begun),
             output.start.eq(issue),
-            output.done.eq(self._later(m, issue, "done", spec.latency)),
+            output.done.eq(self._later(m, issue, "done", spec.latency, is_data=False)),
         ]
         m.d.sync += begun.eq(1)
 
@@ -88,10 +88,10 @@ class Window(wiring.Component):
         return m
 
     @staticmethod
-    def _later(m: Module, value: Signal, name: str, cycles: int) -> Signal:
-        """What the value was so many cycles before."""
+    def _later(m: Module, value: Signal, name: str, cycles: int, *, is_data: bool = True) -> Signal:
+        """What the value was so many cycles before; only what is no data has a reset."""
         for _ in range(cycles):
-            before, value = value, Signal.like(value, name=name)
+            before, value = value, Signal.like(value, name=name, reset_less=is_data)
             m.d.sync += value.eq(before)
         return value
 
@@ -203,7 +203,7 @@ class Window(wiring.Component):
         spec = self.spec
 
         def due(value: Value, name: str) -> Signal:
-            now = Signal(len(value), name=f"{name}_next")
+            now = Signal(len(value), name=f"{name}_next")  # of the counters, which reset, too
             with m.If(step):
                 m.d.sync += now.eq(value)
             return self._later(m, now, name, spec.latency)

@@ -1,0 +1,190 @@
+"""Registers that block RAM takes over: the netlist stays right in every cycle, and what is no such register stays."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bitweir.design import write_design
+from bitweir.synthesis import flows
+from bitweir.synthesis.output_registers import absorb_registers
+from bitweir_hw.accelerator import accelerator_rtlil
+from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.tools import run_yosys
+from bitweir_sim.simulators.compiled import compile_design, compiler_missing
+from bitweir_sim.trace import Trace
+from bitweir_sim.values.frames import pack
+from bitweir_sim.verify import expected_trace
+from support.cellmodels import cell_models
+from support.samples import dense_network
+
+
+def test_a_netlist_with_output_registers_is_right_in_every_cycle(tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    # Memories with words of 36 bits and of 4.
+    network = dense_network(40, 100, 4)
+    plan = Plan(
+        foldings=(Folding(pe=2, simd=2, memory="block"), Folding(pe=4, simd=20, memory="block")),
+        popcount=Popcount(style=STYLE["ecp5"], levels_per_stage=1),
+    )
+    build = write_design(network, plan, tmp_path / "build")
+    (tmp_path / "design.il").write_text(accelerator_rtlil(build.pipeline, name="net"))
+    run_yosys(flows.script("ecp5", top="net", netlist="flat.json"), tmp_path)
+    netlist = json.loads((tmp_path / "flat.json").read_text())
+    module = netlist["modules"]["net"]
+    before = len(module["cells"])
+    gone = absorb_registers(module)
+    assert gone == before - len(module["cells"])
+    memories = [cell["parameters"] for cell in module["cells"].values() if cell["type"] == "DP16KD"]
+    wide = f"{36:032b}"
+    changed = {memory["DATA_WIDTH_A"] == wide for memory in memories if "OUTREG" in memory.values()}
+    assert gone == 79 and changed == {True, False}
+    (tmp_path / "absorbed.json").write_text(json.dumps({**netlist, "modules": {"net": module}}))
+    run_yosys("read_json absorbed.json\nwrite_verilog -noattr -norename netlist.v\n", tmp_path)
+
+    text = (tmp_path / "netlist.v").read_text()
+    (tmp_path / "models.v").write_text(cell_models("ecp5", text))
+    rng = np.random.default_rng(5)
+    frames = rng.integers(0, 2, (5, network.input.size))
+    i_stalls, o_stalls = rng.random(2000) < 0.3, rng.random(2000) < 0.4
+    expected = expected_trace(network, build.pipeline, frames, i_stalls=i_stalls, o_stalls=o_stalls, drain=20)
+    outside = Trace({name: expected.streams[name] for name in "io"}, expected.cycles_run)
+    beats = pack(frames, build.pipeline.input)
+
+    design = compile_design(tmp_path / "netlist.v", top="net", verilog=[tmp_path / "models.v"], optimise=0)
+    design.run(beats, expected=outside, i_stalls=i_stalls, o_stalls=o_stalls, drain=20)
+
+
+def small() -> dict[str, Any]:
+    """A block RAM that reads at both ports, and a register behind each of the bits that are used."""
+    memory = {
+        "type": "DP16KD",
+        "parameters": {"DATA_WIDTH_A": f"{18:032b}", "DATA_WIDTH_B": f"{18:032b}", "REGMODE_A": "NOREG"},
+        "port_directions": {"DOA0": "output", "DOA1": "output", "DOB0": "output", "CLKA": "input", "CLKB": "input"},
+        "connections": {"DOA0": [10], "DOA1": [11], "DOB0": [12], "CLKA": [2], "CLKB": [2]},
+    }
+    return {
+        "ports": {"clk": {"bits": [2]}, "q": {"bits": [20, 21, 22]}},
+        "cells": {"memory": memory} | {f"ff{n}": register(10 + n, 20 + n) for n in range(3)},
+    }
+
+
+def register(di: int, q: int) -> dict[str, Any]:
+    return {
+        "type": "TRELLIS_FF",
+        "parameters": {"CEMUX": "1 ", "CLKMUX": "CLK", "LSRMUX": "LSR", "REGSET": "RESET"},
+        "port_directions": {"CLK": "input", "DI": "input", "LSR": "input", "Q": "output"},
+        "connections": {"CLK": [2], "DI": [di], "LSR": ["0"], "Q": [q]},
+    }
+
+
+def test_each_port_takes_its_registers() -> None:
+    module = small()
+    assert absorb_registers(module) == 3
+    (name,) = module["cells"]
+    memory = module["cells"][name]
+    assert {pin: memory["connections"][pin] for pin in ("DOA0", "DOA1", "DOB0", "OCEA", "OCEB")} == {
+        "DOA0": [20],
+        "DOA1": [21],
+        "DOB0": [22],
+        "OCEA": ["1"],
+        "OCEB": ["1"],
+    }
+    assert memory["parameters"]["REGMODE_A"] == memory["parameters"]["REGMODE_B"] == "OUTREG"
+    # Nothing is done twice.
+    module["cells"] |= {"again": register(20, 30)}
+    assert absorb_registers(module) == 0
+
+
+def enable(module: dict[str, Any]) -> None:
+    module["cells"]["ff1"]["parameters"]["CEMUX"] = "CE"
+
+
+def reset(module: dict[str, Any]) -> None:
+    module["cells"]["ff1"]["connections"]["LSR"] = [3]
+
+
+def starts_at_1(module: dict[str, Any]) -> None:
+    module["cells"]["ff1"]["parameters"]["REGSET"] = "SET"
+
+
+def other_clock(module: dict[str, Any]) -> None:
+    module["cells"]["ff1"]["connections"]["CLK"] = [3]
+
+
+def falling_edge(module: dict[str, Any]) -> None:
+    module["cells"]["ff1"]["parameters"]["CLKMUX"] = "INV"
+
+
+def second_reader(module: dict[str, Any]) -> None:
+    module["cells"]["ff3"] = register(11, 23)
+
+
+def no_register(module: dict[str, Any]) -> None:
+    module["cells"]["ff1"]["type"] = "LUT4"
+
+
+def enable_of_a_register(module: dict[str, Any]) -> None:
+    module["cells"]["ff2"]["connections"] |= {"CE": [11]}
+    module["cells"]["ff2"]["port_directions"] |= {"CE": "input"}
+
+
+def port_of_the_module(module: dict[str, Any]) -> None:
+    module["ports"]["q"]["bits"].append(11)
+
+
+def reads_at_times(module: dict[str, Any]) -> None:
+    module["cells"]["memory"]["connections"] |= {"CEA": [3]}
+    module["cells"]["memory"]["port_directions"] |= {"CEA": "input"}
+
+
+def memory_reset(module: dict[str, Any]) -> None:
+    module["cells"]["memory"]["connections"] |= {"RSTA": [3]}
+    module["cells"]["memory"]["port_directions"] |= {"RSTA": "input"}
+
+
+def memory_of_the_other_edge(module: dict[str, Any]) -> None:
+    module["cells"]["memory"]["parameters"]["CLKAMUX"] = "INV"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        enable,
+        reset,
+        starts_at_1,
+        other_clock,
+        falling_edge,
+        second_reader,
+        no_register,
+        enable_of_a_register,
+        port_of_the_module,
+        reads_at_times,
+        memory_reset,
+        memory_of_the_other_edge,
+    ],
+)
+def test_what_is_not_the_same_register_stays(change: Any) -> None:
+    module = small()
+    change(module)
+    changed = copy.deepcopy(module)
+    # Port A stays whole; port B is another one.
+    assert absorb_registers(module) == 1
+    for name in ("ff0", "ff1"):
+        assert module["cells"][name] == changed["cells"][name]
+    assert module["cells"]["memory"]["parameters"]["REGMODE_A"] == "NOREG"
+
+
+def test_a_wide_memory_is_one_port() -> None:
+    module = small()
+    module["cells"]["memory"]["parameters"] |= {"DATA_WIDTH_A": f"{36:032b}", "DATA_WIDTH_B": f"{36:032b}"}
+    kept = copy.deepcopy(module)
+    enable(kept)
+    assert absorb_registers(kept) == 0
+    assert absorb_registers(module) == 3
