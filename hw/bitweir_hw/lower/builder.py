@@ -110,6 +110,11 @@ class Builder:
         return folded(unit, layer, folding)
 
     @property
+    def stage_levels(self) -> int:
+        """Levels of logic between registers, in all blocks as in popcounts; 0 for as few registers as can be."""
+        return self.plan.popcount.levels_per_stage
+
+    @property
     def runtime_loadable(self) -> bool:
         """Whether parameters are loaded."""
         return self._reach is not None

@@ -94,6 +94,7 @@ def build(builder: Builder) -> Pipeline:
         lanes=end.lanes,
         lane_bits=end.lane_bits,
         parallel_frames=plan.parallel_frames,
+        stage_levels=builder.stage_levels if kind == "class" else 0,
     )
     builder.put(spec, end, replace(end, stream=None))
     return builder.pipeline()
@@ -285,6 +286,7 @@ def _vote(builder: Builder, layer: Vote, cursor: Cursor) -> Cursor:
         lane_bits=cursor.lane_bits,
         signed=source.format is None,
         parallel_frames=builder.plan.parallel_frames,
+        stage_levels=builder.stage_levels,
     )
     end = replace(cursor, layer=layer.name, map=builder.output_map(layer, source), lanes=source.channels, lane_bits=1)
     return builder.put(spec, cursor, end)
@@ -302,6 +304,7 @@ def _argmax(builder: Builder, layer: Argmax, cursor: Cursor) -> Cursor:
         signed=source.format is None,
         pixels=source.pixels,
         parallel_frames=builder.plan.parallel_frames,
+        stage_levels=builder.stage_levels,
     )
     end = replace(
         cursor, layer=layer.name, map=builder.output_map(layer, source), length=1, lanes=1, lane_bits=spec.index_bits,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import wrap_increment
-from ...gateware.values import elements, tree
+from ...gateware.fifo import Fifo
+from ...gateware.stages import delayed, held
+from ...gateware.values import elements
 from .spec import ArgmaxSpec, EndSpec
 
 __all__ = ["Argmax", "RunningArgmax", "result_layout"]
@@ -40,16 +43,25 @@ def result_layout(spec: EndSpec) -> data.StructLayout:
 class RunningArgmax(wiring.Component):
     """Keeps the lowest index with the highest score, as the scores of a frame come by.
 
-    | property          | formula                                                           |
-    |-------------------|-------------------------------------------------------------------|
-    | latency           | none: the outputs tell of the beat at the input                   |
-    | resources         | a comparator and a multiplexer for each lane and frame, in a tree |
+    A tree of comparisons finds the winner of a beat; one with the leader so far decides who leads. With `stage_levels`
+    a register follows every so many of the tree's levels, of which a comparison is one and the choice behind it
+    another, and its end; the leader then is told from registers. Only the comparison with the leader stays one carry
+    chain, and a clock enable behind it: the next beat needs it.
+
+    | property          | formula                                                               |
+    |-------------------|-----------------------------------------------------------------------|
+    | latency           | `spec.lead_latency`: without `stage_levels` none, the outputs tell of |
+    |                   | the beat at the input; else ``ceil(2 * ceil(log2(lanes)) /            |
+    |                   | stage_levels)``, and 1 where a frame has several beats                |
+    | resources         | a comparator and a multiplexer for each lane and frame, in a tree;    |
+    |                   | registers of the scores that are left at each of the tree's registers |
 
     Parameters
     ----------
     classes, lanes, parallel_frames : int
     score : Shape
         Of a score.
+    stage_levels : int
 
     Members
     -------
@@ -59,10 +71,10 @@ class RunningArgmax(wiring.Component):
         The beat moves.
     padding : Out(lanes)
         Which lanes of the beat pad it.
-    best : Out(parallel_frames * index_bits)
-        Of each frame, with this beat.
     last : Out(1)
         The beat is the last of its frame. From a register.
+    best : Out(parallel_frames * index_bits)
+        Of each frame, with the beat of `latency` cycles before.
     """
 
     scores: Signal
@@ -71,8 +83,9 @@ class RunningArgmax(wiring.Component):
     best: Signal
     last: Signal
 
-    def __init__(self, *, classes: int, lanes: int, parallel_frames: int, score: Shape) -> None:
+    def __init__(self, *, classes: int, lanes: int, parallel_frames: int, score: Shape, stage_levels: int = 0) -> None:
         self.classes, self.lanes, self.parallel_frames, self.score = classes, lanes, parallel_frames, score
+        self.stage_levels = stage_levels
         self.beats = -(-classes // lanes)
         self.index_bits = max(1, (classes - 1).bit_length())
         super().__init__(
@@ -80,73 +93,122 @@ class RunningArgmax(wiring.Component):
                 "scores": In(lanes * parallel_frames * score.width),
                 "step": In(1),
                 "padding": Out(lanes),
+                "last": Out(1, init=self.beats == 1),
                 "best": Out(parallel_frames * self.index_bits),
-                "last": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        beat = Signal(range(self.beats))
         kept = self.classes - (self.beats - 1) * self.lanes
-        m.d.comb += self.last.eq(beat == self.beats - 1)
         m.d.comb += self.padding[kept:].eq(self.last.replicate(self.lanes - kept))
-        with m.If(self.step):
-            m.d.sync += beat.eq(wrap_increment(beat, self.beats))
-        scores = elements(self.scores, self.score.width)
-        for frame in range(self.parallel_frames):
-            best = self._best(m, frame, scores[frame :: self.parallel_frames], beat)
+        first = Signal(init=1)
+        # Of a number of lanes that is no power of two, a beat counts as its first index.
+        self._stride = 1 if self.lanes & (self.lanes - 1) == 0 else self.lanes
+        at = self._counted(m, self.step, self.last, first, self.last)
+        step, last, winners = self._winners(m, kept)
+        if self.stage_levels and self.lanes > 1:
+            first = Signal(init=1)
+            at = self._counted(m, step, last, first)
+        for frame, winner in enumerate(winners):
+            lane = winner[self.score.width :]
+            best = lane if self.beats == 1 else self._led(m, frame, winner, at, first, step)
             m.d.comb += self.best.word_select(frame, self.index_bits).eq(best)
         return m
 
-    def _best(self, m: Module, frame: int, scores: list[Value], beat: Signal) -> Value:
-        """Index of the highest score of one frame, with this beat."""
-        # Padding comes after all classes, so the lowest score of all never wins over one.
-        lowest = -(1 << (self.score.width - 1)) if self.score.signed else 0
+    def _counted(self, m: Module, step: Value, last: Value, first: Signal, ends: Signal | None = None) -> Signal:
+        """Count the beats of a frame; registers say of a beat whether it is the first, and whether it `ends` one."""
+        at = Signal(range((self.beats - 1) * self._stride + 1))
+        if self.beats > 1:
+            with m.If(step):
+                m.d.sync += [at.eq(Mux(last, 0, at + self._stride)), first.eq(last)]
+                if ends is not None:
+                    m.d.sync += ends.eq(at == (self.beats - 2) * self._stride if self.beats > 2 else ~last)
+        return at
 
-        def higher(a: tuple[Value, Value], b: tuple[Value, Value]) -> tuple[Value, Value]:
-            later = Signal(name=f"later_{frame}")
-            score = Signal(self.score, name=f"higher_{frame}")
-            lane = Signal(range(self.lanes), name=f"lane_{frame}")
-            m.d.comb += [
-                # Earlier classes keep the lead in a tie.
-                later.eq(b[0] > a[0]),
-                score.eq(Mux(later, b[0], a[0])),
-                lane.eq(Mux(later, b[1], a[1])),
+    def _winners(self, m: Module, kept: int) -> tuple[Value, Value, list[Value]]:
+        """The winner of a beat in each frame, its score below its lane; before them, `step` and `last` at their time.
+
+        Padding never wins: of a pair, the later one pads if its first lane does.
+        """
+        step, last = Value.cast(self.step), Value.cast(self.last)
+        bits = self.score.width
+        frames = [elements(self.scores, bits)[v :: self.parallel_frames] for v in range(self.parallel_frames)]
+        for size in range(self._sizes):
+            earlier = []
+            for contenders in frames:
+                earlier.append([Signal(name=f"earlier_{size}") for _ in contenders[1::2]])
+                for n, leads in enumerate(earlier[-1]):
+                    a, b = self._unsigned(*(contender[:bits] for contender in contenders[2 * n : 2 * n + 2]))
+                    pads = last if (2 * n + 1) << size >= kept else Const(0, 1)
+                    # Earlier classes keep the lead in a tie.
+                    m.d.comb += leads.eq(Cat(a, pads) >= Cat(b, Const(0, 1)))
+            if self._ends_stage(2 * size + 1):
+                step, last = delayed(m, step, 1), held(m, last)
+                earlier, frames = _held(m, earlier), _held(m, frames)
+            frames = [
+                [
+                    Cat(Mux(leads, a, b), ~leads)
+                    for leads, a, b in zip(choices, contenders[::2], contenders[1::2], strict=False)
+                ]
+                # One of its own goes on.
+                + [Cat(contender, Const(0, 1)) for contender in contenders[2 * len(choices) :]]
+                for choices, contenders in zip(earlier, frames, strict=True)
             ]
-            return score, lane
+            if self._ends_stage(2 * size + 2):
+                step, last, frames = delayed(m, step, 1), held(m, last), _held(m, frames)
+        return step, last, [contenders[0] for contenders in frames]
 
-        contenders = []
-        for lane, code in enumerate(scores):
-            score = Signal(self.score, name=f"score_{frame}_{lane}")
-            m.d.comb += score.eq(Mux(self.padding[lane], lowest, code.as_signed() if self.score.signed else code))
-            contenders.append((score, Value.cast(lane)))
-        top, top_lane = tree(contenders, higher)
+    @property
+    def _sizes(self) -> int:
+        """Comparisons of the tree that follow one another."""
+        return (self.lanes - 1).bit_length()
 
-        score = Signal(self.score, name=f"lead_{frame}", reset_less=True)
+    def _ends_stage(self, level: int) -> bool:
+        """Whether a register follows a level of the tree, counted from 1; one ends the tree."""
+        return self.stage_levels > 0 and (level % self.stage_levels == 0 or level == 2 * self._sizes)
+
+    def _unsigned(self, a: Value, b: Value) -> tuple[Value, Value]:
+        """Numbers without sign that compare as the scores do: each has the sign of the other one as its highest bit."""
+        return (Cat(a[:-1], b[-1]), Cat(b[:-1], a[-1])) if self.score.signed else (a, b)
+
+    def _led(self, m: Module, frame: int, winner: Value, at: Signal, first: Signal, step: Value) -> Value:
+        """Index of the leader of one frame: with the winner of this beat, or from a register in the cycle after it."""
+        top, lane = winner[: self.score.width], winner[self.score.width :]
+        lead = Signal(self.score.width, name=f"lead_{frame}", reset_less=True)
         best = Signal(self.index_bits, name=f"best_{frame}", reset_less=True)
+        index = (Cat(lane, at) if self._stride == 1 else at + lane)[: self.index_bits]
+        # The first beat leads always. New leaders are higher by a half: a comparison that is not strict ends in its
+        # carry, without an inverter.
+        new, old = (Cat(Const(half, 1), score) for half, score in zip((0, 1), self._unsigned(top, lead), strict=True))
+        new, old = Cat(new, first), Cat(old, Const(0, 1))
         leads = Signal(name=f"leads_{frame}")
-        new = Signal(self.index_bits, name=f"new_{frame}")
-        m.d.comb += [
-            leads.eq((beat == 0) | (top > score)),
-            new.eq(Mux(leads, beat * self.lanes + top_lane, best)),
-        ]
-        with m.If(self.step):
-            m.d.sync += best.eq(new)
-            with m.If(leads):
-                m.d.sync += score.eq(top)
-        return new
+        with m.If(leads):
+            m.d.sync += [lead.eq(top), best.eq(index)]
+        if self.stage_levels:
+            # A beat that does not move never leads: the carry chain ends in the clock enable itself.
+            m.d.comb += leads.eq(Cat(new, Const(0, 1)) >= Cat(old, ~step))
+            return best
+        higher = Signal(name=f"higher_{frame}")
+        m.d.comb += [higher.eq(new >= old), leads.eq(step & higher)]
+        return Mux(higher, index, best)
+
+
+def _held(m: Module, rows: list[list[Any]]) -> list[list[Any]]:
+    return [[held(m, value) for value in row] for row in rows]
 
 
 class Argmax(wiring.Component):
     """Lets scores pass and tells the class beside them.
 
+    Where the class takes longer, scores wait for it in a FIFO of their own.
+
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
     | cycles a frame    | ceil(M / lanes)                                                   |
-    | latency           | 1 cycle                                                           |
+    | latency           | 1 cycle, and that of `RunningArgmax`                              |
     | ready             | a place of ``fifo_depth`` is free                                 |
-    | resources         | a comparator and a multiplexer for each lane and frame, in a tree |
+    | resources         | `RunningArgmax`; FIFOs of ``fifo_depth`` beats                    |
 
     Members
     -------
@@ -165,24 +227,46 @@ class Argmax(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
-        m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
-        wiring.connect(m, output.o, wiring.flipped(self.o))
-        m.submodules.leader = leader = RunningArgmax(
-            classes=spec.classes, lanes=spec.lanes, parallel_frames=spec.parallel_frames, score=signed(spec.lane_bits)
+        m.submodules.output = output = CreditedOutput(
+            width=spec.o_bits if spec.latency == 0 else spec.o_bits - spec.i_bits, depth=spec.fifo_depth
         )
-        take = Signal()
-        result = Signal(result_layout(spec))
+        m.submodules.leader = leader = RunningArgmax(
+            classes=spec.classes,
+            lanes=spec.lanes,
+            parallel_frames=spec.parallel_frames,
+            score=signed(spec.lane_bits),
+            stage_levels=spec.stage_levels,
+        )
+        take, scores = Signal(), Signal(spec.i_bits)
+        each = spec.parallel_frames * spec.lane_bits
         m.d.comb += [
             self.i.ready.eq(output.free),
             take.eq(self.i.valid & self.i.ready),
             leader.scores.eq(self.i.payload),
             leader.step.eq(take),
             output.start.eq(take),
-            output.done.eq(take),
-            output.result.eq(result),
-            result.best.eq(leader.best),
-            result.last.eq(leader.last),
+            output.done.eq(delayed(m, take, spec.latency)),
+            scores.eq(
+                Cat(Mux(pads, 0, s) for pads, s in zip(leader.padding, elements(self.i.payload, each), strict=True))
+            ),
         ]
-        for lane, scores in enumerate(elements(self.i.payload, spec.parallel_frames * spec.lane_bits)):
-            m.d.comb += result.scores[lane].eq(Mux(leader.padding[lane], 0, scores))
+        last = Value.cast(leader.last) if spec.cycles > 1 else Const(1, 1)
+        for _ in range(spec.latency if spec.cycles > 1 else 0):
+            last = held(m, last)
+        told = Cat(leader.best, last)
+        if spec.latency == 0:
+            m.d.comb += output.result.eq(Cat(scores, told))
+            wiring.connect(m, output.o, wiring.flipped(self.o))
+            return m
+        # It has as many places, and a beat in it whenever the class is there.
+        m.submodules.waiting = waiting = Fifo(width=spec.i_bits, depth=spec.fifo_depth)
+        m.d.comb += [
+            waiting.i.valid.eq(take),
+            waiting.i.payload.eq(scores),
+            output.result.eq(told),
+            self.o.valid.eq(output.o.valid),
+            self.o.payload.eq(Cat(waiting.o.payload, output.o.payload)),
+            output.o.ready.eq(self.o.ready),
+            waiting.o.ready.eq(self.o.ready & output.o.valid),
+        ]
         return m

@@ -18,9 +18,9 @@ class Choice(wiring.Component):
     | property          | formula                                                            |
     |-------------------|--------------------------------------------------------------------|
     | cycles a frame    | ``pixels * ceil(M / lanes)``                                       |
-    | latency           | 1 cycle from the last beat of a pixel                              |
+    | latency           | 1 cycle from the last beat of a pixel, and that of `RunningArgmax` |
     | ready             | a place of ``fifo_depth`` is free, or it is not the last beat      |
-    | resources         | a comparator and a multiplexer for each lane and frame, in a tree  |
+    | resources         | `RunningArgmax`                                                    |
 
     Members
     -------

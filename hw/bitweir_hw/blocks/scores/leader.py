@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import stream, wiring
 
 from ...gateware.credits import CreditedOutput
+from ...gateware.stages import delayed
 from .argmax import RunningArgmax
 from .spec import ChoiceSpec, VoteSpec
 
@@ -32,6 +33,7 @@ def lead(
         lanes=spec.lanes,
         parallel_frames=spec.parallel_frames,
         score=Shape(spec.lane_bits, spec.signed),
+        stage_levels=spec.stage_levels,
     )
     take, complete = Signal(), Signal()
     m.d.comb += [
@@ -41,6 +43,6 @@ def lead(
         leader.scores.eq(i.payload),
         leader.step.eq(take),
         output.start.eq(complete),
-        output.done.eq(complete),
+        output.done.eq(delayed(m, complete, spec.latency)),
     ]
     return output, leader

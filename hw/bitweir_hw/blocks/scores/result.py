@@ -7,7 +7,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import wrap_increment
 from ...gateware.values import elements
 from .argmax import result_layout
 from .spec import ResultSpec
@@ -45,6 +44,7 @@ class Result(wiring.Component):
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
         beat, take = Signal(range(spec.cycles)), Signal()
+        last = Signal(init=spec.cycles == 1)
         result = Signal(result_layout(spec))
         m.d.comb += [
             self.i.ready.eq(output.free),
@@ -52,10 +52,14 @@ class Result(wiring.Component):
             output.start.eq(take),
             output.done.eq(take),
             output.result.eq(result),
-            result.last.eq(beat == spec.cycles - 1),
+            result.last.eq(last),
         ]
-        with m.If(take):
-            m.d.sync += beat.eq(wrap_increment(beat, spec.cycles))
+        if spec.cycles > 1:
+            with m.If(take):
+                m.d.sync += [
+                    beat.eq(Mux(last, 0, beat + 1)),
+                    last.eq(beat == spec.cycles - 2 if spec.cycles > 2 else ~last),
+                ]
         kept = spec.classes - (spec.cycles - 1) * spec.lanes
         for lane, values in enumerate(elements(self.i.payload, spec.parallel_frames * spec.lane_bits)):
             m.d.comb += result.scores[lane].eq(values if lane < kept else Mux(result.last, 0, values))

@@ -10,7 +10,17 @@ from ...arithmetic import ceil_div
 from ...memory import Memory
 from ..machines import Collect, one_to_one
 
-__all__ = ["ArgmaxSpec", "ChoiceSpec", "EndSpec", "ResultSpec", "VoteSpec"]
+__all__ = ["ArgmaxSpec", "ChoiceSpec", "EndSpec", "ResultSpec", "VoteSpec", "lead_latency", "tree_latency"]
+
+
+def lead_latency(lanes: int, beats: int, stage_levels: int) -> int:
+    """Cycles from taking a beat to its leader: two levels for each comparison of the tree, and the one so far."""
+    return tree_latency(lanes, stage_levels) + (beats > 1) if stage_levels else 0
+
+
+def tree_latency(lanes: int, stage_levels: int) -> int:
+    """Registers of the tree alone: one every so many of its levels, and one at its end."""
+    return ceil_div(2 * (lanes - 1).bit_length(), stage_levels) if stage_levels else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,8 @@ class ScoresSpec:
         Bits of a score.
     parallel_frames : int
         V, the frames side by side.
+    stage_levels : int
+        Levels of comparisons and choices between registers; 0 for none.
     """
 
     name: str
@@ -36,11 +48,22 @@ class ScoresSpec:
     lanes: int
     lane_bits: int
     parallel_frames: int = 1
+    stage_levels: int = 0
 
-    #: A result is written in the cycle in which its (last) beat is taken.
-    latency = 0
-    #: One place to fill while the other empties.
-    fifo_depth = 2
+    @property
+    def result_beats(self) -> int:
+        """Input beats of a result."""
+        return 1
+
+    @property
+    def latency(self) -> int:
+        """Cycles from taking the (last) beat of a result to its write."""
+        return lead_latency(self.lanes, ceil_div(self.classes, self.lanes), self.stage_levels)
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results under way or waiting, so that a beat moves every cycle."""
+        return max(2, ceil_div(self.latency + 2, self.result_beats))
 
     @property
     def cycles(self) -> int:
@@ -101,6 +124,11 @@ class ArgmaxSpec(EndSpec):
         """Bits of a class."""
         return max(1, (self.classes - 1).bit_length())
 
+    def memories(self) -> tuple[Memory, ...]:
+        """What it stores: scores apart from classes where these come later."""
+        widths = (self.o_bits - self.i_bits, self.i_bits) if self.latency else (self.o_bits,)
+        return tuple(Memory(role="buffer", depth=self.fifo_depth, width=width, writable=True) for width in widths)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResultSpec(EndSpec):
@@ -113,6 +141,11 @@ class ResultSpec(EndSpec):
     """
 
     kind: str
+
+    @property
+    def latency(self) -> int:
+        """Nothing is looked for."""
+        return 0
 
     @property
     def elements_signed(self) -> bool:
@@ -131,6 +164,16 @@ class VoteSpec(ScoresSpec):
     """
 
     signed: bool = True
+
+    @property
+    def result_beats(self) -> int:
+        """Input beats of a result."""
+        return self.cycles
+
+    @property
+    def latency(self) -> int:
+        """Cycles from taking the last beat to the write: that of the leader, and of the votes if they are a stage."""
+        return super().latency + (self.stage_levels == 1)
 
     @property
     def o_beats(self) -> int:
@@ -178,7 +221,12 @@ class ChoiceSpec(ScoresSpec):
     @property
     def cycles(self) -> int:
         """Cycles a frame, one for each input beat."""
-        return self.pixels * ceil_div(self.classes, self.lanes)
+        return self.pixels * self.result_beats
+
+    @property
+    def result_beats(self) -> int:
+        """Input beats of a result."""
+        return ceil_div(self.classes, self.lanes)
 
     @property
     def o_beats(self) -> int:
@@ -193,7 +241,7 @@ class ChoiceSpec(ScoresSpec):
     @property
     def machine(self) -> Collect:
         """When it moves beats: one result a pixel."""
-        ends = np.arange(self.i_beats) % (self.i_beats // self.pixels) == self.i_beats // self.pixels - 1
+        ends = np.arange(self.i_beats) % self.result_beats == self.result_beats - 1
         return Collect(completes=ends.astype(np.int64), latency=self.latency, depth=self.fifo_depth)
 
     def memories(self) -> tuple[Memory, ...]:

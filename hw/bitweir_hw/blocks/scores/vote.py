@@ -6,6 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...gateware.stages import held
 from ...gateware.values import elements
 from .leader import lead
 from .spec import VoteSpec
@@ -19,10 +20,10 @@ class Vote(wiring.Component):
     | property          | formula                                                            |
     |-------------------|--------------------------------------------------------------------|
     | cycles a frame    | ceil(M / lanes)                                                    |
-    | latency           | 1 cycle from the last beat of a frame                              |
+    | latency           | 1 cycle from the last beat of a frame, that of `RunningArgmax`,    |
+    |                   | and 1 where `stage_levels` is 1                                    |
     | ready             | a place of ``fifo_depth`` is free, or it is not the last beat      |
-    | resources         | a comparator and a multiplexer for each lane and frame, in a tree; |
-    |                   | a decoder of M bits for each frame                                 |
+    | resources         | `RunningArgmax`; a decoder of M bits for each frame                |
 
     Members
     -------
@@ -45,5 +46,7 @@ class Vote(wiring.Component):
         output, leader = lead(m, spec, self.i, self.o)
         for frame, best in enumerate(elements(leader.best, leader.index_bits)):
             for index in range(spec.classes):
-                m.d.comb += output.result[index * spec.parallel_frames + frame].eq(best == index)
+                vote = best == index
+                vote = held(m, vote) if spec.stage_levels == 1 else vote
+                m.d.comb += output.result[index * spec.parallel_frames + frame].eq(vote)
         return m

@@ -18,6 +18,7 @@ def argmaxes(draw):
         lanes=draw(st.integers(1, 12)),
         lane_bits=draw(st.integers(1, 9)),
         parallel_frames=draw(st.integers(1, 3)),
+        stage_levels=draw(st.integers(0, 3)),
     )
 
 

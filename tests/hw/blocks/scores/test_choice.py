@@ -20,6 +20,7 @@ def choices(draw):
         signed=draw(st.booleans()),
         pixels=draw(st.integers(1, 4)),
         parallel_frames=draw(st.integers(1, 3)),
+        stage_levels=draw(st.integers(0, 3)),
     )
 
 

@@ -19,6 +19,7 @@ def votes(draw):
         lane_bits=draw(st.integers(1, 9)),
         signed=draw(st.booleans()),
         parallel_frames=draw(st.integers(1, 3)),
+        stage_levels=draw(st.integers(0, 3)),
     )
 
 
