@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .counters import FillLevel
 from .fifo import Fifo
 
 __all__ = ["CreditedOutput"]
@@ -46,7 +47,7 @@ class CreditedOutput(wiring.Component):
         self.width, self.depth = width, depth
         super().__init__(
             {
-                "free": Out(1, init=1),
+                "free": Out(1),
                 "start": In(1),
                 "done": In(1),
                 "result": In(width),
@@ -58,15 +59,12 @@ class CreditedOutput(wiring.Component):
         m = Module()
         m.submodules.fifo = fifo = Fifo(width=self.width, depth=self.depth)
         wiring.connect(m, fifo.o, wiring.flipped(self.o))
-        lent = Signal(range(self.depth + 1))
         back = Signal()
+        lent = FillLevel(m, "lent", self.depth, change=self.start ^ back, down=back)
         m.d.comb += [
             back.eq(self.o.valid & self.o.ready),
+            self.free.eq(lent.space),
             fifo.i.valid.eq(self.done),
             fifo.i.payload.eq(self.result),
         ]
-        with m.If(self.start & ~back):
-            m.d.sync += [lent.eq(lent + 1), self.free.eq(lent != self.depth - 1)]
-        with m.Elif(back & ~self.start):
-            m.d.sync += [lent.eq(lent - 1), self.free.eq(1)]
         return m

@@ -7,6 +7,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import is_block
+from .counters import FillLevel, counter
 
 __all__ = ["Fifo", "wrap_increment"]
 
@@ -53,41 +54,36 @@ class Fifo(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        waiting = self.depth - 1
-        stored = Signal(range(waiting + 1))
-
-        take, give = Signal(), Signal()
-        store_it, fetch = Signal(), Signal()
+        change, moves, take, put, fetch = Signal(), Signal(), Signal(), Signal(), Signal()
+        # Of the beats that wait, one leaves where the output register takes one and none comes.
+        level = FillLevel(m, "stored", self.depth - 1, change=change, down=moves)
+        payload, valid = Signal(self.width, reset_less=True), Signal()
         m.d.comb += [
             # Space in the memory also means that nothing waits for the output register alone.
-            self.i.ready.eq(stored != waiting),
-            take.eq(self.i.valid & self.i.ready),
-            give.eq(self.o.valid & self.o.ready),
-            fetch.eq((give | ~self.o.valid) & (stored != 0)),
-            store_it.eq(take & ((self.o.valid & ~give) | (stored != 0))),
+            self.i.ready.eq(level.space),
+            take.eq(self.i.valid & level.space),
+            moves.eq(self.o.ready | ~valid),
+            fetch.eq(moves & level.some),
+            put.eq(take & (~moves | level.some)),
+            change.eq(Mux(moves, level.some & ~take, take)),
+            self.o.valid.eq(valid),
+            self.o.payload.eq(payload),
         ]
-        m.d.sync += stored.eq(stored + store_it - fetch)
-        oldest = self._store(m, stored, store_it, fetch)
-        payload = Signal(self.width, reset_less=True)
-        m.d.comb += self.o.payload.eq(payload)
-        with m.If(fetch):
-            m.d.sync += payload.eq(oldest)
-        with m.Elif(take & ~store_it):
-            m.d.sync += payload.eq(self.i.payload)
-        with m.If(fetch | take):
-            m.d.sync += self.o.valid.eq(1)
-        with m.Elif(give):
-            m.d.sync += self.o.valid.eq(0)
+        oldest = self._store(m, level, put, fetch)
+        # A beat that comes to a free output register goes there at once where none waits, and then there is space.
+        with m.If(moves):
+            m.d.sync += [payload.eq(Mux(level.some, oldest, self.i.payload)), valid.eq(level.some | self.i.valid)]
         return m
 
-    def _store(self, m: Module, stored: Signal, put: Signal, fetch: Signal) -> Value:
+    def _store(self, m: Module, level: FillLevel, put: Signal, fetch: Signal) -> Value:
         """Where beats wait for the output register; the oldest one of them."""
         words = self.depth - 1
         block = is_block(self.depth, self.width)
         if words == 1:
-            # A memory of one word has an address of no bits, which not all tools take well.
+            # A memory of one word has an address of no bits, which not all tools take well. What is written
+            # while there is space counts for nothing until a beat is put there.
             word = Signal(self.width, reset_less=True)
-            with m.If(put):
+            with m.If(level.space):
                 m.d.sync += word.eq(self.i.payload)
             return word
         if block:
@@ -97,17 +93,14 @@ class Fifo(wiring.Component):
             shape=self.width, depth=words, init=[], attrs={"ram_style": "block"} if block else {}
         )
         write, read = store.write_port(), store.read_port(domain="sync" if block else "comb")
-        w_at, r_at = Signal(range(words)), Signal(range(words), init=int(block))
+        w_at, _ = counter(m, "w_at", put, words)
+        r_at, _ = counter(m, "r_at", fetch, words, init=int(block))
         m.d.comb += [
-            write.en.eq(put),
+            write.en.eq(put if block else level.space),
             write.addr.eq(w_at),
             write.data.eq(self.i.payload),
             read.addr.eq(r_at),
         ]
-        with m.If(put):
-            m.d.sync += w_at.eq(wrap_increment(w_at, words))
-        with m.If(fetch):
-            m.d.sync += r_at.eq(wrap_increment(r_at, words))
         if not block:
             return read.data
 
@@ -116,7 +109,7 @@ class Fifo(wiring.Component):
         late = Signal(self.width, reset_less=True)
         is_late = Signal()
         m.d.comb += read.en.eq(fetch)
-        with m.If(put & (stored == fetch)):
+        with m.If(put & (~level.some | level.one & fetch)):
             m.d.sync += [late.eq(self.i.payload), is_late.eq(1)]
         with m.Elif(fetch):
             m.d.sync += is_late.eq(0)

@@ -9,6 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..memory import is_block
+from .counters import counter
 from .fifo import wrap_increment
 from .loading import MemoryLoader, chain_ports, pass_on
 
@@ -75,15 +76,12 @@ class Rom(wiring.Component):
             write = store.write_port()
             m.d.comb += [write.en.eq(filler.write), write.addr.eq(filler.address), write.data.eq(filler.word)]
         read = store.read_port()
-        at = Signal(range(depth))
-        m.d.comb += [read.addr.eq(at), read.en.eq(1), self.data.eq(read.data)]
-        with m.If(self.step):
-            m.d.sync += at.eq(self._following(m, at))
+        m.d.comb += [read.addr.eq(self._address(m)), read.en.eq(1), self.data.eq(read.data)]
         return m
 
-    def _following(self, m: Module, at: Signal) -> Value:
-        """The address after this one."""
-        return wrap_increment(at, len(self.words))
+    def _address(self, m: Module) -> Signal:
+        """The address of the next word."""
+        return counter(m, "at", self.step, len(self.words))[0]
 
 
 class ClassRom(Rom):
@@ -107,24 +105,42 @@ class ClassRom(Rom):
         super().__init__(words=words, width=width, loaded=loaded)
         self.rows, self.columns = rows, columns
 
-    def _following(self, m: Module, at: Signal) -> Value:
+    def _address(self, m: Module) -> Signal:
         # From a word to the one after it in the memory, which also is the first one of the next class;
         # or back, to the first word of the same class or of the same row of classes, or of all.
         band = len(self.words) // (max(self.rows) + 1)
         each = band // (max(self.columns) + 1)
-        (last,) = _count(m, "word", self.step, each, ({each - 1},))
-        ends, more = _count(m, "column", self.step & last, len(self.columns), _marks(self.columns))
-        bottom, lower = _count(m, "row", self.step & last & ends, len(self.rows), _marks(self.rows))
-        back = Signal(range(len(self.words) + 1))
-        with m.If(~last):
-            m.d.comb += back.eq(0)
-        with m.Elif(~ends):
-            m.d.comb += back.eq(Mux(more, 0, each))
-        with m.Elif(~bottom):
-            m.d.comb += back.eq(Mux(lower, 0, band))
-        with m.Else():
-            m.d.comb += back.eq(len(self.words))
-        return at + 1 - back
+        marks = [({each - 1},), _marks(self.columns), _marks(self.rows)]
+        # Counters are one word ahead, so that how far the next word is comes from a register.
+        word, column = 1 % each, (each == 1) % len(self.columns)
+        row = (each == 1 == len(self.columns)) % len(self.rows)
+        (last,) = _count(m, "word", self.step, each, marks[0], word)
+        ends, more = _count(m, "column", self.step & last, len(self.columns), marks[1], column)
+        bottom, lower = _count(m, "row", self.step & last & ends, len(self.rows), marks[2], row)
+        at = Signal(range(len(self.words)), name="at")
+        starts = [0 in numbers for axis in marks for numbers in axis]
+        onward = Signal(len(at), init=self._far(each, band, *starts) % (1 << len(at)))
+        with m.If(self.step):
+            m.d.sync += at.eq(at + onward)
+            with m.If(~last):
+                m.d.sync += onward.eq(1)
+            with m.Elif(~ends):
+                m.d.sync += onward.eq(Mux(more, 1, 1 - each))
+            with m.Elif(~bottom):
+                m.d.sync += onward.eq(Mux(lower, 1, 1 - band))
+            with m.Else():
+                m.d.sync += onward.eq(1 - len(self.words))
+        return at
+
+    def _far(self, each: int, band: int, last: bool, ends: bool, more: bool, bottom: bool, lower: bool) -> int:
+        """How far the word behind one is that is such."""
+        if not last:
+            return 1
+        if not ends:
+            return 1 if more else 1 - each
+        if not bottom:
+            return 1 if lower else 1 - band
+        return 1 - len(self.words)
 
 
 def _marks(classes: Sequence[int]) -> tuple[set[int], set[int]]:
@@ -132,10 +148,10 @@ def _marks(classes: Sequence[int]) -> tuple[set[int], set[int]]:
     return {len(classes) - 1}, {n for n in range(len(classes) - 1) if classes[n] != classes[n + 1]}
 
 
-def _count(m: Module, name: str, step: Value, end: int, marks: tuple[set[int], ...]) -> list[Signal]:
+def _count(m: Module, name: str, step: Value, end: int, marks: tuple[set[int], ...], init: int) -> list[Signal]:
     """Count from 0 to ``end - 1`` and round; whether the number is among each of the marks, from registers."""
-    at = Signal(range(end), name=name)
-    flags = [Signal(init=0 in numbers, name=f"{name}_is{n}") for n, numbers in enumerate(marks)]
+    at = Signal(range(end), name=name, init=init)
+    flags = [Signal(init=init in numbers, name=f"{name}_is{n}") for n, numbers in enumerate(marks)]
     with m.If(step):
         m.d.sync += at.eq(wrap_increment(at, end))
         for flag, numbers in zip(flags, marks, strict=True):

@@ -7,8 +7,6 @@ from functools import cache
 
 from ..resources.terms import Terms, chain_cells
 from .dot_product import DotPlan, DotProduct, Popcount
-from .ecp5 import CHAIN, CHAIN_UNREGISTERED
-from .portable import CHAIN as FUSED_CHAIN
 from .trees import COSTS, Add, Count, Lanes, Node, Word, walk
 
 __all__ = ["chains", "elements"]
@@ -109,11 +107,11 @@ def _adders(plan: DotPlan) -> dict[int, list[Add]]:
     return levels
 
 
-def _fused_chains(adders: list[Add], copies: int) -> Iterator[int]:
+def _fused_chains(adders: list[Add], copies: int, limit: int) -> Iterator[int]:
     """Positions of each chain of a level, as `popcount.portable` packs them."""
     length = 0
     for node in adders * copies:
-        if length + 1 + node.positions > FUSED_CHAIN:
+        if length + 1 + node.positions > limit:
             yield length + 1
             length = 0
         length += node.positions + (length > 0 or node.carry)
@@ -220,15 +218,14 @@ def chains(
     positions = 0
     own = width - min(plan.exponent, width)
     if style == "ecp5":
-        limit = CHAIN if each else CHAIN_UNREGISTERED
         for level, adders in sorted(levels.items()):
             gates = not each or level <= each
             shape = [(node.carry and gates, node.positions, node.bits - node.shift) for node in adders]
-            for length in _ecp5_chains(shape, copies, limit):
+            for length in _ecp5_chains(shape, copies, popcount.chain):
                 terms.carry += length // 2
         kept = plan.parts[0].count.carry
         gate = kept and (not each or plan.levels < each)
-        for length in _ecp5_chains([(gate, own, own)], copies, limit):
+        for length in _ecp5_chains([(gate, own, own)], copies, popcount.chain):
             terms.carry += length // 2
         return 0
     for adders in levels.values():
@@ -239,7 +236,7 @@ def chains(
                 terms.carry += copies * (chain_cells(size, family) - (node.carry and family == "ice40"))
                 positions += copies * size
         else:
-            for length in _fused_chains(adders, copies):
+            for length in _fused_chains(adders, copies, popcount.chain):
                 terms.carry += chain_cells(length, family)
                 positions += length
     for part in plan.parts:

@@ -26,11 +26,6 @@ from .trees import Add
 
 __all__ = ["ecp5_sums"]
 
-#: Longest chain in positions (half cells), with registers between levels and without. Separators
-#: stop the carry, but timing analysis sees a path from end to end: 8 x 64 lanes with a register after
-#: each level routed at 182 MHz with 64 positions, 232 with 32, 235 with 24 (and 6 % more cells).
-CHAIN, CHAIN_UNREGISTERED = 32, 128
-
 ONE = Const(1, 1)
 ZERO = Const(0, 1)
 
@@ -281,7 +276,7 @@ def ecp5_sums(
     """
     width = len(accs[0])
     each = popcount.levels_per_stage
-    limit = CHAIN if each else CHAIN_UNREGISTERED
+    limit = popcount.chain
     plan = dot.plan(popcount)
 
     def lanes(element: int, part: PartialSum) -> list[Lane] | list[list[Lane]]:

@@ -13,10 +13,6 @@ from .trees import Add, Count, Lanes, Node, Word, walk, xc7_split
 
 __all__ = ["Levels", "Operation", "Tree", "add_parts", "count_bits", "part_trees", "register", "sum_parts"]
 
-#: Longest fused chain, in adder positions. Timing analysis sees a chain as one path from end to
-#: end, and compiled simulators are fastest with words of up to 64 bits.
-CHAIN = 63
-
 
 @dataclass(frozen=True, eq=False)
 class Operation:
@@ -161,7 +157,7 @@ def _operands(tree: Tree, operation: Operation) -> tuple[list[Any], list[Any], l
     return _padded(a[:shift], shift), a[shift:], b
 
 
-def _add_apart(m: Module, trees: list[Tree], level: int) -> None:
+def _add_apart(m: Module, trees: list[Tree], level: int, limit: int) -> None:
     """The adders of a level, each with its own carry chain."""
     for tree in trees:
         sums = []
@@ -182,8 +178,8 @@ def _add_apart(m: Module, trees: list[Tree], level: int) -> None:
                 tree.values[operation] = [next(rest) for _ in range(operation.node.bits)]
 
 
-def _add_fused(m: Module, trees: list[Tree], level: int) -> None:
-    """The adders of a level in chains: one addition of wide words carries many of them."""
+def _add_fused(m: Module, trees: list[Tree], level: int, limit: int) -> None:
+    """The adders of a level in chains of up to `limit` positions: one addition of wide words carries many of them."""
     zero = Const(0, 1)
     a_word: list[Any] = []
     b_word: list[Any] = []
@@ -208,7 +204,7 @@ def _add_fused(m: Module, trees: list[Tree], level: int) -> None:
         for operation in tree.adders(level):
             assert isinstance(operation.node, Add)
             positions = operation.node.positions
-            if len(a_word) + 1 + positions > CHAIN:
+            if len(a_word) + 1 + positions > limit:
                 emit()
             carry = zero if operation.carry is None else tree.values[operation.carry][0]
             if a_word or operation.carry is not None:
@@ -226,7 +222,7 @@ def _count(
     m: Module,
     trees: list[Tree],
     *,
-    fused: bool,
+    popcount: Popcount,
     staged: Callable[[int], bool],
     done: int = 0,
     levels: int | None = None,
@@ -235,7 +231,7 @@ def _count(
     for tree in trees:
         _count_lanes(m, tree)
     for level in range(1, 1 + (max(len(tree.levels) for tree in trees) if levels is None else levels)):
-        (_add_fused if fused else _add_apart)(m, trees, level)
+        (_add_apart if popcount.style == "tree" else _add_fused)(m, trees, level, popcount.chain)
         for tree in trees:
             tree.forget(level)
         if staged(done + level):
@@ -321,13 +317,13 @@ def count_bits(
         return bool(each) and level % each == 0
 
     def levels(trees: list[Tree], done: int, count: int) -> None:
-        _count(m, trees, fused=popcount.style != "tree", staged=staged, done=done, levels=count)
+        _count(m, trees, popcount=popcount, staged=staged, done=done, levels=count)
 
     if popcount.style == "xc7" and not plan.words:
         rows: list[list[Tree]] = [[] for _ in range(elements)]
         for part in plan.parts:
             names = [_name(plan, p, part) for p in range(elements)]
-            trees = _count_xc7(m, [lanes(p, part) for p in range(elements)], staged, names)
+            trees = _count_xc7(m, [lanes(p, part) for p in range(elements)], staged, names, popcount)
             for level in range(part.count.levels + 1, plan.inner + 1):
                 if staged(level):
                     register(m, trees, f"stage{level}")
@@ -339,7 +335,9 @@ def count_bits(
     return [(Cat(*tree.total), tree.kept_bit) for tree in sums]
 
 
-def _count_xc7(m: Module, lanes: list[Value], staged: Callable[[int], bool], names: list[str]) -> list[Tree]:
+def _count_xc7(
+    m: Module, lanes: list[Value], staged: Callable[[int], bool], names: list[str], popcount: Popcount
+) -> list[Tree]:
     """The popcount of each word of `lanes`, as a tree that is done."""
     size = len(lanes[0])
     plan = xc7_split(size)
@@ -358,7 +356,7 @@ def _count_xc7(m: Module, lanes: list[Value], staged: Callable[[int], bool], nam
             sums[-1].keep(total[-1])
         if plan.merge_carry:
             carries[-1].keep(carry[-1])
-    _count(m, sums + carries, fused=True, staged=staged, done=1, levels=plan.inner)
+    _count(m, sums + carries, popcount=popcount, staged=staged, done=1, levels=plan.inner)
     merged = []
     for name, ones, twos in zip(names, sums, carries, strict=True):
         bits = ones.total or [Const(0, 1)]

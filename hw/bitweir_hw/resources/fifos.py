@@ -6,7 +6,7 @@ from collections import Counter
 
 from ..memory import is_block
 from .memories import lut_ram, ram
-from .terms import Terms, counter, index_bits
+from .terms import Terms, fill_level, stepped
 
 __all__ = ["credited", "fifo"]
 
@@ -17,17 +17,16 @@ def fifo(width: int, depth: int, family: str) -> Terms:
     One place is a register. More are a LUT RAM of ``depth - 1`` words, or a block RAM of ``depth - 2`` and
     a register; either with two addresses. A LUT a bit chooses what the output takes.
     """
-    terms = Terms(ff=width + 1 + index_bits(depth), luts=Counter({"select": width, "fifo": 1}))
-    counter(terms, depth, family)
+    terms = Terms(ff=width + 1, luts=Counter({"select": width, "fifo": 1}))
+    block = is_block(depth, width)
+    fill_level(terms, depth - 1, family, ends=2, one=block)
     if depth == 2:
         terms.ff += width
         terms.rams.append(0)
         return terms
-    block = is_block(depth, width)
     words = depth - 1 - block
-    terms.ff += 2 * index_bits(words)
     for _ in range(2):
-        counter(terms, words, family)
+        stepped(terms, words, family)
     if not block:
         terms += lut_ram(words, width, family)
         return terms
@@ -40,6 +39,6 @@ def fifo(width: int, depth: int, family: str) -> Terms:
 def credited(width: int, depth: int, family: str) -> Terms:
     """`gateware.credits`: a FIFO, how many places are lent, and whether one is free."""
     terms = fifo(width, depth, family)
-    terms.ff += depth.bit_length() + 1
-    terms.luts["credits"] += depth.bit_length()
+    fill_level(terms, depth, family)
+    terms.luts["credits"] += 1
     return terms

@@ -7,7 +7,7 @@ from collections import Counter
 from ..arithmetic import ceil_div
 from ..memory import is_block
 from .memories import ram
-from .terms import Terms, counter, index_bits
+from .terms import Terms, counter, index_bits, stepped
 
 __all__ = ["loaded"]
 
@@ -35,7 +35,6 @@ def loaded(depth: int, width: int, family: str, *, style: str = "auto", register
         terms.rams.append(0)
         return terms
     # The address that is read.
-    terms.ff += index_bits(depth)
-    counter(terms, depth, family)
+    stepped(terms, depth, family)
     terms += ram(depth, width, family, block=is_block(depth, width, style))
     return terms

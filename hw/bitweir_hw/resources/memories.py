@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic import ceil_div
 from ..memory import is_block
-from .terms import Terms, counter, index_bits
+from .terms import Terms, index_bits, stepped
 
 __all__ = ["DEPTHS", "WIDTHS", "block_rams", "different_columns", "lut_ram", "ram", "rom"]
 
@@ -151,8 +151,8 @@ def rom(
     if depth == 1:
         return Terms(rams=[0])
     at = index_bits(depth)
-    terms = Terms(ff=at)
-    counter(terms, depth, family)
+    terms = Terms()
+    stepped(terms, depth, family)
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
         width = int(_changing(_rows(words(), width), width).sum())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..gateware.counters import SHIFTED
+
 __all__ = [
     "CARRY_FROM",
     "Cost",
@@ -14,7 +16,9 @@ __all__ = [
     "compare",
     "compare_constant",
     "counter",
+    "fill_level",
     "index_bits",
+    "stepped",
 ]
 
 
@@ -128,6 +132,29 @@ def counter(terms: Terms, end: int, family: str) -> None:
     terms.luts["count"] += bits
     if end & (end - 1):
         terms.luts["wrap"] += bits
+
+
+def stepped(terms: Terms, end: int, family: str, *, last: bool = False) -> None:
+    """Add a counter as `gateware.counters.counter`, with its registers; `last` where its last number is asked for."""
+    counter(terms, end, family)
+    # A power of two needs not know where it ends.
+    known = end > 2 and (last or end & (end - 1) > 0)
+    terms.ff += index_bits(end) + known
+    terms.luts["count"] += known
+
+
+def fill_level(terms: Terms, most: int, family: str, *, ends: int = 1, one: bool = False) -> None:
+    """Add a `gateware.counters.FillLevel` with its registers, of which so many of `some` and `space` are asked for."""
+    if most <= SHIFTED:
+        terms.ff += most
+        terms.luts["count"] += most
+        return
+    bits = index_bits(most) + 1
+    for _ in range(ends):
+        terms.ff += bits
+        terms.carry += chain_cells(bits, family)
+        terms.luts["count"] += bits
+    terms.ff += one
 
 
 def adder(terms: Terms, bits: int, family: str, count: int = 1, feature: str = "add") -> None:

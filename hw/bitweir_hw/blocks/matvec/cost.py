@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ...memory import is_block
 from ...popcount.cost import elements
-from ...popcount.ecp5 import CHAIN, CHAIN_UNREGISTERED
-from ...popcount.portable import CHAIN as FUSED_CHAIN
+from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import ram, rom
 from ...resources.paths import Path
-from ...resources.terms import Terms, counter, index_bits
+from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
 from .unrolled import MOST, constant_elements
 
@@ -59,26 +58,30 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
 
     words, replays = spec.buffer_words, spec.neuron_folds > 1
     for end in (spec.synapse_folds, spec.neuron_folds):
-        terms.ff += index_bits(end)
-        counter(terms, end, family)
+        # With whether it is the first one.
+        stepped(terms, end, family, last=True)
+        terms.ff += end > 1
     # Without a replay all words are new and used up at once, and both fill levels are one.
     for _ in range(1 + replays):
-        terms.ff += words.bit_length()
-        counter(terms, words + 1, family)
-    terms.ff += 2 * index_bits(words) + replays
-    for _ in range(2):
-        counter(terms, words, family)
+        fill_level(terms, words, family, ends=1 + (not replays))
+    stepped(terms, words, family)
     if replays:
+        # The half, and the address to read: no comparison.
+        terms.ff += index_bits(words) + 1
+        counter(terms, words, family)
         terms.luts["wrap"] += index_bits(words)
+    else:
+        stepped(terms, words, family)
     stages = 1 + spec.memory_stage + spec.dot.stages(spec.popcount)
     padded_rows = spec.neuron_folds * spec.pe - spec.rows
     padded_columns = spec.synapse_folds * spec.simd - spec.columns
     varying = 2 * (spec.synapse_folds > 1) + (replays and padded_rows > 0)
     constant = spec.synapse_folds == 1 or (not replays and padded_rows > 0)
     terms.ff += stages * (1 + varying + constant) + 1 + (padded_rows > 0)
+    # The next preset is asked for from a register.
+    terms.ff += spec.sources[1].depth > 1 and spec.dot.stages(spec.popcount) > 0
     if padded_columns:
-        terms.ff += index_bits(spec.synapse_folds)
-        counter(terms, spec.synapse_folds, family)
+        stepped(terms, spec.synapse_folds, family, last=True)
         terms.luts["padding"] += padded_columns * spec.parts * spec.lane_bits * spec.parallel_frames
     terms.luts["padding"] += padded_rows * spec.o_lane_bits * spec.parallel_frames
     if spec.flip:
@@ -104,6 +107,8 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
         for end, marks in ((each, 1), (len(spec.column_classes), 2), (len(spec.row_classes), 2)):
             terms.ff += index_bits(end) + marks
             counter(terms, end, family)
+        # How far the next word is, one of some constants.
+        terms.ff += index_bits(depth)
         terms.luts["wrap"] += index_bits(depth)
     return terms
 
@@ -115,15 +120,14 @@ def paths(spec: MatVecSpec) -> list[Path]:
     stages = spec.dot.stages(spec.popcount)
     gates = style != "ecp5"
     width = spec.acc_bits
-    positions = {"ecp5": CHAIN if each else CHAIN_UNREGISTERED, "tree": width}.get(style, FUSED_CHAIN)
-    # No chain is longer than all adders of its level.
-    positions = min(positions, width * spec.pe * spec.parallel_frames)
+    # No chain is longer than all adders of its level; those of style tree are apart.
+    positions = width if style == "tree" else min(spec.popcount.chain, width * spec.pe * spec.parallel_frames)
     last = levels - stages * each
     # Behind a block RAM there is a wire to a register.
     memory = Path(block=spec.memory_stage > 0, luts=1)
     if not stages:
         # Only the first chain is passed from end to end.
-        later = (min(positions, CHAIN),) * (levels - 1)
+        later = (min(positions, FULL_CHAIN),) * (levels - 1)
         return [memory, Path(adders=(*(positions,)[:levels], *later, width), luts=gates)]
     return [
         memory,

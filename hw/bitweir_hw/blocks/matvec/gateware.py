@@ -8,8 +8,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...gateware.counters import FillLevel, counter
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import wrap_increment
 from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import ClassRom, Rom
 from ...memory import is_block
@@ -72,26 +72,23 @@ class MatVec(wiring.Component):
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
 
-        # Issue: which word of which group, and whether it may go.
-        word = Signal(range(spec.synapse_folds))
-        group = Signal(range(spec.neuron_folds))
-        issue, first, last = Signal(), Signal(), Signal()
-        first_group, last_group = Signal(), Signal()
+        # Issue: which word of which group, and whether it may go. All that decides is registers.
+        issue, ends, use, freed = Signal(), Signal(), Signal(), Signal()
         x = Signal(spec.i_bits)
-        arrived = self._buffer(m, x, issue, last, first_group, last_group)
+        _, last = counter(m, "word", issue, spec.synapse_folds)
+        _, last_group = counter(m, "group", ends, spec.neuron_folds)
+        first, first_group = self._first(m, issue, last), self._first(m, ends, last_group, name="first_group")
+        r_at = self._read_at(m, issue, ends, last, last_group)
+        arrived = self._buffer(m, x, r_at, use, freed)
         m.d.comb += [
-            first.eq(word == 0),
-            last.eq(word == spec.synapse_folds - 1),
-            first_group.eq(group == 0),
-            last_group.eq(group == spec.neuron_folds - 1),
             # A word must have arrived for the first group; the other groups replay it.
             issue.eq((arrived | ~first_group) & (output.free | ~last)),
-            output.start.eq(issue & last),
+            ends.eq((arrived | ~first_group) & output.free & last),
+            # A word is new in the first group and free again after the last.
+            use.eq(arrived & first_group & (output.free | ~last)),
+            freed.eq(use if spec.neuron_folds == 1 else last_group & (output.free | ~last)),
+            output.start.eq(ends),
         ]
-        with m.If(issue):
-            m.d.sync += word.eq(wrap_increment(word, spec.synapse_folds))
-            with m.If(last):
-                m.d.sync += group.eq(wrap_increment(group, spec.neuron_folds))
 
         loaded = spec.runtime_loadable is not None
         words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.weight_words()
@@ -112,25 +109,41 @@ class MatVec(wiring.Component):
         # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group)]
         for stage in range(1 + spec.memory_stage + spec.dot.stages(spec.popcount)):
-            marks.append(Signal(4, name=f"marks_{stage}"))
-            m.d.sync += marks[-1].eq(marks[-2])
+            going = Signal(name=f"going_{stage}")
+            told = Signal(3, name=f"marks_{stage}", reset_less=True)
+            m.d.sync += Cat(going, told).eq(marks[-1])
+            marks.append(Cat(going, told))
         valid, first, last, last_group = marks[-1]
         m.submodules.presets = presets = self._presets(loaded)
         if loaded:
             pass_on(m, self, [weights, presets])
         # As many cycles ahead as the memory takes to answer.
         m.d.comb += elements.preset.eq(behind("presets_read", presets.data))
-        ahead = marks[-2 - spec.memory_stage]
+        if spec.dot.stages(spec.popcount):
+            before = marks[-3 - spec.memory_stage]
+            m.d.sync += presets.step.eq(before[0] & before[1])
+        else:
+            ahead = marks[-2 - spec.memory_stage]
+            m.d.comb += presets.step.eq(ahead[0] & ahead[1])
         m.d.comb += [
-            presets.step.eq(ahead[0] & ahead[1]),
             elements.valid.eq(valid),
             elements.first.eq(first),
         ]
 
-        done, ends = Signal(), Signal()
+        done, ends = Signal(), Signal(reset_less=True)
         m.d.sync += [done.eq(valid & last), ends.eq(last_group)]
         m.d.comb += [output.done.eq(done), output.result.eq(self._result(elements.acc, ends))]
         return m
+
+    @staticmethod
+    def _first(m: Module, step: Signal, last: Value, name: str = "first") -> Value:
+        """Whether a counter that so steps, and so tells its last number, is at 0: from a register."""
+        if isinstance(last, Const):
+            return last
+        first = Signal(name=name, init=1)
+        with m.If(step):
+            m.d.sync += first.eq(last)
+        return first
 
     def _by_part(self, word: Value) -> Value:
         """The elements of a beat, those of the first part first."""
@@ -161,14 +174,17 @@ class MatVec(wiring.Component):
             values.append(value)
         return Cat(*values)
 
-    def _buffer(
-        self, m: Module, x: Signal, issue: Signal, last: Signal, first_group: Signal, last_group: Signal
-    ) -> Signal:
-        """Build the input buffer; `x` becomes the word issued one cycle before.
+    def _buffer(self, m: Module, x: Signal, r_at: Signal, use: Signal, freed: Signal) -> Value:
+        """Build the input buffer; `x` becomes what stood at `r_at` one cycle before.
+
+        Parameters
+        ----------
+        use, freed : Signal
+            A word is issued for the first time, and for the last.
 
         Returns
         -------
-        Signal
+        Value
             The next word has arrived.
         """
         spec = self.spec
@@ -177,38 +193,37 @@ class MatVec(wiring.Component):
         attrs = {"ram_style": "block"} if is_block(words, spec.i_bits) else {}
         m.submodules.buffer = store = memory.Memory(shape=spec.i_bits, depth=words, init=[], attrs=attrs)
         write, read = store.write_port(), store.read_port()
-        held, unread = Signal(range(words + 1)), Signal(range(words + 1))
-        w_at, r_at, base = Signal(range(words)), Signal(range(words)), Signal(range(words))
-        w_word = Signal(range(length))
-        take, arrived = Signal(), Signal()
+        take = Signal()
+        w_at, _ = counter(m, "w_at", take, words)
+        _, w_last = counter(m, "w_word", take, length)
         kept = (spec.columns - (length - 1) * spec.simd) * spec.parts * spec.parallel_frames * spec.lane_bits
         # Numbers in two's complement, counted from the lowest one up.
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
         arriving = self.i.payload ^ flips if spec.flip else self.i.payload
+        held = FillLevel(m, "held", words, change=take ^ freed, down=freed)
+        unread = FillLevel(m, "unread", words, change=take ^ use, down=use)
         m.d.comb += [
-            arrived.eq(unread != 0),
-            self.i.ready.eq(held != words),
-            take.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(held.space),
+            take.eq(self.i.valid & held.space),
             write.en.eq(take),
             write.addr.eq(w_at),
             # Padding must not count, whatever the stream carries there.
-            write.data.eq(Mux(w_word == length - 1, arriving[:kept], arriving)),
+            write.data.eq(Mux(w_last, arriving[:kept], arriving)),
             read.en.eq(1),
             read.addr.eq(r_at),
             x.eq(self._by_part(read.data)),
         ]
-        with m.If(take):
-            m.d.sync += [w_at.eq(wrap_increment(w_at, words)), w_word.eq(wrap_increment(w_word, length))]
+        return unread.some
+
+    def _read_at(self, m: Module, issue: Value, ends: Value, last: Value, last_group: Value) -> Signal:
+        """The address of the next word: vectors take turns in both halves, and each group begins at the first word."""
+        spec = self.spec
+        words, length = spec.buffer_words, spec.synapse_folds
+        if spec.neuron_folds == 1:
+            return counter(m, "r_at", issue, words)[0]
+        r_at, half = Signal(range(words)), Signal()
+        with m.If(ends & last_group):
+            m.d.sync += half.eq(~half)
         with m.If(issue):
-            with m.If(last & ~last_group):
-                m.d.sync += r_at.eq(base)
-            with m.Else():
-                m.d.sync += r_at.eq(wrap_increment(r_at, words))
-            with m.If(last & last_group):
-                m.d.sync += base.eq(Mux(base == 0, length % words, 0))
-        # A word is new in the first group and free again after the last.
-        m.d.sync += [
-            held.eq(held + take - (issue & last_group)),
-            unread.eq(unread + take - (issue & first_group)),
-        ]
-        return arrived
+            m.d.sync += r_at.eq(Mux(last, Mux(half ^ last_group, length, 0), r_at + 1))
+        return r_at
