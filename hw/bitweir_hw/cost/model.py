@@ -43,7 +43,7 @@ def coefficients() -> dict[str, Any]:
 
 def group_of(block: BlockSpec) -> str:
     """What shares coefficients: a kind of block, and for units with weights a style of popcount."""
-    style = getattr(block, "popcount", None)
+    style = block.built if isinstance(block, MatVecSpec) else None
     return (block_of(block).cost_as or type(block)).__name__ + (f" {style.style}" if style else "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
+from ..arithmetic import ceil_div
 from ..resources.terms import Terms, chain_cells
 from .dot_product import DotPlan, DotProduct, Popcount
 from .trees import COSTS, Add, Count, Lanes, Node, Word, walk
@@ -66,16 +67,24 @@ def _lives_of(plan: DotPlan) -> Lives:
             yield 1, plan.inner + 1, end
 
 
-def _registers(terms: Terms, plan: DotPlan, popcount: Popcount, family: str, *, copies: int, apart: int) -> None:
+def _registers(
+    terms: Terms, plan: DotPlan, popcount: Popcount, family: str, *, copies: int, apart: int, inputs: int
+) -> None:
     """Add flip-flops between the gates and the accumulators, and shift registers.
 
-    What waits for three stages or more becomes a shift register on Xilinx.
+    What waits for three stages or more becomes a shift register on Xilinx. With style ecp5 lanes wait as an input,
+    of which `inputs` differ, and a weight.
     """
     each = popcount.levels_per_stage
     for bits, born, until in _lives_of(plan) if each else ():
         # A register stands behind level L where `each` divides it, for what is there and still needed.
         stages = max(0, (until - 1) // each - -(-max(born, 1) // each) + 1)
-        count = bits * (copies if born else apart)
+        if born:
+            count = bits * copies
+        elif popcount.style == "ecp5":
+            count = bits * (ceil_div(apart, inputs) + inputs)
+        else:
+            count = bits * apart
         if stages >= 3 and family == "xilinx":
             terms.lutram += count
             terms.ram_sites += count
@@ -147,15 +156,17 @@ def _ecp5_chains(adders: list[tuple[bool, int, int]], copies: int, limit: int) -
 
 
 @cache
-def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, width: int, family: str) -> Terms:
+def elements(
+    dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, width: int, family: str, inputs: int = 1
+) -> Terms:
     """P * V processing elements: see `popcount.elements`.
 
-    | style  | carry positions                          | LUTs                                           |
-    |--------|------------------------------------------|------------------------------------------------|
-    | ecp5   | all adders, accumulators, separators     | a gate for each lane that waits for a register |
-    | fused  | the same without absorbed gates          | gates, counters of 2 or 3 lanes, multiplexers  |
-    | tree   | each adder by itself                     | likewise                                       |
-    | xc7    | as fused, behind full adders             | two LUT6 for three lanes                       |
+    | style  | carry positions                          | LUTs                                          |
+    |--------|------------------------------------------|-----------------------------------------------|
+    | ecp5   | all adders, accumulators, separators     | a gate for a lane that no adder takes         |
+    | fused  | the same without absorbed gates          | gates, counters of 2 or 3 lanes, multiplexers |
+    | tree   | each adder by itself                     | likewise                                      |
+    | xc7    | as fused, behind full adders             | two LUT6 for three lanes                      |
 
     Parameters
     ----------
@@ -165,6 +176,8 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
         How many of them have gates of their own, where few words of weights let others share these.
     width : int
         Bits of an accumulator.
+    inputs : int
+        How many have inputs of their own: frames times parts.
 
     Returns
     -------
@@ -172,9 +185,9 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
         To be added to others, not to be changed: it is kept, as a search asks for the same ones often.
     """
     terms, plan = Terms(), dot.plan(popcount)
-    style, each = popcount.style, popcount.levels_per_stage
+    style = popcount.style
     terms.ff += copies * width
-    _registers(terms, plan, popcount, family, copies=copies, apart=apart)
+    _registers(terms, plan, popcount, family, copies=copies, apart=apart, inputs=inputs)
     leaves = COSTS[style].leaves
     for tree, done in _trees(plan):
         for node in walk(tree):
@@ -190,10 +203,6 @@ def elements(dot: DotProduct, popcount: Popcount, *, copies: int, apart: int, wi
         if not plan.levels:
             # An accumulator, unlike an adder, takes no gate.
             terms.luts["late"] += apart * len(plan.parts)
-        if each:
-            terms.luts["late"] += apart * sum(
-                bits for bits, born, until in _lives_of(plan) if born == 0 and until > each
-            )
         return terms
     if style == "xc7":
         for part in plan.parts:
@@ -218,14 +227,12 @@ def chains(
     positions = 0
     own = width - min(plan.exponent, width)
     if style == "ecp5":
-        for level, adders in sorted(levels.items()):
-            gates = not each or level <= each
-            shape = [(node.carry and gates, node.positions, node.bits - node.shift) for node in adders]
+        for _, adders in sorted(levels.items()):
+            shape = [(node.carry, node.positions, node.bits - node.shift) for node in adders]
             for length in _ecp5_chains(shape, copies, popcount.chain):
                 terms.carry += length // 2
         kept = plan.parts[0].count.carry
-        gate = kept and (not each or plan.levels < each)
-        for length in _ecp5_chains([(gate, own, own)], copies, popcount.chain):
+        for length in _ecp5_chains([(kept, own, own)], copies, popcount.chain):
             terms.carry += length // 2
         return 0
     for adders in levels.values():

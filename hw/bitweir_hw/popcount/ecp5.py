@@ -16,7 +16,7 @@ C = D = 0, and a carry: ``sum = p ^ cin``, ``cout = cin if p else g``. So it add
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 
@@ -40,11 +40,15 @@ class Bit:
 
 @dataclass(frozen=True)
 class Lane:
-    """One bit of an input and of its weight, combined as the plane says."""
+    """One bit of an input and of its weight, combined as the plane says.
+
+    `place` is where it comes from: element, plane, bit of the input, and number of the input.
+    """
 
     x: Value
     w: Value
     plane: Plane = field(default_factory=lambda: Plane(xnor=True))
+    place: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @property
     def inverted(self) -> bool:
@@ -235,24 +239,32 @@ def _filled(bits: list[Bit | Lane], length: int) -> list[Bit | Lane]:
     return bits + [Bit(ZERO)] * (length - len(bits))
 
 
-def _register(m: Module, trees: list[Tree], name: str) -> None:
-    """Put a register behind every value; lanes that wait become single bits."""
+def _register(m: Module, trees: list[Tree], name: str, later: Callable[[Lane], Value]) -> None:
+    """Put a register behind every value. Of lanes that wait, input and weight do so apart.
+
+    Then the cell that takes a lane absorbs its gate all the same, and all elements share the registers of inputs:
+    `later` gives an input behind its register.
+    """
     for tree in trees:
         values = [bit for value in tree.values.values() for bit in value]
         if not values:
             continue
         stage = Signal(len(values), name=f"{tree.name}_{name}", reset_less=True)
-        m.d.sync += stage.eq(Cat(*(bit.value if isinstance(bit, Lane) else bit.wire for bit in values)))
+        m.d.sync += stage.eq(Cat(*(bit.w if isinstance(bit, Lane) else bit.wire for bit in values)))
         rest = iter(stage)
         tree.values = {
-            key: [Bit(next(rest), isinstance(bit, Bit) and bit.inverted) for bit in value]
+            key: [
+                replace(bit, x=later(bit), w=next(rest)) if isinstance(bit, Lane) else Bit(next(rest), bit.inverted)
+                for bit in value
+            ]
             for key, value in tree.values.items()
         }
 
 
 def ecp5_sums(
     m: Module,
-    pairs: Callable[[int, int, int], tuple[Value, Value]],
+    x: Value,
+    pairs: Callable[[Value, int, int, int], tuple[Value, Value]],
     first: Value,
     presets: list[Value],
     accs: list[Signal],
@@ -269,8 +281,10 @@ def ecp5_sums(
 
     Parameters
     ----------
+    x : Value
+        The inputs.
     pairs : callable
-        One bit of all inputs, and the weights that go with it, of an element, a plane and a bit.
+        One bit of all inputs, and the weights that go with it, of the inputs, an element, a plane and a bit.
     presets : list of Value
         For each accumulator.
     """
@@ -282,17 +296,29 @@ def ecp5_sums(
     def lanes(element: int, part: PartialSum) -> list[Lane] | list[list[Lane]]:
         found = []
         for n, low in part.sources:
-            bits = [pairs(element, n, bit) for bit in (range(dot.bits) if plan.words else (low,))]
-            found += [[Lane(x[s], w[s], dot.planes[n]) for x, w in bits] for s in range(dot.simd)]
+            bits = [(bit, *pairs(x, element, n, bit)) for bit in (range(dot.bits) if plan.words else (low,))]
+            found += [
+                [Lane(inputs[s], w[s], dot.planes[n], (element, n, bit, s)) for bit, inputs, w in bits]
+                for s in range(dot.simd)
+            ]
         return found if plan.words else [lane for word in found for lane in word]
 
+    waiting = x
+
+    def later(lane: Lane) -> Value:
+        element, n, bit, s = lane.place
+        return pairs(waiting, element, n, bit)[0][s]
+
     def levels(trees: list[Tree], done: int, count: int) -> None:
+        nonlocal waiting
         for level in range(1, count + 1):
             _add_level(m, trees, level, f"chain{done + level}", limit)
             for tree in trees:
                 tree.forget(level)
             if each and (done + level) % each == 0:
-                _register(m, trees, f"stage{done + level}")
+                before, waiting = waiting, Signal(len(x), name=f"x_stage{done + level}", reset_less=True)
+                m.d.sync += waiting.eq(before)
+                _register(m, trees, f"stage{done + level}", later)
 
     trees = sum_parts(plan, part_trees(plan, len(accs), lanes), levels, Bit(ZERO))
     chains = Chains(m, "total", limit)

@@ -95,19 +95,19 @@ class ProcessingElements(wiring.Component):
         m.d.comb += self.acc.eq(Cat(*accs))
         if self.popcount.style == "ecp5":
             presets = [self.preset.word_select(p // self.parallel_frames, self.width) for p in range(len(accs))]
-            sums = ecp5_sums(m, self._pairs, self.first, presets, accs, self.dot, self.popcount)
+            sums = ecp5_sums(m, self.x, self._pairs, self.first, presets, accs, self.dot, self.popcount)
         else:
             sums = self._sums(m, accs)
         with m.If(self.valid):
             m.d.sync += [acc.eq(total) for acc, total in zip(accs, sums, strict=True)]
         return m
 
-    def _pairs(self, element: int, plane: int, bit: int) -> tuple[Value, Value]:
+    def _pairs(self, inputs: Value, element: int, plane: int, bit: int) -> tuple[Value, Value]:
         """One bit of all inputs, and what an element combines with it: both S bits."""
         p, v = divmod(element, self.parallel_frames)
         step = self.parallel_frames * self.dot.bits
         part = p * self.parts // self.pe
-        x = self.x if self.parts == 1 else self.x.word_select(part, self.dot.simd * step)
+        x = inputs if self.parts == 1 else inputs.word_select(part, self.dot.simd * step)
         return x[v * self.dot.bits + bit :: step], self.w.word_select(p * len(self.dot.planes) + plane, self.dot.simd)
 
     def _sums(self, m: Module, accs: list[Signal]) -> list[Value]:
@@ -119,7 +119,7 @@ class ProcessingElements(wiring.Component):
                 for bit in range(dot.bits):
                     name = f"pe{element}_match" if dot.plain else f"pe{element}_plane{n}_bit{bit}"
                     gates[element, n, bit] = gate = Signal(dot.simd, name=name)
-                    x, w = self._pairs(element, n, bit)
+                    x, w = self._pairs(self.x, element, n, bit)
                     match = ~(x ^ w) if plane.xnor else ~(x & w) if plane.negative else x & w
                     m.d.comb += gate.eq(match)
 

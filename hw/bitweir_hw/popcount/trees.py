@@ -62,8 +62,8 @@ COSTS = {
     # Words measured; no cell of the chain takes a gate.
     "tree": Costs(leaves=(1, 2, 4), carry=2, gate=1.5),
     "fused": Costs(leaves=(1, 2, 4), carry=1),
-    # CCU2C computes XNOR and addition in one site, so a lane costs nothing until it must wait.
-    "ecp5": Costs(leaves=(0,), carry=0, late=1, gate=0),
+    # CCU2C computes XNOR and addition in one site, so a lane costs nothing.
+    "ecp5": Costs(leaves=(0,), carry=0, gate=0),
     # Counts bits that exist already (see `xc7_split`): up to three in 2, up to six in 3 LUT6.
     # The chain takes the gate of one of two words.
     "xc7": Costs(leaves=(0, 2, 2, 3, 3, 3), carry=0, gate=0.5),

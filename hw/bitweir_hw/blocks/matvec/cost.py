@@ -27,15 +27,18 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
     shared = depth <= 2 and not spec.runtime_loadable
     apart = copies if spec.runtime_loadable else min(copies, spec.parts * spec.parallel_frames << min(depth, 16))
-    if depth == 1 and not spec.runtime_loadable:
+    if spec.unrolled:
         # Its fill levels stay two, of sums of three bits.
         terms.ff += 2
         terms.carry += {"gowin": 6, "ice40": 1, "xilinx": 1}.get(family, 0)
-    if depth == 1 and not spec.runtime_loadable and spec.weight_width * spec.lane_bits <= MOST:
+    if spec.unrolled and spec.weight_width * spec.lane_bits <= MOST:
         terms += constant_elements(spec, family)
         terms.luts["unrolled"] += 1
     else:
-        terms += elements(spec.dot, spec.popcount, copies=copies, apart=apart, width=spec.acc_bits, family=family)
+        terms += elements(
+            spec.dot, spec.built, copies=copies, apart=apart, width=spec.acc_bits, family=family,
+            inputs=spec.parts * spec.parallel_frames,
+        )  # fmt: skip
     if shared:
         for name in ("gate", "full adder", "late"):
             if name in terms.luts:
@@ -115,8 +118,8 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
 
 def paths(spec: MatVecSpec) -> list[Path]:
     """Adder levels between registers, behind the weights or before the accumulator."""
-    style, each = spec.popcount.style, spec.popcount.levels_per_stage
-    levels = spec.dot.plan(spec.popcount).levels
+    style, each = spec.built.style, spec.popcount.levels_per_stage
+    levels = spec.dot.plan(spec.built).levels
     stages = spec.dot.stages(spec.popcount)
     gates = style != "ecp5"
     width = spec.acc_bits

@@ -66,7 +66,7 @@ class MatVec(wiring.Component):
         m = Module()
         spec = self.spec
         m.submodules.elements = elements = ProcessingElements(
-            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.popcount,
+            pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.built,
             parallel_frames=spec.parallel_frames, parts=spec.parts,
         )  # fmt: skip
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)

@@ -148,6 +148,22 @@ class MatVecSpec:
         return DotProduct(simd=self.simd, bits=self.lane_bits, planes=self.planes)
 
     @property
+    def unrolled(self) -> bool:
+        """Whether there is one word of weights, which never changes."""
+        return self.groups * self.fold == 1 and self.runtime_loadable is None
+
+    @property
+    def built(self) -> Popcount:
+        """How sums are built: `popcount`, but of portable operators where weights never change.
+
+        ECP5's carry cells hide constants from synthesis. Of 64 random weights each of eight elements took 102 sites
+        with them and 86 without, of weights of -1, 0 and 1 199 and 122; only XNOR of words of four bits took more
+        without, 458 to 385.
+        """
+        words = self.lane_bits > 1 and self.planes == (Plane(xnor=True),)
+        return self.popcount.portable() if self.unrolled and not words else self.popcount
+
+    @property
     def lanes(self) -> int:
         """Products of an input and a weight each cycle, for each of the V frames."""
         return self.pe * self.simd

@@ -80,10 +80,10 @@ def constant_elements(spec: MatVecSpec, family: str) -> Terms:
     copies, plan = spec.pe * spec.parallel_frames, walk.plan
     terms.ff += copies * spec.acc_bits
     own = spec.acc_bits - min(plan.exponent, spec.acc_bits)
-    if spec.popcount.style != "ecp5":
+    if spec.built.style != "ecp5":
         terms.luts["accumulate"] += copies * own
-    chains(terms, spec.dot, spec.popcount, copies=copies, width=spec.acc_bits, family=family, apart=False)
-    if spec.popcount.style in ("fused", "xc7"):
+    chains(terms, spec.dot, spec.built, copies=copies, width=spec.acc_bits, family=family, apart=False)
+    if spec.built.style in ("fused", "xc7"):
         # Adders of a chain that are left to wires: those of Xilinx and ECP5 share cells.
         terms.carry -= walk.bare * spec.parallel_frames // {"xilinx": 4, "ecp5": 2}.get(family, 1)
     return terms
@@ -93,9 +93,9 @@ class _Walk:
     """One set of elements, as far as their accumulators."""
 
     def __init__(self, spec: MatVecSpec, family: str) -> None:
-        self.family, self.style = family, spec.popcount.style
-        self.each = spec.popcount.levels_per_stage
-        self.dot, self.plan = spec.dot, spec.dot.plan(spec.popcount)
+        self.family, self.style = family, spec.built.style
+        self.each = spec.built.levels_per_stage
+        self.dot, self.plan = spec.dot, spec.dot.plan(spec.built)
         self.bits = np.ones((len(spec.planes), spec.pe, spec.simd), bool)
         self.bits[:, : spec.rows, : spec.columns] = plane_bits(spec.weights, spec.planes)[:, 0]
         self.count = spec.pe
@@ -260,6 +260,7 @@ class _Walk:
     def _register(self, trees: list[Tree]) -> None:
         """Flip-flops: none for zeros, one for what is alike. A one starts as zero, so it is no constant behind one."""
         stage: list[Names] = []
+        weights = False
         for tree in trees:
             for key, bits in tree.values.items():
                 after = []
@@ -267,6 +268,13 @@ class _Walk:
                     if bit.plain and bit.wire is self.none:
                         stage.append(bit.name)
                         after.append(bit)
+                        continue
+                    if self.style == "ecp5" and bit.wire is self.all:
+                        # A lane waits as an input and a weight; all weights of 1 are one register.
+                        inverse = bit.name & np.uint64(1)
+                        stage.append(bit.name ^ inverse)
+                        weights |= bool((inverse == 0).any())
+                        after.append(Bit(_mixed(bit.name ^ inverse, np.uint64(3)) | inverse, self.all, bit.plain))
                         continue
                     stage.append(bit.name[bit.name > 0])
                     inverted = bit.wire & bit.live & ((bit.name & np.uint64(1)) > 0)
@@ -279,7 +287,7 @@ class _Walk:
                     self.waits[place] = self.waits.get(place, 0) + 1
                     self.waiting.setdefault(place, np.concatenate([bit.name[bit.name > 0] for bit in bits]))
         if self.family != "xilinx":
-            self.terms.ff += _different(stage)
+            self.terms.ff += _different(stage) + weights
 
     def _settle(self) -> None:
         """Shift registers of Xilinx, for what waits for three stages or more."""
