@@ -15,7 +15,7 @@ from ..arithmetic import ceil_div
 from ..memory import is_block
 from .terms import Terms, index_bits, stepped
 
-__all__ = ["DEPTHS", "WIDTHS", "block_rams", "different_columns", "lut_ram", "ram", "rom"]
+__all__ = ["DEPTHS", "WIDTHS", "block_rams", "changing_bits", "different_columns", "lut_ram", "ram", "rom"]
 
 _EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
@@ -155,7 +155,7 @@ def rom(
     stepped(terms, depth, family)
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
-        width = int(_changing(_rows(words(), width), width).sum())
+        width = changing_bits(words(), width)
         terms += _block(depth, width, family, writable=False)
         terms.ff += registers * width
         return terms
@@ -203,6 +203,11 @@ def _bits(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 def _changing(rows: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
     """Which bits are not the same in all words."""
     return _bits(np.bitwise_or.reduce(rows ^ rows[0], axis=0), width).astype(bool)
+
+
+def changing_bits(words: Sequence[int] | NDArray[np.uint8], width: int) -> int:
+    """How many bits are not the same in all words."""
+    return int(_changing(_rows(words, width), width).sum())
 
 
 def different_columns(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
 from ...resources.loading import loaded
-from ...resources.memories import ram, rom
+from ...resources.memories import block_rams, changing_bits, ram, rom
 from ...resources.paths import Path
 from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
@@ -47,8 +47,16 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     if spec.runtime_loadable:
         terms += loaded(depth, spec.weight_width, family, style=spec.memory, registers=stage)
     else:
-        terms += rom(spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, registers=stage)
-    terms += _presets(spec, family)
+        width = spec.weight_width + spec.riding_bits
+        terms += rom(spec.stored_rows, depth, width, family, style=spec.memory, registers=stage)
+    if spec.riding_bits:
+        alone = changing_bits(spec.weight_rows(), spec.weight_width)
+        terms.rams.append(terms.rams[-1] - block_rams(depth, alone, family, writable=False)[0])
+        terms.rams[-2] -= terms.rams[-1]
+        terms.ff += len([place for place in spec.preset_sources() if place is not None])
+        terms.ff += spec.riding_bits * spec.dot.stages(spec.popcount)
+    else:
+        terms += _presets(spec, family)
     terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
     terms.ff += stage * spec.i_bits
     # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.

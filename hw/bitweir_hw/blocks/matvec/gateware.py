@@ -34,7 +34,8 @@ class MatVec(wiring.Component):
     | latency           | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output   |
     | registers         | one behind the memories, where one of them is block RAM                |
     | weight memory     | ``G * fold`` words of P*S times the planes of a weight                 |
-    | preset memory     | ``classes * G * neuron_folds`` words of P accumulators                 |
+    | preset memory     | ``classes * G * neuron_folds`` words of P accumulators, or             |
+    |                   | ``riding_bits`` more in each word of weights and a register of a word  |
     | input buffer      | ``buffer_words`` words of Q*S*B*V bits                                 |
     | sums              | P*V dot products of S lanes, see `pe`                                  |
 
@@ -91,8 +92,11 @@ class MatVec(wiring.Component):
         ]
 
         loaded = spec.runtime_loadable is not None
-        words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.weight_words()
-        m.submodules.weights = weights = Rom(words=words, width=spec.weight_width, style=spec.memory, loaded=loaded)
+        riding = spec.riding_bits
+        words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.stored_words()
+        m.submodules.weights = weights = Rom(
+            words=words, width=spec.weight_width + riding, style=spec.memory, loaded=loaded
+        )
         m.d.comb += weights.step.eq(issue)
 
         def behind(name: str, data: Value) -> Value:
@@ -104,7 +108,8 @@ class MatVec(wiring.Component):
             m.d.sync += later.eq(data)
             return later
 
-        m.d.comb += [elements.x.eq(behind("x_read", x)), elements.w.eq(behind("weights_read", weights.data))]
+        word_read = behind("weights_read", weights.data)
+        m.d.comb += [elements.x.eq(behind("x_read", x)), elements.w.eq(word_read[: spec.weight_width])]
 
         # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group)]
@@ -114,21 +119,21 @@ class MatVec(wiring.Component):
             m.d.sync += Cat(going, told).eq(marks[-1])
             marks.append(Cat(going, told))
         valid, first, last, last_group = marks[-1]
-        m.submodules.presets = presets = self._presets(loaded)
-        if loaded:
-            pass_on(m, self, [weights, presets])
-        # As many cycles ahead as the memory takes to answer.
-        m.d.comb += elements.preset.eq(behind("presets_read", presets.data))
-        if spec.dot.stages(spec.popcount):
-            before = marks[-3 - spec.memory_stage]
-            m.d.sync += presets.step.eq(before[0] & before[1])
+        m.d.comb += [elements.valid.eq(valid), elements.first.eq(first)]
+        if riding:
+            self._riding_presets(m, elements, word_read[spec.weight_width :])
         else:
-            ahead = marks[-2 - spec.memory_stage]
-            m.d.comb += presets.step.eq(ahead[0] & ahead[1])
-        m.d.comb += [
-            elements.valid.eq(valid),
-            elements.first.eq(first),
-        ]
+            m.submodules.presets = presets = self._presets(loaded)
+            if loaded:
+                pass_on(m, self, [weights, presets])
+            # As many cycles ahead as the memory takes to answer.
+            m.d.comb += elements.preset.eq(behind("presets_read", presets.data))
+            if spec.dot.stages(spec.popcount):
+                before = marks[-3 - spec.memory_stage]
+                m.d.sync += presets.step.eq(before[0] & before[1])
+            else:
+                ahead = marks[-2 - spec.memory_stage]
+                m.d.comb += presets.step.eq(ahead[0] & ahead[1])
 
         done, ends = Signal(), Signal(reset_less=True)
         m.d.sync += [done.eq(valid & last), ends.eq(last_group)]
@@ -161,6 +166,22 @@ class MatVec(wiring.Component):
         if len(spec.initial_accumulators) == 1:
             return Rom(words=words, width=width, loaded=loaded)
         return ClassRom(words=words, width=width, rows=spec.row_classes, columns=spec.column_classes, loaded=loaded)
+
+    def _riding_presets(self, m: Module, elements: ProcessingElements, part: Value) -> None:
+        """Presets that came with the words of the group before, part by part; those of the first group with a reset."""
+        spec = self.spec
+        # A part arrives with its word at the accumulators, so that a pause changes nothing.
+        for stage in range(spec.dot.stages(spec.popcount)):
+            before, part = part, Signal(len(part), name=f"riding_{stage}", reset_less=True)
+            m.d.sync += part.eq(before)
+        first, places = spec.preset_words()[0], spec.preset_sources()
+        start = sum((first >> bit & 1) << place for bit, place in enumerate(places) if place is not None)
+        held = Signal(sum(place is not None for place in places), init=start, name="presets_held")
+        with m.If(elements.valid):
+            m.d.sync += held.eq(Cat(held, part)[len(part) :])
+        m.d.comb += elements.preset.eq(
+            Cat(Const(first >> bit & 1, 1) if place is None else held[place] for bit, place in enumerate(places))
+        )
 
     def _result(self, acc: Signal, ends: Signal) -> Value:
         """The output beat; `ends` marks the last one of a vector."""

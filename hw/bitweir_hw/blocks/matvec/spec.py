@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,11 @@ from ...arithmetic import ceil_div
 from ...memory import Memory
 from ...network.layers import Integers
 from ...popcount.dot_product import DotProduct, Plane, Popcount
+from ...resources.memories import block_rams
 from ..machines import Buffered
+
+#: What a block RAM is worth in LUTs where presets could take either: about what parts have of both.
+BLOCK_LUTS = 300
 
 __all__ = ["MatVecSpec", "plane_bits", "planes_for", "weight_planes"]
 
@@ -228,26 +233,69 @@ class MatVecSpec:
 
     @property
     def weight_width(self) -> int:
-        """Bits of a word of the weight memory."""
+        """Bits of the weights of a word."""
         return self.lanes * len(self.planes)
 
     @property
+    def weight_memory(self) -> Memory:
+        """What holds weights."""
+        return Memory(
+            role="weights",
+            depth=self.groups * self.fold,
+            width=self.weight_width,
+            writable=self.runtime_loadable is not None,
+            style=self.memory,
+        )
+
+    @property
+    def preset_memory(self) -> Memory:
+        """What holds presets where they have a memory of their own."""
+        return Memory(
+            role="thresholds",
+            depth=self.initial_accumulators.size // self.rows * self.neuron_folds,
+            width=self.pe * self.acc_bits,
+            writable=self.runtime_loadable is not None,
+        )
+
+    @property
+    def riding_bits(self) -> int:
+        """Bits of presets in each word of the weight memory, beside its weights; 0 where they have a memory."""
+        return ceil_div(self._presets_ride.size, self.synapse_folds)
+
+    @cached_property
+    def _presets_ride(self) -> NDArray[np.intp]:
+        """The bits of a word of presets that ride with the weights: those that differ between words, or none.
+
+        All words of a group of neurons bring a part of the presets of the next group. That is worth while where
+        weights are in block RAM with room to the side, or where it costs less than what presets take otherwise.
+        """
+        weights, own = self.weight_memory, self.preset_memory
+        none = np.zeros(0, np.intp)
+        if self.runtime_loadable is not None or len(self.initial_accumulators) > 1 or not weights.block:
+            return none
+        if own.depth * self.synapse_folds != weights.depth or own.depth == 1:
+            return none
+        bits = self._preset_bits()
+        riding = np.flatnonzero((bits != bits[0]).any(axis=0))
+        each = ceil_div(riding.size, self.synapse_folds)
+        more = _rams(weights.depth, self.weight_width + each) - _rams(weights.depth, self.weight_width)
+        if own.block:
+            saved = BLOCK_LUTS * _rams(own.depth, riding.size)
+        else:
+            # About a LUT for each bit of 16 words; the lowest two bits of an address are hardly a function.
+            saved = riding.size * ceil_div(own.depth, 16) * 3 // 4 if own.depth > 4 else 0
+        return riding if saved and BLOCK_LUTS * more <= saved else none
+
+    @property
     def sources(self) -> tuple[Memory, Memory, Memory]:
-        """The memories that processing elements read: weights, presets, inputs."""
+        """The memories that processing elements read: weights, presets, inputs.
+
+        Presets that ride with the weights are columns of the same memory.
+        """
+        weights, own, riding = self.weight_memory, self.preset_memory, self.riding_bits
         return (
-            Memory(
-                role="weights",
-                depth=self.groups * self.fold,
-                width=self.weight_width,
-                writable=self.runtime_loadable is not None,
-                style=self.memory,
-            ),
-            Memory(
-                role="thresholds",
-                depth=self.initial_accumulators.size // self.rows * self.neuron_folds,
-                width=self.pe * self.acc_bits,
-                writable=self.runtime_loadable is not None,
-            ),
+            weights,
+            Memory(role="thresholds", depth=weights.depth, width=riding, style="block") if riding else own,
             Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
         )
 
@@ -263,6 +311,10 @@ class MatVecSpec:
         """
         return [int.from_bytes(row.tobytes(), "little") for row in self.weight_rows()]
 
+    def stored_words(self) -> list[int]:
+        """`stored_rows` as numbers."""
+        return [int.from_bytes(row.tobytes(), "little") for row in self.stored_rows()]
+
     def weight_rows(self) -> NDArray[np.uint8]:
         """The words of `weight_words` as bytes, the lowest first, (words, bytes)."""
         planes = self.planes
@@ -276,20 +328,59 @@ class MatVecSpec:
         ).transpose(1, 2, 4, 3, 0, 5)
         return np.packbits(split.reshape(self.groups * self.fold, self.weight_width), axis=1, bitorder="little")
 
+    def stored_rows(self) -> NDArray[np.uint8]:
+        """The words of the weight memory as bytes: weights, and above them what rides with them.
+
+        A register of presets moves down by `riding_bits` with each word, and takes those of the word as its highest.
+        After the last word of a group it holds the presets of the next one.
+        """
+        rows, each = self.weight_rows(), self.riding_bits
+        if not each:
+            return rows
+        presets = self._preset_bits()[:, self._presets_ride]
+        filled = np.zeros((len(presets), each * self.synapse_folds), bool)
+        filled[:, filled.shape[1] - presets.shape[1] :] = np.roll(presets, -1, axis=0)
+        weights = np.unpackbits(rows, axis=1, count=self.weight_width, bitorder="little").astype(bool)
+        return np.packbits(np.hstack((weights, filled.reshape(len(rows), each))), axis=1, bitorder="little")
+
+    def preset_sources(self) -> list[int | None]:
+        """For each bit of a word of presets, its place in the register of those that ride; None if it never changes."""
+        places: list[int | None] = [None] * (self.pe * self.acc_bits)
+        for place, bit in enumerate(self._presets_ride):
+            places[bit] = place
+        return places
+
+    def _preset_bits(self) -> NDArray[np.bool_]:
+        """The bits of `preset_words`, (words, P * accumulator bits)."""
+        return (
+            ((self._preset_values()[..., None] >> np.arange(self.acc_bits)) & 1)
+            .astype(bool)
+            .reshape(-1, self.pe * self.acc_bits)
+        )
+
+    def _preset_values(self) -> Integers:
+        """Start values of the elements for each group of neurons, (words, P)."""
+        lowest = -(1 << (self.acc_bits - 1))
+        shape = (len(self.initial_accumulators), self.groups, self.neuron_folds * self.pe)
+        presets = np.full(shape, lowest if self.threshold else 0, np.int64)
+        presets[:, :, : self.rows] = self.initial_accumulators
+        return presets.reshape(-1, self.pe)
+
     def preset_words(self) -> list[int]:
         """Content of the preset memory: a word of P accumulators for each group of neurons.
 
         In the order (class, g, group). Padding is never seen.
         """
-        lowest = -(1 << (self.acc_bits - 1))
-        shape = (len(self.initial_accumulators), self.groups, self.neuron_folds * self.pe)
-        presets = np.full(shape, lowest if self.threshold else 0, np.int64)
-        presets[:, :, : self.rows] = self.initial_accumulators
         mask = (1 << self.acc_bits) - 1
         return [
             sum((int(value) & mask) << (p * self.acc_bits) for p, value in enumerate(group))
-            for group in presets.reshape(-1, self.pe)
+            for group in self._preset_values()
         ]
+
+
+def _rams(depth: int, width: int) -> int:
+    """Block RAMs of 18 kbit, as most families have them."""
+    return block_rams(depth, width, "ecp5", writable=False)[0]
 
 
 def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, ...], NDArray[np.bool_]]:

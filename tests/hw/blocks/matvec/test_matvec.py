@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from bitweir_hw.arithmetic import ceil_div, signed_bits
 from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.blocks.matvec.gateware import MatVec
 from bitweir_hw.gateware.rom import ClassRom
-from bitweir_hw.popcount import Popcount
+from bitweir_hw.popcount import Plane, Popcount
 from bitweir_sim.time.machines import stepped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -87,19 +88,32 @@ def beats(values: np.ndarray, lanes: int, bits: int, fill: np.ndarray | None = N
     return [sum((int(value) & (1 << bits) - 1) << n * bits for n, value in enumerate(row)) for row in rows]
 
 
-def run(case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.Generator) -> list[int]:
-    """Drive the unit; compare each cycle with the model and each value; the cycles of the output beats."""
+def run(
+    case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.Generator, before: int = 0
+) -> list[int]:
+    """Drive the unit; compare each cycle with the model and each value; the cycles of the output beats.
+
+    For so many cycles `before`, it works on something else, until a reset.
+    """
     spec = case.spec
     lanes = spec.parts * spec.simd
     noise = rng.integers(0, 1 << spec.lane_bits, (*case.elements.shape[:2], spec.synapse_folds * lanes))
     sent = beats(case.elements, lanes, spec.lane_bits, noise)
     wanted = beats(case.results, spec.pe, spec.o_lane_bits)
     assert (len(sent), len(wanted)) == (FRAMES * spec.i_beats, FRAMES * spec.o_beats)
+    reset = Signal()
     dut, model = MatVec(spec), stepped(spec)
     start = model.state()
     moved: list[int] = []
 
     async def bench(ctx: Any) -> None:
+        for cycle in range(before):
+            ctx.set(dut.i.valid, 1)
+            ctx.set(dut.i.payload, int(rng.integers(0, 2)))
+            ctx.set(dut.o.ready, 1)
+            ctx.set(reset, cycle == before - 1)
+            await ctx.tick()
+        ctx.set(reset, 0)
         offering, taken, cycle, left = False, 0, 0, QUIET
         while left:
             assert cycle < 20000, f"{len(wanted) - len(moved)} of {len(wanted)} beats are missing"
@@ -120,7 +134,7 @@ def run(case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.
             cycle += 1
             left -= len(moved) == len(wanted)
 
-    simulator = Simulator(dut)
+    simulator = Simulator(ResetInserter(reset)(dut))
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
@@ -185,6 +199,54 @@ def test_every_value_in_its_cycle(case: Case, stalls: tuple[float, float], seed:
     rng = np.random.default_rng(seed)
     pauses, refusals = (rng.random(3 * FRAMES * case.spec.cycles) < share for share in stalls)
     run(case, pauses=pauses, refusals=refusals, rng=rng)
+
+
+@settings(max_examples=25)
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_presets_ride_with_weights_in_block_ram(data: st.DataObject, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups, folds, pe = (data.draw(st.integers(*ends)) for ends in ((1, 2), (5, 9), (1, 3)))
+    rows = folds * pe - data.draw(st.integers(0, pe - 1))
+    simd, words = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
+    case = make_case(
+        rng,
+        weights=rng.random((groups, rows, simd * words)) < 0.5,
+        initial_accumulators=rng.integers(-20, 20, (1, groups, rows)),
+        threshold=data.draw(st.booleans()),
+        pe=pe,
+        simd=simd,
+        memory="block",
+        popcount=Popcount(levels_per_stage=data.draw(st.integers(0, 2))),
+        parallel_frames=data.draw(st.integers(1, 2)),
+    )
+    spec = case.spec
+    _, thresholds, _ = spec.sources
+    # Here they always fit beside the weights; all words together bring them once a group.
+    assert (thresholds.depth, thresholds.width) == (spec.groups * spec.fold, spec.riding_bits)
+    assert 0 < spec.riding_bits * spec.synapse_folds < spec.pe * spec.acc_bits + spec.synapse_folds
+    pauses, refusals = (rng.random(40) < data.draw(st.sampled_from([0, 0.3, 0.8])) for _ in range(2))
+    run(case, pauses=pauses, refusals=refusals, rng=rng, before=data.draw(st.integers(0, 60)))
+
+
+def test_presets_stay_in_a_memory_of_their_own_where_that_is_less() -> None:
+    rng = np.random.default_rng(5)
+
+    def unit(rows: int, columns: int, **fields: Any) -> MatVecSpec:
+        return MatVecSpec(
+            name="unit", layer="layer", threshold=True, acc_bits=9, popcount=Popcount(),
+            weights=rng.random((1, rows, columns)) < 0.5,
+            initial_accumulators=rng.integers(-200, 0, (1, 1, rows)), **fields,
+        )  # fmt: skip
+
+    # Beside 36 bits there is no room in a block RAM: one more is worth 57 words of presets, and not 9 words. Beside 128
+    # there are 16; the sign of these presets never changes.
+    assert unit(512, 36, pe=9, simd=4).riding_bits > 0
+    assert unit(80, 36, pe=9, simd=4).riding_bits == 0
+    assert unit(80, 128, pe=8, simd=16).riding_bits == 8
+    # Weights in LUTs, one group of neurons, or parameters that are loaded.
+    assert unit(80, 128, pe=8, simd=16, memory="lut").riding_bits == 0
+    assert unit(8, 2048, pe=8, simd=16).riding_bits == 0
+    assert unit(80, 128, pe=8, simd=16, runtime_loadable=(Plane(xnor=True),)).riding_bits == 0
 
 
 @pytest.mark.parametrize(
