@@ -222,7 +222,7 @@ def chains(
     apart : bool
         Whether to count adders that have a chain each, too.
     """
-    plan, style, each = dot.plan(popcount), popcount.style, popcount.levels_per_stage
+    plan, style = dot.plan(popcount), popcount.style
     levels = _adders(plan)
     positions = 0
     own = width - min(plan.exponent, width)
