@@ -19,7 +19,9 @@ from bitweir.report.terminal import render
 from bitweir.synthesis import flows
 from bitweir.synthesis.measure import synthesise
 from bitweir.synthesis.results import RESOURCES, Measured
+from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.errors import PlanError, ToolError
+from bitweir_hw.lower import lower
 from bitweir_hw.network import Dense, Network
 from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import Folding, Plan
@@ -211,6 +213,18 @@ def test_several_groups_at_once_are_right_once_mapped(family: str, tmp_path: Pat
     foldings = (Folding(pe=4, simd=9), Folding(pe=2, simd=32))
     plan = Plan(foldings=foldings, popcount=Popcount(style=STYLE[family], levels_per_stage=1))
     check_netlist(family, depthwise_network(4), plan, tmp_path)
+
+
+# Of the block RAM that is only read, there are models of these two.
+@pytest.mark.parametrize("family", ["ecp5", "ice40"])
+def test_presets_beside_weights_are_right_once_mapped(family: str, tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    network = dense_network(40, 18, 3)
+    foldings = (Folding(pe=2, simd=10, memory="block"), Folding(pe=3, simd=6))
+    plan = Plan(foldings=foldings, popcount=Popcount(style=STYLE[family], levels_per_stage=1))
+    assert next(block for block in lower(network, plan).blocks if isinstance(block, MatVecSpec)).riding_bits
+    check_netlist(family, network, plan, tmp_path)
 
 
 def check_netlist(family: str, network: Network, plan: Plan, tmp_path: Path) -> None:

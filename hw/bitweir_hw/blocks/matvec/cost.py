@@ -132,7 +132,7 @@ def paths(spec: MatVecSpec) -> list[Path]:
     gates = style != "ecp5"
     width = spec.acc_bits
     # No chain is longer than all adders of its level; those of style tree are apart.
-    positions = width if style == "tree" else min(spec.popcount.chain, width * spec.pe * spec.parallel_frames)
+    positions = width if style == "tree" else min(spec.built.chain, width * spec.pe * spec.parallel_frames)
     last = levels - stages * each
     # Behind a block RAM there is a wire to a register.
     memory = Path(block=spec.memory_stage > 0, luts=1)
