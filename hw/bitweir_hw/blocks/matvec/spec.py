@@ -278,13 +278,17 @@ class MatVecSpec:
         bits = self._preset_bits()
         riding = np.flatnonzero((bits != bits[0]).any(axis=0))
         each = ceil_div(riding.size, self.synapse_folds)
-        more = _rams(weights.depth, self.weight_width + each) - _rams(weights.depth, self.weight_width)
+        more = self._rams(weights.depth, self.weight_width + each) - self._rams(weights.depth, self.weight_width)
         if own.block:
-            saved = BLOCK_LUTS * _rams(own.depth, riding.size)
+            saved = BLOCK_LUTS * self._rams(own.depth, riding.size)
         else:
             # About a LUT for each bit of 16 words; the lowest two bits of an address are hardly a function.
             saved = riding.size * ceil_div(own.depth, 16) * 3 // 4 if own.depth > 4 else 0
         return riding if saved and BLOCK_LUTS * more <= saved else none
+
+    def _rams(self, depth: int, width: int) -> int:
+        """Block RAMs of the family that the style of popcount is for, or of 18 kbit, as most families have them."""
+        return block_rams(depth, width, "ice40" if self.popcount.style == "tree" else "ecp5", writable=False)[0]
 
     @property
     def sources(self) -> tuple[Memory, Memory, Memory]:
@@ -376,11 +380,6 @@ class MatVecSpec:
             sum((int(value) & mask) << (p * self.acc_bits) for p, value in enumerate(group))
             for group in self._preset_values()
         ]
-
-
-def _rams(depth: int, width: int) -> int:
-    """Block RAMs of 18 kbit, as most families have them."""
-    return block_rams(depth, width, "ecp5", writable=False)[0]
 
 
 def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, ...], NDArray[np.bool_]]:

@@ -233,9 +233,8 @@ def test_presets_stay_in_a_memory_of_their_own_where_that_is_less() -> None:
 
     def unit(rows: int, columns: int, **fields: Any) -> MatVecSpec:
         return MatVecSpec(
-            name="unit", layer="layer", threshold=True, acc_bits=9, popcount=Popcount(),
-            weights=rng.random((1, rows, columns)) < 0.5,
-            initial_accumulators=rng.integers(-200, 0, (1, 1, rows)), **fields,
+            name="unit", layer="layer", threshold=True, acc_bits=9, weights=rng.random((1, rows, columns)) < 0.5,
+            initial_accumulators=rng.integers(-200, 0, (1, 1, rows)), **{"popcount": Popcount(), **fields},
         )  # fmt: skip
 
     # Beside 36 bits there is no room in a block RAM: one more is worth 57 words of presets, and not 9 words. Beside 128
@@ -243,6 +242,8 @@ def test_presets_stay_in_a_memory_of_their_own_where_that_is_less() -> None:
     assert unit(512, 36, pe=9, simd=4).riding_bits > 0
     assert unit(80, 36, pe=9, simd=4).riding_bits == 0
     assert unit(80, 128, pe=8, simd=16).riding_bits == 8
+    # Those of iCE40 have 16 bits, so that there is no room.
+    assert unit(80, 128, pe=8, simd=16, popcount=Popcount(style="tree")).riding_bits == 0
     # Weights in LUTs, one group of neurons, or parameters that are loaded.
     assert unit(80, 128, pe=8, simd=16, memory="lut").riding_bits == 0
     assert unit(8, 2048, pe=8, simd=16).riding_bits == 0
