@@ -8,12 +8,12 @@ from functools import reduce
 from operator import or_
 from typing import Any, TypeVar
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...gateware.counters import counter
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import wrap_increment
 from ...memory import is_block
 from .spec import WindowSpec
 
@@ -35,7 +35,7 @@ class Window(wiring.Component):
     | cycles a frame   | max(input beats, output beats)                                              |
     | latency          | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output        |
     | memory           | ``taps`` copies of ``words`` words of ``lanes * lane_bits`` bits            |
-    | addresses        | for each copy 2 adders of ``log2(words)`` bits                              |
+    | addresses        | for each copy 2 adders of ``log2(words)`` bits side by side                 |
     | padding          | 1 or 2 LUTs for each bit of a tap that can be outside the map               |
 
     Members
@@ -62,13 +62,13 @@ class Window(wiring.Component):
         # Counters are one beat ahead, so that all that follows from them is registers when it is needed.
         # The first beat waits for a word, so they get ahead in time.
         take, issue, step, begun = Signal(), Signal(), Signal(), Signal()
-        counters = [Signal(range(count), name=name) for name, count in zip(LOOPS, spec.loops, strict=True)]
         # Of each loop, whether it and all loops inside it are at their ends; behind the last, nothing is.
         ends = [Signal(name=f"{name}_ends") for name in LOOPS] + [Const(1, 1)]
-        for level, count in enumerate(spec.loops):
-            m.d.comb += ends[level].eq((counters[level] == count - 1) & ends[level + 1])
-            with m.If(step & ends[level + 1]):
-                m.d.sync += counters[level].eq(wrap_increment(counters[level], count))
+        counters = []
+        for level, (name, count) in enumerate(zip(LOOPS, spec.loops, strict=True)):
+            number, last = counter(m, name, step & ends[level + 1], count)
+            counters.append(number)
+            m.d.comb += ends[level].eq(last & ends[level + 1])
 
         arrived = self._levels(m, take, issue, step, ends[2], counters)
         m.d.comb += [
@@ -116,17 +116,11 @@ class Window(wiring.Component):
         # no window looks at), so there can be more places than words.
         room = Signal(range(-1, spec.words - min(0, least)), init=spec.words - 1)
         ahead = Signal(range(-max(first, most), spec.words + 1), init=-first)
-        # What a beat adds to them, without and with a word that is taken.
-        to_room, to_ahead = (
-            [Signal(signed(len(number) + 1), name=f"to_{name}{suffix}") for suffix in ("", "_with_take")]
-            for number, name in ((room, "room"), (ahead, "ahead"))
-        )
+        # What a beat adds to them: to the room, if a word is taken with it.
+        to_room, to_ahead = Signal.like(room, init=0), Signal.like(ahead, init=0)
 
         def adds(arrive: int, depart: int) -> list[Any]:
-            return [
-                *(number.eq(depart - taken) for taken, number in enumerate(to_room)),
-                *(number.eq(taken - arrive) for taken, number in enumerate(to_ahead)),
-            ]
+            return [to_room.eq(depart - 1), to_ahead.eq(-arrive)]
 
         with m.If(step):
             m.d.sync += adds(0, 0)
@@ -138,8 +132,8 @@ class Window(wiring.Component):
                             with in_column:
                                 m.d.sync += adds(arrive, depart)
         m.d.sync += [
-            room.eq(room + Mux(issue, Mux(take, to_room[1], to_room[0]), Mux(take, -1, 0))),
-            ahead.eq(ahead + Mux(issue, Mux(take, to_ahead[1], to_ahead[0]), take)),
+            room.eq(_sum(room, Mux(issue, to_room, -1), ~take)),
+            ahead.eq(_sum(ahead, Mux(issue, to_ahead, 0), take)),
         ]
         m.d.comb += self.i.ready.eq(~room[-1])
         return ~ahead[-1]
@@ -147,8 +141,7 @@ class Window(wiring.Component):
     def _buffer(self, m: Module, take: Signal, issue: Signal, step: Signal, ends: Sequence[Value]) -> list[Value]:
         """Build the copies of the buffer; the words of the beat whose result is due.
 
-        Addresses count down: the borrow of the subtraction tells that one went round, and the number
-        of words to add is then made of the borrow itself, without a comparison.
+        The next address is computed as if it went round, too: the sign of that tells which one is right.
         """
         spec = self.spec
         depth, pixel, line = spec.words, spec.pixel_words, spec.shape[1] * spec.pixel_words
@@ -157,26 +150,28 @@ class Window(wiring.Component):
 
         # How far the next beat is, by the outermost loop that goes on; behind all, the next frame.
         back = sum((count - 1) * far for count, far in zip(spec.loops, steps, strict=True))
-        onward: Value = Const((spec.shape[0] * line - back) % depth, range(depth))
-        for level, (count, far) in enumerate(zip(spec.loops, steps, strict=True)):
-            back -= (count - 1) * far
-            if count > 1:
-                onward = Mux(ends[level], onward, Const((far - back) % depth, range(depth)))
-        delta = Signal(range(depth))
+        onward, beyond = Signal(range(depth)), Signal(range(-depth, 0), init=-depth)
+
+        def moves(far: int) -> list[Any]:
+            return [onward.eq(far % depth), beyond.eq(far % depth - depth)]
+
         with m.If(step):
-            m.d.sync += delta.eq(onward)
+            m.d.sync += moves(spec.shape[0] * line - back)
+            for level, (count, far) in enumerate(zip(spec.loops, steps, strict=True)):
+                back -= (count - 1) * far
+                if count > 1:
+                    with m.If(~ends[level]):
+                        m.d.sync += moves(far - back)
 
         attrs = {"ram_style": "block"} if is_block(depth, spec.i_bits) else {}
-        w_at = Signal(range(depth), init=depth - 1)
-        with m.If(take):
-            m.d.sync += w_at.eq(Mux(w_at == 0, depth - 1, w_at - 1))
+        w_at, _ = counter(m, "w_at", take, depth)
         words: list[Value] = []
         for tap in range(spec.taps):
             start = (tap // across - top) * line + (tap % across - left) * pixel
-            r_at = Signal(range(depth), name=f"r_at_{tap}", init=depth - 1 - start % depth)
-            below = r_at - delta
+            r_at = Signal(range(depth), name=f"r_at_{tap}", init=start % depth)
+            there, around = (r_at + onward)[: len(r_at)], r_at + beyond
             with m.If(issue):
-                m.d.sync += r_at.eq(below[: len(r_at)] + Mux(below[-1], depth, 0))
+                m.d.sync += r_at.eq(there if depth & (depth - 1) == 0 else Mux(around[-1], there, around))
             m.submodules[f"buffer_{tap}"] = store = memory.Memory(shape=spec.i_bits, depth=depth, init=[], attrs=attrs)
             write, read = store.write_port(), store.read_port()
             m.d.comb += [
@@ -237,22 +232,28 @@ class Window(wiring.Component):
         return outside, Cat(pad[n] if differ >> n & 1 else Const(words[0] >> n & 1, 1) for n in range(spec.i_bits))
 
 
-def _among(counter: Signal, numbers: Sequence[int]) -> Value:
-    """Whether the counter is at one of the numbers."""
-    return counter.matches(*numbers) if len(counter) else Const(1, 1)
+def _sum(number: Signal, addend: Value, one: Value) -> Value:
+    """The number, an addend and perhaps one more, in one carry chain: 1 + 1 in a place below carries."""
+    bits = [addend[at] if at < len(addend) else addend[-1] for at in range(len(number))]
+    return (Cat(Const(1, 1), number) + Cat(one, *bits))[1 : len(number) + 1]
+
+
+def _among(number: Signal, numbers: Sequence[int]) -> Value:
+    """Whether a counter is at one of the numbers."""
+    return number.matches(*numbers) if len(number) else Const(1, 1)
 
 
 _Thing = TypeVar("_Thing", bound=Hashable)
 
 
 def _cases(
-    m: Module, counter: Signal, values: Sequence[_Thing]
+    m: Module, number: Signal, values: Sequence[_Thing]
 ) -> Iterator[tuple[AbstractContextManager[None], _Thing]]:
     """The branches of a choice by the counter, each with its value; the most common one last, without a condition."""
     places: dict[_Thing, list[int]] = {}
     for place, value in enumerate(values):
         places.setdefault(value, []).append(place)
     value, *rest = sorted(places, key=lambda value: -len(places[value]))
-    for number, other in enumerate(rest):
-        yield (m.Elif if number else m.If)(_among(counter, places[other])), other
+    for index, other in enumerate(rest):
+        yield (m.Elif if index else m.If)(_among(number, places[other])), other
     yield m.Else() if rest else nullcontext(), value
