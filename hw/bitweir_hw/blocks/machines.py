@@ -67,7 +67,7 @@ class Level:
     """A fill level for each output; all are filled at once.
 
     A beat is taken while no level is above `room`, and adds the next of `amounts`. An output offers a beat while its
-    level is `leave` or more; the beat takes as much away.
+    level, without what was added in the last `latency` cycles, is `leave` or more; the beat takes as much away.
 
     Parameters
     ----------
@@ -77,6 +77,7 @@ class Level:
     outputs : int
     turns : int64 array, or None
         Which input each of `amounts` is a beat of; None where beats of all inputs are taken at once.
+    latency : int
     """
 
     room: int
@@ -84,6 +85,7 @@ class Level:
     amounts: Integers
     outputs: int = 1
     turns: Integers | None = None
+    latency: int = 0
 
 
 Machine = Buffered | Collect | Level

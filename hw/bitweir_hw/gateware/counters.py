@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-__all__ = ["SHIFTED", "FillLevel", "counter"]
+__all__ = ["SHIFTED", "FillLevel", "counter", "sum_and_one"]
 
 #: Most of a fill level that is kept as so many bits, of which the lowest ones are 1; more are two numbers.
 SHIFTED = 8
@@ -21,6 +21,12 @@ def counter(m: Module, name: str, step: Value, end: int, init: int = 0) -> tuple
         if end > 2:
             m.d.sync += last.eq(at == end - 2)
     return at, last
+
+
+def sum_and_one(number: Signal, addend: Value, one: Value) -> Value:
+    """The number, a signed addend and perhaps one more, in one carry chain: 1 + 1 in a place below carries."""
+    bits = [addend[min(at, len(addend) - 1)] for at in range(len(number))]
+    return (Cat(Const(1, 1), number) + Cat(one, *bits))[1 : len(number) + 1]
 
 
 class FillLevel:

@@ -230,6 +230,7 @@ class Builder:
             o_lanes=lanes,
             lane_bits=cursor.lane_bits * self.plan.parallel_frames,
             vectors=vectors,
+            stage_levels=self.stage_levels,
         )
         return self.put(block, cursor, result)
 

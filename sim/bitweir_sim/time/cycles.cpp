@@ -94,27 +94,34 @@ struct Collect : Block {
 };
 
 struct Level : Block {
-    int64_t room, leave, beat = 0;
-    Numbers levels, amounts, turns;
+    int64_t room, leave, beat = 0, moving = 0;
+    // What was added in each of the last cycles, the oldest first, and its sum.
+    Numbers levels, late, amounts, turns;
 
     explicit Level(const int64_t *p)
-        : room(p[0]), leave(p[1]), levels(p[2]), amounts(p + 4, p + 4 + p[3]),
-          turns(p + 4 + p[3], p + 4 + 2 * p[3]) {}
+        : room(p[0]), leave(p[1]), levels(p[2]), late(p[3]), amounts(p + 5, p + 5 + p[4]),
+          turns(p + 5 + p[4], p + 5 + 2 * p[4]) {}
     int turn() const override { return int(turns[beat]); }
     bool ready() const override {
         for (int64_t level : levels)
             if (level > room) return false;
         return true;
     }
-    bool valid(int output) const override { return levels[output] >= leave; }
-    bool busy() const override { return false; }
+    bool valid(int output) const override { return levels[output] - moving >= leave; }
+    bool busy() const override { return moving > 0; }
     void step(bool take, const uint8_t *moves) override {
         int64_t added = take ? amounts[beat] : 0;
         for (size_t n = 0; n < levels.size(); n++) levels[n] += added - moves[outputs[n]] * leave;
+        if (!late.empty()) {
+            moving += added - late.front();
+            late.erase(late.begin());
+            late.push_back(added);
+        }
         if (take && ++beat == int64_t(amounts.size())) beat = 0;
     }
     void state(Numbers &to) const override {
         to.insert(to.end(), levels.begin(), levels.end());
+        to.insert(to.end(), late.begin(), late.end());
         to.push_back(beat);
     }
 };

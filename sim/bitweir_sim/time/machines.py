@@ -147,30 +147,35 @@ class _Level:
     def __init__(self, machine: Level) -> None:
         self._room, self._leave, self._amounts = machine.room, machine.leave, machine.amounts.tolist()
         self._levels = [0] * machine.outputs
+        # What was added in each of the last cycles, the oldest first.
+        self._late = [0] * machine.latency
         self._beat = 0
         #: The input whose turn each beat is, or -1.
         self._turns = [-1] * len(self._amounts) if machine.turns is None else machine.turns.tolist()
         self.parameters = [
-            machine.room, machine.leave, machine.outputs, len(self._amounts), *self._amounts, *self._turns
+            machine.room, machine.leave, machine.outputs, machine.latency, len(self._amounts), *self._amounts,
+            *self._turns,
         ]  # fmt: skip
 
     def ready(self, input: int = 0) -> bool:
         return max(self._levels) <= self._room and self._turns[self._beat] in (-1, input)
 
     def valid(self, output: int) -> bool:
-        return self._levels[output] >= self._leave
+        return self._levels[output] - sum(self._late) >= self._leave
 
     def busy(self) -> bool:
-        return False
+        return any(self._late)
 
     def step(self, take: bool, gives: Sequence[bool]) -> None:
         added = self._amounts[self._beat] if take else 0
         self._levels = [level + added - give * self._leave for level, give in zip(self._levels, gives, strict=True)]
+        if self._late:
+            self._late = [*self._late[1:], added]
         if take:
             self._beat = (self._beat + 1) % len(self._amounts)
 
     def state(self) -> tuple[int, ...]:
-        return (*self._levels, self._beat)
+        return (*self._levels, *self._late, self._beat)
 
 
 def stepped(block: BlockSpec) -> Stepped:

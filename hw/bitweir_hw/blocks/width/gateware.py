@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import gcd
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.fifo import Fifo, wrap_increment
+from .beats import Beats
+from .pipelined import Shifter
 from .spec import WidthSpec
 
 __all__ = ["WidthConverter"]
@@ -31,11 +32,12 @@ class WidthConverter(wiring.Component):
 
     | property         | formula                                                                           |
     |------------------|-----------------------------------------------------------------------------------|
-    | latency          | 1 cycle from the beat that completes an output beat                               |
+    | latency          | 1 cycle from the beat that completes an output beat, and ``spec.latency``         |
     | cycles a frame   | max(input beats, output beats)                                                    |
-    | ready            | while at most ``2 * o_lanes`` elements wait                                       |
+    | ready            | while at most ``spec.room`` elements wait                                         |
     | alignment        | wires, where each beat completes whole output beats, or beats of one size fill    |
-    |                  | one exactly; else a shifter of ``log2(o_lanes / step)`` LUTs a bit, and the rest  |
+    |                  | one exactly; else a shifter of ``log2(o_lanes / step)`` LUTs a bit, and the rest: |
+    |                  | with `stage_levels`, see `pipelined.Shifter`                                      |
     | queue            | 2 or 3 output beats, 1 LUT a bit; where a beat completes up to n > 1 of them,     |
     |                  | n + 2, and about ``2 + (n - 1) * 2 / 3`` LUTs a bit                               |
 
@@ -55,6 +57,11 @@ class WidthConverter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec, beats = self.spec, Beats(self.spec)
+        if spec.shift_stages:
+            m.submodules.shifter = shifter = Shifter(spec)
+            wiring.connect(m, wiring.flipped(self.i), shifter.i)
+            wiring.connect(m, shifter.o, wiring.flipped(self.o))
+            return m
         take = Signal()
         m.d.comb += take.eq(self.i.valid & self.i.ready)
         pick = self._kinds(m, take)
@@ -133,7 +140,7 @@ class WidthConverter(wiring.Component):
         """Put each beat behind the rest: complete output beats, from the lowest bits on."""
         spec = self.spec
         bits = beats.step * spec.lane_bits
-        most = max(at for at, _, _ in beats.events)
+        most = beats.farthest
         for level in range(most.bit_length()):
             fresh = Mux(phase[level], Cat(Const(0, bits << level), fresh), fresh)
         rest = Signal(most * bits)
@@ -208,52 +215,3 @@ def _at_least(number: Signal, limit: int) -> Value:
     for place in range(len(number)):
         reached = number[place] & reached if limit >> place & 1 else number[place] | reached
     return reached
-
-
-class Beats:
-    """What the input beats of an output vector do, by their kind.
-
-    Kinds are: any beat, the last one of an input vector, the last one of all; those that there are.
-
-    Attributes
-    ----------
-    elements : list of int
-        Elements that a beat of a kind carries.
-    step : int
-        Elements that the rest, and what beats add to it, are multiples of.
-    steps : list of int
-        What a beat of a kind adds, padding of the output included.
-    phases : int
-        Steps of an output beat.
-    last : int
-        The number of the last kind.
-    events : set of (int, int, int)
-        Phase, kind, and how many output beats are complete, for all that happens.
-    most : int
-        Output beats that one beat completes.
-    collects : bool
-        Whether all beats but the last one of all are one step.
-    """
-
-    def __init__(self, spec: WidthSpec) -> None:
-        kinds = [(spec.tail, spec.last)]
-        if spec.parts > 1:
-            kinds.insert(0, (spec.tail, spec.tail))
-        if spec.part_beats > 1:
-            kinds.insert(0, (spec.i_lanes, spec.i_lanes))
-        self.elements = [elements for elements, _ in kinds]
-        self.step = gcd(spec.o_lanes, *(amount for _, amount in kinds))
-        self.steps = [amount // self.step for _, amount in kinds]
-        self.phases = spec.o_lanes // self.step
-        self.last = len(kinds) - 1
-        self.collects = all(steps == 1 for steps in self.steps[:-1])
-
-        order = [0] * (spec.part_beats - 1) + [max(0, self.last - 1)]
-        order = order * (spec.parts - 1) + order[:-1] + [self.last]
-        self.events = set()
-        phase = 0
-        for kind in order:
-            count, after = divmod(phase + self.steps[kind], self.phases)
-            self.events.add((phase, kind, count))
-            phase = after
-        self.most = max(count for _, _, count in self.events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ...arithmetic import ceil_div
 from ...memory import Memory
 from ..machines import Level
+from .beats import Beats
 
 __all__ = ["WidthSpec"]
 
@@ -31,6 +33,8 @@ class WidthSpec:
         Bits of an element, of all frames that go side by side.
     vectors : int
         Output vectors of a frame.
+    stage_levels : int
+        Where beats must be shifted, half the multiplexers between registers; 0 for none.
     """
 
     name: str
@@ -41,6 +45,7 @@ class WidthSpec:
     o_lanes: int
     lane_bits: int
     vectors: int = 1
+    stage_levels: int = 0
 
     def __post_init__(self) -> None:
         if self.o_length % self.i_length:
@@ -106,9 +111,31 @@ class WidthSpec:
         """Highest fill level at which a beat is taken.
 
         Two output beats: less would cost cycles where both sides have as many beats a vector, as
-        the input then runs up to two output beats ahead.
+        the input then runs up to two output beats ahead. Behind stages of a shifter, as many complete ones as
+        keep them full, whatever else waits.
         """
-        return 2 * self.o_lanes
+        return self.places * self.o_lanes + (self.o_lanes - self.step if self.shift_stages else 0)
+
+    @property
+    def places(self) -> int:
+        """Complete output beats that may wait when a beat is taken."""
+        return 2 + self.latency
+
+    @cached_property
+    def shift_stages(self) -> int:
+        """Registers in the shifter: the first stage, which also drops what pads, has one multiplexer less."""
+        beats = Beats(self)
+        if not self.stage_levels or not beats.shifts:
+            return 0
+        return ceil_div(beats.farthest.bit_length() + 1, 2 * self.stage_levels)
+
+    @cached_property
+    def latency(self) -> int:
+        """Cycles from a beat that completes an output beat to that at the output, less one.
+
+        Those of the shifter, and one where several output beats that came at once leave one by one.
+        """
+        return self.shift_stages + (Beats(self).most > 1) if self.shift_stages else 0
 
     @property
     def capacity(self) -> int:
@@ -121,7 +148,7 @@ class WidthSpec:
         amounts = np.full((self.parts, self.part_beats), self.i_lanes)
         amounts[:, -1] = self.tail
         amounts[-1, -1] = self.last
-        return Level(room=self.room, leave=self.o_lanes, amounts=amounts.ravel())
+        return Level(room=self.room, leave=self.o_lanes, amounts=amounts.ravel(), latency=self.latency)
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: registers, a word deep."""

@@ -12,7 +12,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...gateware.counters import counter
+from ...gateware.counters import counter, sum_and_one
 from ...gateware.credits import CreditedOutput
 from ...memory import is_block
 from .spec import WindowSpec
@@ -132,8 +132,8 @@ class Window(wiring.Component):
                             with in_column:
                                 m.d.sync += adds(arrive, depart)
         m.d.sync += [
-            room.eq(_sum(room, Mux(issue, to_room, -1), ~take)),
-            ahead.eq(_sum(ahead, Mux(issue, to_ahead, 0), take)),
+            room.eq(sum_and_one(room, Mux(issue, to_room, -1), ~take)),
+            ahead.eq(sum_and_one(ahead, Mux(issue, to_ahead, 0), take)),
         ]
         m.d.comb += self.i.ready.eq(~room[-1])
         return ~ahead[-1]
@@ -230,12 +230,6 @@ class Window(wiring.Component):
                     m.d.comb += pad.eq(word)
         pad = due(pad, "pad")
         return outside, Cat(pad[n] if differ >> n & 1 else Const(words[0] >> n & 1, 1) for n in range(spec.i_bits))
-
-
-def _sum(number: Signal, addend: Value, one: Value) -> Value:
-    """The number, an addend and perhaps one more, in one carry chain: 1 + 1 in a place below carries."""
-    bits = [addend[at] if at < len(addend) else addend[-1] for at in range(len(number))]
-    return (Cat(Const(1, 1), number) + Cat(one, *bits))[1 : len(number) + 1]
 
 
 def _among(number: Signal, numbers: Sequence[int]) -> Value:

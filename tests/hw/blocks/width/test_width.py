@@ -1,5 +1,7 @@
 """Width converters: every beat and every cycle, in all ratios."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bitweir_hw.blocks import WidthSpec
@@ -10,7 +12,7 @@ from support.strategies import stalls
 from support.streambench import drive
 
 
-def converter(i_length, i_lanes, o_lanes, *, parts=1, lane_bits=1, vectors=1):
+def converter(i_length, i_lanes, o_lanes, *, parts=1, lane_bits=1, vectors=1, stage_levels=0):
     return WidthSpec(
         name="width",
         layer="dense",
@@ -20,6 +22,7 @@ def converter(i_length, i_lanes, o_lanes, *, parts=1, lane_bits=1, vectors=1):
         o_lanes=o_lanes,
         lane_bits=lane_bits,
         vectors=vectors,
+        stage_levels=stage_levels,
     )
 
 
@@ -36,6 +39,7 @@ def converters(draw):
         parts=draw(st.sampled_from([1, 1, 2, 3, 6])),
         lane_bits=draw(st.integers(1, 3)),
         vectors=draw(st.integers(1, 2)),
+        stage_levels=draw(st.integers(0, 3)),
     )
 
 
@@ -91,13 +95,16 @@ def test_every_cycle_and_every_value(spec, seed, i_stalls, o_stalls):
     ids=lambda spec: f"{spec.parts}x{spec.i_length} {spec.i_lanes} to {spec.o_lanes}",
 )
 @pytest.mark.parametrize(("offered", "taken"), [(1, 1), (1, 0.5), (0.5, 1), (0.7, 0.7)])
-def test_long_runs(spec, offered, taken):
+@pytest.mark.parametrize("stage_levels", [0, 1])
+def test_long_runs(spec, offered, taken, stage_levels):
     rng = np.random.default_rng(3)
+    spec = replace(spec, stage_levels=stage_levels)
     check(spec, 1, rng.random(400) >= offered, rng.random(400) >= taken, count=12)
 
 
+@pytest.mark.parametrize("stage_levels", [0, 1])
 @pytest.mark.parametrize("lanes", [(13, 26), (64, 32), (16, 9), (9, 16)])
-def test_frames_follow_each_other_without_a_gap(lanes):
-    spec = converter(16 * 9 * 26, *lanes)
+def test_frames_follow_each_other_without_a_gap(lanes, stage_levels):
+    spec = converter(16 * 9 * 26, *lanes, stage_levels=stage_levels)
     cycles = [check(spec, 1, count=count) for count in (2, 3)]
     assert cycles[1] - cycles[0] == spec.cycles == max(spec.i_beats, spec.o_beats)
