@@ -242,6 +242,7 @@ def _pool(builder: Builder, layer: Pool, cursor: Cursor) -> Cursor:
         format=source.format,
         least=masks.reshape(shape[2], lanes) if least.any() else None,
         parallel_frames=builder.plan.parallel_frames,
+        stage_levels=builder.stage_levels,
     )
     end = Cursor(
         stream=None, layer=layer.name, map=result, length=source.channels, vectors=result.pixels, lanes=lanes,

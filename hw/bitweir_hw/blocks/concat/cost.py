@@ -6,7 +6,7 @@ from math import ceil, log2
 
 from ...resources.fifos import fifo
 from ...resources.paths import Path
-from ...resources.terms import Terms, counter, index_bits
+from ...resources.terms import Terms, index_bits, stepped
 from .spec import ConcatSpec
 
 __all__ = ["cost", "paths"]
@@ -25,8 +25,8 @@ def cost(spec: ConcatSpec, family: str) -> Terms:
     if spec.whole:
         terms.luts["inputs"] += spec.inputs
         return terms
-    terms.ff += index_bits(spec.pixel_beats) + index_bits(spec.inputs)
-    counter(terms, spec.pixel_beats, family)
+    terms.ff += index_bits(spec.inputs) + spec.inputs
+    stepped(terms, spec.pixel_beats, family)
     terms.luts["turn"] += index_bits(spec.pixel_beats) + spec.inputs
     terms.luts["choose"] += (spec.inputs - 1) * kept
     return terms
@@ -34,4 +34,4 @@ def cost(spec: ConcatSpec, family: str) -> Terms:
 
 def paths(spec: ConcatSpec) -> list[Path]:
     """The multiplexer of the inputs, on the way into the FIFO."""
-    return [Path(luts=3 + ceil(log2(spec.inputs)))]
+    return [Path(luts=1 + ceil(log2(spec.inputs)))]

@@ -6,7 +6,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...gateware.fifo import Fifo, wrap_increment
+from ...gateware.counters import counter
+from ...gateware.fifo import Fifo
 from ...gateware.values import elements
 from .spec import ConcatSpec
 
@@ -63,17 +64,19 @@ class Concat(wiring.Component):
 
     def _by_turns(self, m: Module, to: stream.Interface) -> None:
         turns = [k for k, beats in enumerate(self.spec.turns) for _ in range(beats)]
-        beat, turn = Signal(range(len(turns))), Signal(range(self.spec.inputs))
-        # The turn is a register of its own, so that nothing is compared on the way to the inputs.
-        after = Array(turns[1:] + turns[:1])
-        with m.If(to.valid & to.ready):
-            m.d.sync += [beat.eq(wrap_increment(beat, len(turns))), turn.eq(after[beat])]
+        # The turn, and whether it is that of each input, are registers: nothing is compared on the way to the inputs.
+        turn, is_turn = Signal(range(self.spec.inputs)), Signal(self.spec.inputs, init=1)
+        move, after = Signal(), Signal.like(turn)
+        beat, _ = counter(m, "beat", move, len(turns))
+        m.d.comb += [move.eq(to.valid & to.ready), after.eq(Array(turns[1:] + turns[:1])[beat])]
+        with m.If(move):
+            m.d.sync += [turn.eq(after), is_turn.eq(1 << after)]
         m.d.comb += [
             to.valid.eq(Array(i.valid for i in self.inputs)[turn]),
             to.payload.eq(Array(self._extended(k) for k in range(self.spec.inputs))[turn]),
         ]
         for k, i in enumerate(self.inputs):
-            m.d.comb += i.ready.eq((turn == k) & to.ready)
+            m.d.comb += i.ready.eq(is_turn[k] & to.ready)
 
     def _extended(self, k: int) -> Value:
         """The elements of an input with as many bits as at the output."""

@@ -8,7 +8,7 @@ from ...arithmetic import trailing_zeros
 from ...resources.fifos import credited
 from ...resources.memories import ram
 from ...resources.paths import Path
-from ...resources.terms import Terms, adder, compare, counter, index_bits
+from ...resources.terms import Terms, adder, compare, counter, index_bits, stepped
 from .spec import PoolSpec
 
 __all__ = ["cost", "paths"]
@@ -32,22 +32,30 @@ def cost(spec: PoolSpec, family: str) -> Terms:
             if not (spec.shape[2] > 1 and spec.shape[3] == 1):
                 terms.ff += 1 + places * bits
                 terms.luts["select"] += places * bits
-        terms.ff += index_bits(spec.partial_words)
+        # The address of the partial result of a beat and of the next; whether they may be one.
+        at = index_bits(spec.partial_words)
+        terms.ff += 2 * at + (at > 0)
         counter(terms, spec.partial_words, family)
         if spec.shape[2] > 1:
             adder(terms, index_bits(spec.partial_words), family)
     terms += credited(places * _result_bits(spec, bits), spec.fifo_depth, family)
     # What windows of one pixel need not tell apart is not counted.
     whole = spec.kernel == (1, 1) and spec.stride == (1, 1)
-    ends = [spec.shape[3], spec.shape[2] if not whole or spec.least is not None else 1]
+    words = spec.shape[2] if not whole or spec.least is not None else 1
+    stepped(terms, spec.shape[3], family, last=True)
+    stepped(terms, words, family, last=True)
+    changing = _changing(spec)
+    # What is known of the next beat: its word, whether it is the first, inside, or completes a window.
+    terms.ff += (index_bits(words) if changing else 0) + 3 * (elements_of_window > spec.taps)
     for axis in (0, 1) if not whole else ():
         count, stride = spec.positions[axis], spec.stride[axis]
         tail = spec.shape[axis] - (count - 1) * stride
         # Which row of windows it is decides about the rows that are left over, which column also where a row ends.
-        ends += [count if axis or tail != stride else 1, max(tail, stride if count > 1 else 0)]
-    for end in ends:
-        terms.ff += index_bits(end)
-        counter(terms, end, family)
+        stepped(terms, count if axis or tail != stride else 1, family, last=True)
+        phase = max(tail, stride if count > 1 else 0)
+        terms.ff += index_bits(phase) + 4
+        counter(terms, phase, family)
+    terms.ff += _stage_bits(spec, places, bits, changing)
     merges = places * (spec.taps - (elements_of_window == spec.taps))
     if spec.kind == "sum":
         adder(terms, bits, family, merges)
@@ -66,6 +74,33 @@ def cost(spec: PoolSpec, family: str) -> Terms:
     return terms
 
 
+def _changing(spec: PoolSpec) -> int:
+    """Lanes of which the least is wanted in some words."""
+    return 0 if spec.least is None else int((spec.least != spec.least[0]).any(axis=0).sum())
+
+
+def _stage_bits(spec: PoolSpec, places: int, bits: int, changing: int) -> int:
+    """Registers of the stages: values of the tree over taps, then partial results, each with its place."""
+    if not spec.stage_levels:
+        return 0
+    kept = prod(spec.kernel) * spec.shape[3] > 1
+    memory = kept and spec.partial_words > 1
+    # That it is there; first, inside and completes; lanes that are inverted; two addresses and whether both are one.
+    place = (
+        1
+        + 3 * kept
+        + changing
+        + memory * (2 * index_bits(spec.partial_words) + (spec.shape[2] == 1 or spec.shape[3] > 1))
+    )
+    total, widths = 0, [spec.i_lane_bits] * spec.taps
+    for _ in range(spec.tree_stages):
+        for _ in range(spec.stage_tree_levels):
+            pairs = [max(a, b) + (spec.kind == "sum") for a, b in zip(widths[::2], widths[1::2], strict=False)]
+            widths = pairs + widths[2 * len(pairs) :]
+        total += places * sum(widths) + place
+    return total + places * bits + 1 + changing
+
+
 def _result_bits(spec: PoolSpec, bits: int) -> int:
     """Bits of a result that are not constant: see `gateware.values.number`."""
     form = spec.format
@@ -79,8 +114,21 @@ def _result_bits(spec: PoolSpec, bits: int) -> int:
 
 
 def paths(spec: PoolSpec) -> list[Path]:
-    """A tree over the taps, then the partial result."""
+    """A tree over the taps, then the partial result; with stages each by itself.
+
+    From beat to beat a partial result is chosen, compared and chosen again: that no register can break.
+    """
     depth = ceil(log2(spec.taps + 1))
+    if spec.stage_levels:
+        bits = spec.o_lane_bits
+        address = Path(adders=(index_bits(spec.partial_words),), luts=1) if spec.partial_words > 1 else Path(luts=3)
+        if spec.is_or:
+            return [address, Path(block=spec.memories()[0].block, luts=2), Path(luts=2 * spec.stage_levels)]
+        least = spec.kind == "max"
+        stage = Path(adders=(bits,) * spec.stage_tree_levels, luts=1 + least * spec.stage_tree_levels)
+        loop = Path(block=spec.memories()[0].block, adders=(bits,), luts=1 + least)
+        odd = spec.kind == "sum" and spec.format is not None
+        return [address, stage, loop, Path(adders=(bits,) if odd else (), luts=1)]
     start = spec.memories()[0].block
     if spec.kind == "max" and spec.i_lane_bits == 1:
         return [Path(block=start, luts=2 + depth)]

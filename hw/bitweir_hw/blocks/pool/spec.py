@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arithmetic import ceil_div
 from ...memory import Memory
 from ...network.formats import Format
 from ..machines import Collect
@@ -44,6 +45,8 @@ class PoolSpec:
         With ``"max"``: of which channels the smallest is wanted.
     parallel_frames : int
         V, the frames side by side.
+    stage_levels : int
+        Levels of the tree over taps between registers; 0 for none.
     """
 
     name: str
@@ -59,11 +62,38 @@ class PoolSpec:
     format: Format | None = None
     least: NDArray[np.bool_] | None = None
     parallel_frames: int = 1
+    stage_levels: int = 0
 
-    #: A result is written in the cycle in which its last beat is taken.
-    latency = 0
-    #: One place to fill while the other empties.
-    fifo_depth = 2
+    @property
+    def is_or(self) -> bool:
+        """Whether elements are combined by OR: the largest of one-bit codes."""
+        return self.kind == "max" and self.format is not None and self.i_lane_bits == 1
+
+    @property
+    def stage_tree_levels(self) -> int:
+        """Levels of the tree over taps between registers, of pairs: an adder or a comparison each, or four of OR."""
+        levels = (self.taps - 1).bit_length()
+        return min(levels, self.stage_levels * (4 if self.is_or else 1)) if self.stage_levels else levels
+
+    @property
+    def tree_stages(self) -> int:
+        """Registers in the tree over taps."""
+        return (
+            ceil_div((self.taps - 1).bit_length(), self.stage_tree_levels) if self.stage_levels and self.taps > 1 else 0
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from taking the last beat of a window to the write of its result.
+
+        Without stages none; else those of the tree, and one behind the partial result.
+        """
+        return self.tree_stages + 1 if self.stage_levels else 0
+
+    @property
+    def fifo_depth(self) -> int:
+        """Places: one to fill while the other empties, and one for each result on its way."""
+        return self.latency + 2
 
     @property
     def positions(self) -> tuple[int, int]:

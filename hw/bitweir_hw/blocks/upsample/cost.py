@@ -6,7 +6,7 @@ from ...memory import is_block
 from ...resources.fifos import credited
 from ...resources.memories import ram
 from ...resources.paths import Path
-from ...resources.terms import Terms, adder, counter, index_bits
+from ...resources.terms import Terms, adder, fill_level, index_bits, stepped
 from .spec import UpsampleSpec
 
 __all__ = ["cost", "paths"]
@@ -19,22 +19,24 @@ def cost(spec: UpsampleSpec, family: str) -> Terms:
     terms += credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += (spec.latency - 1) * spec.o_bits + spec.latency
     for count in spec.loops:
-        terms.ff += index_bits(count)
-        counter(terms, count, family)
+        stepped(terms, count, family, last=True)
     at = index_bits(spec.words)
-    # The address to write, that to read, and words that were never read and places that are left, with a sign.
-    terms.ff += 2 * at + 2 * (at + 1)
-    counter(terms, spec.words, family)
-    adder(terms, at + 1, family)
-    if spec.words & (spec.words - 1):
-        adder(terms, at, family)
-    adder(terms, at + 1, family, count=2)
+    round_it = spec.words & (spec.words - 1) > 0
+    # The address to read and how far the next one is, one of up to three; whether a word is new, or used up.
+    terms.ff += at + (1 + round_it) * at + 3
+    stepped(terms, spec.words, family)
+    adder(terms, at, family)
+    if round_it:
+        adder(terms, at + 1, family)
+        terms.luts["onward"] += at
+    for _ in range(2):
+        fill_level(terms, spec.words, family)
     terms.luts["onward"] += at * sum(count > 1 for count in (spec.factors[0], spec.factors[1] * (spec.shape[2] > 1)))
     terms.luts["fixed"] += 1
     return terms
 
 
 def paths(spec: UpsampleSpec) -> list[Path]:
-    """The next address, chosen by the ends of the loops: a subtraction, and the depth added where it went round."""
+    """The next address, and what chooses it; a fill level."""
     at = index_bits(spec.words)
-    return [Path(adders=(at, at), luts=3), Path(block=is_block(spec.words, spec.word_bits), luts=1)]
+    return [Path(adders=(at + 1,), luts=1), Path(luts=3), Path(block=is_block(spec.words, spec.word_bits), luts=1)]

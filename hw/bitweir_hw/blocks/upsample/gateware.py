@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import Any
+
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...gateware.counters import FillLevel, counter
 from ...gateware.credits import CreditedOutput
-from ...gateware.fifo import wrap_increment
 from ...memory import is_block
 from .spec import UpsampleSpec
 
@@ -27,7 +30,7 @@ class Upsample(wiring.Component):
     | cycles a frame   | ``o_beats``                                                                 |
     | latency          | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output        |
     | memory           | ``words`` words of ``word_bits`` bits                                       |
-    | address          | an adder of ``log2(words)`` bits, and one more where it goes round          |
+    | address          | 2 adders of ``log2(words)`` bits side by side                               |
 
     Members
     -------
@@ -48,55 +51,70 @@ class Upsample(wiring.Component):
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
 
-        take, issue = Signal(), Signal()
-        counters = [Signal(range(count), name=name) for name, count in zip(LOOPS, spec.loops, strict=True)]
+        # Counters are one beat ahead, so that all that follows from them is registers when it is needed.
+        # The first beat waits for a word, so they get ahead in time.
+        take, issue, step, begun = Signal(), Signal(), Signal(), Signal()
         # Of each loop, whether it and all loops inside it are at their ends; behind the last, nothing is.
         ends = [Signal(name=f"{name}_ends") for name in LOOPS] + [Const(1, 1)]
-        for level, count in enumerate(spec.loops):
-            m.d.comb += ends[level].eq((counters[level] == count - 1) & ends[level + 1])
-            with m.If(issue & ends[level + 1]):
-                m.d.sync += counters[level].eq(wrap_increment(counters[level], count))
+        counters, lasts = [], []
+        for level, (name, count) in enumerate(zip(LOOPS, spec.loops, strict=True)):
+            number, last = counter(m, name, step & ends[level + 1], count)
+            counters.append(number)
+            lasts.append(last)
+            m.d.comb += ends[level].eq(last & ends[level + 1])
 
-        copy, _, repeat, _ = counters
-        fresh, spent = Signal(), Signal()
-        # Both have a sign that says all: words that were never read, less one, and places that are left, less one.
-        unread, room = Signal(range(-1, spec.words), init=-1), Signal(range(-1, spec.words), init=spec.words - 1)
+        # A word is new in the first copy of its pixel and its row, and free again after the last.
+        fresh, spent, use, freed = Signal(init=1), Signal(), Signal(), Signal()
+        with m.If(step):
+            m.d.sync += [
+                fresh.eq((counters[0] == 0) & (counters[2] == 0)),
+                spent.eq(lasts[0] & lasts[2]),
+            ]
+        held = FillLevel(m, "held", spec.words, change=take ^ freed, down=freed)
+        unread = FillLevel(m, "unread", spec.words, change=take ^ use, down=use)
         m.d.comb += [
-            fresh.eq((copy == 0) & (repeat == 0)),
-            spent.eq((copy == spec.factors[0] - 1) & (repeat == spec.factors[1] - 1)),
-            self.i.ready.eq(~room[-1]),
-            take.eq(self.i.valid & self.i.ready),
-            issue.eq((~fresh | ~unread[-1]) & output.free),
+            self.i.ready.eq(held.space),
+            take.eq(self.i.valid & held.space),
+            issue.eq((~fresh | unread.some) & output.free),
+            use.eq(fresh & unread.some & output.free),
+            # Where there are copies, the last one is not the first.
+            freed.eq(spent & output.free if prod(spec.factors) > 1 else use),
+            step.eq(issue | ~begun),
             output.start.eq(issue),
         ]
-        m.d.sync += [
-            unread.eq(unread + Mux(take, ~(issue & fresh), -(issue & fresh))),
-            room.eq(room + Mux(issue & spent, ~take, -take)),
-        ]
+        m.d.sync += begun.eq(1)
         done: Value = issue
         for _ in range(spec.latency):
             before, done = done, Signal(name="done")
             m.d.sync += done.eq(before)
-        m.d.comb += [output.done.eq(done), output.result.eq(self._buffer(m, take, issue, ends))]
+        m.d.comb += [output.done.eq(done), output.result.eq(self._buffer(m, take, issue, step, ends))]
         return m
 
-    def _buffer(self, m: Module, take: Signal, issue: Signal, ends: list[Value]) -> Value:
+    def _buffer(self, m: Module, take: Signal, issue: Signal, step: Signal, ends: list[Value]) -> Value:
         """Build the ring; the word whose beat is due.
 
-        The address counts down by 1 from word to word, and goes back to the first word of the pixel or of the row.
+        The address goes on from word to word, and back to the first word of the pixel or of the row. The next one is
+        computed as if it went round, too: the sign of that tells which one is right.
         """
         spec = self.spec
         depth = spec.words
-        w_at, r_at = Signal(range(depth), init=depth - 1), Signal(range(depth), init=depth - 1)
-        with m.If(take):
-            m.d.sync += w_at.eq(Mux(w_at == 0, depth - 1, w_at - 1))
+        w_at, _ = counter(m, "w_at", take, depth)
         # How far on the next word is: behind the last repeat the next pixel, behind the last copy the next row.
-        again, pixel = 1 - spec.row_words, 1 - spec.shape[2]
-        onward = Mux(ends[3] & ~ends[2], Const(pixel % depth, range(depth)), Const(1, range(depth)))
-        onward = Mux(ends[1] & ~ends[0], Const(again % depth, range(depth)), onward)
-        below = r_at - onward
+        onward, beyond = Signal(range(depth)), Signal(range(-depth, 0), init=-depth)
+
+        def moves(far: int) -> list[Any]:
+            return [onward.eq(far % depth), beyond.eq(far % depth - depth)]
+
+        with m.If(step):
+            m.d.sync += moves(1)
+            with m.If(ends[3] & ~ends[2]):
+                m.d.sync += moves(1 - spec.shape[2])
+            with m.If(ends[1] & ~ends[0]):
+                m.d.sync += moves(1 - spec.row_words)
+        r_at = Signal(range(depth))
+        there, around = (r_at + onward)[: len(r_at)], r_at + beyond
         with m.If(issue):
-            m.d.sync += r_at.eq(below[: len(r_at)] + Mux(below[-1], depth, 0))
+            m.d.sync += r_at.eq(there if depth & (depth - 1) == 0 else Mux(around[-1], there, around))
         attrs = {"ram_style": "block"} if is_block(depth, spec.word_bits) else {}
         m.submodules.buffer = store = memory.Memory(shape=spec.word_bits, depth=depth, init=[], attrs=attrs)
         write, read = store.write_port(), store.read_port()

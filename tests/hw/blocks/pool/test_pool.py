@@ -1,5 +1,7 @@
 """Pools: every result against NumPy, every cycle against the timing model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from amaranth.back import rtlil
@@ -54,6 +56,7 @@ def pools(draw):
         format=form,
         least=least,
         parallel_frames=draw(st.integers(1, 2)),
+        stage_levels=draw(st.integers(0, 3)),
     )
 
 
@@ -113,18 +116,21 @@ def pool(**changes):
     return PoolSpec(**(usual | changes))
 
 
-def test_partial_results_in_block_memory():
-    spec = pool(least=np.random.default_rng(3).random((8, 20)) < 0.5)
+@pytest.mark.parametrize("stage_levels", [0, 1])
+def test_partial_results_in_block_memory(stage_levels):
+    spec = pool(stage_levels=stage_levels, least=np.random.default_rng(3).random((8, 20)) < 0.5)
     none = np.zeros(0, bool)
     assert spec.memories()[0].block
     assert 'attribute \\ram_style "block"' in rtlil.convert(Pool(spec), name="top")
     check(spec, 1, none, np.random.default_rng(2).random(3000) < 0.8, frames=2)
 
 
+@pytest.mark.parametrize("stage_levels", [0, 1])
 @pytest.mark.parametrize("words", [1, 2, 4, 16])
-def test_neighbours_in_one_window_of_a_wide_map(words):
+def test_neighbours_in_one_window_of_a_wide_map(words, stage_levels):
     # The word that was just written is needed next with one word, and is not with more.
     spec = pool(kind="sum", shape=(3, 64 // words + 1, words, 1), kernel=(3, 3), stride=(3, 3), lanes=2, o_lane_bits=5)
+    spec = replace(spec, stage_levels=stage_levels)
     none = np.zeros(0, bool)
     check(spec, 1, none, none)
     check(spec, 2, np.random.default_rng(2).random(500) < 0.5, none)
