@@ -14,7 +14,7 @@ from math import sqrt
 from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
 from ..parts import PARTS
-from ..resources.paths import Path
+from ..resources.paths import HANDSHAKE, Path
 from .model import estimate_pipeline
 
 __all__ = ["FMAX_PARTS", "fmax", "fmax_error", "longest"]
@@ -89,5 +89,5 @@ def _delay(path: Path, part: str, block_rams: int) -> float:
 
 
 def longest(block: BlockSpec) -> list[Path]:
-    """Paths of a block that may be its longest, and that of its flow control."""
-    return [*block_of(block).paths(block), Path(adders=(8,), luts=3)]
+    """Paths of a block that may be its longest, and that through its handshakes with others."""
+    return [*block_of(block).paths(block), HANDSHAKE]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..gateware.counters import SHIFTED
 from ..memory import Memory
+from .terms import index_bits
 
-__all__ = ["Path", "passing"]
+__all__ = ["HANDSHAKE", "Path", "level_path", "passing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,18 @@ class Path:
     multipliers: int = 0
 
 
+#: From the register of one block through its handshake with another to what the beat changes there: one LUT says that
+#: a beat is taken, where that depends on what it completes, and two what follows.
+HANDSHAKE = Path(luts=3)
+
+
+def level_path(most: int) -> Path:
+    """To a `gateware.counters.FillLevel`: a LUT that says which way, and a carry chain, where it is a number."""
+    return Path(luts=2) if most <= SHIFTED else Path(adders=(index_bits(most) + 1,), luts=1)
+
+
 def passing(memories: Iterable[Memory]) -> list[Path]:
     """The paths of a block that lets beats pass, from what it stores."""
-    return [Path(block=any(memory.block for memory in memories), luts=2)]
+    stored = list(memories)
+    levels = [level_path(memory.depth) for memory in stored if memory.role == "buffer" and memory.depth > SHIFTED]
+    return [Path(block=any(memory.block for memory in stored), luts=2), *levels]

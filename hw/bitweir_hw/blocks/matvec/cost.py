@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ...arithmetic import ceil_div
 from ...memory import is_block
 from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import block_rams, changing_bits, ram, rom
-from ...resources.paths import Path
+from ...resources.paths import Path, level_path
 from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
 from .unrolled import MOST, constant_elements
@@ -125,7 +126,27 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
 
 
 def paths(spec: MatVecSpec) -> list[Path]:
-    """Adder levels between registers, behind the weights or before the accumulator."""
+    """Control, and adder levels between registers: behind the weights or before the accumulator."""
+    return _control(spec) + _sums(spec)
+
+
+def _control(spec: MatVecSpec) -> list[Path]:
+    """Fill levels and addresses; with presets of several classes, how far on the next word of these is."""
+    depth = spec.groups * spec.fold
+    found = [
+        level_path(spec.buffer_words),
+        level_path(spec.fifo_depth),
+        Path(adders=(max(index_bits(depth), index_bits(spec.buffer_words)),), luts=1),
+    ]
+    if depth > 1 and not is_block(depth, spec.weight_width, spec.memory) and not spec.runtime_loadable:
+        # A ROM in LUTs: of 16 words each, and two levels for each factor of four.
+        found.append(Path(luts=1 + 2 * ceil_div(max(0, index_bits(depth) - 4), 2)))
+    if len(spec.initial_accumulators) > 1:
+        found.append(Path(luts=3))
+    return found
+
+
+def _sums(spec: MatVecSpec) -> list[Path]:
     style, each = spec.built.style, spec.popcount.levels_per_stage
     levels = spec.dot.plan(spec.built).levels
     stages = spec.dot.stages(spec.popcount)

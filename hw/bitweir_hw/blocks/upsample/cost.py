@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...memory import is_block
 from ...resources.fifos import credited
 from ...resources.memories import ram
-from ...resources.paths import Path
+from ...resources.paths import Path, level_path
 from ...resources.terms import Terms, adder, fill_level, index_bits, stepped
 from .spec import UpsampleSpec
 
@@ -39,4 +39,9 @@ def cost(spec: UpsampleSpec, family: str) -> Terms:
 def paths(spec: UpsampleSpec) -> list[Path]:
     """The next address, and what chooses it; a fill level."""
     at = index_bits(spec.words)
-    return [Path(adders=(at + 1,), luts=1), Path(luts=3), Path(block=is_block(spec.words, spec.word_bits), luts=1)]
+    return [
+        Path(adders=(at + 1,), luts=1),
+        level_path(spec.words),
+        Path(luts=3),
+        Path(block=is_block(spec.words, spec.word_bits), luts=1),
+    ]

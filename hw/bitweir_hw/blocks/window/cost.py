@@ -73,6 +73,12 @@ def _outside(spec: WindowSpec) -> int:
 
 
 def paths(spec: WindowSpec) -> list[Path]:
-    """The next address: a subtraction, and the depth added where it went round."""
+    """The next address and what chooses it; fill levels, to which a beat and a word add at once; ends of loops."""
     at = index_bits(spec.words)
-    return [Path(adders=(at, at), luts=1), Path(block=is_block(spec.words, spec.i_bits), luts=1)]
+    loops = sum(count > 1 for count in spec.loops)
+    return [
+        Path(adders=(at + 1,), luts=1),
+        Path(adders=(at + 2,), luts=2),
+        Path(luts=2 + (loops > 2)),
+        Path(block=is_block(spec.words, spec.i_bits), luts=1),
+    ]
