@@ -278,17 +278,21 @@ class MatVecSpec:
         bits = self._preset_bits()
         riding = np.flatnonzero((bits != bits[0]).any(axis=0))
         each = ceil_div(riding.size, self.synapse_folds)
-        more = self._rams(weights.depth, self.weight_width + each) - self._rams(weights.depth, self.weight_width)
+        more = self._price(weights.depth, self.weight_width + each) - self._price(weights.depth, self.weight_width)
         if own.block:
-            saved = BLOCK_LUTS * self._rams(own.depth, riding.size)
+            saved = self._price(own.depth, riding.size)
         else:
             # About a LUT for each bit of 16 words; the lowest two bits of an address are hardly a function.
             saved = riding.size * ceil_div(own.depth, 16) * 3 // 4 if own.depth > 4 else 0
-        return riding if saved and BLOCK_LUTS * more <= saved else none
+        return riding if saved and more <= saved else none
 
-    def _rams(self, depth: int, width: int) -> int:
-        """Block RAMs of the family that the style of popcount is for, or of 18 kbit, as most families have them."""
-        return block_rams(depth, width, "ice40" if self.popcount.style == "tree" else "ecp5", writable=False)[0]
+    def _price(self, depth: int, width: int) -> int:
+        """What so many words in block RAM cost in LUTs, with the multiplexers of their banks.
+
+        Of block RAMs of the family that the style of popcount is for, or of 18 kbit, as most families have them.
+        """
+        rams, banks = block_rams(depth, width, "ice40" if self.popcount.style == "tree" else "ecp5", writable=False)
+        return BLOCK_LUTS * rams + (banks - 1) * width * 3 // 4
 
     @property
     def sources(self) -> tuple[Memory, Memory, Memory]:
