@@ -19,6 +19,7 @@ from .progress import Progress, silent
 from .report.collect import collect
 from .report.report import Report
 from .runs import ENGINES, Simulation, simulate
+from .speed import expected_clock
 from .synthesis.measure import FAMILIES, synthesise
 from .target import Target
 
@@ -76,9 +77,20 @@ class Accelerator:
         return self.written.timing.latency
 
     @property
+    def clock(self) -> float:
+        """Hz: the clock of the target, or the one that is expected on its part where that is lower.
+
+        What was routed is in the report: see `report`.
+        """
+        part = self.target.usual_part
+        if part is None:
+            return self.target.clock
+        return expected_clock(self.written.pipeline, part=part, asked=self.target.clock).hertz
+
+    @property
     def frames_per_second(self) -> float:
-        """Throughput at the clock of the target."""
-        return self.target.clock / self.cycles_per_frame
+        """Throughput at `clock`."""
+        return self.clock / self.cycles_per_frame
 
     def simulate(
         self,
@@ -196,7 +208,7 @@ class Accelerator:
             ("made for", f"{made_for} at {self.target.clock / 1e6:g} MHz"),
             ("folding", ",".join(map(str, self.plan.foldings))),
             ("cycles", f"{self.cycles_per_frame:g} a frame, latency {self.latency_cycles:,}"),
-            ("throughput", f"{self.frames_per_second:,.0f} frames/s"),
+            ("throughput", f"{self.frames_per_second:,.0f} frames/s at {self.clock / 1e6:.4g} MHz"),
         ]
 
     def __repr__(self) -> str:

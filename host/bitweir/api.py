@@ -22,7 +22,7 @@ from .design import Design, DesignFolder
 from .devices import connect, load_parameters, program, run, simulated_board
 from .loading import check, load, network
 from .model import Model, hardware_network
-from .planning import PlanRequest, choose
+from .planning import PlanRequest, PlanResult, choose
 from .planning.exploration import Exploration
 from .planning.explore import ExploreRequest, workers, write_exploration
 from .planning.explore import explore as explore_parts
@@ -55,7 +55,7 @@ def generate(
     folder: Path | str,
     *,
     part: str | None = None,
-    clock: float = DEFAULT_CLOCK,
+    clock: float | None = None,
     goal: str | None = None,
     folding: str | None = None,
     fps: float | None = None,
@@ -64,6 +64,8 @@ def generate(
     stage_levels: int | None = None,
     streams: int | None = None,
     weights: str = "rom",
+    reserve_luts: int | str = 0,
+    reserve_bram: int | str = 0,
     axi: int | None = None,
     axi_crc: bool = False,
     progress: Progress = silent,
@@ -79,8 +81,9 @@ def generate(
         It is written whole or not at all; a folder that bitweir wrote before is replaced.
     part : str, optional
         FPGA, such as ``"ecp5-85k"``.
-    clock : float
-        Hz.
+    clock : float, optional
+        Hz. With a goal or a board, at most: the plan is the best at the clock that it is expected to reach, and the
+        target gets that one. Else 100 MHz if not given.
     goal : str, optional
         What is best on the part: ``"fps"``, ``"area"`` (for `fps`) or ``"latency"``; on a board ``"link"`` or
         ``"fps"``.
@@ -98,6 +101,9 @@ def generate(
         Parallel frames: computed together, they share each weight.
     weights : str
         ``"rom"``: parameters are constants; ``"ram"``: they are loaded, so that many networks of a shape fit.
+    reserve_luts, reserve_bram : int or str
+        LUTs and block RAMs of the part or the board that are kept free for the rest of a chip: a count, or a share such
+        as ``"20%"``.
     axi : int, optional
         Bytes of tdata of a module with AXI4-Stream ports, which is added.
     axi_crc : bool
@@ -134,16 +140,28 @@ def generate(
         clock=clock, folding=folding, fps=fps, part=part, board=board, goal=goal, family=family,
         # A packet of the wrapper is one frame.
         stage_levels=stage_levels, streams=1 if streams is None and axi is not None else streams, weights=weights,
+        reserve_luts=reserve_luts, reserve_bram=reserve_bram,
     )  # fmt: skip
-    target = Target.of_board(BOARDS[board], clock=clock) if board else Target.of(clock=clock, part=part, family=family)
     plain = hardware_network(net)
     with progress("Choosing the plan"):
         result = choose(plain, request)
+    target = _target(request, result)
     with progress("Fitting FIFOs"):
         design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline)
     with progress("Generating Verilog"):
         written = design.write(Path(folder), axi=axi, axi_crc=axi_crc)
     return Accelerator(written=written, search=result.search)
+
+
+def _target(request: PlanRequest, result: PlanResult) -> Target:
+    """The target of a plan, with the clock that was asked for, or else the one that is expected."""
+    clock = request.clock or DEFAULT_CLOCK
+    if request.clock is None and result.search:
+        # A round number, not above.
+        clock = max(int(result.search.expected_clock / 1e5), 1) * 1e5
+    if request.board:
+        return Target.of_board(BOARDS[request.board], clock=clock)
+    return Target.of(clock=clock, part=request.part, family=request.family)
 
 
 def open(folder: Path | str) -> Accelerator:
@@ -171,9 +189,11 @@ def explore(
     net: Model | Network,
     parts: Sequence[str],
     *,
-    clock: float = DEFAULT_CLOCK,
+    clock: float | None = None,
     points: int = 13,
     streams: int = 1,
+    reserve_luts: int | str = 0,
+    reserve_bram: int | str = 0,
     synthesise: bool = False,
     folder: Path | str | None = None,
     jobs: int | None = None,
@@ -187,12 +207,14 @@ def explore(
     net : Model
     parts : sequence of str
         FPGAs, such as ``["ecp5-25k", "ice40-up5k"]``.
-    clock : float
-        Hz.
+    clock : float, optional
+        Hz, at most: each point is judged at the clock that it is expected to reach.
     points : int
         Initiation intervals to try on each part.
     streams : int
         Parallel frames.
+    reserve_luts, reserve_bram
+        As in `generate`, of each part.
     synthesise : bool
         Whether Yosys confirms the points of the front.
     folder : path, optional
@@ -214,7 +236,9 @@ def explore(
         The network fits none of the parts, or there is no such part.
     """
     wanted = tuple(dict.fromkeys([parts] if isinstance(parts, str) else parts))
-    request = ExploreRequest(parts=wanted, clock=clock, points=points, streams=streams)
+    request = ExploreRequest(
+        parts=wanted, clock=clock, points=points, streams=streams, reserve_luts=reserve_luts, reserve_bram=reserve_bram
+    )
 
     def make() -> Exploration:
         return explore_parts(hardware_network(net), request, synth=synthesise, progress=progress)
@@ -233,6 +257,8 @@ def build(
     clock: float | None = None,
     stage_levels: int | None = None,
     weights: str = "rom",
+    reserve_luts: int | str = 0,
+    reserve_bram: int | str = 0,
     seeds: int = 1,
     jobs: int | None = None,
     progress: Progress = silent,
@@ -252,7 +278,7 @@ def build(
         Frames a second to reach with the fewest LUTs, in place of the goal.
     clock : float, optional
         Hz, at most; the fastest that routes if not given.
-    stage_levels, weights
+    stage_levels, weights, reserve_luts, reserve_bram
         As in `generate`.
     seeds : int
         Seeds to route with; the best result is kept.
@@ -276,7 +302,10 @@ def build(
     """
     if board not in BOARDS:
         raise PlanError(f"The board must be one of {', '.join(sorted(BOARDS))}, not {board!r}.")
-    request = PlanRequest(board=board, goal=goal, fps=fps, stage_levels=stage_levels, weights=weights)
+    request = PlanRequest(
+        board=board, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels, weights=weights,
+        reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+    )  # fmt: skip
     members = net.imported.members if isinstance(net, Model) and net.imported else ()
     return build_for_board(
         hardware_network(net), request, Path(folder), options=Options(clock=clock, seeds=seeds, jobs=jobs),

@@ -181,7 +181,9 @@ class Design:
         (folder / _NETWORK).write_bytes(network_bytes(network))
         (folder / _PLAN).write_text(plan_text(self.plan))
         (folder / TARGET_FILE).write_text(target_text(self.target))
-        page = readme(network, self.plan, pipeline, self.timing, layout=layout, checksums=axi_crc, cells=cells)
+        page = readme(
+            network, self.plan, pipeline, self.timing, self.target, layout=layout, checksums=axi_crc, cells=cells
+        )
         (folder / _README).write_text(page)
         return DesignFolder(folder=folder, design=self)
 

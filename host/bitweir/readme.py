@@ -18,6 +18,8 @@ from bitweir_sim.time.cycles import Timing
 from .cells import CELLS, cell_file
 from .input_words import counted, input_rule
 from .results import PLURALS, describe_result, result_name
+from .speed import expected_clock
+from .target import Target
 
 __all__ = ["readme"]
 
@@ -27,6 +29,7 @@ def readme(
     plan: Plan,
     pipeline: Pipeline,
     timing: Timing,
+    target: Target,
     *,
     layout: PacketLayout | None,
     checksums: bool,
@@ -40,6 +43,7 @@ def readme(
     plan : Plan
     pipeline : Pipeline
     timing : Timing
+    target : Target
     layout : PacketLayout or None
         Of the module with AXI4-Stream ports, if there is one.
     checksums : bool
@@ -71,6 +75,7 @@ def readme(
         meaning=_meaning(network),
         pace=f"{_group(pipeline.parallel_frames)} every {counted(timing.interval, 'cycle')}",
         latency=counted(timing.latency, "cycle"),
+        speed=_speed(pipeline, timing, target),
         axi=_axi(pipeline, network.name, layout, checksums),
         load=_loading(pipeline),
         bounds=_bounds(network),
@@ -92,6 +97,18 @@ def _order(pipeline: Pipeline) -> str:
 def _group(frames: int) -> str:
     """The frames that an accelerator takes in each of its intervals."""
     return "a frame" if frames == 1 else f"{frames} frames"
+
+
+def _speed(pipeline: Pipeline, timing: Timing, target: Target) -> str:
+    """Frames/s and latency in seconds, at the clock that is expected."""
+    cycles = float(timing.interval) / pipeline.parallel_frames
+    if target.usual_part is None:
+        clock, about, told = target.clock, "", f"{target.clock / 1e6:.6g} MHz, if its FPGA reaches that"
+    else:
+        speed = expected_clock(pipeline, part=target.usual_part, asked=target.clock)
+        clock, about, told = speed.hertz, speed.about, speed.told
+    microseconds = timing.latency / clock * 1e6
+    return f"That is {about}{clock / cycles:,.0f} frames/s and {microseconds:,.4g} µs at {told}."
 
 
 def _each(bits: int) -> str:

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.cli.exploration import render_exploration
-from bitweir.planning.choose import FILL
 from bitweir.planning.exploration import exploration_schema
 from bitweir.planning.explore import ExploreRequest, explore, pareto, workers, write_exploration
+from bitweir.planning.limits import ROUTES
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.lower import lower
@@ -72,8 +72,7 @@ def fails(monkeypatch):
     def never(*_, **__):
         raise AssertionError("searched again")
 
-    monkeypatch.setattr(exploring, "cheapest", never)
-    monkeypatch.setattr(exploring, "fastest", never)
+    monkeypatch.setattr(exploring._Search, "run", never)
 
 
 def command(*words, code=0):
@@ -104,9 +103,10 @@ def test_points_fit_and_can_be_generated(network):
     for point in run(network)["points"]:
         part = PARTS[point["part"]]
         assert point["bound"] <= point["sites"] + 1
-        assert point["sites"] <= FILL * part.luts and point["block_rams"] <= part.block_rams
-        assert point["frames_per_second"] == 50e6 / point["cycles"]
-        popcount = exploring.Popcount(style=exploring.STYLE[part.family])
+        assert point["sites"] <= ROUTES[part.family].sites * part.luts and point["block_rams"] <= part.block_rams
+        clock = min(50e6, point["fmax_mhz"] * 1e6)
+        assert point["frames_per_second"] == pytest.approx(clock / point["cycles"], rel=2e-3)
+        popcount = exploring.Popcount(style=exploring.STYLE[part.family], levels_per_stage=point["stage_levels"])
         pipeline = lower(network, plan_from_foldings(network, point["foldings"], popcount=popcount))
         total = estimate_pipeline(pipeline, part.family)[1]
         assert (point["lut"], point["ff"], point["block_rams"]) == (total.lut, total.ff, total.bram)
@@ -137,15 +137,15 @@ def test_second_run_searches_nothing(network, monkeypatch):
 
 
 def test_an_interrupted_run_goes_on(network, monkeypatch, tmp_path):
-    search, calls = exploring.cheapest, []
+    search, calls = exploring._Search.run, []
 
-    def interrupted(*words, **settings):
-        calls.append(settings)
+    def interrupted(job, network):
+        calls.append(job)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return search(*words, **settings)
+        return search(job, network)
 
-    monkeypatch.setattr(exploring, "cheapest", interrupted)
+    monkeypatch.setattr(exploring._Search, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_exploration(tmp_path / "out", lambda: explored(network))
     assert not list(tmp_path.glob("*out*"))
@@ -159,17 +159,17 @@ def test_an_interrupted_run_goes_on(network, monkeypatch, tmp_path):
 
 
 def test_what_results_depend_on(network):
-    search = exploring._Search(part="ecp5-25k", cycles=100, clock=50e6, streams=1)
+    search = exploring._search(GOALS, "ecp5-25k", 100, 1)
     keys = {
         exploring._key(digest, exploring.replace(search, **change))
         for digest in ("a", "b")
         for change in ({}, {"part": "ecp5-45k"}, {"cycles": 101}, {"cycles": None}, {"clock": 51e6}, {"streams": 2})
-    }
-    assert len(keys) == 12
+    } | {exploring._key("a", exploring.replace(search, **change)) for change in ({"levels": 2}, {"reserve_luts": 1})}
+    assert len(keys) == 14
 
 
 def test_other_sources_are_other_results(network, monkeypatch):
-    search = exploring._Search(part="ecp5-25k", cycles=100, clock=50e6, streams=1)
+    search = exploring._search(GOALS, "ecp5-25k", 100, 1)
     before = exploring._key("a", search)
     # A worker with other sources must not fill this cache.
     assert exploring._worker(network, 3, search, "others")[:2] == (3, None)
@@ -188,19 +188,20 @@ def test_streams_go_side_by_side(network):
         run(network, ExploreRequest(parts=("ecp5-25k",), clock=50e6, points=2, streams=streams))["points"]
         for streams in (1, 2)
     )
-    assert two[0]["frames_per_second"] == 2 * 50e6 / two[0]["cycles"]
+    clock = two[0]["expected_clock_mhz"] * 1e6
+    assert two[0]["frames_per_second"] == pytest.approx(2 * clock / two[0]["cycles"], rel=1e-4)
     assert two[0]["frames_per_second"] > one[0]["frames_per_second"]
 
 
 def test_parts_that_are_too_small(network, monkeypatch):
-    search = exploring.fastest
+    search = exploring.Hunt.most_frames
 
-    def small(*words, family, **settings):
-        if family == "ice40":
+    def small(hunt):
+        if hunt.family == "ice40":
             raise PlanError("Too large.")
-        return search(*words, family=family, **settings)
+        return search(hunt)
 
-    monkeypatch.setattr(exploring, "fastest", small)
+    monkeypatch.setattr(exploring.Hunt, "most_frames", small)
     result = run(network)
     assert {point["part"] for point in result["points"]} == {"ecp5-25k"}
     assert result["notes"] == ["ice40-up5k: Too large."]
@@ -248,7 +249,7 @@ def test_command_writes_a_folder(tmp_path):
     content = json.loads((folder / "explore.json").read_text())
     assert told.pop("comparison")["results_differ"] == 0
     assert told == {"folder": str(folder), "exploration": content}
-    assert (content["format"], content["version"]) == ("bitweir exploration", 1)
+    assert (content["format"], content["version"]) == ("bitweir exploration", 2)
     with (folder / "explore.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == [

@@ -32,7 +32,9 @@ from .options import (
     clock_option,
     end,
     folder_argument,
+    most_clock_option,
     other_clock_option,
+    reserve_options,
     round_option,
     with_models,
     with_output,
@@ -106,7 +108,7 @@ def import_command(
     help="Frame rate to reach, in frames/s, with the fewest lanes, or with the least area (--goal area).  "
     f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
-@clock_option
+@most_clock_option
 @click.option("--part", type=click.Choice(sorted(PARTS)), help="FPGA to plan for; it needs --goal.")
 @click.option(
     "--goal",
@@ -122,7 +124,7 @@ def import_command(
     "--stage-levels",
     type=int,
     help="Adder levels between registers in a popcount; 0: no registers.  "
-    f"[default: {DEFAULT_LEVELS}, or what --clock needs]",
+    f"[default: {DEFAULT_LEVELS}, or what is best for --goal]",
 )
 @click.option(
     "--streams",
@@ -139,6 +141,7 @@ def import_command(
     help="Whether parameters are constants, or in RAM and loaded at run time, so that one accelerator serves all "
     "networks of the same shape.",
 )
+@reserve_options
 @click.option(
     "--axi",
     type=int,
@@ -158,13 +161,15 @@ def generate(
     folder: Path,
     folding: str | None,
     fps: float | None,
-    clock: float,
+    clock: float | None,
     part: str | None,
     goal: str | None,
     family: str | None,
     stage_levels: int | None,
     streams: int | None,
     weights: str,
+    reserve_luts: str,
+    reserve_bram: str,
     axi: int | None,
     axi_crc: bool,
 ) -> None:
@@ -180,7 +185,8 @@ def generate(
     net = models()
     design = api.generate(
         net, folder, part=part, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
-        stage_levels=stage_levels, streams=streams, weights=weights, axi=axi, axi_crc=axi_crc, progress=output.working,
+        stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
+        reserve_bram=reserve_bram, axi=axi, axi_crc=axi_crc, progress=output.working,
     )  # fmt: skip
     report = design.report()
     output.show(*render(report))
@@ -315,7 +321,7 @@ def report(
     type=click.Choice(sorted(PARTS)),
     help="FPGA to plan for; it may be repeated.",
 )
-@clock_option
+@most_clock_option
 @click.option(
     "--points",
     type=click.IntRange(min=1),
@@ -331,6 +337,7 @@ def report(
     metavar="V",
     help="Parallel frames: V frames are computed together and share each weight.",
 )
+@reserve_options
 @click.option(
     "--synth", is_flag=True, help="Synthesise the points of the front with Yosys, and add the measured resources."
 )
@@ -345,9 +352,11 @@ def explore(
     models: Callable[[], Model],
     folder: Path,
     parts: tuple[str, ...],
-    clock: float,
+    clock: float | None,
     points: int,
     streams: int,
+    reserve_luts: str,
+    reserve_bram: str,
     synth: bool,
     jobs: int | None,
     scheduler: str | None,
@@ -358,8 +367,8 @@ def explore(
     """
     net = models()
     result = api.explore(
-        net, parts, clock=clock, points=points, streams=streams, synthesise=synth, folder=folder, jobs=jobs,
-        scheduler=scheduler, progress=output.working,
+        net, parts, clock=clock, points=points, streams=streams, reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+        synthesise=synth, folder=folder, jobs=jobs, scheduler=scheduler, progress=output.working,
     )  # fmt: skip
     output.show(*render_exploration(result))
     output.show(*map(Text, net.summary), Text(f"Written: {folder}"))

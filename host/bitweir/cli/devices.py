@@ -21,7 +21,7 @@ from ..report.terminal import render_routed
 from ..results import save_result
 from ..shipped import demo_images
 from .console import Output
-from .options import end, folder_argument, megahertz, round_option, with_models, with_output
+from .options import end, folder_argument, megahertz, reserve_options, round_option, with_models, with_output
 from .run_tables import device_table
 
 __all__ = ["COMMANDS"]
@@ -48,9 +48,8 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--stage-levels",
     type=click.IntRange(min=0),
-    default=BOARD_LEVELS,
-    show_default=True,
-    help="Adder levels between registers in a popcount; 0: no registers.",
+    help="Adder levels between registers in a popcount; 0: no registers.  "
+    f"[default: {BOARD_LEVELS}; with --goal fps or --fps what is best]",
 )
 @click.option(
     "--weights",
@@ -60,6 +59,7 @@ __all__ = ["COMMANDS"]
     help="Whether parameters are constants, or in RAM and loaded over the link, so that one bitstream serves all "
     "networks of the same shape.",
 )
+@reserve_options
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
@@ -83,8 +83,10 @@ def build_command(
     goal: str,
     fps: float | None,
     clock: float | None,
-    stage_levels: int,
+    stage_levels: int | None,
     weights: str,
+    reserve_luts: str,
+    reserve_bram: str,
     seeds: int,
     jobs: int | None,
 ) -> None:
@@ -92,7 +94,8 @@ def build_command(
     net = models()
     built = api.build(
         net, board=board_name, folder=folder, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels,
-        weights=weights, seeds=seeds, jobs=jobs, progress=output.working,
+        weights=weights, reserve_luts=reserve_luts, reserve_bram=reserve_bram, seeds=seeds, jobs=jobs,
+        progress=output.working,
     )  # fmt: skip
     output.show(*render_routed(built.routed), *map(Text, net.summary))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))

@@ -30,7 +30,9 @@ __all__ = [
     "end",
     "folder_argument",
     "megahertz",
+    "most_clock_option",
     "other_clock_option",
+    "reserve_options",
     "round_option",
     "with_models",
     "with_output",
@@ -159,6 +161,28 @@ clock_option = click.option(
     callback=megahertz,
     help="Clock frequency of the accelerator.",
 )
+
+most_clock_option = click.option(
+    "--clock",
+    type=float,
+    metavar="MHZ",
+    callback=megahertz,
+    help="Maximum clock frequency: plans are judged at the clock that they are expected to reach, or at this one where "
+    "it is lower.  [default: the highest of the part; 100 without a part]",
+)
+
+
+def reserve_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for what is kept free of a part or a board."""
+    for name, what in (("bram", "block RAMs"), ("luts", "LUTs")):
+        command = click.option(
+            f"--reserve-{name}",
+            default="0",
+            metavar="N|N%",
+            help=f"{what[0].upper()}{what[1:]} to keep free for the rest of the chip: a count, or a share of all.",
+        )(command)
+    return command
+
 
 other_clock_option = click.option(
     "--clock",

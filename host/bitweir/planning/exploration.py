@@ -42,10 +42,14 @@ class PartSize:
     sites : int
         LUT sites.
     block_rams : int
+    most_sites, most_block_rams : int
+        What a plan may use of them.
     """
 
     sites: Positive
     block_rams: Count
+    most_sites: Count
+    most_block_rams: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +60,14 @@ class Point:
     ----------
     part : str
     family : str
-    clock_mhz : float
+    clock_mhz : float or None
+        The highest that was asked for; null if none was.
+    expected_clock_mhz : float
+        What the plan is expected to reach of it.
     cycles : int
         Between frames, or groups of parallel frames.
     frames_per_second : float
+        At expected_clock_mhz.
     foldings : str
         SIMDxPE of each layer with weights, as ``--folding`` takes it.
     sites : int
@@ -68,8 +76,12 @@ class Point:
         Estimated.
     stage_levels : int
         Adder levels between registers.
-    fmax_mhz : float or None
-        Estimated; null for families that were not routed.
+    fmax_mhz : float
+        Estimated.
+    fmax_error : float
+        The share by which that may be off.
+    fmax_from : str
+        Designs that were routed, or a model of a family that was not.
     bound : float
         LUT sites below which no plan with so few cycles gets, according to the cost model.
     front : bool
@@ -84,7 +96,8 @@ class Point:
 
     part: str
     family: Literal["ecp5", "ice40", "gowin", "xilinx"]
-    clock_mhz: Rate
+    clock_mhz: Rate | None
+    expected_clock_mhz: Rate
     cycles: Positive
     frames_per_second: Rate
     foldings: str
@@ -94,7 +107,9 @@ class Point:
     block_rams: Count
     dsps: Count
     stage_levels: Count
-    fmax_mhz: float | None
+    fmax_mhz: Rate
+    fmax_error: float
+    fmax_from: Literal["routed", "model"]
     bound: float
     front: bool
     fitted_sites: Count | UnsetType = UNSET
@@ -124,11 +139,10 @@ class Exploration:
     bitweir : str
         Version of bitweir.
     network : ExploredNetwork
-    clock_mhz : float
+    clock_mhz : float or None
+        The highest that was asked for; null if none was.
     streams : int
         Parallel frames.
-    fill : float
-        Share of the LUT sites of a part that a plan may use.
     parts : dict
         The parts, by name.
     points : tuple of Point
@@ -137,15 +151,20 @@ class Exploration:
     """
 
     format: Literal["bitweir exploration"] = "bitweir exploration"
-    version: Annotated[int, Meta(ge=1, le=1)] = 1
+    version: Annotated[int, Meta(ge=2, le=2)] = 2
     bitweir: str
     network: ExploredNetwork
-    clock_mhz: Rate
+    clock_mhz: Rate | None
     streams: Positive
-    fill: float
     parts: dict[str, PartSize]
     points: tuple[Point, ...]
     notes: tuple[str, ...]
+
+    @property
+    def clock_told(self) -> str:
+        """The clock of all points, in words."""
+        most = "" if self.clock_mhz is None else f", at most {self.clock_mhz:g} MHz"
+        return f"at the clock that each point is expected to reach{most}"
 
     @property
     def front(self) -> tuple[Point, ...]:
@@ -201,7 +220,7 @@ def plot(result: Exploration, folder: Path) -> bool:
         axes.plot(*_places(measured, "measured_sites"), "x", color=colour)
     axes.set(
         xscale="log", yscale="log", xlabel="LUT sites (estimated; crosses: measured)", ylabel="frames/s",
-        title=f"{result.network.name} at {result.clock_mhz:g} MHz",
+        title=f"{result.network.name}, {result.clock_told}",
     )  # fmt: skip
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()

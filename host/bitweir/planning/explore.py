@@ -13,7 +13,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -25,15 +25,13 @@ from typing import Any
 import bitweir_hw
 import bitweir_sim
 import joblib
-from bitweir_hw.cost import estimate_pipeline, fmax
+from bitweir_hw.cost import estimate_pipeline, fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import BitweirError, PlanError, ToolError
 from bitweir_hw.files import digest
-from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import SearchResult, cheapest, fastest
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
 from joblib.externals.loky.backend import resource_tracker as loky_tracker
@@ -42,9 +40,10 @@ from ..design import Design, DesignFolder
 from ..folders import whole_folder
 from ..progress import Progress, silent
 from ..synthesis.measure import synthesise
-from .choose import FILL, part_limits, stage_levels
 from .cluster import Cluster, cluster
 from .exploration import Exploration, ExploredNetwork, PartSize, Point, csv_text, plot
+from .hunt import Expected, Hunt
+from .limits import Reserve, part_limits
 
 __all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto", "workers", "write_exploration"]
 
@@ -72,12 +71,14 @@ class ExploreRequest:
     ----------
     parts : tuple of str
         Keys of `PARTS`.
-    clock : float
-        Hz.
+    clock : float or None
+        Hz, at most: each point is judged at the clock that it is expected to reach. None: the highest of each part.
     points : int
         Initiation intervals to try for each part.
     streams : int
         V.
+    reserve_luts, reserve_bram : int or str
+        What is kept free of each part; see `PlanRequest`.
 
     Raises
     ------
@@ -86,9 +87,11 @@ class ExploreRequest:
     """
 
     parts: tuple[str, ...]
-    clock: float
+    clock: float | None
     points: int
     streams: int = 1
+    reserve_luts: int | str = 0
+    reserve_bram: int | str = 0
 
     def __post_init__(self) -> None:
         for part in self.parts:
@@ -97,37 +100,48 @@ class ExploreRequest:
         if not self.parts:
             raise PlanError("An exploration needs a part, not none.")
         for what, value in (("clock", self.clock), ("number of points", self.points)):
-            if not 0 < value < inf:
+            if value is not None and not 0 < value < inf:
                 raise PlanError(f"The {what} must be positive, not {value:g}.")
+        for part in self.parts:
+            self.reserve.of(PARTS[part])
+
+    @property
+    def reserve(self) -> Reserve:
+        """What is kept free."""
+        return Reserve(luts=self.reserve_luts, bram=self.reserve_bram)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Search:
-    """The cheapest plan of a pace; without cycles, of the fastest pace that fits."""
+    """The cheapest plan of a pace; without cycles, the plan with the most frames/s."""
 
     part: str
     cycles: int | None
-    clock: float
+    #: Adder levels between registers; None for what is best.
+    levels: int | None
+    clock: float | None
     streams: int
+    reserve_luts: int | str
+    reserve_bram: int | str
 
     def tools(self) -> tuple[str, ...]:
         return ()
 
     def run(self, network: Network) -> _Kept:
         try:
-            found = self._found(network)
+            best = self._found(network)
         except PlanError as error:
             # That nothing fits is a result too, and takes as long to find.
             return {"error": str(error)}
-        family = PARTS[self.part].family
-        pipeline = lower(network, found.plan)
-        total, clock = estimate_pipeline(pipeline, family)[1], fmax(pipeline, self.part)
+        found, family = best.found, PARTS[self.part].family
+        total = estimate_pipeline(best.pipeline, family)[1]
         return {
             "part": self.part,
             "family": family,
-            "clock_mhz": self.clock / 1e6,
+            "clock_mhz": None if self.clock is None else self.clock / 1e6,
+            "expected_clock_mhz": round(best.clock / 1e6, 3),
             "cycles": found.cycles,
-            "frames_per_second": self.streams * self.clock / found.cycles,
+            "frames_per_second": best.fps,
             "foldings": ",".join(map(str, found.plan.foldings)),
             "sites": found.sites,
             "lut": total.lut,
@@ -135,29 +149,30 @@ class _Search:
             "block_rams": found.block_rams,
             "dsps": total.dsp,
             "stage_levels": found.plan.popcount.levels_per_stage,
-            "fmax_mhz": None if clock is None else round(clock / 1e6, 1),
+            "fmax_mhz": round(best.fmax / 1e6, 1),
+            "fmax_error": fmax_error(self.part),
+            "fmax_from": fmax_basis(self.part),
             "bound": round(found.bound, 3),
         }
 
-    def _found(self, network: Network) -> SearchResult:
+    def _found(self, network: Network) -> Expected:
         part = PARTS[self.part]
-        settings: dict[str, Any] = {
-            "family": part.family,
-            "limits": part_limits(part),
-            "popcount": Popcount(
-                style=STYLE[part.family], levels_per_stage=stage_levels(network, part, part.family, self.clock)
-            ),
-            "parallel_frames": self.streams,
-        }
+        hunt = Hunt(
+            network=network, part=part, family=part.family,
+            limits=part_limits(part, Reserve(luts=self.reserve_luts, bram=self.reserve_bram)),
+            clock=self.clock or highest_clock(self.part), streams=self.streams,
+        )  # fmt: skip
         if self.cycles is not None:
-            return cheapest(network, cycles=self.cycles, **settings)
-        best = fastest(network, **settings)
-        try:
-            # A bound in sites, as at other paces: that of the fastest plan is one in cycles.
-            return cheapest(network, cycles=best.cycles, **settings)
-        except PlanError:
-            # Both searches are heuristic where block RAMs are scarce: at worst there is a plan, and no bound.
-            return replace(best, bound=0.0)
+            assert self.levels is not None
+            return hunt.expected(hunt.search(self.levels, self.streams).cheapest(self.cycles, hunt.limits))
+        best = hunt.most_frames()
+        # A bound in sites, as at other paces: that of the fastest plan is one in cycles. Both searches are heuristic
+        # where block RAMs are scarce: at worst there is a plan, and no bound.
+        bound = 0.0
+        with suppress(PlanError):
+            search = hunt.search(best.found.plan.popcount.levels_per_stage, self.streams)
+            bound = search.cheapest(best.found.cycles, hunt.limits).bound
+        return replace(best, found=replace(best.found, bound=min(bound, best.found.sites)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,19 +365,25 @@ def explore(
     return Exploration(
         bitweir=metadata.version("bitweir"),
         network=ExploredNetwork(name=network.name, digest=digest(network)),
-        clock_mhz=request.clock / 1e6,
+        clock_mhz=None if request.clock is None else request.clock / 1e6,
         streams=request.streams,
-        fill=FILL,
-        parts={part: PartSize(sites=PARTS[part].luts, block_rams=PARTS[part].block_rams) for part in request.parts},
+        parts={part: _size(part, request) for part in request.parts},
         points=tuple(Point(**point) for point in points),
         notes=tuple(notes),
+    )
+
+
+def _size(part: str, request: ExploreRequest) -> PartSize:
+    has, limits = PARTS[part], part_limits(PARTS[part], request.reserve)
+    return PartSize(
+        sites=has.luts, block_rams=has.block_rams, most_sites=int(limits.sites), most_block_rams=int(limits.block_rams)
     )
 
 
 def _points(network: Network, request: ExploreRequest, done: _Share) -> tuple[list[_Kept], list[str]]:
     """The points of all parts, and why parts or paces have none."""
     notes: list[str] = []
-    starts = _run(network, [_search(request, part, None) for part in request.parts], done)
+    starts = _run(network, [_search(request, part) for part in request.parts], done)
     jobs: list[_Search] = []
     found: dict[tuple[str, str], _Kept] = {}
     for part, start in zip(request.parts, starts, strict=True):
@@ -370,7 +391,8 @@ def _points(network: Network, request: ExploreRequest, done: _Share) -> tuple[li
             notes.append(f"{part}: {start['error']}")
         else:
             found[part, start["foldings"]] = start
-            jobs += [_search(request, part, cycles) for cycles in _ladder(start["cycles"], request.points)[1:]]
+            slower = _ladder(start["cycles"], request.points)[1:]
+            jobs += [_search(request, part, cycles, start["stage_levels"]) for cycles in slower]
     if len(notes) == len(request.parts):
         raise PlanError(notes[0])
     for job, point in zip(jobs, _run(network, jobs, done), strict=True):
@@ -384,8 +406,11 @@ def _points(network: Network, request: ExploreRequest, done: _Share) -> tuple[li
     ], notes
 
 
-def _search(request: ExploreRequest, part: str, cycles: int | None) -> _Search:
-    return _Search(part=part, cycles=cycles, clock=request.clock, streams=request.streams)
+def _search(request: ExploreRequest, part: str, cycles: int | None = None, levels: int | None = None) -> _Search:
+    return _Search(
+        part=part, cycles=cycles, levels=levels, clock=request.clock, streams=request.streams,
+        reserve_luts=request.reserve_luts, reserve_bram=request.reserve_bram,
+    )  # fmt: skip
 
 
 def _ladder(first: int, points: int) -> list[int]:

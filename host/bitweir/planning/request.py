@@ -8,11 +8,12 @@ from typing import Any
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS
+from bitweir_hw.cost import fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import BLOCK_RAM, PARTS, FpgaPart
 from bitweir_hw.plan import WEIGHTS, Plan
 
-from ..target import DEFAULT_CLOCK
+from .limits import Reserve
 
 __all__ = ["BOARD_GOALS", "GOALS", "PART_GOALS", "PlanRequest", "PlanResult", "PlanSearch", "block_ram_share"]
 
@@ -34,8 +35,9 @@ class PlanRequest:
 
     Parameters
     ----------
-    clock : float
-        Hz. Plans for a board reckon with the clock that designs usually reach on it.
+    clock : float or None
+        Hz. With a goal or a board, at most: each plan is judged at the clock that it is expected to reach, and None is
+        for the highest that the part has (`bitweir_hw.cost.highest_clock`). Else None is for `DEFAULT_CLOCK`.
     folding : str or None
         SIMDxPE for each layer, as in ``"16x4,8x10"``; it excludes all goals.
     fps : float or None
@@ -54,6 +56,9 @@ class PlanRequest:
         Parallel frames; None: for goal ``"fps"`` on a part as many as serve it best, else 1.
     weights : str
         One of `WEIGHTS`; see `Plan`.
+    reserve_luts, reserve_bram : int or str
+        LUTs and block RAMs that are kept free of the part or the board for the rest of a chip: a count, or a share such
+        as ``"20%"``.
 
     Raises
     ------
@@ -61,7 +66,7 @@ class PlanRequest:
         The wishes exclude each other, or there is no such part, board, goal or kind of weights.
     """
 
-    clock: float = DEFAULT_CLOCK
+    clock: float | None = None
     folding: str | None = None
     fps: float | None = None
     part: str | None = None
@@ -71,9 +76,11 @@ class PlanRequest:
     stage_levels: int | None = None
     streams: int | None = 1
     weights: str = "rom"
+    reserve_luts: int | str = 0
+    reserve_bram: int | str = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.clock < inf:
+        if self.clock is not None and not 0 < self.clock < inf:
             raise PlanError(f"The clock must be a positive number of Hz, not {self.clock:g}.")
         for what, value, known in (
             ("part", self.part, sorted(PARTS)),
@@ -91,6 +98,13 @@ class PlanRequest:
             raise PlanError(f"Goal {self.goal} needs a part, as what is best depends on the part: name one.")
         elif self.goal and (self.goal == "area") != (self.fps is not None):
             raise PlanError("Goal area needs a frame rate, and the other goals exclude it.")
+        if self.reserve != Reserve() and not self.board and not self.goal:
+            raise PlanError("A reserve needs a part and a goal, or a board: what is left of it is what a plan may use.")
+
+    @property
+    def reserve(self) -> Reserve:
+        """What is kept free."""
+        return Reserve(luts=self.reserve_luts, bram=self.reserve_bram)
 
     def _check_board(self) -> None:
         if self.part is not None or self.folding is not None or self.family is not None:
@@ -118,17 +132,21 @@ class PlanSearch:
         Parallel frames.
     cycles : int
         Between frames, or groups of parallel frames.
-    sites, block_rams : int
-        LUT sites and block RAMs of the plan, as estimated.
-    available_sites, available_block_rams : int
+    sites, block_rams, ffs : int
+        LUT sites, block RAMs and flip-flops of the plan, as estimated.
+    available_sites, available_block_rams, available_ffs : int
         How many of these the plan may use.
     bound : float or None
         LUT sites (goals area and link) or cycles a frame (goal fps) below which no plan gets, according to the cost
         model; None for goal latency.
-    clock : float
-        Hz, that was asked for.
-    fmax : float or None
-        Hz that a router may reach; None where that cannot be estimated.
+    clock : float or None
+        Hz, that was asked for, if any was.
+    fmax : float
+        Hz that a router may reach.
+    wanted : float or None
+        Frames/s that were asked for, if any were.
+    reserved : str
+        What is kept free, as ``"after the reserve of 500 LUTs"``; empty for nothing.
     """
 
     part: str
@@ -138,43 +156,54 @@ class PlanSearch:
     cycles: int
     sites: int
     block_rams: int
+    ffs: int
     available_sites: int
     available_block_rams: int
+    available_ffs: int
     bound: float | None
-    clock: float
-    fmax: float | None
+    clock: float | None
+    fmax: float
+    wanted: float | None = None
+    reserved: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, as JSON has them."""
-        if self.board:
-            return {
-                "goal": self.goal,
-                "cycles": self.cycles,
-                "sites": self.sites,
-                "most_sites": self.available_sites,
-                "block_rams": self.block_rams,
-                "most_block_rams": self.available_block_rams,
-            }
         part = PARTS[self.part]
-        return {
-            "part": self.part,
+        told: dict[str, Any] = {
             "goal": self.goal,
-            "streams": self.streams,
             "cycles": self.cycles,
             "sites": self.sites,
-            "part_sites": part.luts,
+            "most_sites": self.available_sites,
             "block_rams": self.block_rams,
+            "most_block_rams": self.available_block_rams,
+            "ffs": self.ffs,
+            "most_ffs": self.available_ffs,
+            "fps": self.fps,
+            "clock_mhz": None if self.clock is None else self.clock / 1e6,
+            "expected_clock_mhz": self.expected_clock / 1e6,
+            "fmax_mhz": self.fmax / 1e6,
+            "fmax_error": fmax_error(self.part),
+            "fmax_from": fmax_basis(self.part),
+        }
+        if self.board:
+            return told
+        return told | {
+            "part": self.part,
+            "streams": self.streams,
+            "part_sites": part.luts,
             "part_block_rams": part.block_rams,
             "bound": self.bound,
-            "fps": self.fps,
-            "clock_mhz": self.clock / 1e6,
-            "fmax_mhz": None if self.fmax is None else self.fmax / 1e6,
         }
 
     @property
+    def expected_clock(self) -> float:
+        """Hz: what was asked for, or `fmax` where that is lower or nobody asked, or the highest of the part."""
+        return min(self.fmax, highest_clock(self.part) if self.clock is None else self.clock)
+
+    @property
     def fps(self) -> float:
-        """Frames/s at the clock that was asked for, or at `fmax` where that is lower."""
-        return self.streams * min(self.clock, self.fmax or self.clock) / self.cycles
+        """Frames/s at the clock that is expected."""
+        return self.streams * self.expected_clock / self.cycles
 
     @property
     def summary(self) -> str:
@@ -182,13 +211,22 @@ class PlanSearch:
         part = PARTS[self.part]
         told = (
             f"Planned for {self.part}, goal {self.goal}: about {self.sites:,} of {part.luts:,} LUT sites and "
-            f"{block_ram_share(part, self.block_rams)}."
+            f"{block_ram_share(part, self.block_rams)}"
         )
-        if self.fmax and self.fmax < self.clock:
-            told += (
-                f" A router may reach only {self.fmax / 1e6:.0f} MHz, not {self.clock / 1e6:,.6g} MHz: about "
-                f"{self.fps:,.0f} frames/s."
-            )
+        if self.reserved:
+            told += f", of {self.available_sites:,} and {self.available_block_rams:,} that it may use {self.reserved}"
+        told += "."
+        error, basis = fmax_error(self.part), fmax_basis(self.part)
+        rate = f"about {self.fps:,.0f} frames/s at {self.expected_clock / 1e6:,.4g} MHz expected"
+        within = f"within {error:.0%}" + (", by a model, not by routed designs" if basis == "model" else "")
+        if self.clock is not None and self.fmax * (1 - error) >= self.clock:
+            told += f" It is expected to reach {self.clock / 1e6:,.6g} MHz: {self.fps:,.0f} frames/s."
+        elif self.clock is not None:
+            told += f" A router may not reach {self.clock / 1e6:,.6g} MHz: {rate}, {within}."
+        else:
+            told += f" It takes {rate}, {within}."
+        if self.wanted and self.fps < self.wanted * (1 - 1e-9):
+            told += f" No plan that was found is expected to reach {self.wanted:,.0f} frames/s."
         if self.streams > 1:
             told += f" It has {self.streams} parallel frames."
         return f"{told} {self._quality}"

@@ -28,6 +28,7 @@ from ..input_words import input_rule
 from ..manifest import check_listed
 from ..results import describe_result
 from ..schemas import Json
+from ..speed import ExpectedClock, clock_of
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import VERSION
 from ..synthesis.results import Measured, Routed
@@ -109,6 +110,7 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
         build.pipeline, [parts[family] for family in FAMILIES if family in {*measured, chosen.family}]
     )
     on_boards = routed(build)
+    speed = _speed(estimated[chosen.family].fmax, on_boards, clock)
     known = measured.get(chosen.family)
     found = (known or estimated[chosen.family]).total
     return Report(
@@ -119,8 +121,8 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
             build,
             operations=total.operations,
             clock=clock,
+            speed=speed,
             cycles=cycles,
-            reachable=_reachable(estimated[chosen.family].fmax, on_boards, clock, cycles),
         ),
         blocks=blocks,
         streams=streams,
@@ -142,7 +144,7 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
         roofline=roofline(
             build,
             chosen,
-            clock=clock,
+            clock=speed.hertz,
             cycles=cycles,
             sites_per_lane=found.sites / total.lanes if total.lanes else None,
             origin="measured" if known else "estimated",
@@ -189,16 +191,18 @@ def _plan(plan: Plan, frames: int) -> PlanReport:
     )
 
 
-def _timing(build: DesignFolder, *, operations: int, clock: float, cycles: float, reachable: float | None) -> Timing:
-    timing, pipeline = build.timing, build.pipeline
+def _timing(build: DesignFolder, *, operations: int, clock: float, speed: ExpectedClock, cycles: float) -> Timing:
+    timing, pipeline, expected = build.timing, build.pipeline, speed.hertz
     return Timing(
         clock_mhz=clock / 1e6,
+        expected_clock_mhz=expected / 1e6,
+        expected_error=speed.error,
+        expected_from=speed.origin,
         cycles_per_frame=cycles,
         latency_cycles=timing.latency,
-        frames_per_second=clock / cycles,
-        reachable_frames_per_second=reachable,
-        latency_us=timing.latency / clock * 1e6,
-        giga_operations_per_second=operations * (clock / cycles) / 1e9,
+        frames_per_second=expected / cycles,
+        latency_us=timing.latency / expected * 1e6,
+        giga_operations_per_second=operations * (expected / cycles) / 1e9,
         input_beats=pipeline.input.beats,
         output_beats=pipeline.output.beats,
         period_frames=timing.period * pipeline.parallel_frames,
@@ -218,12 +222,10 @@ def _totals(blocks: Sequence[BlockReport], cycles: float) -> Totals:
     )
 
 
-def _reachable(fmax: FmaxEstimate | None, on_boards: Mapping[str, Routed], clock: float, cycles: float) -> float | None:
-    """Frames a second at the estimated clock; None where that is not known, not below ``clock``, or routing met it."""
-    if fmax is None or fmax.mhz * 1e6 >= clock:
-        return None
-    met = any(told.part == fmax.part and told.fmax_mhz * 1e6 >= clock for told in on_boards.values())
-    return None if met else fmax.mhz * 1e6 / cycles
+def _speed(fmax: FmaxEstimate, on_boards: Mapping[str, Routed], clock: float) -> ExpectedClock:
+    """The clock that is expected: the best that was routed on the part, or the estimate where nothing was."""
+    routed = [told.fmax_mhz * 1e6 for told in on_boards.values() if told.part == fmax.part]
+    return clock_of(part=fmax.part, asked=clock, estimate=fmax.mhz * 1e6, routed=max(routed, default=None))
 
 
 def _streams(build: DesignFolder, run: Stepper) -> tuple[StreamReport, ...]:

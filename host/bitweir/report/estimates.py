@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.cost import Cost, drawn, error_bands, estimate_pipeline, extrapolated, fmax, fmax_error
+from bitweir_hw.cost import Cost, drawn, error_bands, estimate_pipeline, extrapolated, fmax, fmax_basis, fmax_error
 from bitweir_hw.parts import PARTS
 
 from ..synthesis.results import RESOURCES, Measured, Resources
@@ -51,9 +51,9 @@ def _bands(percents: Mapping[str, Sequence[float]]) -> ResourceBands:
     return ResourceBands(**{key: shares(*percents[key]) for key in RESOURCES})
 
 
-def _fmax(pipeline: Pipeline, part: str) -> FmaxEstimate | None:
+def _fmax(pipeline: Pipeline, part: str) -> FmaxEstimate:
     clock = fmax(pipeline, part)
-    return None if clock is None else FmaxEstimate(part=part, mhz=round(clock / 1e6, 1), error=fmax_error())
+    return FmaxEstimate(part=part, mhz=round(clock / 1e6, 1), error=fmax_error(part), basis=fmax_basis(part))
 
 
 def errors(estimated: Mapping[str, Estimate], measured: Mapping[str, Measured]) -> dict[str, SynthesisErrors]:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.parts import FpgaPart
 
+from ..speed import ExpectedClock
 from ..synthesis.results import Measured, Routed
 from .model import Estimate, Fit, FitRow, ReportData
 
-__all__ = ["fit", "told_clock", "told_fmax", "told_group", "told_rate", "told_target", "told_unfit"]
+__all__ = ["fit", "told_about", "told_clock", "told_fmax", "told_group", "told_rate", "told_target", "told_unfit"]
 
 #: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it.
 _RESOURCES = (
@@ -83,19 +84,33 @@ def told_target(report: ReportData) -> str:
 
 
 def told_clock(report: ReportData) -> str:
-    """The clock that times and rates are told for, and whether it is that of the target."""
-    clock = f"{report.timing.clock_mhz:.6g} MHz"
-    if "clock" not in report.target.overridden:
-        return clock
-    return f"{clock} (--clock; made for {report.target.clock_mhz:.6g} MHz)"
+    """The clock that times and rates are told for, how sure it is, and the one that was asked for if that is higher."""
+    timing = report.timing
+    told, asked = _expected(report).told, f"{timing.clock_mhz:.6g} MHz"
+    notes = [f"{asked} asked for"] if timing.expected_clock_mhz < timing.clock_mhz else []
+    if "clock" in report.target.overridden:
+        notes.append(f"--clock; made for {report.target.clock_mhz:.6g} MHz")
+    return told + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def told_fmax(report: ReportData) -> str | None:
-    """The clock that may be reached on the part; None where there is no estimate."""
+def told_about(report: ReportData) -> str:
+    """What stands before figures that follow from the clock: nothing, or ``"about "``."""
+    return _expected(report).about
+
+
+def _expected(report: ReportData) -> ExpectedClock:
+    timing = report.timing
+    return ExpectedClock(
+        part=report.part.name, hertz=timing.expected_clock_mhz * 1e6, error=timing.expected_error,
+        origin=timing.expected_from,
+    )  # fmt: skip
+
+
+def told_fmax(report: ReportData) -> str:
+    """The clock that may be reached on the part."""
     fmax = report.estimate.fmax
-    if fmax is None:
-        return None
-    return f"estimated Fmax on {fmax.part}: {fmax.mhz:.4g} MHz, within {fmax.error:.0%}"
+    model = ", by a model: nothing of its family was routed" if fmax.basis == "model" else ""
+    return f"estimated Fmax on {fmax.part}: {fmax.mhz:.4g} MHz, within {fmax.error:.0%}{model}"
 
 
 def told_group(report: ReportData) -> str:
@@ -105,9 +120,5 @@ def told_group(report: ReportData) -> str:
 
 
 def told_rate(report: ReportData) -> str:
-    """The unit of a throughput and its clock; and the throughput that may be reached where that is less."""
-    told, reachable = f"frames/s at {told_clock(report)}", report.timing.reachable_frames_per_second
-    fmax = report.estimate.fmax
-    if fmax is None or reachable is None:
-        return told
-    return f"{told}; {reachable:,.0f} frames/s at the estimated Fmax of {fmax.mhz:.4g} MHz, within {fmax.error:.0%}"
+    """The unit of a throughput, and its clock."""
+    return f"frames/s at {told_clock(report)}"

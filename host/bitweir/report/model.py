@@ -178,20 +178,24 @@ class Timing:
     Parameters
     ----------
     clock_mhz : float
-        Of the target, or as the user gave it; not measured.
+        Of the target, or as the user gave it: what is asked for.
+    expected_clock_mhz : float
+        What is expected of it on the part: never above clock_mhz.
+    expected_error : float
+        The share by which that may be too high or too low, and so all that follows from it; 0 where it was routed, or
+        where the estimate is so far above that nobody doubts it.
+    expected_from : str
+        A router, an estimate that was fitted to routed designs, or a model of a family of which nothing was routed.
     cycles_per_frame : float
         In steady state.
     latency_cycles : int
         First beat in to last beat out of one frame alone.
     frames_per_second : float
-        At clock_mhz, whether it may be reached or not.
-    reachable_frames_per_second : float or None
-        At the estimated clock of the part (fmax in estimates) where that is below clock_mhz, and nothing was routed
-        that reaches it; else null.
+        At expected_clock_mhz.
     latency_us : float
-        Microseconds.
+        Microseconds, at expected_clock_mhz.
     giga_operations_per_second : float
-        Billions of binary operations a second.
+        Billions of binary operations a second, at expected_clock_mhz.
     input_beats, output_beats : int
         For a frame, or for a group of parallel frames.
     period_frames : int
@@ -200,11 +204,13 @@ class Timing:
         Cycles of these.
     """
 
-    clock_mhz: float
+    clock_mhz: Rate
+    expected_clock_mhz: Rate
+    expected_error: float
+    expected_from: Literal["routed", "estimate", "model"]
     cycles_per_frame: float
     latency_cycles: Positive
     frames_per_second: float
-    reachable_frames_per_second: float | None
     latency_us: float
     giga_operations_per_second: float
     input_beats: Positive
@@ -477,12 +483,15 @@ class FmaxEstimate:
     part : str
     mhz : float
     error : float
-        The worst share by which it was off.
+        The worst share by which it was off on designs that no fit saw; of a model, what it may be.
+    basis : str
+        Designs that were routed, or a model of a family of which nothing was.
     """
 
     part: str
     mhz: Rate
     error: float
+    basis: Literal["routed", "model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -495,14 +504,13 @@ class Estimate:
         By name.
     total : Resources
     bands : Bands
-    fmax : FmaxEstimate or None
-        null for parts whose like was not routed.
+    fmax : FmaxEstimate
     """
 
     blocks: dict[str, Resources]
     total: Resources
     bands: Bands
-    fmax: FmaxEstimate | None
+    fmax: FmaxEstimate
 
 
 @dataclass(frozen=True, kw_only=True)

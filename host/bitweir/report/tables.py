@@ -10,7 +10,7 @@ from bitweir_hw.parts import BLOCK_RAM, BlockRam
 from msgspec import UnsetType
 
 from ..results import result_name
-from .fit import told_fmax, told_group, told_rate, told_target
+from .fit import told_about, told_fmax, told_group, told_rate, told_target
 from .model import BlockRams, LayerNeeds, NetworkReport, ReportData, ResourceBands, block_rams_held
 
 __all__ = [
@@ -150,12 +150,16 @@ def _columns(*columns: tuple[str, str, str] | tuple[str, str, str, bool]) -> tup
 
 def figures(report: ReportData) -> list[tuple[str, str, str]]:
     """The figures that matter most: what, how much, in which unit."""
-    timing, total = report.timing, report.total
+    timing, total, about = report.timing, report.total, told_about(report)
     return [
-        ("Throughput", number(timing.frames_per_second), told_rate(report)),
+        ("Throughput", about + number(timing.frames_per_second), told_rate(report)),
         ("Interval", _significant(timing.cycles_per_frame), "cycles per frame in steady state"),
-        ("Latency", _significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles"),
-        ("Operations", _significant(timing.giga_operations_per_second), f"GOPS, {number(total.operations)} per frame"),
+        ("Latency", about + _significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles"),
+        (
+            "Operations",
+            about + _significant(timing.giga_operations_per_second),
+            f"GOPS, {number(total.operations)} per frame",
+        ),
         ("Lanes", number(total.lanes), "products per cycle, 2 operations each"),
         ("Utilisation", percent(total.utilisation) or "–", "of all lane cycles"),
         ("Memory", number(total.bits), "bits on chip in total"),
@@ -191,15 +195,9 @@ def identity(report: ReportData) -> list[tuple[str, str]]:
         ("Part", f"{part.name}: {number(part.luts)} LUTs, {number(part.block_rams)} block RAMs of "
                  f"{number(BLOCK_RAM[part.family].bits)} bits"),
         ("Steady state", f"repeats every {_frames(timing.period_frames)}{number(timing.period_cycles)} cycles"),
-        *_clock(report),
+        ("Clock", told_fmax(report)),
         ("Written by", f"bitweir {report.bitweir}"),
     ]  # fmt: skip
-
-
-def _clock(report: ReportData) -> list[tuple[str, str]]:
-    """The clock that may be reached, where there is an estimate."""
-    told = told_fmax(report)
-    return [] if told is None else [("Clock", told)]
 
 
 def _frames(count: int) -> str:

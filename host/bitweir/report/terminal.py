@@ -53,8 +53,7 @@ def _summary(report: ReportData) -> Iterator[tuple[str, str]]:
     for what, much, unit in tables.figures(report):
         yield what, f"{much} {unit}"
     yield "Target", told_target(report)
-    if told := told_fmax(report):
-        yield "Clock", told
+    yield "Clock", told_fmax(report)
 
 
 def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Table:

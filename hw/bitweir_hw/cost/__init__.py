@@ -18,10 +18,10 @@ from .model import (
     extrapolated,
     network_errors,
 )
-from .speed import FMAX_PARTS, fmax, fmax_error
+from .speed import Basis, fmax, fmax_basis, fmax_error, highest_clock, slowest
 
 __all__ = [
-    "FMAX_PARTS",
+    "Basis",
     "Cost",
     "Drawn",
     "block_rams",
@@ -33,6 +33,9 @@ __all__ = [
     "estimated_rams",
     "extrapolated",
     "fmax",
+    "fmax_basis",
     "fmax_error",
+    "highest_clock",
     "network_errors",
+    "slowest",
 ]

@@ -2,14 +2,19 @@
 
 A path starts at a register or a block RAM, and is a number of *hops*: adders, with as many positions as their carry
 chain has, since timing analysis sees a chain from end to end; and LUTs. Each costs its own delay and a wire. The
-delays are those that nextpnr tells of the paths that it found longest in whole accelerators, on ECP5 of speed grade
-6, iCE40 HX and UP, and GW1NR-9 of grade C6/I5; see `fmax_error`. What was not routed has no estimate.
+delays are fitted to whole accelerators that nextpnr routed (``tools/calibrate_clock``), on ECP5 of speed grade 6, iCE40
+HX and UP, and Gowin. `delays.json` keeps them, with the error on designs that their fit did not see. Families that
+nextpnr does not route have a model: delays of data sheets, and a guess for wires.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
 from math import sqrt
+from typing import Any, Literal
 
 from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
@@ -17,7 +22,23 @@ from ..parts import PARTS
 from ..resources.paths import HANDSHAKE, Path
 from .model import estimate_pipeline
 
-__all__ = ["FMAX_PARTS", "fmax", "fmax_error", "longest"]
+__all__ = [
+    "DELAYS_OF",
+    "HIGHEST",
+    "Basis",
+    "Delays",
+    "delays",
+    "fmax",
+    "fmax_basis",
+    "fmax_error",
+    "highest_clock",
+    "hops",
+    "longest",
+    "slowest",
+]
+
+#: What an estimate rests on: designs that were routed, or figures of data sheets.
+Basis = Literal["routed", "model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,44 +69,91 @@ class Delays:
     spread: float = 0.0
 
 
-_ECP5 = Delays(register=0.5, block=5.6, adder=2.45, position=0.03, lut=1.5, multiplier=5.5, spread=0.6)
-_HX = Delays(register=0.9, block=2.5, adder=1.75, position=0.13, lut=1.45, multiplier=12.0)
-_UP = Delays(register=2.8, block=7.5, adder=5.4, position=0.4, lut=4.5, multiplier=36.0)
-_GW1N = Delays(register=0.9, block=4.5, adder=2.1, position=0.08, lut=1.8, multiplier=7.0)
-#: By part; what was not routed has none.
-DELAYS = {
-    "ecp5-25k": _ECP5, "ecp5-45k": _ECP5, "ecp5-85k": _ECP5, "ice40-hx8k": _HX, "ice40-up5k": _UP, "gw1n-9": _GW1N,
+#: Whose delays each part has: a key of `delays.json`, or of the models below.
+DELAYS_OF = {
+    "ecp5-25k": "ecp5", "ecp5-45k": "ecp5", "ecp5-85k": "ecp5", "ice40-hx8k": "hx", "ice40-up5k": "up",
+    "gw1n-9": "gw1n", "gw2a-18": "gw2a", "xc7z020": "xc7", "xc7a35t": "xc7", "xc7a100t": "xc7",
 }  # fmt: skip
 
-#: What has an estimate.
-FMAX_PARTS = tuple(DELAYS)
-#: The worst error against the routed accelerators.
-_ERROR = 0.25
+#: Delays of what is not routed.
+#: xc7: speed grade -1. From the clock to the output of a block RAM 2.46 ns without its output register: Xilinx DS189,
+#: table 30 (Spartan-7, the same fabric). Flip-flops, LUTs and carry cells of the CLB take 0.1 to 0.6 ns each (TCKO,
+#: TILO, TOPCY; TBYP is 0.11 ns for four positions); a wire is taken as 0.9 ns, a multiplier without registers as 4.
+#: gw2a: those of the GW1N, times 0.65: in Apicula's timing of both, which is Gowin's own, a block RAM takes 0.65 of the
+#: time (2.26 and 3.46 ns from clock to output, grades C8/I7 and C6/I5), a LUT 0.55, wires less.
+_MODELS = {
+    "xc7": Delays(register=0.6, block=2.6, adder=1.8, position=0.028, lut=1.0, multiplier=4.9, spread=0.1),
+    "gw2a": Delays(register=0.6, block=2.9, adder=1.4, position=0.05, lut=1.2, multiplier=4.6),
+}
+#: How far off a model may be: nothing was routed that would tell.
+_MODEL_ERROR = 0.4
+
+#: Hz, by a key of `DELAYS_OF`: no clock is promised above it, whatever paths say. ECP5, speed 6: block RAM with output
+#: registers in nextpnr's data; iCE40: Lattice's guaranteed toggle rate of global clocks (DS1040, HX 275 MHz; UP5K 48
+#: MHz is its oscillator, its block RAM and global network allow more); Gowin and Xilinx: block RAM.
+HIGHEST = {"ecp5": 300e6, "hx": 275e6, "up": 100e6, "gw1n": 250e6, "gw2a": 350e6, "xc7": 388e6}
 
 
-def fmax(pipeline: Pipeline, part: str) -> float | None:
-    """Hz that a router may reach on a part, within about `fmax_error`; None where nothing was routed on its like."""
-    if part not in FMAX_PARTS:
-        return None
+@cache
+def _routed() -> dict[str, dict[str, Any]]:
+    """The file of fitted delays, which ``tools/calibrate_clock`` writes."""
+    file = resources.files(__package__) / "delays.json"
+    result: dict[str, dict[str, Any]] = json.loads(file.read_text())
+    return result
+
+
+@cache
+def delays(part: str) -> Delays:
+    """The delays of a part."""
+    key = DELAYS_OF[part]
+    fitted = _routed().get(key)
+    if fitted is None:
+        return _MODELS[key]
+    known = {entry.name for entry in fields(Delays)}
+    return Delays(**{name: value for name, value in fitted["delays"].items() if name in known})
+
+
+def fmax(pipeline: Pipeline, part: str) -> float:
+    """Hz that a router may reach on a part, within about `fmax_error`."""
     many = estimate_pipeline(pipeline, PARTS[part].family)[1].bram
-    nanoseconds = max(_delay(path, part, many) for block in pipeline.blocks for path in longest(block))
-    return 1e3 / nanoseconds * 1e6
+    return 1e9 / max(slowest(block, part, many) for block in pipeline.blocks)
 
 
-def fmax_error() -> float:
-    """The worst share by which `fmax` was off against routed accelerators (`benchmarks/routed_clock.py`)."""
-    return _ERROR
+def fmax_error(part: str) -> float:
+    """The worst share by which `fmax` was off on routed accelerators that no fit saw; of a model, what it may be."""
+    fitted = _routed().get(DELAYS_OF[part])
+    return float(fitted["error"]) if fitted else _MODEL_ERROR
 
 
-def _delay(path: Path, part: str, block_rams: int) -> float:
-    """Nanoseconds, in a design of so many block RAMs."""
-    times = DELAYS[part]
-    return (
-        (times.block + times.spread * sqrt(block_rams) if path.block else times.register)
-        + sum(times.adder + times.position * bits for bits in path.adders)
-        + times.lut * path.luts
-        + times.multiplier * path.multipliers
+def fmax_basis(part: str) -> Basis:
+    """What `fmax` of a part rests on."""
+    return "routed" if DELAYS_OF[part] in _routed() else "model"
+
+
+def highest_clock(part: str) -> float:
+    """Hz: the highest clock that a plan for a part aims at where nobody names one."""
+    return HIGHEST[DELAYS_OF[part]]
+
+
+def slowest(block: BlockSpec, part: str, block_rams: int) -> float:
+    """Nanoseconds of the longest path of a block, in a design of so many block RAMs."""
+    times = vars(delays(part))
+    return max(
+        float(sum(times[name] * count for name, count in hops(path, block_rams).items())) for path in longest(block)
     )
+
+
+def hops(path: Path, block_rams: int) -> dict[str, float]:
+    """How often a path has each of the `Delays`, in a design of so many block RAMs."""
+    return {
+        "register": not path.block,
+        "block": path.block,
+        "spread": sqrt(block_rams) if path.block else 0.0,
+        "adder": len(path.adders),
+        "position": sum(path.adders),
+        "lut": path.luts,
+        "multiplier": path.multipliers,
+    }
 
 
 def longest(block: BlockSpec) -> list[Path]:

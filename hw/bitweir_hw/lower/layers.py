@@ -140,7 +140,7 @@ def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]
     folding = builder.folding(layer)
     at_once = groups_at_once(layer, folding.pe)
     fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
-    cycles = cycles_of(layer, layer.output_map(source), folding)
+    cycles = cycles_of(layer, builder.output_map(layer, source), folding)
     choices = word_choices(at_once * source.channels // layer.groups, layer.kernel)
 
     def rank(choice: tuple[int, int]) -> tuple[bool, bool, bool, int]:

@@ -1,5 +1,6 @@
 """Plans from a wish: the cheapest that is fast enough, or the fastest that fits."""
 
-from .search import Budget, SearchResult, cheapest, fastest
+from .prices import Pace
+from .search import Budget, Search, SearchResult, cheapest, fastest
 
-__all__ = ["SearchResult", "Budget", "cheapest", "fastest"]
+__all__ = ["Budget", "Pace", "Search", "SearchResult", "cheapest", "fastest"]

@@ -8,18 +8,39 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
-from ..cost import estimate
+from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
-from ..network.layers import Conv, Dense, Map
+from ..network.layers import Conv, Dense, Layer, Map
 from ..network.network import Network
 from ..plan import Folding, Plan
 
-__all__ = ["Fitted", "Option", "Prices", "Probe"]
+__all__ = ["Fitted", "Option", "Pace", "Prices", "Probe"]
 
 #: Weights of more words than this are not tried in LUTs, those of fewer bits not in block RAM.
 LUT_DEPTH, BLOCK_BITS = 128, 512
+#: Sites that are added to a block that is too slow: more than any part has, so that no plan with it fits.
+_TOO_SLOW = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """A clock that each block of a plan must be expected to keep.
+
+    Parameters
+    ----------
+    part : str
+        A key of `PARTS`.
+    nanoseconds : float
+        The clock's period.
+    block_rams : int
+        About how many the plan has: they lie apart.
+    """
+
+    part: str
+    nanoseconds: float
+    block_rams: int
 
 
 class Fitted(Builder):
@@ -36,6 +57,16 @@ class Probe(Fitted):
         super().__init__(network, plan)
         self.ii = ii
         self._units = units
+        self._maps: dict[object, Map] = {}
+
+    def output_map(self, layer: Layer, source: Map) -> Map:
+        """As `Builder.output_map`, but once for each layer with weights: their sums take time."""
+        if not isinstance(layer, Dense | Conv):
+            return super().output_map(layer, source)
+        key = (layer.name, layer.thresholds is None, source)
+        if key not in self._maps:
+            self._maps[key] = super().output_map(layer, source)
+        return self._maps[key]
 
     def taken(self) -> list[BlockSpec]:
         """What was put since the last call."""
@@ -76,11 +107,17 @@ class Prices:
     Parameters
     ----------
     family : str
+    pace : Pace, optional
+        Blocks that do not keep it cost more than there is.
+    shared : Prices, optional
+        Without a pace, of the same family: what it knows of blocks serves here, too.
     """
 
-    def __init__(self, family: str) -> None:
-        self.family = family
-        self._costs: dict[object, tuple[float, float]] = {}
+    def __init__(self, family: str, pace: Pace | None = None, shared: Prices | None = None) -> None:
+        self.family, self.pace = family, pace
+        self._costs: dict[object, tuple[float, float, int]] = shared._costs if shared else {}
+        self._delays: dict[object, float] = shared._delays if shared else {}
+        self._conversions: dict[object, tuple[float, float]] = {}
         self._options: dict[object, Option] = {}
 
     def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Cursor) -> Option:
@@ -103,21 +140,38 @@ class Prices:
         if cursor.stream is None:
             return 0.0, 0.0
         key = ("width", cursor.lanes, cursor.length, cursor.vectors, cursor.lane_bits, lanes, length)
-        if key not in self._costs:
+        if key not in self._conversions:
             probe.widened(cursor, "x", lanes, length)
-            self._costs[key] = self.of(probe.taken())
-        return self._costs[key]
+            self._conversions[key] = self.of(probe.taken())
+        return self._conversions[key]
 
     def of(self, blocks: list[BlockSpec]) -> tuple[float, float]:
         """What blocks take."""
         sites = rams = 0.0
         for block in blocks:
             key = _key(block)
-            if key not in self._costs:
-                cost = estimate(block, self.family)
-                self._costs[key] = (float(cost.sites), float(cost.bram))
-            sites, rams = sites + self._costs[key][0], rams + self._costs[key][1]
+            own = self._known(key, block)
+            sites, rams = sites + own[0], rams + own[1]
+            if self.pace:
+                sites += self._lateness(self.pace, key, block)
         return sites, rams
+
+    def ffs(self, block: BlockSpec) -> int:
+        """Flip-flops of a block."""
+        return self._known(_key(block), block)[2]
+
+    def _known(self, key: object, block: BlockSpec) -> tuple[float, float, int]:
+        if key not in self._costs:
+            cost = estimate(block, self.family)
+            self._costs[key] = (float(cost.sites), float(cost.bram), cost.ff)
+        return self._costs[key]
+
+    def _lateness(self, pace: Pace, key: object, block: BlockSpec) -> float:
+        """What is added to the sites of a block that does not keep the pace."""
+        where = (pace.part, pace.block_rams, key)
+        if where not in self._delays:
+            self._delays[where] = slowest(block, pace.part, pace.block_rams)
+        return _TOO_SLOW if self._delays[where] > pace.nanoseconds else 0.0
 
 
 def _styles(blocks: list[BlockSpec]) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ combined anew, keeping every way to each number of lanes that no other beats in 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from math import inf
 
 from ..arithmetic import ceil_div, divisors
@@ -37,9 +39,9 @@ from ..plan import (
     window_words,
 )
 from ..popcount.dot_product import STYLE, Popcount
-from .prices import Fitted, Option, Prices, Probe
+from .prices import Fitted, Option, Pace, Prices, Probe
 
-__all__ = ["SearchResult", "Budget", "cheapest", "fastest"]
+__all__ = ["Budget", "Search", "SearchResult", "cheapest", "fastest"]
 
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
@@ -51,15 +53,29 @@ class Budget:
 
     Parameters
     ----------
-    sites, block_rams : float
-        Infinite where nobody says.
+    sites, block_rams, ffs : float
+        LUT sites, block RAMs and flip-flops; infinite where nobody says.
+    counted : Budget or None
+        What is there by count, where less of it can be routed.
+    why : str
+        Where that is so: a sentence that tells what can be routed.
+    reserved : str
+        What is kept free, as ``"after the reserve of 500 LUTs"``; empty for nothing.
     larger : tuple of (str, Budget), or None
         Parts that hold more, the smallest first, to be named where nothing fits; None where they are not known.
     """
 
     sites: float = inf
     block_rams: float = inf
+    ffs: float = inf
+    counted: Budget | None = None
+    why: str = ""
+    reserved: str = ""
     larger: tuple[tuple[str, Budget], ...] | None = None
+
+    def holds(self, found: SearchResult) -> bool:
+        """Whether a plan keeps within it."""
+        return found.sites <= self.sites and found.block_rams <= self.block_rams and found.ffs <= self.ffs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +87,7 @@ class SearchResult:
     plan : Plan
     cycles : int
         A frame (or V frames) in steady state.
-    sites, block_rams : int
+    sites, block_rams, ffs : int
         As estimated.
     bound : float
         For the fewest sites: no plan has fewer. For the most frames: no plan takes fewer cycles.
@@ -81,6 +97,7 @@ class SearchResult:
     cycles: int
     sites: int
     block_rams: int
+    ffs: int
     bound: float
 
 
@@ -94,35 +111,11 @@ def cheapest(
     parallel_frames: int = 1,
     runtime_loadable: bool = False,
 ) -> SearchResult:
-    """The plan with the fewest LUT sites that takes at most so many cycles a frame.
-
-    Parameters
-    ----------
-    network : Network
-    family : str
-        Whose cost counts; one of `cost` knows.
-    cycles : int
-        A frame, or V frames.
-    limits : Budget
-        Of the part.
-    popcount : Popcount, optional
-        The family's best if not given.
-    parallel_frames : int
-        V.
-    runtime_loadable : bool
-        With parameters in RAM.
-
-    Raises
-    ------
-    PlanError
-        No plan is fast enough, or none was found that fits; names the resource that binds.
-    """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, runtime_loadable)
-    search.check_ii(cycles)
-    found, bound = search.within(cycles, limits)
-    if found is None:
-        raise PlanError(search.too_large(cycles, limits))
-    return replace(found, bound=bound)
+    """The plan with the fewest LUT sites that takes at most so many cycles a frame: `Search.cheapest`."""
+    search = Search(
+        network, family, popcount=popcount, parallel_frames=parallel_frames, runtime_loadable=runtime_loadable
+    )
+    return search.cheapest(cycles, limits)
 
 
 def fastest(
@@ -134,29 +127,11 @@ def fastest(
     parallel_frames: int = 1,
     runtime_loadable: bool = False,
 ) -> SearchResult:
-    """The plan with the fewest cycles a frame that fits.
-
-    Parameters and errors as in `cheapest`.
-    """
-    search = _Search(network, family, popcount or Popcount(style=STYLE[family]), parallel_frames, runtime_loadable)
-    intervals = search.intervals()
-    low, high = 0, len(intervals) - 1
-    best, _ = search.within(intervals[high], limits)
-    if best is None:
-        raise PlanError(search.too_large(intervals[high], limits))
-    # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
-    proved = float(least_cycles(network))
-    while low < high:
-        middle = (low + high) // 2
-        found, bound = search.within(intervals[middle], limits)
-        if found is not None:
-            best, high = found, middle
-        else:
-            if bound > limits.sites:
-                proved = max(proved, intervals[middle + 1])
-            low = middle + 1
-    assert best is not None
-    return replace(best, bound=min(proved, best.cycles))
+    """The plan with the fewest cycles a frame that fits: `Search.fastest`."""
+    search = Search(
+        network, family, popcount=popcount, parallel_frames=parallel_frames, runtime_loadable=runtime_loadable
+    )
+    return search.fastest(limits)
 
 
 @dataclass(frozen=True)
@@ -232,23 +207,123 @@ class _Frontier:
         return self.kept([way.longer(cost) for ways, cost in costs for way in ways])
 
 
-class _Search:
+class Search:
+    """The plans of a network with one kind of popcounts. What it learns for one question helps with the next.
+
+    Parameters
+    ----------
+    network : Network
+    family : str
+        Whose cost counts; one of `cost` knows.
+    popcount : Popcount, optional
+        The family's best if not given.
+    parallel_frames : int
+        V.
+    runtime_loadable : bool
+        With parameters in RAM.
+    shared : Search, optional
+        Of the same family: what it knows of blocks serves here, too.
+    """
+
     def __init__(
-        self, network: Network, family: str, popcount: Popcount, parallel_frames: int, runtime_loadable: bool
+        self,
+        network: Network,
+        family: str,
+        *,
+        popcount: Popcount | None = None,
+        parallel_frames: int = 1,
+        runtime_loadable: bool = False,
+        shared: Search | None = None,
     ) -> None:
         self.network = network
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
+        popcount = popcount or Popcount(style=STYLE[family])
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
         self._plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
         #: Sites that belong to no layer, more or less: the folding hardly matters.
         self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
         self._units: dict[str, MatVecSpec] = {}
-        self._prices = Prices(family)
+        #: Without a pace, and those that count now.
+        self._usual_prices: Prices = Prices(family, shared=shared._usual_prices if shared else None)
+        self._prices: Prices = self._usual_prices
+        #: Plans that were built, with what they take.
+        self._known: dict[tuple[Folding, ...], SearchResult] = {}
         #: Which ways are kept.
         self._rule: _AtPrice | _Frontier = _AtPrice(0.0)
         #: The first price to try: that of the last question, as intervals that follow each other need much the same.
         self._usual = 1.0
+
+    def cheapest(self, cycles: int, limits: Budget, pace: Pace | None = None) -> SearchResult:
+        """The plan with the fewest LUT sites that takes at most so many cycles a frame.
+
+        Parameters
+        ----------
+        cycles : int
+            A frame, or V frames.
+        limits : Budget
+            Of the part.
+        pace : Pace, optional
+            Which each block must keep.
+
+        Raises
+        ------
+        PlanError
+            No plan is fast enough, or none was found that fits; names the resource that binds.
+        """
+        self._keep(pace)
+        self.check_ii(cycles)
+        found, bound = self.within(cycles, limits)
+        if found is None:
+            raise PlanError(self.too_large(cycles, limits))
+        return replace(found, bound=bound)
+
+    def fastest(
+        self, limits: Budget, pace: Pace | None = None, *, least: int = 0, most: int | None = None
+    ) -> SearchResult:
+        """The plan with the fewest cycles a frame that fits.
+
+        Parameters
+        ----------
+        limits, pace
+            As in `cheapest`, and so are the errors.
+        least : int
+            No plan with fewer cycles fits: known from a search in which more was allowed.
+        most : int, optional
+            A plan with so many cycles fits.
+        """
+        self._keep(pace)
+        intervals = self._intervals
+        high = len(intervals) - 1 if most is None else bisect_left(intervals, most, 0, len(intervals) - 1)
+        low = bisect_left(intervals, least, 0, high)
+        best, _ = self.within(intervals[high], limits)
+        if best is None:
+            raise PlanError(self.too_large(intervals[high], limits))
+        # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
+        proved = float(max(least_cycles(self.network), least))
+        while low < high:
+            middle = (low + high) // 2
+            found, bound = self.within(intervals[middle], limits)
+            if found is not None:
+                best, high = found, middle
+            else:
+                if bound > limits.sites:
+                    proved = max(proved, intervals[middle + 1])
+                low = middle + 1
+        assert best is not None
+        return replace(best, bound=min(proved, best.cycles))
+
+    def fits(self, cycles: int, limits: Budget, pace: Pace | None = None) -> bool:
+        """Whether a plan of at most so many cycles a frame was found that fits."""
+        self._keep(pace)
+        return cycles >= least_cycles(self.network) and self.within(cycles, limits)[0] is not None
+
+    def _keep(self, pace: Pace | None) -> None:
+        """Ask for a pace, or for none, from now on."""
+        if self._prices.pace != pace:
+            usual = self._usual_prices
+            self._prices = Prices(usual.family, pace, usual) if pace else usual
+            self._known = {}
 
     # ---- questions
 
@@ -256,7 +331,8 @@ class _Search:
         if cycles < (least := least_cycles(self.network)):
             raise PlanError(f"A frame takes at least {least} cycles, so it cannot take at most {cycles}.")
 
-    def intervals(self) -> list[int]:
+    @cached_property
+    def _intervals(self) -> list[int]:
         """Every number of cycles a frame that some folding of some layer takes."""
         least = least_cycles(self.network)
         found = {least}
@@ -281,7 +357,7 @@ class _Search:
                 seen[layer.name].add(replace(folding, memory="auto"))
             bound = max(bound, score - price * limits.block_rams if price else score)
             fits = found.block_rams <= limits.block_rams
-            if fits and found.sites <= limits.sites and (best is None or found.sites < best.sites):
+            if limits.holds(found) and (best is None or found.sites < best.sites):
                 best = found
             if bound > limits.sites or (price == 0 and fits) or limits.block_rams == inf:
                 break
@@ -298,19 +374,26 @@ class _Search:
         return best, bound
 
     def too_large(self, cycles: int, limits: Budget) -> str:
-        """Why nothing fits, in one sentence."""
+        """Why nothing fits, in a sentence or two."""
         found, _ = self._at_price(cycles, 0.0)
         small, _ = self._at_price(cycles, 1e6)
         what = f"{limits.sites:,.0f} LUT sites and {limits.block_rams:,.0f} block RAMs"
+        if limits.reserved:
+            what += f" {limits.reserved}"
         if small.block_rams > limits.block_rams:
             needs = f"at least {small.block_rams:,} block RAMs"
+        elif found.sites <= limits.sites and found.block_rams <= limits.block_rams:
+            needs = f"about {found.ffs:,} flip-flops, of which it may have {limits.ffs:,.0f}"
         else:
             needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
-        ways = ["allow more cycles a frame"] if cycles < self.intervals()[-1] else []
+        ways = ["allow more cycles a frame"] if cycles < self._intervals[-1] else []
         ways.append(self._larger(cycles, limits))
-        return (
-            f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: {', or '.join(ways)}."
-        )
+        told = f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: "
+        told += f"{', or '.join(ways)}."
+        counted = limits.counted
+        if counted and (counted.holds(found) or counted.holds(small)):
+            told += f" By count it fits; {limits.why}."
+        return told
 
     def _larger(self, cycles: int, limits: Budget) -> str:
         """Which part to take instead, if one would do."""
@@ -335,7 +418,7 @@ class _Search:
         # What the plan costs as it is built may differ a little from what its parts cost.
         for way in sorted(self._ways(cycles), key=lambda way: way.sites)[:8]:
             found = self._built(way)
-            if found.sites <= limits.sites and found.block_rams <= limits.block_rams:
+            if limits.holds(found):
                 return found
         return None
 
@@ -348,6 +431,11 @@ class _Search:
     def _built(self, way: _Way) -> SearchResult:
         foldings = dict(_unfold(way.choices))
         chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
+        if chosen not in self._known:
+            self._known[chosen] = self._costed(chosen)
+        return self._known[chosen]
+
+    def _costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
         plan = replace(self._plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan))
         totals = [self._prices.of([block]) for block in pipeline.blocks]
@@ -356,6 +444,7 @@ class _Search:
             cycles=max(block.cycles for block in pipeline.blocks),
             sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
             block_rams=round(sum(rams for _, rams in totals)),
+            ffs=estimate_loader(pipeline, self._prices.family).ff + sum(map(self._prices.ffs, pipeline.blocks)),
             bound=0.0,
         )
 
@@ -468,6 +557,7 @@ def _unfold(choices: tuple[object, ...]) -> Iterable[tuple[str, Folding]]:
                 yield from _unfold(entry)
 
 
+@lru_cache(maxsize=4096)
 def _quotients(number: int) -> list[int]:
     """All values of ``ceil(number / k)``, ascending: other counts do the same as the next of these."""
     return sorted({ceil_div(number, k) for k in range(1, number + 1)})

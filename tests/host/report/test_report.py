@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import jsonschema
 import pytest
+from bitweir import speed
 from bitweir.cli.console import Output
 from bitweir.design import write_design
 from bitweir.report import collect as collecting
@@ -42,7 +43,7 @@ def test_two_frames_side_by_side(report):
     assert report.plan.streams == 2
     slowest = max(block.cycles for block in report.blocks)
     assert report.timing.cycles_per_frame == slowest / 2
-    assert report.timing.frames_per_second == 2 * 100e6 / slowest
+    assert report.timing.frames_per_second == 2 * report.timing.expected_clock_mhz * 1e6 / slowest
 
 
 def test_operations(report):
@@ -92,8 +93,6 @@ def test_terminal(report, capsys):
 # ---- a clock that may not be reached, frames side by side
 
 PLAN = Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4)))
-RATE = "100,000,000 frames/s at 400 MHz"
-REACHABLE = f"{RATE}; 10,050,000 frames/s at the estimated Fmax of 40.2 MHz, within 25%"
 CLOCK = "estimated Fmax on ice40-up5k: 40.2 MHz, within 25%"
 
 
@@ -110,8 +109,9 @@ def dense(tmp_path_factory):
 @pytest.fixture
 def fmax(monkeypatch):
     """The estimate of the clock, whatever the cost model says."""
-    monkeypatch.setattr(estimates, "fmax", lambda pipeline, part: 40.2e6 if part == "ice40-up5k" else None)
-    monkeypatch.setattr(estimates, "fmax_error", lambda: 0.25)
+    monkeypatch.setattr(estimates, "fmax", lambda pipeline, part: 40.2e6)
+    for where in (estimates, speed):
+        monkeypatch.setattr(where, "fmax_error", lambda part: 0.4 if part == "xc7z020" else 0.25)
 
 
 def plain(report, capsys):
@@ -122,40 +122,50 @@ def plain(report, capsys):
 
 
 @pytest.mark.usefixtures("fmax")
-def test_a_clock_that_may_not_be_reached_stands_beside_the_throughput(dense, capsys):
-    report = collect(dense[1], clock=400e6, part="ice40-up5k")
+@pytest.mark.parametrize(
+    ("part", "asked", "clock", "origin", "error", "told"),
+    [
+        ("ice40-up5k", 400e6, 40.2, "estimate", 0.25, "about 10,050,000 frames/s at 40.2 MHz expected on ice40-up5k, "
+         "within 25% (400 MHz asked for)"),
+        # The estimate may be too high by so much.
+        ("ice40-up5k", 35e6, 35, "estimate", 0.25, "about 8,750,000 frames/s at 35 MHz expected on ice40-up5k, "
+         "within 25%"),
+        ("ice40-up5k", 30e6, 30, "estimate", 0, "7,500,000 frames/s at 30 MHz"),
+        ("xc7z020", 400e6, 40.2, "model", 0.4, "about 10,050,000 frames/s at 40.2 MHz expected on xc7z020, within 40% "
+         "(a model: nothing of its family was routed) (400 MHz asked for)"),
+    ],
+)  # fmt: skip
+def test_headlines_are_told_at_the_clock_that_is_expected(dense, capsys, part, asked, clock, origin, error, told):
+    report = collect(dense[1], clock=asked, part=part)
     jsonschema.validate(report.to_dict(), schema())
-    assert report.timing.frames_per_second == 100e6
-    assert report.timing.reachable_frames_per_second == pytest.approx(10.05e6)
-    told = replace(report, target=replace(report.target, overridden=()))
-    shown, text, lines = plain(told, capsys)
-    assert f"Throughput {REACHABLE} Interval 4.00 cycles" in shown and f"Clock {CLOCK} " in shown
-    rate = REACHABLE.removeprefix("100,000,000 ")
-    assert f'<span class="much">100,000,000</span> <span class="unit">{rate}</span>' in text
-    assert f"<dt>Clock</dt><dd>{CLOCK}</dd>" in text and "100,000,000 would be reached at that clock." in text
-    assert f"- **Throughput**: {REACHABLE}\n" in lines and f"- Clock: {CLOCK}\n" in lines
-
-
-@pytest.mark.usefixtures("fmax")
-@pytest.mark.parametrize(("part", "clock", "known"), [("ice40-up5k", 40.2e6, True), ("xc7z020", 400e6, False)])
-def test_a_clock_that_may_be_reached_or_has_no_estimate(dense, capsys, part, clock, known):
-    report = collect(dense[1], clock=clock, part=part)
-    jsonschema.validate(report.to_dict(), schema())
-    assert report.timing.reachable_frames_per_second is None
+    timing = report.timing
+    assert (timing.clock_mhz, timing.expected_clock_mhz) == (asked / 1e6, pytest.approx(clock))
+    assert (timing.expected_from, timing.expected_error) == (origin, error)
+    assert timing.frames_per_second == pytest.approx(clock * 1e6 / 4)
+    assert timing.latency_us == pytest.approx(timing.latency_cycles / clock)
     shown, text, lines = plain(replace(report, target=replace(report.target, overridden=())), capsys)
-    rate = f"frames/s at {clock / 1e6:g} MHz"
-    assert f" {rate} Interval 4.00 cycles" in shown and f">{rate}</span>" in text and f" {rate}\n" in lines
-    assert all(told.count("estimated Fmax") == known for told in (shown, text, lines))
-    assert "are reached." in text
+    much, rate = told.partition(" frames/s")[0], told.partition(" frames/s")[2]
+    assert f"Throughput {told} Interval 4.00 cycles" in shown
+    assert f'<span class="much">{much}</span> <span class="unit">frames/s{rate}</span>' in text
+    assert ("are expected." if error else "are reached.") in text
+    about = "about " if error else ""
+    assert f"Latency {about}" in shown and (f"Latency about {about}" not in shown)
+    if part == "ice40-up5k":
+        assert (
+            f"Clock {CLOCK} " in shown and f"<dt>Clock</dt><dd>{CLOCK}</dd>" in text and f"- Clock: {CLOCK}\n" in lines
+        )
+    else:
+        assert "40.2 MHz, within 40%, by a model: nothing of its family was routed" in shown
 
 
 @pytest.mark.usefixtures("fmax")
-@pytest.mark.parametrize(("clock", "reachable"), [(44e6, None), (46e6, 10.05e6)])
-def test_what_was_routed_counts_more_than_an_estimate(dense, monkeypatch, clock, reachable):
+@pytest.mark.parametrize(("asked", "clock"), [(44e6, 44), (46e6, 45)])
+def test_what_was_routed_counts_more_than_an_estimate(dense, monkeypatch, capsys, asked, clock):
     routed = {"icebreaker": SimpleNamespace(part="ice40-up5k", fmax_mhz=45.0)}
     monkeypatch.setattr(collecting, "routed", lambda build: routed)
-    found = collect(dense[1], clock=clock, part="ice40-up5k").timing.reachable_frames_per_second
-    assert found == (reachable and pytest.approx(reachable))
+    timing = collect(dense[1], clock=asked, part="ice40-up5k").timing
+    assert (timing.expected_clock_mhz, timing.expected_from, timing.expected_error) == (clock, "routed", 0)
+    assert timing.frames_per_second == clock * 1e6 / 4
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -17,14 +17,19 @@ from bitweir_hw.cost import (
     estimated_rams,
     extrapolated,
     fmax,
+    fmax_basis,
+    fmax_error,
+    highest_clock,
     network_errors,
 )
+from bitweir_hw.cost.speed import Delays, hops
 from bitweir_hw.lower import lower, with_loadable_parameters
-from bitweir_hw.parts import BLOCK_RAM
+from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.resources.memories import ram
 from bitweir_hw.resources.multipliers import multiply
+from bitweir_hw.resources.paths import Path
 from bitweir_hw.resources.terms import Terms
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,11 +153,28 @@ def test_more_lanes_cost_more_and_words_without_change_nothing():
     assert estimate(first, "ecp5").sites > estimate(same, "ecp5").sites
 
 
-def test_clock_is_estimated_where_a_router_calibrated_it():
+def test_clock_is_estimated():
     for style, part in (("ecp5", "ecp5-85k"), ("tree", "ice40-hx8k"), ("tree", "ice40-up5k"), ("fused", "gw1n-9")):
         found = [
             fmax(lower(network, plan), part)
             for network, plan in (every_kind(style=style), every_kind(style=style, streams=2))
         ]
         assert all(10e6 < clock < 300e6 for clock in found)
-    assert fmax(dense_pipeline(1e6, STYLE["gowin"]), "gw2a-18") is None
+
+
+def test_every_part_has_an_estimate_that_says_what_it_rests_on():
+    pipeline = dense_pipeline(1e6)
+    for part in PARTS:
+        assert 10e6 < fmax(pipeline, part) < 400e6
+        assert 0 < fmax_error(part) < 0.5
+        assert highest_clock(part) > 90e6
+    assert {part for part in PARTS if fmax_basis(part) == "model"} >= {"xc7z020", "xc7a35t", "xc7a100t"}
+    assert fmax_basis("ecp5-85k") == fmax_basis("ice40-up5k") == fmax_basis("gw1n-9") == "routed"
+
+
+def test_the_delay_of_a_path_is_the_sum_of_its_hops():
+    path = Path(block=True, adders=(8, 3), luts=2, multipliers=1)
+    assert hops(path, 16) == {
+        "register": 0, "block": 1, "spread": 4.0, "adder": 2, "position": 11, "lut": 2, "multiplier": 1,
+    }  # fmt: skip
+    assert {entry.name for entry in fields(Delays)} == set(hops(path, 16))

@@ -25,10 +25,10 @@ def price(block, family):
     memories = [memory for memory in block.memories() if memory.block]
     rams = sum(block_rams(memory.depth, memory.width, "ice40", writable=False)[0] for memory in memories)
     if isinstance(block, FifoSpec):
-        return SimpleNamespace(sites=0, bram=0)
+        return SimpleNamespace(sites=0, bram=0, ff=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
     lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
-    return SimpleNamespace(sites=3 * lanes + bits, bram=rams)
+    return SimpleNamespace(sites=3 * lanes + bits, bram=rams, ff=lanes)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,334 @@
+"""The best plan in time: at the clock that each is expected to reach, not in cycles.
+
+More registers make for a faster clock, and for a larger design with fewer lanes. So does a layer folded otherwise: a
+shorter popcount, weights in LUTs in place of block RAM. A plan is found in two ways that take turns: the fewest cycles
+for what is there; and, where a block of that plan holds back the clock, the fewest cycles among plans of which each
+block keeps a faster clock, as long as this gains more than it costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from bitweir_hw.blocks.pipeline import Pipeline
+from bitweir_hw.cost import fmax, fmax_error
+from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import lower
+from bitweir_hw.network import Network
+from bitweir_hw.parts import FpgaPart
+from bitweir_hw.plan import MAX_STREAMS, least_cycles
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.search import Budget, Pace, Search, SearchResult
+from bitweir_sim.time.cycles import schedule
+
+__all__ = ["LEVELS", "Expected", "Hunt"]
+
+#: Adder levels between registers that are tried, in this order.
+LEVELS = (1, 2, 3, 0)
+#: By how much the clock is to rise, and what is tried where that gains nothing.
+_STEPS = (2.0, 1.4, 1.15, 1.05)
+#: What another number of adder levels must promise, beside the best plan so far, to be searched for.
+_PROMISE = 1.05
+#: Share of the block RAMs from which they bind.
+_SCARCE = 0.9
+#: How much slower than the fastest plan those are that may answer sooner.
+_SLOWER = (1.25, 1.6, 2.0, 3.0)
+#: Clocks to try for a frame rate.
+_CLOCKS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """A plan that a search found, and what it is expected to do.
+
+    Parameters
+    ----------
+    found : SearchResult
+    pipeline : Pipeline
+    fmax : float
+        Hz that a router may reach.
+    clock : float
+        Hz: the lower one of `fmax` and the highest that is wanted.
+    sure : float
+        Hz: as `clock`, even if `fmax` is too high by as much as it ever was.
+    """
+
+    found: SearchResult
+    pipeline: Pipeline
+    fmax: float
+    clock: float
+    sure: float
+
+    @property
+    def fps(self) -> float:
+        """Frames/s at `clock`."""
+        return self.found.plan.parallel_frames * self.clock / self.found.cycles
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the first beat of a frame to its result, at `clock`."""
+        return _latency(self.pipeline) / self.clock
+
+
+@dataclass(kw_only=True)
+class Hunt:
+    """A search for plans of a network on a part.
+
+    Parameters
+    ----------
+    network : Network
+    part : FpgaPart
+    family : str
+        Whose popcounts are used.
+    limits : Budget
+    clock : float
+        Hz: the highest that is wanted.
+    levels : tuple of int
+        Adder levels between registers to try.
+    streams : int or None
+        Parallel frames; None for as many as serve a goal best.
+    runtime_loadable : bool
+        Parameters are in RAM.
+    """
+
+    network: Network
+    part: FpgaPart
+    family: str
+    limits: Budget
+    clock: float
+    levels: tuple[int, ...] = LEVELS
+    streams: int | None = 1
+    runtime_loadable: bool = False
+    _searches: dict[tuple[int, int], Search] = field(default_factory=dict)
+
+    @property
+    def _frames(self) -> int:
+        """Parallel frames, where one number must do."""
+        return 1 if self.streams is None else self.streams
+
+    # ---- goals
+
+    def most_frames(self) -> Expected:
+        """The plan with the most frames a second.
+
+        Parallel frames share memories and nothing else, so they help where block RAM binds, until the LUT sites are
+        used up as well.
+
+        Raises
+        ------
+        PlanError
+            Nothing fits.
+        """
+        best = self._over_levels(self._quickest, self._frames)
+        if self.streams is not None or best.found.block_rams < _SCARCE * self.limits.block_rams:
+            return best
+        level = best.found.plan.popcount.levels_per_stage
+        most = min(int(self.limits.sites / best.found.sites), MAX_STREAMS)
+        for streams in sorted({2, most - 1, most}):
+            if 2 <= streams <= most:
+                found = self._quickest(level, streams, best)
+                best = max((best, *([found] if found else [])), key=lambda one: one.fps)
+        return best
+
+    def soonest(self) -> Expected:
+        """The plan with the least latency.
+
+        Raises
+        ------
+        PlanError
+            Nothing fits.
+        """
+        best: Expected | None = None
+        for level in self.levels:
+            if best and self._clock_with(best, level) < best.clock / _PROMISE and level > 1:
+                # More adder levels than one between registers save at most some cycles.
+                continue
+            for found in self._soon(level):
+                if best is None or found.latency < best.latency:
+                    best = found
+        assert best
+        return best
+
+    def smallest(self, fps: float) -> Expected:
+        """The plan with the fewest LUT sites that is expected to reach a frame rate.
+
+        If there is none, it is the one with the most frames/s, where the error of the estimate is larger than what is
+        missing.
+
+        Raises
+        ------
+        PlanError
+            Nothing fits, or the frame rate is farther off; the text says which there is.
+        """
+        if not 0 < fps < inf:
+            raise PlanError(f"Frame rate must be positive, not {fps:,.10g} frames/s.")
+        found = self._smallest(fps, sure=False)
+        if isinstance(found, Expected):
+            return found
+        best = self.most_frames()
+        if best.fps * (1 + fmax_error(self.part.name)) < fps:
+            why = f"{str(found).rstrip('.')}; the" if found else f"{fps:,.10g} frames/s cannot be reached: the"
+            raise PlanError(
+                f"{why} most that {self.part.name} is expected to do is about {best.fps:,.0f} frames/s, at "
+                f"{best.clock / 1e6:,.4g} MHz."
+            ) from found
+        return best
+
+    def keeping_up(self, fps: float) -> Expected:
+        """The plan with the fewest LUT sites that reaches a frame rate even if the estimate of its clock is too high.
+
+        Too high by as much as it ever was. If there is none, it is the plan with the most frames/s.
+
+        Raises
+        ------
+        PlanError
+            Nothing fits.
+        """
+        found = self._smallest(fps, sure=True)
+        return found if isinstance(found, Expected) else self.most_frames()
+
+    # ---- steps
+
+    def search(self, level: int, streams: int) -> Search:
+        """Plans with so many adder levels between registers; all share what blocks cost."""
+        key = (level, streams)
+        if key not in self._searches:
+            self._searches[key] = Search(
+                self.network, self.part.family, popcount=self._popcount(level), parallel_frames=streams,
+                runtime_loadable=self.runtime_loadable, shared=next(iter(self._searches.values()), None),
+            )  # fmt: skip
+        return self._searches[key]
+
+    def _popcount(self, level: int) -> Popcount:
+        return Popcount(style=STYLE[self.family], levels_per_stage=level)
+
+    def expected(self, found: SearchResult) -> Expected:
+        """A plan with the clock that it is expected to reach."""
+        pipeline = lower(self.network, found.plan)
+        reached = fmax(pipeline, self.part.name)
+        return Expected(
+            found=found, pipeline=pipeline, fmax=reached, clock=min(self.clock, reached),
+            sure=min(self.clock, reached * (1 - fmax_error(self.part.name))),
+        )  # fmt: skip
+
+    def _over_levels(self, find: Callable[[int, int, Expected | None], Expected | None], streams: int) -> Expected:
+        """The fastest of what each number of adder levels gives."""
+        best, refused = None, None
+        for level in self.levels:
+            try:
+                found = find(level, streams, best)
+            except PlanError as error:
+                refused = refused or error
+                continue
+            if found and (best is None or found.fps > best.fps):
+                best = found
+        if best is None:
+            assert refused
+            raise refused
+        return best
+
+    def _quickest(self, level: int, streams: int, beat: Expected | None) -> Expected | None:
+        """The plan with the most frames a second; None where one plan is not likely to be beaten."""
+        search = self.search(level, streams)
+        if beat:
+            clock = min(self._clock_with(beat, level) * _PROMISE, self.clock)
+            cycles = int(streams * clock / beat.fps)
+            if cycles < least_cycles(self.network) or not search.fits(cycles, self.limits):
+                return None
+        return self._faster_clock(search, self.expected(search.fastest(self.limits)))
+
+    def _clock_with(self, one: Expected, level: int) -> float:
+        """Hz that a plan may reach with so many adder levels between registers."""
+        plan = one.found.plan
+        if plan.popcount.levels_per_stage == level:
+            return one.fmax
+        return fmax(lower(self.network, replace(plan, popcount=self._popcount(level))), self.part.name)
+
+    def _faster_clock(self, search: Search, best: Expected) -> Expected:
+        """A plan with more frames a second, since each of its blocks keeps a faster clock."""
+        first, pace = best, None
+        for step in _STEPS:
+            while best.fmax < self.clock:
+                clock = min(self.clock, best.fmax * step)
+                # As many frames a second as before, at least.
+                cycles = int(best.found.cycles * clock / best.clock)
+                tried = self._pace(clock, best)
+                try:
+                    found = self.expected(search.cheapest(cycles, self.limits, tried))
+                except PlanError:
+                    break
+                if found.fps <= best.fps * (1 + 1e-9):
+                    break
+                best, pace = found, tried
+        if pace:
+            least, most = first.found.cycles, best.found.cycles
+            fewer = self.expected(search.fastest(self.limits, pace, least=least, most=most))
+            best = max((best, fewer), key=lambda one: one.fps)
+        # What is proved of cycles holds for all plans with as many adder levels.
+        return replace(best, found=replace(best.found, bound=min(first.found.bound, best.found.cycles)))
+
+    def _pace(self, clock: float, like: Expected) -> Pace:
+        return Pace(part=self.part.name, nanoseconds=1e9 / clock, block_rams=like.found.block_rams)
+
+    def _soon(self, level: int) -> Iterator[Expected]:
+        """The fastest plan, and slower ones, which leave more to the layers that a frame waits for.
+
+        A frame takes as long when FIFOs are fitted: `fit_depths` sees to it.
+        """
+        search = self.search(level, self._frames)
+        first = search.fastest(self.limits)
+        yield self.expected(first)
+        for slower in _SLOWER:
+            if (cycles := int(first.cycles * slower)) >= least_cycles(self.network):
+                try:
+                    yield self.expected(search.cheapest(cycles, self.limits))
+                except PlanError:
+                    continue
+
+    def _smallest(self, fps: float, *, sure: bool) -> Expected | PlanError | None:
+        """The smallest plan for a frame rate, at the clock that is expected or sure; or why there is none, if known."""
+        found: list[Expected] = []
+        refused: PlanError | None = None
+        for level in self.levels:
+            try:
+                found += self._enough(level, fps, sure=sure)
+            except PlanError as error:
+                refused = refused or error
+        streams = self._frames
+        enough = [
+            one for one in found if streams * (one.sure if sure else one.clock) >= fps * one.found.cycles * (1 - 1e-9)
+        ]
+        return min(enough, key=lambda one: one.found.sites) if enough else None if found else refused
+
+    def _enough(self, level: int, fps: float, *, sure: bool) -> list[Expected]:
+        """Plans with so many adder levels between registers: at the highest clock, then at what each reaches."""
+        search, streams = self.search(level, self._frames), self._frames
+        share = 1 - fmax_error(self.part.name) if sure else 1.0
+        found: list[Expected] = []
+        clock = self.clock
+        for _ in range(_CLOCKS):
+            cycles = int(streams * clock / fps * (1 + 1e-12))
+            try:
+                found.append(self.expected(search.cheapest(cycles, self.limits)))
+            except PlanError:
+                if found:
+                    break
+                raise
+            reached = found[-1].sure if sure else found[-1].clock
+            if reached >= clock * (1 - 1e-9):
+                break
+            with suppress(PlanError):
+                # Perhaps another plan keeps this clock; else the next one is lower.
+                pace = self._pace(clock / share, found[-1])
+                found.append(self.expected(search.cheapest(cycles, self.limits, pace)))
+            clock = reached
+        return found
+
+
+def _latency(pipeline: Pipeline) -> int:
+    """Cycles from the first beat of a frame to its result, if no other frame comes."""
+    times = schedule(pipeline, 1)
+    return int(times[-1][-1] - times[0][0])

@@ -1,0 +1,158 @@
+"""What a plan may use of a part or a board: what routes, less what is kept free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+from bitweir_hw.boards import Board
+from bitweir_hw.cost import block_rams
+from bitweir_hw.errors import PlanError
+from bitweir_hw.link.endpoint import RAMS
+from bitweir_hw.network import Network
+from bitweir_hw.parts import PARTS, FpgaPart
+from bitweir_hw.search import Budget
+
+from .link import capacity_of, frame_bytes
+
+__all__ = ["LINK_FFS", "LINK_SITES", "ROUTES", "Reserve", "Routable", "board_limits", "part_limits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routable:
+    """Shares of a part that designs may fill and still route.
+
+    Parameters
+    ----------
+    sites, ffs, block_rams : float
+    why : str
+        What was seen, as a sentence without its end.
+    """
+
+    sites: float
+    ffs: float
+    block_rams: float
+    why: str
+
+
+#: By family. The designs are accelerators with their link, routed by nextpnr 0.11 with seed 1.
+ROUTES = {
+    "ecp5": Routable(sites=0.85, ffs=0.9, block_rams=1.0, why=""),
+    "ice40": Routable(sites=0.85, ffs=0.9, block_rams=1.0, why=""),
+    "gowin": Routable(sites=0.85, ffs=0.9, block_rams=1.0, why=""),
+    # Nothing is routed here; a rule of thumb of the vendor's tools.
+    "xilinx": Routable(sites=0.85, ffs=0.85, block_rams=1.0, why=""),
+}
+#: LUTs of a board left to the link, the clock and the reset; `benchmarks/link_size.py` measures the first.
+LINK_SITES = 800
+#: Flip-flops of these, likewise.
+LINK_FFS = 700
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reserve:
+    """What is kept free of a part for the rest of a user's chip.
+
+    Parameters
+    ----------
+    luts, bram : int or str
+        LUTs and block RAMs: a count, as ``500`` or ``"500"``, or a share of the part, as ``"20%"``.
+
+    Raises
+    ------
+    PlanError
+        One is neither, or is negative.
+    """
+
+    luts: int | str = 0
+    bram: int | str = 0
+
+    def __post_init__(self) -> None:
+        _amount("LUTs", self.luts, 100)
+        _amount("block RAMs", self.bram, 100)
+
+    def of(self, part: FpgaPart) -> tuple[int, int]:
+        """LUTs and block RAMs of a part.
+
+        Raises
+        ------
+        PlanError
+            The part has fewer.
+        """
+        found = (_amount("LUTs", self.luts, part.luts), _amount("block RAMs", self.bram, part.block_rams))
+        for what, count, has in zip(("LUTs", "block RAMs"), found, (part.luts, part.block_rams), strict=True):
+            if count > has:
+                raise PlanError(f"The reserve must leave some of {part.name}, which has {has:,} {what}, not {count:,}.")
+        return found
+
+    def told(self, part: FpgaPart) -> str:
+        """What is kept free, as ``"after the reserve of 500 LUTs"``; nothing where nothing is."""
+        parts = [f"{n:,} {what}" for n, what in zip(self.of(part), ("LUTs", "block RAMs"), strict=True) if n]
+        return f"after the reserve of {' and '.join(parts)}" if parts else ""
+
+
+def _amount(what: str, text: int | str, of: int) -> int:
+    """A count, or a share of `of`, rounded up."""
+    try:
+        number = float(text[:-1]) if isinstance(text, str) and text.endswith("%") else int(text)
+    except ValueError:
+        number = -1
+    share = isinstance(text, str) and text.endswith("%")
+    if not number >= 0 or (share and number > 100):
+        raise PlanError(f"The reserve of {what} must be a count or a share of 0 to 100 %, as 500 or 20%, not {text!r}.")
+    return ceil(number * of / 100 - 1e-9) if share else int(number)
+
+
+def part_limits(part: FpgaPart, reserve: Reserve | None = None) -> Budget:
+    """What a plan may use of a part, and of those parts of its family that hold more of something.
+
+    Parameters
+    ----------
+    part : FpgaPart
+    reserve : Reserve, optional
+        What is kept free.
+
+    Raises
+    ------
+    PlanError
+        The part has less than is to be kept free.
+    """
+    reserve = reserve or Reserve()
+    others = sorted((one for one in PARTS.values() if one.family == part.family), key=lambda one: one.luts)
+    larger = [one for one in others if one.luts > part.luts or one.block_rams > part.block_rams]
+    return replace(_limits(part, reserve), larger=tuple((one.name, _limits(one, Reserve())) for one in larger))
+
+
+def _limits(part: FpgaPart, reserve: Reserve) -> Budget:
+    """Of one part."""
+    routes = ROUTES[part.family]
+    luts, rams = reserve.of(part)
+    return Budget(
+        sites=max(routes.sites * part.luts - luts, 0),
+        block_rams=max(int(routes.block_rams * part.block_rams) - rams, 0),
+        ffs=max(routes.ffs * part.ffs - luts * part.ffs / part.luts, 0),
+        counted=Budget(sites=part.luts - luts, block_rams=part.block_rams - rams, ffs=part.ffs),
+        why=routes.why,
+        reserved=reserve.told(part),
+    )
+
+
+def board_limits(network: Network, board: Board, reserve: Reserve | None = None) -> Budget:
+    """What a plan may use of a board: what its link leaves.
+
+    Parameters and errors as in `part_limits`.
+    """
+    whole = _limits(board.part, reserve or Reserve())
+    buffers = (capacity_of(board, frame_bytes(network)), *RAMS)
+    link = sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in buffers)
+
+    def without_link(budget: Budget) -> Budget:
+        return replace(
+            budget,
+            sites=max(budget.sites - LINK_SITES, 0),
+            block_rams=max(budget.block_rams - link, 0),
+            ffs=max(budget.ffs - LINK_FFS, 0),
+        )
+
+    assert whole.counted
+    return replace(without_link(whole), counted=without_link(whole.counted))
