@@ -71,6 +71,10 @@ class Reserve:
         _amount("LUTs", self.luts, 100)
         _amount("block RAMs", self.bram, 100)
 
+    def __bool__(self) -> bool:
+        """Whether anything is kept free."""
+        return any(_amount("", amount, 100) for amount in (self.luts, self.bram))
+
     def of(self, part: FpgaPart) -> tuple[int, int]:
         """LUTs and block RAMs of a part.
 

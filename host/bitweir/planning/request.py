@@ -98,7 +98,7 @@ class PlanRequest:
             raise PlanError(f"Goal {self.goal} needs a part, as what is best depends on the part: name one.")
         elif self.goal and (self.goal == "area") != (self.fps is not None):
             raise PlanError("Goal area needs a frame rate, and the other goals exclude it.")
-        if self.reserve != Reserve() and not self.board and not self.goal:
+        if self.reserve and not self.board and not self.goal:
             raise PlanError("A reserve needs a part and a goal, or a board: what is left of it is what a plan may use.")
 
     @property
