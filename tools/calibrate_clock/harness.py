@@ -148,7 +148,7 @@ def paths_of(pipeline: Pipeline, family: str) -> dict[str, Any]:
     """What an estimate is made of: block RAMs of the design, and the paths of each block."""
     return {
         "block_rams": estimate_pipeline(pipeline, family)[1].bram,
-        "blocks": {block.name: [asdict(path) for path in longest(block)] for block in pipeline.blocks},
+        "blocks": {block.name: [asdict(path) for path in longest(block, family)] for block in pipeline.blocks},
     }
 
 

@@ -11,10 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["OUTPUT_REGISTERS", "absorb_registers"]
-
-#: Families whose block RAM is known here.
-OUTPUT_REGISTERS = ("ecp5",)
+__all__ = ["absorb_registers"]
 
 _WIDE = 36
 
@@ -61,7 +58,7 @@ _HALVES = (_port("A", "A"), _port("B", "B"))
 _WHOLE = (_port("AB", "B"),)
 
 
-def absorb_registers(module: dict[str, Any]) -> int:
+def absorb_registers(module: dict[str, Any]) -> list[str]:
     """Let block RAM hold the registers that its outputs go to, and nowhere else.
 
     A port of a block RAM is changed if it always reads and each of its outputs that is used drives one data input of a
@@ -71,16 +68,16 @@ def absorb_registers(module: dict[str, Any]) -> int:
     Parameters
     ----------
     module : dict
-        A flat module of a ``write_json`` file, mapped to one of `OUTPUT_REGISTERS`; changed in place.
+        Of a ``write_json`` file, mapped to one of `resources.memories.OUTPUT_REGISTERS`; changed in place.
 
     Returns
     -------
-    int
+    list of str
         Flip-flops that are gone.
     """
     cells: dict[str, dict[str, Any]] = module["cells"]
     readers = _readers(module)
-    gone = 0
+    gone: list[str] = []
     for memory in [cell for cell in cells.values() if cell["type"] == "DP16KD"]:
         wide = _number(memory["parameters"].get("DATA_WIDTH_A", _WIDE // 2)) == _WIDE
         for port in _WHOLE if wide else _HALVES:
@@ -93,7 +90,7 @@ def absorb_registers(module: dict[str, Any]) -> int:
                 memory["connections"][enable] = ["1"]
                 memory["port_directions"][enable] = "input"
             memory["parameters"].update(dict.fromkeys(port.modes, "OUTREG"))
-            gone += len(registers)
+            gone += registers.values()
     return gone
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .results import PathEnd, PathStep, TimingPath
 
-__all__ = ["ACCELERATOR", "LINK", "longest_path", "registers"]
+__all__ = ["ACCELERATOR", "LINK", "block_of", "longest_path", "registers"]
 
 #: Where the blocks of the pipeline are in the hierarchy of a bitstream.
 ACCELERATOR = "device.accelerator."
@@ -53,7 +53,7 @@ def longest_path(
     for step in steps:
         # What nextpnr adds on the way, such as the end of a carry chain, has no name of ours.
         cell = step["to"]["cell"]
-        blocks.append(_block(cell, layers) if not cell.startswith("$nextpnr") or not blocks else blocks[-1])
+        blocks.append(block_of(cell, layers) if not cell.startswith("$nextpnr") or not blocks else blocks[-1])
     known = signals or {}
     first, last = (known.get(cell, cell) for cell in (steps[0]["from"]["cell"], steps[-1]["to"]["cell"]))
     routing = sum(step["delay"] for step in steps if step["type"] == "routing")
@@ -71,14 +71,15 @@ def longest_path(
     )
 
 
-def _block(cell: str, layers: Mapping[str, str]) -> str:
+def block_of(cell: str, layers: Mapping[str, str]) -> str:
+    """The block of a cell of a flat netlist, or `LINK`."""
     name = cell.removeprefix(_FLAT)
     block = name.removeprefix(ACCELERATOR).split(".")[0]
     return block if name.startswith(ACCELERATOR) and block in layers else LINK
 
 
 def _end(cell: str, layers: Mapping[str, str]) -> PathEnd:
-    block = _block(cell, layers)
+    block = block_of(cell, layers)
     name = cell.removeprefix(_FLAT)
     if block != LINK:
         name = name.removeprefix(f"{ACCELERATOR}{block}.")

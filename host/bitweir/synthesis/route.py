@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Any
 from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import LIMITS, Pll, highest
 from bitweir_hw.errors import BitweirError, PlanError
+from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import run_yosys, yosys_version
 from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites
 from .nextpnr import Routed, pack, place_and_route, tools
-from .output_registers import OUTPUT_REGISTERS, absorb_registers
-from .paths import ACCELERATOR, LINK, longest_path, registers
+from .output_registers import absorb_registers
+from .paths import ACCELERATOR, LINK, block_of, longest_path, registers
 from .results import Attempted, CellUse, PllSettings, Resources, RoutedCore, Seconds, TimingPath
 
 __all__ = ["MARGIN", "Attempt", "Result", "Routable", "TimingError", "route"]
@@ -246,7 +248,7 @@ def _synthesise(
     if family == "gowin":
         commands += "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O\n"
     run_yosys(commands + "write_json netlist.json\n", folder)
-    _use_output_registers(family, folder / "netlist.json")
+    absorbed = _use_output_registers(family, folder / "netlist.json", layers)
     stat = _modules(folder / "stat.json")
     # Of a large design these files take much memory; only iCE40 needs to look into them.
     mapped, signals = None, dict[str, str]()
@@ -257,17 +259,20 @@ def _synthesise(
         inside = {*modules, *_AROUND}
         cells = {kind: count for kind, count in stat[f"\\{module}"]["num_cells_by_type"].items() if kind not in inside}
         lone = lone_carries(family, mapped[module]) if mapped else 0
-        rows[name] = Resources(**classify(family, cells), sites=sites(family, cells, lone=lone))
+        counts = classify(family, cells)
+        counts["ff"] -= absorbed[name]
+        rows[name] = Resources(**counts, sites=sites(family, cells, lone=lone))
     return rows, signals
 
 
-def _use_output_registers(family: str, path: Path) -> None:
-    """Let block RAM of a netlist hold the registers behind it, where the family has any for that."""
+def _use_output_registers(family: str, path: Path, layers: Mapping[str, str]) -> Counter[str]:
+    """Let block RAM of a netlist hold the registers behind it, where the family has any; how many are so, by block."""
     if family not in OUTPUT_REGISTERS:
-        return
+        return Counter()
     netlist = json.loads(path.read_text())
-    absorb_registers(netlist["modules"][_TOP])
+    absorbed = absorb_registers(netlist["modules"][_TOP])
     path.write_text(json.dumps(netlist))
+    return Counter(block_of(name, layers) for name in absorbed)
 
 
 def _modules(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ nextpnr does not route have a model: delays of data sheets, and a guess for wire
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import resources
 from math import sqrt
@@ -19,6 +19,7 @@ from typing import Any, Literal
 from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
 from ..parts import PARTS
+from ..resources.memories import OUTPUT_REGISTERS
 from ..resources.paths import HANDSHAKE, Path
 from .model import estimate_pipeline
 
@@ -55,6 +56,8 @@ class Delays:
         A wire and a LUT.
     multiplier : float
         A wire and a multiplier.
+    output : float
+        As `block`, for a block RAM with an output register, where a family has any.
     spread : float
         How much longer the wire from a block RAM is, for the square root of their number: that many columns and rows
         of a large part lie between them.
@@ -66,6 +69,7 @@ class Delays:
     position: float
     lut: float
     multiplier: float
+    output: float = 0.0
     spread: float = 0.0
 
 
@@ -77,12 +81,13 @@ DELAYS_OF = {
 
 #: Delays of what is not routed.
 #: xc7: speed grade -1. From the clock to the output of a block RAM 2.46 ns without its output register: Xilinx DS189,
-#: table 30 (Spartan-7, the same fabric). Flip-flops, LUTs and carry cells of the CLB take 0.1 to 0.6 ns each (TCKO,
-#: TILO, TOPCY; TBYP is 0.11 ns for four positions); a wire is taken as 0.9 ns, a multiplier without registers as 4.
+#: table 30 (Spartan-7, the same fabric); with it, 1 ns is taken. Flip-flops, LUTs and carry cells of the CLB take 0.1 to
+#: 0.6 ns each (TCKO, TILO, TOPCY; TBYP is 0.11 ns for four positions); a wire is taken as 0.9 ns, a multiplier without
+#: registers as 4.
 #: gw2a: those of the GW1N, times 0.65: in Apicula's timing of both, which is Gowin's own, a block RAM takes 0.65 of the
 #: time (2.26 and 3.46 ns from clock to output, grades C8/I7 and C6/I5), a LUT 0.55, wires less.
 _MODELS = {
-    "xc7": Delays(register=0.6, block=2.6, adder=1.8, position=0.028, lut=1.0, multiplier=4.9, spread=0.1),
+    "xc7": Delays(register=0.6, block=2.6, adder=1.8, position=0.028, lut=1.0, multiplier=4.9, output=1.0, spread=0.1),
     "gw2a": Delays(register=0.6, block=2.9, adder=1.4, position=0.05, lut=1.2, multiplier=4.6),
 }
 #: How far off a model may be: nothing was routed that would tell.
@@ -139,7 +144,8 @@ def slowest(block: BlockSpec, part: str, block_rams: int) -> float:
     """Nanoseconds of the longest path of a block, in a design of so many block RAMs."""
     times = vars(delays(part))
     return max(
-        float(sum(times[name] * count for name, count in hops(path, block_rams).items())) for path in longest(block)
+        float(sum(times[name] * count for name, count in hops(path, block_rams).items()))
+        for path in longest(block, PARTS[part].family)
     )
 
 
@@ -147,7 +153,8 @@ def hops(path: Path, block_rams: int) -> dict[str, float]:
     """How often a path has each of the `Delays`, in a design of so many block RAMs."""
     return {
         "register": not path.block,
-        "block": path.block,
+        "block": path.block and not path.registered,
+        "output": path.block and path.registered,
         "spread": sqrt(block_rams) if path.block else 0.0,
         "adder": len(path.adders),
         "position": sum(path.adders),
@@ -156,6 +163,14 @@ def hops(path: Path, block_rams: int) -> dict[str, float]:
     }
 
 
-def longest(block: BlockSpec) -> list[Path]:
-    """Paths of a block that may be its longest, and that through its handshakes with others."""
-    return [*block_of(block).paths(block), HANDSHAKE]
+def longest(block: BlockSpec, family: str) -> list[Path]:
+    """Paths of a block that may be its longest, and that through its handshakes with others.
+
+    Where block RAM has no output registers, those behind it are elsewhere, at the end of a wire.
+    """
+    found = [*block_of(block).paths(block), HANDSHAKE]
+    if family in OUTPUT_REGISTERS:
+        return found
+    apart = [replace(path, block=False, registered=False) for path in found if path.registered]
+    behind = [Path(block=True, luts=1)] if apart else []
+    return [*(path for path in found if not path.registered), *apart, *behind]

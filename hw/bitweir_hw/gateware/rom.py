@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..memory import is_block
+from ..memory import Layout, is_block
 from .counters import counter
 from .fifo import wrap_increment
 from .loading import MemoryLoader, chain_ports, pass_on
+from .store import Store
 
 __all__ = ["ClassRom", "Rom"]
 
@@ -19,9 +20,9 @@ __all__ = ["ClassRom", "Rom"]
 class Rom(wiring.Component):
     """Gives its words in order, and round again.
 
-    Resources: ``ceil(width / W) * ceil(depth / D)`` block RAMs of D words of W bits where
-    `memory.is_block` says so, LUTs elsewhere; one word is wires. Where words are loaded: the same block
-    RAMs, LUT RAM elsewhere, registers for one word; and a `loading.MemoryLoader`.
+    Resources: block RAMs as `memory.layout` tells where `memory.is_block` says so, LUTs elsewhere; one word is wires.
+    Where words are loaded: the same block RAMs, LUT RAM elsewhere, registers for one word; and a
+    `loading.MemoryLoader`.
 
     Parameters
     ----------
@@ -32,11 +33,13 @@ class Rom(wiring.Component):
         One of `memory.STYLES`.
     loaded : bool
         Whether the words come through a chain, later. Those given only tell how many there are.
+    layout : Layout, optional
+        In block RAM, its banks and registers; by default a bank without a register behind it.
 
     Members
     -------
     step : In(1)
-        The next word stands at `data` in the next cycle, and only then.
+        The next word stands at `data` in the next cycle, and only then; as many cycles later as there are registers.
     data : Out(width)
     load : In(loading.CHAIN)
     on : Out(loading.CHAIN)
@@ -46,8 +49,17 @@ class Rom(wiring.Component):
     step: Signal
     data: Signal
 
-    def __init__(self, *, words: Sequence[int], width: int, style: str = "auto", loaded: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        words: Sequence[int],
+        width: int,
+        style: str = "auto",
+        loaded: bool = False,
+        layout: Layout | None = None,
+    ) -> None:
         self.words, self.width, self.style, self.loaded = words, width, style, loaded
+        self.layout = layout or Layout(depth=len(words))
         super().__init__({"step": In(1), "data": Out(width), **(chain_ports() if loaded else {})})
 
     def elaborate(self, platform: object) -> Module:
@@ -69,14 +81,20 @@ class Rom(wiring.Component):
             attrs = {"ram_style": "block"} if block else {}
         else:
             attrs = {"rom_style": "block" if block else "logic"}
-        m.submodules.memory = store = memory.Memory(
-            shape=self.width, depth=depth, init=[] if self.loaded else self.words, attrs=attrs
+        m.submodules.memory = store = Store(
+            depth=depth,
+            width=self.width,
+            layout=self.layout,
+            words=None if self.loaded else self.words,
+            attrs=attrs,
         )
         if self.loaded:
-            write = store.write_port()
-            m.d.comb += [write.en.eq(filler.write), write.addr.eq(filler.address), write.data.eq(filler.word)]
-        read = store.read_port()
-        m.d.comb += [read.addr.eq(self._address(m)), read.en.eq(1), self.data.eq(read.data)]
+            m.d.comb += [
+                store.write.eq(filler.write),
+                store.w_address.eq(filler.address),
+                store.w_data.eq(filler.word),
+            ]
+        m.d.comb += [store.address.eq(self._address(m)), self.data.eq(store.data)]
         return m
 
     def _address(self, m: Module) -> Signal:
@@ -93,16 +111,23 @@ class ClassRom(Rom):
     ----------
     words : list of int
         For each class of rows, for each class of columns, the same number of words.
-    width, loaded
+    width, loaded, layout
         As for `Rom`.
     rows, columns : sequence of int
         A class from 0 on for each row and column of pixels, rising by at most 1.
     """
 
     def __init__(
-        self, *, words: Sequence[int], width: int, rows: Sequence[int], columns: Sequence[int], loaded: bool = False
+        self,
+        *,
+        words: Sequence[int],
+        width: int,
+        rows: Sequence[int],
+        columns: Sequence[int],
+        loaded: bool = False,
+        layout: Layout | None = None,
     ) -> None:
-        super().__init__(words=words, width=width, loaded=loaded)
+        super().__init__(words=words, width=width, loaded=loaded, layout=layout)
         self.rows, self.columns = rows, columns
 
     def _address(self, m: Module) -> Signal:

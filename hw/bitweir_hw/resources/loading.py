@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from ..arithmetic import ceil_div
-from ..memory import is_block
+from ..memory import Layout, is_block
 from .memories import ram
 from .terms import Terms, counter, index_bits, stepped
 
 __all__ = ["loaded"]
 
 
-def loaded(depth: int, width: int, family: str, *, style: str = "auto", registers: int = 0) -> Terms:
+def loaded(depth: int, width: int, family: str, *, style: str = "auto", layout: Layout | None = None) -> Terms:
     """Words that are loaded, and then come in a fixed order: a RAM, or registers for one word, and a `MemoryLoader`.
 
     Parameters
@@ -21,20 +21,19 @@ def loaded(depth: int, width: int, family: str, *, style: str = "auto", register
     family : str
     style : str
         One of `memory.STYLES`.
-    registers : int
-        How many stand behind each other at the output, beside that of the memory itself.
+    layout : Layout, optional
+        In block RAM; by default one bank without a register behind it.
     """
     size = ceil_div(width, 8)
     # Bytes before the last of a word, where they are; whether all came; the chain.
     terms = Terms(ff=8 * (size - 1) + index_bits(size) + index_bits(depth) + 1 + 10, luts=Counter(fill=4))
     counter(terms, size, family)
     counter(terms, depth, family)
-    terms.ff += registers * width
     if depth == 1:
         terms.ff += width
         terms.rams.append(0)
         return terms
     # The address that is read.
     stepped(terms, depth, family)
-    terms += ram(depth, width, family, block=is_block(depth, width, style))
+    terms += ram(depth, width, family, block=is_block(depth, width, style), layout=layout)
     return terms

@@ -12,23 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arithmetic import ceil_div
-from ..memory import is_block
+from ..memory import EIGHTEEN, Layout, is_block, on_block_rams
 from .terms import Terms, index_bits, stepped
 
-__all__ = ["DEPTHS", "WIDTHS", "block_rams", "changing_bits", "different_columns", "lut_ram", "ram", "rom"]
+__all__ = [
+    "DEPTHS",
+    "OUTPUT_REGISTERS",
+    "WIDTHS",
+    "block_rams",
+    "different_columns",
+    "lut_ram",
+    "ram",
+    "rom",
+    "stored",
+]
 
-_EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
 _FOUR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
 #: By family, kinds of block RAM: what Yosys thinks that one costs, its shapes, bits that are written together, and how
 #: many units of `parts.BLOCK_RAM` it takes.
 _BLOCKS = {
-    "ecp5": ((1, _EIGHTEEN, 9, 1),),
-    "gowin": ((1, _EIGHTEEN, 9, 1),),
+    "ecp5": ((1, EIGHTEEN, 9, 1),),
+    "gowin": ((1, EIGHTEEN, 9, 1),),
     "ice40": ((1, _FOUR, 1, 1),),
     # Two small ones cost one more than a large one, in whose place they fit (share/xilinx/brams_xc4v.txt).
-    "xilinx": ((129, _EIGHTEEN, 9, 1), (257, _THIRTY_SIX, 9, 2)),
+    "xilinx": ((129, EIGHTEEN, 9, 1), (257, _THIRTY_SIX, 9, 2)),
 }
+#: Families whose block RAM has output registers, which registers behind it become: see `bitweir.synthesis`.
+OUTPUT_REGISTERS = ("ecp5",)
 #: Words and bits of a cell of LUT RAM with a port to write and one to read.
 _LUT_RAM = {"ecp5": ((16, 4),), "gowin": ((16, 4),), "xilinx": ((32, 6), (64, 3))}
 #: LUT sites of one, on all families.
@@ -64,29 +75,52 @@ def block_rams(depth: int, width: int, family: str, *, writable: bool) -> tuple[
         return 0, 1
     found = []
     for cost, shapes, together, units in _BLOCKS[family]:
-        for words, bits in shapes:
-            banks = ceil_div(depth, words)
-            unit = min(together, bits) if writable and banks > 1 else 1
-            count = ceil_div(banks * ceil_div(width, unit) * unit, bits)
-            if writable:
-                count = max(count, ceil_div(width, bits))
+        for count, banks in on_block_rams(depth, width, shapes, together=together if writable else 0):
             found.append((count * cost, banks, count * units))
     _, banks, count = min(found)
     return count, banks
 
 
-def _block(depth: int, width: int, family: str, *, writable: bool) -> Terms:
-    """Block RAM; with several banks, registers for the number of the bank, and multiplexers."""
-    count, banks = block_rams(depth, width, family, writable=writable)
-    return Terms(
-        rams=[count], ff=index_bits(banks), luts=Counter({"bank": (banks - 1) * width} if banks > 1 else {})
-    )  # fmt: skip
+def stored(layout: Layout, depth: int, width: int, family: str, *, columns: Sequence[int] | None = None) -> Terms:
+    """`gateware.store`: the banks of a memory in block RAM, their multiplexers, and the registers behind.
+
+    Parameters
+    ----------
+    layout : Layout
+    depth, width : int
+    family : str
+    columns : sequence of int, optional
+        Of a memory that is only read, for each bank how many bits are not the same in all words: Yosys leaves out the
+        others.
+    """
+    sizes = [min(layout.depth, depth - bank * layout.depth) for bank in range(layout.banks)]
+    bits = [width] * layout.banks if columns is None else list(columns)
+    parts = [(layout.depth, sum(bits))] if layout.shared else list(zip(sizes, bits, strict=True))
+    found = [block_rams(*part, family, writable=columns is None) for part in parts]
+    terms = Terms(rams=[sum(count for count, _ in found)])
+    # Banks that Yosys makes by itself have multiplexers before the register.
+    inner = max(banks for _, banks in found)
+    terms.ff += index_bits(inner)
+    split = sum((banks - 1) * part[1] for (_, banks), part in zip(found, parts, strict=True))
+    if layout.registers:
+        plain = family in OUTPUT_REGISTERS
+        terms.ff += sum(part[1] for (_, banks), part in zip(found, parts, strict=True) if banks > 1 or not plain)
+    number = index_bits(layout.banks)
+    terms.ff += number * (1 + (layout.registers > 0))
+    words = layout.banks
+    for left, registered in layout.multiplexers():
+        split, words, number = split + (words - left) * width, left, max(0, number - 2)
+        if registered:
+            terms.ff += left * width + number
+    if split:
+        terms.luts["bank"] += split
+    return terms
 
 
-def ram(depth: int, width: int, family: str, *, block: bool) -> Terms:
+def ram(depth: int, width: int, family: str, *, block: bool, layout: Layout | None = None) -> Terms:
     """A memory that is read in one cycle for the next: block RAM, or LUT RAM and a register."""
     if block or _becomes_block(depth, width, family):
-        return _block(depth, width, family, writable=True)
+        return stored(layout or Layout(depth=depth), depth, width, family)
     terms = lut_ram(depth, width, family)
     terms.ff += width
     return terms
@@ -132,7 +166,7 @@ def rom(
     family: str,
     *,
     style: str = "auto",
-    registers: int = 0,
+    layout: Layout | None = None,
 ) -> Terms:
     """Words that come in a fixed order, see `gateware.rom`: a counter, and block RAM or LUTs.
 
@@ -145,8 +179,8 @@ def rom(
         Gives the words, or their bytes, the lowest first.
     style : str
         One of `memory.STYLES`.
-    registers : int
-        How many stand behind each other at the output, beside that of the memory itself.
+    layout : Layout, optional
+        In block RAM; by default one bank without a register behind it.
     """
     if depth == 1:
         return Terms(rams=[0])
@@ -155,13 +189,18 @@ def rom(
     stepped(terms, depth, family)
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
-        width = changing_bits(words(), width)
-        terms += _block(depth, width, family, writable=False)
-        terms.ff += registers * width
+        layout = layout or Layout(depth=depth)
+        rows = _rows(words(), width)
+        if layout.shared:
+            rows = np.pad(rows, ((0, layout.banks * layout.depth - depth), (0, 0)))
+        bits = [_changing(rows[at : at + layout.depth], width) for at in range(0, depth, layout.depth)]
+        terms += stored(
+            layout, depth, int(np.logical_or.reduce(bits).sum()), family, columns=[int(some.sum()) for some in bits]
+        )
         return terms
     terms.rams.append(0)
     columns = different_columns(words(), width)
-    terms.ff += (1 + registers) * len(columns)
+    terms.ff += len(columns)
     inputs = 6 if family == "xilinx" else 4
     if at <= 2:
         # Wires of the address, and what the reset of a register does for nothing.
@@ -203,11 +242,6 @@ def _bits(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 def _changing(rows: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
     """Which bits are not the same in all words."""
     return _bits(np.bitwise_or.reduce(rows ^ rows[0], axis=0), width).astype(bool)
-
-
-def changing_bits(words: Sequence[int] | NDArray[np.uint8], width: int) -> int:
-    """How many bits are not the same in all words."""
-    return int(_changing(_rows(words, width), width).sum())
 
 
 def different_columns(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:

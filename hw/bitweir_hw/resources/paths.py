@@ -9,7 +9,7 @@ from ..gateware.counters import SHIFTED
 from ..memory import Memory
 from .terms import index_bits
 
-__all__ = ["HANDSHAKE", "Path", "level_path", "passing"]
+__all__ = ["HANDSHAKE", "Path", "behind", "level_path", "passing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +20,15 @@ class Path:
     ----------
     block : bool
         Whether it starts at a block RAM.
+    registered : bool
+        Whether a register stands behind the block RAM before all else: inside it, where the family has one.
     adders : tuple of int
         Positions of the carry chain of each adder or comparison.
     luts, multipliers : int
     """
 
     block: bool = False
+    registered: bool = False
     adders: tuple[int, ...] = ()
     luts: int = 0
     multipliers: int = 0
@@ -46,3 +49,21 @@ def passing(memories: Iterable[Memory]) -> list[Path]:
     stored = list(memories)
     levels = [level_path(memory.depth) for memory in stored if memory.role == "buffer" and memory.depth > SHIFTED]
     return [Path(block=any(memory.block for memory in stored), luts=2), *levels]
+
+
+def behind(memory: Memory) -> list[Path]:
+    """The paths from a block RAM to the registers of its `memory.Layout`; none from what sits elsewhere."""
+    if not memory.block:
+        return []
+    layout = memory.layout
+    if layout.banks == 1:
+        # Banks that are left to synthesis come before the register.
+        return [Path(block=True, registered=not memory.inner_levels, luts=1 + 2 * memory.inner_levels)]
+    luts = 0
+    found: list[Path] = []
+    for _, registered in layout.multiplexers():
+        luts += 2
+        if registered:
+            found.append(Path(block=not found, registered=not found, luts=luts))
+            luts = 0
+    return found

@@ -39,7 +39,7 @@ def test_a_netlist_with_output_registers_is_right_in_every_cycle(tmp_path: Path)
     netlist = json.loads((tmp_path / "flat.json").read_text())
     module = netlist["modules"]["net"]
     before = len(module["cells"])
-    gone = absorb_registers(module)
+    gone = len(absorb_registers(module))
     assert gone == before - len(module["cells"])
     memories = [cell["parameters"] for cell in module["cells"].values() if cell["type"] == "DP16KD"]
     wide = f"{36:032b}"
@@ -86,7 +86,7 @@ def register(di: int, q: int) -> dict[str, Any]:
 
 def test_each_port_takes_its_registers() -> None:
     module = small()
-    assert absorb_registers(module) == 3
+    assert len(absorb_registers(module)) == 3
     (name,) = module["cells"]
     memory = module["cells"][name]
     assert {pin: memory["connections"][pin] for pin in ("DOA0", "DOA1", "DOB0", "OCEA", "OCEB")} == {
@@ -99,7 +99,7 @@ def test_each_port_takes_its_registers() -> None:
     assert memory["parameters"]["REGMODE_A"] == memory["parameters"]["REGMODE_B"] == "OUTREG"
     # Nothing is done twice.
     module["cells"] |= {"again": register(20, 30)}
-    assert absorb_registers(module) == 0
+    assert len(absorb_registers(module)) == 0
 
 
 def enable(module: dict[str, Any]) -> None:
@@ -175,7 +175,7 @@ def test_what_is_not_the_same_register_stays(change: Any) -> None:
     change(module)
     changed = copy.deepcopy(module)
     # Port A stays whole; port B is another one.
-    assert absorb_registers(module) == 1
+    assert len(absorb_registers(module)) == 1
     for name in ("ff0", "ff1"):
         assert module["cells"][name] == changed["cells"][name]
     assert module["cells"]["memory"]["parameters"]["REGMODE_A"] == "NOREG"
@@ -186,5 +186,5 @@ def test_a_wide_memory_is_one_port() -> None:
     module["cells"]["memory"]["parameters"] |= {"DATA_WIDTH_A": f"{36:032b}", "DATA_WIDTH_B": f"{36:032b}"}
     kept = copy.deepcopy(module)
     enable(kept)
-    assert absorb_registers(kept) == 0
-    assert absorb_registers(module) == 3
+    assert len(absorb_registers(kept)) == 0
+    assert len(absorb_registers(module)) == 3

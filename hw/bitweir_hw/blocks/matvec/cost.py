@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ...arithmetic import ceil_div
-from ...memory import is_block
 from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
 from ...resources.loading import loaded
-from ...resources.memories import block_rams, changing_bits, ram, rom
-from ...resources.paths import Path, level_path
+from ...resources.memories import ram, rom
+from ...resources.paths import Path, behind, level_path
 from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
 from .unrolled import MOST, constant_elements
@@ -44,22 +43,21 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
         for name in ("gate", "full adder", "late"):
             if name in terms.luts:
                 terms.luts[f"shared {name}"] = terms.luts.pop(name)
-    stage = spec.memory_stage
+    stored, inputs = spec.stored_memory, spec.sources[2]
     if spec.runtime_loadable:
-        terms += loaded(depth, spec.weight_width, family, style=spec.memory, registers=stage)
+        terms += loaded(depth, spec.weight_width, family, style=spec.memory, layout=stored.layout)
     else:
-        width = spec.weight_width + spec.riding_bits
-        terms += rom(spec.stored_rows, depth, width, family, style=spec.memory, registers=stage)
+        terms += rom(spec.stored_rows, depth, stored.width, family, style=spec.memory, layout=stored.layout)
     if spec.riding_bits:
-        alone = changing_bits(spec.weight_rows(), spec.weight_width)
-        terms.rams.append(terms.rams[-1] - block_rams(depth, alone, family, writable=False)[0])
+        alone = rom(spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, layout=stored.layout)
+        terms.rams.append(terms.rams[-1] - alone.rams[-1])
         terms.rams[-2] -= terms.rams[-1]
         terms.ff += len([place for place in spec.preset_sources() if place is not None])
         terms.ff += spec.riding_bits * spec.dot.stages(spec.popcount)
     else:
         terms += _presets(spec, family)
-    terms += ram(spec.buffer_words, spec.i_bits, family, block=is_block(spec.buffer_words, spec.i_bits))
-    terms.ff += stage * spec.i_bits
+    terms += ram(inputs.depth, inputs.width, family, block=inputs.block, layout=inputs.layout)
+    terms.ff += (spec.memory_stage - inputs.layout.registers) * spec.i_bits
     # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.
     ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.parallel_frames
     kept = spec.o_bits - spec.pe * spec.parallel_frames * _shift(spec) + (ones if family != "ice40" else 0)
@@ -110,9 +108,9 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
     depth = len(spec.initial_accumulators) * spec.groups * spec.neuron_folds
     width = spec.pe * spec.acc_bits
     if spec.runtime_loadable:
-        terms = loaded(depth, width, family, registers=spec.memory_stage)
+        terms = loaded(depth, width, family, layout=spec.preset_memory.layout)
     else:
-        terms = rom(spec.preset_words, depth, width, family, registers=spec.memory_stage)
+        terms = rom(spec.preset_words, depth, width, family, layout=spec.preset_memory.layout)
     if len(spec.initial_accumulators) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
         each = spec.groups * spec.neuron_folds
@@ -138,7 +136,7 @@ def _control(spec: MatVecSpec) -> list[Path]:
         level_path(spec.fifo_depth),
         Path(adders=(max(index_bits(depth), index_bits(spec.buffer_words)),), luts=1),
     ]
-    if depth > 1 and not is_block(depth, spec.weight_width, spec.memory) and not spec.runtime_loadable:
+    if depth > 1 and not spec.weight_memory.block and not spec.runtime_loadable:
         # A ROM in LUTs: of 16 words each, and two levels for each factor of four.
         found.append(Path(luts=1 + 2 * ceil_div(max(0, index_bits(depth) - 4), 2)))
     if len(spec.initial_accumulators) > 1:
@@ -155,14 +153,17 @@ def _sums(spec: MatVecSpec) -> list[Path]:
     # No chain is longer than all adders of its level; those of style tree are apart.
     positions = width if style == "tree" else min(spec.built.chain, width * spec.pe * spec.parallel_frames)
     last = levels - stages * each
-    # Behind a block RAM there is a wire to a register.
-    memory = Path(block=spec.memory_stage > 0, luts=1)
+    read = (spec.stored_memory, spec.sources[2], *(() if spec.riding_bits else (spec.preset_memory,)))
+    found = [path for memory in read for path in behind(memory)]
+    # Without multiplexers of banks, the sum follows the registers in block RAM.
+    direct = any(memory.block and memory.layout.levels == 0 for memory in read[:2])
     if not stages:
         # Only the first chain is passed from end to end.
         later = (min(positions, FULL_CHAIN),) * (levels - 1)
-        return [memory, Path(adders=(*(positions,)[:levels], *later, width), luts=gates)]
+        adders = (*(positions,)[:levels], *later, width)
+        return [*found, Path(block=direct, registered=direct, adders=adders, luts=gates)]
     return [
-        memory,
-        Path(adders=(positions,) * each, luts=gates),
+        *found,
+        Path(block=direct, registered=direct, adders=(positions,) * each, luts=gates),
         Path(adders=(positions,) * last + (width,), luts=gates),
     ]

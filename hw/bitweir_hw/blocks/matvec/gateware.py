@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.counters import FillLevel, counter
 from ...gateware.credits import CreditedOutput
 from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import ClassRom, Rom
-from ...memory import is_block
+from ...gateware.store import Store
 from ...popcount.elements import ProcessingElements
 from .spec import MatVecSpec
 
@@ -32,7 +33,7 @@ class MatVec(wiring.Component):
     |-------------------|------------------------------------------------------------------------|
     | cycles a vector   | ``fold`` = ``neuron_folds * synapse_folds`` = ceil(M/P) * ceil(K/S)    |
     | latency           | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output   |
-    | registers         | one behind the memories, where one of them is block RAM                |
+    | registers         | ``memory_stage`` behind the memories, where one of them is block RAM   |
     | weight memory     | ``G * fold`` words of P*S times the planes of a weight                 |
     | preset memory     | ``classes * G * neuron_folds`` words of P accumulators, or             |
     |                   | ``riding_bits`` more in each word of weights and a register of a word  |
@@ -92,24 +93,12 @@ class MatVec(wiring.Component):
         ]
 
         loaded = spec.runtime_loadable is not None
-        riding = spec.riding_bits
-        words: Sequence[int] = range(spec.sources[0].depth) if loaded else spec.stored_words()
+        stored = spec.stored_memory
+        words: Sequence[int] = range(stored.depth) if loaded else spec.stored_words()
         m.submodules.weights = weights = Rom(
-            words=words, width=spec.weight_width + riding, style=spec.memory, loaded=loaded
+            words=words, width=stored.width, style=spec.memory, loaded=loaded, layout=stored.layout
         )
-        m.d.comb += weights.step.eq(issue)
-
-        def behind(name: str, data: Value) -> Value:
-            # A block RAM answers late in its cycle: nothing but a register may follow. Without a reset the register
-            # can be the one in the block RAM.
-            if not spec.memory_stage:
-                return data
-            later = Signal(len(data), name=name, reset_less=True)
-            m.d.sync += later.eq(data)
-            return later
-
-        word_read = behind("weights_read", weights.data)
-        m.d.comb += [elements.x.eq(behind("x_read", x)), elements.w.eq(word_read[: spec.weight_width])]
+        m.d.comb += [elements.x.eq(x), elements.w.eq(weights.data[: spec.weight_width])]
 
         # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group)]
@@ -119,21 +108,23 @@ class MatVec(wiring.Component):
             m.d.sync += Cat(going, told).eq(marks[-1])
             marks.append(Cat(going, told))
         valid, first, last, last_group = marks[-1]
+        # A memory with fewer registers behind it than another is read later.
+        m.d.comb += weights.step.eq(marks[spec.memory_stage - stored.layout.registers][0])
         m.d.comb += [elements.valid.eq(valid), elements.first.eq(first)]
-        if riding:
-            self._riding_presets(m, elements, word_read[spec.weight_width :])
+        if spec.riding_bits:
+            self._riding_presets(m, elements, weights.data[spec.weight_width :])
         else:
             m.submodules.presets = presets = self._presets(loaded)
             if loaded:
                 pass_on(m, self, [weights, presets])
+            m.d.comb += elements.preset.eq(presets.data)
             # As many cycles ahead as the memory takes to answer.
-            m.d.comb += elements.preset.eq(behind("presets_read", presets.data))
+            ahead = -2 - presets.layout.registers
             if spec.dot.stages(spec.popcount):
-                before = marks[-3 - spec.memory_stage]
+                before = marks[ahead - 1]
                 m.d.sync += presets.step.eq(before[0] & before[1])
             else:
-                ahead = marks[-2 - spec.memory_stage]
-                m.d.comb += presets.step.eq(ahead[0] & ahead[1])
+                m.d.comb += presets.step.eq(marks[ahead][0] & marks[ahead][1])
 
         done, ends = Signal(), Signal(reset_less=True)
         m.d.sync += [done.eq(valid & last), ends.eq(last_group)]
@@ -161,11 +152,13 @@ class MatVec(wiring.Component):
 
     def _presets(self, loaded: bool) -> Rom:
         spec = self.spec
+        layout = spec.preset_memory.layout
         words: Sequence[int] = range(spec.sources[1].depth) if loaded else spec.preset_words()
         width = spec.pe * spec.acc_bits
         if len(spec.initial_accumulators) == 1:
-            return Rom(words=words, width=width, loaded=loaded)
-        return ClassRom(words=words, width=width, rows=spec.row_classes, columns=spec.column_classes, loaded=loaded)
+            return Rom(words=words, width=width, loaded=loaded, layout=layout)
+        rows, columns = spec.row_classes, spec.column_classes
+        return ClassRom(words=words, width=width, rows=rows, columns=columns, loaded=loaded, layout=layout)
 
     def _riding_presets(self, m: Module, elements: ProcessingElements, part: Value) -> None:
         """Presets that came with the words of the group before, part by part; those of the first group with a reset."""
@@ -196,7 +189,7 @@ class MatVec(wiring.Component):
         return Cat(*values)
 
     def _buffer(self, m: Module, x: Signal, r_at: Signal, use: Signal, freed: Signal) -> Value:
-        """Build the input buffer; `x` becomes what stood at `r_at` one cycle before.
+        """Build the input buffer; `x` becomes what stood at `r_at` ``1 + spec.memory_stage`` cycles before.
 
         Parameters
         ----------
@@ -211,9 +204,9 @@ class MatVec(wiring.Component):
         spec = self.spec
         words, length = spec.buffer_words, spec.synapse_folds
         # Left to itself, a small one becomes LUT RAM, and block RAM where a family has no LUT RAM.
-        attrs = {"ram_style": "block"} if is_block(words, spec.i_bits) else {}
-        m.submodules.buffer = store = memory.Memory(shape=spec.i_bits, depth=words, init=[], attrs=attrs)
-        write, read = store.write_port(), store.read_port()
+        attrs = {"ram_style": "block"} if spec.sources[2].block else {}
+        layout = replace(spec.sources[2].layout, registers=spec.memory_stage)
+        m.submodules.buffer = store = Store(depth=words, width=spec.i_bits, layout=layout, attrs=attrs)
         take = Signal()
         w_at, _ = counter(m, "w_at", take, words)
         _, w_last = counter(m, "w_word", take, length)
@@ -226,13 +219,12 @@ class MatVec(wiring.Component):
         m.d.comb += [
             self.i.ready.eq(held.space),
             take.eq(self.i.valid & held.space),
-            write.en.eq(take),
-            write.addr.eq(w_at),
+            store.write.eq(take),
+            store.w_address.eq(w_at),
             # Padding must not count, whatever the stream carries there.
-            write.data.eq(Mux(w_last, arriving[:kept], arriving)),
-            read.en.eq(1),
-            read.addr.eq(r_at),
-            x.eq(self._by_part(read.data)),
+            store.w_data.eq(Mux(w_last, arriving[:kept], arriving)),
+            store.address.eq(r_at),
+            x.eq(self._by_part(store.data)),
         ]
         return unread.some
 

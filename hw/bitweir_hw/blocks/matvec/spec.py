@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -197,14 +197,21 @@ class MatVecSpec:
     def latency(self) -> int:
         """Cycles from the issue of a group's last word to the write of its result.
 
-        One or two for the memories, the registers of the sum, one for the accumulator.
+        One for the memories and those of `memory_stage`, the registers of the sum, one for the accumulator.
         """
         return 2 + self.memory_stage + self.dot.stages(self.popcount)
 
     @property
     def memory_stage(self) -> int:
-        """Registers behind the memories: block RAMs take half a cycle until they answer, so one there."""
-        return int(any(memory.block for memory in self.sources))
+        """Registers between the memories and the sum: those behind the slowest, see `memory.Layout`.
+
+        Presets are needed as many cycles later as the sum has stages; their address follows a cycle after it is due.
+        """
+        if self.riding_bits:
+            presets = 0
+        else:
+            presets = self.preset_memory.layout.registers - max(0, self.dot.stages(self.popcount) - 1)
+        return max(self.stored_memory.layout.registers, self.sources[2].layout.registers, presets)
 
     @property
     def fifo_depth(self) -> int:
@@ -245,7 +252,18 @@ class MatVecSpec:
             width=self.weight_width,
             writable=self.runtime_loadable is not None,
             style=self.memory,
+            levels=self._bank_levels,
         )
+
+    @property
+    def stored_memory(self) -> Memory:
+        """What holds weights and what rides with them."""
+        return replace(self.weight_memory, width=self.weight_width + self.riding_bits)
+
+    @property
+    def _bank_levels(self) -> int:
+        """Levels of multiplexers between registers; block RAM of iCE40, for which trees are, has no registers."""
+        return self.popcount.levels_per_stage if self.popcount.style != "tree" else 0
 
     @property
     def preset_memory(self) -> Memory:
@@ -255,6 +273,7 @@ class MatVecSpec:
             depth=self.initial_accumulators.size // self.rows * self.neuron_folds,
             width=self.pe * self.acc_bits,
             writable=self.runtime_loadable is not None,
+            levels=self._bank_levels,
         )
 
     @property
@@ -304,7 +323,7 @@ class MatVecSpec:
         return (
             weights,
             Memory(role="thresholds", depth=weights.depth, width=riding, style="block") if riding else own,
-            Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True),
+            Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True, levels=self._bank_levels),
         )
 
     def memories(self) -> tuple[Memory, ...]:

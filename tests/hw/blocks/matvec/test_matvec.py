@@ -17,6 +17,7 @@ from bitweir_hw.popcount import Plane, Popcount
 from bitweir_sim.time.machines import stepped
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.small_blocks import small_block_rams
 
 FRAMES = 2
 QUIET = 12  # cycles after the last beat in which nothing may move
@@ -248,6 +249,40 @@ def test_presets_stay_in_a_memory_of_their_own_where_that_is_less() -> None:
     assert unit(80, 128, pe=8, simd=16, memory="lut").riding_bits == 0
     assert unit(8, 2048, pe=8, simd=16).riding_bits == 0
     assert unit(80, 128, pe=8, simd=16, runtime_loadable=(Plane(xnor=True),)).riding_bits == 0
+
+
+@settings(max_examples=20)
+@given(case=cases(), stalls=st.tuples(*[st.sampled_from([0, 0.3, 0.8])] * 2), seed=st.integers(0, 2**32))
+def test_every_value_in_its_cycle_with_memories_of_many_banks(
+    case: Case, stalls: tuple[float, float], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pauses, refusals = (rng.random(3 * FRAMES * case.spec.cycles) < share for share in stalls)
+    with small_block_rams():
+        run(case, pauses=pauses, refusals=refusals, rng=rng)
+
+
+def test_registers_follow_the_slowest_memory() -> None:
+    rng = np.random.default_rng(3)
+    deep = make_case(
+        rng,
+        weights=rng.random((1, 138, 256)) < 0.5,
+        initial_accumulators=rng.integers(-4, 4, (1, 1, 138)),
+        threshold=True,
+        pe=1,
+        simd=32,
+        popcount=Popcount(levels_per_stage=1),
+    ).spec
+    # 1,104 words of 32 bits are three banks of 512; 138 presets are one bank, the buffer is elsewhere.
+    assert [memory.layout.registers for memory in (deep.stored_memory, deep.preset_memory, deep.sources[2])] == [
+        2,
+        1,
+        0,
+    ]
+    assert deep.memory_stage == 2
+    assert deep.latency == 2 + 2 + deep.dot.stages(deep.popcount)
+    for popcount in (Popcount(levels_per_stage=0), Popcount(style="tree", levels_per_stage=1)):
+        assert replace(deep, popcount=popcount).memory_stage == 1
 
 
 @pytest.mark.parametrize(
