@@ -51,13 +51,103 @@ def multipliers(family: str) -> str:
 
 
 def block_ram(family: str) -> str:
-    """ECP5's block RAM as synthesis uses it: Yosys brings only its ports.
+    """A family's block RAM as synthesis uses it, where Yosys brings only its ports."""
+    return {"ecp5": _dp16kd, "xilinx": _ramb}.get(family, str)()
+
+
+def _ramb() -> str:
+    """RAMB18E1 and RAMB36E1, from Xilinx UG473: an address in bits, parity beside each byte.
+
+    A port of half the width or less has its data in the pins of its own side. With RAM_MODE "SDP" side A reads and
+    side B writes, and the pins of both have the data of a full word.
+    """
+    return "".join(_one_ramb(kilobits) for kilobits in (18, 36))
+
+
+def _one_ramb(kilobits: int) -> str:
+    half, places, size = (16, 14, 1 << 11) if kilobits == 18 else (32, 16, 1 << 12)
+    count = half // 8
+    contents = [f"INIT_{n:02X}" for n in range(size // 32)] + [f"INITP_{n:02X}" for n in range(size // 256)]
+    fill = [f"data[{32 * n} + i] = INIT_{n:02X}[8 * i +: 8];" for n in range(size // 32)]
+    fill_parity = [f"parity[{256 * n} + i] = INITP_{n:02X}[i];" for n in range(size // 256)]
+    new_line = "\n"
+    return f"""
+    module RAMB{kilobits}E1(
+        input CLKARDCLK, CLKBWRCLK, ENARDEN, ENBWREN, REGCEAREGCE, REGCEB,
+        input RSTRAMARSTRAM, RSTRAMB, RSTREGARSTREG, RSTREGB,
+        input [{places - 1}:0] ADDRARDADDR, ADDRBWRADDR,
+        input [{half - 1}:0] DIADI, DIBDI, input [{count - 1}:0] DIPADIP, DIPBDIP,
+        input [{count - 1}:0] WEA, input [{2 * count - 1}:0] WEBWE,
+        output [{half - 1}:0] DOADO, DOBDO, output [{count - 1}:0] DOPADOP, DOPBDOP
+    );
+        parameter {", ".join(f"{name} = 256'b0" for name in contents)};
+        parameter INIT_A = 0, INIT_B = 0, SRVAL_A = 0, SRVAL_B = 0, DOA_REG = 0, DOB_REG = 0, RAM_MODE = "TDP";
+        parameter READ_WIDTH_A = 0, READ_WIDTH_B = 0, WRITE_WIDTH_A = 0, WRITE_WIDTH_B = 0;
+        parameter WRITE_MODE_A = "READ_FIRST", WRITE_MODE_B = "READ_FIRST", SIM_DEVICE = "7SERIES";
+        parameter RAM_EXTENSION_A = "NONE", RAM_EXTENSION_B = "NONE";
+        localparam SIMPLE = RAM_MODE == "SDP", FULL = SIMPLE && WRITE_WIDTH_B > {half * 9 // 8};
+        reg [7:0] data [0:{size - 1}];
+        reg parity [0:{size - 1}];
+        integer i;
+        initial begin
+            for (i = 0; i < 32; i = i + 1) begin
+                {new_line.join(fill)}
+            end
+            for (i = 0; i < 256; i = i + 1) begin
+                {new_line.join(fill_parity)}
+            end
+        end
+        reg [{2 * half - 1}:0] a = 0, b = 0, a_late = 0, b_late = 0;
+        reg [{2 * count - 1}:0] ap = 0, bp = 0, ap_late = 0, bp_late = 0;
+        wire [{size.bit_length() + 1}:0] at_a = ADDRARDADDR, at_b = ADDRBWRADDR;
+        wire [{2 * half - 1}:0] in = FULL ? {{DIBDI, DIADI}} : DIBDI;
+        wire [{2 * count - 1}:0] in_p = FULL ? {{DIPBDIP, DIPADIP}} : DIPBDIP;
+        genvar n;
+        generate
+            for (n = 0; n < {2 * count}; n = n + 1) begin
+                // A word of less than a byte is part of one; a byte of a longer word has its place in it.
+                if (9 * n < READ_WIDTH_A) always @(posedge CLKARDCLK) if (ENARDEN) begin
+                    a[8 * n +: 8] <= READ_WIDTH_A < 9 ? data[at_a >> 3] >> at_a[2:0] : data[(at_a >> 3) + n];
+                    ap[n] <= parity[(at_a >> 3) + n];
+                end
+                if (9 * n < READ_WIDTH_B) always @(posedge CLKBWRCLK) if (ENBWREN) begin
+                    b[8 * n +: 8] <= READ_WIDTH_B < 9 ? data[at_b >> 3] >> at_b[2:0] : data[(at_b >> 3) + n];
+                    bp[n] <= parity[(at_b >> 3) + n];
+                end
+                if (9 * n + 9 <= WRITE_WIDTH_A) always @(posedge CLKARDCLK) if (ENARDEN && WEA[n]) begin
+                    data[(at_a >> 3) + n] <= DIADI[8 * n +: 8];
+                    parity[(at_a >> 3) + n] <= DIPADIP[n];
+                end
+                if (9 * n + 9 <= WRITE_WIDTH_B) always @(posedge CLKBWRCLK) if (ENBWREN && WEBWE[n]) begin
+                    data[(at_b >> 3) + n] <= in[8 * n +: 8];
+                    parity[(at_b >> 3) + n] <= in_p[n];
+                end
+            end
+            for (n = 0; n < 8; n = n + 1) begin
+                if (n < WRITE_WIDTH_A && WRITE_WIDTH_A < 9) always @(posedge CLKARDCLK) if (ENARDEN && WEA[0])
+                    data[at_a >> 3][at_a[2:0] + n] <= DIADI[n];
+                if (n < WRITE_WIDTH_B && WRITE_WIDTH_B < 9) always @(posedge CLKBWRCLK) if (ENBWREN && WEBWE[0])
+                    data[at_b >> 3][at_b[2:0] + n] <= in[n];
+            end
+        endgenerate
+        always @(posedge CLKARDCLK) if (REGCEAREGCE) {{a_late, ap_late}} <= {{a, ap}};
+        always @(posedge CLKBWRCLK) if (REGCEB) {{b_late, bp_late}} <= {{b, bp}};
+        wire [{2 * half - 1}:0] a_out = DOA_REG ? a_late : a, b_out = DOB_REG ? b_late : b;
+        wire [{2 * count - 1}:0] ap_out = DOA_REG ? ap_late : ap, bp_out = DOB_REG ? bp_late : bp;
+        assign DOADO = a_out;
+        assign DOPADOP = ap_out;
+        assign DOBDO = SIMPLE ? a_out[{2 * half - 1}:{half}] : b_out;
+        assign DOPBDOP = SIMPLE ? ap_out[{2 * count - 1}:{count}] : bp_out;
+    endmodule
+    """
+
+
+def _dp16kd() -> str:
+    """ECP5's block RAM.
 
     Written from Lattice FPGA-TN-02204 and the order of bits in Yosys' brams_map_16kd.v. A word of 36 bits has its lower
     half in DIA and DOA, its upper half in DIB and DOB, where narrower words are, too.
     """
-    if family != "ecp5":
-        return ""
     contents = ", ".join(f"INITVAL_{n:02X} = 320'b0" for n in range(64))
     copies = "\n".join(
         f"for (i = 0; i < 16; i = i + 1) memory[{16 * n} + i] = INITVAL_{n:02X}[20 * i +: 18];" for n in range(64)

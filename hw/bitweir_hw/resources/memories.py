@@ -38,8 +38,8 @@ _BLOCKS = {
     # Two small ones cost one more than a large one, in whose place they fit (share/xilinx/brams_xc4v.txt).
     "xilinx": ((129, EIGHTEEN, 9, 1), (257, _THIRTY_SIX, 9, 2)),
 }
-#: Families whose block RAM has output registers, which registers behind it become: see `bitweir.synthesis`.
-OUTPUT_REGISTERS = ("ecp5",)
+#: Families whose block RAM has output registers that work, which registers behind it become after synthesis.
+OUTPUT_REGISTERS = ("ecp5", "xilinx")
 #: Words and bits of a cell of LUT RAM with a port to write and one to read.
 _LUT_RAM = {"ecp5": ((16, 4),), "gowin": ((16, 4),), "xilinx": ((32, 6), (64, 3))}
 #: LUT sites of one, on all families.

@@ -3,53 +3,55 @@
 from __future__ import annotations
 
 import copy
-import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from bitweir.design import write_design
-from bitweir.synthesis import flows
+from bitweir.synthesis.measure import synthesise
 from bitweir.synthesis.output_registers import absorb_registers
-from bitweir_hw.accelerator import accelerator_rtlil
+from bitweir_hw.network import Network
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.tools import run_yosys
+from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
 from bitweir_sim.trace import Trace
 from bitweir_sim.values.frames import pack
 from bitweir_sim.verify import expected_trace
 from support.cellmodels import cell_models
 from support.samples import dense_network
+from support.small_blocks import small_block_rams
 
 
-def test_a_netlist_with_output_registers_is_right_in_every_cycle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", OUTPUT_REGISTERS)
+@pytest.mark.parametrize("banks", [False, True])
+def test_a_netlist_with_output_registers_is_right_in_every_cycle(family: str, banks: bool, tmp_path: Path) -> None:
     if missing := compiler_missing():
         pytest.skip(missing)
-    # Memories with words of 36 bits and of 4.
-    network = dense_network(40, 100, 4)
+    if banks:
+        # Small memories of several banks, also those that are written.
+        with small_block_rams():
+            check(family, dense_network(20, 9, 4), ((2, 4), (3, 4)), tmp_path)
+    else:
+        # Memories with words of 36 bits (on Xilinx of 72) and of 4.
+        check(family, dense_network(40, 100, 4), ((2, 2), (4, 20)), tmp_path)
+
+
+def check(family: str, network: Network, foldings: tuple[tuple[int, int], ...], tmp_path: Path) -> None:
+    """Compare a mapped netlist in which block RAM holds registers with the model in every cycle."""
     plan = Plan(
-        foldings=(Folding(pe=2, simd=2, memory="block"), Folding(pe=4, simd=20, memory="block")),
-        popcount=Popcount(style=STYLE["ecp5"], levels_per_stage=1),
+        foldings=tuple(Folding(pe=pe, simd=simd, memory="block") for pe, simd in foldings),
+        popcount=Popcount(style=STYLE[family], levels_per_stage=1),
     )
     build = write_design(network, plan, tmp_path / "build")
-    (tmp_path / "design.il").write_text(accelerator_rtlil(build.pipeline, name="net"))
-    run_yosys(flows.script("ecp5", top="net", netlist="flat.json"), tmp_path)
-    netlist = json.loads((tmp_path / "flat.json").read_text())
-    module = netlist["modules"]["net"]
-    before = len(module["cells"])
-    gone = len(absorb_registers(module))
-    assert gone == before - len(module["cells"])
-    memories = [cell["parameters"] for cell in module["cells"].values() if cell["type"] == "DP16KD"]
-    wide = f"{36:032b}"
-    changed = {memory["DATA_WIDTH_A"] == wide for memory in memories if "OUTREG" in memory.values()}
-    assert gone == 79 and changed == {True, False}
-    (tmp_path / "absorbed.json").write_text(json.dumps({**netlist, "modules": {"net": module}}))
-    run_yosys("read_json absorbed.json\nwrite_verilog -noattr -norename netlist.v\n", tmp_path)
-
+    measured = synthesise(build, family, netlist=tmp_path / "netlist.v")
     text = (tmp_path / "netlist.v").read_text()
-    (tmp_path / "models.v").write_text(cell_models("ecp5", text))
+    assert {"ecp5": '"OUTREG"', "xilinx": "_REG(32'd1)"}[family] in text
+    assert measured.total.ff == len(re.findall(r"^  (TRELLIS_FF|FD[RS]E) ", text, re.MULTILINE))
+
+    (tmp_path / "models.v").write_text(cell_models(family, text))
     rng = np.random.default_rng(5)
     frames = rng.integers(0, 2, (5, network.input.size))
     i_stalls, o_stalls = rng.random(2000) < 0.3, rng.random(2000) < 0.4
