@@ -22,7 +22,7 @@ from bitweir_hw.cost import (
     highest_clock,
     network_errors,
 )
-from bitweir_hw.cost.speed import Delays, hops
+from bitweir_hw.cost.speed import Delays, hops, longest
 from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
@@ -175,6 +175,22 @@ def test_every_part_has_an_estimate_that_says_what_it_rests_on():
 def test_the_delay_of_a_path_is_the_sum_of_its_hops():
     path = Path(block=True, adders=(8, 3), luts=2, multipliers=1)
     assert hops(path, 16) == {
-        "register": 0, "block": 1, "spread": 4.0, "adder": 2, "position": 11, "lut": 2, "multiplier": 1,
+        "register": 0, "block": 1, "output": 0, "spread": 4.0, "adder": 2, "position": 11, "lut": 2, "multiplier": 1,
     }  # fmt: skip
+    registered = hops(Path(block=True, registered=True, luts=2), 16)
+    assert (registered["block"], registered["output"], registered["spread"]) == (0, 1, 4.0)
     assert {entry.name for entry in fields(Delays)} == set(hops(path, 16))
+
+
+def test_a_register_behind_block_ram_is_elsewhere_where_block_ram_has_none():
+    network = dense_network(64, 48, 10)
+    plan = plan_from_foldings(network, "4x4:block,4x4", popcount=Popcount(levels_per_stage=1))
+    unit = next(block for block in lower(network, plan).blocks if isinstance(block, MatVecSpec))
+    assert unit.weight_memory.block and unit.memory_stage == 1
+    inside, apart = longest(unit, "ecp5"), longest(unit, "ice40")
+    starts = {path.registered for path in inside if path.block}
+    assert starts == {True}
+    assert [path for path in apart if path.block] == [Path(block=True, luts=1)]
+    # What follows the register is the same.
+    behind = [replace(path, block=False, registered=False) for path in inside if path.block]
+    assert all(path in apart for path in behind)
