@@ -121,14 +121,16 @@ def paths(spec: PoolSpec) -> list[Path]:
     depth = ceil(log2(spec.taps + 1))
     if spec.stage_levels:
         bits = spec.o_lane_bits
-        address = Path(adders=(index_bits(spec.partial_words),), luts=1) if spec.partial_words > 1 else Path(luts=3)
+        control = [Path(luts=3)]
+        if spec.partial_words > 1:
+            control.append(Path(adders=(index_bits(spec.partial_words),), luts=1))
         if spec.is_or:
-            return [address, Path(block=spec.memories()[0].block, luts=2), Path(luts=2 * spec.stage_levels)]
+            return [*control, Path(block=spec.memories()[0].block, luts=2), Path(luts=2 * spec.stage_levels)]
         least = spec.kind == "max"
         stage = Path(adders=(bits,) * spec.stage_tree_levels, luts=1 + least * spec.stage_tree_levels)
         loop = Path(block=spec.memories()[0].block, adders=(bits,), luts=1 + least)
         odd = spec.kind == "sum" and spec.format is not None
-        return [address, stage, loop, Path(adders=(bits,) if odd else (), luts=1)]
+        return [*control, stage, loop, Path(adders=(bits,) if odd else (), luts=1)]
     start = spec.memories()[0].block
     if spec.kind == "max" and spec.i_lane_bits == 1:
         return [Path(block=start, luts=2 + depth)]
