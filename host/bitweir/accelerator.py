@@ -19,7 +19,7 @@ from .progress import Progress, silent
 from .report.collect import collect
 from .report.report import Report
 from .runs import ENGINES, Simulation, simulate
-from .speed import expected_clock
+from .speed import target_clock
 from .synthesis.measure import FAMILIES, synthesise
 from .target import Target
 
@@ -78,14 +78,9 @@ class Accelerator:
 
     @property
     def clock(self) -> float:
-        """Hz: the clock of the target, or the one that is expected on its part where that is lower.
-
-        What was routed is in the report: see `report`.
-        """
-        part = self.target.usual_part
-        if part is None:
-            return self.target.clock
-        return expected_clock(self.written.pipeline, part=part, asked=self.target.clock).hertz
+        """Hz: the clock of the target, or the one that is expected on its part where that is lower."""
+        found = target_clock(self.written.pipeline, self.target, folder=self.folder)
+        return found.hertz if found else self.target.clock
 
     @property
     def frames_per_second(self) -> float:

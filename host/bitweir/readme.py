@@ -18,7 +18,7 @@ from bitweir_sim.time.cycles import Timing
 from .cells import CELLS, cell_file
 from .input_words import counted, input_rule
 from .results import PLURALS, describe_result, result_name
-from .speed import expected_clock
+from .speed import target_clock
 from .target import Target
 
 __all__ = ["readme"]
@@ -102,10 +102,10 @@ def _group(frames: int) -> str:
 def _speed(pipeline: Pipeline, timing: Timing, target: Target) -> str:
     """Frames/s and latency in seconds, at the clock that is expected."""
     cycles = float(timing.interval) / pipeline.parallel_frames
-    if target.usual_part is None:
+    speed = target_clock(pipeline, target)
+    if speed is None:
         clock, about, told = target.clock, "", f"{target.clock / 1e6:.6g} MHz, if its FPGA reaches that"
     else:
-        speed = expected_clock(pipeline, part=target.usual_part, asked=target.clock)
         clock, about, told = speed.hertz, speed.about, speed.told
     microseconds = timing.latency / clock * 1e6
     return f"That is {about}{clock / cycles:,.0f} frames/s and {microseconds:,.4g} µs at {told}."

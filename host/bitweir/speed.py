@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import fmax, fmax_basis, fmax_error
 
-__all__ = ["ExpectedClock", "Origin", "clock_of", "expected_clock"]
+from .target import Target
+
+__all__ = ["ExpectedClock", "Origin", "clock_of", "expected_clock", "target_clock"]
 
 #: Where an expectation comes from: a router, an estimate fitted to routed designs, or a model of what was not routed.
 Origin = Literal["routed", "estimate", "model"]
@@ -77,3 +80,21 @@ def clock_of(*, part: str, asked: float, estimate: float, routed: float | None =
 def expected_clock(pipeline: Pipeline, *, part: str, asked: float) -> ExpectedClock:
     """As `clock_of`, of a pipeline that was not routed."""
     return clock_of(part=part, asked=asked, estimate=fmax(pipeline, part))
+
+
+def target_clock(pipeline: Pipeline, target: Target, *, folder: Path | None = None) -> ExpectedClock | None:
+    """The clock that is expected of the one of a target; None where no part or family was named.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    target : Target
+    folder : Path, optional
+        Of the build: the clock of a target that was routed there is the one that was routed.
+    """
+    part = target.usual_part
+    if part is None:
+        return None
+    if folder and target.board and (folder / f"routed-{target.board}.json").exists():
+        return ExpectedClock(part=part, hertz=target.clock, error=0.0, origin="routed")
+    return expected_clock(pipeline, part=part, asked=target.clock)

@@ -24,7 +24,9 @@ _LEAST = 0.05
 #: Relative error from which a design counts no more than in proportion, so that one alone cannot bend the fit.
 _ROBUST = 0.1
 #: How much it costs to leave the delays that were there, beside the errors.
-_STIFF = 0.004
+_STIFF = 0.001
+#: Random directions to try for each step.
+_DIRECTIONS = 40
 #: How much the block that was longest counts, beside the clock.
 _BLOCK = 0.3
 
@@ -74,7 +76,7 @@ def predicted(delays: NDArray[np.float64], case: Case) -> float:
 
 
 def fit(cases: Sequence[Case], before: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The delays that suit some designs best, by coordinate descent on their logarithms.
+    """The delays that suit some designs best: pattern search on their logarithms, along axes and in random directions.
 
     Parameters
     ----------
@@ -98,15 +100,15 @@ def fit(cases: Sequence[Case], before: NDArray[np.float64]) -> NDArray[np.float6
 
     change = np.zeros(len(start))
     best = loss(change)
-    step = 0.5
+    rng, step = np.random.default_rng(0), 0.5
+    axes = np.eye(len(start))[used]
     while step > 0.01:
         moved = False
-        for at in np.flatnonzero(used):
-            for way in (step, -step):
-                tried = change.copy()
-                tried[at] += way
-                if (found := loss(tried)) < best - 1e-12:
-                    change, best, moved = tried, found, True
+        # The loss has edges where another path becomes the longest: only some directions lead along them.
+        others = rng.standard_normal((_DIRECTIONS, len(start))) * used / np.sqrt(max(used.sum(), 1))
+        for way in (*axes, *-axes, *others):
+            if (found := loss(tried := change + step * way)) < best - 1e-9:
+                change, best, moved = tried, found, True
         if not moved:
             step /= 2
     result: NDArray[np.float64] = np.where(used, start * np.exp(change), before)

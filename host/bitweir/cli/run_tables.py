@@ -92,4 +92,6 @@ def _add_comparison(table: Table, run: Simulation | DeviceRun) -> None:
 
 def _clock(run: Simulation) -> str:
     clock, own = run.clock / 1e6, run.made_for_clock / 1e6
+    if run.expected:
+        return run.expected.told + (f" ({own:.6g} MHz asked for)" if clock < own else "")
     return f"{clock:.6g} MHz" + (f" (--clock; made for {own:.6g} MHz)" if clock != own else "")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..images import Images
 from ..progress import Progress, silent
 from ..results import Quality, quality
+from ..speed import ExpectedClock, target_clock
 from .engines import ENGINES, AnyDesign, loading_cycles, waveform
 from .runner import compared_with_golden
 
@@ -50,6 +51,8 @@ class Simulation:
         From the first input beat of a frame to its last output beat.
     clock : float
         Hz, for the times that follow from cycles.
+    expected : ExpectedClock or None
+        How sure that clock is; None where the caller named it, or where no part is known.
     made_for_clock : float
         Hz, of the target of the design.
     frames_per_second : float
@@ -72,6 +75,7 @@ class Simulation:
     cycles_per_frame_from: str
     latency_cycles: int
     clock: float
+    expected: ExpectedClock | None
     made_for_clock: float
     frames_per_second: float
     seconds: float
@@ -168,7 +172,8 @@ def simulate(
     timing = design.timing
     run = ENGINES[engine](design, waves)(images, progress)
     found = compared_with_golden(design.network, images, run.result, late=_late(design, run.trace, len(images)))
-    clock = design.target.clock if clock is None else clock
+    expected = None if clock else target_clock(design.pipeline, design.target, folder=getattr(design, "folder", None))
+    clock = clock or (expected.hertz if expected else design.target.clock)
     interval, latency, source = float(timing.interval), timing.latency, "model"
     if run.trace is not None:
         latency = int(_finished(design, run.trace)[0] - run.trace.i.cycles[0])
@@ -188,6 +193,7 @@ def simulate(
         cycles_per_frame_from=source,
         latency_cycles=latency,
         clock=clock,
+        expected=expected,
         made_for_clock=design.target.clock,
         frames_per_second=frames * clock / interval,
         seconds=run.seconds,

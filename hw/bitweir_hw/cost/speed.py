@@ -93,10 +93,11 @@ _MODELS = {
 #: How far off a model may be: nothing was routed that would tell.
 _MODEL_ERROR = 0.4
 
-#: Hz, by a key of `DELAYS_OF`: no clock is promised above it, whatever paths say. ECP5, speed 6: block RAM with output
-#: registers in nextpnr's data; iCE40: Lattice's guaranteed toggle rate of global clocks (DS1040, HX 275 MHz; UP5K 48
-#: MHz is its oscillator, its block RAM and global network allow more); Gowin and Xilinx: block RAM.
-HIGHEST = {"ecp5": 300e6, "hx": 275e6, "up": 100e6, "gw1n": 250e6, "gw2a": 350e6, "xc7": 388e6}
+#: Hz, by a key of `DELAYS_OF`: no clock is promised above it, whatever paths say. ECP5 of speed 6: the fastest that was
+#: routed, sixteen block RAMs with output registers in front of a register. iCE40 HX, and Xilinx of grade -1: the most
+#: that data sheets allow for global clocks (Lattice DS1040) and for block RAM (Xilinx DS189). Others: a little above
+#: the fastest accelerator that was routed.
+HIGHEST = {"ecp5": 280e6, "hx": 275e6, "up": 100e6, "gw1n": 250e6, "gw2a": 350e6, "xc7": 388e6}
 
 
 @cache
