@@ -52,10 +52,10 @@ def test_one_design_that_is_far_off_does_not_bend_the_others():
 
 
 def test_errors_are_those_of_designs_that_no_fit_saw():
-    cases = drawn(6, BEFORE)
+    cases = drawn(12, BEFORE)
     odd = Case(name="odd", mhz=cases[0].mhz / 2, paths=cases[0].paths, own=cases[0].own)
     errors = left_out([*cases[1:], odd], BEFORE)
-    assert max(map(abs, errors[:-1])) < 0.1 and errors[-1] == pytest.approx(1, abs=0.2)
+    assert max(map(abs, errors[:-1])) < 0.15 and errors[-1] == pytest.approx(1, abs=0.2)
 
 
 def test_there_are_enough_designs_of_each_kind():

@@ -82,8 +82,8 @@ DELAYS_OF = {
 #: Delays of what is not routed.
 #: xc7: speed grade -1. From the clock to the output of a block RAM 2.46 ns without its output register: Xilinx DS189,
 #: table 30 (Spartan-7, the same fabric); with it, 1 ns is taken. Flip-flops, LUTs and carry cells of the CLB take 0.1
-#: to 0.6 ns each (TCKO, TILO, TOPCY; TBYP is 0.11 ns for four positions); a wire is taken as 0.9 ns, a multiplier without
-#: registers as 4.
+#: to 0.6 ns each (TCKO, TILO, TOPCY; TBYP is 0.11 ns for four positions); a wire is taken as 0.9 ns, a multiplier
+#: without registers as 4.
 #: gw2a: those of the GW1N, times 0.65: in Apicula's timing of both, which is Gowin's own, a block RAM takes 0.65 of the
 #: time (2.26 and 3.46 ns from clock to output, grades C8/I7 and C6/I5), a LUT 0.55, wires less.
 _MODELS = {
