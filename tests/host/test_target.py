@@ -13,6 +13,7 @@ from bitweir.cli import main
 from bitweir.client.simulated import BAUD, CLOCK, rates
 from bitweir.design import DesignFolder, write_design
 from bitweir.folders import FileError
+from bitweir.planning.link import baud_of
 from bitweir.report.collect import collect, schema
 from bitweir.report.fit import fit
 from bitweir.report.html import page
@@ -157,10 +158,10 @@ def test_what_was_routed_fits():
 
 def test_a_simulated_board_is_that_of_the_target(tmp_path):
     build = write_design(*plan_of(dense_network(16, 4)), tmp_path / "build")
-    assert rates(build) == (CLOCK, BAUD)
+    assert rates(build) == (CLOCK, CLOCK, BAUD)
     for board in BOARDS.values():
-        clock, baud = rates(replace(build, design=build.design.made_for(Target.of_board(board, clock=30e6))))
-        assert clock == 30_000_000 and baud in board.bauds and 4 * baud <= clock
+        found = rates(replace(build, design=build.design.made_for(Target.of_board(board, clock=30e6))))
+        assert found == (30_000_000, board.oscillator, baud_of(board))
 
 
 @pytest.mark.parametrize(

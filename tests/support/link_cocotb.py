@@ -38,11 +38,13 @@ async def exchange(dut):
     folder = Path(os.environ["LINK_JOB"])
     job = json.loads((folder / "job.json").read_text())
     found = []
-    dut.rx.value, dut.rst.value = 1, 1
-    cocotb.start_soon(Clock(dut.clk, job["cycle"], "ns").start())
-    for _ in range(3):
-        await RisingEdge(dut.clk)
-    dut.rst.value = 0
+    dut.rx.value, dut.rst.value, dut.link_rst.value = 1, 1, 1
+    cocotb.start_soon(Clock(dut.link_clk, job["cycle"], "ns").start())
+    cocotb.start_soon(Clock(dut.clk, job["core_cycle"], "ns").start())
+    for clock, reset in ((dut.link_clk, dut.link_rst), (dut.clk, dut.rst)):
+        for _ in range(8):
+            await RisingEdge(clock)
+        reset.value = 0
     cocotb.start_soon(receive(dut.tx, job["bit"], found))
     await send(dut.rx, bytes.fromhex(job["data"]), job["bit_sent"])
     for _ in range(job["patience"]):

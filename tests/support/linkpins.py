@@ -1,11 +1,11 @@
-"""A device as levels on two wires, for compiled simulation: one beat a cycle."""
+"""A device as levels on two wires, for compiled simulation: one beat for each edge of its clocks."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from amaranth.back import rtlil
-from amaranth.hdl import Cat, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, DomainRenamer, EnableInserter, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.link.board_core import Device
@@ -17,28 +17,96 @@ from bitweir_sim.values.golden import run_slow
 from support.linkbench import HELLO, SCORES, identity_of, packet
 from support.strategies import identity_input
 
-__all__ = ["BOARDS", "Board", "bytes_on"]
+__all__ = ["BOARDS", "EQUAL", "Board", "Clocks", "Metastable", "bytes_on"]
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """How the accelerator's clock goes beside that of the link.
+
+    Parameters
+    ----------
+    ratio : float
+        Its cycles in one of the link.
+    phase : float
+        When its first edge comes, in its cycles.
+    jitter : float
+        The part of a cycle by which an edge may be early or late.
+    skew : int
+        Cycles of the link by which its reset comes later; may be negative.
+    seed : int
+    """
+
+    ratio: float = 1.0
+    phase: float = 0.0
+    jitter: float = 0.0
+    skew: int = 0
+    seed: int = 0
+
+    def events(self, cycles):
+        """The edges in so many cycles of the link: place in these, whether the link ticks, and the accelerator."""
+        rng = np.random.default_rng(self.seed)
+        own = self.phase + np.arange(int(cycles * self.ratio) + 1)
+        own = (own + self.jitter * rng.uniform(-0.5, 0.5, len(own))) / self.ratio
+        # What is as close as that is at once.
+        own = np.round(own[(own >= 0) & (own <= cycles - 1)], 6)
+        link = np.arange(cycles, dtype=float)
+        times = np.union1d(own, link)
+        return np.searchsorted(link, times), np.isin(times, link), np.isin(times, own)
+
+
+#: Both clocks are one.
+EQUAL = Clocks()
+
+
+class Metastable:
+    """A platform whose synchronisers see what has changed since their last edge, or see it an edge later, by chance.
+
+    The wire of a UART is spared: it changes at edges here already.
+    """
+
+    def __init__(self):
+        self.seed = 0xACE1
+
+    def get_ff_sync(self, ff):
+        m = Module()
+        domain = m.d[ff._o_domain]
+        self.seed = self.seed * 5 % 65521
+        before, chance = Signal.like(ff.i, reset_less=True), Signal(16, init=self.seed, reset_less=True)
+        domain += [before.eq(ff.i), chance.eq(Mux(chance[0], chance >> 1 ^ 0xB400, chance >> 1))]
+        stage = ff.i if ff.i.name == "rx" else Mux(chance[0], before, ff.i)
+        for _ in range(ff._stages):
+            following = Signal.like(ff.o, init=ff._init, reset_less=ff._reset_less)
+            domain += following.eq(stage)
+            stage = following
+        m.d.comb += ff.o.eq(stage)
+        return m
 
 
 class _Pins(wiring.Component):
-    """A beat at `i` is rx and the reset of a cycle, one at `o` is tx, busy and dropped."""
+    """A beat at `i` is rx, two resets, and which clocks tick: the link's first; one at `o` is tx, busy and dropped.
+
+    What ticks is told by enables, so one simulated clock makes edges in any order.
+    """
 
     i: stream.Interface
     o: stream.Interface
 
     def __init__(self, device):
         self.device = device
-        super().__init__({"i": In(stream.Signature(2)), "o": Out(stream.Signature(3))})
+        super().__init__({"i": In(stream.Signature(5)), "o": Out(stream.Signature(3))})
 
     def elaborate(self, platform):
         m = Module()
-        reset = Signal()
-        m.submodules.device = ResetInserter(reset)(self.device)
+        resets = {"link": Signal(), "sync": Signal()}
+        ticks = {"link": Signal(), "sync": Signal()}
+        inserted = EnableInserter(ticks)(ResetInserter(resets)(self.device))
+        m.submodules.device = DomainRenamer({"link": "sync"})(inserted)
         m.d.comb += [
             self.i.ready.eq(1),
             self.o.valid.eq(1),
-            reset.eq(self.i.valid & self.i.payload[1]),
             self.device.rx.eq(~self.i.valid | self.i.payload[0]),
+            Cat(resets.values(), ticks.values()).eq(Mux(self.i.valid, self.i.payload[1:], 0)),
             self.o.payload.eq(Cat(self.device.tx, self.device.busy, self.device.dropped)),
         ]
         return m
@@ -46,7 +114,7 @@ class _Pins(wiring.Component):
 
 @dataclass(frozen=True)
 class Board:
-    """A network, how it is folded, and how many cycles a bit of the wire has."""
+    """A network, how it is folded, and how many cycles of the link a bit of the wire has."""
 
     inputs: int
     hidden: int
@@ -97,20 +165,23 @@ class Board:
         return self.CLOCK / self.baud
 
     def device(self):
-        return Device(self.pipeline, self.identity, baud=self.baud)
+        # The accelerator's clock is drawn apart.
+        return Device(self.pipeline, self.identity, link_clock=self.CLOCK, baud=self.baud)
 
     @cached_property
     def run(self):
-        """Runs levels of rx, and resets: cycles of (rx, reset) to levels of tx."""
-        text = rtlil.convert(_Pins(self.device()), name="pins", emit_src=False)
+        """Runs levels of rx, and resets: cycles of (rx, reset) of the link to levels of tx."""
+        text = rtlil.convert(_Pins(self.device()), name="pins", platform=Metastable(), emit_src=False)
         design = compile_design(text, top="pins", optimise=1)
 
-        def run(rx, reset=False):
-            beats = (np.asarray(rx, np.uint64) | np.broadcast_to(reset, len(rx)).astype(np.uint64) << np.uint64(1))[
-                :, None
-            ]
-            found = design.run(beats, max_cycles=len(beats))
-            return (found.o.payloads[:, 0] & np.uint64(1)).astype(bool)
+        def run(rx, reset=False, clocks=EQUAL):
+            at, link, own = clocks.events(len(rx))
+            reset = np.broadcast_to(reset, len(rx))
+            shifted = np.clip(at - clocks.skew, 0, len(rx) - 1)
+            parts = [np.asarray(rx)[at], reset[at], reset[shifted], link, own]
+            beats = sum(part.astype(np.uint64) << np.uint64(place) for place, part in enumerate(parts))
+            found = design.run(beats[:, None], max_cycles=len(beats))
+            return (found.o.payloads[link, 0] & np.uint64(1)).astype(bool)
 
         return run
 

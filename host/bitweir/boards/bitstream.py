@@ -58,7 +58,8 @@ def identity_of(design: Design, board: Board, clock: int) -> Identity:
 def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
     """The whole design for a board in RTLIL, with the top module ``top``."""
     clock = round(pll.clock) if pll else board.oscillator
-    device = Device(design.pipeline, identity_of(design, board, clock), baud=baud_of(board, clock))
+    identity = identity_of(design, board, clock)
+    device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=baud_of(board))
     text: str = rtlil.convert(Top(device, board=board, pll=pll), name="top", emit_src=False)
     return text
 
@@ -120,6 +121,8 @@ class Manifest:
     device: str
     clock_mhz: float
     fmax_mhz: float
+    link_clock_mhz: float
+    link_fmax_mhz: float
     margin: float
     seed: int
     seeds: int
@@ -201,13 +204,12 @@ def write_bitstream(
 def _speeds(design: Design, board: Board, result: Result) -> Speeds:
     """What the clock makes of the cycles, and the link of the frames."""
     clock = result.core.clock_mhz * 1e6
-    baud = baud_of(board, clock)
     return Speeds(
-        baud=baud,
+        baud=baud_of(board),
         cycles_per_frame=float(design.timing.interval),
         latency_cycles=design.timing.latency,
         accelerator_fps=round(clock / float(design.timing.interval), 1),
-        link_fps=round(link_rate(design.network, board, baud=baud), 1),
+        link_fps=round(link_rate(design.network, board), 1),
     )
 
 

@@ -1,7 +1,7 @@
 """A simulated board: the whole design of a device, compiled, behind a pseudo-terminal.
 
-Programs open its serial port like that of a real board. Its time is that of its clock; while nothing moves in it,
-the simulation rests, and its time passes like that of the host.
+Programs open its serial port like that of a real board. Its time is that of its link's clock; while nothing moves in
+it, the simulation rests, and its time passes like that of the host.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def simulated_identity(design: Design, *, clock: int = CLOCK) -> Identity:
     return design.identity(clock=clock, capacity=capacity)
 
 
-def rates(build: DesignFolder) -> tuple[int, int]:
-    """Clock (Hz) and baud rate of the board that a build was made for; the defaults if it was made for no board."""
+def rates(build: DesignFolder) -> tuple[int, int, int]:
+    """Clock (Hz), link's clock (Hz) and baud rate of a build's board; the defaults if it was made for no board."""
     if build.target.board is None:
-        return CLOCK, BAUD
-    clock = round(build.target.clock)
-    return clock, baud_of(BOARDS[build.target.board], clock)
+        return CLOCK, CLOCK, BAUD
+    board = BOARDS[build.target.board]
+    return round(build.target.clock), board.oscillator, baud_of(board)
 
 
 class SimulatedBoard:
@@ -64,7 +64,10 @@ class SimulatedBoard:
     ----------
     build : DesignFolder
     clock, baud : int, optional
-        Hz, and bits per second; by default those of the board that the build was made for, else `CLOCK` and `BAUD`.
+        Hz of the accelerator, and bits per second; by default those of the board that the build was made for, else
+        `CLOCK` and `BAUD`. The link runs at the oscillator of that board, else at `CLOCK`.
+    phase : float
+        See `SimulatedUart`.
     faults : float
         The share of bytes in each direction at which a fault happens; see `Faults`.
     seed : int
@@ -80,7 +83,7 @@ class SimulatedBoard:
     Raises
     ------
     LinkError
-        The baud rate is more than a quarter of the clock, or the design has parallel frames.
+        The baud rate is more than a quarter of the link's clock, or the design has parallel frames.
     ToolError
         The C++ compiler is missing, or a tool fails.
     """
@@ -91,25 +94,24 @@ class SimulatedBoard:
         *,
         clock: int | None = None,
         baud: int | None = None,
+        phase: float = 0.0,
         faults: float = 0.0,
         seed: int = 0,
     ) -> None:
-        own_clock, own_baud = rates(build)
-        # The baud rate of a board may be too fast for another clock.
-        baud = baud or (own_baud if clock in (None, own_clock) else BAUD)
-        clock = clock or own_clock
+        own_clock, self.link_clock, own_baud = rates(build)
+        clock, baud = clock or own_clock, baud or own_baud
         identity = simulated_identity(build.design, clock=clock)
         name = build.network.name
         folder = compile_board(
-            device_rtlil(Device(build.pipeline, identity, baud=baud), name=name),
+            device_rtlil(Device(build.pipeline, identity, link_clock=self.link_clock, baud=baud), name=name),
             top=f"{name}_device",
             verilog=cell_models(build.plan),
         )
         self.clock, self.baud = clock, baud
-        self._uart = SimulatedUart(folder, clock=clock, baud=baud)
+        self._uart = SimulatedUart(folder, clock=clock, link_clock=self.link_clock, baud=baud, phase=phase)
         self.up = Faults(faults, 2 * seed, reset=self._uart.reset)
         self.down = Faults(faults, 2 * seed + 1)
-        self._call_cycles = ceil(_CALL_BYTES * BITS_PER_BYTE * clock / baud)
+        self._call_cycles = ceil(_CALL_BYTES * BITS_PER_BYTE * self.link_clock / baud)
         # Its time at some moment, and the host's time of that moment if it rests since then.
         self._time: tuple[float, float | None] = (0.0, time.monotonic())
         # The board keeps the host's end open, too, so that hosts may come and go.
@@ -123,8 +125,8 @@ class SimulatedBoard:
 
     @property
     def cycles(self) -> int:
-        """The number of simulated clock cycles."""
-        return self._uart.cycles
+        """The number of simulated cycles of the accelerator's clock."""
+        return self._uart.core_cycles
 
     @property
     def faults(self) -> int:
@@ -161,7 +163,7 @@ class SimulatedBoard:
             data = self.up.spoil(self._read()) if self._uart.waiting < _PORT_BYTES else b""
             start = self._uart.cycles
             came, under_way = self._uart.run(self._call_cycles, data)
-            self._time = (self.now() + (self._uart.cycles - start) / self.clock, None)
+            self._time = (self.now() + (self._uart.cycles - start) / self.link_clock, None)
             to_host = self._write(to_host + self.down.spoil(came))
             order = self._order(rest=not under_way, to_host=bool(to_host))
             if order == _RESET:

@@ -13,23 +13,21 @@ __all__ = ["baud_of", "capacity_of", "frame_bytes", "link_rate"]
 _BITS_A_BYTE = 10
 
 
-def baud_of(board: Board, clock: float) -> int:
-    """The fastest rate of the serial chip that the design can receive: a bit must last four cycles.
-
-    Parameters
-    ----------
-    clock : float
-        Hz.
+def baud_of(board: Board) -> int:
+    """The fastest rate of the serial chip that the design can receive: a bit must last four cycles of the oscillator.
 
     Raises
     ------
     PlanError
-        The clock is too slow for any.
+        The oscillator is too slow for any.
     """
     for baud in board.bauds:
-        if 4 * baud <= clock:
+        if 4 * baud <= board.oscillator:
             return baud
-    raise PlanError(f"At a clock of {clock / 1e6:g} MHz a bit of {board.bauds[-1]:,} baud lasts less than 4 cycles.")
+    raise PlanError(
+        f"At {board.oscillator / 1e6:g} MHz a bit of {board.bauds[-1]:,} baud lasts less than 4 cycles of the link's "
+        "clock."
+    )
 
 
 def capacity_of(board: Board, frame_bytes: int) -> int:
@@ -37,15 +35,9 @@ def capacity_of(board: Board, frame_bytes: int) -> int:
     return max(board.capacity, 1 << (HEADER.size + frame_bytes - 1).bit_length())
 
 
-def link_rate(network: Network, board: Board, *, baud: int | None = None) -> float:
-    """Frames a second that the wires carry at most, headers left out.
-
-    Parameters
-    ----------
-    baud : int, optional
-        The best rate of the board if not given.
-    """
-    return (baud or board.bauds[0]) / _BITS_A_BYTE / max(frame_bytes(network), _result_bytes(network))
+def link_rate(network: Network, board: Board) -> float:
+    """Frames a second that the wires carry at most, headers left out."""
+    return baud_of(board) / _BITS_A_BYTE / max(frame_bytes(network), _result_bytes(network))
 
 
 def _result_bytes(network: Network) -> int:

@@ -91,6 +91,7 @@ def summary_of(told: Routed) -> list[tuple[str, str]]:
     )
     return [
         ("clock", f"{told.clock_mhz:.4g} MHz; routed Fmax {told.fmax_mhz:.4g} MHz, seed {told.seed}"),
+        ("link's clock", f"{told.link_clock_mhz:.4g} MHz; routed Fmax {told.link_fmax_mhz:.4g} MHz"),
         ("throughput", f"{told.accelerator_fps:,.0f} frames/s; the link carries {told.link_fps:,.0f}"),
         ("latency", f"{told.latency_cycles / told.clock_mhz:,.2f} us, {told.latency_cycles:,} cycles"),
         ("cells", ", ".join(used)),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import Board, Pin
+from bitweir_hw.boards.top import CLOCK_NETS
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import Tool
 
@@ -21,6 +22,7 @@ __all__ = [
     "NEXTPNR",
     "SUFFIX",
     "Routed",
+    "clock_constraints",
     "constraints",
     "device",
     "hold_violations",
@@ -65,6 +67,8 @@ _PART = {
 _PLACE = {"ecp5": ["--placer", "static"], "ice40": [], "gowin": []}
 _OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 _ROUTED = "routed.txt"
+#: Frequencies of the clocks.
+_CLOCKS = "clocks.sdc"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +77,13 @@ class Routed:
 
     Parameters
     ----------
-    fmax : float
-        Hz, of the slowest path between registers.
-    path : list of dict
-        That path, as nextpnr's report has it.
+    fmax, link_fmax : float
+        Hz, of the slowest path between registers of the accelerator's clock, and of the link's.
+    path, link_path : list of dict
+        These paths, as nextpnr's report has them.
+    crossing : float
+        Seconds, of the slowest path from a register of the link's clock to one of the accelerator's. nextpnr knows no
+        relation of the two, so to it such a path is never too slow.
     utilisation : dict
         For each kind of cell in use: how many, and how many there are.
     hold : list of str
@@ -87,6 +94,9 @@ class Routed:
 
     fmax: float
     path: list[dict[str, Any]]
+    link_fmax: float
+    link_path: list[dict[str, Any]]
+    crossing: float
     utilisation: dict[str, dict[str, int]]
     hold: list[str]
     options: list[str]
@@ -131,7 +141,25 @@ def _cst(port: str, pin: Pin) -> list[str]:
 _CONSTRAIN = {"ecp5": _lpf, "ice40": _pcf, "gowin": _cst}
 
 
-def place_and_route(board: Board, folder: Path, *, netlist: str, clock: float, seed: int) -> Routed:
+def clock_constraints(clock: float, link_clock: float | None) -> str:
+    """Frequencies of the clocks' nets, in the language of Synopsys (SDC), which nextpnr reads for all families.
+
+    Parameters
+    ----------
+    clock : float
+        Hz.
+    link_clock : float or None
+        Hz; None: the accelerator's clock is that of the link, too.
+    """
+    nets = {CLOCK_NETS["sync"]: clock} | ({CLOCK_NETS["link"]: link_clock} if link_clock else {})
+    return "".join(
+        f"create_clock -period {1e9 / hertz:.6f} -name {net} [get_nets {net}]\n" for net, hertz in nets.items()
+    )
+
+
+def place_and_route(
+    board: Board, folder: Path, *, netlist: str, clock: float, link_clock: float | None, seed: int
+) -> Routed:
     """Place and route a netlist.
 
     Parameters
@@ -140,9 +168,9 @@ def place_and_route(board: Board, folder: Path, *, netlist: str, clock: float, s
     folder : Path
         Gets the log and what `pack` needs.
     netlist : str
-        Relative to `folder`; from Yosys, flat, in JSON.
-    clock : float
-        Hz to aim at. A design that does not reach it is no error here.
+        Relative to `folder`; from Yosys, flat, in JSON. Its clocks have the names of `CLOCK_NETS`.
+    clock, link_clock
+        Hz to aim at; see `clock_constraints`. A design that does not reach them is no error here.
     seed : int
 
     Raises
@@ -154,7 +182,10 @@ def place_and_route(board: Board, folder: Path, *, netlist: str, clock: float, s
         raise ToolError(told)
     tool = NEXTPNR[board.family]
     (folder / CONSTRAINTS[board.family]).write_text(constraints(board))
-    options = [*device(board), *_PLACE[board.family], "--seed", str(seed), "--freq", f"{clock / 1e6:.3f}"]
+    (folder / _CLOCKS).write_text(clock_constraints(clock, link_clock))
+    options = [*device(board), *_PLACE[board.family], "--seed", str(seed), "--sdc", _CLOCKS]
+    # What a path without a clock is judged by.
+    options += ["--freq", f"{clock / 1e6:.3f}"]
     done = tool.run(
         [
             *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED,
@@ -165,9 +196,13 @@ def place_and_route(board: Board, folder: Path, *, netlist: str, clock: float, s
     if done.returncode:
         raise ToolError(f"{tool.title} failed: {_reason(done)}.")
     report = json.loads((folder / "report.json").read_text())
+    link = "link" if link_clock else "sync"
     return Routed(
-        fmax=min(entry["achieved"] for entry in report["fmax"].values()) * 1e6,
-        path=_longest(report["critical_paths"]),
+        fmax=_reached(report, "sync"),
+        path=_longest(report, "sync", "sync"),
+        link_fmax=_reached(report, link),
+        link_path=_longest(report, link, link),
+        crossing=_delay(_longest(report, link, "sync")) * 1e-9 if link_clock else 0.0,
         utilisation={kind: cells for kind, cells in report["utilization"].items() if cells["used"]},
         hold=hold_violations((folder / "nextpnr.log").read_text()),
         options=options,
@@ -207,10 +242,38 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     return (errors or lines[-1:] or [f"exit code {done.returncode}"])[0].rstrip(".")
 
 
-def _longest(paths: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The slowest path from register to register; those from and to pins have no clock to keep."""
-    inner = [path["path"] for path in paths if path["from"] == path["to"] and "clk" not in ("", path["from"])]
-    return max(inner, key=lambda path: sum(step["delay"] for step in path), default=[])
+def _reached(report: dict[str, Any], domain: str) -> float:
+    """Hz of the clock of a domain."""
+    found = [entry["achieved"] for clock, entry in report["fmax"].items() if _domain(clock) == domain]
+    if not found:
+        raise ToolError(f"nextpnr tells of no clock of {domain}, but of {', '.join(report['fmax']) or 'none'}.")
+    return float(min(found)) * 1e6
+
+
+def _domain(clock: str) -> str | None:
+    """To which domain a clock belongs, as nextpnr calls it; None: to none.
+
+    Of the names that a net has, nextpnr takes one, and puts something before or behind it. The oscillator's may be that
+    of the pin.
+    """
+    if clock == "<async>":
+        return None
+    return "sync" if CLOCK_NETS["sync"] in clock else "link"
+
+
+def _longest(report: dict[str, Any], start: str, end: str) -> list[dict[str, Any]]:
+    """The slowest path from registers of one domain to those of another; those from and to pins have none to keep."""
+    found = [
+        path["path"]
+        for path in report["critical_paths"]
+        if _domain(path["from"]) == start and _domain(path["to"]) == end
+    ]
+    return max(found, key=_delay, default=[])
+
+
+def _delay(path: list[dict[str, Any]]) -> float:
+    """Nanoseconds."""
+    return float(sum(step["delay"] for step in path))
 
 
 def hold_violations(log: str) -> list[str]:

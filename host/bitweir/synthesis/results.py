@@ -266,13 +266,19 @@ class RoutedCore:
     device : str
         Order code of the FPGA.
     clock_mhz : float
-        What the PLL makes.
+        Of the accelerator: what the PLL makes.
     fmax_mhz : float
-        Routed, of the slowest path between registers.
+        Routed, of the slowest path between registers of this clock.
+    link_clock_mhz : float
+        Of the link: the oscillator.
+    link_fmax_mhz : float
+        As fmax_mhz, of this clock.
+    crossing_ns : float
+        The slowest path from a register of the link to one of the accelerator; three cycles of its clock are more.
     margin : float
-        fmax_mhz is at least clock_mhz * (1 + margin).
+        fmax_mhz is at least clock_mhz * (1 + margin), and so it is of the link.
     pll : PllSettings or None
-        null: the oscillator is the clock.
+        null: the oscillator makes both clocks.
     seed : int
         Of nextpnr, the best one.
     seeds : int
@@ -284,6 +290,7 @@ class RoutedCore:
     blocks : dict
         What Yosys mapped each block to; link is all around the accelerator.
     path : TimingPath
+        The longest of the accelerator's clock.
     tools : dict
         Versions.
     options : tuple of str
@@ -296,6 +303,9 @@ class RoutedCore:
     device: str
     clock_mhz: Rate
     fmax_mhz: Rate
+    link_clock_mhz: Rate
+    link_fmax_mhz: Rate
+    crossing_ns: Annotated[float, Meta(ge=0)]
     margin: float
     pll: PllSettings | None
     seed: Positive

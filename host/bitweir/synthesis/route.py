@@ -1,4 +1,4 @@
-"""Place and route of a design on a board, at the fastest clock that it reaches."""
+"""Place and route of a design on a board, at the fastest clock that its accelerator reaches."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ __all__ = ["MARGIN", "Attempt", "Result", "Routable", "TimingError", "route"]
 #: By how much the routed Fmax must be above the clock: for the jitter of the PLL, and because the delays that nextpnr
 #: knows were measured by others than the vendors.
 MARGIN = 0.05
+#: Cycles of the accelerator's clock that a path from the link may take: see `link.crossing.Crossing`.
+_CROSSING_CYCLES = 3
 #: Clocks to try: two routings of one design differ by some per cent.
 _ATTEMPTS = 4
 #: What another routing must promise to be worth its time.
 _GAIN = 1.02
 _TOP = "top"
 #: What a board needs beside LUTs, and no row counts.
-_AROUND = ("EHXPLLL", "SB_PLL40_PAD", "rPLL", "IBUF", "OBUF")
+_AROUND = ("EHXPLLL", "SB_PLL40_2_PAD", "rPLL", "IBUF", "OBUF")
 
 
 class TimingError(BitweirError):
@@ -68,25 +70,36 @@ class Attempt:
     Parameters
     ----------
     pll : Pll or None
-    clock : float
-        Hz.
+    clock, link_clock : float
+        Hz, of the accelerator and of the link.
     seed : int
         The best one.
     routed : Routed
         With this seed.
-    path : TimingPath
+    path, link_path : TimingPath
     """
 
     pll: Pll | None
     clock: float
+    link_clock: float
     seed: int
     routed: Routed
     path: TimingPath
+    link_path: TimingPath
 
     @property
     def met(self) -> bool:
-        """Whether the routed Fmax is above the clock by `MARGIN`, and no data comes too early."""
-        return self.routed.fmax >= self.clock * (1 + MARGIN) and not self.routed.hold
+        """Whether the routed Fmax is above the clock by `MARGIN`, and the rest is right."""
+        return self.routed.fmax >= self.clock * (1 + MARGIN) and _is_sound(self.routed, self.clock, self.link_clock)
+
+
+def _is_sound(routed: Routed, clock: float, link_clock: float) -> bool:
+    """Whether the link meets its clock, beats cross to the accelerator's in time, and no data comes too early."""
+    return (
+        routed.link_fmax >= link_clock * (1 + MARGIN)
+        and routed.crossing * clock * (1 + MARGIN) <= _CROSSING_CYCLES
+        and not routed.hold
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +196,16 @@ class _Run:
             blocks, signals = _synthesise(text, board, self.design.layers, folder)
             self.seconds["synthesis"] += time.perf_counter() - started
             started = time.perf_counter()
-            seed, routed = _sweep(board, folder, clock=hertz * (1 + MARGIN), seeds=self.seeds, jobs=self.jobs)
+            link_clock = board.oscillator if pll else None
+            seed, routed = _sweep(board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs)
             self.seconds["routing"] += time.perf_counter() - started
-            path = longest_path(routed.path, self.design.layers, signals)
-            attempt = Attempt(pll=pll, clock=hertz, seed=seed, routed=routed, path=path)
+            path, link_path = (
+                longest_path(steps, self.design.layers, signals) for steps in (routed.path, routed.link_path)
+            )
+            attempt = Attempt(
+                pll=pll, clock=hertz, link_clock=link_clock or hertz, seed=seed, routed=routed, path=path,
+                link_path=link_path,
+            )  # fmt: skip
             self.attempts.append(attempt)
             if attempt.met and (self.kept is None or hertz > self.kept.attempt.clock):
                 bitstream = pack(board, folder / f"seed{seed}")
@@ -199,6 +218,17 @@ class _Run:
         routed, more = attempt.routed, f"--seeds {2 * self.seeds}"
         if routed.hold:
             return f"Hold time is violated at {', '.join(routed.hold[:3])} as routed on {title}: try {more}."
+        if routed.link_fmax < attempt.link_clock * (1 + MARGIN):
+            return (
+                f"The link reaches {routed.link_fmax / 1e6:.2f} MHz on {title}, and its clock of "
+                f"{attempt.link_clock / 1e6:.2f} MHz must stay {MARGIN:.0%} below. The longest path: "
+                f"{attempt.link_path}. Try {more}."
+            )
+        if not _is_sound(routed, attempt.clock, attempt.link_clock):
+            return (
+                f"Beats need {routed.crossing * 1e9:.2f} ns from the link to the accelerator on {title}, and "
+                f"{_CROSSING_CYCLES} cycles of {attempt.clock / 1e6:.2f} MHz must be {MARGIN:.0%} longer. Try {more}."
+            )
         reached = int(routed.fmax / (1 + MARGIN) / 1e4) / 100
         return (
             f"The design reaches {routed.fmax / 1e6:.2f} MHz on {title}, and a clock of {attempt.clock / 1e6:.2f} MHz "
@@ -215,6 +245,9 @@ class _Run:
             device=board.device,
             clock_mhz=attempt.clock / 1e6,
             fmax_mhz=_mhz(routed.fmax),
+            link_clock_mhz=attempt.link_clock / 1e6,
+            link_fmax_mhz=_mhz(routed.link_fmax),
+            crossing_ns=round(routed.crossing * 1e9, 3),
             margin=MARGIN,
             pll=_pll_settings(attempt.pll),
             seed=attempt.seed,
@@ -280,18 +313,22 @@ def _modules(path: Path) -> dict[str, Any]:
     return modules
 
 
-def _sweep(board: Board, folder: Path, *, clock: float, seeds: int, jobs: int | None) -> tuple[int, Routed]:
-    """Route with seeds 1 to `seeds`; the best of them, the lowest of equals."""
+def _sweep(
+    board: Board, folder: Path, *, clock: float, link_clock: float | None, seeds: int, jobs: int | None
+) -> tuple[int, Routed]:
+    """Route with seeds 1 to `seeds`, aiming `MARGIN` above the clocks; the best of them, the lowest of equals."""
+    aim, link_aim = clock * (1 + MARGIN), link_clock and link_clock * (1 + MARGIN)
 
     def one(seed: int) -> Routed:
         own = folder / f"seed{seed}"
         own.mkdir()
-        return place_and_route(board, own, netlist="../netlist.json", clock=clock, seed=seed)
+        return place_and_route(board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed)
 
     # Threads, as each one waits for a process of its own.
     many = min(seeds, jobs or os.cpu_count() or 1)
     found = Parallel(n_jobs=many, prefer="threads")(delayed(one)(seed) for seed in range(1, seeds + 1))
-    best = max(range(seeds), key=lambda index: (not found[index].hold, found[index].fmax, -index))
+    sound = [_is_sound(routed, clock, link_clock or clock) for routed in found]
+    best = max(range(seeds), key=lambda index: (sound[index], found[index].fmax, -index))
     return best + 1, found[best]
 
 

@@ -1,4 +1,4 @@
-"""The clock of a board: its PLL, and the reset that waits for it."""
+"""The clocks of a board: its oscillator, its PLL, and the reset that waits for it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ RESET_SECONDS = 15e-6
 
 
 class Clocking(wiring.Component):
-    """Makes the clock of a design, and its reset.
+    """Makes the two clocks of a design, and their resets.
 
-    | what      | value                                                                       |
-    |-----------|-----------------------------------------------------------------------------|
-    | reset     | from power-up, and whenever the PLL is not locked or `button` is 1          |
-    | duration  | `RESET_SECONDS` * clock, rounded up to a power of two cycles, and 4 cycles  |
-    | resources | the PLL, log2(duration) + 4 FF, log2(duration) + 4 LUT                      |
+    The link's clock is that of the oscillator, and the accelerator's that of the PLL. There is one reset, which each
+    clock gets from a register of its own. It is counted in cycles of the oscillator, whose clock never stops.
+
+    | what      | value                                                                              |
+    |-----------|------------------------------------------------------------------------------------|
+    | reset     | from power-up, and whenever the PLL is not locked or `button` is 1                 |
+    | duration  | `RESET_SECONDS` * oscillator, rounded up to a power of two cycles, and 4 cycles;   |
+    |           | for the accelerator it begins and ends up to 4 cycles of its clock later           |
+    | resources | the PLL, log2(duration) + 7 FF, log2(duration) + 4 LUT                             |
 
     Parameters
     ----------
     pll : Pll or None
-        None: the oscillator is the clock.
-    clock : float
-        Hz, of what it makes.
+        None: the oscillator makes both clocks.
+    frequency : float
+        Hz, of the oscillator.
 
     Members
     -------
@@ -41,7 +45,9 @@ class Clocking(wiring.Component):
     button : In(1)
         Asynchronous.
     clk, rst : Out(1)
-        For the design.
+        For the accelerator.
+    link_clk, link_rst : Out(1)
+        For the link.
     running : Out(1)
         The opposite of reset, for a light.
     """
@@ -50,26 +56,31 @@ class Clocking(wiring.Component):
     button: Signal
     clk: Signal
     rst: Signal
+    link_clk: Signal
+    link_rst: Signal
     running: Signal
 
-    def __init__(self, *, pll: Pll | None, clock: float) -> None:
+    def __init__(self, *, pll: Pll | None, frequency: float) -> None:
         self.pll = pll
-        #: Cycles that reset lasts, a power of two.
-        self.cycles = 1 << (ceil(RESET_SECONDS * clock) - 1).bit_length()
-        super().__init__(
-            {"oscillator": In(1), "button": In(1), "clk": Out(1), "rst": Out(1, init=1), "running": Out(1)}
-        )
+        #: Cycles of the oscillator that reset lasts, a power of two.
+        self.cycles = 1 << (ceil(RESET_SECONDS * frequency) - 1).bit_length()
+        reset = Out(1, init=1)
+        clocks = {"clk": Out(1), "rst": reset, "link_clk": Out(1), "link_rst": reset}
+        super().__init__({"oscillator": In(1), "button": In(1), **clocks, "running": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # What makes the reset has none.
+        # What makes the resets has none.
         m.domains.early = early = ClockDomain(local=True, reset_less=True)
+        m.domains.late = late = ClockDomain(local=True, reset_less=True)
         locked = Signal()
         if self.pll is None:
-            m.d.comb += [self.clk.eq(self.oscillator), locked.eq(1)]
+            m.d.comb += [self.clk.eq(self.oscillator), self.link_clk.eq(self.oscillator), locked.eq(1)]
         else:
-            m.submodules.pll = _pll(self.pll, self.oscillator, self.clk, locked)
-        m.d.comb += early.clk.eq(self.clk)
+            m.submodules.pll = _pll(self.pll, self.oscillator, self.clk, self.link_clk, locked)
+            if self.pll.family != "ice40":
+                m.d.comb += self.link_clk.eq(self.oscillator)
+        m.d.comb += [early.clk.eq(self.link_clk), late.clk.eq(self.clk)]
 
         steady = Signal()
         m.submodules.steady = FFSynchronizer(locked & ~self.button, steady, o_domain="early")
@@ -80,13 +91,17 @@ class Clocking(wiring.Component):
             m.d.early += count.eq(count + 1)
             with m.If(count == self.cycles - 1):
                 m.d.early += self.running.eq(1)
-        # A register of its own, so that the wire to all others begins at a register.
-        m.d.early += self.rst.eq(~self.running)
+        # Registers of their own, so that the wire to all others begins at a register.
+        m.d.early += self.link_rst.eq(~self.running)
+        m.submodules.late = FFSynchronizer(self.link_rst, self.rst, o_domain="late", init=1, stages=3)
         return m
 
 
-def _pll(pll: Pll, oscillator: Signal, clock: Signal, locked: Signal) -> Instance:
-    """The cell; what is not told keeps the default of the vendor's library."""
+def _pll(pll: Pll, oscillator: Signal, clock: Signal, link_clock: Signal, locked: Signal) -> Instance:
+    """The cell; what is not told keeps the default of the vendor's library.
+
+    On iCE40 it makes `link_clock`, too: a pin that feeds its PLL reaches other logic through the PLL alone.
+    """
     first, second = _dividers(pll)
     if pll.family == "ecp5":
         fed = Signal()
@@ -110,8 +125,10 @@ def _pll(pll: Pll, oscillator: Signal, clock: Signal, locked: Signal) -> Instanc
             p_FEEDBACK_PATH="SIMPLE",
             p_DIVR=Const(pll.divide - 1, 4), p_DIVF=Const(second - 1, 7),
             p_DIVQ=Const(pll.post.bit_length() - 1, 3), p_FILTER_RANGE=Const(_filter_range(pll), 3),
+            p_PLLOUT_SELECT_PORTB="GENCLK",
             i_PACKAGEPIN=oscillator, i_RESETB=Const(1, 1), i_BYPASS=Const(0, 1),
-            o_PLLOUTGLOBAL=clock, o_LOCK=locked,
+            # Port A is the pin.
+            o_PLLOUTGLOBALA=link_clock, o_PLLOUTGLOBALB=clock, o_LOCK=locked,
         )  # fmt: skip
     zeros = {f"i_{name}": Const(0, bits) for name, bits in _GOWIN_IDLE.items()}
     return Instance(

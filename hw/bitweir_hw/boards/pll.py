@@ -44,7 +44,7 @@ LIMITS = {
         output=(3_125_000, 400 * _MEGA),
     ),
     "ice40": PllLimits(
-        cell="SB_PLL40_PAD",
+        cell="SB_PLL40_2_PAD",
         reference=(10 * _MEGA, 133 * _MEGA),
         vco=(533 * _MEGA, 1066 * _MEGA),
         output=(16 * _MEGA, 275 * _MEGA),

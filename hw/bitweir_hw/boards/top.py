@@ -1,10 +1,10 @@
-"""What a bitstream is made of: the device, the clock and the pins of a board."""
+"""What a bitstream is made of: the device, the clocks and the pins of a board."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module
+from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +12,10 @@ from .boards import Board
 from .clocking import Clocking
 from .pll import Pll
 
-__all__ = ["Top"]
+__all__ = ["CLOCK_NETS", "Top"]
+
+#: The nets of the clocks, by domain.
+CLOCK_NETS = {"sync": "accelerator_clk", "link": "link_clk"}
 
 
 class Top(wiring.Component):
@@ -24,10 +27,10 @@ class Top(wiring.Component):
     ----------
     device : Component
         With the members ``rx`` In(1), which need not be synchronous, ``tx`` Out(1), and ``busy`` Out(1), in the
-        domain ``sync``.
+        domains ``sync`` and ``link``.
     board : Board
     pll : Pll or None
-        What makes the clock of the oscillator; None: nothing.
+        What makes the clock of ``sync`` from the oscillator; None: that is the oscillator, as ``link`` is.
 
     Members
     -------
@@ -47,14 +50,19 @@ class Top(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         board = self.board
-        clock = self.pll.clock if self.pll else board.oscillator
         m.domains.sync = sync = ClockDomain()
-        m.submodules.clocking = clocking = Clocking(pll=self.pll, clock=float(clock))
+        m.domains.link = link = ClockDomain()
+        # Names by which constraints find them in the netlist.
+        sync.clk = Signal(name=CLOCK_NETS["sync"], attrs={"keep": 1})
+        link.clk = Signal(name=CLOCK_NETS["link"], attrs={"keep": 1})
+        m.submodules.clocking = clocking = Clocking(pll=self.pll, frequency=board.oscillator)
         m.submodules.device = device = self.device
         m.d.comb += [
             clocking.oscillator.eq(self.clk),
             sync.clk.eq(clocking.clk),
             sync.rst.eq(clocking.rst),
+            link.clk.eq(clocking.link_clk),
+            link.rst.eq(clocking.link_rst),
             clocking.button.eq(self.button ^ board.button.inverted),
             device.rx.eq(self.rx),
             self.tx.eq(device.tx),

@@ -46,7 +46,7 @@ class Answerer(wiring.Component):
         See `argmax.result_layout`. As many as the frames of the headers until here have.
     o : Out(stream.Signature(PIECE))
     busy : Out(1)
-        A header is there that is not answered.
+        A header is there that is not answered, from its first byte on.
     loaded : In(1)
     checksum : In(32)
         Where parameters are loaded: whether some are in place, and the CRC-32 of their image.
@@ -77,7 +77,9 @@ class Answerer(wiring.Component):
         wiring.connect(m, sender.o, wiring.flipped(self.o))
         identity = self._identity(m, sender.at)
         with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(self.headers.valid | ~fsm.ongoing("header"))
+            # Between two bytes of a header none may be there.
+            begun = sender.loaded | (sender.at != 0)
+            m.d.comb += self.busy.eq(self.headers.valid | begun | ~fsm.ongoing("header"))
             with m.State("header"):
                 is_hello, with_scores = self._header(m, sender, counter)
                 with m.If(sender.over):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import DomainRenamer, Module, Signal
 from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from ..accelerator.accelerator import Accelerator
 from ..blocks.pipeline import Pipeline
+from ..gateware.loading import LOAD
+from .crossing import Crossing
 from .endpoint import Endpoint, check_capacity
 from .protocol import Identity
 from .uart import UartReceiver, UartTransmitter, phase_step
@@ -18,24 +21,39 @@ from .uart import UartReceiver, UartTransmitter, phase_step
 __all__ = ["Device", "check_device", "device_rtlil"]
 
 
-def check_device(identity: Identity, baud: int) -> None:
+#: Registers through which the link sees the state of a load. What changes at one edge of the accelerator's clock is
+#: seen within a cycle through as many registers, so one more puts it behind: parameters are known to be loaded when
+#: they are known to be settled, and that they are not settled is known before the byte moves that unsettles them.
+_LOADED, _SETTLED, _TAKEN = 2, 3, 4
+
+
+def check_device(identity: Identity, *, link_clock: int, baud: int) -> None:
     """Refuse what no device can be made of, before anything is built.
+
+    Parameters
+    ----------
+    identity : Identity
+    link_clock, baud : int
+        Hz, and bits a second.
 
     Raises
     ------
     LinkError
         The capacity is no power of two or has no room for a frame, or the baud rate is more than a quarter of the
-        clock.
+        link's clock.
     """
     check_capacity(identity)
-    phase_step(identity.clock, baud)
+    phase_step(link_clock, baud)
 
 
 class Device(wiring.Component):
     """An accelerator that a host reaches over two wires: see `docs/link.md`.
 
-    All of it runs on the clock of the domain ``sync``, of `identity.clock` Hz. Resources: those of the
-    `Accelerator`, the `Endpoint`, and about 70 LUTs for the UART.
+    The accelerator runs in the domain ``sync``, at `identity.clock` Hz, and the link in the domain ``link``, at
+    `link_clock` Hz; beats go through a `Crossing` between them. The clocks need not know of each other. Both domains
+    are reset together, as a `Crossing` needs it: for 6 cycles of either clock at least.
+
+    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, and about 70 LUTs for the UART.
 
     Parameters
     ----------
@@ -43,19 +61,21 @@ class Device(wiring.Component):
         As `lower.lower` makes it.
     identity : Identity
         As `Identity.of` makes it of the same pipeline; `clock` and `capacity` (bytes, a power of two) count.
+    link_clock : int
+        Hz.
     baud : int
-        Bits a second, at most a quarter of the clock.
+        Bits a second, at most a quarter of the link's clock.
 
     Members
     -------
     rx : In(1)
-        From the host; need not be synchronous to the clock. 1 while nothing comes.
+        From the host; need not be synchronous to a clock. 1 while nothing comes.
     tx : Out(1)
-        To the host, from a register.
+        To the host, from a register of the link.
     busy : Out(1)
-        There are requests that are not answered: for a light.
+        There are requests that are not answered: for a light. Of the link.
     dropped : Out(1)
-        For one cycle: a byte had no stop bit, or a packet was dropped.
+        For one cycle of the link: a byte had no stop bit, or a packet was dropped.
 
     Raises
     ------
@@ -68,20 +88,28 @@ class Device(wiring.Component):
     busy: Signal
     dropped: Signal
 
-    def __init__(self, pipeline: Pipeline, identity: Identity, *, baud: int) -> None:
-        check_device(identity, baud)
-        self.pipeline, self.identity, self.baud = pipeline, identity, baud
+    def __init__(self, pipeline: Pipeline, identity: Identity, *, link_clock: int, baud: int) -> None:
+        check_device(identity, link_clock=link_clock, baud=baud)
+        self.pipeline, self.identity, self.link_clock, self.baud = pipeline, identity, link_clock, baud
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.accelerator = accelerator = Accelerator(self.pipeline)
-        m.submodules.link = link = Endpoint(self.pipeline, self.identity)
-        m.submodules.receiver = receiver = UartReceiver(clock=self.identity.clock, baud=self.baud)
-        m.submodules.transmitter = transmitter = UartTransmitter(clock=self.identity.clock, baud=self.baud)
+        accelerator = Accelerator(self.pipeline)
+        link = Endpoint(self.pipeline, self.identity)
+        receiver = UartReceiver(clock=self.link_clock, baud=self.baud)
+        transmitter = UartTransmitter(clock=self.link_clock, baud=self.baud)
+        m.submodules.accelerator = accelerator
+        m.submodules.link = DomainRenamer("link")(link)
+        m.submodules.receiver = DomainRenamer("link")(receiver)
+        m.submodules.transmitter = DomainRenamer("link")(transmitter)
+        m.submodules.frames = frames = Crossing(self.identity.beat_bits, i_domain="link", o_domain="sync")
+        m.submodules.results = results = Crossing(link.spec.o_bits, i_domain="sync", o_domain="link")
         wiring.connect(m, receiver.o, link.i)
-        wiring.connect(m, link.frames, accelerator.i)
-        wiring.connect(m, accelerator.o, link.results)
+        wiring.connect(m, link.frames, frames.i)
+        wiring.connect(m, frames.o, accelerator.i)
+        wiring.connect(m, accelerator.o, results.i)
+        wiring.connect(m, results.o, link.results)
         wiring.connect(m, link.o, transmitter.i)
         m.d.comb += [
             receiver.rx.eq(self.rx),
@@ -90,13 +118,21 @@ class Device(wiring.Component):
             self.dropped.eq(link.dropped | receiver.error),
         ]
         if self.identity.loads:
-            wiring.connect(m, link.load, accelerator.load)
-            m.d.comb += [
-                link.loaded.eq(accelerator.loaded),
-                link.settled.eq(accelerator.load_settled),
-                link.checksum.eq(accelerator.load_checksum),
-            ]
+            self._load(m, accelerator, link)
         return m
+
+    def _load(self, m: Module, accelerator: Accelerator, link: Endpoint) -> None:
+        """Lead parameters to the accelerator, and what becomes of them to the link."""
+        m.submodules.load = load = Crossing(LOAD, i_domain="link", o_domain="sync", stages=_TAKEN)
+        wiring.connect(m, link.load, load.i)
+        wiring.connect(m, load.o, accelerator.load)
+        settled = Signal()
+        # From a register, which a byte clears at the edge that takes it.
+        m.d.sync += settled.eq(accelerator.load_settled & ~(load.o.valid & load.o.ready))
+        m.submodules.loaded = FFSynchronizer(accelerator.loaded, link.loaded, o_domain="link", stages=_LOADED)
+        m.submodules.settled = FFSynchronizer(settled, link.settled, o_domain="link", stages=_SETTLED)
+        # It changes with bytes alone, and the link reads it only while there are none: see `Reader`.
+        m.d.comb += link.checksum.eq(accelerator.load_checksum)
 
 
 def device_rtlil(device: Device, *, name: str) -> str:

@@ -74,7 +74,8 @@ class Endpoint(wiring.Component):
     load : Out(stream.Signature(LOAD))
     loaded, settled : In(1)
     checksum : In(32)
-        Where parameters are in RAM: to and from the accelerator, see `gateware.loading.Loader`.
+        Where parameters are in RAM: to and from the accelerator, see `gateware.loading.Loader` and `Reader`. `checksum`
+        is read only while no byte is on its way.
 
     Raises
     ------
@@ -146,6 +147,7 @@ class Endpoint(wiring.Component):
             m.d.comb += [
                 reader.loaded.eq(self.loaded),
                 reader.settled.eq(self.settled),
+                reader.answered.eq(~answerer.busy),
                 answerer.loaded.eq(self.loaded),
                 answerer.checksum.eq(self.checksum),
             ]

@@ -80,7 +80,8 @@ class Reader(wiring.Component):
     A header goes on before its frames, so whoever answers knows of all that are in the accelerator; it
     becomes that of the answer. If nobody takes headers or beats, requests wait where they come from.
 
-    Where parameters are loaded, a request waits until those before it are in place. Pieces that come twice, and
+    Where parameters are loaded, a request waits until those before it are in place, and one that carries parameters
+    until all before it are answered: so what an answer tells of them is of one time. Pieces that come twice, and
     frames that come while there are no parameters, are dropped; the answer to these has none.
 
     | property  | formula                                                                           |
@@ -108,7 +109,10 @@ class Reader(wiring.Component):
     frames : Out(stream.Signature(beat_bits))
     load : Out(stream.Signature(LOAD))
     loaded, settled : In(1)
-        With `loads`, to and from a `gateware.loading.Loader`.
+        With `loads`, to and from a `gateware.loading.Loader`. `settled` is 0 from the cycle on that follows a byte
+        which is not in its place, and `loaded` is right whenever `settled` is 1.
+    answered : In(1)
+        With `loads`: there is no header that waits for its answer, the one in the queue included.
     """
 
     i: stream.Interface
@@ -122,7 +126,8 @@ class Reader(wiring.Component):
         self.frame_bytes, self.most = frame_bytes, most
         self.beat_bits, self.frame_bits = beat_bits, frame_bits
         self.loads = loads
-        loading = {"load": Out(stream.Signature(LOAD)), "loaded": In(1), "settled": In(1)} if loads else {}
+        flags = dict.fromkeys(("loaded", "settled", "answered"), In(1))
+        loading = {"load": Out(stream.Signature(LOAD)), **flags} if loads else {}
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
@@ -166,7 +171,8 @@ class Reader(wiring.Component):
         if self.loads:
             is_load, wanted = self._loading(m, begin=take & (at == 0), payload=some)
             m.d.comb += [
-                begins.eq((at != 0) | self.settled),
+                # Of a header before, the first byte has gone through the queue long before the last has entered it.
+                begins.eq((at != 0) | self.settled & (self.answered | (self.i.payload[:KIND_BITS] < Kind.LOAD))),
                 empty.eq(is_load | ~wanted),
                 unpacker.i.valid.eq(some & wanted & ~is_load),
                 taken.eq(~wanted | Mux(is_load, self.load.ready, unpacker.i.ready)),

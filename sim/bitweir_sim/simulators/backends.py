@@ -32,11 +32,14 @@ def _read(names: Sequence[str], top: str) -> str:
 
 def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:
     """The file `design.h` that the harness includes."""
-    reset = ports.set_bit.format(f"top.{ports.member('rst')}") if "rst" in ports.widths else "(void)top, (void)on"
+    resets = [ports.set_bit.format(f"top.{ports.member(name)}") for name in ("rst", "link_rst") if name in ports.widths]
+    link_clock = ports.member("link_clk")
+    clocks = [f"#define LINK_CLOCK {link_clock}", f"#define PREV_LINK_CLOCK prev_{link_clock}"]
     return "\n".join(
         [
             f"#define TOP {top_class}",
-            f"static inline void set_reset(TOP &top, bool on) {{ {reset}; }}",
+            *(clocks if harness.link_clock else []),
+            f"static inline void set_reset(TOP &top, bool on) {{ {'; '.join(resets) or '(void)top, (void)on'}; }}",
             f'#include "{shim}"',
             *harness.glue(ports),
             "",
@@ -45,8 +48,9 @@ def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:
 
 
 def _check_ports(ports: dict[str, int], top: str, harness: Harness) -> None:
-    if missing := [name for name in ("clk", *harness.needed) if name not in ports]:
-        raise ToolError(f"Module {top} must have {harness.told} and a clock, but has no port {missing[0]}.")
+    if missing := [name for name in (*harness.clocks, *harness.needed) if name not in ports]:
+        clocks = "clocks clk and link_clk" if harness.link_clock else "a clock"
+        raise ToolError(f"Module {top} must have {harness.told} and {clocks}, but has no port {missing[0]}.")
 
 
 def build_cxxrtl(

@@ -1,10 +1,12 @@
 // A board: the UART of a compiled design, bit by bit, for many clock cycles in one call.
 //
 // board.py writes `design.h` beside this file. It defines
-//   Design                               the simulated top: construct, reset(bool), settle(), edge()
+//   Design                               the simulated top: construct, reset(bool), settle(clk, link_clk),
+//                                        edge(clk, link_clk), each for the clocks that tick
 //   set_rx(Design &, bool), get_tx(Design &), get_busy(Design &)
 //
-// The host's side keeps exactly to the baud rate: bits begin in the cycle in which their time comes, and
+// A cycle here is one of `link_clk`, to whose domain the pins belong; the edges of `clk` come between, at their own
+// rate and phase, or with it. The host's side keeps exactly to the baud rate: bits begin in the cycle in which their time comes, and
 // are sampled in the cycle of their middle. Times are counted in parts of a cycle, of which a cycle has `baud`.
 
 #include <cstdint>
@@ -15,13 +17,17 @@
 
 namespace {
 
-constexpr int64_t RESET_CYCLES = 4;
+// Cycles of either clock that a reset lasts at least.
+constexpr int64_t RESET_CYCLES = 8;
 // Bits of silence on both wires after which nothing is under way in the design, if it is not busy.
 constexpr int64_t QUIET_BITS = 40, QUIET_CYCLES = 1000;
 
 struct Board {
     Design design;
-    int64_t clock, baud, cycle = 0, active = 0, broken = 0;
+    int64_t clock, core_clock, baud, cycle = 0, core_cycle = 0, active = 0, broken = 0;
+    // Time until the next edge of `clk`, counted from the next one of `link_clk`, in units of which a second has
+    // clock * core_clock: a cycle is core_clock, and one of `clk` is clock.
+    int64_t until = 0;
 
     // To the device: the start bit, 8 bits, the stop bit.
     std::deque<uint8_t> queue;
@@ -85,11 +91,24 @@ struct Board {
         if (receiving) active = cycle;
     }
 
+    void ticked() {
+        until += clock;
+        core_cycle++;
+    }
+
     void step() {
-        design.settle();
+        while (until < 0) {
+            design.settle(true, false);
+            design.edge(true, false);
+            ticked();
+        }
+        bool both = until == 0;
+        design.settle(both, true);
         receive(get_tx(design));
         if (get_busy(design)) active = cycle;
-        design.edge();
+        design.edge(both, true);
+        if (both) ticked();
+        until -= core_clock;
         cycle++;
     }
 
@@ -99,7 +118,9 @@ struct Board {
 
     void reset() {
         design.reset(true);
-        for (int64_t n = 0; n < RESET_CYCLES; n++) step();
+        for (int64_t end = cycle + RESET_CYCLES, core_end = core_cycle + RESET_CYCLES;
+             cycle < end || core_cycle < core_end;)
+            step();
         design.reset(false);
         active = cycle;
     }
@@ -109,9 +130,12 @@ struct Board {
 
 extern "C" {
 
-void *board_new(int64_t clock, int64_t baud) {
+// `clock` is that of the pins, `core_clock` the other one, whose first edge comes `phase` of its cycle later.
+void *board_new(int64_t clock, int64_t core_clock, double phase, int64_t baud) {
     auto *b = new Board;
     b->clock = clock;
+    b->core_clock = core_clock;
+    b->until = int64_t(phase * double(clock));
     b->baud = baud;
     b->design.open_waves(nullptr);
     set_rx(b->design, true);
@@ -136,6 +160,8 @@ bool board_run(void *handle, const uint8_t *bytes, int64_t count, int64_t cycles
 }
 
 int64_t board_cycle(void *handle) { return static_cast<Board *>(handle)->cycle; }
+
+int64_t board_core_cycle(void *handle) { return static_cast<Board *>(handle)->core_cycle; }
 
 // Bytes that are to be sent yet.
 int64_t board_waiting(void *handle) { return int64_t(static_cast<Board *>(handle)->queue.size()); }

@@ -24,7 +24,7 @@ def compile_board(
     design : str or Path
         RTLIL text, or a file of RTLIL (``.il``) or Verilog (``.v``).
     top : str
-        The top module, with ports ``clk``, ``rst``, ``rx``, ``tx`` and ``busy``; see
+        The top module, with ports ``clk``, ``rst``, ``link_clk``, ``link_rst``, ``rx``, ``tx`` and ``busy``; see
         `bitweir_hw.link.board_core.Device`.
     verilog, backend, optimise
         See `compiled.compile_design`.
@@ -45,23 +45,30 @@ def compile_board(
 
 
 class SimulatedUart:
-    """A running design and the other end of its UART, in the time of its clock.
+    """A running design and the other end of its UART, in the time of the clock ``link_clk``.
 
     Parameters
     ----------
     folder : Path
         As `compile_board` returns it.
-    clock, baud : int
-        Hz and bits a second of the other end.
+    clock : int
+        Hz, of ``clk``.
+    link_clock, baud : int
+        Hz of ``link_clk``, and bits a second of the other end.
+    phase : float
+        The part of its cycle, from 0 to less than 1, by which the first edge of ``clk`` comes behind that of
+        ``link_clk``.
     """
 
-    def __init__(self, folder: Path, *, clock: int, baud: int) -> None:
-        self.clock, self.baud = clock, baud
+    def __init__(self, folder: Path, *, clock: int, link_clock: int, baud: int, phase: float = 0.0) -> None:
+        if not 0 <= phase < 1:
+            raise ValueError(f"phase must be from 0 to less than 1, not {phase}")
+        self.clock, self.link_clock, self.baud = clock, link_clock, baud
         self._library = _load(folder / "design.so")
-        self._handle: int | None = self._library.board_new(clock, baud)
+        self._handle: int | None = self._library.board_new(link_clock, clock, phase, baud)
 
     def run(self, cycles: int, data: bytes = b"") -> tuple[bytes, bool]:
-        """Simulate a number of cycles.
+        """Simulate a number of cycles of ``link_clk``.
 
         Parameters
         ----------
@@ -90,8 +97,13 @@ class SimulatedUart:
 
     @property
     def cycles(self) -> int:
-        """The number of clock cycles until now."""
+        """The number of cycles of ``link_clk`` until now."""
         return int(self._library.board_cycle(self._open()))
+
+    @property
+    def core_cycles(self) -> int:
+        """The number of cycles of ``clk`` until now."""
+        return int(self._library.board_core_cycle(self._open()))
 
     @property
     def waiting(self) -> int:
@@ -119,11 +131,11 @@ class SimulatedUart:
 def _load(path: Path) -> ctypes.CDLL:
     library = load_library(path, compiler_command()[0])
     handle, number = ctypes.c_void_p, ctypes.c_int64
-    library.board_new.restype, library.board_new.argtypes = handle, [number, number]
+    library.board_new.restype, library.board_new.argtypes = handle, [number, number, ctypes.c_double, number]
     library.board_run.restype = ctypes.c_bool
     library.board_run.argtypes = [handle, ctypes.c_char_p, number, number]
     library.board_output.restype, library.board_output.argtypes = number, [handle, ctypes.c_void_p]
-    for name in ("cycle", "waiting", "broken"):
+    for name in ("cycle", "core_cycle", "waiting", "broken"):
         function = getattr(library, f"board_{name}")
         function.restype, function.argtypes = number, [handle]
     for name in ("free", "reset", "clear"):

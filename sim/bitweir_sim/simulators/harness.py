@@ -54,9 +54,11 @@ class Harness:
     source : str
         Its file.
     needed : tuple of str
-        Ports that the design must have, beside ``clk``.
+        Ports that the design must have, beside its clocks.
     told : str
         The same, for people.
+    link_clock : bool
+        Whether it has a clock ``link_clk`` beside ``clk``.
     glue : callable
         The access functions that it asks for, line by line.
     """
@@ -65,6 +67,12 @@ class Harness:
     needed: tuple[str, ...]
     told: str
     glue: Callable[[Ports], list[str]]
+    link_clock: bool = False
+
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """Ports of clocks that the design must have."""
+        return ("clk", "link_clk") if self.link_clock else ("clk",)
 
 
 def tap_widths(widths: dict[str, int]) -> dict[str, int]:
@@ -114,4 +122,4 @@ STREAMS = Harness(
     _stream_glue,
 )
 #: A UART: see board.py.
-UART = Harness("board.cpp", ("rx", "tx", "busy"), "rx, tx and busy", _uart_glue)
+UART = Harness("board.cpp", ("rx", "tx", "busy"), "rx, tx and busy", _uart_glue, link_clock=True)

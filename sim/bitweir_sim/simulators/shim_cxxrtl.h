@@ -1,4 +1,5 @@
-// Access to a CXXRTL design for shim.cpp; TOP is the class of the top module.
+// Access to a CXXRTL design for shim.cpp and board.cpp; TOP is the class of the top module. With LINK_CLOCK it has a
+// clock of that name, too: an edge is then one of the clocks for which it is called, or of both at once.
 
 #ifdef WAVES
 #include <cxxrtl/cxxrtl_vcd.h>
@@ -30,6 +31,14 @@ struct Design {
 
     void reset(bool on) { set_reset(top, on); }
 
+    void set_clocks(bool clk, bool link_clk) {
+        top.p_clk.set(clk);
+        (void)link_clk;
+#ifdef LINK_CLOCK
+        top.LINK_CLOCK.set(link_clk);
+#endif
+    }
+
 #ifdef WAVES
     // Both edges of the clock, so that the waveform shows them.
     cxxrtl::vcd_writer vcd;
@@ -53,13 +62,13 @@ struct Design {
         vcd.buffer.clear();
     }
     bool waves_written() { return file.good(); }
-    void settle() {
-        top.p_clk.set(false);
+    void settle(bool = true, bool = true) {
+        set_clocks(false, false);
         top.step();
         sample();
     }
-    void edge() {
-        top.p_clk.set(true);
+    void edge(bool clk = true, bool link_clk = true) {
+        set_clocks(clk, link_clk);
         top.step();
         sample();
     }
@@ -68,12 +77,12 @@ struct Design {
     void flush_waves() {}
     bool waves_written() { return true; }
     // Wires that feed themselves settle in several evaluations, which step() repeats: an edge each way.
-    void settle() {
-        top.p_clk.set(false);
+    void settle(bool = true, bool = true) {
+        set_clocks(false, false);
         top.step();
     }
-    void edge() {
-        top.p_clk.set(true);
+    void edge(bool clk = true, bool link_clk = true) {
+        set_clocks(clk, link_clk);
         top.step();
     }
 #else
@@ -82,12 +91,16 @@ struct Design {
     bool waves_written() { return true; }
     // One evaluation a cycle does both: registers take the next value at commit, so between
     // eval and commit the outputs have the values before the edge. The clock stays 1, and the
-    // note of its last value is put back to 0, which makes every evaluation an edge.
-    void settle() {
-        top.p_clk.set(true);
-        top.prev_p_clk.set(false);
+    // note of its last value is put back to 0, which makes the evaluation an edge.
+    void settle(bool clk = true, bool link_clk = true) {
+        set_clocks(true, true);
+        top.prev_p_clk.set(!clk);
+        (void)link_clk;
+#ifdef LINK_CLOCK
+        top.PREV_LINK_CLOCK.set(!link_clk);
+#endif
         top.eval();
     }
-    void edge() { top.commit(); }
+    void edge(bool = true, bool = true) { top.commit(); }
 #endif
 };

@@ -1,4 +1,5 @@
-// Access to a Verilator design for shim.cpp; TOP is the class of the top module.
+// Access to a Verilator design for shim.cpp and board.cpp; TOP is the class of the top module. With LINK_CLOCK it has a
+// clock of that name, too: an edge is then one of the clocks for which it is called, or of both at once.
 
 #include <type_traits>
 
@@ -57,14 +58,15 @@ struct Design {
     bool waves_written() { return true; }
     void dump() {}
 #endif
-    void settle() {
-        top.clk = 0;
+    void set_clocks(bool clk, bool link_clk) {
+        top.clk = clk;
+        (void)link_clk;
+#ifdef LINK_CLOCK
+        top.LINK_CLOCK = link_clk;
+#endif
         top.eval();
         dump();
     }
-    void edge() {
-        top.clk = 1;
-        top.eval();
-        dump();
-    }
+    void settle(bool = true, bool = true) { set_clocks(false, false); }
+    void edge(bool clk = true, bool link_clk = true) { set_clocks(clk, link_clk); }
 };

@@ -9,7 +9,7 @@ import pytest
 from bitweir.client import simulated
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
-from bitweir.client.simulated import BAUD, SimulatedBoard, simulated_identity
+from bitweir.client.simulated import BAUD, CLOCK, SimulatedBoard, simulated_identity
 from bitweir.client.transport import SerialTransport
 from bitweir.design import write_design
 from bitweir.synthesis import flows
@@ -41,7 +41,7 @@ def test_the_netlist_of_a_device_answers_as_the_golden_model(
         popcount=Popcount(style=STYLE[family], levels_per_stage=1),
     )
     build = write_design(network, plan, tmp_path / "build")
-    device = Device(build.pipeline, simulated_identity(build.design), baud=BAUD)
+    device = Device(build.pipeline, simulated_identity(build.design, clock=30_000_000), link_clock=CLOCK, baud=BAUD)
     (tmp_path / "design.il").write_text(device_rtlil(device, name="net"))
 
     mapping = flows.script(family, top="net_device") + "write_verilog -noattr -norename netlist.v\n"
@@ -50,14 +50,14 @@ def test_the_netlist_of_a_device_answers_as_the_golden_model(
     models = tmp_path / "models.v"
     models.write_text(cell_models(family, netlist.read_text()))
     folder = compile_board(netlist, top="net_device", verilog=[models], optimise=1)
-    # The board, in the time of its clock, but for what it is compiled from.
+    # The board, in the time of its clocks, but for what it is compiled from.
     monkeypatch.setattr(simulated, "compile_board", lambda *_, **__: folder)
     codes = np.random.default_rng(3).integers(0, 2, (40, network.input.size))
     golden = fast.run(network, codes)
-    with SimulatedBoard(build) as board:
+    with SimulatedBoard(build, clock=30_000_000, phase=0.3) as board:
         client = Client(SerialTransport(board.port, board.baud, now=board.now))
         with LinkedDevice(client, network) as linked:
-            assert linked.identity == simulated_identity(build.design)
+            assert linked.identity == simulated_identity(build.design, clock=30_000_000)
             result = linked.run(Codes(codes))
             assert np.array_equal(linked.classify(Codes(codes)), golden.classes)
     assert np.array_equal(result.scores, golden.scores)

@@ -16,16 +16,16 @@ from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
 from support.linkbench import CLASSES, HELLO, SCORES, identity_of, packet, packets, wire
 
-CYCLE, RATIO = 1000, 4  # ns, cycles a bit
+CYCLE, RATIO = 1000, 4  # ns of a cycle of the link, cycles a bit
 
 
-def run_icarus(source, folder, *, top, data, answers, off):
-    """The bytes on tx, and whether the device is busy at the end."""
+def run_icarus(source, folder, *, top, data, answers, off, core_cycle):
+    """The bytes on tx, and whether the device is busy at the end; `core_cycle` of the accelerator in ns."""
     built = cocotb.build([source], top=top, simulator="icarus")
     bit = CYCLE * RATIO
     job = {
-        "data": data.hex(), "answers": answers, "cycle": CYCLE, "bit": bit, "bit_sent": round(bit * (1 + off)),
-        "patience": 100,
+        "data": data.hex(), "answers": answers, "cycle": CYCLE, "core_cycle": core_cycle, "bit": bit,
+        "bit_sent": round(bit * (1 + off)), "patience": 100,
     }  # fmt: skip
     (folder / "job.json").write_text(json.dumps(job))
     runner = cocotb._runner("icarus")
@@ -45,8 +45,8 @@ def run_icarus(source, folder, *, top, data, answers, off):
     return bytes.fromhex(found["data"]), found["busy"]
 
 
-@pytest.mark.parametrize("off", [0.02, -0.02])
-def test_digits(tmp_path, off):
+@pytest.mark.parametrize(("off", "core_cycle"), [(0.02, 290), (-0.02, 1310)])
+def test_digits(tmp_path, off, core_cycle):
     if missing := cocotb.available("icarus"):
         pytest.skip(missing)
     files = resources.files("bitweir.networks")
@@ -57,7 +57,8 @@ def test_digits(tmp_path, off):
     clock = 10**9 // CYCLE
     identity = identity_of(pipeline, clock=clock)
     source = tmp_path / "device.v"
-    source.write_text(rtlil_to_verilog(device_rtlil(Device(pipeline, identity, baud=clock // RATIO), name="digits")))
+    device = Device(pipeline, identity, link_clock=clock, baud=clock // RATIO)
+    source.write_text(rtlil_to_verilog(device_rtlil(device, name="digits")))
 
     # A frame's beats, one behind the other, as whole bytes.
     beats = pack(codes, pipeline.input)[:, 0].reshape(3, -1).tolist()
@@ -66,7 +67,9 @@ def test_digits(tmp_path, off):
     sent = [(HELLO, 1, 0, b""), (SCORES, 2, 2, frames[0] + frames[1]), (CLASSES, 3, 3, b"".join(frames))]
     broken = wire(packet(CLASSES, 4, 1, frames[0])[:-1] + b"\0")
     data = b"\0" + b"".join([wire(packet(*sent[0])), broken, *(wire(packet(*each)) for each in sent[1:])])
-    found, busy = run_icarus(source, tmp_path, top="digits_device", data=data, answers=3, off=off)
+    found, busy = run_icarus(
+        source, tmp_path, top="digits_device", data=data, answers=3, off=off, core_cycle=core_cycle
+    )
 
     golden, bits = run_slow(network, codes), identity.score_bits
     with_scores = b"".join(

@@ -353,6 +353,7 @@ def routed_result(build):
     row = dict.fromkeys(KEYS, 5)
     return {
         "board": "icebreaker", "part": "ice40-up5k", "device": "iCE40UP5K-SG48", "clock_mhz": 24.0, "fmax_mhz": 25.5,
+        "link_clock_mhz": 12.0, "link_fmax_mhz": 43.2, "crossing_ns": 4.5,
         "margin": 0.05, "pll": None, "baud": 3_000_000, "seed": 3, "seeds": 4,
         "attempts": [{"clock_mhz": 24.0, "fmax_mhz": 25.5, "seed": 3}], "cycles_per_frame": 16.0, "latency_cycles": 48,
         "accelerator_fps": 1.5e6, "link_fps": 1000.0,
@@ -378,7 +379,7 @@ def test_what_was_routed_stands_in_every_report(build, tmp_path):
     console = Console(width=160, file=io.StringIO())
     for part in render(report):
         console.print(part)
-    for told in ("25.5 MHz", "39.20 ns", "4,000 of 5,280"):
+    for told in ("25.5 MHz", "43.2 MHz", "39.20 ns", "4,000 of 5,280"):
         assert any(told in text for text in found.texts) and told in console.file.getvalue()
         assert told in markdown(report)
 

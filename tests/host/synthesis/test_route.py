@@ -15,7 +15,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows, nextpnr, route
-from bitweir.synthesis.nextpnr import Routed, constraints, hold_violations, missing
+from bitweir.synthesis.nextpnr import Routed, clock_constraints, constraints, hold_violations, missing
 from bitweir.synthesis.paths import LINK, longest_path
 from bitweir.synthesis.results import PathEnd
 from bitweir.synthesis.route import MARGIN, Routable, TimingError
@@ -102,6 +102,9 @@ def test_the_clock_is_the_fastest_that_the_routed_design_reaches(routed: route.R
     assert told.fmax_mhz >= told.clock_mhz * (1 + MARGIN)
     clocks = [attempt.clock_mhz for attempt in told.attempts]
     assert clocks[0] == BOARD.first_clock / 1e6 and max(clocks) >= told.clock_mhz > clocks[0]
+    assert told.link_clock_mhz == 12.0 and told.link_fmax_mhz >= 12.0 * (1 + MARGIN)
+    assert 0 <= told.crossing_ns <= 3e3 / told.clock_mhz
+    assert any(option.endswith(".sdc") for option in told.options)
     # Each clock that was tried follows from the Fmax before.
     for before, attempt in zip(told.attempts, told.attempts[1:], strict=False):
         pll = highest("ice40", BOARD.oscillator, before.fmax_mhz * 1e6 / (1 + MARGIN))
@@ -175,7 +178,8 @@ def derived(board_name: str, folder: Path) -> tuple[float, float]:
     done = tool.run([*nextpnr.device(board), "--json", "netlist.json", "--pack-only"], folder)
     assert done.returncode == 0
     found = re.findall(r"Derived frequency constraint of ([\d.]+) MHz for net \S*clk", done.stderr)
-    return float(pll.clock) / 1e6, float(found[0])
+    # On iCE40 the PLL makes the oscillator's clock, too.
+    return float(pll.clock) / 1e6, max(map(float, found))
 
 
 @pytest.mark.parametrize("board", ["icebreaker", pytest.param("ulx3s_85f", marks=pytest.mark.long)])
@@ -211,14 +215,26 @@ STEP = {"type": "clk-to-q", "delay": 5.0, "from": {"cell": "device.a"}, "to": {"
 
 
 def made_up(
-    fmax: Callable[[float, int], float], monkeypatch: pytest.MonkeyPatch, *, hold: tuple[int, ...] = ()
+    fmax: Callable[[float, int], float],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    hold: tuple[int, ...] = (),
+    link: Callable[[int], float] = lambda seed: 40.0,
+    crossing: Callable[[int], float] = lambda seed: 5.0,
 ) -> None:
-    """Let Fmax, in MHz, be a function of the clock that nextpnr is given, and of the seed."""
+    """Let Fmax, in MHz, be a function of the clock that nextpnr is given, and of the seed.
 
-    def place(board: Any, folder: Path, *, netlist: str, clock: float, seed: int) -> Routed:
+    `link` is the Fmax of the link's clock, and `crossing` the ns of the longest path to the accelerator's, by seed.
+    """
+
+    def place(board: Any, folder: Path, *, netlist: str, clock: float, link_clock: float | None, seed: int) -> Routed:
+        assert link_clock in (None, BOARD.oscillator * (1 + MARGIN))
         early = ["device.a.D"] if seed in hold else []
         reached = fmax(clock / (1 + MARGIN) / 1e6, seed) * 1e6
-        return Routed(fmax=reached, path=[STEP], utilisation={}, hold=early, options=[f"{seed}"])
+        return Routed(
+            fmax=reached, path=[STEP], link_fmax=link(seed) * 1e6, link_path=[STEP], crossing=crossing(seed) * 1e-9,
+            utilisation={}, hold=early, options=[f"{seed}"],
+        )  # fmt: skip
 
     monkeypatch.setattr(route, "place_and_route", place)
     monkeypatch.setattr(route, "_synthesise", lambda *_: ({}, {}))
@@ -284,7 +300,7 @@ def test_a_design_too_slow_for_any_clock_is_told(monkeypatch: pytest.MonkeyPatch
         "The design reaches 12.40 MHz on 1BitSquared iCEBreaker, and a clock of 24.00 MHz must stay 5% below. "
         "The longest path: 5.00 ns, 0% of it wires, from device.a of link to device.a of link. "
         "Try --seeds 2, --clock 11.8, or --stage-levels 1. "
-        "The slowest clock that SB_PLL40_PAD makes of 12 MHz is 12 MHz; 11.81 MHz cannot be had."
+        "The slowest clock that SB_PLL40_2_PAD makes of 12 MHz is 12 MHz; 11.81 MHz cannot be had."
     )
 
 
@@ -388,3 +404,40 @@ def test_every_clock_of_a_board_can_be_asked_for(monkeypatch: pytest.MonkeyPatch
     for pll in settings("ice40", BOARD.oscillator)[::20]:
         if pll.clock > BOARD.oscillator:
             assert route.route(FAKE, BOARD, clock=float(pll.clock)).core.clock_mhz == float(pll.clock) / 1e6
+
+
+def test_a_seed_whose_link_is_too_slow_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 12 MHz must stay 5 % below.
+    made_up(lambda clock, seed: 30.0 + seed, monkeypatch, link=lambda seed: 12.7 if seed == 2 else 12.5)
+    told = route.route(FAKE, BOARD, clock=24e6, seeds=3).core
+    assert (told.seed, told.fmax_mhz, told.link_clock_mhz, told.link_fmax_mhz) == (2, 32.0, 12.0, 12.7)
+    made_up(lambda clock, seed: 30.0, monkeypatch, link=lambda seed: 12.5)
+    message = (
+        "The link reaches 12.50 MHz on 1BitSquared iCEBreaker, and its clock of 12.00 MHz must stay 5% below. The "
+        "longest path: 5.00 ns, 0% of it wires, from device.a of link to device.a of link. Try --seeds 2."
+    )
+    with pytest.raises(TimingError, match=f"^{re.escape(message)}$"):
+        route.route(FAKE, BOARD, clock=24e6)
+
+
+def test_beats_must_cross_within_three_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Three cycles of 24 MHz are 125 ns, less 5 %.
+    made_up(lambda clock, seed: 30.0 - seed, monkeypatch, crossing=lambda seed: 119.5 - seed)
+    told = route.route(FAKE, BOARD, clock=24e6, seeds=2).core
+    assert (told.seed, told.crossing_ns) == (1, 118.5)
+    made_up(lambda clock, seed: 30.0, monkeypatch, crossing=lambda seed: 119.5)
+    message = (
+        "Beats need 119.50 ns from the link to the accelerator on 1BitSquared iCEBreaker, and 3 cycles of 24.00 MHz "
+        "must be 5% longer. Try --seeds 2."
+    )
+    with pytest.raises(TimingError, match=f"^{re.escape(message)}$"):
+        route.route(FAKE, BOARD, clock=24e6)
+
+
+def test_without_a_pll_there_is_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(lambda clock, seed: 13.0, monkeypatch)
+    told = route.route(FAKE, BOARD, clock=12e6).core
+    assert (told.clock_mhz, told.link_clock_mhz, told.pll) == (12.0, 12.0, None)
+    assert clock_constraints(12e6, None) == (
+        "create_clock -period 83.333333 -name accelerator_clk [get_nets accelerator_clk]\n"
+    )

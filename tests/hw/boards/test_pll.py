@@ -77,7 +77,7 @@ def test_the_oscillator_needs_no_pll() -> None:
 
 
 def test_what_is_too_slow_is_told() -> None:
-    told = "The slowest clock that SB_PLL40_PAD makes of 12 MHz is 12 MHz; 11.5 MHz cannot be had."
+    told = "The slowest clock that SB_PLL40_2_PAD makes of 12 MHz is 12 MHz; 11.5 MHz cannot be had."
     with pytest.raises(PlanError, match=f"^{re.escape(told)}$"):
         highest("ice40", 12_000_000, 11.5e6)
     told = "The slowest clock that EHXPLLL makes of 25 MHz is 3.125 MHz; 3 MHz cannot be had."

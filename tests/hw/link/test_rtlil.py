@@ -25,17 +25,17 @@ def test_names():
     assert cells == found - {"net_device"}
     verilog = rtlil_to_verilog(text)
     (ports,) = re.findall(r"^module net_device\((.*?)\);", verilog, flags=re.MULTILINE)
-    assert set(ports.split(", ")) == {"clk", "rst", "rx", "tx", "busy", "dropped"}
+    assert set(ports.split(", ")) == {"clk", "rst", "link_clk", "link_rst", "rx", "tx", "busy", "dropped"}
 
 
 def test_baud_is_checked():
     board = BOARDS[0]
     with pytest.raises(LinkError) as failure:
-        Device(board.pipeline, board.identity, baud=board.CLOCK // 3)
+        Device(board.pipeline, board.identity, link_clock=board.CLOCK, baud=board.CLOCK // 3)
     assert str(failure.value) == "The baud rate must be between 1 and 250000, a quarter of the clock, not 333333."
 
 
 def test_capacity_is_checked():
     board = BOARDS[0]
     with pytest.raises(LinkError, match="^The capacity must be a power of two from 16 bytes on, so that "):
-        Device(board.pipeline, identity_of(board.pipeline, capacity=100), baud=1000)
+        Device(board.pipeline, identity_of(board.pipeline, capacity=100), link_clock=board.CLOCK, baud=1000)

