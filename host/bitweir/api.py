@@ -96,7 +96,7 @@ def generate(
     family : str, optional
         FPGA family whose primitives the popcounts use; portable Verilog without one and without a part.
     stage_levels : int, optional
-        Adder levels between registers in a popcount.
+        Levels of adders between registers, in all blocks.
     streams : int, optional
         Parallel frames: computed together, they share each weight.
     weights : str

@@ -123,7 +123,7 @@ def import_command(
 @click.option(
     "--stage-levels",
     type=int,
-    help="Adder levels between registers in a popcount; 0: no registers.  "
+    help="Levels of adders between registers, in all blocks; 1: the highest clock, 0: no registers.  "
     f"[default: {DEFAULT_LEVELS}, or what is best for --goal]",
 )
 @click.option(

@@ -48,7 +48,7 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--stage-levels",
     type=click.IntRange(min=0),
-    help="Adder levels between registers in a popcount; 0: no registers.  "
+    help="Levels of adders between registers, in all blocks; 1: the highest clock, 0: no registers.  "
     f"[default: {BOARD_LEVELS}; with --goal fps or --fps what is best]",
 )
 @click.option(
