@@ -172,6 +172,7 @@ def _window(builder: Builder, layer: Conv | Pool, cursor: Cursor, *, groups: int
         taps=taps,
         lane_bits=bits * parallel_frames,
         pad_words=tuple(words) if len(set(words)) > 1 else (words[0],),
+        stage_levels=builder.stage_levels,
     )
     result = replace(cursor, length=spec.length, vectors=spec.vectors, lanes=lanes * taps, window=spec)
     return builder.put(spec, cursor, result)

@@ -25,6 +25,7 @@ def upsample(builder: Builder, layer: Upsample, cursor: Cursor) -> Cursor:
         shape=(*source.shape[:2], ceil_div(source.channels, lanes)),
         factors=layer.factors,
         word_bits=lanes * cursor.lane_bits * builder.plan.parallel_frames,
+        stage_levels=builder.stage_levels,
     )
     return builder.put(spec, cursor, replace(cursor, layer=layer.name, map=result, vectors=result.pixels, window=None))
 

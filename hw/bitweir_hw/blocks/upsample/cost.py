@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ...memory import is_block
 from ...resources.fifos import credited
 from ...resources.memories import ram
-from ...resources.paths import Path, level_path
+from ...resources.paths import Path, behind, level_path
 from ...resources.terms import Terms, adder, fill_level, index_bits, stepped
 from .spec import UpsampleSpec
 
@@ -14,10 +13,10 @@ __all__ = ["cost", "paths"]
 
 def cost(spec: UpsampleSpec, family: str) -> Terms:
     """The buffer with two addresses, an output FIFO, counters of the loops, and two fill levels."""
-    block = is_block(spec.words, spec.word_bits)
-    terms = ram(spec.words, spec.word_bits, family, block=block)
+    buffer = spec.buffer
+    terms = ram(spec.words, spec.word_bits, family, block=buffer.block, layout=buffer.layout)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
-    terms.ff += (spec.latency - 1) * spec.o_bits + spec.latency
+    terms.ff += spec.latency
     for count in spec.loops:
         stepped(terms, count, family, last=True)
     at = index_bits(spec.words)
@@ -43,5 +42,6 @@ def paths(spec: UpsampleSpec) -> list[Path]:
         Path(adders=(at + 1,), luts=1),
         level_path(spec.words),
         Path(luts=3),
-        Path(block=is_block(spec.words, spec.word_bits), luts=1),
+        *behind(spec.buffer),
+        Path(block=spec.buffer.block, registered=spec.buffer.block, luts=2),
     ]

@@ -6,12 +6,12 @@ from math import prod
 from typing import Any
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.counters import FillLevel, counter
 from ...gateware.credits import CreditedOutput
-from ...memory import is_block
+from ...gateware.store import Store
 from .spec import UpsampleSpec
 
 __all__ = ["Upsample"]
@@ -115,19 +115,13 @@ class Upsample(wiring.Component):
         there, around = (r_at + onward)[: len(r_at)], r_at + beyond
         with m.If(issue):
             m.d.sync += r_at.eq(there if depth & (depth - 1) == 0 else Mux(around[-1], there, around))
-        attrs = {"ram_style": "block"} if is_block(depth, spec.word_bits) else {}
-        m.submodules.buffer = store = memory.Memory(shape=spec.word_bits, depth=depth, init=[], attrs=attrs)
-        write, read = store.write_port(), store.read_port()
+        attrs = {"ram_style": "block"} if spec.buffer.block else {}
+        layout = spec.buffer.layout
+        m.submodules.buffer = store = Store(depth=depth, width=spec.word_bits, layout=layout, attrs=attrs)
         m.d.comb += [
-            write.en.eq(take),
-            write.addr.eq(w_at),
-            write.data.eq(self.i.payload),
-            read.en.eq(1),
-            read.addr.eq(r_at),
+            store.write.eq(take),
+            store.w_address.eq(w_at),
+            store.w_data.eq(self.i.payload),
+            store.address.eq(r_at),
         ]
-        # The memory itself is the first cycle; a further one makes for a faster clock.
-        word: Value = read.data
-        for _ in range(spec.latency - 1):
-            before, word = word, Signal.like(read.data, name="word", reset_less=True)
-            m.d.sync += word.eq(before)
-        return word
+        return store.data

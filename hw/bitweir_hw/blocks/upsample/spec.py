@@ -7,7 +7,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from ...memory import Memory, is_block
+from ...memory import Memory
 from ...network.formats import Integers
 from ..machines import Buffered
 
@@ -28,6 +28,8 @@ class UpsampleSpec:
         Rows and columns that a pixel becomes.
     word_bits : int
         Bits of a word, of all frames that go side by side.
+    stage_levels : int
+        Levels of multiplexers of banks between registers, where the buffer is block RAM: see `memory.layout`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class UpsampleSpec:
     shape: tuple[int, int, int]
     factors: tuple[int, int]
     word_bits: int
+    stage_levels: int = 0
 
     @property
     def row_words(self) -> int:
@@ -89,8 +92,8 @@ class UpsampleSpec:
 
     @property
     def latency(self) -> int:
-        """Cycles from the issue of a beat to its write: the memory, and a register behind a slow block RAM."""
-        return 2 if is_block(self.words, self.word_bits) else 1
+        """Cycles from the issue of a beat to its write: the memory, and the registers behind block RAM."""
+        return 1 + self.buffer.layout.registers
 
     @property
     def fifo_depth(self) -> int:
@@ -121,9 +124,14 @@ class UpsampleSpec:
         spent[-1, :, -1] = 1
         return np.column_stack([np.roll(fresh.ravel(), -1), spent.ravel()])
 
+    @property
+    def buffer(self) -> Memory:
+        """The buffer of words that are repeated."""
+        return Memory(role="buffer", depth=self.words, width=self.word_bits, writable=True, levels=self.stage_levels)
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         return (
-            Memory(role="buffer", depth=self.words, width=self.word_bits, writable=True),
+            self.buffer,
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...arithmetic import trailing_zeros
-from ...memory import is_block
 from ...resources.fifos import credited
 from ...resources.memories import ram
-from ...resources.paths import Path
+from ...resources.paths import Path, behind
 from ...resources.terms import Terms, adder, counter, index_bits
 from .spec import WindowSpec
 
@@ -17,10 +16,10 @@ __all__ = ["cost", "paths"]
 
 def cost(spec: WindowSpec, family: str) -> Terms:
     """`blocks.window.gateware`: copies of the buffer, two adders for each address, counters, fill levels, padding."""
-    block = is_block(spec.words, spec.i_bits)
-    terms = ram(spec.words, spec.i_bits, family, block=block).times(spec.taps)
+    buffer = spec.buffer
+    terms = ram(spec.words, spec.i_bits, family, block=buffer.block, layout=buffer.layout).times(spec.taps)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
-    terms.ff += (spec.latency - 1) * spec.o_bits + spec.latency
+    terms.ff += spec.latency
     for count in spec.loops:
         terms.ff += index_bits(count)
         counter(terms, count, family)
@@ -80,5 +79,7 @@ def paths(spec: WindowSpec) -> list[Path]:
         Path(adders=(at + 1,), luts=1),
         Path(adders=(at + 2,), luts=2),
         Path(luts=2 + (loops > 2)),
-        Path(block=is_block(spec.words, spec.i_bits), luts=1),
+        # A word outside the map is replaced, and goes through the output FIFO.
+        *behind(spec.buffer),
+        Path(block=spec.buffer.block, registered=spec.buffer.block, luts=2),
     ]

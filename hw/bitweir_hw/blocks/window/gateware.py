@@ -9,12 +9,12 @@ from operator import or_
 from typing import Any, TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...gateware.counters import counter, sum_and_one
 from ...gateware.credits import CreditedOutput
-from ...memory import is_block
+from ...gateware.store import Store
 from .spec import WindowSpec
 
 __all__ = ["Window"]
@@ -163,7 +163,7 @@ class Window(wiring.Component):
                     with m.If(~ends[level]):
                         m.d.sync += moves(far - back)
 
-        attrs = {"ram_style": "block"} if is_block(depth, spec.i_bits) else {}
+        attrs = {"ram_style": "block"} if spec.buffer.block else {}
         w_at, _ = counter(m, "w_at", take, depth)
         words: list[Value] = []
         for tap in range(spec.taps):
@@ -172,17 +172,15 @@ class Window(wiring.Component):
             there, around = (r_at + onward)[: len(r_at)], r_at + beyond
             with m.If(issue):
                 m.d.sync += r_at.eq(there if depth & (depth - 1) == 0 else Mux(around[-1], there, around))
-            m.submodules[f"buffer_{tap}"] = store = memory.Memory(shape=spec.i_bits, depth=depth, init=[], attrs=attrs)
-            write, read = store.write_port(), store.read_port()
+            layout = spec.buffer.layout
+            m.submodules[f"buffer_{tap}"] = store = Store(depth=depth, width=spec.i_bits, layout=layout, attrs=attrs)
             m.d.comb += [
-                write.en.eq(take),
-                write.addr.eq(w_at),
-                write.data.eq(self.i.payload),
-                read.en.eq(1),
-                read.addr.eq(r_at),
+                store.write.eq(take),
+                store.w_address.eq(w_at),
+                store.w_data.eq(self.i.payload),
+                store.address.eq(r_at),
             ]
-            # The memory itself is the first cycle; a further one makes for a faster clock.
-            words.append(self._later(m, read.data, f"word_{tap}", spec.latency - 1))
+            words.append(store.data)
         return words
 
     def _padding(self, m: Module, step: Signal, counters: Sequence[Signal]) -> tuple[list[Value | None], Value]:

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...memory import Memory, is_block
+from ...memory import Memory
 from ...network.layers import Integers, Shape
 from ..machines import Buffered
 
@@ -43,6 +43,8 @@ class WindowSpec:
         Bits of an element, of all frames that go side by side.
     pad_words : tuple of int
         What stands for a word outside the map: one for all, or one for each word of a pixel.
+    stage_levels : int
+        Levels of multiplexers of banks between registers, where the buffer is block RAM: see `memory.layout`.
     """
 
     name: str
@@ -56,6 +58,7 @@ class WindowSpec:
     taps: int
     lane_bits: int
     pad_words: tuple[int, ...] = (0,)
+    stage_levels: int = 0
 
     @property
     def positions(self) -> tuple[int, int]:
@@ -135,8 +138,8 @@ class WindowSpec:
 
     @property
     def latency(self) -> int:
-        """Cycles from the issue of a beat to its write: the memory, and a register behind a slow block RAM."""
-        return 2 if is_block(self.words, self.i_bits) else 1
+        """Cycles from the issue of a beat to its write: the memory, and the registers behind block RAM."""
+        return 1 + self.buffer.layout.registers
 
     @property
     def fifo_depth(self) -> int:
@@ -218,10 +221,22 @@ class WindowSpec:
         """Words that the buffer holds."""
         return self.depth * self.pixel_words
 
+    @property
+    def buffer(self) -> Memory:
+        """The buffer: a copy for each pixel of a beat."""
+        return Memory(
+            role="buffer",
+            depth=self.words,
+            width=self.i_bits,
+            copies=self.taps,
+            writable=True,
+            levels=self.stage_levels,
+        )
+
     def memories(self) -> tuple[Memory, ...]:
-        """What it stores: a copy of the buffer for each pixel of a beat."""
+        """What it stores."""
         return (
-            Memory(role="buffer", depth=self.words, width=self.i_bits, copies=self.taps, writable=True),
+            self.buffer,
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
 

@@ -1,14 +1,17 @@
 """Pixels several times: every beat against NumPy, every cycle against the timing model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from amaranth.back import rtlil
 from bitweir_hw.blocks import UpsampleSpec
 from bitweir_hw.blocks.upsample.gateware import Upsample
 from bitweir_sim.time.machines import stepped
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.elementbench import drive
+from support.small_blocks import small_block_rams
 from support.strategies import stalls
 
 NONE = np.zeros(0, bool)
@@ -40,6 +43,22 @@ def check(spec, seed, i_stalls, o_stalls, frames=3):
 @example(spec=upsample((1, 1, 1), (1, 1)), seed=0, i_stalls=NONE, o_stalls=NONE)
 def test_every_cycle_and_every_beat(spec, seed, i_stalls, o_stalls):
     check(spec, seed, i_stalls, o_stalls)
+
+
+@settings(max_examples=20)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(3, 9), st.integers(1, 3)),
+    factors=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    levels=st.integers(0, 2),
+    seed=st.integers(0, 2**32),
+    i_stalls=stalls(),
+    o_stalls=stalls(),
+)
+def test_every_cycle_with_a_buffer_of_many_banks(shape, factors, levels, seed, i_stalls, o_stalls):
+    with small_block_rams():
+        spec = replace(upsample(shape, factors), stage_levels=levels)
+        assert spec.latency == 1 + spec.buffer.layout.registers
+        check(spec, seed, i_stalls, o_stalls)
 
 
 def test_a_row_in_block_memory():

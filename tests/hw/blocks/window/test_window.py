@@ -8,8 +8,9 @@ from amaranth.back import rtlil
 from bitweir_hw.arithmetic import divisors
 from bitweir_hw.blocks import WindowSpec
 from bitweir_hw.blocks.window.gateware import Window
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.small_blocks import small_block_rams
 from support.strategies import stalls
 from support.streambench import drive
 
@@ -106,6 +107,15 @@ def test_elements_come_from_where_im2col_finds_them(spec, seed):
 @given(spec=windows(), seed=st.integers(0, 2**32), i_stalls=stalls(), o_stalls=stalls())
 def test_every_cycle_and_every_value(spec, seed, i_stalls, o_stalls):
     check(spec, seed, i_stalls, o_stalls)
+
+
+@settings(max_examples=20)
+@given(spec=windows(), levels=st.integers(0, 2), seed=st.integers(0, 2**32), i_stalls=stalls(), o_stalls=stalls())
+def test_every_cycle_with_a_buffer_of_many_banks(spec, levels, seed, i_stalls, o_stalls):
+    with small_block_rams():
+        spec = replace(spec, stage_levels=levels)
+        assert spec.latency == 1 + spec.buffer.layout.registers
+        check(spec, seed, i_stalls, o_stalls)
 
 
 @given(spec=windows(), seed=st.integers(0, 2**32), o_stalls=stalls())
