@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...arithmetic import ceil_div
 from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
@@ -137,8 +136,8 @@ def _control(spec: MatVecSpec) -> list[Path]:
         Path(adders=(max(index_bits(depth), index_bits(spec.buffer_words)),), luts=1),
     ]
     if depth > 1 and not spec.weight_memory.block and not spec.runtime_loadable:
-        # A ROM in LUTs: of 16 words each, and two levels for each factor of four.
-        found.append(Path(luts=1 + 2 * ceil_div(max(0, index_bits(depth) - 4), 2)))
+        # A ROM in LUTs: 16 words each, and a level for each factor of two beyond; of 32, Yosys makes as many as of 64.
+        found.append(Path(luts=max(3, index_bits(depth) - 3) if depth > 16 else 1))
     if len(spec.initial_accumulators) > 1:
         found.append(Path(luts=3))
     return found
