@@ -30,6 +30,8 @@ class Fifo(wiring.Component):
     | more                                | 1 register, a LUT RAM of ``depth - 1``                    |
     | where block RAM pays (`is_block`)   | 2 registers, 2 LUTs a bit, a block RAM of ``depth - 2``   |
 
+    Behind block RAM is no register: whether a word is read depends on the cycle, and it must be there in the next one.
+
     Parameters
     ----------
     width : int

@@ -261,7 +261,8 @@ class Pool(wiring.Component):
             write.en.eq(keep),
             write.addr.eq(place.at),
             write.data.eq(combined),
-            # What the next beat needs is read as this one is taken, and stays until that is taken.
+            # What the next beat needs is read as this one is taken, and stays until that is taken: there is no cycle
+            # for a register behind block RAM.
             read.en.eq(take),
             read.addr.eq(place.next_at),
         ]
