@@ -62,7 +62,7 @@ class Board:
     capacity : int
         Bytes of requests that wait in block RAM: enough to keep the link busy while USB answers, or what there is.
     first_clock : int
-        Hz to aim at before anything is routed.
+        Hz of the accelerator to aim at before anything is routed.
     loader : str
         What openFPGALoader calls it.
     """
@@ -129,7 +129,7 @@ _BOARDS = (
         high=(Pin(place="L2", pull="up"),),
         bauds=_BAUDS,
         capacity=16_384,
-        first_clock=100_000_000,
+        first_clock=150_000_000,
         loader="ulx3s",
     ),
     Board(
@@ -149,7 +149,7 @@ _BOARDS = (
         button=Pin(place="10", inverted=True, pull="up"),
         bauds=_BAUDS,
         capacity=1_024,
-        first_clock=24_000_000,
+        first_clock=42_000_000,
         loader="ice40_generic",
     ),
     Board(
@@ -169,7 +169,7 @@ _BOARDS = (
         button=Pin(place="3", inverted=True, pull="up", volts="18"),
         bauds=_BAUDS,
         capacity=4_096,
-        first_clock=54_000_000,
+        first_clock=108_000_000,
         loader="tangnano9k",
     ),
 )

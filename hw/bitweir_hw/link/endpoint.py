@@ -47,7 +47,8 @@ class Endpoint(wiring.Component):
     | property  | formula                                                                             |
     |-----------|-------------------------------------------------------------------------------------|
     | cycles    | 10 for each byte, those that come and those that go: less than a UART, which needs  |
-    |           | at least 40; see `Unpacker` for frames                                              |
+    |           | at least 40; see `Unpacker` for frames, whose beats go through a `Crossing`: only   |
+    |           | beats of one bit may take longer than their bytes on the wire                       |
     | ready     | always within 10 cycles                                                             |
     | resources | a block RAM for each of `RAMS` and one of `capacity` bytes; with beats of 64 bits   |
     |           | and one score a beat about 430 LUTs on iCE40 (`benchmarks/link_size.py`)            |

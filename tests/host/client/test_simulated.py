@@ -91,7 +91,7 @@ def test_the_serial_port_of_a_board(build, golden, text):
 
 def test_a_thousand_faults(build, golden):
     """Bits flip; bytes and packets are lost, invented, late, repeated; the device is reset: all answers are right."""
-    with SimulatedBoard(build, faults=0.01, seed=1) as board:
+    with SimulatedBoard(build, clock=13_000_000, baud=2_999_999, phase=0.7, faults=0.01, seed=1) as board:
         with connected(board, margin=0.02, rounds=60) as device:
             while (board.up.counts + board.down.counts).total() < 1000:
                 check(device, golden)

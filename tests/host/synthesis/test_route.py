@@ -241,6 +241,8 @@ def made_up(
     monkeypatch.setattr(route, "pack", lambda _, folder: folder.name.encode())
 
 
+#: Of which these tests know the first clock.
+FAKE_BOARD = replace(BOARD, first_clock=24_000_000)
 FAKE = Routable(rtlil=lambda pll: str(pll and pll.clock), layers={})
 
 
@@ -250,7 +252,7 @@ def clocks(result: route.Result) -> list[float]:
 
 def test_a_slower_clock_is_tried_where_one_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 22 if clock > 21 else 21.5, monkeypatch)
-    result = route.route(FAKE, BOARD)
+    result = route.route(FAKE, FAKE_BOARD)
     # 22 / 1.05 = 20.95, of which the PLL makes 20.625, where 21.5 are not enough; 21.5 / 1.05 = 20.48.
     assert clocks(result) == [24.0, 20.625, 20.25]
     assert result.core.clock_mhz == 20.25 and result.rtlil == "20250000"
@@ -258,7 +260,7 @@ def test_a_slower_clock_is_tried_where_one_is_not_met(monkeypatch: pytest.Monkey
 
 def test_a_faster_clock_is_tried_and_the_best_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 40 if clock < 30 else 33, monkeypatch)
-    result = route.route(FAKE, BOARD)
+    result = route.route(FAKE, FAKE_BOARD)
     # 40 / 1.05 = 38.1; there 33 are reached, so 31.4; there 33 are reached again.
     assert clocks(result) == [24.0, 37.5, 31.125]
     assert result.core.clock_mhz == 31.125
@@ -266,36 +268,36 @@ def test_a_faster_clock_is_tried_and_the_best_kept(monkeypatch: pytest.MonkeyPat
 
 def test_what_was_met_is_kept_if_nothing_faster_is(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 40 if clock < 30 else 25, monkeypatch)
-    result = route.route(FAKE, BOARD)
+    result = route.route(FAKE, FAKE_BOARD)
     assert clocks(result) == [24.0, 37.5]
     assert result.core.clock_mhz == 24.0
 
 
 def test_what_was_met_is_kept_if_no_clock_is_slow_enough_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 40 if clock < 30 else 11, monkeypatch)
-    assert route.route(FAKE, BOARD).core.clock_mhz == 24.0
+    assert route.route(FAKE, FAKE_BOARD).core.clock_mhz == 24.0
 
 
 def test_the_best_seed_counts_and_the_lowest_of_equals(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: {1: 25.0, 2: 26.0, 3: 26.0}[seed], monkeypatch)
-    result = route.route(FAKE, BOARD, clock=24e6, seeds=3)
+    result = route.route(FAKE, FAKE_BOARD, clock=24e6, seeds=3)
     assert (result.core.seed, result.bitstream, result.core.seeds) == (2, b"seed2", 3)
     assert result.core.fmax_mhz == 26.0
 
 
 def test_a_seed_whose_data_comes_too_early_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 30.0 + seed, monkeypatch, hold=(2, 3))
-    assert route.route(FAKE, BOARD, clock=24e6, seeds=3).core.seed == 1
+    assert route.route(FAKE, FAKE_BOARD, clock=24e6, seeds=3).core.seed == 1
     made_up(lambda clock, seed: 30.0, monkeypatch, hold=(1, 2))
     told = "Hold time is violated at device.a.D as routed on 1BitSquared iCEBreaker: try --seeds 4."
     with pytest.raises(TimingError, match=f"^{re.escape(told)}$"):
-        route.route(FAKE, BOARD, clock=24e6, seeds=2)
+        route.route(FAKE, FAKE_BOARD, clock=24e6, seeds=2)
 
 
 def test_a_design_too_slow_for_any_clock_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 12.4, monkeypatch)
     with pytest.raises(TimingError) as error:
-        route.route(FAKE, BOARD)
+        route.route(FAKE, FAKE_BOARD)
     assert str(error.value) == (
         "The design reaches 12.40 MHz on 1BitSquared iCEBreaker, and a clock of 24.00 MHz must stay 5% below. "
         "The longest path: 5.00 ns, 0% of it wires, from device.a of link to device.a of link. "
@@ -306,7 +308,7 @@ def test_a_design_too_slow_for_any_clock_is_told(monkeypatch: pytest.MonkeyPatch
 
 def test_the_oscillator_is_a_clock_too(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 15.0, monkeypatch)
-    result = route.route(FAKE, BOARD)
+    result = route.route(FAKE, FAKE_BOARD)
     assert (result.pll, result.core.pll, result.core.clock_mhz, result.rtlil) == (None, None, 12.0, "None")
 
 
@@ -314,7 +316,7 @@ def test_nothing_is_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     # Always a little less than what is needed.
     made_up(lambda clock, seed: clock, monkeypatch)
     with pytest.raises(TimingError, match=r"^The design reaches 20\.\d\d MHz"):
-        route.route(FAKE, BOARD)
+        route.route(FAKE, FAKE_BOARD)
 
 
 # ---- texts
@@ -403,13 +405,13 @@ def test_every_clock_of_a_board_can_be_asked_for(monkeypatch: pytest.MonkeyPatch
     made_up(lambda clock, seed: 500.0, monkeypatch)
     for pll in settings("ice40", BOARD.oscillator)[::20]:
         if pll.clock > BOARD.oscillator:
-            assert route.route(FAKE, BOARD, clock=float(pll.clock)).core.clock_mhz == float(pll.clock) / 1e6
+            assert route.route(FAKE, FAKE_BOARD, clock=float(pll.clock)).core.clock_mhz == float(pll.clock) / 1e6
 
 
 def test_a_seed_whose_link_is_too_slow_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     # 12 MHz must stay 5 % below.
     made_up(lambda clock, seed: 30.0 + seed, monkeypatch, link=lambda seed: 12.7 if seed == 2 else 12.5)
-    told = route.route(FAKE, BOARD, clock=24e6, seeds=3).core
+    told = route.route(FAKE, FAKE_BOARD, clock=24e6, seeds=3).core
     assert (told.seed, told.fmax_mhz, told.link_clock_mhz, told.link_fmax_mhz) == (2, 32.0, 12.0, 12.7)
     made_up(lambda clock, seed: 30.0, monkeypatch, link=lambda seed: 12.5)
     message = (
@@ -417,13 +419,13 @@ def test_a_seed_whose_link_is_too_slow_does_not_count(monkeypatch: pytest.Monkey
         "longest path: 5.00 ns, 0% of it wires, from device.a of link to device.a of link. Try --seeds 2."
     )
     with pytest.raises(TimingError, match=f"^{re.escape(message)}$"):
-        route.route(FAKE, BOARD, clock=24e6)
+        route.route(FAKE, FAKE_BOARD, clock=24e6)
 
 
 def test_beats_must_cross_within_three_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     # Three cycles of 24 MHz are 125 ns, less 5 %.
     made_up(lambda clock, seed: 30.0 - seed, monkeypatch, crossing=lambda seed: 119.5 - seed)
-    told = route.route(FAKE, BOARD, clock=24e6, seeds=2).core
+    told = route.route(FAKE, FAKE_BOARD, clock=24e6, seeds=2).core
     assert (told.seed, told.crossing_ns) == (1, 118.5)
     made_up(lambda clock, seed: 30.0, monkeypatch, crossing=lambda seed: 119.5)
     message = (
@@ -431,12 +433,12 @@ def test_beats_must_cross_within_three_cycles(monkeypatch: pytest.MonkeyPatch) -
         "must be 5% longer. Try --seeds 2."
     )
     with pytest.raises(TimingError, match=f"^{re.escape(message)}$"):
-        route.route(FAKE, BOARD, clock=24e6)
+        route.route(FAKE, FAKE_BOARD, clock=24e6)
 
 
 def test_without_a_pll_there_is_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 13.0, monkeypatch)
-    told = route.route(FAKE, BOARD, clock=12e6).core
+    told = route.route(FAKE, FAKE_BOARD, clock=12e6).core
     assert (told.clock_mhz, told.link_clock_mhz, told.pll) == (12.0, 12.0, None)
     assert clock_constraints(12e6, None) == (
         "create_clock -period 83.333333 -name accelerator_clk [get_nets accelerator_clk]\n"
