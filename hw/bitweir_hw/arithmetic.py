@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ceil_div", "divisors", "signed_bits", "trailing_zeros"]
+__all__ = ["ceil_div", "divisors", "signed_bits", "signed_digits", "trailing_zeros"]
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -18,6 +18,20 @@ def signed_bits(low: int, high: int) -> int:
 def divisors(number: int) -> list[int]:
     """All divisors, ascending."""
     return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def signed_digits(number: int) -> list[tuple[int, int]]:
+    """The fewest pairs of an exponent and -1 or 1 that make up a number."""
+    digits, at = [], 0
+    while number:
+        if number & 1:
+            # 1 or -1, whichever leaves a number that can be halved twice.
+            digit = 2 - (number & 3)
+            digits.append((at, digit))
+            number -= digit
+        number >>= 1
+        at += 1
+    return digits
 
 
 def trailing_zeros(number: int) -> int:

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from amaranth.hdl import Cat, Const, Value, signed
 
-from ..arithmetic import signed_bits
+from ..arithmetic import signed_bits, signed_digits
 
-__all__ = ["elements", "number", "signed_digits", "tree", "weighted_sum"]
+__all__ = ["elements", "number", "tree", "weighted_sum"]
 
 T = TypeVar("T")
 
@@ -59,20 +59,6 @@ def weighted_sum(terms: list[tuple[Value, int]]) -> Value:
             (added if digit > 0 else taken).append(value.shift_left(at))
     total = tree([*added] or [Const(0)], add)
     return total - tree(taken, add) if taken else total
-
-
-def signed_digits(number: int) -> list[tuple[int, int]]:
-    """The fewest pairs of an exponent and -1 or 1 that make up a number."""
-    digits, at = [], 0
-    while number:
-        if number & 1:
-            # 1 or -1, whichever leaves a number that can be halved twice.
-            digit = 2 - (number & 3)
-            digits.append((at, digit))
-            number -= digit
-        number >>= 1
-        at += 1
-    return digits
 
 
 def tree(values: list[T], merge: Callable[[T, T], T]) -> T:

@@ -154,6 +154,10 @@ class Builder:
         """Fewest elements a beat that keep up with the slowest layer."""
         return ceil_div(result.channels, max(1, self.ii // result.pixels))
 
+    def has_time(self, cycles: int) -> bool:
+        """Whether a block that works so many cycles a frame rests for as many: then it keeps up with bursts."""
+        return 2 * cycles <= self.ii
+
     # ---- putting blocks
 
     def _stream(self, name: str, cursor: Cursor) -> int:

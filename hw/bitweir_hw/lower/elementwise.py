@@ -14,6 +14,9 @@ from .builder import Builder, Cursor
 
 __all__ = ["affine", "piecewise", "threshold"]
 
+#: Bits of results that come in series at most: the model of time holds so many cycles under way.
+MOST_STEPS = 60
+
 
 def threshold(builder: Builder, layer: Threshold, cursor: Cursor, *, name: str = "") -> Cursor:
     """Comparators of each element with the thresholds of its channel."""
@@ -67,6 +70,10 @@ def affine(builder: Builder, layer: Affine, cursor: Cursor) -> Cursor:
         else None,
         parallel_frames=builder.plan.parallel_frames,
     )
+    # An adder takes a bit of the scale in each cycle where a frame has time for it, and its multiplier no LUTs.
+    serial = replace(spec, serial=True)
+    if spec.multiplies and bits <= MOST_STEPS and builder.has_time(serial.cycles):
+        spec = serial
     return _elementwise(builder, layer, spec, cursor, bits)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from math import ceil, log2
 
-from ...arithmetic import signed_bits, trailing_zeros
-from ...gateware.values import signed_digits
+from ...arithmetic import signed_bits, signed_digits, trailing_zeros
 from ...network.formats import Format
 from ...resources.fifos import credited
 from ...resources.multipliers import multiply

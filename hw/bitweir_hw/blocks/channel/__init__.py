@@ -1,12 +1,14 @@
 """One-to-one elementwise blocks with constants for each channel: thresholds, affine maps and straight pieces.
 
-A frame takes a cycle for each beat; a result is written 2 cycles after its beat is taken, of pieces 3.
+A frame takes a cycle for each beat; a result is written 2 cycles after its beat is taken, of pieces 3. An affine map
+may take a cycle for each bit of its results instead, where a frame has time for it.
 """
 
 from ..base import Block
 from .affine import Affine
 from .cost import affine_cost, affine_paths, piecewise_cost, piecewise_paths, threshold_cost, threshold_paths
 from .piecewise import Piecewise
+from .serial import SerialAffine
 from .spec import AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
 from .threshold import Threshold
 
@@ -22,7 +24,7 @@ THRESHOLD = Block(
 )
 AFFINE = Block(
     spec=AffineSpec,
-    component=Affine,
+    component=lambda spec: SerialAffine(spec) if spec.serial else Affine(spec),
     cost=affine_cost,
     paths=affine_paths,
     title="affine",

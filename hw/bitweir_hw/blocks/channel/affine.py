@@ -15,7 +15,7 @@ from ...gateware.rom import Rom
 from ...gateware.values import elements, weighted_sum
 from .spec import AffineSpec, ChannelSpec
 
-__all__ = ["Affine", "ChannelPipe"]
+__all__ = ["Affine", "ChannelPipe", "in_turn"]
 
 
 class ChannelPipe(wiring.Component):
@@ -107,12 +107,12 @@ class ChannelPipe(wiring.Component):
             rows = rows or [spec.constants(0)]
             rows += rows[-1:] * (spec.vector_beats - len(rows))
             columns += zip(*rows, strict=True)
-        values = _in_turn(m, columns, step)
+        values = in_turn(m, columns, step)
         count = len(values) // spec.lanes
         return [values[at : at + count] for at in range(0, len(values), count)]
 
 
-def _in_turn(m: Module, columns: list[tuple[int, ...]], step: Signal) -> list[Value | int]:
+def in_turn(m: Module, columns: list[tuple[int, ...]], step: Signal, style: str = "auto") -> list[Value | int]:
     """Of each column the constant whose turn it is, in the cycle after `step`; of equal ones, just that."""
     rows = [
         [tuple(constant >> at & 1 for constant in column) for at in range(signed_bits(min(column), max(column)))]
@@ -123,7 +123,7 @@ def _in_turn(m: Module, columns: list[tuple[int, ...]], step: Signal) -> list[Va
     stored: dict[tuple[int, ...], Value] = {}
     if changing:
         words = [sum(bit << at for at, bit in enumerate(beat)) for beat in zip(*changing, strict=True)]
-        m.submodules.constants = constants = Rom(words=words, width=len(changing))
+        m.submodules.constants = constants = Rom(words=words, width=len(changing), style=style)
         m.d.comb += constants.step.eq(step)
         stored = dict(zip(changing, constants.data, strict=True))
     return [

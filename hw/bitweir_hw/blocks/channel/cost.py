@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic import signed_bits, trailing_zeros
-from ...gateware.values import signed_digits
+from ...arithmetic import signed_bits, signed_digits, trailing_zeros
 from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import rom
 from ...resources.multipliers import multiply
 from ...resources.paths import Path
-from ...resources.terms import Terms, adder, compare, compare_constant
+from ...resources.terms import Terms, adder, compare, compare_constant, counter, index_bits
 from .spec import AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
 
 __all__ = [
@@ -104,6 +103,8 @@ def _chosen_bits(*arrays: NDArray[Any]) -> int:
 
 def affine_cost(spec: AffineSpec, family: str) -> Terms:
     """`blocks.channel.affine`: a multiplier, where scales of a lane differ, and an adder."""
+    if spec.serial:
+        return _serial_cost(spec, family)
     step = spec.format.step if spec.format else 1
     base = spec.format.offset if spec.format else 0
     scale, offset = spec.scale * step, spec.scale * base + spec.offset
@@ -137,6 +138,31 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
         adder(terms, bits, family, spec.parallel_frames)
         if not several and len(signed_digits(max(scales))) == 2:
             adder(terms, spec.o_lane_bits, family, spec.parallel_frames)
+    return terms
+
+
+def _serial_cost(spec: AffineSpec, family: str) -> Terms:
+    """`blocks.channel.serial`: a short adder for each lane and frame, and registers in place of all FIFOs."""
+    places, bits = spec.lanes * spec.parallel_frames, spec.i_lane_bits
+    words = spec.digits()
+    if spec.loadable_bits:
+        terms, changing = loaded(len(words), spec.loadable_width, family, style=spec.style), 2 * spec.lanes
+    else:
+        columns = {tuple(word >> at & 1 for word in words) for at in range(2 * spec.lanes)}
+        columns = {column for column in columns if len(set(column)) > 1}
+        changing = len(columns)
+        packed = [sum(bit << at for at, bit in enumerate(word)) for word in zip(*columns, strict=True)]
+        terms = rom(lambda: packed, len(packed), changing, family, style=spec.style) if changing else Terms(rams=[0])
+    terms.rams.append(0)
+    # Digits, those of offsets twice; the element, what is added, what is left, and the result.
+    terms.ff += changing + changing // 2 + spec.i_bits + 2 * places * bits + spec.o_bits
+    # Whether a beat is in hand, its result lent and there; the step, its first and last; steps and ends under way.
+    terms.ff += 5 + index_bits(spec.steps) + 3 + 2
+    counter(terms, spec.steps, family)
+    # The carry goes in through a position of its own, in ECP5 through half a cell.
+    adder(terms, bits + 1 + (family == "ecp5"), family, places)
+    terms.luts["gate"] += places * bits
+    terms.luts["fixed"] += 1
     return terms
 
 
@@ -174,7 +200,9 @@ def threshold_paths(spec: ThresholdSpec) -> list[Path]:
 
 
 def affine_paths(spec: AffineSpec) -> list[Path]:
-    """A multiplication and an addition."""
+    """A multiplication and an addition; in series, the constants, the gates, and a short sum."""
+    if spec.serial:
+        return [Path(block=spec.memories()[0].block), Path(adders=(spec.i_lane_bits + 2,)), Path(luts=2)]
     scaled = len(set(spec.scale.tolist())) > 1
     return [Path(block=spec.memories()[0].block, adders=(spec.o_lane_bits,), multipliers=scaled)]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from ...arithmetic import ceil_div, signed_bits
-from ...memory import Memory
+import numpy as np
+
+from ...arithmetic import ceil_div, signed_bits, signed_digits
+from ...memory import LUT_BITS, LUT_DEPTH, Memory
 from ...network.formats import Format, Integers
-from ..machines import Collect, one_to_one
+from ..machines import Buffered, Collect, one_to_one
 
 __all__ = ["AffineSpec", "ChannelSpec", "PiecewiseSpec", "ThresholdSpec", "in_reach"]
 
@@ -39,8 +41,10 @@ class ChannelSpec:
     pixels: int = 1
     parallel_frames: int = 1
 
-    #: Cycles from taking a beat to the write of its result: constants, arithmetic.
-    latency = 2
+    @property
+    def latency(self) -> int:
+        """Cycles from taking a beat to the write of its result: constants, arithmetic."""
+        return 2
 
     @property
     @abstractmethod
@@ -85,20 +89,20 @@ class ChannelSpec:
     @property
     def cycles(self) -> int:
         """Cycles a frame, one for each beat."""
-        return self.pixels * self.vector_beats
+        return self.i_beats
 
     @property
     def i_beats(self) -> int:
         """Input beats a frame."""
-        return self.cycles
+        return self.pixels * self.vector_beats
 
     @property
     def o_beats(self) -> int:
         """Output beats a frame."""
-        return self.cycles
+        return self.i_beats
 
     @property
-    def machine(self) -> Collect:
+    def machine(self) -> Collect | Buffered:
         """When it moves beats: one for each that comes."""
         return one_to_one(latency=self.latency, depth=self.fifo_depth)
 
@@ -179,12 +183,45 @@ class AffineSpec(ChannelSpec):
     scale, offset : int64 array, (C,)
     runtime_loadable : ((int, int), (int, int)), or None
         Where they are loaded, the least and the highest scale and offset.
+    serial : bool
+        Whether an element takes a step for each bit of the result, see `blocks.channel.serial`; else one.
     """
 
     format: Format | None = None
     scale: Integers
     offset: Integers
     runtime_loadable: tuple[tuple[int, int], tuple[int, int]] | None = None
+    serial: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Steps of a beat: in series one for each bit of the result, and one in which the last is done."""
+        return self.o_lane_bits + 1 if self.serial else 1
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame: one for each beat; in series a beat is taken when the result before it is gone."""
+        return self.i_beats * (self.steps + 4 if self.serial else 1)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from taking a beat to the write of its result; in series from the first step."""
+        return self.o_lane_bits + 2 if self.serial else super().latency
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results under way or waiting; in series one, in the register in which it grows."""
+        return 1 if self.serial else super().fifo_depth
+
+    @property
+    def machine(self) -> Collect | Buffered:
+        """When it moves beats: one for each that comes; in series the first step needs a free output."""
+        if not self.serial:
+            return super().machine
+        programme = np.array([[1, 1, 0, 0], [self.steps - 2, 0, 0, 0], [1, 0, 1, 1]], np.int64)
+        if self.steps == 2:
+            programme = programme[[0, 2]]
+        return Buffered(room=1, start=1, programme=programme, latency=self.latency, depth=self.fifo_depth)
 
     @property
     def channels(self) -> int:
@@ -200,17 +237,54 @@ class AffineSpec(ChannelSpec):
         """Enough for all that the limits allow."""
         return _folded_bits(self.format, self.runtime_loadable)
 
+    @property
+    def loadable_width(self) -> int:
+        """Bits of a word of constants that are loaded; in series a bit of both for each lane."""
+        return 2 * self.lanes if self.serial and self.loadable_bits else super().loadable_width
+
+    def loadable_words(self) -> list[int]:
+        """The words of constants that are loaded, one a step."""
+        return self.digits() if self.serial else super().loadable_words()
+
+    @property
+    def style(self) -> str:
+        """Where constants sit: of digits, words are short and no bit is alike, so LUTs would soon be many."""
+        words = self.vector_beats * self.o_lane_bits
+        return "block" if self.serial and words > LUT_DEPTH and 2 * self.lanes * words >= LUT_BITS // 4 else "auto"
+
+    def digits(self) -> list[int]:
+        """For each step of a vector, of each lane a bit of the scale and one of the offset, those of lane 0 lowest."""
+        words = []
+        for first in range(0, self.channels, self.lanes):
+            pairs = []
+            for channel in range(first, first + self.lanes):
+                # Padding may have any constants: those of the beat before cost least.
+                inside = channel if channel < self.channels else max(channel - self.lanes, 0)
+                pairs += self.constants(inside if inside < self.channels else 0)
+            words += [sum((number >> at & 1) << n for n, number in enumerate(pairs)) for at in range(self.o_lane_bits)]
+        return words
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: scales and offsets are counted with the results' width."""
         return (
             Memory(
                 role="weights",
-                depth=self.vector_beats,
-                width=self.loadable_width or 2 * self.lanes * self.o_lane_bits,
+                depth=self.vector_beats * (self.o_lane_bits if self.serial else 1),
+                width=self.loadable_width or 2 * self.lanes * (1 if self.serial else self.o_lane_bits),
                 writable=self.runtime_loadable is not None,
+                style=self.style,
             ),
             Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
         )
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether elements meet scales that differ, or that two digits do not make up."""
+        if self.loadable_bits:
+            return True
+        scales = [self.constants(channel)[0] for channel in range(self.channels)]
+        lanes = [set(scales[lane :: self.lanes]) for lane in range(min(self.lanes, self.channels))]
+        return any(len(found) > 1 or len(signed_digits(*found)) > 2 for found in lanes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -238,8 +312,10 @@ class PiecewiseSpec(ChannelSpec):
     shift: int = 0
     runtime_loadable: tuple[tuple[int, int], tuple[int, int]] | None = None
 
-    #: Constants and comparisons, the product, the sum.
-    latency = 3
+    @property
+    def latency(self) -> int:
+        """Constants and comparisons, the product, the sum."""
+        return 3
 
     @property
     def channels(self) -> int:

@@ -5,6 +5,7 @@ import pytest
 from amaranth.back import rtlil
 from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import AffineSpec
+from bitweir_hw.blocks.channel import AFFINE
 from bitweir_hw.blocks.channel.affine import Affine
 from bitweir_hw.network import BIPOLAR
 from hypothesis import given
@@ -53,6 +54,7 @@ def affines(draw):
         lanes=draw(st.integers(1, 6)),
         pixels=draw(st.integers(1, 4)),
         parallel_frames=draw(st.integers(1, 3)),
+        serial=draw(st.booleans()),
     )
 
 
@@ -70,20 +72,23 @@ def check(spec, seed, i_stalls, o_stalls, frames=3):
     assert len(beats) == frames * spec.i_beats
     expected = spec.scale[:, None] * values[codes] + spec.offset[:, None]
     o_beats, masks = (pack(part, spec.o_lane_bits, spec.lanes) for part in (expected, np.full(shape, -1)))
-    drive(Affine, spec, [beats], o_beats, masks, [i_stalls], o_stalls)
+    drive(AFFINE.component, spec, [beats], o_beats, masks, [i_stalls], o_stalls)
 
 
-def test_constants_in_block_memory():
+@pytest.mark.parametrize("serial", [False, True])
+def test_constants_in_block_memory(serial):
     rng = np.random.default_rng(5)
     scale, offset = rng.integers(-5000, 5000, (2, 99))
     none = np.zeros(0, bool)
-    check(affine(scale=scale, offset=offset, lanes=2, pixels=2, parallel_frames=2), 1, none, none, frames=2)
+    spec = affine(scale=scale, offset=offset, lanes=2, pixels=1 if serial else 2, parallel_frames=2, serial=serial)
+    check(spec, 1, none, none, frames=2)
 
 
-def test_numbers_of_sixty_bits():
+@pytest.mark.parametrize("serial", [False, True])
+def test_numbers_of_sixty_bits(serial):
     scale, offset = np.array([(1 << 53) - 1, -(1 << 53)]), np.array([-(1 << 59), 1 << 59])
     none = np.zeros(0, bool)
-    check(affine(scale=scale, offset=offset, lanes=2), 1, none, none, frames=9)
+    check(affine(scale=scale, offset=offset, lanes=2, serial=serial), 1, none, none, frames=9)
 
 
 @pytest.mark.parametrize("form", [None, BIPOLAR])
