@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ceil_div", "divisors", "signed_bits", "signed_digits", "trailing_zeros"]
+from collections.abc import Sequence
+
+__all__ = ["ceil_div", "divisors", "products", "signed_bits", "signed_digits", "sum_levels", "trailing_zeros"]
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -37,3 +39,38 @@ def signed_digits(number: int) -> list[tuple[int, int]]:
 def trailing_zeros(number: int) -> int:
     """Zeros at the end of a number, which is not 0."""
     return (number & -number).bit_length() - 1
+
+
+def products(a: int, b: int, piece: int) -> int:
+    """Products of pieces of two signed numbers of so many bits.
+
+    Parameters
+    ----------
+    piece : int
+        Bits of a piece that go into a multiplier beside a sign; 2 where there are none, so that products are sums of
+        two numbers, one for two bits of the narrower factor. 0 leaves the product whole.
+    """
+    if piece > 2:
+        return max(1, ceil_div(a - 1, piece)) * max(1, ceil_div(b - 1, piece))
+    return ceil_div(min(a, b), 2) if piece else 1
+
+
+def sum_levels(terms: Sequence[tuple[int, int | None, int]], piece: int) -> int:
+    """Levels of logic of a sum of products, see `gateware.stages.staged_sum`: one for products, and a tree of adders.
+
+    Parameters
+    ----------
+    terms : sequence of (int, int or None, int)
+        Bits of a value, its factor if that is fixed, and the factor's bits.
+    piece : int
+        See `products`.
+    """
+    count, multiplies, positive = 0, False, False
+    for bits, factor, size in terms:
+        digits = signed_digits(factor) if factor is not None else []
+        if factor is not None and len(digits) <= 2:
+            count += len(digits)
+            positive |= any(digit > 0 for _, digit in digits)
+        else:
+            count, multiplies, positive = count + products(bits, size, piece), True, True
+    return multiplies + (count - positive).bit_length() if count else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import gcd
+from typing import Any
 
 from ..arithmetic import ceil_div, divisors
 from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
@@ -113,6 +114,13 @@ class Builder:
     def stage_levels(self) -> int:
         """Levels of logic between registers, in all blocks as in popcounts; 0 for as few registers as can be."""
         return self.plan.popcount.levels_per_stage
+
+    @property
+    def stages(self) -> dict[str, Any]:
+        """How blocks with sums of products are built: stages, and the pieces into which factors are divided."""
+        # The style that fits iCE40 best, whose small parts have no multipliers.
+        bits = 2 if self.plan.popcount.style == "tree" else 17
+        return {"stage_levels": self.stage_levels, "multiplier_bits": bits}
 
     @property
     def runtime_loadable(self) -> bool:

@@ -38,6 +38,7 @@ def threshold(builder: Builder, layer: Threshold, cursor: Cursor, *, name: str =
         pixels=source.pixels,
         runtime_loadable=builder.runtime_loadable,
         parallel_frames=builder.plan.parallel_frames,
+        **builder.stages,
     )
     return _elementwise(builder, layer, spec, cursor, layer.output.bits)
 
@@ -69,6 +70,7 @@ def affine(builder: Builder, layer: Affine, cursor: Cursor) -> Cursor:
         if builder.runtime_loadable
         else None,
         parallel_frames=builder.plan.parallel_frames,
+        **builder.stages,
     )
     # An adder takes a bit of the scale in each cycle where a frame has time for it, and its multiplier no LUTs.
     serial = replace(spec, serial=True)
@@ -99,6 +101,7 @@ def piecewise(builder: Builder, layer: Piecewise, cursor: Cursor) -> Cursor:
         if builder.runtime_loadable
         else None,
         parallel_frames=builder.plan.parallel_frames,
+        **builder.stages,
     )
     return _elementwise(builder, layer, spec, cursor, bits)
 

@@ -395,6 +395,7 @@ def _join(builder: Builder, layer: Parallel, ends: list[Cursor], result: Map) ->
         o_lane_bits=bits,
         beats=result.pixels * ceil_div(result.channels, lanes),
         parallel_frames=builder.plan.parallel_frames,
+        **builder.stages,
     )
     end = Cursor(
         stream=None, layer=layer.name, map=result, length=result.channels, vectors=result.pixels, lanes=lanes,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ..gateware.counters import SHIFTED
 from ..memory import Memory
 from .terms import index_bits
 
-__all__ = ["HANDSHAKE", "Path", "behind", "level_path", "passing"]
+__all__ = ["HANDSHAKE", "Path", "behind", "joined", "level_path", "passing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,21 @@ HANDSHAKE = Path(luts=3)
 def level_path(most: int) -> Path:
     """To a `gateware.counters.FillLevel`: a LUT that says which way, and a carry chain, where it is a number."""
     return Path(luts=2) if most <= SHIFTED else Path(adders=(index_bits(most) + 1,), luts=1)
+
+
+def joined(levels: Sequence[Path], registers: Collection[int]) -> list[Path]:
+    """The paths between registers, from those of levels of logic; after some, counted from 1, a register stands."""
+    ends = [0, *registers, len(levels)]
+    return [
+        Path(
+            block=any(path.block for path in levels[first:last]),
+            registered=any(path.registered for path in levels[first:last]),
+            adders=tuple(bits for path in levels[first:last] for bits in path.adders),
+            luts=sum(path.luts for path in levels[first:last]),
+            multipliers=sum(path.multipliers for path in levels[first:last]),
+        )
+        for first, last in pairwise(ends)
+    ]
 
 
 def passing(memories: Iterable[Memory]) -> list[Path]:

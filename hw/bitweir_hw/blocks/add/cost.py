@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from math import ceil, log2
+from amaranth.hdl import Signal
 
 from ...arithmetic import signed_bits, signed_digits, trailing_zeros
 from ...network.formats import Format
 from ...resources.fifos import credited
 from ...resources.multipliers import multiply
-from ...resources.paths import Path
+from ...resources.paths import Path, joined
+from ...resources.stages import CountedStages
 from ...resources.terms import Terms, adder, index_bits
-from .spec import AddSpec
+from .gateware import staged
+from .spec import AddSpec, bare
 
 __all__ = ["cost", "paths"]
 
@@ -19,7 +21,7 @@ def cost(spec: AddSpec, family: str) -> Terms:
     """`blocks.add.gateware`: an adder for each input but the first, and for each digit of a factor beyond one."""
     places = spec.lanes * spec.parallel_frames
     low = high = 0
-    terms, steps, bits, more = Terms(), [], [], spec.inputs - 2
+    terms, steps, bits, more = Terms(), [], [], spec.inputs - 2 + bool(spec.constant)
     for factor, given, size in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True):
         form = given or Format(bits=size, offset=-(1 << (size - 1)))
         ends = [factor * form.offset, factor * (form.offset + form.step * (form.codes - 1))]
@@ -29,17 +31,15 @@ def cost(spec: AddSpec, family: str) -> Terms:
         digits = len(signed_digits(steps[-1]))
         if digits > 2 and size > 1:
             multiply(terms, size + (given is not None), steps[-1].bit_length() + 1, family, places)
-        else:
+        elif not given or not bare(form, factor):
             more += digits > 1
-        if given and not _bare(form, factor):
-            adder(terms, bits[-1], family, places)
     # Of two numbers Yosys sees which bits are constant or copies of the sign, of more it does not.
     if spec.inputs > 2:
         useful = max(bits) + index_bits(spec.inputs)
     else:
         useful = signed_bits(low, high) - (low >= 0) - min(map(trailing_zeros, steps))
     terms += credited(spec.o_bits - places * (low >= 0), spec.fifo_depth, family)
-    terms.ff += 1 + useful * places
+    terms.ff += spec.latency + useful * places + _stage_bits(spec)
     adder(terms, useful, family, places)
     terms.luts["add more"] += places * useful * more
     terms.luts["inputs"] += spec.inputs
@@ -47,21 +47,16 @@ def cost(spec: AddSpec, family: str) -> Terms:
     return terms
 
 
-def _bare(form: Format, factor: int) -> bool:
-    """Whether a code becomes a number without an adder, see `gateware.values.number`."""
-    offset, step, top = factor * form.offset, factor * form.step, form.codes - 1
-    if step < 0:
-        offset, step = offset + step * top, -step
-    shift = trailing_zeros(step) if step else 0
-    return step >> shift == 1 and offset >> shift in (0, -(1 << (form.bits - 1)))
-
-
 def paths(spec: AddSpec) -> list[Path]:
-    """A tree of adders, two deep where numbers need one of their own, behind the multipliers of factors."""
-    products = any(
-        size > 1 and len(signed_digits(abs(factor * (form.step if form else 1)) or 1)) > 2
-        for factor, form, size in zip(spec.factors, spec.formats, spec.i_lane_bits, strict=True)
-    )
-    return [
-        Path(adders=(spec.o_lane_bits,) * (ceil(log2(spec.inputs)) + (not products)), luts=1, multipliers=int(products))
-    ]
+    """Products, and a tree of adders, as many of them as registers leave together."""
+    multiplies = any(factor is not None and len(signed_digits(factor)) > 2 for _, factor in spec.terms)
+    products = Path(adders=(spec.o_lane_bits,), luts=1) if spec.piece == 2 else Path(multipliers=1)
+    levels = [products] * multiplies + [Path(adders=(spec.o_lane_bits,))] * max(1, spec.levels - multiplies)
+    return joined(levels, spec.registers)
+
+
+def _stage_bits(spec: AddSpec) -> int:
+    """Flip-flops between levels of logic: those that the gateware makes for elements of such sizes."""
+    stages = CountedStages(spec.registers, {}, {})
+    staged(spec, stages, [Signal(bits) for bits in spec.i_lane_bits])
+    return spec.lanes * spec.parallel_frames * stages.bits

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ...arithmetic import signed_bits
 from ...gateware.credits import CreditedOutput
-from ...gateware.values import elements, number, weighted_sum
+from ...gateware.stages import Stages, delayed, staged_sum
+from ...gateware.values import elements, number
 from .spec import AddSpec
 
-__all__ = ["Add"]
+__all__ = ["Add", "staged"]
 
 
 class Add(wiring.Component):
@@ -22,9 +27,10 @@ class Add(wiring.Component):
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
     | cycles a frame    | ``beats``                                                         |
-    | latency           | input beats, 1 cycle, write, 1 cycle, output                      |
-    | resources         | ``inputs - 1`` adders for each lane and frame, and for factors    |
-    |                   | and steps what `values.weighted_sum` says                         |
+    | latency           | input beats, `spec.latency` cycles, write, 1 cycle, output        |
+    | resources         | ``inputs - 1`` adders for each lane and frame; one more for each  |
+    |                   | signed digit of a factor or step beyond one, and for an offset;   |
+    |                   | a multiplier for factors of more than two                         |
 
     Members
     -------
@@ -51,28 +57,37 @@ class Add(wiring.Component):
         spec = self.spec
         m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o))
-        take, done = Signal(), Signal()
+        take = Signal()
         valid = Signal(spec.inputs)
         m.d.comb += [
             valid.eq(Cat(i.valid for i in self.inputs)),
             take.eq(valid.all() & output.free),
             output.start.eq(take),
-            output.done.eq(done),
+            output.done.eq(delayed(m, take, spec.latency)),
         ]
         for k, i in enumerate(self.inputs):
             m.d.comb += i.ready.eq((valid | (1 << k)).all() & output.free)
 
         lanes = [elements(i.payload, bits) for i, bits in zip(self.inputs, spec.i_lane_bits, strict=True)]
-        m.d.sync += done.eq(take)
+        shared: dict[Any, tuple[Value, Value]] = {}
         for place, codes in enumerate(zip(*lanes, strict=True)):
             total = Signal(signed(spec.o_lane_bits), name=f"sum_{place}", reset_less=True)
-            m.d.sync += total.eq(weighted_sum([self._term(k, code) for k, code in enumerate(codes)]))
+            m.d.sync += total.eq(staged(spec, Stages(m, spec.registers, shared), codes))
             m.d.comb += output.result.word_select(place, spec.o_lane_bits).eq(total)
         return m
 
-    def _term(self, k: int, code: Value) -> tuple[Value, int]:
-        """What input k adds, and how often."""
-        factor, form = self.spec.factors[k], self.spec.formats[k]
-        if form is None or factor == 0:
-            return code.as_signed(), factor
-        return number(code, factor * form.offset, factor * form.step), 1
+
+def staged(spec: AddSpec, stages: Stages, codes: Sequence[Value]) -> Value:
+    """The sum of an element of each input, at the end of all levels."""
+    terms: list[tuple[Value, Value | int]] = []
+    for k, factor in spec.terms:
+        form, code = spec.formats[k], codes[k]
+        if form is None:
+            terms.append((code.as_signed(), spec.factors[k]))
+        elif factor is None:
+            terms.append((number(code, spec.factors[k] * form.offset, spec.factors[k] * form.step), 1))
+        else:
+            terms.append((Cat(code, Const(0, 1)).as_signed(), factor))
+    if constant := spec.constant:
+        terms.append((Const(constant, signed(signed_bits(constant, constant))), 1))
+    return stages.finish(staged_sum(stages, terms, spec.o_lane_bits, spec.piece), spec.levels)

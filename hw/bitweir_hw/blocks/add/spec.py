@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...arithmetic import signed_bits, sum_levels, trailing_zeros
 from ...memory import Memory
 from ...network.formats import Format
 from ..machines import Collect, one_to_one
 
-__all__ = ["AddSpec"]
+__all__ = ["AddSpec", "bare"]
+
+
+def bare(form: Format, factor: int) -> bool:
+    """Whether a code times a factor becomes a number without an adder, see `gateware.values.number`."""
+    offset, step, top = factor * form.offset, factor * form.step, form.codes - 1
+    if step < 0:
+        offset, step = offset + step * top, -step
+    shift = trailing_zeros(step) if step else 0
+    return step >> shift == 1 and offset >> shift in (0, -(1 << (form.bits - 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,10 @@ class AddSpec:
         Of a frame.
     parallel_frames : int
         V, the frames side by side.
+    stage_levels : int
+        Levels of logic between registers; 0 for none but that of the sum.
+    multiplier_bits : int
+        See `arithmetic.products`.
     """
 
     name: str
@@ -44,11 +58,55 @@ class AddSpec:
     o_lane_bits: int
     beats: int
     parallel_frames: int = 1
+    stage_levels: int = 0
+    multiplier_bits: int = 17
 
-    #: Cycles from taking the beats to the write of their sum.
-    latency = 1
-    #: Results under way or waiting, so that a beat moves every cycle.
-    fifo_depth = 3
+    @property
+    def latency(self) -> int:
+        """Cycles from taking the beats to the write of their sum."""
+        return 1 + len(self.registers)
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results under way or waiting, so that a beat moves every cycle."""
+        return self.latency + 2
+
+    @property
+    def registers(self) -> tuple[int, ...]:
+        """After which levels of logic, counted from 1, a register stands; one follows the last anyway."""
+        return tuple(range(self.stage_levels, self.levels, self.stage_levels)) if self.stage_levels else ()
+
+    @property
+    def piece(self) -> int:
+        """Bits of a piece of a factor; 0 where products are whole."""
+        return self.multiplier_bits if self.stage_levels else 0
+
+    @property
+    def terms(self) -> list[tuple[int, int | None]]:
+        """The inputs that count, each with its factor; None for a code whose number is wires, see `bare`."""
+        found: list[tuple[int, int | None]] = []
+        for k, (factor, form) in enumerate(zip(self.factors, self.formats, strict=True)):
+            if factor:
+                found.append((k, factor if form is None else None if bare(form, factor) else factor * form.step))
+        return found
+
+    @property
+    def constant(self) -> int:
+        """What is added beside the inputs."""
+        whole = [k for k, factor in self.terms if factor is not None]
+        forms = [(self.factors[k], self.formats[k]) for k in whole]
+        return sum(factor * form.offset for factor, form in forms if form)
+
+    @property
+    def levels(self) -> int:
+        """Levels of logic."""
+        terms: list[tuple[int, int | None, int]] = []
+        for k, factor in self.terms:
+            by = 1 if factor is None else factor
+            terms.append((self.i_lane_bits[k] + (self.formats[k] is not None), by, signed_bits(by, by)))
+        if self.constant:
+            terms.append((0, 1, 2))
+        return sum_levels(terms, self.piece)
 
     @property
     def inputs(self) -> int:

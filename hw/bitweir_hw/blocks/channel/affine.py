@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import signed as hdl_signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,10 +14,11 @@ from ...arithmetic import signed_bits
 from ...gateware.credits import CreditedOutput
 from ...gateware.loading import chain_ports, pass_on
 from ...gateware.rom import Rom
-from ...gateware.values import elements, weighted_sum
+from ...gateware.stages import Stages, delayed, staged_sum
+from ...gateware.values import elements
 from .spec import AffineSpec, ChannelSpec
 
-__all__ = ["Affine", "ChannelPipe", "in_turn"]
+__all__ = ["Affine", "ChannelPipe", "constant", "in_turn", "scaled"]
 
 
 class ChannelPipe(wiring.Component):
@@ -51,12 +54,10 @@ class ChannelPipe(wiring.Component):
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
         super().__init__({**ports, **(chain_ports() if spec.loadable_bits else {})})
 
+    @staticmethod
     @abstractmethod
-    def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
-        """What becomes of an element; constants are signed, and integers where all channels of the lane agree.
-
-        It may have registers: `spec.latency` counts them, and two more.
-        """
+    def result(spec: Any, stages: Stages, element: Value, constants: list[Value | int]) -> Value:
+        """What becomes of an element; constants are signed, and integers where all channels of the lane agree."""
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -67,19 +68,22 @@ class ChannelPipe(wiring.Component):
         m.d.comb += [self.i.ready.eq(output.free), take.eq(self.i.valid & self.i.ready), output.start.eq(take)]
 
         beat, results = Signal(spec.i_bits, reset_less=True), Signal(spec.o_bits, reset_less=True)
-        taken, done = Signal(), Signal()
-        before = taken
-        for _ in range(spec.latency - 2):
-            under_way = Signal()
-            m.d.sync += under_way.eq(before)
-            before = under_way
-        m.d.sync += [beat.eq(self.i.payload), taken.eq(take), done.eq(before)]
-        m.d.comb += [output.done.eq(done), output.result.eq(results)]
+        m.d.sync += beat.eq(self.i.payload)
+        m.d.comb += [output.done.eq(delayed(m, take, spec.latency)), output.result.eq(results)]
         constants = self._loaded(m, take) if spec.loadable_bits else self._lanes(m, take)
+        shared: dict[Any, tuple[Value, Value]] = {}
         for place, element in enumerate(elements(beat, spec.i_lane_bits)):
-            result = self.result(m, element, constants[place // spec.parallel_frames])
-            m.d.sync += results.word_select(place, spec.o_lane_bits).eq(result)
+            stages = Stages(m, spec.registers, shared)
+            ours = constants[place // spec.parallel_frames]
+            m.d.sync += results.word_select(place, spec.o_lane_bits).eq(self.staged(spec, stages, element, ours))
         return m
+
+    @classmethod
+    def staged(cls, spec: ChannelSpec, stages: Stages, element: Value, constants: list[Value | int]) -> Value:
+        """The result at the end of all levels."""
+        if spec.reads:
+            element, *constants = stages.done([element, *constants])
+        return stages.finish(cls.result(spec, stages, element, constants), spec.levels)
 
     def _loaded(self, m: Module, step: Signal) -> list[list[Value | int]]:
         """The constants of each lane, in the cycle after `step`, from a memory that is loaded."""
@@ -155,10 +159,22 @@ class Affine(ChannelPipe):
         self.spec = spec
         super().__init__(spec)
 
-    def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
-        scale, offset = constants
-        if self.spec.format is None:
-            element = element.as_signed()
-        if isinstance(scale, int):
-            return weighted_sum([(element, scale), (Value.cast(offset), 1)])
-        return element * scale + offset
+    @staticmethod
+    def result(spec: AffineSpec, stages: Stages, element: Value, constants: list[Value | int]) -> Value:
+        return scaled(stages, element, *constants, signed=spec.format is None, bits=spec.o_lane_bits, piece=spec.piece)
+
+
+def scaled(
+    stages: Stages, element: Value, scale: Value | int, offset: Value | int, *, signed: bool, bits: int, piece: int
+) -> Value:
+    """An element, which may be signed, times a scale, and an offset."""
+    number = element.as_signed() if signed else Cat(element, Const(0, 1)).as_signed()
+    terms: list[tuple[Value, Value | int]] = [(number, scale)]
+    if not isinstance(offset, int) or offset:
+        terms.append((constant(offset), 1))
+    return staged_sum(stages, terms, bits, piece)
+
+
+def constant(number: Value | int) -> Value:
+    """A signed constant, fixed or not."""
+    return Const(number, hdl_signed(signed_bits(number, number))) if isinstance(number, int) else number

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from amaranth.hdl import Signal, Value, signed
 from numpy.typing import NDArray
 
 from ...arithmetic import signed_bits, signed_digits, trailing_zeros
@@ -13,9 +15,13 @@ from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import rom
 from ...resources.multipliers import multiply
-from ...resources.paths import Path
+from ...resources.paths import Path, joined
+from ...resources.stages import CountedStages
 from ...resources.terms import Terms, adder, compare, compare_constant, counter, index_bits
+from .affine import Affine, ChannelPipe
+from .piecewise import Piecewise
 from .spec import AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
+from .threshold import Threshold
 
 __all__ = [
     "affine_cost",
@@ -171,8 +177,37 @@ def _channels(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Terms
     terms = _constants(spec, family, constants)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += spec.latency + spec.i_bits + spec.o_bits
+    if spec.stage_levels:
+        terms.ff += _stage_bits(spec)
     terms.luts["fixed"] += 1
     return terms
+
+
+def _stage_bits(spec: ChannelSpec) -> int:
+    """Flip-flops between levels of logic: those that the gateware makes for elements and constants of such sizes."""
+    shared, sizes, found = dict[Any, tuple[Value, Value]](), dict[int, int](), 0
+    components: dict[type, type[ChannelPipe]] = {
+        ThresholdSpec: Threshold, AffineSpec: Affine, PiecewiseSpec: Piecewise
+    }  # fmt: skip
+    component = components[type(spec)]
+    seen: set[tuple[int, ...]] = set()
+    for lane in range(spec.lanes):
+        constants: list[Value | int] = []
+        rows = [spec.constants(channel) for channel in range(lane, spec.channels, spec.lanes)] or [spec.constants(0)]
+        rows += rows[-1:] * (spec.vector_beats - len(rows))
+        for (low, high), column in zip(spec.lane_constants(lane), zip(*rows, strict=True), strict=True):
+            constants.append(low if low == high else Signal(signed(signed_bits(low, high))))
+            if not spec.loadable_bits:
+                # Bits that are the same in each beat, or those of another constant in each, are registered once.
+                bits = {tuple(number >> at & 1 for number in column) for at in range(signed_bits(low, high))}
+                bits = {bit for bit in bits if len(set(bit)) > 1} - seen
+                seen |= bits
+                sizes[id(constants[-1])] = len(bits)
+        for _ in range(spec.parallel_frames):
+            stages = CountedStages(spec.registers, shared, sizes)
+            component.staged(spec, stages, Signal(spec.i_lane_bits), constants)
+            found += stages.bits
+    return found
 
 
 def _constants(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Terms:
@@ -195,23 +230,36 @@ def _constants(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Term
 
 def threshold_paths(spec: ThresholdSpec) -> list[Path]:
     """A comparison, and the multiplexers of the encoder."""
-    start = spec.memories()[0].block
-    return [Path(block=start, adders=(spec.i_lane_bits,), luts=spec.o_lane_bits - 1)]
+    encoder = [Path(luts=min(2, spec.o_lane_bits - 1 - at)) for at in range(0, spec.o_lane_bits - 1, 2)]
+    return _stages(spec, [Path(adders=(spec.i_lane_bits + 1,)), *encoder])
 
 
 def affine_paths(spec: AffineSpec) -> list[Path]:
     """A multiplication and an addition; in series, the constants, the gates, and a short sum."""
     if spec.serial:
-        return [Path(block=spec.memories()[0].block), Path(adders=(spec.i_lane_bits + 2,)), Path(luts=2)]
-    scaled = len(set(spec.scale.tolist())) > 1
-    return [Path(block=spec.memories()[0].block, adders=(spec.o_lane_bits,), multipliers=scaled)]
+        held = spec.memory.block
+        return [Path(block=held, registered=held), Path(adders=(spec.i_lane_bits + 2,)), Path(luts=2)]
+    return _stages(spec, _sum_paths(spec, spec.levels - spec.reads, spec.o_lane_bits, spec.multiplies))
 
 
 def piecewise_paths(spec: PiecewiseSpec) -> list[Path]:
     """A comparison and what it chooses; then a multiplication and an addition."""
-    start = spec.memories()[0].block
-    scaled = len({int(scale) for scale in spec.scale.flat if scale}) > 1
-    return [
-        Path(block=start, adders=(spec.i_lane_bits,), luts=spec.pieces - 1),
-        Path(adders=(spec.o_lane_bits + spec.shift,), multipliers=scaled),
-    ]
+    choices = [Path(luts=min(2, spec.pieces - at)) for at in range(0, spec.pieces, 2)]
+    scaled = len({int(scale) for scale in spec.scale.flat if scale}) > 1 or bool(spec.loadable_bits)
+    sums = _sum_paths(spec, spec.levels - spec.reads - spec.choices, spec.o_lane_bits + spec.shift, scaled)
+    return _stages(spec, [Path(adders=(spec.i_lane_bits + 1,)), *choices, *sums])
+
+
+def _sum_paths(spec: ChannelSpec, levels: int, bits: int, multiplies: bool) -> list[Path]:
+    """The paths of products, if there are any, and of a tree of sums."""
+    products = Path(adders=(bits,), luts=1) if spec.piece == 2 else Path(multipliers=1)
+    return [products] * multiplies + [Path(adders=(bits,))] * max(levels - multiplies, 0)
+
+
+def _stages(spec: ChannelSpec, levels: list[Path]) -> list[Path]:
+    """The paths between registers, from those of the levels between them; they start at the constants."""
+    if spec.reads:
+        levels = [Path(block=True, registered=True), *levels]
+    elif spec.memory.block:
+        levels = [replace(levels[0], block=True), *levels[1:]]
+    return joined(levels, spec.registers)

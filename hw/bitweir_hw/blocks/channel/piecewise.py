@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from itertools import chain
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Mux, Value
 
-from ...gateware.values import weighted_sum
-from .affine import ChannelPipe
-from .spec import PiecewiseSpec
+from ...gateware.stages import Stages
+from .affine import ChannelPipe, constant, scaled
+from .spec import PiecewiseSpec, common_factor
 
 __all__ = ["Piecewise"]
 
@@ -37,45 +37,41 @@ class Piecewise(ChannelPipe):
         self.spec = spec
         super().__init__(spec)
 
-    def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
-        if self.spec.format is None:
-            element = element.as_signed()
-        count = self.spec.pieces - 1
+    @staticmethod
+    def result(spec: PiecewiseSpec, stages: Stages, element: Value, constants: list[Value | int]) -> Value:
+        count = spec.pieces - 1
         limits, scales, offsets = constants[:count], constants[count : 2 * count + 1], constants[2 * count + 1 :]
-        reached = [element >= limit for limit in limits]
-        offset = _held(m, _chosen(reached, offsets))
+        number = element.as_signed() if spec.format is None else element
+        reached: list[Value | int] = [number >= limit for limit in limits]
         factor = _factor(scales)
-        if factor is None:
-            whole = _held(m, element) * _held(m, _chosen(reached, scales)) + offset
-        else:
+        if factor is not None:
             # A piece of scale 0 is flat.
-            risen = _chosen(reached, [int(scale != 0) for scale in scales])
-            taken = element if isinstance(risen, int) else Mux(risen, element, 0)
-            whole = weighted_sum([(_held(m, taken), factor), (offset, 1)])
-        return whole.shift_right(self.spec.shift)
+            scales = [int(scale != 0) for scale in scales]
+        pieces = zip(reached, scales[1:], offsets[1:], strict=True)
+        state = stages.done([element, scales[0], offsets[0], *chain.from_iterable(pieces)])
+        for piece in range(count):
+            element, scale, offset, hit, new_scale, new_offset, *later = state
+            state = [element, _choice(hit, new_scale, scale), _choice(hit, new_offset, offset), *later]
+            if piece % 2:
+                state = stages.done(state)
+        element, scale, offset = state
+        if factor is not None and not isinstance(scale, int):
+            element = Mux(scale, element, 0)
+        element, scale, offset = stages.done([element, scale if factor is None else factor, offset])
+        bits = spec.o_lane_bits + spec.shift
+        whole = scaled(stages, element, scale, offset, signed=spec.format is None, bits=bits, piece=spec.piece)
+        return whole.shift_right(spec.shift)
 
 
 def _factor(scales: list[Value | int]) -> int | None:
-    """The one number that all scales are which are not 0; None if there are several."""
-    numbers = {scale for scale in scales if isinstance(scale, int) and scale != 0}
-    if len(numbers) > 1 or not all(isinstance(scale, int) for scale in scales):
+    """See `spec.common_factor`."""
+    if not all(isinstance(scale, int) for scale in scales):
         return None
-    return next(iter(numbers), 0)
+    return common_factor([(scale, scale) for scale in scales])
 
 
-def _chosen(reached: list[Value], numbers: list[Value | int]) -> Value | int:
-    """The number of the last threshold that is reached, or the first one."""
-    if all(isinstance(number, int) for number in numbers) and len(set(numbers)) == 1:
-        return numbers[0]
-    first, *others = (number if isinstance(number, Value) else Const(number) for number in numbers)
-    pairs = zip(reached, others, strict=True)
-    return reduce(lambda before, pair: Mux(pair[0], pair[1], before), pairs, first)
-
-
-def _held(m: Module, number: Value | int) -> Value:
-    """A number a cycle later; a constant needs no register."""
-    if isinstance(number, int):
-        return Value.cast(number)
-    held = Signal(number.shape())
-    m.d.sync += held.eq(number)
-    return held
+def _choice(reached: Value, new: Value | int, before: Value | int) -> Value | int:
+    """One number or the other; two that are fixed and the same need no choice."""
+    if isinstance(new, int) and isinstance(before, int) and new == before:
+        return new
+    return Mux(reached, constant(new), constant(before))

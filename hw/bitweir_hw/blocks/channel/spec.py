@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ...arithmetic import ceil_div, signed_bits, signed_digits
+from ...arithmetic import ceil_div, signed_bits, signed_digits, sum_levels
 from ...memory import LUT_BITS, LUT_DEPTH, Memory
 from ...network.formats import Format, Integers
 from ..machines import Buffered, Collect, one_to_one
 
-__all__ = ["AffineSpec", "ChannelSpec", "PiecewiseSpec", "ThresholdSpec", "in_reach"]
+__all__ = ["AffineSpec", "ChannelSpec", "PiecewiseSpec", "ThresholdSpec", "common_factor", "in_reach"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +32,10 @@ class ChannelSpec:
         Vectors of C elements in a frame.
     parallel_frames : int
         V, the frames side by side.
+    stage_levels : int
+        Levels of logic between registers; 0 for as few registers as can be.
+    multiplier_bits : int
+        Bits of a piece of a factor, where products are divided: see `arithmetic.products`.
     """
 
     name: str
@@ -40,11 +45,57 @@ class ChannelSpec:
     o_lane_bits: int
     pixels: int = 1
     parallel_frames: int = 1
+    stage_levels: int = 0
+    multiplier_bits: int = 17
 
     @property
     def latency(self) -> int:
-        """Cycles from taking a beat to the write of its result: constants, arithmetic."""
-        return 2
+        """Cycles from taking a beat to the write of its result: constants, registers between levels, the result."""
+        return 2 + len(self.registers)
+
+    @property
+    def registers(self) -> tuple[int, ...]:
+        """After which levels of logic, counted from 1, a register stands; one follows the last anyway."""
+        if not self.stage_levels:
+            return ()
+        first = self.stage_levels if not self.reads else 1
+        return tuple(range(first, self.levels, self.stage_levels))
+
+    @property
+    def reads(self) -> bool:
+        """Whether the first level is that of constants out of a block RAM, with no logic."""
+        return self.stage_levels > 0 and self.memory.block
+
+    @property
+    def levels(self) -> int:
+        """Levels of logic between constants and results."""
+        return self.reads + self._levels
+
+    @cached_property
+    @abstractmethod
+    def _levels(self) -> int:
+        """Levels without that of constants."""
+
+    @property
+    def piece(self) -> int:
+        """Bits of a piece of a factor; 0 where products are whole."""
+        return self.multiplier_bits if self.stage_levels else 0
+
+    def lane_constants(self, lane: int) -> list[tuple[int, int]]:
+        """The least and the highest of each constant of a lane, in all its channels or all that could be loaded."""
+        if self.loadable_bits:
+            return [(-1 << (bits - 1), (1 << (bits - 1)) - 1) for bits in self.loadable_bits]
+        rows = [self.constants(channel) for channel in range(lane, self.channels, self.lanes)] or [self.constants(0)]
+        return [(min(column), max(column)) for column in zip(*rows, strict=True)]
+
+    def _sum_levels(self, bits: int, scale: tuple[int, int], offset: tuple[int, int]) -> int:
+        """Levels of an element of so many bits times a scale, and an offset, of which the ends are given."""
+        terms: list[tuple[int, int | None, int]] = [
+            (bits, scale[0] if scale[0] == scale[1] else None, signed_bits(*scale))
+        ]
+        if offset != (0, 0):
+            terms.append((0, 1, 2))
+        return sum_levels(terms, self.piece)
 
     @property
     @abstractmethod
@@ -60,9 +111,14 @@ class ChannelSpec:
     def loadable_bits(self) -> tuple[int, ...] | None:
         """Where constants are loaded: the bits of each of a channel, signed; None where they are fixed."""
 
+    @property
     @abstractmethod
+    def memory(self) -> Memory:
+        """What holds the constants."""
+
     def memories(self) -> tuple[Memory, ...]:
         """What it stores: constants, and results that wait."""
+        return self.memory, Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True)
 
     @property
     def loadable_width(self) -> int:
@@ -145,6 +201,11 @@ class ThresholdSpec(ChannelSpec):
         """C, the elements of a vector."""
         return len(self.thresholds)
 
+    @cached_property
+    def _levels(self) -> int:
+        """A comparison, and an encoder, of which a level is two multiplexers of a bit."""
+        return 1 + self.thresholds.shape[1].bit_length() // 2
+
     @property
     def constant_bits(self) -> int:
         """Bits of a threshold, as signed as the elements: one more than an element, so that it can be out of reach."""
@@ -159,16 +220,14 @@ class ThresholdSpec(ChannelSpec):
         """As signed numbers: one more for elements that are not signed."""
         return (self.constant_bits + (not self.signed),) * self.thresholds.shape[1] if self.runtime_loadable else None
 
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores."""
-        return (
-            Memory(
-                role="thresholds",
-                depth=self.vector_beats,
-                width=self.loadable_width or self.lanes * self.thresholds.shape[1] * self.constant_bits,
-                writable=self.runtime_loadable,
-            ),
-            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+    @property
+    def memory(self) -> Memory:
+        """What holds the constants."""
+        return Memory(
+            role="thresholds",
+            depth=self.vector_beats,
+            width=self.loadable_width or self.lanes * self.thresholds.shape[1] * self.constant_bits,
+            writable=self.runtime_loadable,
         )
 
 
@@ -192,6 +251,12 @@ class AffineSpec(ChannelSpec):
     offset: Integers
     runtime_loadable: tuple[tuple[int, int], tuple[int, int]] | None = None
     serial: bool = False
+
+    @cached_property
+    def _levels(self) -> int:
+        """Products and sums of the lane with the most."""
+        lanes = [(scale, offset) for scale, offset in map(self.lane_constants, range(self.lanes))]
+        return max(1, *(self._sum_levels(_signed_bits(self), *ends) for ends in lanes))
 
     @property
     def steps(self) -> int:
@@ -264,17 +329,15 @@ class AffineSpec(ChannelSpec):
             words += [sum((number >> at & 1) << n for n, number in enumerate(pairs)) for at in range(self.o_lane_bits)]
         return words
 
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores: scales and offsets are counted with the results' width."""
-        return (
-            Memory(
-                role="weights",
-                depth=self.vector_beats * (self.o_lane_bits if self.serial else 1),
-                width=self.loadable_width or 2 * self.lanes * (1 if self.serial else self.o_lane_bits),
-                writable=self.runtime_loadable is not None,
-                style=self.style,
-            ),
-            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+    @property
+    def memory(self) -> Memory:
+        """Scales and offsets are counted with the results' width."""
+        return Memory(
+            role="weights",
+            depth=self.vector_beats * (self.o_lane_bits if self.serial else 1),
+            width=self.loadable_width or 2 * self.lanes * (1 if self.serial else self.o_lane_bits),
+            writable=self.runtime_loadable is not None,
+            style=self.style,
         )
 
     @property
@@ -313,9 +376,27 @@ class PiecewiseSpec(ChannelSpec):
     runtime_loadable: tuple[tuple[int, int], tuple[int, int]] | None = None
 
     @property
-    def latency(self) -> int:
-        """Constants and comparisons, the product, the sum."""
-        return 3
+    def registers(self) -> tuple[int, ...]:
+        """Also without stages the piece is chosen a cycle before its product."""
+        return super().registers if self.stage_levels else (self.choices,)
+
+    @property
+    def choices(self) -> int:
+        """Levels of the comparison and of what it chooses, two multiplexers each; the last one may gate the element."""
+        return 1 + ceil_div(self.pieces, 2)
+
+    @cached_property
+    def _levels(self) -> int:
+        """The choice, then products and sums of the lane with the most."""
+        count = self.pieces - 1
+        lanes = []
+        for lane in range(self.lanes):
+            ends = self.lane_constants(lane)
+            scales, offsets = ends[count : 2 * count + 1], ends[2 * count + 1 :]
+            factor = common_factor(scales)
+            scale = (factor, factor) if factor is not None else _hull(scales)
+            lanes.append(self._sum_levels(_signed_bits(self), scale, _hull(offsets)))
+        return self.choices + max(1, *lanes)
 
     @property
     def channels(self) -> int:
@@ -345,18 +426,34 @@ class PiecewiseSpec(ChannelSpec):
         threshold = self.i_lane_bits + 1 + (self.format is not None)
         return (threshold,) * (self.pieces - 1) + tuple(bits for bits in folded for _ in range(self.pieces))
 
-    def memories(self) -> tuple[Memory, ...]:
-        """What it stores: scales and offsets are counted with the results' width."""
+    @property
+    def memory(self) -> Memory:
+        """Scales and offsets are counted with the results' width."""
         bits = (self.pieces - 1) * (self.i_lane_bits + 1) + 2 * self.pieces * self.o_lane_bits
-        return (
-            Memory(
-                role="weights",
-                depth=self.vector_beats,
-                width=self.loadable_width or self.lanes * bits,
-                writable=self.runtime_loadable is not None,
-            ),
-            Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True),
+        return Memory(
+            role="weights",
+            depth=self.vector_beats,
+            width=self.loadable_width or self.lanes * bits,
+            writable=self.runtime_loadable is not None,
         )
+
+
+def common_factor(scales: list[tuple[int, int]]) -> int | None:
+    """The one number that all scales are which are not 0; None if there are several, or one is not fixed."""
+    if any(low != high for low, high in scales):
+        return None
+    numbers = {low for low, _ in scales if low}
+    return next(iter(numbers), 0) if len(numbers) < 2 else None
+
+
+def _signed_bits(spec: AffineSpec | PiecewiseSpec) -> int:
+    """Bits of an element as a signed number."""
+    return spec.i_lane_bits + (spec.format is not None)
+
+
+def _hull(ranges: list[tuple[int, int]]) -> tuple[int, int]:
+    """The least and the highest of several numbers."""
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def in_reach(thresholds: Integers, bits: int, *, signed: bool) -> list[int]:

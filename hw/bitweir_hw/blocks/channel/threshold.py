@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 
+from ...gateware.stages import Stages
 from .affine import ChannelPipe
 from .spec import ThresholdSpec
 
@@ -31,18 +32,18 @@ class Threshold(ChannelPipe):
         self.spec = spec
         super().__init__(spec)
 
-    def result(self, m: Module, element: Value, constants: list[Value | int]) -> Value:
-        if self.spec.signed:
+    @staticmethod
+    def result(spec: ThresholdSpec, stages: Stages, element: Value, constants: list[Value | int]) -> Value:
+        if spec.signed:
             element = element.as_signed()
         # As thresholds ascend, those that are reached come first.
         count = len(constants)
-        reached = Signal((1 << count.bit_length()) - 1)
-        m.d.comb += reached.eq(Cat(element >= constant for constant in constants))
-        code: list[Value] = []
-        while len(reached):
+        ones = Cat(element >= constant for constant in constants)
+        reached, *code = stages.done([Cat(ones, Const(0, (1 << count.bit_length()) - 1 - count))])
+        for choice in range(count.bit_length()):
             middle = len(reached) // 2
             code.insert(0, reached[middle])
-            rest = Signal(middle)
-            m.d.comb += rest.eq(Mux(reached[middle], reached[middle + 1 :], reached[:middle]))
-            reached = rest
+            reached = Mux(reached[middle], reached[middle + 1 :], reached[:middle])
+            if choice % 2:
+                *code, reached = stages.done([*code, reached])
         return Cat(*code)

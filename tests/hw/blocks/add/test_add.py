@@ -35,6 +35,8 @@ def joins(draw):
         o_lane_bits=signed_bits(*ends) + draw(st.integers(0, 2)),
         beats=draw(st.integers(1, 5)),
         parallel_frames=draw(st.integers(1, 2)),
+        stage_levels=draw(st.integers(0, 3)),
+        multiplier_bits=draw(st.sampled_from([2, 5, 17])),
     )
 
 

@@ -54,6 +54,8 @@ def affines(draw):
         lanes=draw(st.integers(1, 6)),
         pixels=draw(st.integers(1, 4)),
         parallel_frames=draw(st.integers(1, 3)),
+        stage_levels=draw(st.integers(0, 3)),
+        multiplier_bits=draw(st.sampled_from([2, 5, 17])),
         serial=draw(st.booleans()),
     )
 

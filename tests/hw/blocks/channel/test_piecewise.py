@@ -63,6 +63,8 @@ def specifications(draw):
         lanes=draw(st.integers(1, 5)),
         pixels=draw(st.integers(1, 3)),
         parallel_frames=draw(st.integers(1, 2)),
+        stage_levels=draw(st.integers(0, 3)),
+        multiplier_bits=draw(st.sampled_from([2, 5, 17])),
     )
 
 

@@ -31,6 +31,7 @@ def thresholds(draw):
         o_lane_bits=count.bit_length() + draw(st.integers(0, 1)),
         pixels=draw(st.integers(1, 4)),
         parallel_frames=draw(st.integers(1, 3)),
+        stage_levels=draw(st.integers(0, 3)),
     )
 
 
