@@ -1,17 +1,23 @@
 """The affine map: every value against NumPy, every cycle against the timing model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from amaranth.back import rtlil
 from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import AffineSpec
 from bitweir_hw.blocks.channel import AFFINE
-from bitweir_hw.blocks.channel.affine import Affine
+from bitweir_hw.blocks.channel.affine import Affine as AffineBlock
+from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR
+from bitweir_hw.network.layers import Affine
+from bitweir_hw.plan import plan_from_foldings
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from support.elementbench import drive, formats, pack, value_range
+from support.samples import dense_network
 from support.strategies import stalls
 
 
@@ -96,8 +102,20 @@ def test_numbers_of_sixty_bits(serial):
 @pytest.mark.parametrize("form", [None, BIPOLAR])
 def test_constants_that_are_one_for_all_cost_no_memory_and_no_multiplier(form):
     same = affine(scale=np.full(7, 4), offset=np.full(7, -3), form=form, bits=form.bits if form else 8, lanes=2)
-    text = rtlil.convert(Affine(same), name="top")
+    text = rtlil.convert(AffineBlock(same), name="top")
     assert "rom_style" not in text and "$mul" not in text
     mixed = affine(scale=np.arange(7), offset=np.full(7, -3), form=form, bits=form.bits if form else 8, lanes=2)
-    text = rtlil.convert(Affine(mixed), name="top")
+    text = rtlil.convert(AffineBlock(mixed), name="top")
     assert "rom_style" in text and "$mul" in text
+
+
+@pytest.mark.parametrize(("folding", "serial"), [("8x1,8x1", True), ("64x10,10x10", False)])
+def test_scales_come_in_series_where_a_frame_has_time(folding, serial):
+    rng = np.random.default_rng(2)
+    network = dense_network(64, 80, 10)
+    scores = Affine(name="scores", scale=rng.integers(1, 1 << 9, 10), offset=rng.integers(-99, 99, 10))
+    network = replace(network, layers=(*network.layers, scores))
+    (block,) = (
+        block for block in lower(network, plan_from_foldings(network, folding)).blocks if block.name == "scores"
+    )
+    assert block.serial == serial
