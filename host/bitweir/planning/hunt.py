@@ -216,18 +216,20 @@ class Hunt:
 
     def _over_levels(self, find: Callable[[int, int, Expected | None], Expected | None], streams: int) -> Expected:
         """The fastest of what each number of adder levels gives."""
-        best, refused = None, None
+        best, refused = None, list[PlanError]()
         for level in self.levels:
             try:
                 found = find(level, streams, best)
             except PlanError as error:
-                refused = refused or error
+                refused.append(error)
+                if len(refused) > 1 and best is None:
+                    # The others take much the same.
+                    break
                 continue
             if found and (best is None or found.fps > best.fps):
                 best = found
         if best is None:
-            assert refused
-            raise refused
+            raise refused[0]
         return best
 
     def _quickest(self, level: int, streams: int, beat: Expected | None) -> Expected | None:

@@ -38,6 +38,8 @@ _BLOCKS = {
     # Two small ones cost one more than a large one, in whose place they fit (share/xilinx/brams_xc4v.txt).
     "xilinx": ((129, EIGHTEEN, 9, 1), (257, _THIRTY_SIX, 9, 2)),
 }
+#: Bits of a memory of constants from which none are looked at: no part holds half of them, and reading them takes time.
+_MOST_READ = 1 << 24
 #: Families whose block RAM has output registers that work, which registers behind it become after synthesis.
 OUTPUT_REGISTERS = ("ecp5", "xilinx")
 #: Words and bits of a cell of LUT RAM with a port to write and one to read.
@@ -190,10 +192,13 @@ def rom(
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
         layout = layout or Layout(depth=depth)
-        rows = _rows(words(), width)
-        if layout.shared:
-            rows = np.pad(rows, ((0, layout.banks * layout.depth - depth), (0, 0)))
-        bits = [_changing(rows[at : at + layout.depth], width) for at in range(0, depth, layout.depth)]
+        if depth * width > _MOST_READ:
+            bits = [np.ones(width, bool) for _ in range(0, depth, layout.depth)]
+        else:
+            rows = _rows(words(), width)
+            if layout.shared:
+                rows = np.pad(rows, ((0, layout.banks * layout.depth - depth), (0, 0)))
+            bits = [_changing(rows[at : at + layout.depth], width) for at in range(0, depth, layout.depth)]
         terms += stored(
             layout, depth, int(np.logical_or.reduce(bits).sum()), family, columns=[int(some.sum()) for some in bits]
         )

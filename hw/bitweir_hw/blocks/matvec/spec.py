@@ -412,7 +412,7 @@ def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, .
     complement, planes of AND; ``-pc(a) = pc(~a) - n`` makes the sign a NAND and a constant.
     """
     if weights.dtype == np.bool_:
-        return (Plane(xnor=True),), weights[None].astype(bool)
+        return (Plane(xnor=True),), weights[None].astype(bool, copy=False)
     planes = planes_for(int(weights.min()), int(weights.max()))
     bits = plane_bits(weights, planes)
     used = [plane for plane in range(len(planes)) if bits[plane].any()] or [0]
@@ -431,7 +431,7 @@ def planes_for(low: int, high: int) -> tuple[Plane, ...]:
 def plane_bits(weights: NDArray[np.bool_] | Integers, planes: tuple[Plane, ...]) -> NDArray[np.bool_]:
     """The bits of weights in each plane, (planes, *shape of the weights)."""
     if weights.dtype == np.bool_:
-        return weights[None].astype(bool)
+        return weights[None].astype(bool, copy=False)
     # Only -1, 0, +1 have a plane for -1 that counts once.
     single = all(plane.exponent == 0 for plane in planes)
     return np.stack(
