@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bitweir_hw.blocks import FifoSpec, MatVecSpec
+from bitweir_hw.blocks import AffineSpec, FifoSpec, MatVecSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
@@ -24,7 +24,8 @@ def price(block, family):
     """A price that is quick to ask, with all that makes the choice hard: lanes, registers, block RAMs."""
     memories = [memory for memory in block.memories() if memory.block]
     rams = sum(block_rams(memory.depth, memory.width, "ice40", writable=False)[0] for memory in memories)
-    if isinstance(block, FifoSpec):
+    # Multipliers become serial where a frame has time, which the search takes from the cycles that are asked for.
+    if isinstance(block, FifoSpec | AffineSpec):
         return SimpleNamespace(sites=0, bram=0, ff=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
     lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
