@@ -21,7 +21,7 @@ from .flows import FAMILIES, classify, lone_carries, script, sites
 from .output_registers import absorb_registers
 from .results import RESOURCES, LaneResources, Measured
 
-__all__ = ["FAMILIES", "VERSION", "synthesise"]
+__all__ = ["FAMILIES", "VERSION", "absorb", "synthesise"]
 
 #: Raised when what is counted changes.
 VERSION = 3
@@ -71,7 +71,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
         mapped = json.loads((folder / "netlist.json").read_text())["modules"]
         if family in OUTPUT_REGISTERS:
             for module in (*modules, *others):
-                _absorb(stat[f"\\{module}"]["num_cells_by_type"], mapped[module])
+                absorb(stat[f"\\{module}"]["num_cells_by_type"], mapped[module])
         seconds = time.perf_counter() - started
         if netlist:
             own = {name: module for name, module in mapped.items() if name in (top, *modules, *others)}
@@ -99,7 +99,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
     return result
 
 
-def _absorb(cells: dict[str, int], module: dict[str, Any]) -> None:
+def absorb(cells: dict[str, int], module: dict[str, Any]) -> None:
     """Let block RAM hold the registers behind it; they are counted no more."""
     kinds = {name: cell["type"] for name, cell in module["cells"].items()}
     for name in absorb_registers(module):
