@@ -19,6 +19,7 @@ from amaranth.lib.wiring import In, Out
 from bitweir.importers import load_model
 from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis import flows
+from bitweir.synthesis.measure import absorb
 from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.cost import (
@@ -33,7 +34,7 @@ from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, Readout, check
 from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.resources.memories import ram, rom
+from bitweir_hw.resources.memories import OUTPUT_REGISTERS, ram, rom
 from bitweir_hw.tools import run_yosys
 from support.samples import dense_network
 from support.shared_data import DATA
@@ -58,6 +59,9 @@ def measured(pipeline, family, folder):
     run_yosys(flows.script(family, top="top", keep=modules), folder)
     stat = json.loads((folder / "stat.json").read_text())["modules"]
     mapped = json.loads((folder / "netlist.json").read_text())["modules"]
+    if family in OUTPUT_REGISTERS:
+        for name in modules:
+            absorb(stat[f"\\{name}"]["num_cells_by_type"], mapped[name])
     rows = {}
     for module, name in modules.items():
         cells = stat[f"\\{module}"]["num_cells_by_type"]
