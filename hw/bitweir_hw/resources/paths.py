@@ -10,7 +10,7 @@ from ..gateware.counters import SHIFTED
 from ..memory import Memory
 from .terms import index_bits
 
-__all__ = ["HANDSHAKE", "Path", "behind", "joined", "level_path", "passing"]
+__all__ = ["HANDSHAKE", "Path", "behind", "joined", "level_path", "passing", "rom_path"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,14 @@ HANDSHAKE = Path(luts=3)
 def level_path(most: int) -> Path:
     """To a `gateware.counters.FillLevel`: a LUT that says which way, and a carry chain, where it is a number."""
     return Path(luts=2) if most <= SHIFTED else Path(adders=(index_bits(most) + 1,), luts=1)
+
+
+def rom_path(depth: int) -> Path:
+    """To the register of a ROM in LUTs: 16 words each, and a level for each factor of two beyond.
+
+    Of 32 words, Yosys makes as many levels as of 64.
+    """
+    return Path(luts=max(3, index_bits(depth) - 3) if depth > 16 else 1)
 
 
 def joined(levels: Sequence[Path], registers: Collection[int]) -> list[Path]:

@@ -15,7 +15,7 @@ from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import rom
 from ...resources.multipliers import multiply
-from ...resources.paths import Path, joined
+from ...resources.paths import Path, joined, rom_path
 from ...resources.stages import CountedStages
 from ...resources.terms import Terms, adder, compare, compare_constant, counter, index_bits
 from .affine import Affine, ChannelPipe
@@ -229,16 +229,17 @@ def _constants(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Term
 
 
 def threshold_paths(spec: ThresholdSpec) -> list[Path]:
-    """A comparison, and the multiplexers of the encoder."""
+    """A comparison of signed numbers, and the multiplexers of the encoder."""
     encoder = [Path(luts=min(2, spec.o_lane_bits - 1 - at)) for at in range(0, spec.o_lane_bits - 1, 2)]
-    return _stages(spec, [Path(adders=(spec.i_lane_bits + 1,)), *encoder])
+    return _stages(spec, [_comparison(spec), *encoder])
 
 
 def affine_paths(spec: AffineSpec) -> list[Path]:
     """A multiplication and an addition; in series, the constants, the gates, and a short sum."""
     if spec.serial:
         held = spec.memory.block
-        return [Path(block=held, registered=held), Path(adders=(spec.i_lane_bits + 2,)), Path(luts=2)]
+        constants = Path(block=True, registered=True) if held else rom_path(spec.memory.depth)
+        return [constants, Path(adders=(spec.i_lane_bits + 2,)), Path(luts=2)]
     return _stages(spec, _sum_paths(spec, spec.levels - spec.reads, spec.o_lane_bits, spec.multiplies))
 
 
@@ -247,7 +248,12 @@ def piecewise_paths(spec: PiecewiseSpec) -> list[Path]:
     choices = [Path(luts=min(2, spec.pieces - at)) for at in range(0, spec.pieces, 2)]
     scaled = len({int(scale) for scale in spec.scale.flat if scale}) > 1 or bool(spec.loadable_bits)
     sums = _sum_paths(spec, spec.levels - spec.reads - spec.choices, spec.o_lane_bits + spec.shift, scaled)
-    return _stages(spec, [Path(adders=(spec.i_lane_bits + 1,)), *choices, *sums])
+    return _stages(spec, [_comparison(spec), *choices, *sums])
+
+
+def _comparison(spec: ChannelSpec) -> Path:
+    """Of two signed numbers: what leaves the chain meets both signs in two LUTs."""
+    return Path(adders=(spec.i_lane_bits + 1,), luts=2)
 
 
 def _sum_paths(spec: ChannelSpec, levels: int, bits: int, multiplies: bool) -> list[Path]:

@@ -7,7 +7,7 @@ from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import ram, rom
-from ...resources.paths import Path, behind, level_path
+from ...resources.paths import Path, behind, level_path, rom_path
 from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
 from .unrolled import MOST, constant_elements
@@ -136,8 +136,7 @@ def _control(spec: MatVecSpec) -> list[Path]:
         Path(adders=(max(index_bits(depth), index_bits(spec.buffer_words)),), luts=1),
     ]
     if depth > 1 and not spec.weight_memory.block and not spec.runtime_loadable:
-        # A ROM in LUTs: 16 words each, and a level for each factor of two beyond; of 32, Yosys makes as many as of 64.
-        found.append(Path(luts=max(3, index_bits(depth) - 3) if depth > 16 else 1))
+        found.append(rom_path(depth))
     if len(spec.initial_accumulators) > 1:
         found.append(Path(luts=3))
     return found

@@ -99,13 +99,18 @@ def scores_paths(spec: ArgmaxSpec | VoteSpec | ChoiceSpec) -> list[Path]:
     """Each stage of the tree, the comparison with the leader so far, and the way into the output."""
     bits, sizes, several = spec.lane_bits, (spec.lanes - 1).bit_length(), spec.lanes < spec.classes
     votes = isinstance(spec, VoteSpec)
+    # Lanes that pad the last beat are told apart behind the first comparison.
+    padded = 2 * (spec.classes % spec.lanes != 0)
     if not spec.stage_levels:
         depth = sizes + several
-        return [Path(adders=(bits + 2,) * depth, luts=depth + 1 + votes)]
+        return [Path(adders=(bits + 2,) * depth, luts=depth + 1 + votes + padded)]
     levels = range(1, 2 * sizes + 1)
     stages = [levels[at : at + spec.stage_levels] for at in range(0, len(levels), spec.stage_levels)]
     paths = [
-        Path(adders=(bits + 1,) * sum(level % 2 for level in stage), luts=sum(level % 2 == 0 for level in stage))
+        Path(
+            adders=(bits + 1,) * sum(level % 2 for level in stage),
+            luts=sum(level % 2 == 0 for level in stage) + padded * (1 in stage),
+        )
         for stage in stages
     ]
     if several:
