@@ -47,8 +47,8 @@ def cost(spec: WidthSpec, family: str) -> Terms:
         terms.ff += 2 if depth == 3 and beats.phases > 1 else 0
         return terms
     terms.rams.append(0)
-    # Words as they come, where the next one stands, how many are left; two output registers.
-    terms.ff += beats.most * spec.o_bits + index_bits(beats.most) + beats.most.bit_length()
+    # Words as they come, whether the first is gone, how many are left; two output registers.
+    terms.ff += beats.most * spec.o_bits + 1 + beats.most.bit_length()
     terms.ff += 2 * spec.o_bits + 2
     terms.luts["select"] += (beats.most - 1) * spec.o_bits
     terms.luts["queue"] += 2 * spec.o_bits
@@ -110,7 +110,9 @@ def paths(spec: WidthSpec) -> list[Path]:
     beats = Beats(spec)
     at = index_bits(beats.phases)
     if spec.shift_stages:
-        return [Path(luts=2 * spec.stage_levels), Path(adders=(at + 1,), luts=1), Path(luts=3)]
+        # The last one is the multiplexer of words that come at once.
+        several = Path(luts=index_bits(beats.most) + 1)
+        return [Path(luts=2 * spec.stage_levels), Path(adders=(at + 1,), luts=1), Path(luts=3), several]
     if beats.shifts:
         return [Path(luts=3 + at), Path(adders=(at,), luts=4)]
     return [Path(luts=3)]
