@@ -183,7 +183,7 @@ def test_parameters_may_come_over_the_link() -> None:
 
 def test_where_nothing_keeps_up_the_fastest_is_taken() -> None:
     # A frame is one byte on the wire, and takes thousands of products.
-    network, board = dense_network(6, 300, 300, 2), BOARDS["icebreaker"]
+    network, board = dense_network(6, 280, 280, 2), BOARDS["icebreaker"]
     _, search = planned(network, board)
     assert (search.goal, search.cycles) == ("link", planned(network, board, goal="fps")[1].cycles)
 

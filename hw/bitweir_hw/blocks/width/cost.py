@@ -47,10 +47,11 @@ def cost(spec: WidthSpec, family: str) -> Terms:
         terms.ff += 2 if depth == 3 and beats.phases > 1 else 0
         return terms
     terms.rams.append(0)
-    # Words as they come, whether the first is gone, how many are left; two output registers.
-    terms.ff += beats.most * spec.o_bits + 1 + beats.most.bit_length()
+    # Words as they come, where the next one stands, how many are left; two output registers.
+    terms.ff += beats.most * spec.o_bits + (1 if spec.moves_down else index_bits(beats.most)) + beats.most.bit_length()
     terms.ff += 2 * spec.o_bits + 2
-    terms.luts["select"] += (beats.most - 1) * spec.o_bits
+    # Moving down takes a LUT for each bit but those of the last word, and one to choose among the lowest two.
+    terms.luts["select"] += (beats.most - (not spec.moves_down)) * spec.o_bits
     terms.luts["queue"] += 2 * spec.o_bits
     return terms
 
@@ -115,4 +116,5 @@ def paths(spec: WidthSpec) -> list[Path]:
         return [Path(luts=2 * spec.stage_levels), Path(adders=(at + 1,), luts=1), Path(luts=3), several]
     if beats.shifts:
         return [Path(luts=3 + at), Path(adders=(at,), luts=4)]
-    return [Path(luts=3)]
+    chosen = 2 if spec.moves_down else beats.most
+    return [Path(luts=max(3, 1 + index_bits(chosen)))]

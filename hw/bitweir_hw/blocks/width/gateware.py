@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -172,16 +172,22 @@ class WidthConverter(wiring.Component):
         """Let output beats wait that come several at once, and leave one by one.
 
         They are kept as they come, and go on to the output when a place is free there: the output
-        register itself, and one before it, so that nothing is left where the next ones come. Those that are kept
-        move down by one with each that leaves, so that no multiplexer chooses among all of them.
+        register itself, and one before it, so that nothing is left where the next ones come. Where
+        `spec.moves_down` says so, those that are kept move down by one with each that leaves, in place of a
+        multiplexer of all of them.
         """
         bits, most = self.spec.o_bits, len(words) // self.spec.o_bits
-        kept, second, left = Signal(len(words), reset_less=True), Signal(), Signal(range(most + 1))
+        down = self.spec.moves_down
+        # Where the next one stands: not always at the lowest place, as the first may have gone as it came.
+        kept, at, left = (
+            Signal(len(words), reset_less=True),
+            Signal(range(2 if down else most)),
+            Signal(range(most + 1)),
+        )
         before, is_before = Signal(bits, reset_less=True), Signal()
         payload = Signal(bits, reset_less=True)
         free, to_output, to_before, direct = Signal(), Signal(), Signal(), Signal()
-        # The first of those that came last may have gone at once.
-        following_word = Mux(second, kept[bits : 2 * bits], kept[:bits])
+        following_word = Array(kept[n * bits : (n + 1) * bits] for n in range(2 if down else most))[at]
         m.d.comb += [
             self.o.payload.eq(payload),
             free.eq(self.o.ready | ~self.o.valid),
@@ -203,13 +209,17 @@ class WidthConverter(wiring.Component):
             m.d.sync += [before.eq(following_word), is_before.eq(1)]
         with m.Elif(free):
             m.d.sync += is_before.eq(0)
-        with m.If(take | to_output | to_before | (left == 0)):
-            # None comes while two or more are left; what is kept while none is left has no meaning.
-            m.d.sync += kept.eq(Mux(left < 2, words, kept[bits:]))
+        if down:
+            with m.If(take | to_output | to_before | (left == 0)):
+                # None comes while two or more are left; what is kept while none is left has no meaning.
+                m.d.sync += kept.eq(Mux(left < 2, words, kept[bits:]))
+        else:
+            with m.If(take):
+                m.d.sync += kept.eq(words)
         with m.If(take):
-            m.d.sync += [second.eq(direct), left.eq(Mux(count == 0, 0, count - direct))]
+            m.d.sync += [at.eq(direct), left.eq(Mux(count == 0, 0, count - direct))]
         with m.Elif(to_output | to_before):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [at.eq(at if down else at + 1), left.eq(left - 1)]
 
 
 def _at_least(number: Signal, limit: int) -> Value:

@@ -16,6 +16,10 @@ from .beats import Beats
 __all__ = ["WidthSpec"]
 
 
+#: Of so many words one is chosen in two levels of LUTs.
+_CHOSEN = 4
+
+
 @dataclass(frozen=True, kw_only=True)
 class WidthSpec:
     """A width converter, see `blocks.width.gateware`.
@@ -128,6 +132,11 @@ class WidthSpec:
         if not self.stage_levels or not beats.shifts:
             return 0
         return ceil_div(beats.farthest.bit_length() + 1, 2 * self.stage_levels)
+
+    @cached_property
+    def moves_down(self) -> bool:
+        """Whether words that come at once move down as they leave, as a multiplexer of all of them would be slow."""
+        return self.stage_levels > 0 and not self.shift_stages and Beats(self).most > _CHOSEN
 
     @cached_property
     def latency(self) -> int:
