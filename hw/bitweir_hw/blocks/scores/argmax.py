@@ -46,7 +46,7 @@ class RunningArgmax(wiring.Component):
     A tree of comparisons finds the winner of a beat; one with the leader so far decides who leads. With `stage_levels`
     a register follows every so many of the tree's levels, of which a comparison is one and the choice behind it
     another, and its end; the leader then is told from registers. Only the comparison with the leader stays one carry
-    chain, and a clock enable behind it: the next beat needs it.
+    chain, and a LUT and a clock enable behind it: the next beat needs it.
 
     | property          | formula                                                               |
     |-------------------|-----------------------------------------------------------------------|
@@ -181,16 +181,16 @@ class RunningArgmax(wiring.Component):
         # The first beat leads always. New leaders are higher by a half: a comparison that is not strict ends in its
         # carry, without an inverter.
         new, old = (Cat(Const(half, 1), score) for half, score in zip((0, 1), self._unsigned(top, lead), strict=True))
-        new, old = Cat(new, first), Cat(old, Const(0, 1))
-        leads = Signal(name=f"leads_{frame}")
+        higher, leads = Signal(name=f"higher_{frame}"), Signal(name=f"leads_{frame}")
+        m.d.comb += [
+            higher.eq(Cat(new, first) >= Cat(old, Const(0, 1))),
+            # Not a position of the chain: what stands there without a beat may be unknown to a simulator.
+            leads.eq(step & higher),
+        ]
         with m.If(leads):
             m.d.sync += [lead.eq(top), best.eq(index)]
         if self.stage_levels:
-            # A beat that does not move never leads: the carry chain ends in the clock enable itself.
-            m.d.comb += leads.eq(Cat(new, Const(0, 1)) >= Cat(old, ~step))
             return best
-        higher = Signal(name=f"higher_{frame}")
-        m.d.comb += [higher.eq(new >= old), leads.eq(step & higher)]
         return Mux(higher, index, best)
 
 

@@ -21,7 +21,7 @@ def _leader(spec: ArgmaxSpec | VoteSpec | ChoiceSpec, family: str) -> Terms:
     terms.luts["fixed"] += 1
     if beats == 1:
         return terms
-    compare(terms, bits + 1 + (spec.stage_levels > 0), family, frames)
+    compare(terms, bits + 1, family, frames)
     terms.ff += frames * (bits + index)
     stride = 1 if spec.lanes & (spec.lanes - 1) == 0 else spec.lanes
     if not spec.stage_levels:
@@ -114,8 +114,8 @@ def scores_paths(spec: ArgmaxSpec | VoteSpec | ChoiceSpec) -> list[Path]:
         for stage in stages
     ]
     if several:
-        # Whether a beat moves is asked of the handshake where there is no tree; the chain ends in a clock enable.
-        paths.append(Path(adders=(bits + 3,), luts=int(spec.lanes == 1)))
+        # Whether a beat moves decides behind the chain.
+        paths.append(Path(adders=(bits + 2,), luts=1))
         if spec.lanes & (spec.lanes - 1):
             paths.append(Path(adders=(max(1, index_bits(spec.classes)),)))
     return [*paths, Path(luts=2 + votes)]
