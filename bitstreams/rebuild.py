@@ -23,7 +23,7 @@ BOARDS = ("icebreaker", "tangnano9k", "ulx3s_85f")
 #: That ship.
 NETWORKS = ("digits", "cnn")
 #: Of which the best is kept.
-SEEDS = 4
+SEEDS = 1
 #: What is kept of a build folder, beside the bitstream.
 KEPT = (MANIFEST, "plan.json")
 
