@@ -388,9 +388,8 @@ def test_a_report_shows_itself(report, text):
     assert report.frames_per_second == report.timing.frames_per_second
     assert report.html() == text and report.markdown() == markdown(report)
     lines = repr(report).splitlines()
-    assert lines[0] == "Report of net" and lines[1].startswith(
-        f"Throughput: about {report.frames_per_second:,.0f} frames/s"
-    )
+    assert lines[0] == "Report of net"
+    assert lines[1].startswith(f"Throughput: {report.frames_per_second:,.0f} frames/s at ")
     hostile = replace(report, network=replace(report.network, name="<script>&"))
     shown = hostile._repr_html_()
     assert "<caption>Report of &lt;script&gt;&amp;</caption>" in shown and "<script" not in shown

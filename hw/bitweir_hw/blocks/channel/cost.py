@@ -10,7 +10,7 @@ import numpy as np
 from amaranth.hdl import Signal, Value, signed
 from numpy.typing import NDArray
 
-from ...arithmetic import signed_bits, signed_digits, trailing_zeros
+from ...arithmetic import ceil_div, signed_bits, signed_digits, trailing_zeros
 from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import rom
@@ -79,7 +79,7 @@ def piecewise_cost(spec: PiecewiseSpec, family: str) -> Terms:
         terms.ff += (held + spec.i_lane_bits) * frames
         if several or (numbers and len(signed_digits(*numbers)) > 2):
             carry = terms.carry
-            used = multiply(terms, wide, size, family, frames)
+            used = _multiplied(terms, wide, size, spec, family)
             if family in ("ecp5", "gowin"):
                 # The pieces of a product and the offset are one sum.
                 terms.carry = carry
@@ -119,7 +119,7 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
     wide = spec.i_lane_bits + (spec.format is not None)
     if spec.loadable_bits:
         places = spec.lanes * spec.parallel_frames
-        multiply(terms, wide, spec.loadable_bits[0], family, places)
+        _multiplied(terms, wide, spec.loadable_bits[0], spec, family, lanes=spec.lanes)
         adder(terms, spec.o_lane_bits, family, places)
         return terms
     for lane in range(spec.lanes):
@@ -132,7 +132,7 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
             # A row of adders for each bit of the constant.
             terms.luts["multiply"] += wide * abs(max(scales)).bit_count() * spec.parallel_frames
         elif several or len(signed_digits(max(scales))) > 2:
-            used = multiply(terms, wide, size, family, spec.parallel_frames)
+            used = _multiplied(terms, wide, size, spec, family, positive=min(scales) >= 0)
             if family == "xilinx" and used and several:
                 # A multiplier has registers before it; one alone adds, and has registers behind it.
                 terms.ff -= spec.parallel_frames * (spec.i_lane_bits + (spec.o_lane_bits if used == 1 else 0))
@@ -145,6 +145,29 @@ def affine_cost(spec: AffineSpec, family: str) -> Terms:
         if not several and len(signed_digits(max(scales))) == 2:
             adder(terms, spec.o_lane_bits, family, spec.parallel_frames)
     return terms
+
+
+def _multiplied(
+    terms: Terms, a: int, b: int, spec: ChannelSpec, family: str, *, lanes: int = 1, positive: bool = False
+) -> int:
+    """Add products of two signed numbers, whole or in pieces (`gateware.stages`); the multipliers of one of them.
+
+    Parameters
+    ----------
+    positive : bool
+        Whether the second one never has its sign set.
+    """
+    sides = [_pieces(bits, spec.piece) if spec.piece > 2 else [bits] for bits in (a, b)]
+    if positive and family == "xilinx" and len(sides[1]) > 1:
+        # A sign that is never set adds no bit to the product, and whether a multiplier pays is asked of that.
+        sides[1][-1] -= 1
+    return sum(multiply(terms, x, y, family, spec.parallel_frames * lanes) for x in sides[0] for y in sides[1])
+
+
+def _pieces(bits: int, piece: int) -> list[int]:
+    """Bits of the pieces of a signed number, each with a sign."""
+    whole = max(0, ceil_div(bits - 1, piece) - 1)
+    return [piece + 1] * whole + [bits - whole * piece]
 
 
 def _serial_cost(spec: AffineSpec, family: str) -> Terms:
