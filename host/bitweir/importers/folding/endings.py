@@ -237,11 +237,19 @@ def _rising(builder: NetworkBuilder, codes: Codes, label: str) -> Codes:
     (part,) = regular(builder, resolved(codes), label)
     stairs = Stairs.of(part) if isinstance(part, Codes) else None
     counted = None if stairs is None else stairs.monotone()
+    if stairs is None and isinstance(part, Codes) and _are_bits(part):
+        # Labels that are the same for every input have no step.
+        counted = part
     if counted is None or len(counted.values) != 2:
         raise ModelError(f"The result cannot be labels of what {label} takes: use a formula that rises.")
     if builder.taps is not None:
         builder.taps.moved(codes, counted)
     return counted
+
+
+def _are_bits(codes: Codes) -> bool:
+    """Whether codes of 0 and 1 mean 0 and 1, for all outputs."""
+    return len(codes.values) == 2 and all((value == bit).all() for bit, value in enumerate(codes.values))
 
 
 def _labelled(builder: NetworkBuilder, codes: Codes, label: str) -> Point:
