@@ -18,10 +18,12 @@ from bitweir_hw.blocks import (
     WindowSpec,
     block_of,
 )
+from bitweir_hw.blocks.width.beats import Beats
 from bitweir_hw.lower import lower
 from bitweir_hw.popcount import Popcount
 from bitweir_hw.popcount.dot_product import FULL_CHAIN
 from bitweir_hw.resources.paths import Path, rom_path
+from bitweir_hw.resources.terms import index_bits
 from hypothesis import given
 from hypothesis import strategies as st
 from support import levels
@@ -32,8 +34,8 @@ from support.strategies import networks, plans
 MOST_LUTS = {
     # A LUT takes a gate or a preset, or says which way a fill level goes.
     MatVecSpec: (1, 3),
-    # The handshake of a queue whose words come several at once; behind a shifter, a multiplexer of these.
-    WidthSpec: (1, 8),
+    # The handshake of a queue whose words come several at once.
+    WidthSpec: (1, 3),
     # A beat that leaves and a word that comes are both added to a fill level; ends of six nested loops.
     WindowSpec: (2, 3),
     # A partial result is chosen, compared, and chosen again.
@@ -60,6 +62,9 @@ def test_one_level_between_registers_is_one_short_chain_or_a_few_luts(data):
             # Accumulators of more bits have chains as long as they are, and a ROM in LUTs as many levels as it needs.
             longest = max(longest, block.acc_bits)
             alone = max(alone, rom_path(block.groups * block.fold).luts)
+        if isinstance(block, WidthSpec) and block.shift_stages:
+            # Behind a shifter a multiplexer chooses among the words that come at once.
+            alone = max(alone, 1 + index_bits(Beats(block).most))
         for path in block_of(block).paths(block):
             assert len(path.adders) <= 1 and sum(path.adders) <= longest, (block, path)
             assert path.luts <= (with_chain if path.adders else alone), (block, path)
