@@ -154,7 +154,9 @@ def work():
     command = ["sh", "-c", "sleep 300 & echo $! $$; wait"]
     def one(_):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-            print(child.stdout.readline().strip(), flush=True)
+            # In one piece: print writes the end of the line for itself, and the other thread may write between.
+            sys.stdout.write(child.stdout.readline())
+            sys.stdout.flush()
             child.wait()
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(one, range(6)))
@@ -169,9 +171,11 @@ def test_programs_that_a_command_started_end_with_it(number, code, told):
         [sys.executable, "-c", CHILDREN, "work"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     with program:
-        started = [int(word) for _ in range(2) for word in program.stdout.readline().split()]
-        assert len(started) == 4
-        program.send_signal(number)
+        try:
+            started = [int(word) for _ in range(2) for word in program.stdout.readline().split()]
+            assert len(started) == 4
+        finally:  # Else a failure waits for all programs.
+            program.send_signal(number)
         output, errors = program.communicate(timeout=60)
     assert (program.returncode, errors) == (code, f"bitweir: {told}\n")
     for process in [*started, *map(int, output.split())]:

@@ -4,6 +4,7 @@ import typing
 from collections import Counter
 
 import pytest
+from amaranth.hdl import Fragment
 from bitweir_hw.blocks import (
     BLOCKS,
     Buffered,
@@ -54,7 +55,10 @@ def test_a_specification_tells_all_that_a_block_needs(block):
     (told,) = typing.get_type_hints(block.spec.machine.fget).values()
     assert set(typing.get_args(told) or [told]) <= {Buffered, Collect, Level}
     assert isinstance(spec.machine, Buffered | Collect | Level)
-    assert block.component(spec).spec is spec
+    component = block.component(spec)
+    assert component.spec is spec
+    # Amaranth warns of what is made and never used.
+    Fragment.get(component, None)
     assert len(longest(spec, "ecp5")) >= 2
     assert spec.memories() and spec.cycles >= 1 and spec.name and spec.layer
 
