@@ -1,0 +1,89 @@
+"""Bi-Real-18 for images of any size, drawn: random weights and plausible batch norm."""
+
+import numpy as np
+from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Format, Input, Network, Parallel, Pool, Threshold, check
+
+__all__ = ["bireal18"]
+
+_STAGES, _SUMS, _CODES = 4, 4, 16
+
+
+def bireal18(side=224, width=64, classes=1000, seed=0):
+    """Bi-Real-18 (Liu et al., "Bi-Real Net", ECCV 2018): 11.7 M weights at 224x224.
+
+    The first and the last layer have weights of 8 bits, and so have the convolutions of 1x1 that, behind an average of
+    2x2, downsample the shortcuts. They take 4 bits: sums of real numbers would need more bits in each stage. All
+    other weights are of one bit.
+
+    Parameters
+    ----------
+    side : int
+        Of the square image of 3 channels; a multiple of 32.
+    width : int
+        Channels of the first of four stages; each further one has twice as many.
+    classes, seed : int
+    """
+    rng = np.random.default_rng(seed)
+    # What stands for 1.0 in the sums: about the standard deviation of the first layer's sums, with uniform numbers.
+    unit = 127 * 255 / 3 * np.sqrt(3 * 7 * 7)
+    layers = [
+        _convolution(rng, "conv0", 127, 3, width, kernel=7, stride=2, pad=3),
+        Pool(name="pool0", kind="max", kernel=(3, 3), stride=(2, 2), pads=(1, 1, 1, 1), least=np.ones(width, bool)),
+        _batch_norm(rng, "norm0", width, 1.0, unit),
+    ]
+    channels = width
+    for stage in range(_STAGES):
+        for index in range(_SUMS):
+            name, before = f"{stage}_{index}", channels
+            shortcut = ()
+            if stage and not index:
+                channels *= 2
+                quantised = _quantised(f"codes{name}", before, 4 * unit)
+                unit = _CODES / 4 * 127 / np.sqrt(3) * np.sqrt(before)
+                shortcut = (
+                    Pool(name=f"average{name}", kind="sum", kernel=(2, 2), stride=(2, 2)),
+                    quantised,
+                    _convolution(rng, f"down{name}", 127, before, channels),
+                    _batch_norm(rng, f"down_norm{name}", channels, 1.0, unit),
+                )
+            branch = (
+                Threshold(name=f"sign{name}", thresholds=np.zeros((before, 1), np.int64), output=BIPOLAR),
+                _convolution(rng, f"conv{name}", 0, before, channels, kernel=3, stride=1 + bool(shortcut), pad=1),
+                _batch_norm(rng, f"norm{name}", channels, unit / np.sqrt(9 * before), unit),
+            )
+            layers.append(Parallel(name=f"sum{name}", branches=(branch, shortcut)))
+    rest = side // 32
+    layers += [
+        Pool(name="average", kind="sum", kernel=(rest, rest), stride=(rest, rest)),
+        _quantised("codes", channels, rest**2 * unit),
+        Dense(name="scores", weights=rng.integers(-127, 128, (classes, channels))),
+    ]
+    size = 3 * side * side
+    entry = Input(
+        shape=(3, side, side), format=Format(bits=8, offset=0, step=1), thresholds=np.arange(1, 256)[None] - 0.5,
+        source=np.arange(size).reshape(3, side, side).transpose(1, 2, 0).ravel(), map_shape=(side, side, 3),
+    )  # fmt: skip
+    return check(Network(name=f"bireal18_{side}", input=entry, layers=tuple(layers)))
+
+
+def _convolution(rng, name, largest, inputs, outputs, *, kernel=1, stride=1, pad=0):
+    """Weights up to `largest`; 0: of one bit."""
+    shape = (outputs, kernel, kernel, inputs)
+    weights = rng.integers(-largest, largest + 1, shape) if largest else rng.random(shape, np.float32) < 0.5
+    return Conv(name=name, weights=weights, stride=(stride, stride), pads=(pad,) * 4, pad_value=0)
+
+
+def _batch_norm(rng, name, channels, scale, unit):
+    """About so large a scale, now and then negative, and an offset of the order of a tenth."""
+    sizes = np.maximum(np.rint(scale * rng.uniform(0.5, 2.0, channels)), 1)
+    signs = rng.choice([-1, 1], channels, p=[0.1, 0.9])
+    offset = np.rint(unit * rng.normal(0, 0.1, channels))
+    return Affine(name=name, scale=(sizes * signs).astype(np.int64), offset=offset.astype(np.int64))
+
+
+def _quantised(name, channels, deviation):
+    """Codes of 4 bits, within two standard deviations."""
+    steps = np.rint(deviation * (np.arange(1, _CODES) / _CODES * 4 - 2)).astype(np.int64)
+    return Threshold(
+        name=name, thresholds=np.tile(steps, (channels, 1)), output=Format(bits=4, offset=-_CODES // 2, step=1)
+    )
