@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil
 
 from .arithmetic import ceil_div
 
-__all__ = ["EIGHTEEN", "STYLES", "Layout", "Memory", "is_block", "layout", "on_block_rams"]
+__all__ = ["EIGHTEEN", "STYLES", "Layout", "Memory", "in_luts", "is_block", "layout", "on_block_rams"]
 
 #: Where a memory sits: by its size, in block RAM, or in LUTs.
 STYLES = ("auto", "block", "lut")
@@ -22,6 +22,9 @@ _MUX = 4
 LUT_DEPTH = 32
 #: Fewer bits than this would leave a block RAM, which has 4 to 18 thousand, almost empty.
 LUT_BITS = 1024
+#: Words of a bank in LUTs, where it is only read and where it is written: LUTs of four inputs read 16 words in one
+#: level, and multiplexers of four take two. Addresses of LUT RAM have long wires beside.
+_LUT_BANK, _LUT_RAM_BANK = 64, 32
 
 
 def is_block(depth: int, width: int, style: str = "auto") -> bool:
@@ -57,7 +60,7 @@ def on_block_rams(
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a memory lies in block RAM, and what follows its outputs.
+    """How a memory lies in block RAM or in LUTs, and what follows its outputs.
 
     Parameters
     ----------
@@ -68,14 +71,17 @@ class Layout:
     shared : bool
         Whether banks are side by side in the words of one memory; else each is a memory of its own.
     registers : int
-        How many stand behind each other at the output: the first directly behind each bank, where block RAMs of most
-        families have one, the others behind multiplexers of banks.
+        How many stand behind each other at the output, beyond the one that every memory has.
+    direct : bool
+        Whether the first of them stands directly behind each bank, where block RAMs of most families have one; the
+        others stand behind multiplexers of banks.
     """
 
     depth: int
     banks: int = 1
     shared: bool = False
     registers: int = 0
+    direct: bool = True
 
     @property
     def levels(self) -> int:
@@ -84,7 +90,8 @@ class Layout:
 
     def multiplexers(self) -> list[tuple[int, bool]]:
         """For each level of multiplexers how many words are left, and whether a register follows it."""
-        each = ceil(self.levels / (self.registers - 1)) if self.registers > 1 else 0
+        left = self.registers - self.direct
+        each = ceil(self.levels / left) if left > 0 else 0
         return [
             (ceil_div(self.banks, _MUX**level), bool(each) and (level % each == 0 or level == self.levels))
             for level in range(1, self.levels + 1)
@@ -131,6 +138,21 @@ def layout(depth: int, width: int, *, writable: bool, levels: int) -> Layout:
     return Layout(depth=last.depth, banks=banks, shared=shared, registers=1 + ceil_div(last.levels, levels))
 
 
+def in_luts(depth: int, *, writable: bool, levels: int) -> Layout:
+    """The layout of a memory in LUTs: banks that are read in as few levels of logic as the rest of a block.
+
+    Parameters
+    ----------
+    depth : int
+    writable : bool
+    levels : int
+        As for `layout`; 0 leaves all to synthesis, with no register more.
+    """
+    words = (_LUT_RAM_BANK if writable else _LUT_BANK) * _MUX ** (levels - 1) if levels else depth
+    last = Layout(depth=min(words, depth), banks=ceil_div(depth, words), direct=False)
+    return last if last.banks == 1 else replace(last, registers=ceil_div(last.levels, levels))
+
+
 def _least(depth: int, width: int, *, writable: bool) -> tuple[int, bool]:
     """The fewest block RAMs of so many words, and whether they make one bank."""
     count, banks = min(on_block_rams(depth, width, EIGHTEEN, together=_BYTE if writable else 0))
@@ -153,7 +175,7 @@ class Memory:
     style : str
         One of `STYLES`.
     levels : int
-        In block RAM: levels of multiplexers of banks between registers, see `layout`.
+        Levels of multiplexers of banks between registers, see `layout` and `in_luts`.
     """
 
     role: str
@@ -176,9 +198,9 @@ class Memory:
 
     @property
     def layout(self) -> Layout:
-        """How it lies in block RAM; elsewhere, one bank without a register behind it."""
+        """How it lies in block RAM or in LUTs."""
         if not self.block:
-            return Layout(depth=self.depth)
+            return in_luts(self.depth, writable=self.writable, levels=self.levels)
         return layout(self.depth, self.width, writable=self.writable, levels=self.levels)
 
     @property

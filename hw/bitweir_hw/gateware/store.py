@@ -1,4 +1,4 @@
-"""Memories in block RAM as banks, with registers that block RAM can hold."""
+"""Memories as banks, with registers between their multiplexers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Store"]
 class Store(wiring.Component):
     """A memory with one port to read, and perhaps one to write.
 
-    Behind each bank stands a register without reset or enable, which a block RAM can hold; multiplexers of banks follow
-    it, with the number of the bank beside them.
+    Where `layout.direct` says so, a register without reset or enable stands behind each bank, which a block RAM can
+    hold. Multiplexers of banks follow, with the number of the bank beside them.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
     | latency           | ``1 + layout.registers`` cycles from an address to its word       |
-    | registers         | ``banks * width`` in block RAM, a word for each that is left      |
-    |                   | behind a level of multiplexers with a register                    |
+    | registers         | ``banks * width`` in block RAM or behind LUTs, a word for each    |
+    |                   | that is left behind a level of multiplexers with a register       |
 
     Parameters
     ----------
@@ -65,11 +65,12 @@ class Store(wiring.Component):
         outputs = self._banks(m)
         # The number of the bank, in the cycle in which the words are there.
         bank: Value = self._bank(self.address)
-        for _ in range(1 + (layout.registers > 0)):
+        direct = min(layout.registers, int(layout.direct))
+        for _ in range(1 + direct):
             bank = _later(m, bank, "bank")
-        if layout.registers:
+        if direct:
             outputs = [_later(m, word, "output") for word in outputs]
-        left = layout.registers - 1
+        left = layout.registers - direct
         for level, (_, registered) in enumerate(layout.multiplexers()):
             select, bank = bank[:2], bank[2:]
             outputs = [_chosen(select, outputs[at : at + 4]) for at in range(0, len(outputs), 4)]

@@ -95,7 +95,7 @@ def stored(layout: Layout, depth: int, width: int, family: str, *, columns: Sequ
         Of a memory that is only read, for each bank how many bits are not the same in all words: Yosys leaves out the
         others.
     """
-    sizes = [min(layout.depth, depth - bank * layout.depth) for bank in range(layout.banks)]
+    sizes = _sizes(layout, depth)
     bits = [width] * layout.banks if columns is None else list(columns)
     parts = [(layout.depth, sum(bits))] if layout.shared else list(zip(sizes, bits, strict=True))
     found = [block_rams(*part, family, writable=columns is None) for part in parts]
@@ -107,24 +107,48 @@ def stored(layout: Layout, depth: int, width: int, family: str, *, columns: Sequ
     if layout.registers:
         plain = family in OUTPUT_REGISTERS
         terms.ff += sum(part[1] for (_, banks), part in zip(found, parts, strict=True) if banks > 1 or not plain)
-    number = index_bits(layout.banks)
-    terms.ff += number * (1 + (layout.registers > 0))
-    words = layout.banks
-    for left, registered in layout.multiplexers():
-        split, words, number = split + (words - left) * width, left, max(0, number - 2)
-        if registered:
-            terms.ff += left * width + number
     if split:
         terms.luts["bank"] += split
+    terms += _multiplexers(layout, width)
     return terms
+
+
+def _multiplexers(layout: Layout, width: int) -> Terms:
+    """What chooses among the outputs of banks, with its registers, and the number of the bank beside them."""
+    terms = Terms()
+    number = index_bits(layout.banks)
+    terms.ff += number * (1 + (layout.direct and layout.registers > 0))
+    words = layout.banks
+    for left, registered in layout.multiplexers():
+        if words > left:
+            terms.luts["bank"] += (words - left) * width
+        words, number = left, max(0, number - 2)
+        if registered:
+            terms.ff += left * width + number
+    return terms
+
+
+def _sizes(layout: Layout, depth: int) -> list[int]:
+    """Words of each bank."""
+    return [min(layout.depth, depth - bank * layout.depth) for bank in range(layout.banks)]
 
 
 def ram(depth: int, width: int, family: str, *, block: bool, layout: Layout | None = None) -> Terms:
     """A memory that is read in one cycle for the next: block RAM, or LUT RAM and a register."""
-    if block or _becomes_block(depth, width, family):
-        return stored(layout or Layout(depth=depth), depth, width, family)
-    terms = lut_ram(depth, width, family)
-    terms.ff += width
+    layout = layout or Layout(depth=depth)
+    if block:
+        return stored(layout, depth, width, family)
+    terms = _multiplexers(layout, width)
+    rams = 0
+    for words in _sizes(layout, depth):
+        if _becomes_block(words, width, family):
+            one = stored(Layout(depth=words), words, width, family)
+        else:
+            one = lut_ram(words, width, family)
+            one.ff += width
+        rams += sum(one.rams)
+        terms += one
+    terms.rams = [rams]
     return terms
 
 
@@ -182,16 +206,15 @@ def rom(
     style : str
         One of `memory.STYLES`.
     layout : Layout, optional
-        In block RAM; by default one bank without a register behind it.
+        Its banks and registers; by default one bank without a register behind it.
     """
     if depth == 1:
         return Terms(rams=[0])
-    at = index_bits(depth)
     terms = Terms()
+    layout = layout or Layout(depth=depth)
     stepped(terms, depth, family)
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
-        layout = layout or Layout(depth=depth)
         if depth * width > _MOST_READ:
             bits = [np.ones(width, bool) for _ in range(0, depth, layout.depth)]
         else:
@@ -204,16 +227,25 @@ def rom(
         )
         return terms
     terms.rams.append(0)
-    columns = different_columns(words(), width)
-    terms.ff += len(columns)
-    inputs = 6 if family == "xilinx" else 4
+    rows = _rows(words(), width)
+    for first in range(0, depth, layout.depth):
+        terms += _lut_rom(rows[first : first + layout.depth], width, family)
+    terms += _multiplexers(layout, int(_changing(rows, width).sum()) if layout.banks > 1 else 0)
+    return terms
+
+
+def _lut_rom(rows: NDArray[np.uint8], width: int, family: str) -> Terms:
+    """A bank of constants in LUTs, and its register."""
+    columns = different_columns(rows, width)
+    terms = Terms(ff=len(columns))
+    at, inputs = index_bits(len(rows)), 6 if family == "xilinx" else 4
     if at <= 2:
         # Wires of the address, and what the reset of a register does for nothing.
         terms.luts["tiny rom"] += len(columns) if at > 1 else 0
     elif at <= inputs:
         terms.luts["rom"] += len(columns)
     else:
-        terms.luts["deep rom"] += _deep_rom(columns, depth, family)
+        terms.luts["deep rom"] += _deep_rom(columns, len(rows), family)
     return terms
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..arithmetic import ceil_div
 from ..gateware.counters import SHIFTED
 from ..memory import Memory
 from .terms import index_bits
@@ -69,25 +70,34 @@ def joined(levels: Sequence[Path], registers: Collection[int]) -> list[Path]:
 
 
 def passing(memories: Iterable[Memory]) -> list[Path]:
-    """The paths of a block that lets beats pass, from what it stores."""
+    """The paths of a block that lets beats pass, from what it stores; FIFOs choose between a new and an old beat."""
     stored = list(memories)
-    levels = [level_path(memory.depth) for memory in stored if memory.role == "buffer" and memory.depth > SHIFTED]
-    return [Path(block=any(memory.block for memory in stored), luts=2), *levels]
+    buffers = [memory for memory in stored if memory.role == "buffer"]
+    levels = [level_path(memory.depth) for memory in buffers if memory.depth > SHIFTED]
+    luts = max([1, *(_lut_path(memory.depth, writable=True).luts for memory in buffers if not memory.block)])
+    return [Path(block=any(memory.block for memory in stored), luts=2), Path(luts=luts + 1), *levels]
 
 
 def behind(memory: Memory) -> list[Path]:
-    """The paths from a block RAM to the registers of its `memory.Layout`; none from what sits elsewhere."""
-    if not memory.block:
-        return []
+    """The paths to and from the registers of a memory's `memory.Layout`."""
     layout = memory.layout
-    if layout.banks == 1:
+    if not memory.block:
+        found = [_lut_path(layout.depth, writable=memory.writable)] if memory.depth > 1 else []
+    elif layout.banks == 1:
         # Banks that are left to synthesis come before the register.
         return [Path(block=True, registered=not memory.inner_levels, luts=1 + 2 * memory.inner_levels)]
+    else:
+        found = []
     luts = 0
-    found: list[Path] = []
+    block = memory.block
     for _, registered in layout.multiplexers():
         luts += 2
         if registered:
-            found.append(Path(block=not found, registered=not found, luts=luts))
-            luts = 0
+            found.append(Path(block=block, registered=block, luts=luts))
+            luts, block = 0, False
     return found
+
+
+def _lut_path(depth: int, *, writable: bool) -> Path:
+    """To the register of a memory in LUTs that is written, or of constants."""
+    return Path(luts=1 + index_bits(ceil_div(depth, 16))) if writable else rom_path(depth)

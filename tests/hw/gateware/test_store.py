@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from bitweir_hw.gateware.store import Store
-from bitweir_hw.memory import EIGHTEEN, Layout, Memory, layout
+from bitweir_hw.memory import EIGHTEEN, Layout, Memory, in_luts, layout
 from bitweir_hw.resources.memories import block_rams
+from bitweir_hw.resources.paths import behind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +22,10 @@ def layouts(draw: st.DrawFn) -> tuple[int, Layout]:
     """A depth, and banks of a power of two words that hold as many."""
     words, banks = 1 << draw(st.integers(1, 4)), draw(st.integers(1, 18))
     depth = (banks - 1) * words + draw(st.integers(1, words))
-    registers = draw(st.integers(0, 4))
-    return max(depth, 2), Layout(depth=words, banks=banks, shared=draw(st.booleans()), registers=registers)
+    registers, direct = draw(st.integers(0, 4)), draw(st.booleans())
+    return max(depth, 2), Layout(
+        depth=words, banks=banks, shared=draw(st.booleans()), registers=registers, direct=direct
+    )
 
 
 @settings(max_examples=40)
@@ -32,7 +36,7 @@ def test_each_word_comes_from_its_address(drawn: tuple[int, Layout], writable: b
     width = int(rng.integers(1, 8))
     words = rng.integers(0, 1 << width, depth).tolist()
     if writable:
-        laid = Layout(depth=laid.depth, banks=laid.banks, registers=laid.registers)
+        laid = replace(laid, shared=False)
     dut = Store(depth=depth, width=width, layout=laid, words=None if writable else words, attrs={})
     asked = rng.integers(0, depth, 60).tolist()
 
@@ -55,6 +59,22 @@ def test_each_word_comes_from_its_address(drawn: tuple[int, Layout], writable: b
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
+
+
+@given(depth=st.integers(2, 70_000), levels=st.integers(0, 3), writable=st.booleans())
+def test_memories_in_luts_are_read_in_few_levels(depth: int, levels: int, writable: bool) -> None:
+    laid = in_luts(depth, writable=writable, levels=levels)
+    assert laid.depth * (laid.banks - 1) < depth <= laid.depth * laid.banks
+    assert laid.registers == (ceil(laid.levels / levels) if levels else 0)
+    memory = Memory(role="weights", depth=depth, width=1, writable=writable, style="lut", levels=levels)
+    assert memory.layout == laid
+    longest = max(path.luts for path in behind(memory))
+    assert not any(path.block for path in behind(memory))
+    if levels:
+        # A bank of 32 or 64 words, and a multiplexer of four more for each level.
+        assert longest <= 1 + 2 * levels
+    else:
+        assert laid.banks == 1
 
 
 @given(depth=st.integers(2, 70_000), width=st.integers(1, 150), writable=st.booleans(), levels=st.integers(0, 3))
@@ -100,5 +120,5 @@ def test_layouts(depth: int, width: int, levels: int, expected: Layout) -> None:
     assert memory.inner_levels == (2 if levels == 0 else 0)
 
 
-def test_what_is_not_in_block_ram_has_no_register() -> None:
-    assert Memory(role="buffer", depth=16, width=64, levels=1).layout == Layout(depth=16)
+def test_what_is_shallow_has_no_register() -> None:
+    assert Memory(role="buffer", depth=16, width=64, levels=1).layout == Layout(depth=16, direct=False)

@@ -7,7 +7,7 @@ from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited
 from ...resources.loading import loaded
 from ...resources.memories import ram, rom
-from ...resources.paths import Path, behind, level_path, rom_path
+from ...resources.paths import Path, behind, level_path
 from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
 from .unrolled import MOST, constant_elements
@@ -135,8 +135,6 @@ def _control(spec: MatVecSpec) -> list[Path]:
         level_path(spec.fifo_depth),
         Path(adders=(max(index_bits(depth), index_bits(spec.buffer_words)),), luts=1),
     ]
-    if depth > 1 and not spec.weight_memory.block and not spec.runtime_loadable:
-        found.append(rom_path(depth))
     if len(spec.initial_accumulators) > 1:
         found.append(Path(luts=3))
     return found
