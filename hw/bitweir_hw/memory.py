@@ -8,10 +8,12 @@ from math import ceil
 
 from .arithmetic import ceil_div
 
-__all__ = ["EIGHTEEN", "STYLES", "Layout", "Memory", "in_luts", "is_block", "layout", "on_block_rams"]
+__all__ = ["EIGHTEEN", "STREAM", "STYLES", "Layout", "Memory", "in_luts", "is_block", "layout", "on_block_rams"]
 
 #: Where a memory sits: by its size, in block RAM, or in LUTs.
 STYLES = ("auto", "block", "lut")
+#: Where the weights of a layer are that sit in no memory of the accelerator: they come over a stream.
+STREAM = "stream"
 #: Words and bits that a block RAM of 18 kilobits can have: that of ECP5, Gowin and Xilinx.
 EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 #: Bits of theirs that are written together.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from .arithmetic import ceil_div, divisors
 from .errors import PlanError
+from .memory import STREAM
 from .network.layers import Conv, Dense, Map
 from .network.network import Network
 from .popcount.dot_product import Popcount
@@ -31,6 +32,7 @@ __all__ = [
     "weighted",
     "window_words",
     "word_choices",
+    "words_of",
 ]
 
 #: Where parameters come from.
@@ -57,7 +59,8 @@ class Folding:
     simd : int
         Inputs of each that are taken in one cycle.
     memory : str
-        Where its weights sit: ``"block"`` RAM, LUTs (``"lut"``), or what fits their size (``"auto"``).
+        Where its weights sit: ``"block"`` RAM, LUTs (``"lut"``), or what fits their size (``"auto"``); or
+        ``"stream"``, outside the accelerator: they come over a stream of their own, in the order of use.
     """
 
     pe: int
@@ -109,9 +112,7 @@ def groups_at_once(layer: Dense | Conv, pe: int) -> int:
 
 def cycles_of(layer: Dense | Conv, result: Map, folding: Folding) -> int:
     """Cycles a frame of a layer that makes a map: pixels, times steps through the groups, neurons and inputs."""
-    steps = layer.groups // groups_at_once(layer, folding.pe)
-    neurons = layer.outputs // layer.groups
-    return result.pixels * steps * ceil_div(neurons, folding.pe) * ceil_div(layer.inputs, folding.simd)
+    return result.pixels * words_of(layer, folding)
 
 
 def check_plan(network: Network, plan: Plan) -> Plan:
@@ -136,6 +137,9 @@ def check_plan(network: Network, plan: Plan) -> Plan:
         _check_folding(layer, folding)
     if plan.weights not in WEIGHTS:
         raise PlanError(f"Weights must be in {' or '.join(WEIGHTS)}, not {plan.weights!r}.")
+    for (layer, _), folding in zip(layers, plan.foldings, strict=True):
+        if folding.memory == STREAM:
+            _check_stream(layer, folding, plan)
     for name, depth in plan.depths:
         if not 2 <= depth <= MAX_DEPTH:
             raise PlanError(f"The FIFO {name!r} must hold 2 to {MAX_DEPTH} beats, not {depth}.")
@@ -176,6 +180,27 @@ def _check_folding(layer: Dense | Conv, folding: Folding) -> None:
         )
 
 
+def _check_stream(layer: Dense | Conv, folding: Folding, plan: Plan) -> None:
+    """Raise a PlanError where the weights of a layer cannot come over a stream."""
+    if plan.weights != "rom":
+        raise PlanError(
+            f"Weights of layer {layer.name!r} must not come over a stream where parameters are loaded: the image of "
+            f"parameters would not have them; fold it {replace(folding, memory='auto')}, or choose --weights rom (in "
+            "Python weights='rom')."
+        )
+    if words_of(layer, folding) == 1:
+        raise PlanError(
+            f"Weights of layer {layer.name!r} must be several words to come over a stream, and folded {folding} they "
+            f"are one, which never changes: fold it {replace(folding, memory='auto')}, or with less SIMD or PE."
+        )
+
+
+def words_of(layer: Dense | Conv, folding: Folding) -> int:
+    """Words of weights of a layer, of PE times SIMD weights each: the steps of a pixel of its result."""
+    steps = layer.groups // groups_at_once(layer, folding.pe)
+    return steps * ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
+
+
 def _next_power(size: int) -> int:
     """The least power of two that is no less."""
     return 1 << (size - 1).bit_length()
@@ -196,7 +221,7 @@ def plan_from_foldings(
     network : Network
     text : str
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
-        where its weights sit.
+        where its weights sit, or ``stream``.
     popcount : Popcount, optional
     parallel_frames : int
 
@@ -207,9 +232,11 @@ def plan_from_foldings(
     """
     foldings = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream))?\s*", part)
         if not match:
-            raise PlanError(f"A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not {part.strip()!r}.")
+            raise PlanError(
+                f"A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not {part.strip()!r}."
+            )
         foldings.append(Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto"))
     return check_plan(
         network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), parallel_frames=parallel_frames)

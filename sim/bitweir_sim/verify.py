@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from bitweir_hw.blocks.pipeline import Pipeline, Stream
+from bitweir_hw.blocks.pipeline import Pipeline, Stream, WeightStream
 from bitweir_hw.network import Network
 from numpy.typing import NDArray
 
+from .simulators.drive import Feed
 from .time.cycles import schedule
-from .trace import Beats, Difference, Trace, as_words
+from .time.supply import Supply, supplies_of
+from .trace import Beats, Difference, Trace, Words, as_words
 from .values.frames import element_masks, expected_beats, unpack
 
-__all__ = ["expected_trace", "explain"]
+__all__ = ["expected_trace", "explain", "weight_feeds"]
 
 
 def expected_trace(
@@ -24,6 +27,7 @@ def expected_trace(
     *,
     i_stalls: NDArray[np.bool_] | None = None,
     o_stalls: NDArray[np.bool_] | None = None,
+    supplies: Mapping[str, Supply] | None = None,
     drain: int = 0,
 ) -> Trace:
     """Compute in which cycle every beat of every stream moves (`cycles`), and its payload (`golden`).
@@ -35,23 +39,59 @@ def expected_trace(
         Of that network.
     codes : array of integers, (N, K)
     i_stalls, o_stalls : bool array, optional
+    supplies : mapping of str to Supply, optional
     drain : int
         See `cycles.schedule`.
     """
     groups = -(-len(codes) // pipeline.parallel_frames)
-    times = schedule(pipeline, groups, i_stalls=i_stalls, o_stalls=o_stalls, drain=drain)
+    times = schedule(pipeline, groups, i_stalls=i_stalls, o_stalls=o_stalls, supplies=supplies, drain=drain)
+    words_from = len(pipeline.streams)
     payloads = expected_beats(network, pipeline, codes)
     # Padding of vectors has no meaning between blocks. Blocks may run ahead of the last result with beats that no
     # result needs: these are expected, too.
     streams = {}
-    for stream, cycles, words in zip(pipeline.streams, times, payloads, strict=True):
+    for stream, cycles, words in zip(pipeline.streams, times[:words_from], payloads, strict=True):
         masks = None if stream is pipeline.output else element_masks(stream, groups)[: len(cycles)]
         streams[stream.name] = Beats(cycles, words[: len(cycles)], masks)
-    return Trace(streams, int(times[-1][-1]) + 1)
+    for weights, cycles in zip(pipeline.weight_streams, times[words_from:], strict=True):
+        words = weight_words(weights)
+        streams[weights.name] = Beats(cycles, words[np.arange(len(cycles)) % len(words)])
+    return Trace(streams, int(streams[pipeline.output.name].cycles[-1]) + 1)
+
+
+def weight_words(weights: WeightStream) -> Words:
+    """The words of a stream of weights, (words, 64-bit words)."""
+    rows = weights.rows()
+    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8)))
+    return np.ascontiguousarray(padded).view("<u8").astype(np.uint64)
+
+
+def weight_feeds(
+    pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None, *, cycles: int = 0
+) -> dict[str, Feed]:
+    """What simulators send over streams of weights, by the names of blocks.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    supplies : mapping of str to Supply, optional
+        When words come; a word in every cycle, by default.
+    cycles : int
+        For which supplies with a rate are kept to.
+    """
+    return {
+        weights.block: Feed(words=weight_words(weights), stalls=supply.held_back(cycles))
+        for weights, supply in zip(pipeline.weight_streams, supplies_of(pipeline, supplies), strict=True)
+    }
 
 
 def explain(difference: Difference, pipeline: Pipeline) -> str:
     """Describe a difference by layer, frame, pixel, channel, cycle, and what was expected and found."""
+    if fed := next((weights for weights in pipeline.weight_streams if weights.name == difference.stream), None):
+        return (
+            f"layer {fed.layer}, word of weights {difference.beat % fed.words}, cycle {difference.cycle}: expected "
+            f"{difference.expected}, found {difference.found}"
+        )
     stream = next(stream for stream in pipeline.streams if stream.name == difference.stream)
     group, beat = divmod(difference.beat, stream.beats)
     vector, beat = divmod(beat, stream.vector_beats)

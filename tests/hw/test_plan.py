@@ -56,12 +56,32 @@ def test_text_tells_where_weights_sit():
     assert [(unit.sources[0].block, unit.memory_stage) for unit in units] == [(False, 0), (True, 1)]
 
 
+def test_text_tells_which_weights_are_streamed():
+    plan = plan_from_foldings(NET, "64x32:stream,8x16")
+    assert ",".join(map(str, plan.foldings)) == "64x32:stream,8x16"
+    (streamed,) = lower(NET, plan).weight_streams
+    # 13 words of inputs for each of 2 groups of neurons.
+    assert (streamed.layer, streamed.words, streamed.bits) == ("dense0", 26, 64 * 32)
+    with pytest.raises(PlanError) as error:
+        check_plan(NET, replace(plan, weights="ram"))
+    assert str(error.value) == (
+        "Weights of layer 'dense0' must not come over a stream where parameters are loaded: the image of parameters "
+        "would not have them; fold it 64x32, or choose --weights rom (in Python weights='rom')."
+    )
+    with pytest.raises(PlanError) as error:
+        plan_from_foldings(NET, "64x32,64x10:stream")
+    assert str(error.value) == (
+        "Weights of layer 'dense1' must be several words to come over a stream, and folded 64x10:stream they are one, "
+        "which never changes: fold it 64x10, or with less SIMD or PE."
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("64x32", "The folding must give SIMDxPE for each of the 2 layers with weights, not for 1."),
-        ("64,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not '64'."),
-        ("64x-1,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut or 64x32:block, not '64x-1'."),
+        ("64,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not '64'."),
+        ("64x-1,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not '64x-1'."),
         ("64x0,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 0; the nearest is 1."),
         ("64x65,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 65; the nearest is 64."),
         ("64x32,8x17", "PE of layer 'dense1' must be 1 to 16 for its 10 neurons, not 17; the nearest is 16."),

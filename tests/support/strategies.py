@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import lcm, prod
 
 import numpy as np
-from bitweir_hw.memory import STYLES
+from bitweir_hw.memory import STREAM, STYLES
 from bitweir_hw.network import (
     BIPOLAR,
     LABEL,
@@ -28,7 +28,7 @@ from bitweir_hw.network import (
     check,
     in_series,
 )
-from bitweir_hw.plan import Folding, Plan, weighted
+from bitweir_hw.plan import Folding, Plan, weighted, words_of
 from bitweir_hw.popcount import Popcount
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -550,8 +550,8 @@ def may_follow(kind, source):
 
 
 @st.composite
-def plans(draw, network, *, max_streams=2):
-    """Foldings that fit, dividing or not."""
+def plans(draw, network, *, max_streams=2, streamed=False):
+    """Foldings that fit, dividing or not; with `streamed`, of some layers whose weights come over a stream."""
     foldings = []
     for layer, _ in weighted(network):
         neurons = layer.outputs // layer.groups
@@ -563,7 +563,11 @@ def plans(draw, network, *, max_streams=2):
         else:
             channels = layer.weights.shape[-1]
             pe, simd = at_once * neurons, channels * draw(st.integers(1, limits[1] // channels))
-        foldings.append(Folding(pe=pe, simd=simd, memory=draw(st.sampled_from(STYLES))))
+        memory = draw(st.sampled_from((STREAM, *STYLES) if streamed else STYLES))
+        folding = Folding(pe=pe, simd=simd, memory=memory)
+        if memory == STREAM and words_of(layer, folding) == 1:
+            folding = replace(folding, memory="auto")
+        foldings.append(folding)
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
     return Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=draw(st.integers(1, max_streams)))
 

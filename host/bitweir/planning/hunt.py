@@ -333,4 +333,4 @@ class Hunt:
 def _latency(pipeline: Pipeline) -> int:
     """Cycles from the first beat of a frame to its result, if no other frame comes."""
     times = schedule(pipeline, 1)
-    return int(times[-1][-1] - times[0][0])
+    return int(times[len(pipeline.streams) - 1][-1] - times[0][0])

@@ -18,7 +18,7 @@ from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.values import fast
 from bitweir_sim.values.frames import pack, unpack_results
 from bitweir_sim.values.golden import Result
-from bitweir_sim.verify import expected_trace, explain
+from bitweir_sim.verify import expected_trace, explain, weight_feeds
 
 from ..cells import cell_models
 from ..design import Design, DesignFolder
@@ -80,6 +80,7 @@ def _compiled(design: AnyDesign, waves: Path | None) -> Runner:
                 expected_outputs=beats,
                 progress=lambda _, found: done(found / beats),
                 max_cycles=loading_cycles(design) + design.timing.last_cycle(groups) + _SPARE_CYCLES,
+                feeds=weight_feeds(design.pipeline),
                 waves=file,
             )
             seconds = time.perf_counter() - started
@@ -122,6 +123,7 @@ def _cocotb(design: AnyDesign, waves: Path | None) -> Runner:
                         i_bits=design.pipeline.input.bits,
                         expected=expected,
                         drain=_COCOTB_DRAIN,
+                        feeds=weight_feeds(design.pipeline),
                         waves=file,
                     )
                 except SimulationError as error:

@@ -27,6 +27,8 @@ def accelerator_ports(pipeline: Pipeline, *, taps: bool = False) -> dict[str, wi
             "load": In(stream.Signature(LOAD)), "loaded": Out(1), "load_failed": Out(1), "load_settled": Out(1),
             "load_checksum": Out(32),
         }  # fmt: skip
+    for weights in pipeline.weight_streams:
+        ports[weights.port] = In(stream.Signature(weights.bits))
     for inner in pipeline.inner if taps else ():
         ports[f"tap_{inner.name}"] = Out(
             wiring.Signature({"payload": Out(inner.bits), "valid": Out(1), "ready": Out(1)})
@@ -54,6 +56,9 @@ class Accelerator(wiring.Component):
     loaded, load_failed, load_settled : Out(1)
     load_checksum : Out(32)
         Where parameters are in RAM: `parameters.parameter_image`, byte by byte; see `loading.Loader`.
+    weights_BLOCK : In(stream.Signature(bits of a word))
+        For each layer whose weights are streamed, see `pipeline.WeightStream`: its words, over and over, from the first
+        one on after reset. Words may come before the frames that need them, and ahead of the last one.
     tap_NAME : Out(payload, valid, ready)
         With `taps`: the stream NAME, for all between two blocks.
     """
@@ -71,9 +76,12 @@ class Accelerator(wiring.Component):
         sources: dict[int, Any] = {0: wiring.flipped(self.i)}
         if loads := image_bytes(self.pipeline):
             sources[0] = self._gate(m, loads)
+        weights = {streamed.block: streamed.port for streamed in self.pipeline.weight_streams}
         for node in self.pipeline.nodes:
             block: Any = block_of(node.block).component(node.block)
             m.submodules[node.block.name] = block
+            if node.block.name in weights:
+                wiring.connect(m, wiring.flipped(getattr(self, weights[node.block.name])), block.weights)
             for number, source in enumerate(node.inputs):
                 wiring.connect(m, sources[source], getattr(block, "i" if len(node.inputs) == 1 else f"i{number}"))
             for number, output in enumerate(node.outputs):

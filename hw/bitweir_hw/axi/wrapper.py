@@ -10,7 +10,7 @@ from ..accelerator.external import inner_accelerator
 from ..accelerator.parameters import image_bytes
 from ..accelerator.verilog import component_rtlil
 from ..blocks import EndSpec
-from ..blocks.pipeline import Pipeline
+from ..blocks.pipeline import Pipeline, refuse_weight_streams
 from .checksum import Checksum
 from .layout import PacketLayout
 from .load import PacketBytes
@@ -71,6 +71,7 @@ class AxiAccelerator(wiring.Component):
     def __init__(
         self, pipeline: Pipeline, tdata_bytes: int, *, module: str | None = None, checksums: bool = False
     ) -> None:
+        refuse_weight_streams(pipeline, "AXI4-Stream wrapper")
         self.pipeline, self.checksums = pipeline, checksums
         self.layout = PacketLayout.of(pipeline, tdata_bytes)
         self.module = module

@@ -36,6 +36,9 @@ class Buffered:
         Cycles from a step to its result in the FIFO.
     depth : int
         Slots of the FIFO.
+    prefetched : int
+        Words of weights that it takes ahead from a stream of its own, of which each step uses one and waits for it; 0
+        where no step needs one. A word is taken while fewer are held, and can be used in the next cycle.
     """
 
     room: int
@@ -43,6 +46,7 @@ class Buffered:
     programme: Integers
     latency: int
     depth: int
+    prefetched: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

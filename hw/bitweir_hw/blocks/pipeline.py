@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PlanError
 from .base import BlockSpec
+from .matvec.spec import MatVecSpec
 from .window.spec import WindowSpec
 
-__all__ = ["Node", "Pipeline", "Stream"]
+__all__ = ["Node", "Pipeline", "Stream", "WeightStream", "refuse_weight_streams"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,79 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class WeightStream:
+    """The stream over which the weights of a layer come: all its words, in the order of use, over and over.
+
+    Parameters
+    ----------
+    unit : MatVecSpec
+        The block that takes them.
+    """
+
+    unit: MatVecSpec
+
+    @property
+    def block(self) -> str:
+        """The name of the block."""
+        return self.unit.name
+
+    @property
+    def port(self) -> str:
+        """The port of the accelerator."""
+        return f"weights_{self.block}"
+
+    @property
+    def name(self) -> str:
+        """What traces call it: no block is called so."""
+        return f"weights.{self.block}"
+
+    @property
+    def layer(self) -> str:
+        """The layer."""
+        return self.unit.layer
+
+    @property
+    def bits(self) -> int:
+        """Bits of a word."""
+        return self.unit.weight_width
+
+    @property
+    def words(self) -> int:
+        """Words of the layer, after which the first one comes again."""
+        return self.unit.weight_words_per_pixel
+
+    @property
+    def frame_words(self) -> int:
+        """Words that a frame takes, or V frames side by side: all of them for each pixel of the result."""
+        return self.unit.cycles
+
+    def rows(self) -> NDArray[np.uint8]:
+        """The words as bytes, the lowest first, (words, bytes): see `MatVecSpec.weight_words`."""
+        return self.unit.weight_rows()
+
+
+def refuse_weight_streams(pipeline: Pipeline, where: str) -> None:
+    """Refuse streamed weights where nothing reads them.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    where : str
+        What would have to, in words, without an article.
+
+    Raises
+    ------
+    PlanError
+        Weights are streamed.
+    """
+    for streamed in pipeline.weight_streams:
+        raise PlanError(
+            f"Weights of layer {streamed.layer!r} must not come over a stream: the {where} has no memory to read them "
+            "from; fold the layer without :stream, or connect the accelerator itself to a memory."
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Pipeline:
     """All blocks of an accelerator, each after those that feed it.
 
@@ -112,6 +191,12 @@ class Pipeline:
     def parallel_frames(self) -> int:
         """V, the frames that go side by side."""
         return self.streams[0].parallel_frames
+
+    @cached_property
+    def weight_streams(self) -> tuple[WeightStream, ...]:
+        """Of each layer whose weights are streamed, in the order of blocks."""
+        units = (block for block in self.blocks if isinstance(block, MatVecSpec))
+        return tuple(WeightStream(unit=unit) for unit in units if unit.streamed)
 
     @property
     def inner(self) -> Iterator[Stream]:

@@ -11,7 +11,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from ..accelerator.accelerator import Accelerator
-from ..blocks.pipeline import Pipeline
+from ..blocks.pipeline import Pipeline, refuse_weight_streams
 from ..gateware.loading import LOAD
 from .crossing import Crossing
 from .endpoint import Endpoint, check_capacity
@@ -89,6 +89,7 @@ class Device(wiring.Component):
     dropped: Signal
 
     def __init__(self, pipeline: Pipeline, identity: Identity, *, link_clock: int, baud: int) -> None:
+        refuse_weight_streams(pipeline, "board's design")
         check_device(identity, link_clock=link_clock, baud=baud)
         self.pipeline, self.identity, self.link_clock, self.baud = pipeline, identity, link_clock, baud
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1)})

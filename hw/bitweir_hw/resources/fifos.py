@@ -8,7 +8,7 @@ from ..memory import is_block
 from .memories import lut_ram, ram
 from .terms import Terms, fill_level, stepped
 
-__all__ = ["credited", "fifo"]
+__all__ = ["credited", "fifo", "prefetch"]
 
 
 def fifo(width: int, depth: int, family: str) -> Terms:
@@ -41,4 +41,14 @@ def credited(width: int, depth: int, family: str) -> Terms:
     terms = fifo(width, depth, family)
     fill_level(terms, depth, family)
     terms.luts["credits"] += 1
+    return terms
+
+
+def prefetch(width: int, depth: int, room: int, family: str) -> Terms:
+    """`gateware.prefetch`: a RAM of `depth` words and a register behind it, two addresses and a fill level."""
+    terms = ram(depth, width, family, block=False)
+    fill_level(terms, room, family, ends=2)
+    for _ in range(2):
+        stepped(terms, depth, family)
+    terms.luts["fifo"] += 1
     return terms

@@ -14,7 +14,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from ..trace import SimulationError, Stalls, Trace, Words, as_words, stall_pattern
-from .drive import Run, limits
+from .drive import FEED, Feed, Run, limits
 
 __all__ = ["run_amaranth"]
 
@@ -34,6 +34,7 @@ def run_amaranth(
     max_cycles: int | None = None,
     drain: int = 0,
     taps: Mapping[str, Any] | None = None,
+    feeds: Mapping[str, Feed] | None = None,
     waves: Path | None = None,
 ) -> Trace:
     """Simulate a component in Amaranth's own simulator, which is slow but needs no build.
@@ -44,7 +45,7 @@ def run_amaranth(
         With streams `i` and `o`.
     taps : dict of str to stream
         Inner streams to record; those that the component has as ``tap_<name>`` are recorded in any case.
-    beats, expected, i_stalls, o_stalls, expected_outputs, max_cycles, drain, waves
+    beats, expected, i_stalls, o_stalls, expected_outputs, max_cycles, drain, feeds, waves
         As for `run_cocotb`.
 
     Raises
@@ -60,6 +61,8 @@ def run_amaranth(
         if name.startswith("tap_")
     }
     streams |= taps or {}
+    fed = {FEED + name: getattr(component, f"weights_{name}") for name in feeds or {}}
+    streams |= fed
     payloads = {name: Value.cast(stream.payload) for name, stream in streams.items()}
     words = {name: max(1, -(-len(payload) // 64)) for name, payload in payloads.items()}
     run = Run(
@@ -70,8 +73,9 @@ def run_amaranth(
         max_cycles=max_cycles,
         drain=drain,
         o_words=words["o"],
-        taps={name: count for name, count in words.items() if name not in ("i", "o")},
+        taps={name: count for name, count in words.items() if name not in ("i", "o") and name not in fed},
         expected=expected,
+        feeds=feeds,
     )
     watched = [signal for name, stream in streams.items() for signal in (stream.valid, stream.ready, payloads[name])]
 
@@ -82,6 +86,11 @@ def run_amaranth(
             if beat is not None:
                 context.set(payloads["i"], beat)
             context.set(streams["o"].ready, ready)
+            for name, weights in fed.items():
+                word = run.feed(name)
+                context.set(weights.valid, word is not None)
+                if word is not None:
+                    context.set(payloads[name], word)
             _, _, *seen = await context.tick().sample(*watched)
             for number, name in enumerate(streams):
                 valid, moves, payload = seen[3 * number : 3 * number + 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bitweir_hw.errors import ToolError
 from ..cache import cached, content_key
 from ..trace import Difference, SimulationError, Stalls, Trace, Words, as_words, load_trace, save_trace, stall_pattern
 from .compiled import compiler_missing
-from .drive import limits
+from .drive import Feed, is_port, limits
 from .verilator import verilator_environment
 
 __all__ = ["SIMULATORS", "available", "build", "run_cocotb"]
@@ -136,6 +136,7 @@ def run_cocotb(
     max_cycles: int | None = None,
     drain: int = 16,
     taps: Sequence[str] = (),
+    feeds: Mapping[str, Feed] | None = None,
     waves: Path | None = None,
 ) -> Trace:
     """Simulate Verilog with cocotb, and compare every cycle with `expected`.
@@ -156,6 +157,8 @@ def run_cocotb(
         What must move in each cycle, on all streams or some.
     taps : sequence of str
         Inner streams to record; those in `expected` are recorded in any case.
+    feeds : dict of str to Feed
+        What comes over streams of weights, by the names of blocks; for each that the design has.
     waves : Path
         The file of a waveform: FST from Icarus, VCD from Verilator.
 
@@ -168,7 +171,8 @@ def run_cocotb(
     """
     expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
     if expected is not None:
-        taps = list(dict.fromkeys([*taps, *(name for name in expected.streams if name not in ("i", "o"))]))
+        taps = list(dict.fromkeys([*taps, *(name for name in expected.streams if not is_port(name))]))
+    feeds = feeds or {}
     built = build(sources, top=top, simulator=simulator, waves=waves is not None)
     runner = _runner(simulator)
     with tempfile.TemporaryDirectory(prefix="bitweir-") as name:
@@ -181,6 +185,9 @@ def run_cocotb(
             o_stalls=stall_pattern(o_stalls),
             limits=np.array([-1 if expected_outputs is None else expected_outputs, max_cycles, drain]),
             taps=np.array(list(taps), dtype=str),
+            feeds=np.array(list(feeds), dtype=str),
+            **{f"feed{n}_words": feed.words for n, feed in enumerate(feeds.values())},
+            **{f"feed{n}_stalls": feed.stalls for n, feed in enumerate(feeds.values())},
         )
         # The runner would keep these from its build step, which the cache may have skipped.
         runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], waves is not None

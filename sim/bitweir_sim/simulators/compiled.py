@@ -10,8 +10,8 @@ import ctypes
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +25,8 @@ from ..cache import cached, content_key
 from ..compiler import compiler_command, compiler_missing, compiler_version, load_library
 from ..trace import Beats, SimulationError, Stalls, Trace, Words, as_words, check_trace, stall_pattern
 from . import backends
-from .drive import changed, dropped, limits, missing_outputs
-from .harness import STREAMS, Harness, tap_widths
+from .drive import FEED, Feed, changed, dropped, is_port, limits, missing_outputs
+from .harness import STREAMS, Harness, feed_widths, tap_widths
 
 __all__ = ["CompiledDesign", "build_library", "compile_design", "compiler_missing"]
 
@@ -37,6 +37,17 @@ _FIRST_CHUNK, _CHUNK = 1 << 10, 1 << 19
 #: Maximum seconds of one call.
 _MAX_SECONDS = 0.4
 _RUNNING, _DONE, _DROPPED, _CHANGED = range(4)
+
+
+class _Feed(ctypes.Structure):
+    """The C structure `Feed` of shim.cpp."""
+
+    _fields_ = [
+        ("words", ctypes.c_void_p),
+        ("word_count", ctypes.c_int64),
+        ("stalls", ctypes.c_void_p),
+        ("stall_count", ctypes.c_int64),
+    ]
 
 
 class _Job(ctypes.Structure):
@@ -53,6 +64,7 @@ class _Job(ctypes.Structure):
         ("drain", ctypes.c_int64),
         ("until", ctypes.c_int64),
         ("record_taps", ctypes.c_int64),
+        ("feeds", ctypes.POINTER(_Feed)),
     ]
 
 
@@ -70,6 +82,8 @@ class CompiledDesign:
         Width of the payload of each tap.
     waves : bool
         Whether it can write waveforms.
+    feeds : dict of str to int
+        Width of a word of each stream of weights, by the name of its block.
     """
 
     folder: Path
@@ -77,6 +91,7 @@ class CompiledDesign:
     o_bits: int
     taps: dict[str, int]
     waves: bool
+    feeds: dict[str, int] = field(default_factory=dict)
 
     def run(
         self,
@@ -89,6 +104,7 @@ class CompiledDesign:
         max_cycles: int | None = None,
         drain: int = 0,
         record_taps: bool = False,
+        feeds: Mapping[str, Feed] | None = None,
         reset_cycles: int = 2,
         waves: Path | None = None,
         progress: Callable[[int, int], None] | None = None,
@@ -113,6 +129,8 @@ class CompiledDesign:
             Cycles after the last output beat, which are still recorded.
         record_taps : bool
             Record the inner streams, too; those in `expected` are recorded in any case.
+        feeds : dict of str to Feed
+            What comes over each stream of weights.
         reset_cycles : int
             Cycles in reset, before cycle 0.
         waves : Path
@@ -129,7 +147,12 @@ class CompiledDesign:
             The waveform cannot be written.
         """
         expected_outputs, max_cycles = limits(expected, expected_outputs, max_cycles, drain)
-        record_taps = record_taps or (expected is not None and not expected.streams.keys() <= {"i", "o"})
+        record_taps = record_taps or (expected is not None and not all(map(is_port, expected.streams)))
+        feeds = feeds or {}
+        if feeds.keys() != self.feeds.keys():
+            raise ValueError(f"Feeds must be given for {', '.join(self.feeds) or 'no block'}, not {', '.join(feeds)}.")
+        fed = [as_words(feeds[name].words, bits) for name, bits in self.feeds.items()]
+        patterns = [feeds[name].stalls for name in self.feeds]
         if waves and not self.waves:
             raise ValueError("Waveforms need a design that was compiled with waves=True.")
         words = as_words(beats, self.i_bits)
@@ -144,6 +167,12 @@ class CompiledDesign:
             expected_outputs=-1 if expected_outputs is None else expected_outputs,
             drain=drain,
             record_taps=record_taps,
+            feeds=(_Feed * len(fed))(
+                *(
+                    _Feed(rows.ctypes.data, len(rows), pattern.ctypes.data, len(pattern))
+                    for rows, pattern in zip(fed, patterns, strict=True)
+                )
+            ),
         )
         library = _load(self.folder / "design.so")
         handle = library.bitweir_new(os.fsencode(waves) if waves else None, reset_cycles)
@@ -164,6 +193,9 @@ class CompiledDesign:
                 if progress:
                     progress(library.bitweir_cycle(handle), _fetch(library, handle, -1, 0)[0].size)
             trace = self._trace(library, handle, words, record_taps)
+            for number, (name, rows) in enumerate(zip(self.feeds, fed, strict=True)):
+                taken = _fetch_cycles(library.bitweir_fed, handle, number)
+                trace.streams[FEED + name] = Beats(taken, rows[np.arange(len(taken)) % len(rows)])
             culprit = library.bitweir_culprit(handle)
         finally:
             library.bitweir_free(handle)
@@ -205,6 +237,12 @@ def _fetch(library: ctypes.CDLL, handle: int, stream: int, bits: int) -> tuple[N
     return found, np.ctypeslib.as_array(payloads, (count, words)).copy()
 
 
+def _fetch_cycles(function: Callable[..., int], handle: int, which: int) -> NDArray[np.int64]:
+    cycles = ctypes.POINTER(ctypes.c_int64)()
+    count = function(handle, which, ctypes.byref(cycles))
+    return np.ctypeslib.as_array(cycles, (count,)).copy() if count else np.zeros(0, np.int64)
+
+
 @cache
 def _load(path: Path) -> ctypes.CDLL:
     library = load_library(path, compiler_command()[0])
@@ -215,6 +253,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library.bitweir_cycle.restype, library.bitweir_cycle.argtypes = number, [handle]
     library.bitweir_waves.restype, library.bitweir_waves.argtypes = number, [handle]
     library.bitweir_culprit.restype, library.bitweir_culprit.argtypes = number, [handle]
+    library.bitweir_fed.restype, library.bitweir_fed.argtypes = number, [handle, number, ctypes.c_void_p]
     library.bitweir_beats.restype = number
     library.bitweir_beats.argtypes = [handle, number, ctypes.c_void_p, ctypes.c_void_p]
     return library
@@ -257,7 +296,9 @@ def compile_design(
         design, top=top, verilog=verilog, backend=backend, optimise=optimise, waves=waves, harness=STREAMS
     )
     ports = json.loads((folder / "ports.json").read_text())
-    return CompiledDesign(folder, ports["i__payload"], ports["o__payload"], tap_widths(ports), waves)
+    return CompiledDesign(
+        folder, ports["i__payload"], ports["o__payload"], tap_widths(ports), waves, feed_widths(ports)
+    )
 
 
 def build_library(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..trace import Beats, SimulationError, Trace, Words, describe
 
-__all__ = ["Monitor", "Run", "changed", "dropped", "limits", "missing_outputs"]
+__all__ = ["FEED", "Feed", "Monitor", "Run", "changed", "dropped", "is_port", "limits", "missing_outputs"]
 
 
 def dropped(stream: str, beat: int, cycle: int) -> str:
@@ -42,6 +43,52 @@ def limits(expected: Trace | None, outputs: int | None, max_cycles: int | None, 
     if max_cycles is None:
         raise ValueError("max_cycles must be given where no trace is expected.")
     return outputs, max_cycles
+
+
+#: Before the name of a block, what traces call the stream over which its weights come.
+FEED = "weights."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Feed:
+    """What comes over a stream of weights: words from the first one on, over and over.
+
+    Parameters
+    ----------
+    words : uint64 array (words, 64-bit words)
+    stalls : uint8 array
+        See `stall_pattern`.
+    """
+
+    words: Words
+    stalls: NDArray[np.uint8]
+
+    @property
+    def width(self) -> int:
+        """64-bit words of a word."""
+        return int(self.words.shape[1])
+
+
+def is_port(name: str) -> bool:
+    """Whether a stream of a trace has ports in any case, and is no tap."""
+    return name in ("i", "o") or name.startswith(FEED)
+
+
+class _Fed:
+    """A feed in a run."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._words = Beats(np.zeros(len(feed.words), np.int64), feed.words).integers()
+        self._stalls = feed.stalls.tobytes()
+        self._moved, self._offering = 0, False
+
+    def drive(self, cycle: int) -> int | None:
+        """The word that is offered in this cycle, if any."""
+        self._offering = self._offering or not (cycle < len(self._stalls) and self._stalls[cycle])
+        return self._words[self._moved % len(self._words)] if self._offering else None
+
+    def took(self) -> None:
+        self._moved, self._offering = self._moved + 1, False
 
 
 @dataclass
@@ -112,6 +159,8 @@ class Run:
     o_words : int
     expected : Trace or None
         What every cycle is compared with.
+    feeds : dict of str to Feed
+        What comes over streams of weights, by the names of blocks.
     """
 
     def __init__(
@@ -126,10 +175,13 @@ class Run:
         o_words: int,
         taps: dict[str, int],
         expected: Trace | None = None,
+        feeds: Mapping[str, Feed] | None = None,
     ) -> None:
+        self._fed = {FEED + name: _Fed(feed) for name, feed in (feeds or {}).items()}
         self._count = len(beats)
         self._beats = iter(Beats(np.zeros(len(beats), np.int64), beats).integers())
         self._words = {"i": beats.shape[1], "o": o_words, **taps}
+        self._words |= {FEED + name: feed.width for name, feed in (feeds or {}).items()}
         self._i_stalls, self._o_stalls = i_stalls.tobytes(), o_stalls.tobytes()
         self._expected_outputs, self._max_cycles, self._drain = expected_outputs, max_cycles, drain
         wanted = expected.streams if expected else {}
@@ -164,11 +216,17 @@ class Run:
             self._offered = next(self._beats, None)
         return self._offered, not (self.cycle < len(self._o_stalls) and self._o_stalls[self.cycle])
 
+    def feed(self, name: str) -> int | None:
+        """Return the word that is offered on a stream of weights in this cycle, if any."""
+        return self._fed[name].drive(self.cycle)
+
     def observe(self, name: str, valid: bool, ready: bool, payload: int) -> None:
         """Take what was observed on a stream in this cycle."""
         self.monitors[name].observe(self.cycle, valid, ready, payload)
         if name == "i" and valid and ready:
             self._offered = None
+        elif name in self._fed and valid and ready:
+            self._fed[name].took()
 
     def trace(self) -> Trace:
         """The beats until now."""

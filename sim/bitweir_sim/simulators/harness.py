@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["STREAMS", "UART", "Harness", "Ports", "tap_widths"]
+__all__ = ["STREAMS", "UART", "Harness", "Ports", "feed_widths", "tap_widths"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,11 @@ class Ports:
 
     def setter(self, function: str, port: str) -> str:
         """A function that sets a port of one bit."""
-        statement = self.set_bit.format(f"d.top.{self.member(port)}")
-        return f"static inline void {function}(Design &d, bool on) {{ {statement}; }}"
+        return f"static inline void {function}(Design &d, bool on) {{ {self.set_to_on(port)}; }}"
+
+    def set_to_on(self, port: str) -> str:
+        """A statement that sets a port of one bit to ``on``."""
+        return self.set_bit.format(f"d.top.{self.member(port)}")
 
     def bit(self, port: str) -> str:
         """An expression for a port of one bit."""
@@ -81,6 +84,12 @@ def tap_widths(widths: dict[str, int]) -> dict[str, int]:
     return {name[1]: widths[f"tap_{name[1]}__payload"] for name in names if name}
 
 
+def feed_widths(widths: dict[str, int]) -> dict[str, int]:
+    """Width of a word of each stream of weights, by the name of its block."""
+    names = (re.fullmatch(r"weights_(.+)__valid", port) for port in widths)
+    return {name[1]: widths[f"weights_{name[1]}__payload"] for name in names if name}
+
+
 def _words(bits: int) -> int:
     return max(1, -(-bits // 64))
 
@@ -93,6 +102,14 @@ def _stream_glue(ports: Ports) -> list[str]:
         f"[&](uint64_t *to) {{ {ports.fetch(f'tap_{name}__payload')}; }});"
         for number, (name, bits) in enumerate(taps.items())
     ]
+    feeds = feed_widths(widths)
+    fed = [
+        f"    visit({number}, {_words(bits)}, "
+        f"[&](const uint64_t *from) {{ put<{bits}>(d.top.{ports.member(f'weights_{name}__payload')}, from); }}, "
+        f"[&](bool on) {{ {ports.set_to_on(f'weights_{name}__valid')}; }}, "
+        f"[&]() {{ return {ports.bit(f'weights_{name}__ready')}; }});"
+        for number, (name, bits) in enumerate(feeds.items())
+    ]
     return [
         f"constexpr size_t I_WORDS = {_words(widths['i__payload'])}, O_WORDS = {_words(widths['o__payload'])};",
         f"constexpr size_t TAPS = {len(taps)};",
@@ -103,6 +120,11 @@ def _stream_glue(ports: Ports) -> list[str]:
         f"static inline void get_o(Design &d, uint64_t *to) {{ {ports.fetch('o__payload')}; }}",
         ports.getter("o_valid", "o__valid"),
         ports.setter("o_ready", "o__ready"),
+        f"constexpr size_t FEEDS = {len(feeds)};",
+        "template <class Visit> static inline void visit_feeds(Design &d, Visit visit) {",
+        "    (void)d, (void)visit;",
+        *fed,
+        "}",
         "template <class Visit> static inline void visit_taps(Design &d, Visit visit) {",
         "    (void)d, (void)visit;",
         *visits,

@@ -5,6 +5,7 @@
 //   I_WORDS, O_WORDS           64-bit words of a payload
 //   put_i(Design &, const uint64_t *), i_valid(Design &, bool), i_ready(Design &),
 //   get_o(Design &, uint64_t *), o_valid(Design &), o_ready(Design &, bool)
+//   FEEDS and visit_feeds(Design &, visitor), called with (index, words, put, valid, ready)
 //   TAPS and visit_taps(Design &, visitor), called with (index, words, valid, ready, fetch)
 //
 // settle() lets combinational logic follow the inputs, edge() completes the rising edge. Between
@@ -28,9 +29,17 @@ struct Stream {
 
 enum Status : int64_t { RUNNING = 0, DONE = 1, DROPPED = 2, CHANGED = 3 };
 
+// A stream of weights: words from the first one on, over and over.
+struct Fed {
+    std::vector<int64_t> cycles;
+    int64_t next = 0;
+    bool offering = false;
+};
+
 struct Simulation {
     Design design;
     Stream i, o, taps[TAPS ? TAPS : 1];
+    Fed feeds[FEEDS ? FEEDS : 1];
     std::vector<uint64_t> word;
     int64_t cycle = 0, next = 0, after = 0, culprit = 0;
 
@@ -57,6 +66,14 @@ struct Simulation {
 
 extern "C" {
 
+// Laid out as `_Feed` in compiled.py.
+struct Feed {
+    const uint64_t *words;
+    int64_t word_count;
+    const uint8_t *stalls;
+    int64_t stall_count;
+};
+
 // Laid out as `_Job` in compiled.py.
 struct Job {
     const uint64_t *beats;
@@ -69,6 +86,7 @@ struct Job {
     int64_t drain;            // cycles after the last expected output
     int64_t until;            // stop before this cycle
     int64_t record_taps;
+    const Feed *feeds;
 };
 
 void *bitweir_new(const char *waves, int64_t reset_cycles) {
@@ -77,6 +95,7 @@ void *bitweir_new(const char *waves, int64_t reset_cycles) {
     s->design.reset(true);
     i_valid(s->design, false);
     o_ready(s->design, false);
+    visit_feeds(s->design, [](int64_t, size_t, auto, auto valid, auto) { valid(false); });
     for (int64_t n = 0; n < reset_cycles; n++) {
         s->design.settle();
         s->design.edge();
@@ -104,7 +123,22 @@ int64_t bitweir_run(void *handle, const Job *job) {
         }
         bool ready = !(s.cycle < job->o_stall_count && job->o_stalls[s.cycle]);
         o_ready(d, ready);
+        visit_feeds(d, [&](int64_t index, size_t words, auto put, auto valid, auto) {
+            Fed &fed = s.feeds[index];
+            const Feed &feed = job->feeds[index];
+            if (fed.offering) return;
+            fed.offering = !(s.cycle < feed.stall_count && feed.stalls[s.cycle]);
+            if (fed.offering) put(feed.words + fed.next * words);
+            valid(fed.offering);
+        });
         d.settle();
+        visit_feeds(d, [&](int64_t index, size_t, auto, auto, auto fed_ready) {
+            Fed &fed = s.feeds[index];
+            if (!fed.offering || !fed_ready()) return;
+            fed.cycles.push_back(s.cycle);
+            fed.next = fed.next + 1 == job->feeds[index].word_count ? 0 : fed.next + 1;
+            fed.offering = false;
+        });
         if (offering && i_ready(d)) {
             s.i.cycles.push_back(s.cycle);
             s.next++;
@@ -141,6 +175,13 @@ int64_t bitweir_beats(void *handle, int64_t which, const int64_t **cycles, const
     *cycles = stream.cycles.data();
     *payloads = stream.payloads.data();
     return int64_t(stream.cycles.size());
+}
+
+// The cycles in which words of weights moved. Valid until the next run or free.
+int64_t bitweir_fed(void *handle, int64_t which, const int64_t **cycles) {
+    Fed &fed = static_cast<Simulation *>(handle)->feeds[which];
+    *cycles = fed.cycles.data();
+    return int64_t(fed.cycles.size());
 }
 
 } // extern "C"

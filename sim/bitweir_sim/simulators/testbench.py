@@ -17,7 +17,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Timer
 
-from bitweir_sim.simulators.drive import Run
+from bitweir_sim.simulators.drive import FEED, Feed, Run, is_port
 from bitweir_sim.trace import SimulationError, Trace, load_trace, save_trace
 
 __all__ = ["every_cycle"]
@@ -52,6 +52,11 @@ async def every_cycle(dut: Any) -> None:
         job = dict(file)
     streams = {"i": _Stream(dut, "i"), "o": _Stream(dut, "o")}
     streams |= {str(name): _Stream(dut, f"tap_{name}") for name in job["taps"]}
+    feeds = {
+        str(name): Feed(words=job[f"feed{n}_words"], stalls=job[f"feed{n}_stalls"])
+        for n, name in enumerate(job["feeds"])
+    }
+    streams |= {FEED + name: _Stream(dut, f"weights_{name}") for name in feeds}
     outputs, max_cycles, drain = (int(limit) for limit in job["limits"])
     words = {name: -(-len(stream.payload) // 64) for name, stream in streams.items()}
     run = Run(
@@ -62,8 +67,9 @@ async def every_cycle(dut: Any) -> None:
         max_cycles=max_cycles,
         drain=drain,
         o_words=words["o"],
-        taps={name: words[name] for name in streams if name not in ("i", "o")},
+        taps={name: words[name] for name in streams if not is_port(name)},
         expected=_expected(job),
+        feeds=feeds,
     )
     problem, difference = "", None
     try:
@@ -85,6 +91,10 @@ async def _drive(dut: Any, streams: dict[str, _Stream], run: Run) -> None:
     half = Timer(5, "ns")
     reset = getattr(dut, "rst", None)
     source.valid.value, sink.ready.value, source.payload.value = 0, 0, 0
+    fed = {name: stream for name, stream in streams.items() if name.startswith(FEED)}
+    words: dict[str, int | None] = dict.fromkeys(fed)
+    for stream in fed.values():
+        stream.valid.value, stream.payload.value = 0, 0
     for _ in range(2):
         if reset is not None:
             reset.value = 1
@@ -106,6 +116,13 @@ async def _drive(dut: Any, streams: dict[str, _Stream], run: Run) -> None:
         if now[1] != applied[1]:
             sink.ready.value = now[1]
         applied = now
+        for name, stream in fed.items():
+            word = run.feed(name)
+            if word != words[name]:
+                stream.valid.value = word is not None
+                if word is not None:
+                    stream.payload.value = word
+            words[name] = word
         await half
         for name, stream in streams.items():
             run.observe(name, *stream.sample(name, run.cycle))

@@ -39,7 +39,8 @@ struct Block {
     virtual int turn() const { return -1; } // the input of which a beat is taken; -1: of all
     virtual bool valid(int output) const = 0;
     virtual bool busy() const = 0;
-    virtual void step(bool take, const uint8_t *moves) = 0;
+    virtual bool word_ready() const { return false; } // takes a word of streamed weights
+    virtual void step(bool take, const uint8_t *moves, bool word) = 0;
     virtual void state(Numbers &to) const = 0;
     bool gives(const uint8_t *moves) const { return moves[outputs[0]]; }
 };
@@ -47,21 +48,27 @@ struct Block {
 struct Buffered : Block {
     int64_t room, held = 0, ahead, run = 0, made = 0;
     Credits credits;
+    int64_t prefetched, words = 0; // of weights
     Numbers programme;
 
     explicit Buffered(const int64_t *p)
-        : room(p[0]), ahead(-p[1]), credits(p[2], p[3]), programme(p + 5, p + 5 + 4 * p[4]) {}
+        : room(p[0]), ahead(-p[1]), credits(p[2], p[3]), prefetched(p[4]), programme(p + 6, p + 6 + 4 * p[5]) {}
     bool ready() const override { return held < room; }
     bool valid(int) const override { return credits.valid(); }
-    bool issues() const { return ahead >= 0 && (credits.available() || !programme[4 * run + 1]); }
-    bool busy() const override { return issues() || credits.busy(); }
-    void step(bool take, const uint8_t *moves) override {
+    bool issues() const {
+        return ahead >= 0 && (!prefetched || words) && (credits.available() || !programme[4 * run + 1]);
+    }
+    bool word_ready() const override { return words < prefetched; }
+    bool busy() const override { return issues() || credits.busy() || word_ready(); } // a word is sure to come
+    void step(bool take, const uint8_t *moves, bool word) override {
         const int64_t *now = &programme[4 * run]; // steps, result, arrive, depart
         bool issue = issues();
         credits.step(issue && now[1], gives(moves));
         held += take;
         ahead += take;
+        words += word;
         if (!issue) return;
+        words -= prefetched > 0;
         held -= now[3];
         ahead -= now[2];
         if (++made < now[0]) return;
@@ -69,7 +76,7 @@ struct Buffered : Block {
         if (4 * ++run == int64_t(programme.size())) run = 0;
     }
     void state(Numbers &to) const override {
-        to.insert(to.end(), {held, ahead, run, made});
+        to.insert(to.end(), {held, ahead, words, run, made});
         credits.state(to);
     }
 };
@@ -83,7 +90,7 @@ struct Collect : Block {
     bool ready() const override { return credits.available() || !completes[beat]; }
     bool valid(int) const override { return credits.valid(); }
     bool busy() const override { return credits.busy(); }
-    void step(bool take, const uint8_t *moves) override {
+    void step(bool take, const uint8_t *moves, bool) override {
         credits.step(take && completes[beat], gives(moves));
         if (take && ++beat == int64_t(completes.size())) beat = 0;
     }
@@ -109,7 +116,7 @@ struct Level : Block {
     }
     bool valid(int output) const override { return levels[output] - moving >= leave; }
     bool busy() const override { return moving > 0; }
-    void step(bool take, const uint8_t *moves) override {
+    void step(bool take, const uint8_t *moves, bool) override {
         int64_t added = take ? amounts[beat] : 0;
         for (size_t n = 0; n < levels.size(); n++) levels[n] += added - moves[outputs[n]] * leave;
         if (!late.empty()) {
@@ -134,10 +141,33 @@ std::unique_ptr<Block> make(int64_t kind, const int64_t *parameters) {
     }
 }
 
+// Where a block takes streamed weights: a word is offered in at most `words` of each `cycles` cycles behind the first
+// `latency`, evenly, and in none with a stall. Once offered, it stays.
+struct Supply {
+    size_t block;
+    int64_t words = 1, cycles = 1, latency = 0, phase = 0;
+    bool offering = false;
+    std::vector<uint8_t> stalls;
+    Numbers recorded;
+
+    explicit Supply(size_t block) : block(block) {}
+    bool offers(int64_t cycle) {
+        bool turn = latency == 0;
+        if (latency)
+            latency--;
+        else if ((phase += words) >= cycles)
+            phase -= cycles;
+        else
+            turn = false;
+        return offering = offering || (turn && !(cycle < int64_t(stalls.size()) && stalls[cycle]));
+    }
+};
+
 struct Run {
+    std::vector<Supply> supplies;
     std::vector<std::unique_ptr<Block>> blocks;
     // Of each stream: whether a beat moves, and is offered. Of each block: whether it takes, is ready, is busy.
-    std::vector<uint8_t> moves, offers, took, ready, busy;
+    std::vector<uint8_t> moves, offers, took, ready, busy, word;
     std::vector<int> turn; // of each block, the input of which it takes a beat; -1: of all
     Numbers counts, waits; // waits: of each stream, cycles starved and cycles blocked
     std::vector<Numbers> recorded;
@@ -148,6 +178,7 @@ struct Run {
         int64_t streams = *p++, count = *p++;
         moves.resize(streams), counts.resize(streams), recorded.resize(streams);
         offers.resize(streams), took.resize(count), ready.resize(count), busy.resize(count), turn.resize(count);
+        word.resize(count);
         waits.resize(2 * streams);
         for (; count; count--) {
             int64_t kind = *p++;
@@ -159,7 +190,10 @@ struct Run {
             blocks.back()->inputs = inputs, blocks.back()->outputs = outputs;
             p += size;
         }
-        for (size_t b = 0; b < blocks.size(); b++) look(b);
+        for (size_t b = 0; b < blocks.size(); b++) {
+            look(b);
+            if (blocks[b]->word_ready()) supplies.emplace_back(b);
+        }
     }
 
     // What a block does in the next cycle, as far as its state says: the same as before until it steps.
@@ -171,7 +205,7 @@ struct Run {
 
     bool awaits(size_t b, size_t input) const { return turn[b] < 0 || turn[b] == int(input); }
 
-    void step(bool may_offer, bool takes, bool watch) {
+    void step(bool may_offer, bool takes, bool record, bool watch) {
         offers[0] = offering = offering || may_offer;
         moves = offers;
         if (watch) waits[2 * (moves.size() - 1)] += takes && !moves.back();
@@ -187,13 +221,19 @@ struct Run {
         }
         if (watch)
             for (size_t s = 0; s < moves.size(); s++) waits[2 * s + 1] += offers[s] && !moves[s];
+        for (Supply &supply : supplies) {
+            bool moved = word[supply.block] = supply.offers(cycle) && blocks[supply.block]->word_ready();
+            if (!moved) continue;
+            supply.offering = false;
+            if (record) supply.recorded.push_back(cycle);
+        }
         still = !moves[0];
         for (size_t b = 0; b < blocks.size(); b++) {
             bool steps = took[b] || busy[b];
             for (int stream : blocks[b]->outputs) steps = steps || moves[stream];
             if (!steps) continue;
             still = false;
-            blocks[b]->step(took[b], moves.data());
+            blocks[b]->step(took[b], moves.data(), word[b]);
             look(b);
         }
         if (moves[0]) offering = false;
@@ -225,7 +265,7 @@ int64_t cycles_run(void *handle, int64_t inputs, int64_t outputs, int64_t drain,
             break;
         }
         bool may = (inputs < 0 || run.counts[0] < inputs) && !(run.cycle < pause_count && pauses[run.cycle]);
-        run.step(may, !(closed || (run.cycle < refusal_count && refusals[run.cycle])), watch);
+        run.step(may, !(closed || (run.cycle < refusal_count && refusals[run.cycle])), record, watch);
         for (size_t s = 0; s < run.moves.size(); s++) {
             run.counts[s] += run.moves[s];
             if (record && run.moves[s]) run.recorded[s].push_back(run.cycle);
@@ -241,13 +281,26 @@ const int64_t *cycles_waits(void *handle) { return static_cast<Run *>(handle)->w
 int64_t cycles_state(void *handle, int64_t *to) {
     Numbers state;
     for (auto &block : static_cast<Run *>(handle)->blocks) block->state(state);
+    for (auto &supply : static_cast<Run *>(handle)->supplies)
+        state.insert(state.end(), {supply.phase, supply.latency, supply.offering});
     if (to)
         for (size_t n = 0; n < state.size(); n++) to[n] = state[n];
     return int64_t(state.size());
 }
 
+// How the words of streamed weights of the block that is the `number`-th of those that take some come.
+void cycles_supply(void *handle, int64_t number, int64_t words, int64_t cycles, int64_t latency, const uint8_t *stalls,
+                   int64_t count) {
+    Supply &supply = static_cast<Run *>(handle)->supplies[number];
+    supply.words = words, supply.cycles = cycles, supply.latency = latency;
+    supply.stalls.assign(stalls, stalls + count);
+}
+
+// Behind the streams of the pipeline come those of weights.
 int64_t cycles_recorded(void *handle, int64_t stream, const int64_t **cycles) {
-    Numbers &found = static_cast<Run *>(handle)->recorded[stream];
+    Run &run = *static_cast<Run *>(handle);
+    int64_t streams = int64_t(run.recorded.size());
+    Numbers &found = stream < streams ? run.recorded[stream] : run.supplies[stream - streams].recorded;
     *cycles = found.data();
     return int64_t(found.size());
 }

@@ -6,6 +6,7 @@ step together (`stepping`). Cycles count from 0, the first cycle after reset.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from .sizing import jam_error
 from .stepping import stepper
+from .supply import Supply
 
 __all__ = ["Timing", "schedule", "steady_state"]
 
@@ -27,6 +29,7 @@ def schedule(
     *,
     i_stalls: Pattern | None = None,
     o_stalls: Pattern | None = None,
+    supplies: Mapping[str, Supply] | None = None,
     drain: int = 0,
 ) -> list[NDArray[np.int64]]:
     """Compute the cycle of every beat on every stream.
@@ -41,20 +44,22 @@ def schedule(
         moves. After the end of the pattern nothing stalls.
     o_stalls : bool array, optional
         Whether the sink refuses a beat in a cycle; likewise.
+    supplies : mapping of str to Supply, optional
+        How streamed weights come, by the names of their blocks; a word in every cycle, by default.
     drain : int
         Cycles to go on after the last output beat, in which beats that no result needs may still move.
 
     Returns
     -------
     list of int64 array
-        For each stream of the pipeline.
+        For each stream of the pipeline, and behind these for each of its `Pipeline.weight_streams`.
 
     Raises
     ------
     PlanError
         The accelerator jams; names the FIFOs that are too shallow, and the depths that are enough.
     """
-    run, total = stepper(pipeline), frames * pipeline.output.beats
+    run, total = stepper(pipeline, supplies), frames * pipeline.output.beats
     run.run(
         inputs=frames * pipeline.input.beats,
         outputs=total,
@@ -65,7 +70,7 @@ def schedule(
     )
     if run.counts()[-1] < total:
         raise jam_error(pipeline)
-    return [run.recorded(stream) for stream in range(len(pipeline.streams))]
+    return [run.recorded(stream) for stream in range(len(pipeline.streams) + len(pipeline.weight_streams))]
 
 
 def _stalls(pattern: Pattern | None) -> NDArray[np.uint8]:
@@ -105,18 +110,24 @@ class Timing:
         return self.finished[frames - 1 - rounds * self.period] + rounds * span
 
 
-def steady_state(pipeline: Pipeline) -> Timing:
+def steady_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None) -> Timing:
     """Compute latency and initiation interval of frames that follow each other without a gap.
 
     All state is finite and no schedule depends on data, so the state after a frame must repeat; the
     rest is arithmetic.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    supplies : mapping of str to Supply, optional
+        As for `schedule`, without stalls.
 
     Raises
     ------
     PlanError
         The accelerator jams; names the FIFOs that are too shallow, and the depths that are enough.
     """
-    run, never = stepper(pipeline), _stalls(None)
+    run, never = stepper(pipeline, supplies), _stalls(None)
     finished: list[int] = []
     seen: dict[tuple[bytes, int], int] = {}
     while True:

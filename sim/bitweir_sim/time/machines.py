@@ -39,8 +39,11 @@ class Stepped(Protocol):
     def busy(self) -> bool:
         """Whether this cycle changes its state even if no beat moves on its streams."""
 
-    def step(self, take: bool, gives: Sequence[bool]) -> None:
-        """End the cycle, in which it took a beat or not, and gave one on each output or not."""
+    def word_ready(self) -> bool:
+        """Whether it takes a word of streamed weights in this cycle, if one is offered."""
+
+    def step(self, take: bool, gives: Sequence[bool], word: bool = False) -> None:
+        """End the cycle, in which it took a beat, and a word of weights, or not, and gave one on each output or not."""
 
     def state(self) -> tuple[int, ...]:
         """All numbers that its further behaviour depends on."""
@@ -73,6 +76,13 @@ class _Credits:
         return self._reserved, self._waiting, self._moving
 
 
+class _Wordless:
+    """A machine that needs no streamed weights."""
+
+    def word_ready(self) -> bool:
+        return False
+
+
 class _Buffered:
     kind = 0
 
@@ -82,8 +92,12 @@ class _Buffered:
         # Words held; words beyond those that the next step needs; the place in the programme.
         self._held, self._ahead = 0, -machine.start
         self._run = self._made = 0
+        # Words of weights that were taken ahead.
+        self._prefetched, self._words = machine.prefetched, 0
         runs = [number for run in self._programme for number in run]
-        self.parameters = [machine.room, machine.start, machine.latency, machine.depth, len(self._programme), *runs]
+        self.parameters = [
+            machine.room, machine.start, machine.latency, machine.depth, machine.prefetched, len(self._programme), *runs
+        ]  # fmt: skip
 
     def ready(self, input: int = 0) -> bool:
         return self._held < self._room
@@ -92,18 +106,26 @@ class _Buffered:
         return self._credits.valid()
 
     def _issues(self) -> bool:
+        if self._prefetched and not self._words:
+            return False
         return self._ahead >= 0 and (self._credits.free() or not self._programme[self._run][1])
 
-    def busy(self) -> bool:
-        return self._issues() or self._credits.busy()
+    def word_ready(self) -> bool:
+        return self._words < self._prefetched
 
-    def step(self, take: bool, gives: Sequence[bool]) -> None:
+    def busy(self) -> bool:
+        # A word that it would take is sure to come.
+        return self._issues() or self._credits.busy() or self.word_ready()
+
+    def step(self, take: bool, gives: Sequence[bool], word: bool = False) -> None:
         steps, result, arrive, depart = self._programme[self._run]
         issue = self._issues()
         self._credits.step(issue and bool(result), gives[0])
         self._held += take
         self._ahead += take
+        self._words += word
         if issue:
+            self._words -= self._prefetched > 0
             self._held -= depart
             self._ahead -= arrive
             self._made += 1
@@ -111,10 +133,10 @@ class _Buffered:
                 self._made, self._run = 0, (self._run + 1) % len(self._programme)
 
     def state(self) -> tuple[int, ...]:
-        return self._held, self._ahead, self._run, self._made, *self._credits.state()
+        return self._held, self._ahead, self._words, self._run, self._made, *self._credits.state()
 
 
-class _Collect:
+class _Collect(_Wordless):
     kind = 1
 
     def __init__(self, machine: Collect) -> None:
@@ -132,7 +154,7 @@ class _Collect:
     def busy(self) -> bool:
         return self._credits.busy()
 
-    def step(self, take: bool, gives: Sequence[bool]) -> None:
+    def step(self, take: bool, gives: Sequence[bool], word: bool = False) -> None:
         self._credits.step(take and bool(self._completes[self._beat]), gives[0])
         if take:
             self._beat = (self._beat + 1) % len(self._completes)
@@ -141,7 +163,7 @@ class _Collect:
         return self._beat, *self._credits.state()
 
 
-class _Level:
+class _Level(_Wordless):
     kind = 2
 
     def __init__(self, machine: Level) -> None:
@@ -166,7 +188,7 @@ class _Level:
     def busy(self) -> bool:
         return any(self._late)
 
-    def step(self, take: bool, gives: Sequence[bool]) -> None:
+    def step(self, take: bool, gives: Sequence[bool], word: bool = False) -> None:
         added = self._amounts[self._beat] if take else 0
         self._levels = [level + added - give * self._leave for level, give in zip(self._levels, gives, strict=True)]
         if self._late:

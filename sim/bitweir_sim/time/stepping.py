@@ -9,6 +9,7 @@ C++ compiler.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from ..cache import cached, content_key
 from ..compiler import compile_library, compiler_command, compiler_missing, load_library
 from .machines import stepped
+from .supply import Supply, supplies_of
 
 __all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]
 
@@ -84,22 +86,37 @@ class Stepper(Protocol):
         """All numbers that the further run depends on, except what the source has left."""
 
     def recorded(self, stream: int) -> NDArray[np.int64]:
-        """The cycle of each recorded beat of a stream."""
+        """The cycle of each recorded beat of a stream.
+
+        Behind the streams of the pipeline come its `Pipeline.weight_streams`.
+        """
 
 
-def stepper(pipeline: Pipeline) -> Stepper:
-    """The fastest stepper that works on this system."""
-    return PythonStepper(pipeline) if compiler_missing() else CompiledStepper(pipeline)
+def stepper(pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None) -> Stepper:
+    """The fastest stepper that works on this system.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    supplies : mapping of str to Supply, optional
+        How streamed weights come, by the names of their blocks; always, by default.
+    """
+    return (PythonStepper if compiler_missing() else CompiledStepper)(pipeline, supplies)
 
 
 class PythonStepper:
     """The definition, in Python; see `Stepper`."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None) -> None:
         self._parts = [(stepped(node.block), node.inputs, node.outputs) for node in pipeline.nodes]
+        blocks = [block.name for block in pipeline.blocks]
+        self._sources = [
+            (blocks.index(streamed.block), supply.source())
+            for streamed, supply in zip(pipeline.weight_streams, supplies_of(pipeline, supplies), strict=True)
+        ]
         self._counts = [0] * len(pipeline.streams)
         self._starved, self._blocked = [0] * len(pipeline.streams), [0] * len(pipeline.streams)
-        self._recorded: list[list[int]] = [[] for _ in pipeline.streams]
+        self._recorded: list[list[int]] = [[] for _ in (*pipeline.streams, *self._sources)]
         self._offering = False
         self._cycle = 0
 
@@ -131,14 +148,15 @@ class PythonStepper:
             # While a pattern of stalls lasts, what stands still may only wait for its end.
             still = cycle >= patterns and not busy and not any(moves)
             for stream, moved in enumerate(moves):
-                self._counts[stream] += moved
+                if stream < len(self._counts):
+                    self._counts[stream] += moved
                 if moved and record:
                     self._recorded[stream].append(cycle)
             self._cycle += 1
         return self._cycle
 
     def _step(self, may_offer: bool, takes: bool, watch: bool) -> list[bool]:
-        """Step one cycle; returns for each stream whether a beat moved."""
+        """Step one cycle; returns for each stream, and for those of weights, whether a beat moved."""
         self._offering = self._offering or may_offer
         # First who offers, then who takes: a block takes from all inputs that are ready, or from none.
         moves = [False] * len(self._counts)
@@ -161,11 +179,14 @@ class PythonStepper:
             for stream, (offered, ready, moved) in enumerate(zip(offers, readies, moves, strict=True)):
                 self._starved[stream] += ready and not offered
                 self._blocked[stream] += offered and not moved
-        for take, (machine, _, outputs) in zip(took, self._parts, strict=True):
-            machine.step(take, [moves[stream] for stream in outputs])
+        words = [False] * len(self._parts)
+        for block, source in self._sources:
+            words[block] = source.step(self._cycle, self._parts[block][0].word_ready())
+        for take, word, (machine, _, outputs) in zip(took, words, self._parts, strict=True):
+            machine.step(take, [moves[stream] for stream in outputs], word)
         if moves[0]:
             self._offering = False
-        return moves
+        return [*moves, *(words[block] for block, _ in self._sources)]
 
     def counts(self) -> list[int]:
         return list(self._counts)
@@ -175,6 +196,7 @@ class PythonStepper:
 
     def state(self) -> bytes:
         numbers = [number for machine, _, _ in self._parts for number in machine.state()]
+        numbers += [number for _, source in self._sources for number in source.state()]
         return np.array(numbers, np.int64).tobytes()
 
     def recorded(self, stream: int) -> NDArray[np.int64]:
@@ -184,12 +206,17 @@ class PythonStepper:
 class CompiledStepper:
     """The same in C++ (`cycles.cpp`), which is compiled at its first use; see `Stepper`."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None) -> None:
         head = np.array([len(pipeline.streams), len(pipeline.nodes)], np.int64)
         self._streams = len(pipeline.streams)
         self._library = _library()
         numbers = np.concatenate([head, *map(_program, pipeline.nodes)])  # must live as long as it is read
         self._handle = self._library.cycles_new(numbers.ctypes.data)
+        for number, supply in enumerate(supplies_of(pipeline, supplies)):
+            stalls = supply.pattern
+            self._library.cycles_supply(
+                self._handle, number, supply.words, supply.cycles, supply.latency, stalls.ctypes.data, len(stalls)
+            )
 
     def __del__(self) -> None:
         if handle := getattr(self, "_handle", None):
@@ -254,6 +281,7 @@ def _library() -> ctypes.CDLL:
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     library.cycles_new.restype, library.cycles_new.argtypes = pointer, [pointer]
     library.cycles_free.restype, library.cycles_free.argtypes = None, [pointer]
+    library.cycles_supply.restype, library.cycles_supply.argtypes = None, [pointer, *[number] * 4, pointer, number]
     library.cycles_run.restype = number
     library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, *[number] * 4]
     library.cycles_counts.restype, library.cycles_counts.argtypes = ctypes.POINTER(number), [pointer]

@@ -31,7 +31,7 @@ def same(a, b):
 @given(st.data())
 def test_round_trip(tmp_path_factory, data):
     network = data.draw(networks())
-    plan = data.draw(plans(network))
+    plan = data.draw(plans(network, streamed=True))
     folder = tmp_path_factory.mktemp("files")
     save_network(network, folder / "net.npz")
     (folder / "plan.json").write_text(plan_text(plan))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
-from ...resources.fifos import credited
+from ...resources.fifos import credited, prefetch
 from ...resources.loading import loaded
 from ...resources.memories import ram, rom
 from ...resources.paths import Path, behind, level_path
@@ -22,10 +22,11 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     for the buffer three addresses, two fill levels and, where the last word of a vector is padded, a gate a bit.
     """
     terms = Terms()
-    copies, depth = spec.pe * spec.parallel_frames, spec.groups * spec.fold
+    copies, depth = spec.pe * spec.parallel_frames, spec.weight_words_per_pixel
     # A weight of W words is one of 2**W functions of the address, so elements share gates.
-    shared = depth <= 2 and not spec.runtime_loadable
-    apart = copies if spec.runtime_loadable else min(copies, spec.parts * spec.parallel_frames << min(depth, 16))
+    variable = spec.runtime_loadable is not None or spec.streamed
+    shared = depth <= 2 and not variable
+    apart = copies if variable else min(copies, spec.parts * spec.parallel_frames << min(depth, 16))
     if spec.unrolled:
         # Its fill levels stay two, of sums of three bits.
         terms.ff += 2
@@ -43,7 +44,9 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
             if name in terms.luts:
                 terms.luts[f"shared {name}"] = terms.luts.pop(name)
     stored, inputs = spec.stored_memory, spec.sources[2]
-    if spec.runtime_loadable:
+    if spec.streamed:
+        terms += prefetch(stored.width, stored.depth, spec.prefetched, family)
+    elif spec.runtime_loadable:
         terms += loaded(depth, spec.weight_width, family, style=spec.memory, layout=stored.layout)
     else:
         terms += rom(spec.stored_rows, depth, stored.width, family, style=spec.memory, layout=stored.layout)
@@ -129,12 +132,15 @@ def paths(spec: MatVecSpec) -> list[Path]:
 
 def _control(spec: MatVecSpec) -> list[Path]:
     """Fill levels and addresses; with presets of several classes, how far on the next word of these is."""
-    depth = spec.groups * spec.fold
+    depth = spec.weight_words_per_pixel
     found = [
         level_path(spec.buffer_words),
         level_path(spec.fifo_depth),
         Path(adders=(max(index_bits(depth), index_bits(spec.buffer_words)),), luts=1),
     ]
+    if spec.streamed:
+        # That a word is there decides beside all else.
+        found.append(level_path(spec.prefetched))
     if len(spec.initial_accumulators) > 1:
         found.append(Path(luts=3))
     return found

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ...gateware.counters import FillLevel, counter
 from ...gateware.credits import CreditedOutput
 from ...gateware.loading import chain_ports, pass_on
+from ...gateware.prefetch import Prefetch
 from ...gateware.rom import ClassRom, Rom
 from ...gateware.store import Store
 from ...popcount.elements import ProcessingElements
@@ -34,7 +35,7 @@ class MatVec(wiring.Component):
     | cycles a vector   | ``fold`` = ``neuron_folds * synapse_folds`` = ceil(M/P) * ceil(K/S)    |
     | latency           | input beat, 1 cycle, issue, ``spec.latency``, write, 1 cycle, output   |
     | registers         | ``memory_stage`` behind the memories, where one of them is block RAM   |
-    | weight memory     | ``G * fold`` words of P*S times the planes of a weight                 |
+    | weight memory     | ``G * fold`` words of P*S times the planes of a weight; streamed, 16   |
     | preset memory     | ``classes * G * neuron_folds`` words of P accumulators, or             |
     |                   | ``riding_bits`` more in each word of weights and a register of a word  |
     | input buffer      | ``buffer_words`` words of Q*S*B*V bits                                 |
@@ -45,6 +46,10 @@ class MatVec(wiring.Component):
     The input may carry anything in the lanes that pad the last word of a vector. Where `spec.runtime_loadable` says so,
     weights and presets come through a chain of bytes, weights first; see `loading`.
 
+    Where they are streamed, each word of weights comes when its turn is: the words of a pixel in the order of
+    `spec.weight_words`, for the first pixel after reset and again for each other. A step waits for its word. Some are
+    taken ahead.
+
     Members
     -------
     i : In(stream.Signature(Q * S * V * B))
@@ -54,14 +59,19 @@ class MatVec(wiring.Component):
     load : In(loading.CHAIN)
     on : Out(loading.CHAIN)
         Where they are loaded.
+    weights : In(stream.Signature(weight_width))
+        Where they are streamed.
     """
 
     i: stream.Interface
     o: stream.Interface
+    weights: stream.Interface
 
     def __init__(self, spec: MatVecSpec) -> None:
         self.spec = spec
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
+        if spec.streamed:
+            ports["weights"] = In(stream.Signature(spec.weight_width))
         super().__init__({**ports, **(chain_ports() if spec.runtime_loadable else {})})
 
     def elaborate(self, platform: object) -> Module:
@@ -82,22 +92,26 @@ class MatVec(wiring.Component):
         first, first_group = self._first(m, issue, last), self._first(m, ends, last_group, name="first_group")
         r_at = self._read_at(m, issue, ends, last, last_group)
         arrived = self._buffer(m, x, r_at, use, freed)
+        weights = self._weights()
+        # A step that ends a group needs a place for the result; where weights are streamed, each needs its word.
+        may_go: Value = output.free | ~last
+        may_end: Value = (arrived | ~first_group) & output.free & last
+        if isinstance(weights, Prefetch):
+            may_go, may_end = may_go & weights.some, may_end & weights.some
+            wiring.connect(m, wiring.flipped(self.weights), weights.i)
+            m.d.comb += weights.use.eq(issue)
         m.d.comb += [
             # A word must have arrived for the first group; the other groups replay it.
-            issue.eq((arrived | ~first_group) & (output.free | ~last)),
-            ends.eq((arrived | ~first_group) & output.free & last),
+            issue.eq((arrived | ~first_group) & may_go),
+            ends.eq(may_end),
             # A word is new in the first group and free again after the last.
-            use.eq(arrived & first_group & (output.free | ~last)),
-            freed.eq(use if spec.neuron_folds == 1 else last_group & (output.free | ~last)),
+            use.eq(arrived & first_group & may_go),
+            freed.eq(use if spec.neuron_folds == 1 else last_group & may_go),
             output.start.eq(ends),
         ]
+        m.submodules.weights = weights
 
         loaded = spec.runtime_loadable is not None
-        stored = spec.stored_memory
-        words: Sequence[int] = range(stored.depth) if loaded else spec.stored_words()
-        m.submodules.weights = weights = Rom(
-            words=words, width=stored.width, style=spec.memory, loaded=loaded, layout=stored.layout
-        )
         m.d.comb += [elements.x.eq(x), elements.w.eq(weights.data[: spec.weight_width])]
 
         # What is known of a word at its issue travels beside its sum.
@@ -109,7 +123,7 @@ class MatVec(wiring.Component):
             marks.append(Cat(going, told))
         valid, first, last, last_group = marks[-1]
         # A memory with fewer registers behind it than another is read later.
-        m.d.comb += weights.step.eq(marks[spec.memory_stage - stored.layout.registers][0])
+        m.d.comb += weights.step.eq(marks[spec.memory_stage - weights.layout.registers][0])
         m.d.comb += [elements.valid.eq(valid), elements.first.eq(first)]
         if spec.riding_bits:
             self._riding_presets(m, elements, weights.data[spec.weight_width :])
@@ -130,6 +144,15 @@ class MatVec(wiring.Component):
         m.d.sync += [done.eq(valid & last), ends.eq(last_group)]
         m.d.comb += [output.done.eq(done), output.result.eq(self._result(elements.acc, ends))]
         return m
+
+    def _weights(self) -> Rom | Prefetch:
+        """Where words of weights come from."""
+        spec, stored = self.spec, self.spec.stored_memory
+        if spec.streamed:
+            return Prefetch(width=stored.width, depth=stored.depth, room=spec.prefetched)
+        loaded = spec.runtime_loadable is not None
+        words: Sequence[int] = range(stored.depth) if loaded else spec.stored_words()
+        return Rom(words=words, width=stored.width, style=spec.memory, loaded=loaded, layout=stored.layout)
 
     @staticmethod
     def _first(m: Module, step: Signal, last: Value, name: str = "first") -> Value:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...arithmetic import ceil_div
-from ...memory import Memory
+from ...memory import STREAM, Memory
 from ...network.layers import Integers
 from ...popcount.dot_product import DotProduct, Plane, Popcount
 from ...resources.memories import block_rams
@@ -17,6 +17,9 @@ from ..machines import Buffered
 
 #: What a block RAM is worth in LUTs where presets could take either: about what parts have of both.
 BLOCK_LUTS = 300
+
+#: Words of weights that wait where they come over a stream: the depth of a LUT RAM of ECP5 and Gowin.
+PREFETCH = 16
 
 __all__ = ["MatVecSpec", "plane_bits", "planes_for", "weight_planes"]
 
@@ -59,7 +62,7 @@ class MatVecSpec:
         See `threshold`.
     popcount : Popcount
     memory : str
-        Where weights sit: see `plan.Folding`.
+        Where weights sit: see `plan.Folding`. With ``"stream"`` they come over a stream, presets stay.
     runtime_loadable : tuple of Plane, or None
         Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
     parallel_frames : int
@@ -153,9 +156,19 @@ class MatVecSpec:
         return DotProduct(simd=self.simd, bits=self.lane_bits, planes=self.planes)
 
     @property
+    def weight_words_per_pixel(self) -> int:
+        """Words of weights, which are all used, in order, for each pixel."""
+        return self.groups * self.fold
+
+    @property
+    def streamed(self) -> bool:
+        """Whether weights come over a stream."""
+        return self.memory == STREAM
+
+    @property
     def unrolled(self) -> bool:
         """Whether there is one word of weights, which never changes."""
-        return self.groups * self.fold == 1 and self.runtime_loadable is None
+        return self.weight_words_per_pixel == 1 and self.runtime_loadable is None and not self.streamed
 
     @property
     def built(self) -> Popcount:
@@ -211,7 +224,17 @@ class MatVecSpec:
             presets = 0
         else:
             presets = self.preset_memory.layout.registers - max(0, self.dot.stages(self.popcount) - 1)
-        return max(self.stored_memory.layout.registers, self.sources[2].layout.registers, presets)
+        # Streamed weights wait in LUT RAM, which has no registers behind it.
+        weights = 0 if self.streamed else self.stored_memory.layout.registers
+        return max(weights, self.sources[2].layout.registers, presets)
+
+    @property
+    def prefetched(self) -> int:
+        """Streamed words that are taken ahead. A word is read `memory_stage` cycles after its step, and stays so long.
+
+        So as many more have a place.
+        """
+        return PREFETCH - self.memory_stage if self.streamed else 0
 
     @property
     def fifo_depth(self) -> int:
@@ -235,8 +258,9 @@ class MatVecSpec:
         programme[-1, :, 3] = 1
         programme = programme[programme[..., 0] > 0]
         return Buffered(
-            room=self.buffer_words, start=1, programme=programme, latency=self.latency, depth=self.fifo_depth
-        )
+            room=self.buffer_words, start=1, programme=programme, latency=self.latency, depth=self.fifo_depth,
+            prefetched=self.prefetched,
+        )  # fmt: skip
 
     @property
     def weight_width(self) -> int:
@@ -245,10 +269,12 @@ class MatVecSpec:
 
     @property
     def weight_memory(self) -> Memory:
-        """What holds weights."""
+        """What holds weights; where these are streamed, those that were taken ahead."""
+        if self.streamed:
+            return Memory(role="weights", depth=PREFETCH, width=self.weight_width, writable=True, style="lut")
         return Memory(
             role="weights",
-            depth=self.groups * self.fold,
+            depth=self.weight_words_per_pixel,
             width=self.weight_width,
             writable=self.runtime_loadable is not None,
             style=self.memory,
@@ -291,7 +317,7 @@ class MatVecSpec:
         weights, own = self.weight_memory, self.preset_memory
         none = np.zeros(0, np.intp)
         if self.runtime_loadable is not None or len(self.initial_accumulators) > 1 or not weights.block:
-            return none
+            return none  # streamed weights are in no block RAM
         if own.depth * self.synapse_folds != weights.depth or own.depth == 1:
             return none
         bits = self._preset_bits()
@@ -331,7 +357,7 @@ class MatVecSpec:
         return (*self.sources, Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True))
 
     def weight_words(self) -> list[int]:
-        """Content of the weight memory: a word for each cycle of the vectors of a pixel.
+        """Content of the weight memory, or of the stream: a word for each cycle of the vectors of a pixel.
 
         Element p has the bits from ``p * planes * S`` on, plane by plane. Padding is 1; padded
         inputs are 0, so that they never count.
@@ -353,7 +379,7 @@ class MatVecSpec:
         split = padded.reshape(
             len(planes), self.groups, self.neuron_folds, self.pe, self.synapse_folds, self.simd
         ).transpose(1, 2, 4, 3, 0, 5)
-        return np.packbits(split.reshape(self.groups * self.fold, self.weight_width), axis=1, bitorder="little")
+        return np.packbits(split.reshape(self.weight_words_per_pixel, self.weight_width), axis=1, bitorder="little")
 
     def stored_rows(self) -> NDArray[np.uint8]:
         """The words of the weight memory as bytes: weights, and above them what rides with them.

@@ -90,11 +90,18 @@ def beats(values: np.ndarray, lanes: int, bits: int, fill: np.ndarray | None = N
 
 
 def run(
-    case: Case, *, pauses: np.ndarray, refusals: np.ndarray, rng: np.random.Generator, before: int = 0
+    case: Case,
+    *,
+    pauses: np.ndarray,
+    refusals: np.ndarray,
+    rng: np.random.Generator,
+    before: int = 0,
+    late: np.ndarray | None = None,
 ) -> list[int]:
     """Drive the unit; compare each cycle with the model and each value; the cycles of the output beats.
 
-    For so many cycles `before`, it works on something else, until a reset.
+    For so many cycles `before`, it works on something else, until a reset. In cycles that are `late`, no new word of
+    streamed weights is offered.
     """
     spec = case.spec
     lanes = spec.parts * spec.simd
@@ -106,16 +113,21 @@ def run(
     dut, model = MatVec(spec), stepped(spec)
     start = model.state()
     moved: list[int] = []
+    weights = spec.weight_words() if spec.streamed else []
+    late = np.zeros(0, bool) if late is None else late
 
     async def bench(ctx: Any) -> None:
         for cycle in range(before):
             ctx.set(dut.i.valid, 1)
             ctx.set(dut.i.payload, int(rng.integers(0, 2)))
             ctx.set(dut.o.ready, 1)
+            if weights:
+                ctx.set(dut.weights.valid, int(rng.integers(0, 2)))
             ctx.set(reset, cycle == before - 1)
             await ctx.tick()
         ctx.set(reset, 0)
         offering, taken, cycle, left = False, 0, 0, QUIET
+        waiting, words = False, 0
         while left:
             assert cycle < 20000, f"{len(wanted) - len(moved)} of {len(wanted)} beats are missing"
             stalls = [cycle < len(pattern) and bool(pattern[cycle]) for pattern in (pauses, refusals)]
@@ -130,7 +142,15 @@ def run(
                 moved.append(cycle)
             taken += take
             offering = offering and not take
-            model.step(take, [give])
+            word = False
+            if weights:
+                waiting = waiting or not (cycle < len(late) and late[cycle])
+                ctx.set(dut.weights.valid, waiting)
+                ctx.set(dut.weights.payload, weights[words % len(weights)] if waiting else int(rng.integers(0, 2)))
+                assert ctx.get(dut.weights.ready) == model.word_ready(), f"weights in cycle {cycle}"
+                word = waiting and model.word_ready()
+                waiting, words = waiting and not word, words + word
+            model.step(take, [give], word)
             await ctx.tick()
             cycle += 1
             left -= len(moved) == len(wanted)
@@ -139,7 +159,11 @@ def run(
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    assert model.state() == start
+    # What is left over are words of weights that were taken ahead.
+    for machine in (model, fresh := stepped(spec)):
+        while machine.word_ready():
+            machine.step(False, [False], True)
+    assert model.state() == (fresh.state() if weights else start)
     return moved
 
 
@@ -200,6 +224,52 @@ def test_every_value_in_its_cycle(case: Case, stalls: tuple[float, float], seed:
     rng = np.random.default_rng(seed)
     pauses, refusals = (rng.random(3 * FRAMES * case.spec.cycles) < share for share in stalls)
     run(case, pauses=pauses, refusals=refusals, rng=rng)
+
+
+@settings(max_examples=15)
+@given(
+    case=cases(), stalls=st.tuples(*[st.sampled_from([0, 0.3, 0.8])] * 3), seed=st.integers(0, 2**32), data=st.data()
+)
+def test_streamed_weights_are_waited_for(
+    case: Case, stalls: tuple[float, float, float], seed: int, data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(seed)
+    case = replace(case, spec=replace(case.spec, memory="stream"))
+    pauses, refusals, late = (rng.random(3 * FRAMES * case.spec.cycles + 10) < share for share in stalls)
+    # A memory that answers late, and rests for longer than what was taken ahead lasts.
+    late[: data.draw(st.integers(0, 40))] = True
+    rest = data.draw(st.integers(0, len(late) - 1))
+    late[rest : rest + 25] = True
+    assert not any(memory.block for memory in case.spec.memories() if memory.role == "weights")
+    run(case, pauses=pauses, refusals=refusals, rng=rng, late=late, before=data.draw(st.sampled_from([0, 0, 30])))
+
+
+def test_short_rests_of_the_memory_cost_no_cycle() -> None:
+    rng = np.random.default_rng(4)
+    case = make_case(
+        rng,
+        weights=rng.random((1, 8, 24)) < 0.5,
+        initial_accumulators=rng.integers(-4, 4, (1, 1, 8)),
+        positions=(2, 3),
+        row_classes=(0, 0),
+        column_classes=(0, 0, 0),
+        threshold=True,
+        pe=2,
+        simd=4,
+        popcount=Popcount(levels_per_stage=1),
+    )
+    streamed = replace(case, spec=replace(case.spec, memory="stream"))
+    none = np.zeros(0, bool)
+    still = run(case, pauses=none, refusals=none, rng=rng)
+    # The unit waits for its first beat while words are taken ahead: from then on so many cycles may bring none.
+    pauses, late = np.arange(400) < 40, np.zeros(400, bool)
+    late[41 : 41 + streamed.spec.prefetched - 1] = True
+    delayed = run(streamed, pauses=pauses, refusals=none, rng=rng, late=late)
+    assert [cycle - 40 for cycle in delayed] == still
+    late[41 + streamed.spec.prefetched] = True
+    assert run(streamed, pauses=pauses, refusals=none, rng=rng, late=late)[-1] == delayed[-1]
+    late[41 : 41 + streamed.spec.prefetched + 1] = True
+    assert run(streamed, pauses=pauses, refusals=none, rng=rng, late=late)[-1] > delayed[-1]
 
 
 @settings(max_examples=25)
