@@ -157,6 +157,7 @@ def test_the_slower_of_arithmetic_and_memory_sets_the_pace(bits, interval):
     assert steady_state(pipeline).interval == 36
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_what_has_no_memory_to_read_weights_from_refuses_them():
     network, pipeline = example()
     identity = Identity.of(
