@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +15,15 @@ from math import ceil
 from pathlib import Path
 
 import bitweir_hw
-from bitweir_hw.accelerator import accelerator_rtlil, image_bytes, parameter_image, rtlil_to_verilog
+from bitweir_hw.accelerator import (
+    accelerator_rtlil,
+    image_bytes,
+    image_description,
+    parameter_image,
+    rtlil_to_verilog,
+    weight_image,
+    weight_layout,
+)
 from bitweir_hw.axi import PacketLayout, axi_rtlil
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.errors import NetworkError
@@ -37,9 +46,10 @@ from .target import TARGET_FILE, Target, load_target, target_text
 __all__ = ["Design", "DesignFolder", "check_parts", "write_design"]
 
 _NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
+_WEIGHTS, _WEIGHTS_AT = "weights.bin", "weights.json"
 _ROUTED = "manifest.json"
 #: What belongs together in a folder; pages and tables for people do not count.
-_PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, "*.v", "*.bit", "*.bin", "*.fs")
+_PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, _WEIGHTS_AT, "*.v", "*.bit", "*.bin", "*.fs")
 _HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
 _HASH = "sha256"
 
@@ -178,6 +188,10 @@ class Design:
             (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
         if image_bytes(pipeline):
             (folder / _PARAMETERS).write_bytes(parameter_image(pipeline))
+        if pipeline.weight_streams:
+            weights = weight_layout(pipeline)
+            (folder / _WEIGHTS).write_bytes(weight_image(pipeline, weights))
+            (folder / _WEIGHTS_AT).write_text(json.dumps(image_description(pipeline, weights), indent=2) + "\n")
         (folder / _NETWORK).write_bytes(network_bytes(network))
         (folder / _PLAN).write_text(plan_text(self.plan))
         (folder / TARGET_FILE).write_text(target_text(self.target))

@@ -52,6 +52,7 @@ _OWN = (
     "*.bit",
     "*.fs",
     "plan.json",
+    "weights.json",
     "target.json",
     "manifest.json",
     "explore.*",

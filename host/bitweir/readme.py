@@ -77,7 +77,7 @@ def readme(
         latency=counted(timing.latency, "cycle"),
         speed=_speed(pipeline, timing, target),
         axi=_axi(pipeline, network.name, layout, checksums),
-        load=_loading(pipeline),
+        load=_loading(pipeline) + _outside(pipeline),
         bounds=_bounds(network),
         foldings=",".join(map(str, plan.foldings)),
     )
@@ -135,6 +135,20 @@ def _loading(pipeline: Pipeline) -> str:
     """How parameters are loaded, if they are."""
     size = image_bytes(pipeline)
     return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline)) if size else ""
+
+
+def _outside(pipeline: Pipeline) -> str:
+    """The ports over which weights come, if any do."""
+    if not pipeline.weight_streams:
+        return ""
+    rows = [
+        f"| `{streamed.port}` | {streamed.bits} | {streamed.words} | layer {streamed.layer}: {streamed.frame_words:,} "
+        "words |"
+        for streamed in pipeline.weight_streams
+    ]
+    frames = pipeline.parallel_frames
+    group = "frame" if frames == 1 else f"group of {frames} parallel frames"
+    return _text("build_weights.md", rows="\n".join(rows), group=group)
 
 
 def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool) -> str:

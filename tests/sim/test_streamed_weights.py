@@ -11,9 +11,6 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
-from bitweir_hw.network import Dense, Network, check
-from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.popcount import Popcount
 from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
@@ -27,7 +24,8 @@ from bitweir_sim.verify import expected_trace, explain, weight_feeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat
-from support.strategies import codes, dense_networks, grouped_networks, identity_input, networks, plans, stalls
+from support.samples import streamed_example
+from support.strategies import codes, dense_networks, grouped_networks, networks, plans, stalls
 
 
 def supplies():
@@ -73,31 +71,13 @@ def test_compiled_and_python_models_agree(data):
         assert np.array_equal(python.recorded(stream), compiled.recorded(stream))
 
 
-def example(parallel_frames=1):
-    """An odd network, of which two layers of three have streamed weights."""
-    rng = np.random.default_rng(1)
-    layers = []
-    for index, (inputs, outputs) in enumerate(((45, 23), (23, 14), (14, 5))):
-        thresholds = rng.integers(-12, 12, (outputs, 1)) if index < 2 else None
-        weights = rng.random((outputs, inputs)) < 0.5
-        output = identity_input(1).format if index < 2 else None
-        layers.append(Dense(name=f"dense_{index}", weights=weights, thresholds=thresholds, output=output))
-    network = check(Network(name="odd", input=identity_input(45), layers=tuple(layers)))
-    foldings = (
-        Folding(pe=4, simd=8, memory="stream"),
-        Folding(pe=5, simd=3),
-        Folding(pe=2, simd=14, memory="stream"),
-    )
-    plan = Plan(foldings=foldings, popcount=Popcount(style="fused"), parallel_frames=parallel_frames)
-    return network, lower(network, plan)
-
-
 @pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.long), "compiled"])
 def test_generated_verilog(tmp_path, simulator):
     missing = compiler_missing() if simulator == "compiled" else available(simulator)
     if missing:
         pytest.skip(missing)
-    network, pipeline = example(parallel_frames=2)
+    network, plan = streamed_example(parallel_frames=2)
+    pipeline = lower(network, plan)
     rng = np.random.default_rng(2)
     frames = rng.integers(0, 2, (12, 45))
     i_stalls, o_stalls, late = rng.random(400) < 0.3, rng.random(400) < 0.6, rng.random(900) < 0.5
@@ -127,7 +107,8 @@ def test_generated_verilog(tmp_path, simulator):
 
 
 def test_a_wrong_word_is_told():
-    network, pipeline = example()
+    network, plan = streamed_example()
+    pipeline = lower(network, plan)
     frames = np.random.default_rng(3).integers(0, 2, (2, 45))
     feeds = weight_feeds(pipeline)
     words = feeds["dense_0"].words.copy()
@@ -144,7 +125,7 @@ def test_a_wrong_word_is_told():
 
 @pytest.mark.parametrize(("bits", "interval"), [(1000, 36), (40, 36), (33, 38), (32, 39), (8, 155)])
 def test_the_slower_of_arithmetic_and_memory_sets_the_pace(bits, interval):
-    _, pipeline = example()
+    pipeline = lower(*streamed_example())
     # 6 groups of neurons by 6 words of 32 weights, and 3 words of 28: 1,236 bits.
     assert [(one.words, one.bits, one.frame_words) for one in pipeline.weight_streams] == [(36, 32, 36), (3, 28, 3)]
     shared = shared_supplies(pipeline, Fraction(bits), interval=36)
@@ -159,7 +140,8 @@ def test_the_slower_of_arithmetic_and_memory_sets_the_pace(bits, interval):
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_what_has_no_memory_to_read_weights_from_refuses_them():
-    network, pipeline = example()
+    network, plan = streamed_example()
+    pipeline = lower(network, plan)
     identity = Identity.of(
         pipeline, capacity=64, clock=1_000_000, cycles=36, latency=50, digest=bytes(32), plan=bytes(32)
     )

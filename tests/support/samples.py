@@ -112,3 +112,22 @@ def dense_network(*sizes: int, seed: int = 1) -> Network:
             )
         )
     return check(Network(name="net", input=identity_input(sizes[0]), layers=tuple(layers)))
+
+
+def streamed_example(parallel_frames=1):
+    """An odd network, of which two layers of three have streamed weights."""
+    rng = np.random.default_rng(1)
+    layers = []
+    for index, (inputs, outputs) in enumerate(((45, 23), (23, 14), (14, 5))):
+        thresholds = rng.integers(-12, 12, (outputs, 1)) if index < 2 else None
+        weights = rng.random((outputs, inputs)) < 0.5
+        output = identity_input(1).format if index < 2 else None
+        layers.append(Dense(name=f"dense_{index}", weights=weights, thresholds=thresholds, output=output))
+    network = check(Network(name="odd", input=identity_input(45), layers=tuple(layers)))
+    foldings = (
+        Folding(pe=4, simd=8, memory="stream"),
+        Folding(pe=5, simd=3),
+        Folding(pe=2, simd=14, memory="stream"),
+    )
+    plan = Plan(foldings=foldings, popcount=Popcount(style="fused"), parallel_frames=parallel_frames)
+    return network, plan

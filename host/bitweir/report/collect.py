@@ -51,6 +51,7 @@ from .model import (
     TargetReport,
     Timing,
     Totals,
+    WeightStreamReport,
 )
 from .report import Report
 from .roofline import roofline
@@ -127,6 +128,7 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
         blocks=blocks,
         streams=streams,
         timeline=way,
+        weight_streams=_weight_streams(build, speed.hertz) or UNSET,
         total=total,
         synthesis=measured,
         routed=on_boards,
@@ -184,7 +186,10 @@ def _network(network: Network) -> NetworkReport:
 
 def _plan(plan: Plan, frames: int) -> PlanReport:
     return PlanReport(
-        foldings=tuple(Folding(simd=folding.simd, pe=folding.pe) for folding in plan.foldings),
+        foldings=tuple(
+            Folding(simd=folding.simd, pe=folding.pe, memory=UNSET if folding.memory == "auto" else folding.memory)
+            for folding in plan.foldings
+        ),
         popcount=Popcount(style=plan.popcount.style, levels_per_stage=plan.popcount.levels_per_stage),
         streams=frames,
         depths=dict(plan.depths),
@@ -240,6 +245,24 @@ def _streams(build: DesignFolder, run: Stepper) -> tuple[StreamReport, ...]:
             beats=stream.beats,
         )
         for stream, waits in zip(build.pipeline.streams, stalls(build.pipeline, build.timing, run=run), strict=True)
+    )
+
+
+def _weight_streams(build: DesignFolder, clock: float) -> tuple[WeightStreamReport, ...]:
+    """What layers take from outside the chip."""
+    interval = float(build.timing.interval)
+    return tuple(
+        WeightStreamReport(
+            block=streamed.block,
+            layer=streamed.layer,
+            port=streamed.port,
+            word_bits=streamed.bits,
+            words=streamed.words,
+            words_per_frame=streamed.frame_words,
+            megabytes_per_second=streamed.frame_words * streamed.bits / 8 * clock / interval / 1e6,
+            peak_megabytes_per_second=streamed.bits / 8 * clock / 1e6,
+        )
+        for streamed in build.pipeline.weight_streams
     )
 
 

@@ -63,6 +63,7 @@ def page(report: ReportData) -> str:
         axis=svg.gantt_axis(way),
         gantt=[svg.gantt(row, way, kinds[row.name]) for row in way.blocks],
         memories=tables.memories(report),
+        outside=tables.weight_streams(report),
         runs=tables.runs(report),
     )
 

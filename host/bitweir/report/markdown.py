@@ -56,6 +56,8 @@ def _lines(report: ReportData) -> Iterator[str]:
     yield from _table(tables.timeline(report))
     yield from ("", "## Memories")
     yield from _table(tables.memories(report))
+    if outside := tables.weight_streams(report):
+        yield from _table(outside)
     yield from ("", "## Tools")
     for table in tables.runs(report):
         yield from _table(table)

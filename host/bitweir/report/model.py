@@ -43,6 +43,7 @@ __all__ = [
     "Timeline",
     "Timing",
     "Totals",
+    "WeightStreamReport",
     "block_rams_held",
 ]
 
@@ -126,10 +127,15 @@ class NetworkReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Folding:
-    """The parallelism of a layer with weights."""
+    """The parallelism of a layer with weights, and where these are, if the plan says so."""
 
     simd: Positive
     pe: Positive
+    memory: Annotated[str, one_of("block", "lut", "stream")] | UnsetType = UNSET
+
+    def __str__(self) -> str:
+        told = {"block": " in block RAM", "lut": " in LUTs", "stream": " streamed"}
+        return f"{self.simd}×{self.pe}" + ("" if self.memory is UNSET else told[str(self.memory)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -417,6 +423,36 @@ class Totals:
     def bits(self) -> int:
         """Of all memories."""
         return self.weight_bits + self.threshold_bits + self.buffer_bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightStreamReport:
+    """The stream over which the weights of a layer come from outside the chip.
+
+    Parameters
+    ----------
+    block, layer : str
+    port : str
+        Of the accelerator.
+    word_bits : int
+    words : int
+        Of the layer; they are used over and over, once for each pixel of its result.
+    words_per_frame : int
+        For a frame, or for a group of parallel frames.
+    megabytes_per_second : float
+        What it takes at the throughput and the clock of the report, in 10^6 bytes.
+    peak_megabytes_per_second : float
+        A word in every cycle.
+    """
+
+    block: str
+    layer: str
+    port: str
+    word_bits: Positive
+    words: Positive
+    words_per_frame: Positive
+    megabytes_per_second: float
+    peak_megabytes_per_second: float
 
 
 # ---- estimates
@@ -739,6 +775,8 @@ class ReportData:
     streams : tuple of StreamReport
         In the order of the pipeline, the input first and the output last.
     timeline : Timeline
+    weight_streams : tuple of WeightStreamReport
+        Of layers whose weights come from outside the chip; not set where there are none.
     total : Totals
     synthesis : dict
         What was measured, by family.
@@ -767,6 +805,7 @@ class ReportData:
     blocks: tuple[BlockReport, ...]
     streams: tuple[StreamReport, ...]
     timeline: Timeline
+    weight_streams: tuple[WeightStreamReport, ...] | UnsetType = UNSET
     total: Totals
     synthesis: dict[Family, Measured]
     routed: dict[str, Routed]

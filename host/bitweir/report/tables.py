@@ -33,6 +33,7 @@ __all__ = [
     "streams",
     "timeline",
     "totals",
+    "weight_streams",
 ]
 
 #: What readers call resources.
@@ -163,8 +164,17 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
         ("Lanes", number(total.lanes), "products per cycle, 2 operations each"),
         ("Utilisation", percent(total.utilisation) or "–", "of all lane cycles"),
         ("Memory", number(total.bits), "bits on chip in total"),
+        *_from_outside(report),
         ("Bottleneck", report.roofline.total.binding, f"is the binding resource on {report.part.name}"),
     ]
+
+
+def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:
+    """What the memory of streamed weights must give, if there are any."""
+    if not report.weight_streams:
+        return []
+    total = sum(row.megabytes_per_second for row in report.weight_streams)
+    return [("Weights", told_about(report) + _significant(total), "MB/s from outside the chip")]
 
 
 def _outputs(network: NetworkReport) -> str:
@@ -179,7 +189,7 @@ def identity(report: ReportData) -> list[tuple[str, str]]:
         ("Network", f"{network.name}: {number(network.elements)} inputs, {_outputs(network)}"),
         ("Result", " ".join(network.result.rule)),
         ("Digest", network.digest),
-        ("Folding, SIMD×PE", ", ".join(f"{folding.simd}×{folding.pe}" for folding in plan.foldings)),
+        ("Folding, SIMD×PE", ", ".join(map(str, plan.foldings))),
         (
             "Popcount",
             f"style {plan.popcount.style}, "
@@ -387,6 +397,35 @@ def memories(report: ReportData, *, in_block_ram: bool = False) -> Table:
 
 def _pairs(ram: BlockRam) -> str:
     return f", two to a {ram.tile}, which counts as two" if ram.tile else ""
+
+
+def weight_streams(report: ReportData) -> Table | None:
+    """What comes from outside the chip, layer by layer; None where nothing does."""
+    if not report.weight_streams:
+        return None
+    rows = report.weight_streams
+    total = sum(row.megabytes_per_second for row in rows)
+    return Table(
+        name="weightStreams",
+        caption=f"Weights from outside the chip, at {number(report.timing.frames_per_second)} frames/s",
+        columns=_columns(
+            ("block", "Block", "", False), ("port", "Port", "", False), ("width", "Width", "bits"),
+            ("words", "Words", ""), ("taken", "Taken", told_group(report)), ("rate", "Rate", "MB/s"),
+            ("peak", "Peak", "MB/s"),
+        ),
+        rows=tuple(
+            (
+                *_words(row.block, row.port),
+                *numbers(row.word_bits, row.words, row.words_per_frame),
+                *(
+                    Cell(text=_significant(rate), value=rate)
+                    for rate in (row.megabytes_per_second, row.peak_megabytes_per_second)
+                ),
+            )
+            for row in rows
+        ),
+        total=(*_words("total", "", "", "", ""), Cell(text=_significant(total), value=total), Cell(text="")),
+    )  # fmt: skip
 
 
 # ---- bounds

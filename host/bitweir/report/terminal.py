@@ -31,6 +31,8 @@ def render(report: ReportData) -> Iterator[RenderableType]:
     held = tables.memories(report, in_block_ram=True)
     if held.rows:
         yield _table(held, _MEMORIES)
+    if outside := tables.weight_streams(report):
+        yield _table(outside)
     yield _table(tables.totals(report))
     for family in report.synthesis:
         measured = tables.logic(report, family)

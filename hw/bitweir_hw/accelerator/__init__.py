@@ -14,6 +14,7 @@ from .parameters import (
 )
 from .self_loading import BootedAccelerator, boot_cycles, booted_rtlil
 from .verilog import accelerator_rtlil, component_rtlil, rtlil_to_verilog
+from .weight_image import image_description, weight_image, weight_layout
 
 __all__ = [
     "Accelerator",
@@ -26,11 +27,14 @@ __all__ = [
     "component_rtlil",
     "contents",
     "image_bytes",
+    "image_description",
     "inner_accelerator",
     "load_cycles",
     "most_frames",
     "parameter_image",
     "rtlil_to_verilog",
     "shape_crc",
+    "weight_image",
+    "weight_layout",
     "with_parameters_of",
 ]

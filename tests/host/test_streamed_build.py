@@ -1,0 +1,119 @@
+"""Build folders of accelerators whose weights come from outside the chip."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from bitweir.design import Design, DesignFolder
+from bitweir.folders import FileError
+from bitweir.images import as_images
+from bitweir.report.collect import collect
+from bitweir.report.html import page
+from bitweir.report.markdown import markdown
+from bitweir.report.model import ReportData
+from bitweir.runs import simulate
+from bitweir.target import Target
+from bitweir_hw.accelerator import weight_image, weight_layout
+from bitweir_hw.errors import PlanError
+from bitweir_hw.lower import lower
+from bitweir_hw.offchip import unpack_image
+from bitweir_sim.values.encoding import Codes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.samples import streamed_example
+from support.strategies import networks, plans
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_the_image_has_every_word_where_its_description_says(data: st.DataObject) -> None:
+    network = data.draw(networks())
+    pipeline = lower(network, data.draw(plans(network, streamed=True)))
+    if not pipeline.weight_streams:
+        with pytest.raises(PlanError, match="must come over a stream for an image"):
+            weight_layout(pipeline)
+        return
+    layout = weight_layout(pipeline, beat_bytes=4, burst_beats=data.draw(st.sampled_from([1, 8, 64])))
+    image = weight_image(pipeline, layout)
+    found = unpack_image(layout, np.frombuffer(image, np.uint8))
+    for streamed in pipeline.weight_streams:
+        rows = np.packbits(found[streamed.block], axis=1, bitorder="little")
+        assert [int.from_bytes(row.tobytes(), "little") for row in rows] == streamed.unit.weight_words()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network, plan = streamed_example()
+    target = tmp_path_factory.mktemp("streamed") / "build"
+    Design.fitted(network, plan, Target()).write(target)
+    return target
+
+
+def test_a_build_folder_has_the_weights_and_says_where(folder: Path) -> None:
+    build = DesignFolder.open(folder)
+    told = json.loads((folder / "weights.json").read_text())
+    image = (folder / "weights.bin").read_bytes()
+    assert image == weight_image(build.pipeline)
+    # 36 words of 32 bits fill less than a burst of 512 bytes.
+    assert told == {
+        "bytes": len(image),
+        "beat_bytes": 16,
+        "burst_beats": 32,
+        "layers": [
+            {"layer": "dense_0", "port": "weights_dense_0", "word_bits": 32, "words": 36, "offset": 0,
+             "words_per_frame": 36},
+            {"layer": "dense_2", "port": "weights_dense_2", "word_bits": 28, "words": 3, "offset": 512,
+             "words_per_frame": 3},
+        ],
+    }  # fmt: skip
+    words = build.pipeline.weight_streams[0].unit.weight_words()
+    assert image[: 36 * 4] == b"".join(word.to_bytes(4, "little") for word in words)
+    readme = (folder / "README.md").read_text()
+    assert "| `weights_dense_0` | 32 | 36 | layer dense_0: 36 words |" in readme
+    assert "8x4:stream,3x5,14x2:stream" in readme
+    # They are in no memory of the Verilog.
+    assert "input [31:0] weights_dense_0__payload" in build.verilog.read_text()
+
+
+def test_a_description_that_was_edited_is_refused(folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    edited = tmp_path / "build"
+    shutil.copytree(folder, edited)
+    (edited / "weights.json").write_text("{}")
+    with pytest.raises(FileError, match=r"weights\.json"):
+        DesignFolder.open(edited)
+
+
+def test_reports_tell_what_the_memory_must_give(folder: Path) -> None:
+    report = collect(DesignFolder.open(folder))
+    assert [(row.block, row.word_bits, row.words_per_frame) for row in report.weight_streams] == [
+        ("dense_0", 32, 36),
+        ("dense_2", 28, 3),
+    ]
+    clock, interval = report.timing.expected_clock_mhz, report.timing.cycles_per_frame
+    first = report.weight_streams[0]
+    assert first.megabytes_per_second == pytest.approx(36 * 4 * clock / interval)
+    assert first.peak_megabytes_per_second == pytest.approx(4 * clock)
+    unit = next(block for block in report.blocks if block.name == "dense_0")
+    # Beside thresholds and buffers it holds the words that it takes ahead, in LUT RAM where a family has any.
+    assert unit.weight_bits == 16 * 32
+    (weights,) = (memory for memory in unit.memories if memory.role == "weights")
+    assert weights.held_in("ecp5") is None
+    told = report.to_dict()
+    assert msgspec.convert(json.loads(json.dumps(told)), ReportData, strict=True).weight_streams
+    assert [folding.get("memory") for folding in told["plan"]["foldings"]] == ["stream", None, "stream"]
+    for text in (markdown(report), page(report)):
+        assert "Weights from outside the chip" in text
+        assert "8×4 streamed" in text
+
+
+def test_simulation_gives_the_words(folder: Path) -> None:
+    build = DesignFolder.open(folder)
+    images = as_images(build.network, Codes(np.random.default_rng(7).integers(0, 2, (5, 45))))
+    found = simulate(build, images, engine="compiled")
+    assert found.mismatches == 0
