@@ -6,8 +6,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from bitweir_hw.arithmetic import ceil_div
 from bitweir_hw.offchip.requests import CYCLES_A_REQUEST
 from bitweir_hw.offchip.spec import ReaderSpec
+from numpy.typing import NDArray
 
 from .machines import stepped
 
@@ -127,22 +130,19 @@ class MemoryService:
     overhead: int = 0
     beat_cycles: int = 1
 
-    def burst_cycles(self, spec: ReaderSpec) -> int:
-        """Cycles of a whole burst."""
-        return self.overhead + self.beat_cycles * spec.layout.burst_beats
-
-    def arrivals(self, spec: ReaderSpec, layer: int, bursts: int) -> list[int]:
+    def arrivals(self, spec: ReaderSpec, layer: int, bursts: int) -> NDArray[np.int64]:
         """By which cycle, from the first with `enable` on, each burst of a layer has come at the latest.
 
         Its words are taken as soon as they are offered; the other layers may do anything.
 
-        While a layer has space, each other one is served at most once before it (round robin). A service takes the
-        longest of a burst, the reader's cycles between requests, and the time of a burst under way, divided by how
-        many may be under way: S. So in a time in which layer n has space, its request r is sent at most
-        ``A + N * S * r`` cycles behind the beginning: N layers, and A for what is under way then. The burst is complete
-        when those before it are, at most `outstanding`. Space for burst j is there when burst ``j - buffer_bursts``
-        is used. This is the bound by which network calculus describes round robin (Le Boudec and Thiran, Network
-        Calculus, Springer 2001, chapter 1.4), with the finite buffer as feedback.
+        When a layer gets space, at most `outstanding` bursts are under way. From then on, while it has space, each
+        other layer is served at most once before it (round robin), so that its request r is one of the next ``N * r``
+        of N layers. When these are complete follows from the promise, request by request (`_served`): all is sums and
+        maxima of times, so that what comes sooner than promised makes nothing later. Burst r behind the one that got
+        space at t is complete at ``t + served[r]``; which one began such a time is not known, so the bound is the
+        maximum over all. Space for burst j is there when burst ``j - buffer_bursts`` is used, which takes a cycle for
+        each beat or word. In network calculus this is a service curve for round robin with a feedback of the finite
+        buffer (Le Boudec and Thiran, Network Calculus, Springer 2001, chapters 1.3 and 4.4).
 
         Parameters
         ----------
@@ -152,24 +152,32 @@ class MemoryService:
         bursts : int
             How many.
         """
-        layout = spec.layout
-        layers, burst = len(layout.streams), self.burst_cycles(spec)
-        send = CYCLES_A_REQUEST + self.accept
-        # A cycle to notice that a burst is complete, and one for a request to pass the register.
-        travel = self.accept + self.latency + burst + 2
-        service = max(burst, send, -(-(travel + send) // spec.outstanding))
-        # Whatever is under way when the layer gets space: all bursts that may be, and a request that is being made.
-        begin = travel + send + spec.outstanding * burst
-        complete = travel + 2 * self.accept + spec.outstanding * burst
-        # A word may be narrower than a beat: then words leave one a cycle.
-        words = spec.converters[layer]
-        drain = max(layout.burst_beats, -(-layout.burst_beats * layout.beat_bits // words.o_bits) + 1)
-        drain += words.latency + 6
-
-        found: list[int] = []
-        latest = 0
+        layout, words = spec.layout, spec.converters[layer]
+        served = self._served(spec, bursts)
+        use = max(layout.burst_beats, ceil_div(layout.burst_beats * layout.beat_bits, words.o_bits) + 1)
+        spaces, found = np.zeros(bursts, np.int64), np.zeros(bursts, np.int64)
+        used = np.zeros(bursts, np.int64)
         for number in range(bursts):
-            space = layers + 2 if number < spec.buffer_bursts else found[number - spec.buffer_bursts] + drain
-            latest = max(space, latest) + layers * service
-            found.append(latest + begin + complete)
+            before = number - spec.buffer_bursts
+            spaces[number] = used[before] if before >= 0 else len(layout.streams) + 2
+            found[number] = (spaces[: number + 1] + served[number::-1]).max()
+            # To the buffer, out of it, and through what the converter has inside.
+            used[number] = max(found[number] + 4 + words.latency, used[number - 1] if number else 0) + use
         return found
+
+    def _served(self, spec: ReaderSpec, bursts: int) -> NDArray[np.int64]:
+        """Cycles until so many bursts of a layer are complete that has space all the time, at most."""
+        layers, burst = len(spec.layout.streams), self.overhead + self.beat_cycles * spec.layout.burst_beats
+        under_way = min(spec.outstanding, layers * spec.buffer_bursts)
+        # Of bursts under way at the beginning at most two are not taken yet: they wait in a FIFO.
+        taken = [2 * self.accept] * under_way
+        done = [2 * self.accept + self.latency + burst * (number + 1) for number in range(under_way)]
+        sent = 0
+        for number in range(under_way, under_way + layers * bursts):
+            # A place in that FIFO, and a place among those under way, are seen a cycle or two later.
+            sent = max(sent + CYCLES_A_REQUEST, taken[number - 2] + 2)
+            if number >= spec.outstanding:
+                sent = max(sent, done[number - spec.outstanding] + 2 + CYCLES_A_REQUEST)
+            taken.append(max(sent + 1, taken[-1]) + self.accept)
+            done.append(max(taken[-1] + self.latency, done[-1]) + burst)
+        return np.array(done[under_way + layers - 1 :: layers], np.int64)
