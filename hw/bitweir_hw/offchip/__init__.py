@@ -4,6 +4,7 @@ from .axi import AxiWeightReader
 from .layout import BEAT_BYTES, ImageLayout, StreamedWeights, pack_image, unpack_image
 from .reader import WeightReader
 from .spec import ReaderSpec
+from .wishbone import WishboneWeightReader
 
 __all__ = [
     "BEAT_BYTES",
@@ -12,6 +13,7 @@ __all__ = [
     "ReaderSpec",
     "StreamedWeights",
     "WeightReader",
+    "WishboneWeightReader",
     "pack_image",
     "unpack_image",
 ]

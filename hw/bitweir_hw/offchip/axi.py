@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..errors import PlanError
-from .reader import WeightReader, weight_ports
+from .reader import inner_reader, reader_ports
 from .spec import ReaderSpec
 
 __all__ = ["AXI_PREFIX", "AxiWeightReader", "axi_read_ports"]
@@ -71,21 +71,11 @@ class AxiWeightReader(wiring.Component):
         if spec.layout.beat_bytes < 4:
             raise PlanError(f"AXI4 must have at least 4 bytes a beat, not {spec.layout.beat_bytes}.")
         self.spec = spec
-        super().__init__(
-            {
-                **axi_read_ports(spec, id_bits),
-                "enable": In(1),
-                "base": In(spec.address_bits),
-                "weights": Out(weight_ports(spec)),
-                "error": Out(1),
-            }
-        )
+        super().__init__({**axi_read_ports(spec, id_bits), **reader_ports(spec)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.reader = reader = WeightReader(self.spec)
-        wiring.connect(m, reader.weights, wiring.flipped(self.weights))
-        m.d.comb += [reader.enable.eq(self.enable), reader.base.eq(self.base), self.error.eq(reader.error)]
+        reader = inner_reader(m, self)
         size = self.spec.layout.beat_bytes.bit_length() - 1
         sent = {
             "araddr": reader.request.payload.address,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -12,7 +14,7 @@ from ..gateware.fifo import Fifo
 from .requests import BurstScheduler, pending_layout, request_layout
 from .spec import ReaderSpec
 
-__all__ = ["WeightReader", "answer_signature", "weight_ports"]
+__all__ = ["WeightReader", "answer_signature", "inner_reader", "reader_ports", "weight_ports"]
 
 
 def answer_signature(beat_bits: int) -> wiring.Signature:
@@ -28,6 +30,16 @@ def weight_ports(spec: ReaderSpec) -> wiring.Signature:
     """A stream of words for each layer, by its name."""
     words = {weights.name: Out(stream.Signature(weights.width)) for weights in spec.layout.streams}
     return wiring.Signature(words)
+
+
+def reader_ports(spec: ReaderSpec) -> dict[str, wiring.Member]:
+    """The members of a reader, whatever the memory."""
+    return {
+        "enable": In(1),
+        "base": In(spec.address_bits),
+        "weights": Out(weight_ports(spec)),
+        "error": Out(1),
+    }
 
 
 class WeightReader(wiring.Component):
@@ -80,12 +92,9 @@ class WeightReader(wiring.Component):
         self.spec = spec
         super().__init__(
             {
-                "enable": In(1),
-                "base": In(spec.address_bits),
+                **reader_ports(spec),
                 "request": Out(stream.Signature(request_layout(spec))),
                 "answer": In(answer_signature(spec.layout.beat_bits)),
-                "weights": Out(weight_ports(spec)),
-                "error": Out(1),
             }
         )
 
@@ -141,3 +150,11 @@ class WeightReader(wiring.Component):
         with m.If(self.answer.valid & ~good | scheduler.failed):
             m.d.sync += self.error.eq(1)
         return put, beat
+
+
+def inner_reader(m: Module, outer: Any) -> WeightReader:
+    """The reader inside a component that has its ports, and leads its requests to a memory."""
+    m.submodules.reader = reader = WeightReader(outer.spec)
+    wiring.connect(m, reader.weights, wiring.flipped(outer.weights))
+    m.d.comb += [reader.enable.eq(outer.enable), reader.base.eq(outer.base), outer.error.eq(reader.error)]
+    return reader

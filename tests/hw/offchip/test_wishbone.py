@@ -1,0 +1,118 @@
+"""Weights over Wishbone: bursts as B4 has them, and what becomes of an error."""
+
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+from amaranth.hdl import Const
+from bitweir_hw.errors import PlanError
+from bitweir_hw.offchip import ReaderSpec, WishboneWeightReader
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.offchipbench import drawn_words, drive_reader, image_beats, made_layout, numbers
+
+
+class WishboneMemory:
+    """A slave that holds its master to the rules of classic cycles with registered feedback.
+
+    Parameters
+    ----------
+    random : random.Random
+        Draws how long it waits.
+    share : float
+        Cycles in which it does not acknowledge.
+    error_at : int or None
+        The beat that fails.
+    """
+
+    def __init__(self, dut, layout, content, base, random, *, share=0.4, error_at=None):
+        self.dut, self.layout, self.content, self.random = dut, layout, content, random
+        self.first = base // layout.beat_bytes
+        self.share, self.error_at = share, error_at
+        # Wishbone has no request that waits on its own.
+        self.request, self.accepted = SimpleNamespace(payload=Const(0, 1), valid=Const(0, 1)), False
+        self.sent, self.bursts, self.held, self.following = 0, [], None, None
+        self.ended = False
+
+    def begin(self, ctx, cycle):
+        dut = self.dut
+        cyc, stb = ctx.get(dut.wb_cyc), ctx.get(dut.wb_stb)
+        shown = [ctx.get(getattr(dut, f"wb_{name}")) for name in ("adr", "sel", "we", "cti", "bte")]
+        assert cyc == stb
+        assert self.held is None or (cyc and shown == self.held), "a beat changed while it waited"
+        adr, sel, we, cti, bte = shown
+        acknowledges = cyc and self.random.random() >= self.share
+        fails = bool(acknowledges) and self.sent == self.error_at
+        # An acknowledgement without a cycle means nothing.
+        ctx.set(dut.wb_ack, not fails if cyc and acknowledges else not cyc and cycle % 2)
+        ctx.set(dut.wb_err, fails if cyc else cycle % 3 == 0)
+        ctx.set(dut.wb_dat_r, self.content[adr - self.first] if acknowledges and not fails else 0x5A)
+        self.held = shown if cyc and not acknowledges else None
+        self.ended = not cyc
+        if cyc:
+            assert (sel, we, bte) == ((1 << self.layout.beat_bytes) - 1, 0, 0) and cti in (2, 7)
+            assert self.following is None or adr == self.following, "an address that does not follow"
+        else:
+            assert self.following is None, "a burst without an end"
+        if acknowledges:
+            if self.following is None:
+                self.bursts.append(0)
+            self.bursts[-1] += 1
+            self.sent += 1
+            self.following = adr + 1 if cti == 2 and not fails else None
+
+    def end(self, ctx, cycle):
+        pass
+
+
+@settings(max_examples=6)
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 200), st.integers(1, 30)), min_size=1, max_size=3),
+    beat_bytes=st.sampled_from([4, 8, 16]),
+    log_burst=st.integers(0, 5),
+    seed=st.integers(0, 999),
+)
+def test_a_master_that_keeps_the_rules(shapes, beat_bytes, log_burst, seed):
+    random, layout = Random(seed), made_layout(shapes, beat_bytes=beat_bytes, burst_beats=1 << log_burst)
+    words = drawn_words(layout, 3)
+    dut = WishboneWeightReader(ReaderSpec(layout=layout, address_bits=20, outstanding=3))
+    base = layout.burst_bytes * random.randrange((1 << 20) // layout.burst_bytes - sum(layout.bursts))
+    memory = WishboneMemory(dut, layout, image_beats(layout, words), base, random)
+    expected = numbers(layout, words, [depth + 3 for _, depth in shapes])
+    stalls = [[random.random() < 0.3 for _ in range(200)] for _ in shapes]
+    drive_reader(dut, layout, memory, expected, stalls, base=base)
+    assert memory.sent > 0 and max(memory.bursts) <= layout.burst_beats
+
+
+def test_a_burst_takes_a_cycle_more_than_its_beats():
+    layout = made_layout([(32, 256)], beat_bytes=4, burst_beats=16)
+    words = drawn_words(layout, 1)
+    dut = WishboneWeightReader(ReaderSpec(layout=layout, buffer_bursts=4))
+    memory = WishboneMemory(dut, layout, image_beats(layout, words), 0, Random(0), share=0)
+    cycles = drive_reader(dut, layout, memory, numbers(layout, words, [512]), [()], base=0)
+    assert set(memory.bursts[:-1]) == {16} and 17 * 32 <= cycles < 17 * 32 + 16
+
+
+@pytest.mark.parametrize("error_at", [0, 5, 18])
+def test_a_beat_that_fails_ends_it(error_at):
+    layout = made_layout([(33, 20), (8, 50)], beat_bytes=4, burst_beats=4)
+    words = drawn_words(layout, 3)
+    dut = WishboneWeightReader(ReaderSpec(layout=layout))
+    memory = WishboneMemory(dut, layout, image_beats(layout, words), 0, Random(1), error_at=error_at)
+    expected, seen = numbers(layout, words, [100, 400]), []
+
+    def each(ctx, cycle, sinks):
+        for sink, want in zip(sinks, expected, strict=True):
+            assert sink.beats == want[: len(sink.beats)]
+        seen.append((memory.sent > error_at, bool(ctx.get(dut.error)), bool(ctx.get(dut.wb_cyc))))
+
+    with pytest.raises(AssertionError, match="nothing moves any more"):
+        drive_reader(dut, layout, memory, expected, [(), ()], base=0, each=each, limit=200)
+    assert seen[-1] == (True, True, False)
+    assert [error for _, error, _ in seen][1:] == [failed for failed, *_ in seen][:-1]
+
+
+def test_a_bus_that_cannot_be():
+    layout = made_layout([(32, 8)], beat_bytes=2, burst_beats=4)
+    with pytest.raises(PlanError, match="Wishbone must have at least 4 bytes a beat, not 2."):
+        WishboneWeightReader(ReaderSpec(layout=layout))
