@@ -198,6 +198,7 @@ def test_the_page_shows_the_reader_and_its_bound():
         exec(compile(example, "docs/outside-memory.md", "exec"), scope)  # noqa: S102
     latest = scope["latest"]
     assert len(latest) == 100 and (np.diff(latest) > 0).all()
+    assert scope["reader"].spec.layout == scope["image"]
 
 
 def test_the_bound_comes_near_what_a_bus_can_do():
