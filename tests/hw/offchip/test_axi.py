@@ -109,6 +109,7 @@ def test_a_beat_that_fails_ends_it(response, seed, error_at):
     assert seen[-1][:2] == (True, True) and [error for _, error, _ in seen][1:] == failed[:-1]
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_a_bus_that_cannot_be():
     layout = made_layout([(32, 8)], beat_bytes=2, burst_beats=4)
     with pytest.raises(PlanError, match="AXI4 must have at least 4 bytes a beat, not 2."):

@@ -112,6 +112,7 @@ def test_a_beat_that_fails_ends_it(error_at):
     assert [error for _, error, _ in seen][1:] == [failed for failed, *_ in seen][:-1]
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_a_bus_that_cannot_be():
     layout = made_layout([(32, 8)], beat_bytes=2, burst_beats=4)
     with pytest.raises(PlanError, match="Wishbone must have at least 4 bytes a beat, not 2."):
