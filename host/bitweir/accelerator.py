@@ -22,6 +22,7 @@ from .runs import ENGINES, Simulation, simulate
 from .speed import target_clock
 from .synthesis.measure import FAMILIES, synthesise
 from .target import Target
+from .weight_memory import WeightMemory
 
 __all__ = ["Accelerator"]
 
@@ -96,6 +97,7 @@ class Accelerator:
         limit: int | None = None,
         clock: float | None = None,
         waves: Path | str | None = None,
+        weight_memory: WeightMemory | None = None,
         rounding: bool = False,
         progress: Progress = silent,
     ) -> Simulation:
@@ -116,6 +118,8 @@ class Accelerator:
             Hz, for the times that follow from cycles; that of the target if not given.
         waves : path, optional
             Where waveforms go.
+        weight_memory : WeightMemory, optional
+            From which streamed weights come; by default a word comes in every cycle.
         rounding : bool
             Take the nearest number that the input takes in place of one that it does not.
         progress : Progress
@@ -140,7 +144,7 @@ class Accelerator:
         loaded = images_for(self.written.network, images, labels, limit=limit, rounding=rounding)
         return simulate(
             self.written, loaded, engine=engine, clock=clock, waves=None if waves is None else Path(waves),
-            progress=progress,
+            weight_memory=weight_memory, progress=progress,
         )  # fmt: skip
 
     def report(
@@ -149,6 +153,7 @@ class Accelerator:
         synthesise: str | None = None,
         part: str | None = None,
         clock: float | None = None,
+        weight_memory: WeightMemory | None = None,
         progress: Progress = silent,
     ) -> Report:
         """Report the cost and the speed of the accelerator.
@@ -162,6 +167,8 @@ class Accelerator:
             FPGA to compare with, in place of that of the target.
         clock : float, optional
             Hz, in place of that of the target.
+        weight_memory : WeightMemory, optional
+            From which streamed weights come: the report tells the frames/s that this leaves.
         progress : Progress
             Shows what is under way.
 
@@ -181,7 +188,7 @@ class Accelerator:
                 raise PlanError(f"The family must be one of {', '.join(FAMILIES)}, not {synthesise!r}.")
             with progress(f"Synthesising for {synthesise}"):
                 _synthesise(self.written, synthesise)
-        return collect(self.written, clock=clock, part=part)
+        return collect(self.written, clock=clock, part=part, weight_memory=weight_memory)
 
     def parameters(self, net: Model | Network) -> bytes:
         """Make the parameter image of another network of the same shape, for an accelerator with parameters in RAM.

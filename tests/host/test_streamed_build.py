@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from bitweir.cli import main
 from bitweir.design import Design, DesignFolder
 from bitweir.folders import FileError
 from bitweir.images import as_images
@@ -17,11 +20,14 @@ from bitweir.report.markdown import markdown
 from bitweir.report.model import ReportData
 from bitweir.runs import simulate
 from bitweir.target import Target
+from bitweir.weight_memory import WeightMemory
 from bitweir_hw.accelerator import weight_image, weight_layout
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.offchip import unpack_image
+from bitweir_sim.time.cycles import steady_state
 from bitweir_sim.values.encoding import Codes
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import streamed_example
@@ -80,8 +86,6 @@ def test_a_build_folder_has_the_weights_and_says_where(folder: Path) -> None:
 
 
 def test_a_description_that_was_edited_is_refused(folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     edited = tmp_path / "build"
     shutil.copytree(folder, edited)
     (edited / "weights.json").write_text("{}")
@@ -110,6 +114,41 @@ def test_reports_tell_what_the_memory_must_give(folder: Path) -> None:
     for text in (markdown(report), page(report)):
         assert "Weights from outside the chip" in text
         assert "8×4 streamed" in text
+
+
+def test_a_slow_memory_sets_the_pace_in_report_and_simulation(folder: Path) -> None:
+    build = DesignFolder.open(folder)
+    report = collect(build, weight_memory=WeightMemory(bandwidth=1e8, latency=20))
+    # 1,236 bits of weights a frame.
+    told = report.weight_memory
+    clock = report.timing.expected_clock_mhz * 1e6
+    assert told.cycles_per_frame == -(-1236 * clock // 8e8) > report.timing.cycles_per_frame
+    assert told.frames_per_second == pytest.approx(clock / told.cycles_per_frame)
+    assert "frames/s if their memory gives 100 MB/s" in page(report)
+    images = as_images(build.network, Codes(np.random.default_rng(8).integers(0, 2, (9, 45))))
+    found = simulate(build, images, clock=clock, weight_memory=WeightMemory(bandwidth=1e8, latency=20))
+    assert found.mismatches == 0
+    assert (found.cycles_per_frame, found.cycles_per_frame_from) == (told.cycles_per_frame, "simulation")
+
+
+def test_memories_that_are_none_are_refused(folder: Path) -> None:
+    with pytest.raises(PlanError, match="must be a positive number of bytes/s, not -1"):
+        WeightMemory(bandwidth=-1)
+    with pytest.raises(PlanError, match="must be 0 cycles or more, not -1"):
+        WeightMemory(bandwidth=1e9, latency=-1)
+    network, plan = streamed_example()
+    still = lower(network, replace(plan, foldings=tuple(replace(one, memory="auto") for one in plan.foldings)))
+    with pytest.raises(PlanError, match="leave out --weight-bandwidth"):
+        WeightMemory(bandwidth=1e9).weights(still, steady_state(still), 1e8)
+
+
+def test_commands_take_the_bandwidth(folder: Path) -> None:
+    told = CliRunner().invoke(main, ["report", str(folder), "--weight-bandwidth", "1e8", "--json"])
+    assert told.exit_code == 0
+    assert json.loads(told.stdout)["weight_memory"]["megabytes_per_second"] == 100
+    told = CliRunner().invoke(main, ["report", str(folder), "--weight-latency", "8"])
+    assert told.exit_code == 2
+    assert "--weight-latency needs --weight-bandwidth." in told.stderr
 
 
 def test_simulation_gives_the_words(folder: Path) -> None:

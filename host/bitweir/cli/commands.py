@@ -23,6 +23,7 @@ from ..results import save_result
 from ..runs import ENGINES
 from ..shipped import NETWORKS
 from ..synthesis.measure import FAMILIES
+from ..weight_memory import WeightMemory
 from .console import Output, complain
 from .devices import COMMANDS
 from .exploration import render_exploration
@@ -36,6 +37,7 @@ from .options import (
     other_clock_option,
     reserve_options,
     round_option,
+    weight_memory_options,
     with_models,
     with_output,
 )
@@ -248,6 +250,7 @@ def parameters(output: Output, models: Callable[[], Model], folder: Path, target
 @round_option
 @other_clock_option
 @with_output
+@weight_memory_options
 def simulate_command(
     output: Output,
     folder: Path,
@@ -258,12 +261,14 @@ def simulate_command(
     waves: Path | None,
     rounding: bool,
     clock: float | None,
+    weight_memory: WeightMemory | None,
 ) -> None:
     """Simulate the design in FOLDER on images, and compare each result with the golden model."""
     design = api.open(folder)
     simulation = design.simulate(
-        images, engine=engine, limit=limit, waves=waves, clock=clock, rounding=rounding, progress=output.working
-    )
+        images, engine=engine, limit=limit, waves=waves, clock=clock, weight_memory=weight_memory, rounding=rounding,
+        progress=output.working,
+    )  # fmt: skip
     if save:
         save_result(save, design.network.network, simulation.result)
     output.show(simulation_table(simulation))
@@ -292,6 +297,7 @@ def simulate_command(
 )
 @other_clock_option
 @with_output
+@weight_memory_options
 def report(
     output: Output,
     folder: Path,
@@ -300,9 +306,12 @@ def report(
     html_file: Path | None,
     markdown_file: Path | None,
     clock: float | None,
+    weight_memory: WeightMemory | None,
 ) -> None:
     """Report the cost and the speed of the design in FOLDER."""
-    result = api.open(folder).report(synthesise=family, part=part, clock=clock, progress=output.working)
+    result = api.open(folder).report(
+        synthesise=family, part=part, clock=clock, weight_memory=weight_memory, progress=output.working
+    )
     output.show(*render(result))
     for file, form in ((html_file, result.html), (markdown_file, result.markdown)):
         if file:

@@ -21,6 +21,7 @@ from ..api import load
 from ..folders import FileError
 from ..model import Model
 from ..runs import DeviceRun, Simulation
+from ..weight_memory import WeightMemory
 from .console import Output, complain
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
@@ -34,6 +35,7 @@ __all__ = [
     "other_clock_option",
     "reserve_options",
     "round_option",
+    "weight_memory_options",
     "with_models",
     "with_output",
 ]
@@ -191,6 +193,34 @@ other_clock_option = click.option(
     callback=megahertz,
     help="Clock frequency for all times.  [default: the one that FOLDER was made for]",
 )
+
+
+def weight_memory_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for a memory of streamed weights to a command, and give it ``weight_memory``."""
+
+    @click.option(
+        "--weight-bandwidth",
+        type=float,
+        metavar="BYTES/S",
+        help="What the memory of streamed weights gives, such as 250e6.  [default: a word in every cycle]",
+    )
+    @click.option(
+        "--weight-latency",
+        type=int,
+        default=0,
+        metavar="CYCLES",
+        help="Clock cycles before its first word; with --weight-bandwidth.",
+    )
+    @functools.wraps(command)
+    def wrapper(*args: Any, weight_bandwidth: float | None, weight_latency: int, **options: Any) -> None:
+        memory = None
+        if weight_bandwidth is not None:
+            memory = WeightMemory(bandwidth=weight_bandwidth, latency=weight_latency)
+        elif weight_latency:
+            raise click.UsageError("--weight-latency needs --weight-bandwidth.")
+        command(*args, weight_memory=memory, **options)
+
+    return wrapper
 
 
 def with_models(command: Callable[..., None]) -> Callable[..., None]:

@@ -32,6 +32,7 @@ from ..speed import ExpectedClock, clock_of
 from ..synthesis.flows import FAMILIES
 from ..synthesis.measure import VERSION
 from ..synthesis.results import Measured, Routed
+from ..weight_memory import WeightMemory
 from .estimates import errors, estimates
 from .fit import fit
 from .model import (
@@ -51,6 +52,7 @@ from .model import (
     TargetReport,
     Timing,
     Totals,
+    WeightMemoryReport,
     WeightStreamReport,
 )
 from .report import Report
@@ -78,7 +80,13 @@ def schema() -> Json:
     return schemas.schema(Report, title="bitweir report", description=told)
 
 
-def collect(build: DesignFolder, *, clock: float | None = None, part: str | None = None) -> Report:
+def collect(
+    build: DesignFolder,
+    *,
+    clock: float | None = None,
+    part: str | None = None,
+    weight_memory: WeightMemory | None = None,
+) -> Report:
     """All that follows from network and plan, and what synthesis has measured of them before.
 
     Parameters
@@ -89,6 +97,8 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
     part : str, optional
         A key of `PARTS`, to compare with in place of that of the target. Where neither is named, it is the usual one of
         the family that was measured, or else of ECP5.
+    weight_memory : WeightMemory, optional
+        From which streamed weights come.
     """
     target = build.target
     overridden = [
@@ -129,6 +139,7 @@ def collect(build: DesignFolder, *, clock: float | None = None, part: str | None
         streams=streams,
         timeline=way,
         weight_streams=_weight_streams(build, speed.hertz) or UNSET,
+        weight_memory=_weight_memory(build, speed.hertz, weight_memory) if weight_memory else UNSET,
         total=total,
         synthesis=measured,
         routed=on_boards,
@@ -263,6 +274,18 @@ def _weight_streams(build: DesignFolder, clock: float) -> tuple[WeightStreamRepo
             peak_megabytes_per_second=streamed.bits / 8 * clock / 1e6,
         )
         for streamed in build.pipeline.weight_streams
+    )
+
+
+def _weight_memory(build: DesignFolder, clock: float, memory: WeightMemory) -> WeightMemoryReport:
+    """What a memory of weights leaves of the throughput."""
+    weights = memory.weights(build.pipeline, build.timing, clock)
+    cycles = float(weights.timing.interval) / build.pipeline.parallel_frames
+    return WeightMemoryReport(
+        megabytes_per_second=memory.bandwidth / 1e6,
+        latency_cycles=memory.latency,
+        cycles_per_frame=cycles,
+        frames_per_second=clock / cycles,
     )
 
 

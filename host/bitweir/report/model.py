@@ -43,6 +43,7 @@ __all__ = [
     "Timeline",
     "Timing",
     "Totals",
+    "WeightMemoryReport",
     "WeightStreamReport",
     "block_rams_held",
 ]
@@ -455,6 +456,27 @@ class WeightStreamReport:
     peak_megabytes_per_second: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class WeightMemoryReport:
+    """What a memory of streamed weights leaves of the throughput, where all layers have fixed shares of it.
+
+    Parameters
+    ----------
+    megabytes_per_second : float
+        What it gives, in 10^6 bytes.
+    latency_cycles : int
+        Before the first word.
+    cycles_per_frame : float
+    frames_per_second : float
+        At the clock of the report.
+    """
+
+    megabytes_per_second: float
+    latency_cycles: Count
+    cycles_per_frame: float
+    frames_per_second: float
+
+
 # ---- estimates
 
 
@@ -777,6 +799,8 @@ class ReportData:
     timeline : Timeline
     weight_streams : tuple of WeightStreamReport
         Of layers whose weights come from outside the chip; not set where there are none.
+    weight_memory : WeightMemoryReport
+        What a memory leaves of the throughput; not set where none was named.
     total : Totals
     synthesis : dict
         What was measured, by family.
@@ -806,6 +830,7 @@ class ReportData:
     streams: tuple[StreamReport, ...]
     timeline: Timeline
     weight_streams: tuple[WeightStreamReport, ...] | UnsetType = UNSET
+    weight_memory: WeightMemoryReport | UnsetType = UNSET
     total: Totals
     synthesis: dict[Family, Measured]
     routed: dict[str, Routed]

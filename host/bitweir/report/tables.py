@@ -174,7 +174,13 @@ def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:
     if not report.weight_streams:
         return []
     total = sum(row.megabytes_per_second for row in report.weight_streams)
-    return [("Weights", told_about(report) + _significant(total), "MB/s from outside the chip")]
+    about = told_about(report)
+    rows = [("Weights", about + _significant(total), "MB/s from outside the chip")]
+    if memory := report.weight_memory:
+        rate = f"{_significant(memory.megabytes_per_second)} MB/s"
+        told = f"frames/s if their memory gives {rate}, {_significant(memory.cycles_per_frame)} cycles per frame"
+        rows.append(("With memory", about + _significant(memory.frames_per_second), told))
+    return rows
 
 
 def _outputs(network: NetworkReport) -> str:

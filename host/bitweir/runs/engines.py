@@ -25,6 +25,7 @@ from ..design import Design, DesignFolder
 from ..folders import FileError, streamed_file
 from ..images import Images
 from ..progress import Progress
+from ..weight_memory import Weights
 from .runner import Run, Runner
 
 __all__ = ["ENGINES", "AnyDesign", "loading_cycles", "waveform"]
@@ -46,7 +47,7 @@ def loading_cycles(design: AnyDesign) -> int:
     return boot_cycles(design.pipeline) if design.plan.weights == "ram" else 0
 
 
-def _golden(design: AnyDesign, waves: Path | None) -> Runner:
+def _golden(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     """The definition in NumPy, without any hardware."""
     if waves:
         raise FileError(
@@ -61,7 +62,7 @@ def _golden(design: AnyDesign, waves: Path | None) -> Runner:
     return run
 
 
-def _compiled(design: AnyDesign, waves: Path | None) -> Runner:
+def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     """The Verilog of the design, compiled through CXXRTL."""
     if waves and waves.suffix != ".vcd":
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
@@ -73,14 +74,15 @@ def _compiled(design: AnyDesign, waves: Path | None) -> Runner:
             )
         groups = -(-len(images) // design.pipeline.parallel_frames)
         beats = groups * design.pipeline.output.beats
+        cycles = loading_cycles(design) + weights.timing.last_cycle(groups) + _SPARE_CYCLES
         with progress(f"Simulating {len(images):,} frames") as done, waveform(waves) as file:
             started = time.perf_counter()
             trace = compiled.run(
                 pack(images.codes, design.pipeline.input),
                 expected_outputs=beats,
                 progress=lambda _, found: done(found / beats),
-                max_cycles=loading_cycles(design) + design.timing.last_cycle(groups) + _SPARE_CYCLES,
-                feeds=weight_feeds(design.pipeline),
+                max_cycles=cycles,
+                feeds=weight_feeds(design.pipeline, weights.supplies, cycles=cycles),
                 waves=file,
             )
             seconds = time.perf_counter() - started
@@ -89,7 +91,7 @@ def _compiled(design: AnyDesign, waves: Path | None) -> Runner:
     return run
 
 
-def _cocotb(design: AnyDesign, waves: Path | None) -> Runner:
+def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     """The same design with its inner streams on ports, so that every stream is compared in every cycle."""
     simulator = next((name for name in ("verilator", "icarus") if available(name) is None), "verilator")
     if missing := available(simulator):
@@ -106,8 +108,10 @@ def _cocotb(design: AnyDesign, waves: Path | None) -> Runner:
             # While parameters are loaded, the input takes nothing: as if there was nothing to take.
             stalls = np.ones(loading_cycles(design), bool)
             expected = expected_trace(
-                design.network, design.pipeline, images.codes, i_stalls=stalls, drain=_COCOTB_DRAIN
-            )
+                design.network, design.pipeline, images.codes, i_stalls=stalls, supplies=weights.supplies,
+                drain=_COCOTB_DRAIN,
+            )  # fmt: skip
+            cycles = expected.cycles_run + _SPARE_CYCLES + _COCOTB_DRAIN
         with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
             with progress(f"Building the design in {simulator} (kept for the next time)"):
                 top, sources = _observed_sources(design, Path(folder))
@@ -123,7 +127,7 @@ def _cocotb(design: AnyDesign, waves: Path | None) -> Runner:
                         i_bits=design.pipeline.input.bits,
                         expected=expected,
                         drain=_COCOTB_DRAIN,
-                        feeds=weight_feeds(design.pipeline),
+                        feeds=weight_feeds(design.pipeline, weights.supplies, cycles=cycles),
                         waves=file,
                     )
                 except SimulationError as error:
@@ -176,9 +180,9 @@ def _result(design: AnyDesign, trace: Trace, frames: int) -> Result:
     return unpack_results(trace.o.payloads, design.pipeline, frames)
 
 
-#: What runs a design: from the design, and where waveforms go, to a runner. Raises `FileError` where it writes no such
-#: waveforms, `ToolError` where a tool is missing.
-ENGINES: dict[str, Callable[[AnyDesign, Path | None], Runner]] = {
+#: What runs a design: from the design, where waveforms go, and how streamed weights come, to a runner. Raises
+#: `FileError` where it writes no such waveforms, `ToolError` where a tool is missing.
+ENGINES: dict[str, Callable[[AnyDesign, Path | None, Weights], Runner]] = {
     "compiled": _compiled,
     "cocotb": _cocotb,
     "golden": _golden,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from bitweir_hw.network import Integers
+from bitweir_sim.time.cycles import Timing
 from bitweir_sim.trace import Trace
 from bitweir_sim.values.golden import Result
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from ..images import Images
 from ..progress import Progress, silent
 from ..results import Quality, quality
 from ..speed import ExpectedClock, target_clock
+from ..weight_memory import WeightMemory, Weights
 from .engines import ENGINES, AnyDesign, loading_cycles, waveform
 from .runner import compared_with_golden
 
@@ -131,6 +133,7 @@ def simulate(
     engine: str = "compiled",
     clock: float | None = None,
     waves: Path | None = None,
+    weight_memory: WeightMemory | None = None,
     progress: Progress = silent,
 ) -> Simulation:
     """Run images through a design, and compare every score, label, code and class with the golden model.
@@ -147,6 +150,8 @@ def simulate(
         Hz; turns cycles into times. By default that of the target of the design.
     waves : Path, optional
         Where waveforms go.
+    weight_memory : WeightMemory, optional
+        From which streamed weights come; by default a word comes in every cycle.
     progress : Progress
         Shows what is under way.
 
@@ -170,14 +175,20 @@ def simulate(
         pass
     # What jams is refused before anything is compiled.
     timing = design.timing
-    run = ENGINES[engine](design, waves)(images, progress)
-    found = compared_with_golden(design.network, images, run.result, late=_late(design, run.trace, len(images)))
     expected = None if clock else target_clock(design.pipeline, design.target, folder=getattr(design, "folder", None))
     clock = clock or (expected.hertz if expected else design.target.clock)
+    weights = Weights(supplies={}, timing=timing)
+    if weight_memory:
+        with progress("Computing when weights come"):
+            weights = weight_memory.weights(design.pipeline, timing, clock)
+        timing = weights.timing
+    run = ENGINES[engine](design, waves, weights)(images, progress)
+    late = _late(design, timing, run.trace, len(images))
+    found = compared_with_golden(design.network, images, run.result, late=late)
     interval, latency, source = float(timing.interval), timing.latency, "model"
     if run.trace is not None:
         latency = int(_finished(design, run.trace)[0] - run.trace.i.cycles[0])
-        if measured := _interval(design, run.trace):
+        if measured := _interval(design, timing, run.trace):
             interval, source = measured, "simulation"
     frames = design.pipeline.parallel_frames
     return Simulation(
@@ -201,18 +212,18 @@ def simulate(
     )
 
 
-def _late(design: AnyDesign, trace: Trace | None, images: int) -> NDArray[np.bool_] | None:
+def _late(design: AnyDesign, timing: Timing, trace: Trace | None, images: int) -> NDArray[np.bool_] | None:
     """Images whose result comes in another cycle than the cycle model says, (N,)."""
     if trace is None:
         return None
     finished = _finished(design, trace) - loading_cycles(design)
-    late = finished != [design.timing.last_cycle(n + 1) for n in range(len(finished))]
+    late = finished != [timing.last_cycle(n + 1) for n in range(len(finished))]
     return np.repeat(late, design.pipeline.parallel_frames)[:images]
 
 
-def _interval(design: AnyDesign, trace: Trace) -> float | None:
+def _interval(design: AnyDesign, timing: Timing, trace: Trace) -> float | None:
     """Cycles from frame to frame, or from group to group of those side by side; None if the run was too short."""
-    timing, finished = design.timing, _finished(design, trace)
+    finished = _finished(design, trace)
     settled = len(timing.finished) - 1 - timing.period
     whole = (len(finished) - 1 - settled) // timing.period * timing.period
     return float(finished[-1] - finished[-1 - whole]) / whole if whole > 0 else None
