@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from amaranth.back import rtlil
 from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import Pll
 from bitweir_hw.boards.top import Top
@@ -18,6 +17,7 @@ from bitweir_hw.files import digest, plan_text
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
+from bitweir_hw.tools import convert
 
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
@@ -60,8 +60,7 @@ def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
     clock = round(pll.clock) if pll else board.oscillator
     identity = identity_of(design, board, clock)
     device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=baud_of(board))
-    text: str = rtlil.convert(Top(device, board=board, pll=pll), name="top", emit_src=False)
-    return text
+    return convert(Top(device, board=board, pll=pll), name="top")
 
 
 @dataclass(frozen=True, kw_only=True)

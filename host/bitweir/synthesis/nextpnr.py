@@ -194,7 +194,7 @@ def place_and_route(
         folder,
     )  # fmt: skip
     if done.returncode:
-        raise ToolError(f"{tool.title} failed: {_reason(done)}.")
+        raise ToolError(f"{tool.title} failed: {tool.exhausted(done) or _reason(done)}.")
     report = json.loads((folder / "report.json").read_text())
     link = "link" if link_clock else "sync"
     return Routed(

@@ -6,12 +6,13 @@ import re
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from ..blocks.pipeline import Pipeline
+from ..tools.rtlil import convert
 from ..tools.yosys import run_yosys
 from .accelerator import Accelerator
+from .contents import put_contents, take_contents
 
 __all__ = ["accelerator_rtlil", "component_rtlil", "rtlil_to_verilog"]
 
@@ -33,7 +34,7 @@ def accelerator_rtlil(pipeline: Pipeline, *, name: str, taps: bool = False) -> s
 
 def component_rtlil(component: wiring.Component, *, name: str) -> str:
     """A component in Yosys' intermediate language, its inner modules called ``NAME__PART``."""
-    text = rtlil.convert(component, name=name, emit_src=False)
+    text = convert(component, name=name)
     # Amaranth puts dots between the parts of a module's name, which Verilog would have to escape.
     return re.sub(
         rf"^(module|  cell) (\\{name}\.\S+)",
@@ -47,9 +48,11 @@ def rtlil_to_verilog(text: str) -> str:
     """Verilog of a design in RTLIL, hierarchy and memories kept.
 
     Wide multiplexers become trees: as functions, which is how Yosys writes them, Icarus does not take them.
+    Yosys never sees what memories begin with: see `contents`.
     """
+    emptied, contents = take_contents(text)
     with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-        (Path(folder) / "design.il").write_text(text)
+        (Path(folder) / "design.il").write_text(emptied)
         run_yosys(
             """
             read_rtlil design.il
@@ -62,21 +65,4 @@ def rtlil_to_verilog(text: str) -> str:
             """,
             Path(folder),
         )
-        return _single_statements((Path(folder) / "design.v").read_text())
-
-
-def _single_statements(text: str) -> str:
-    """The same Verilog, with an `initial` for each word of a memory instead of one block for all.
-
-    Yosys reads such a block in a time that grows with the square of its length: minutes for a memory of
-    20,000 words, which now takes seconds.
-    """
-    lines, inside = [], False
-    for line in text.splitlines():
-        if line == "  initial begin":
-            inside = True
-        elif inside and line == "  end":
-            inside = False
-        else:
-            lines.append(f"  initial {line.lstrip()}" if inside else line)
-    return "\n".join(lines) + "\n"
+        return put_contents((Path(folder) / "design.v").read_text(), contents)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from amaranth.back import rtlil
 from amaranth.hdl import DomainRenamer, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
@@ -13,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ..accelerator.accelerator import Accelerator
 from ..blocks.pipeline import Pipeline, refuse_weight_streams
 from ..gateware.loading import LOAD
+from ..tools.rtlil import convert
 from .crossing import Crossing
 from .endpoint import Endpoint, check_capacity
 from .protocol import Identity
@@ -154,5 +154,5 @@ def device_rtlil(device: Device, *, name: str) -> str:
         module = match[2].replace(f"{top}.accelerator", name, 1)
         return f"{match[1]} \\{module.replace('.', '__')}"
 
-    text = rtlil.convert(device, name=top, emit_src=False)
+    text = convert(device, name=top)
     return re.sub(rf"^(module|  cell) \\({top}\.\S+)", readable, text, flags=re.MULTILINE)

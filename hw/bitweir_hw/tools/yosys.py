@@ -40,6 +40,6 @@ def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
     done = _YOSYS.run(["-q", "-l", log, "-s", source], folder)
     if done.returncode:
         errors = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
-        reason = errors[-1] if errors else f"exit code {done.returncode}"
+        reason = errors[-1] if errors else _YOSYS.exhausted(done) or f"exit code {done.returncode}"
         raise ToolError(f"Yosys failed: {reason}.")
     return done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from filelock import FileLock
 from ..errors import ToolError
 
 __all__ = ["Tool"]
+
+#: What makes a design smaller for tools.
+_LESS = "choose foldings with fewer lanes, or --weights ram, or keep the weights of large layers outside the chip"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,20 @@ class Tool:
             raise ToolError(missing)
         self._prepare()
         return subprocess.run([*self.command, *arguments], cwd=folder, capture_output=True, text=True)
+
+    def exhausted(self, done: subprocess.CompletedProcess[str]) -> str | None:
+        """Which limit of memory a run that failed has probably hit, and what to do; None if it ended otherwise.
+
+        WebAssembly has addresses of 32 bits. A program that needs more ends in an exception of which it says nothing.
+        """
+        if done.returncode == -signal.SIGKILL:
+            return f"the system ended {self.title}, as it does where memory is short: {_LESS}"
+        if done.returncode and "thrown Wasm exception" in done.stderr:
+            return (
+                f"{self.title} ended without a message, as it does where the design needs more than the 4 GiB that "
+                f"WebAssembly has: {_LESS}"
+            )
+        return None
 
     def _prepare(self) -> None:
         """Let the WebAssembly runtime compile the tool once for this machine, and say so while it does."""
