@@ -66,6 +66,7 @@ def generate(
     weights: str = "rom",
     reserve_luts: int | str = 0,
     reserve_bram: int | str = 0,
+    weight_bandwidth: float | None = None,
     axi: int | None = None,
     axi_crc: bool = False,
     progress: Progress = silent,
@@ -104,6 +105,8 @@ def generate(
     reserve_luts, reserve_bram : int or str
         LUTs and block RAMs of the part or the board that are kept free for the rest of a chip: a count, or a share such
         as ``"20%"``.
+    weight_bandwidth : float, optional
+        Bytes a second of a memory outside the chip: with a goal, weights of layers that do not fit come from there.
     axi : int, optional
         Bytes of tdata of a module with AXI4-Stream ports, which is added.
     axi_crc : bool
@@ -140,7 +143,7 @@ def generate(
         clock=clock, folding=folding, fps=fps, part=part, board=board, goal=goal, family=family,
         # A packet of the wrapper is one frame.
         stage_levels=stage_levels, streams=1 if streams is None and axi is not None else streams, weights=weights,
-        reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+        reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
     )  # fmt: skip
     plain = hardware_network(net)
     with progress("Choosing the plan"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +16,7 @@ from bitweir.cli import main
 from bitweir.design import Design, DesignFolder
 from bitweir.folders import FileError
 from bitweir.images import as_images
+from bitweir.planning import PlanRequest, choose
 from bitweir.report.collect import collect
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
@@ -24,6 +27,7 @@ from bitweir.weight_memory import WeightMemory
 from bitweir_hw.accelerator import weight_image, weight_layout
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
+from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.offchip import unpack_image
 from bitweir_sim.time.cycles import steady_state
 from bitweir_sim.values.encoding import Codes
@@ -31,7 +35,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import streamed_example
-from support.strategies import networks, plans
+from support.strategies import identity_input, networks, plans
 
 
 @settings(max_examples=30)
@@ -156,3 +160,62 @@ def test_simulation_gives_the_words(folder: Path) -> None:
     images = as_images(build.network, Codes(np.random.default_rng(7).integers(0, 2, (5, 45))))
     found = simulate(build, images, engine="compiled")
     assert found.mismatches == 0
+
+
+def large() -> Network:
+    """A network of 1.1 million weights."""
+    rng = np.random.default_rng(1)
+    sizes = (256, 1024, 768, 10)
+    layers = []
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        last = index == 2
+        thresholds = None if last else rng.integers(-12, 12, (outputs, 1))
+        layers.append(
+            Dense(
+                name=f"dense_{index}",
+                weights=rng.random((outputs, inputs)) < 0.5,
+                thresholds=thresholds,
+                output=None if last else BIPOLAR,
+            )
+        )
+    return check(Network(name="large", input=identity_input(256), layers=tuple(layers)))
+
+
+def test_a_search_lets_weights_come_from_outside_where_they_do_not_fit() -> None:
+    wish = {"part": "ecp5-25k", "goal": "fps", "stage_levels": 1, "clock": 1e8}
+    with pytest.raises(PlanError, match="or let weights of 1 layers come from outside the chip"):
+        choose(large(), PlanRequest(**wish))
+    found = choose(large(), PlanRequest(**wish, weight_bandwidth=2e8))
+    search = found.search
+    assert search is not None
+    assert search.streamed == ("dense_1",)
+    assert search.block_rams <= search.available_block_rams
+    # 98 kB of weights: 2,034 frames/s, or a little less with padding.
+    assert search.weight_bytes == pytest.approx(1024 * 768 / 8, rel=0.05)
+    assert search.fps == pytest.approx(2e8 / search.weight_bytes, rel=0.01)
+    assert "Weights of dense_1 come from outside the chip: 0.0983 MB for each frame, from a memory of 200 MB/s." in (
+        search.summary
+    )
+    assert search.to_dict()["streamed"] == ["dense_1"]
+    # A memory that is fast enough leaves the pace to the accelerator.
+    assert choose(large(), PlanRequest(**wish, weight_bandwidth=2e10)).search.fps > 3 * search.fps
+    # What fits needs none.
+    small, _ = streamed_example()
+    whole = choose(small, PlanRequest(**wish, weight_bandwidth=2e8)).search
+    assert whole is not None
+    assert whole.streamed == ()
+    assert "All weights fit on the chip" in whole.summary
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"part": "ecp5-25k", "goal": "fps", "weight_bandwidth": 0.0}, "positive number of bytes/s, not 0"),
+        ({"folding": "1x1", "weight_bandwidth": 1e8}, "needs a part and a goal, and no board"),
+        ({"board": "ulx3s_85f", "weight_bandwidth": 1e8}, "needs a part and a goal, and no board"),
+        ({"part": "ecp5-25k", "goal": "fps", "weights": "ram", "weight_bandwidth": 1e8}, "excludes parameters in RAM"),
+    ],
+)
+def test_wishes_for_a_memory_that_exclude_each_other(wish: dict[str, Any], told: str) -> None:
+    with pytest.raises(PlanError, match=told):
+        PlanRequest(**wish)

@@ -145,6 +145,12 @@ def import_command(
 )
 @reserve_options
 @click.option(
+    "--weight-bandwidth",
+    type=float,
+    metavar="BYTES/S",
+    help="What a memory outside the chip gives: with --goal, weights of layers that do not fit come from there.",
+)
+@click.option(
     "--axi",
     type=int,
     metavar="BYTES",
@@ -172,6 +178,7 @@ def generate(
     weights: str,
     reserve_luts: str,
     reserve_bram: str,
+    weight_bandwidth: float | None,
     axi: int | None,
     axi_crc: bool,
 ) -> None:
@@ -182,17 +189,20 @@ def generate(
         raise click.UsageError("--part and --goal need each other: what is best depends on both.")
     if goal and (goal == "area") != (fps is not None):
         raise click.UsageError("--goal area needs --fps, the frame rate to reach, and the other goals exclude it.")
+    if weight_bandwidth is not None and goal is None:
+        raise click.UsageError("--weight-bandwidth needs --part and --goal: the search says which layers it is for.")
     if axi_crc and axi is None:
         raise click.UsageError("--axi-crc needs --axi.")
     net = models()
     design = api.generate(
         net, folder, part=part, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
-        reserve_bram=reserve_bram, axi=axi, axi_crc=axi_crc, progress=output.working,
+        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, axi_crc=axi_crc, progress=output.working,
     )  # fmt: skip
-    report = design.report()
-    output.show(*render(report))
     search = design.search
+    memory = WeightMemory(bandwidth=weight_bandwidth) if weight_bandwidth and search and search.streamed else None
+    report = design.report(weight_memory=memory)
+    output.show(*render(report))
     if search:
         output.show(Text(search.summary))
     output.show(*map(Text, net.summary), Text(f"Written: {design.verilog}"))

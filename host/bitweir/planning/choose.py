@@ -92,7 +92,7 @@ def _for_part(network: Network, request: PlanRequest, part: FpgaPart, family: st
     hunt = Hunt(
         network=network, part=part, family=family, limits=part_limits(part, request.reserve),
         clock=request.clock or highest_clock(part.name), levels=_levels(request), streams=request.streams,
-        runtime_loadable=request.weights == "ram",
+        runtime_loadable=request.weights == "ram", weight_bandwidth=request.weight_bandwidth,
     )  # fmt: skip
     goal = request.goal
     assert goal
@@ -127,7 +127,7 @@ def _levels(request: PlanRequest) -> tuple[int, ...]:
 
 
 def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, board: str | None = None) -> PlanResult:
-    found = best.found
+    found, streams = best.found, best.pipeline.weight_streams
     search = PlanSearch(
         part=hunt.part.name,
         board=board,
@@ -145,5 +145,8 @@ def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, boar
         fmax=best.fmax,
         wanted=request.fps,
         reserved=hunt.limits.reserved,
+        streamed=tuple(streamed.layer for streamed in streams),
+        weight_bytes=sum(one.frame_words * one.bits for one in streams) / 8 / found.plan.parallel_frames,
+        weight_bandwidth=request.weight_bandwidth,
     )
     return PlanResult(plan=found.plan, pipeline=best.pipeline, search=search)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from math import inf
+from functools import cached_property
+from math import ceil, inf
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import fmax, fmax_error
@@ -21,7 +22,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import MAX_STREAMS, least_cycles
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import Budget, Pace, Search, SearchResult
+from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult
 from bitweir_sim.time.cycles import schedule
 
 __all__ = ["LEVELS", "Expected", "Hunt"]
@@ -36,6 +37,9 @@ _PROMISE = 1.05
 _SCARCE = 0.9
 #: How much slower than the fastest plan those are that may answer sooner.
 _SLOWER = (1.25, 1.6, 2.0, 3.0)
+#: Hz, at most, for which the search counts what a memory of weights gives in a cycle: few plans are slower. A plan is
+#: then judged at its own clock.
+_MEMORY_CLOCK = 100e6
 #: Clocks to try for a frame rate.
 _CLOCKS = 6
 
@@ -92,6 +96,8 @@ class Hunt:
         Parallel frames; None for as many as serve a goal best.
     runtime_loadable : bool
         Parameters are in RAM.
+    weight_bandwidth : float, optional
+        Bytes a second of a memory outside the chip, from which weights of layers may come where they do not fit.
     """
 
     network: Network
@@ -102,6 +108,7 @@ class Hunt:
     levels: tuple[int, ...] = LEVELS
     streams: int | None = 1
     runtime_loadable: bool = False
+    weight_bandwidth: float | None = None
     _searches: dict[tuple[int, int], Search] = field(default_factory=dict)
 
     @property
@@ -199,8 +206,34 @@ class Hunt:
             self._searches[key] = Search(
                 self.network, self.part.family, popcount=self._popcount(level), parallel_frames=streams,
                 runtime_loadable=self.runtime_loadable, shared=next(iter(self._searches.values()), None),
+                outside=self._outside,
             )  # fmt: skip
         return self._searches[key]
+
+    @cached_property
+    def _outside(self) -> Outside | None:
+        """Layers whose weights come from outside: few enough that all others fit, at whatever speed."""
+        if self.weight_bandwidth is None:
+            return None
+        search = Search(
+            self.network, self.part.family, popcount=self._popcount(self.levels[0]), parallel_frames=self._frames,
+            runtime_loadable=self.runtime_loadable,
+        )  # fmt: skip
+        if search.within(search.slowest, self.limits)[0] is not None:
+            return None
+        streaming = search.streaming(search.slowest, self.limits)
+        if streaming is None:
+            return None
+        rate = 8 * self.weight_bandwidth / min(self.clock, _MEMORY_CLOCK)
+        return replace(streaming.outside, bits_per_cycle=rate)
+
+    def _with_memory(self, found: SearchResult, pipeline: Pipeline, clock: float) -> SearchResult:
+        """The plan with the cycles that a frame takes at a clock: at a slower one, the memory gives more in each."""
+        if self._outside is None or self.weight_bandwidth is None:
+            return found
+        bits = sum(streamed.frame_words * streamed.bits for streamed in pipeline.weight_streams)
+        busy = max(block.cycles for block in pipeline.blocks)
+        return replace(found, cycles=max(busy, ceil(bits * clock / (8 * self.weight_bandwidth))))
 
     def _popcount(self, level: int) -> Popcount:
         return Popcount(style=STYLE[self.family], levels_per_stage=level)
@@ -209,8 +242,9 @@ class Hunt:
         """A plan with the clock that it is expected to reach."""
         pipeline = lower(self.network, found.plan)
         reached = fmax(pipeline, self.part.name)
+        clock = min(self.clock, reached)
         return Expected(
-            found=found, pipeline=pipeline, fmax=reached, clock=min(self.clock, reached),
+            found=self._with_memory(found, pipeline, clock), pipeline=pipeline, fmax=reached, clock=clock,
             sure=min(self.clock, reached * (1 - fmax_error(self.part.name))),
         )  # fmt: skip
 

@@ -59,6 +59,9 @@ class PlanRequest:
     reserve_luts, reserve_bram : int or str
         LUTs and block RAMs that are kept free of the part or the board for the rest of a chip: a count, or a share such
         as ``"20%"``.
+    weight_bandwidth : float or None
+        Bytes a second of a memory outside the chip, from which weights of layers may come where they do not fit on a
+        part; with a goal.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class PlanRequest:
     weights: str = "rom"
     reserve_luts: int | str = 0
     reserve_bram: int | str = 0
+    weight_bandwidth: float | None = None
 
     def __post_init__(self) -> None:
         if self.clock is not None and not 0 < self.clock < inf:
@@ -98,6 +102,8 @@ class PlanRequest:
             raise PlanError(f"Goal {self.goal} needs a part, as what is best depends on the part: name one.")
         elif self.goal and (self.goal == "area") != (self.fps is not None):
             raise PlanError("Goal area needs a frame rate, and the other goals exclude it.")
+        if self.weight_bandwidth is not None:
+            self._check_bandwidth(self.weight_bandwidth)
         if self.reserve and not self.board and not self.goal:
             raise PlanError("A reserve needs a part and a goal, or a board: what is left of it is what a plan may use.")
 
@@ -105,6 +111,16 @@ class PlanRequest:
     def reserve(self) -> Reserve:
         """What is kept free."""
         return Reserve(luts=self.reserve_luts, bram=self.reserve_bram)
+
+    def _check_bandwidth(self, bandwidth: float) -> None:
+        if not 0 < bandwidth < inf:
+            raise PlanError(f"The bandwidth of weights must be a positive number of bytes/s, not {bandwidth:g}.")
+        if self.board or not self.goal:
+            raise PlanError(
+                "A bandwidth of weights needs a part and a goal, and no board: the search says which layers it is for."
+            )
+        if self.weights != "rom":
+            raise PlanError("A bandwidth of weights excludes parameters in RAM, which hold all weights on the chip.")
 
     def _check_board(self) -> None:
         if self.part is not None or self.folding is not None or self.family is not None:
@@ -147,6 +163,12 @@ class PlanSearch:
         Frames/s that were asked for, if any were.
     reserved : str
         What is kept free, as ``"after the reserve of 500 LUTs"``; empty for nothing.
+    streamed : tuple of str
+        Layers whose weights come from outside the chip.
+    weight_bytes : float
+        Bytes of these that a frame takes.
+    weight_bandwidth : float or None
+        Bytes a second that may come, if that was asked for.
     """
 
     part: str
@@ -165,6 +187,9 @@ class PlanSearch:
     fmax: float
     wanted: float | None = None
     reserved: str = ""
+    streamed: tuple[str, ...] = ()
+    weight_bytes: float = 0.0
+    weight_bandwidth: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, as JSON has them."""
@@ -185,6 +210,12 @@ class PlanSearch:
             "fmax_error": fmax_error(self.part),
             "fmax_from": fmax_basis(self.part),
         }
+        if self.weight_bandwidth is not None:
+            told |= {
+                "streamed": list(self.streamed),
+                "weight_bytes_per_frame": self.weight_bytes,
+                "weight_bytes_per_second": self.weight_bandwidth,
+            }
         if self.board:
             return told
         return told | {
@@ -227,6 +258,13 @@ class PlanSearch:
             told += f" It takes {rate}, {within}."
         if self.wanted and self.fps < self.wanted * (1 - 1e-9):
             told += f" No plan that was found is expected to reach {self.wanted:,.0f} frames/s."
+        if self.streamed:
+            told += (
+                f" Weights of {', '.join(self.streamed)} come from outside the chip: {self.weight_bytes / 1e6:,.3g} MB "
+                f"for each frame, from a memory of {(self.weight_bandwidth or 0) / 1e6:,.6g} MB/s."
+            )
+        elif self.weight_bandwidth is not None:
+            told += " All weights fit on the chip: nothing comes from outside."
         if self.streams > 1:
             told += f" It has {self.streams} parallel frames."
         return f"{told} {self._quality}"

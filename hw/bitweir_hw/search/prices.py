@@ -5,6 +5,7 @@ The search asks for the same parts again and again, so everything is kept.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
@@ -12,6 +13,7 @@ from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
+from ..memory import STREAM
 from ..network.layers import Conv, Dense, Layer, Map
 from ..network.network import Network
 from ..plan import Folding, Plan
@@ -111,10 +113,14 @@ class Prices:
         Blocks that do not keep it cost more than there is.
     shared : Prices, optional
         Without a pace, of the same family: what it knows of blocks serves here, too.
+    streamed : collection of str
+        Layers whose weights come over a stream, where they are more than one word.
     """
 
-    def __init__(self, family: str, pace: Pace | None = None, shared: Prices | None = None) -> None:
-        self.family, self.pace = family, pace
+    def __init__(
+        self, family: str, pace: Pace | None = None, shared: Prices | None = None, streamed: Collection[str] = ()
+    ) -> None:
+        self.family, self.pace, self.streamed = family, pace, streamed
         self._costs: dict[object, tuple[float, float, int]] = shared._costs if shared else {}
         self._delays: dict[object, float] = shared._delays if shared else {}
         self._conversions: dict[object, tuple[float, float]] = {}
@@ -129,7 +135,7 @@ class Prices:
             lanes, length = probe.input.lanes, probe.input.length
             blocks = probe.taken()
             memories = []
-            for style in _styles(blocks):
+            for style in _styles(blocks, streamed=layer.name in self.streamed):
                 styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
                 memories.append((replace(folding, memory=style), *self.of(styled)))
             self._options[key] = Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
@@ -174,9 +180,11 @@ class Prices:
         return _TOO_SLOW if self._delays[where] > pace.nanoseconds else 0.0
 
 
-def _styles(blocks: list[BlockSpec]) -> tuple[str, ...]:
+def _styles(blocks: list[BlockSpec], *, streamed: bool) -> tuple[str, ...]:
     """Memories that may be right for the weights of a layer: the usual one first."""
     (unit,) = (block for block in blocks if isinstance(block, MatVecSpec))
+    if streamed and unit.weight_words_per_pixel > 1:
+        return (STREAM,)
     weights = unit.memories()[0]
     if weights.block:
         return ("auto", "lut") if weights.depth <= LUT_DEPTH else ("auto",)

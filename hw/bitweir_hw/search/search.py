@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from math import inf
+from math import ceil, inf
 
 from ..arithmetic import ceil_div, divisors
 from ..blocks import MatVecSpec
@@ -41,7 +41,7 @@ from ..plan import (
 from ..popcount.dot_product import STYLE, Popcount
 from .prices import Fitted, Option, Pace, Prices, Probe
 
-__all__ = ["Budget", "Search", "SearchResult", "cheapest", "fastest"]
+__all__ = ["Budget", "Outside", "Search", "SearchResult", "Streaming", "cheapest", "fastest"]
 
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
@@ -99,6 +99,57 @@ class SearchResult:
     block_rams: int
     ffs: int
     bound: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """A memory outside the chip, and the layers whose weights come from it.
+
+    Parameters
+    ----------
+    layers : frozenset of str
+    bits_per_cycle : float
+        What it gives all of them.
+    """
+
+    layers: frozenset[str] = frozenset()
+    bits_per_cycle: float = inf
+
+    def cycles(self, bits: int) -> int:
+        """Cycles in which so many bits come."""
+        return ceil(bits / self.bits_per_cycle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streaming:
+    """A plan that fits because weights come from outside the chip.
+
+    Parameters
+    ----------
+    outside : Outside
+    found : SearchResult
+    network : Network
+    """
+
+    outside: Outside
+    found: SearchResult
+    network: Network
+
+    @property
+    def bytes_per_frame(self) -> float:
+        """Of weights, for each of V parallel frames."""
+        plan = self.found.plan
+        streams = build(Fitted(self.network, plan)).weight_streams
+        return sum(streamed.frame_words * streamed.bits for streamed in streams) / 8 / plan.parallel_frames
+
+    @property
+    def told(self) -> str:
+        """What to do, as a part of a sentence."""
+        return (
+            f"let weights of {len(self.outside.layers)} layers come from outside the chip, "
+            f"{self.bytes_per_frame / 1e6:,.3g} MB for each frame: --folding "
+            f"{','.join(map(str, self.found.plan.foldings))}"
+        )
 
 
 def cheapest(
@@ -223,6 +274,8 @@ class Search:
         With parameters in RAM.
     shared : Search, optional
         Of the same family: what it knows of blocks serves here, too.
+    outside : Outside, optional
+        Layers whose weights come from outside the chip.
     """
 
     def __init__(
@@ -234,8 +287,9 @@ class Search:
         parallel_frames: int = 1,
         runtime_loadable: bool = False,
         shared: Search | None = None,
+        outside: Outside | None = None,
     ) -> None:
-        self.network = network
+        self.network, self.outside = network, outside or Outside()
         self._layers = weighted(network)
         start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
         popcount = popcount or Popcount(style=STYLE[family])
@@ -245,7 +299,9 @@ class Search:
         self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
         self._units: dict[str, MatVecSpec] = {}
         #: Without a pace, and those that count now.
-        self._usual_prices: Prices = Prices(family, shared=shared._usual_prices if shared else None)
+        self._usual_prices: Prices = Prices(
+            family, shared=shared._usual_prices if shared else None, streamed=self.outside.layers
+        )
         self._prices: Prices = self._usual_prices
         #: Plans that were built, with what they take.
         self._known: dict[tuple[Folding, ...], SearchResult] = {}
@@ -300,7 +356,7 @@ class Search:
         if best is None:
             raise PlanError(self.too_large(intervals[high], limits))
         # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
-        proved = float(max(least_cycles(self.network), least))
+        proved = float(max(self._least, least))
         while low < high:
             middle = (low + high) // 2
             found, bound = self.within(intervals[middle], limits)
@@ -316,25 +372,39 @@ class Search:
     def fits(self, cycles: int, limits: Budget, pace: Pace | None = None) -> bool:
         """Whether a plan of at most so many cycles a frame was found that fits."""
         self._keep(pace)
-        return cycles >= least_cycles(self.network) and self.within(cycles, limits)[0] is not None
+        return cycles >= self._least and self.within(cycles, limits)[0] is not None
 
     def _keep(self, pace: Pace | None) -> None:
         """Ask for a pace, or for none, from now on."""
         if self._prices.pace != pace:
             usual = self._usual_prices
-            self._prices = Prices(usual.family, pace, usual) if pace else usual
+            self._prices = Prices(usual.family, pace, usual, self.outside.layers) if pace else usual
             self._known = {}
 
     # ---- questions
 
     def check_ii(self, cycles: int) -> None:
-        if cycles < (least := least_cycles(self.network)):
-            raise PlanError(f"A frame takes at least {least} cycles, so it cannot take at most {cycles}.")
+        if cycles < self._least:
+            why = " with weights from that memory" if self.outside.layers else ""
+            raise PlanError(f"A frame takes at least {self._least} cycles{why}, so it cannot take at most {cycles}.")
+
+    @cached_property
+    def _least(self) -> int:
+        """No plan takes fewer cycles: none of its blocks does, nor the memory of streamed weights."""
+        bits = sum(
+            layer.weights.size * result.pixels for layer, result in self._layers if layer.name in self.outside.layers
+        )
+        return max(least_cycles(self.network), self.outside.cycles(bits))
+
+    @property
+    def slowest(self) -> int:
+        """Cycles a frame from which on more allow no smaller plan."""
+        return self._intervals[-1]
 
     @cached_property
     def _intervals(self) -> list[int]:
         """Every number of cycles a frame that some folding of some layer takes."""
-        least = least_cycles(self.network)
+        least = self._least
         found = {least}
         for layer, result in self._layers:
             vectors, synapses = result.pixels * layer.groups, _quotients(layer.inputs)
@@ -388,6 +458,8 @@ class Search:
             needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
         ways = ["allow more cycles a frame"] if cycles < self._intervals[-1] else []
         ways.append(self._larger(cycles, limits))
+        if small.block_rams > limits.block_rams and (other := self.streaming(cycles, limits)):
+            ways.append(other.told)
         told = f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: "
         told += f"{', or '.join(ways)}."
         counted = limits.counted
@@ -403,6 +475,35 @@ class Search:
             if self.within(cycles, room)[0] is not None:
                 return f"take {name}, the smallest listed part of the family that holds it"
         return "make the network smaller, since no listed part of the family holds it"
+
+    def streaming(self, cycles: int, limits: Budget) -> Streaming | None:
+        """Few layers whose weights come from outside the chip, so that a plan fits; None if no such plan was found.
+
+        Those of the fewest pixels first: they need the fewest bits a frame for each bit that they do not store.
+        """
+        if self._plan.weights != "rom" or self.outside.layers:
+            return None
+        order = sorted(self._layers, key=lambda entry: (entry[1].pixels, -entry[0].weights.size))
+        names = [layer.name for layer, _ in order]
+
+        def first(count: int) -> tuple[Outside, SearchResult | None]:
+            outside = Outside(layers=frozenset(names[:count]))
+            search = Search(
+                self.network, self._prices.family, popcount=self._plan.popcount,
+                parallel_frames=self._plan.parallel_frames, shared=self, outside=outside,
+            )  # fmt: skip
+            return outside, search.within(cycles, limits)[0]
+
+        # More layers take more off, almost always.
+        low, high, best = 1, len(names), None
+        while low <= high:
+            middle = (low + high) // 2
+            outside, found = first(middle)
+            if found is not None:
+                best, high = Streaming(outside=outside, found=found, network=self.network), middle - 1
+            else:
+                low = middle + 1
+        return best
 
     # ---- dynamic programming
 
@@ -438,10 +539,11 @@ class Search:
     def _costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
         plan = replace(self._plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan))
+        bits = sum(streamed.frame_words * streamed.bits for streamed in pipeline.weight_streams)
         totals = [self._prices.of([block]) for block in pipeline.blocks]
         return SearchResult(
             plan=plan,
-            cycles=max(block.cycles for block in pipeline.blocks),
+            cycles=max(*(block.cycles for block in pipeline.blocks), self.outside.cycles(bits)),
             sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
             block_rams=round(sum(rams for _, rams in totals)),
             ffs=estimate_loader(pipeline, self._prices.family).ff + sum(map(self._prices.ffs, pipeline.blocks)),

@@ -11,9 +11,9 @@ from bitweir_hw.blocks import AffineSpec, FifoSpec, MatVecSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
-from bitweir_hw.network import Conv, Network, Pool, check
-from bitweir_hw.plan import Folding, Plan, least_cycles, weighted
-from bitweir_hw.search import Budget, cheapest, fastest, prices
+from bitweir_hw.network import Conv, Dense, Network, Pool, check
+from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, weighted
+from bitweir_hw.search import Budget, Outside, Search, cheapest, fastest, prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import depthwise_network, every_kind
@@ -166,3 +166,58 @@ def test_what_does_not_fit_is_told_which_part_holds_it():
         needs + r"allow more cycles a frame, or take big, the smallest listed part of the family that",
         told(Budget(sites=1, larger=(("big", room),)), cheapest, cycles=64),
     )
+
+
+def a_dense_network(sizes=(256, 512, 512, 10)):
+    rng = np.random.default_rng(3)
+    layers = []
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        last = index == len(sizes) - 2
+        layers.append(
+            Dense(
+                name=f"dense{index}",
+                weights=rng.random((outputs, inputs)) < 0.5,
+                thresholds=None if last else rng.integers(-9, 9, (outputs, 1)),
+                output=None if last else identity_input(1).format,
+            )
+        )
+    return check(Network(name="net", input=identity_input(sizes[0]), layers=tuple(layers)))
+
+
+def test_what_does_not_fit_is_told_which_weights_may_come_from_outside():
+    network = a_dense_network()
+    limits = Budget(sites=4000, block_rams=40)
+    with pytest.raises(PlanError) as error:
+        fastest(network, family="ice40", limits=limits)
+    told = re.fullmatch(
+        r".* needs at least \d+ block RAMs: .* or let weights of (\d) layers come from outside the chip, ([\d.]+) MB "
+        r"for each frame: --folding (\S+)\.",
+        str(error.value),
+    )
+    assert told
+    plan = plan_from_foldings(network, told[3])
+    streamed = [folding for folding in plan.foldings if folding.memory == "stream"]
+    assert len(streamed) == int(told[1]) < 3
+    assert cost(lower(network, plan))[1] <= limits.block_rams
+    # The largest layer first, of those of as many pixels: 512 x 512 bits, padded to whole words.
+    assert float(told[2]) == pytest.approx(512 * 512 / 8 / 1e6, rel=0.1)
+    # Loaded parameters are on the chip in any case.
+    with pytest.raises(PlanError) as error:
+        fastest(network, family="ice40", limits=limits, runtime_loadable=True)
+    assert "outside" not in str(error.value)
+
+
+@pytest.mark.parametrize("bits", [0.5, 64.0, 1e6])
+def test_a_memory_outside_the_chip_is_one_of_the_limits(bits):
+    network = a_dense_network()
+    outside = Outside(layers=frozenset({"dense0", "dense1"}), bits_per_cycle=bits)
+    search = Search(network, "ice40", outside=outside)
+    found = search.fastest(Budget(sites=8000, block_rams=8))
+    assert [folding.memory for folding in found.plan.foldings][:2] == ["stream", "stream"]
+    pipeline = lower(network, found.plan)
+    taken = sum(streamed.frame_words * streamed.bits for streamed in pipeline.weight_streams)
+    busy = max(block.cycles for block in pipeline.blocks)
+    assert found.cycles == max(busy, -(-taken // bits))
+    assert found.bound >= min(found.cycles, (256 + 512) * 512 / bits)
+    with pytest.raises(PlanError, match="cycles with weights from that memory, so it cannot take at most 0"):
+        Search(network, "ice40", outside=outside).cheapest(0, Budget())
