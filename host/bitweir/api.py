@@ -149,8 +149,8 @@ def generate(
     with progress("Choosing the plan"):
         result = choose(plain, request)
     target = _target(request, result)
-    with progress("Fitting FIFOs"):
-        design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline)
+    with progress("Fitting FIFOs") as done:
+        design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline, progress=done)
     with progress("Generating Verilog"):
         written = design.write(Path(folder), axi=axi, axi_crc=axi_crc)
     return Accelerator(written=written, search=result.search)

@@ -73,7 +73,13 @@ class Design:
 
     @classmethod
     def fitted(
-        cls, network: Network, plan: Plan, target: Target | None = None, *, pipeline: Pipeline | None = None
+        cls,
+        network: Network,
+        plan: Plan,
+        target: Target | None = None,
+        *,
+        pipeline: Pipeline | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> Design:
         """The design with the smallest depth for each FIFO that costs no cycle.
 
@@ -86,6 +92,8 @@ class Design:
             Without one, the design is made for no part in particular.
         pipeline : Pipeline, optional
             What `lower` makes of network and plan, if it has been called.
+        progress : callable
+            Takes the share of the FIFOs that is fitted.
 
         Raises
         ------
@@ -93,7 +101,7 @@ class Design:
             The plan does not fit the network, or the accelerator jams with the depths that the plan gives.
         """
         pipeline = pipeline or lower(network, plan)
-        depths = minimum_depths(pipeline, given=dict(plan.depths))
+        depths = minimum_depths(pipeline, given=dict(plan.depths), progress=progress)
         design = cls(
             network=network, plan=replace(plan, depths=(*plan.depths, *depths.items())), target=target or Target()
         )

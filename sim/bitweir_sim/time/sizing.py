@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from hashlib import sha256
+from itertools import islice
 
 import numpy as np
 from bitweir_hw.blocks import FifoSpec
@@ -15,23 +17,44 @@ from bitweir_hw.lower.layers import UNDER_WAY, lower
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
 
+from .flow import Arrivals, Cycles, Ending, arrivals, latest, least_interval
 from .stepping import stepper
 
 __all__ = ["fit_depths", "interval", "jam_error", "latency", "minimum_depths", "with_depths"]
 
+#: Takes the share that is done.
+Progress = Callable[[float], None]
+
 _NEVER = np.zeros(0, np.uint8)
+#: What FIFOs hold at least.
+_LEAST = 2
 #: Frames of the run that starts empty before the other one starts.
 _ALONE = 3
+#: Frames of a trial: what goes well for these is confirmed for all at the end.
+_FRAMES = 2
+#: Frames after which a rate is taken for too fast, if they still wait longer from one to the next.
+_SETTLING = 24
+
+
+def _silent(share: float) -> None:
+    pass
 
 
 def interval(pipeline: Pipeline) -> Fraction | None:
     """Cycles from frame to frame in steady state; None if the pipeline jams.
 
-    The same as that of `cycles.steady_state`, often found sooner: two runs take turns, and the first one whose state
+    The same as that of `cycles.steady_state`, often found sooner. Where no FIFO holds it back, it is what the slowest
+    block takes alone, which frames at that rate confirm. Else two runs take turns, and the first one whose state
     repeats gives the interval. One starts empty, and settles when all blocks before the slowest one have caught up.
     The other starts with all buffers full, from a sink that takes nothing at first, and settles when all blocks behind
     the slowest one have run empty.
     """
+    alone = Fraction(least_interval(pipeline))
+    match arrivals(pipeline, alone, most=_SETTLING).ending:
+        case Ending.SETTLED:
+            return alone
+        case Ending.JAMMED:
+            return None
     empty = _Settling(pipeline)
     for _ in range(_ALONE):
         if empty.frame():
@@ -99,10 +122,7 @@ def with_depths(pipeline: Pipeline, depths: Mapping[str, int]) -> Pipeline:
 
 
 def fit_depths(network: Network, plan: Plan) -> Plan:
-    """Return the plan with the minimum depth of each FIFO that costs no cycle of latency or initiation interval.
-
-    FIFOs are fitted one after the other, in the order of the stream, with the later ones at their default. So no
-    FIFO can be one beat shallower without cost.
+    """Return the plan with the minimum depth of each FIFO that costs no cycle; see `minimum_depths`.
 
     Parameters
     ----------
@@ -119,34 +139,162 @@ def fit_depths(network: Network, plan: Plan) -> Plan:
     return replace(plan, depths=(*plan.depths, *depths.items()))
 
 
-def minimum_depths(pipeline: Pipeline, *, given: Mapping[str, int]) -> dict[str, int]:
-    """Compute the minimum depth of each FIFO that costs no cycle; see `fit_depths`.
+def minimum_depths(pipeline: Pipeline, *, given: Mapping[str, int], progress: Progress = _silent) -> dict[str, int]:
+    """Compute the minimum depth of each FIFO that costs no cycle.
+
+    With frames that come as fast as the accelerator can take them for ever, each result comes in the cycle in which
+    it comes with the FIFOs of the pipeline: latency and initiation interval stay. FIFOs are fitted one after the other,
+    with the later ones as the pipeline has them: in the order of the pipeline, but of several FIFOs on one branch, the
+    second one behind the first ones of all branches, and so on. So no FIFO can be one beat shallower without cost.
+
+    Most depths need no trial: the soonest and the latest cycles of all beats tell what each FIFO must hold at least,
+    and mostly that is enough for all of them together. One run confirms at the end that no result is ever late.
 
     Parameters
     ----------
     pipeline : Pipeline
     given : mapping
         Depths of FIFOs by their names, which are kept; the pipeline has them.
+    progress : callable
+        Takes the share that is done.
 
     Raises
     ------
     PlanError
         The pipeline jams with the depths that are given.
     """
-    open_fifos = [fifo for fifo in _fifos(pipeline) if fifo.name not in given]
-    fitted: dict[str, int] = {}
-    if not open_fifos:
+    names = [fifo.name for fifo in _fifos(pipeline) if fifo.name not in given]
+    if not names:
+        return {}
+    fitting = _Fitting(pipeline, names, progress)
+    frames = _FRAMES
+    while not fitting.lasts(depths := fitting.depths(frames)):
+        frames *= 2
+    return {name: depths[name] for name in names}
+
+
+class _Fitting:
+    """The depths of some FIFOs, one after the other."""
+
+    def __init__(self, pipeline: Pipeline, names: list[str], progress: Progress) -> None:
+        self._pipeline, self._progress = pipeline, progress
+        self._ranks = _ranks(pipeline)
+        self._names = sorted(names, key=lambda name: self._ranks[name])
+        self._ends = {node.block.name: (node.inputs[0], node.outputs[0]) for node in pipeline.nodes}
+        self._pace = Fraction(least_interval(pipeline))
+        leaves = [self._ends[name][1] for name in names]
+        self._usual = arrivals(pipeline, self._pace, most=_SETTLING, record=leaves)
+        if self._usual.ending is not Ending.SETTLED:
+            pace = interval(pipeline)
+            if pace is None:
+                raise jam_error(pipeline)
+            self._pace, self._usual = pace, arrivals(pipeline, pace, record=leaves)
+        self._deadlines = self._usual.finished
+
+    def lasts(self, depths: Mapping[str, int]) -> bool:
+        """Whether no result is ever late with these depths."""
+        trial = with_depths(self._pipeline, depths)
+        return arrivals(trial, self._pace, deadlines=self._deadlines).ending is Ending.SETTLED
+
+    def depths(self, frames: int) -> dict[str, int]:
+        """The minimum depths with which no result of the first frames is late."""
+        fitted: dict[str, int] = {}
+        bounds = self._bounds(fitted, frames)
+        while bounds:
+            rest = self._names[len(fitted) :]
+            shallow = {name: bounds[name] for name in rest}
+            if _in_time(self._run({**fitted, **shallow}, frames)):
+                return {**fitted, **shallow}
+            # Not all together: as many as are, and then what the others must hold beside these.
+            count = sum(self._ranks[name] == self._ranks[rest[0]] for name in rest)
+            found = self._bounds({**fitted, **_first(shallow, count)}, frames) if count < len(rest) else None
+            if found is None:
+                count = self._ready(fitted, shallow, count - 1, frames)
+                if not count:
+                    shallow[rest[0]] = self._deep_enough(fitted, rest[0], shallow[rest[0]] + 1, frames)
+                    count = 1
+                found = self._bounds({**fitted, **_first(shallow, count)}, frames)
+            fitted |= _first(shallow, count)
+            bounds = found
+            self._progress(len(fitted) / len(self._names))
         return fitted
-    soonest, goal = latency(pipeline), interval(pipeline)
-    if goal is None:
-        raise jam_error(pipeline)
 
-    def as_good(trial: Pipeline) -> bool:
-        return latency(trial) == soonest and interval(trial) == goal
+    def _ready(self, fitted: Mapping[str, int], shallow: Mapping[str, int], most: int, frames: int) -> int:
+        """The number of FIFOs that together can be so shallow, beside those that are fitted."""
+        low, high = 0, most
+        while low < high:
+            trial = (low + high + 1) // 2
+            good = _in_time(self._run({**fitted, **_first(shallow, trial)}, frames))
+            low, high = (trial, high) if good else (low, trial - 1)
+        return low
 
-    for fifo in open_fifos:
-        fitted[fifo.name] = _minimum_depth(pipeline, fifo, fitted, as_good)
-    return fitted
+    def _run(self, depths: Mapping[str, int], frames: int, record: Sequence[int] = ()) -> Arrivals:
+        """The first frames with other depths."""
+        pipeline = with_depths(self._pipeline, depths)
+        return arrivals(pipeline, self._pace, most=frames, deadlines=self._deadlines, record=record)
+
+    def _deep_enough(self, fitted: Mapping[str, int], name: str, least: int, frames: int) -> int:
+        """The minimum depth of a FIFO, which is at least so much, beside those that are fitted."""
+        (most,) = (fifo.depth for fifo in _fifos(self._pipeline) if fifo.name == name)
+
+        def good(depth: int) -> bool:
+            return _in_time(self._run({**fitted, name: depth}, frames))
+
+        low = high = least
+        step = 1
+        while high < most and not good(high):
+            low, high, step = high + 1, min(high + step, most), 2 * step
+        while low < high:
+            trial = (low + high) // 2
+            low, high = (low, trial) if good(trial) else (trial + 1, high)
+        return high
+
+    def _bounds(self, fitted: Mapping[str, int], frames: int) -> dict[str, int] | None:
+        """What each FIFO must hold at least, beside those that are fitted; None if results are late with these.
+
+        The beat that enters a FIFO `depth` beats behind another one enters when that one has left. So a depth is too
+        small if not even the soonest cycle in which that one can leave lies before the latest one in which it must
+        enter.
+        """
+        pipeline = with_depths(self._pipeline, fitted)
+        ends = {name: self._ends[name] for name in self._names if name not in fitted}
+        soon = self._run(fitted, frames, [end for _, end in ends.values()]) if fitted else self._usual
+        if not _in_time(soon):
+            return None
+        entries = latest(pipeline, self._deadlines[:frames], [start for start, _ in ends.values()])
+        if entries is None:
+            return dict.fromkeys(ends, _LEAST)
+        return {name: _depth(soon.recorded[end], entries[start]) for name, (start, end) in ends.items()}
+
+
+def _in_time(run: Arrivals) -> bool:
+    return run.ending in (Ending.SETTLED, Ending.UNSETTLED)
+
+
+def _ranks(pipeline: Pipeline) -> dict[str, int]:
+    """How many FIFOs before each one, in the order of the pipeline, share its branch: those share what it must hold."""
+    heads: dict[int, int] = {}
+    ranks, counted = {}, Counter[int]()
+    for node in pipeline.nodes:
+        # A branch is called by its first stream.
+        alone = len(node.inputs) == len(node.outputs) == 1
+        heads |= {stream: heads.get(node.inputs[0], node.inputs[0]) if alone else stream for stream in node.outputs}
+        if isinstance(node.block, FifoSpec):
+            head = heads[node.outputs[0]]
+            ranks[node.block.name] = counted[head]
+            counted[head] += 1
+    return ranks
+
+
+def _first(depths: Mapping[str, int], count: int) -> dict[str, int]:
+    return dict(islice(depths.items(), count))
+
+
+def _depth(leaves: Cycles, entries: Cycles) -> int:
+    """The minimum depth with which each beat may enter in time behind the one that makes room for it."""
+    leaves = leaves[: len(entries)]
+    behind = np.searchsorted(entries, leaves + 1)
+    return int((behind - np.arange(len(leaves))).max(initial=_LEAST))
 
 
 def jam_error(pipeline: Pipeline) -> PlanError:
@@ -187,7 +335,7 @@ def _minimum_depth(
     pipeline: Pipeline, fifo: FifoSpec, others: Mapping[str, int], good: Callable[[Pipeline], bool]
 ) -> int:
     """The minimum depth of a FIFO at which the pipeline is good, with the depths of the others as given."""
-    low, (high,) = 2, (block.depth for block in _fifos(pipeline) if block.name == fifo.name)
+    low, (high,) = _LEAST, (block.depth for block in _fifos(pipeline) if block.name == fifo.name)
     # The minimum suffices for many FIFOs, so it is tried first.
     trial = low
     while low < high:

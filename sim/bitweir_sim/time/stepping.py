@@ -24,7 +24,7 @@ from ..compiler import compile_library, compiler_command, compiler_missing, load
 from .machines import stepped
 from .supply import Supply, supplies_of
 
-__all__ = ["CompiledStepper", "PythonStepper", "Stepper", "stepper"]
+__all__ = ["CompiledStepper", "PythonStepper", "Stepper", "library", "program", "stepper"]
 
 Stalls = NDArray[np.uint8]
 
@@ -210,7 +210,7 @@ class CompiledStepper:
         head = np.array([len(pipeline.streams), len(pipeline.nodes)], np.int64)
         self._streams = len(pipeline.streams)
         self._library = _library()
-        numbers = np.concatenate([head, *map(_program, pipeline.nodes)])  # must live as long as it is read
+        numbers = np.concatenate([head, *map(program, pipeline.nodes)])  # must live as long as it is read
         self._handle = self._library.cycles_new(numbers.ctypes.data)
         for number, supply in enumerate(supplies_of(pipeline, supplies)):
             stalls = supply.pattern
@@ -259,7 +259,7 @@ class CompiledStepper:
         return np.ctypeslib.as_array(cycles, (count,)).copy() if count else np.zeros(0, np.int64)
 
 
-def _program(node: Node) -> NDArray[np.int64]:
+def program(node: Node) -> NDArray[np.int64]:
     """The numbers from which `cycles.cpp` makes a block."""
     if node not in _programs:
         machine = stepped(node.block)
@@ -268,24 +268,29 @@ def _program(node: Node) -> NDArray[np.int64]:
     return _programs[node]
 
 
-@cache
-def _library() -> ctypes.CDLL:
-    source = Path(__file__).with_name("cycles.cpp")
+def library(source: Path) -> ctypes.CDLL:
+    """The library that a C++ file makes, which is compiled at its first use."""
     flags = ["-std=c++17", "-O2", "-shared", "-fPIC"]
+    name = source.with_suffix(".so").name
 
     def build(folder: Path) -> None:
-        compile_library([*flags, "-o", "cycles.so", source], folder)
+        compile_library([*flags, "-o", name, source], folder)
 
-    folder = cached(content_key("cycles", source.read_bytes(), *flags, *compiler_command()), build)
-    library = load_library(folder / "cycles.so", compiler_command()[0])
+    folder = cached(content_key(source.stem, source.read_bytes(), *flags, *compiler_command()), build)
+    return load_library(folder / name, compiler_command()[0])
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    found = library(Path(__file__).with_name("cycles.cpp"))
     pointer, number = ctypes.c_void_p, ctypes.c_int64
-    library.cycles_new.restype, library.cycles_new.argtypes = pointer, [pointer]
-    library.cycles_free.restype, library.cycles_free.argtypes = None, [pointer]
-    library.cycles_supply.restype, library.cycles_supply.argtypes = None, [pointer, *[number] * 4, pointer, number]
-    library.cycles_run.restype = number
-    library.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, *[number] * 4]
-    library.cycles_counts.restype, library.cycles_counts.argtypes = ctypes.POINTER(number), [pointer]
-    library.cycles_waits.restype, library.cycles_waits.argtypes = ctypes.POINTER(number), [pointer]
-    library.cycles_state.restype, library.cycles_state.argtypes = number, [pointer, pointer]
-    library.cycles_recorded.restype, library.cycles_recorded.argtypes = number, [pointer, number, pointer]
-    return library
+    found.cycles_new.restype, found.cycles_new.argtypes = pointer, [pointer]
+    found.cycles_free.restype, found.cycles_free.argtypes = None, [pointer]
+    found.cycles_supply.restype, found.cycles_supply.argtypes = None, [pointer, *[number] * 4, pointer, number]
+    found.cycles_run.restype = number
+    found.cycles_run.argtypes = [pointer, *[number] * 4, pointer, number, pointer, *[number] * 4]
+    found.cycles_counts.restype, found.cycles_counts.argtypes = ctypes.POINTER(number), [pointer]
+    found.cycles_waits.restype, found.cycles_waits.argtypes = ctypes.POINTER(number), [pointer]
+    found.cycles_state.restype, found.cycles_state.argtypes = number, [pointer, pointer]
+    found.cycles_recorded.restype, found.cycles_recorded.argtypes = number, [pointer, number, pointer]
+    return found
