@@ -35,7 +35,7 @@ def check_same(pipeline, pace, most):
 @given(st.data())
 def test_every_beat_is_that_of_the_stepper(data):
     network = data.draw(st.one_of(dense_networks(max_size=40), networks()))
-    pipeline = lower(network, data.draw(plans(network)))
+    pipeline = lower(network, data.draw(plans(network, streamed=data.draw(st.booleans()))))
     pace = steady_state(pipeline).interval
     assert least_interval(pipeline) <= pace
     assert check_same(pipeline, pace, 1000).ending is Ending.SETTLED
