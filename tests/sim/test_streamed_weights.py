@@ -6,7 +6,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from bitweir_hw.accelerator import Accelerator, accelerator_rtlil, rtlil_to_verilog
-from bitweir_hw.axi import axi_rtlil
 from bitweir_hw.errors import PlanError
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
@@ -146,8 +145,6 @@ def test_what_has_no_memory_to_read_weights_from_refuses_them():
         pipeline, capacity=64, clock=1_000_000, cycles=36, latency=50, digest=bytes(32), plan=bytes(32)
     )
     told = "Weights of layer 'dense_0' must not come over a stream: the {} has no memory to read them from; fold"
-    with pytest.raises(PlanError, match=told.format("AXI4-Stream wrapper")):
-        axi_rtlil(pipeline, name="odd", tdata_bytes=4)
     with pytest.raises(PlanError, match=told.format("board's design")):
         Device(pipeline, identity, link_clock=1_000_000, baud=115_200)
 

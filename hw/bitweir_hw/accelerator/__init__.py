@@ -15,9 +15,11 @@ from .parameters import (
 from .self_loading import BootedAccelerator, boot_cycles, booted_rtlil
 from .verilog import accelerator_rtlil, component_rtlil, rtlil_to_verilog
 from .weight_image import image_description, weight_image, weight_layout
+from .with_reader import AcceleratorWithReader, memory_ports
 
 __all__ = [
     "Accelerator",
+    "AcceleratorWithReader",
     "BootedAccelerator",
     "Contents",
     "accelerator_ports",
@@ -30,6 +32,7 @@ __all__ = [
     "image_description",
     "inner_accelerator",
     "load_cycles",
+    "memory_ports",
     "most_frames",
     "parameter_image",
     "rtlil_to_verilog",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import ClockDomain, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -9,15 +11,22 @@ from amaranth.lib.wiring import In, Out
 from ..accelerator.external import inner_accelerator
 from ..accelerator.parameters import image_bytes
 from ..accelerator.verilog import component_rtlil
+from ..accelerator.weight_image import BEAT_BYTES, BURST_BEATS, weight_layout
+from ..accelerator.with_reader import AcceleratorWithReader, memory_ports
 from ..blocks import EndSpec
-from ..blocks.pipeline import Pipeline, refuse_weight_streams
+from ..blocks.pipeline import Pipeline
+from ..errors import PlanError
+from ..offchip import AxiWeightReader, ReaderSpec
 from .checksum import Checksum
 from .layout import PacketLayout
 from .load import PacketBytes
 from .receive import COUNT_BITS, FrameReceiver
 from .send import ResultSender
 
-__all__ = ["AxiAccelerator", "axi_rtlil"]
+__all__ = ["AXI_BYTES", "AxiAccelerator", "axi_rtlil"]
+
+#: Bytes of data that the port of weights can have.
+AXI_BYTES = (4, 8, 16, 32, 64)
 
 
 class AxiAccelerator(wiring.Component):
@@ -43,6 +52,9 @@ class AxiAccelerator(wiring.Component):
         Name of the Verilog module elsewhere that is the accelerator; by default it is a part of this one.
     checksums : bool
         Whether to add `frames_crc` and `results_crc`.
+    memory_bytes : int
+        Bytes of data of the AXI4 port over which weights come, 4 to 64, where any are streamed. The image is that of
+        `weight_layout` for all of these: bursts of 512 bytes.
 
     Members
     -------
@@ -62,6 +74,12 @@ class AxiAccelerator(wiring.Component):
     s_axis_load_tready : Out
     loaded, load_failed : Out(1)
         Where parameters are in RAM: images of them, each a packet; see `load.PacketBytes` and `Accelerator`.
+    m_axi_arNAME, m_axi_rNAME
+    weights_enable : In(1)
+    weights_base : In(32)
+    weights_error : Out(1)
+        Where weights are streamed: the master that reads them, and `enable`, `base` and `error` of the
+        `offchip.AxiWeightReader`.
     """
 
     short_packets: Signal
@@ -69,9 +87,14 @@ class AxiAccelerator(wiring.Component):
     clear_counts: Signal
 
     def __init__(
-        self, pipeline: Pipeline, tdata_bytes: int, *, module: str | None = None, checksums: bool = False
+        self,
+        pipeline: Pipeline,
+        tdata_bytes: int,
+        *,
+        module: str | None = None,
+        checksums: bool = False,
+        memory_bytes: int = BEAT_BYTES,
     ) -> None:
-        refuse_weight_streams(pipeline, "AXI4-Stream wrapper")
         self.pipeline, self.checksums = pipeline, checksums
         self.layout = PacketLayout.of(pipeline, tdata_bytes)
         self.module = module
@@ -83,6 +106,9 @@ class AxiAccelerator(wiring.Component):
             ports |= {"frames_crc": Out(32), "results_crc": Out(32)}
         if self.loads:
             ports |= {**_sink("s_axis_load", tdata_bytes), "loaded": Out(1), "load_failed": Out(1)}
+        self.reader = _reader(pipeline, memory_bytes) if pipeline.weight_streams else None
+        if self.reader:
+            ports |= memory_ports(self.reader)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -90,7 +116,12 @@ class AxiAccelerator(wiring.Component):
         last = self.pipeline.nodes[-1].block
         assert isinstance(last, EndSpec)
         m.submodules.receiver = receiver = FrameReceiver(self.layout, checksum=self.checksums)
-        m.submodules.accelerator = accelerator = inner_accelerator(self.pipeline, self.module)
+        accelerator: Any = (
+            AcceleratorWithReader(self.pipeline, self.reader, module=self.module)
+            if self.reader
+            else inner_accelerator(self.pipeline, self.module)
+        )
+        m.submodules.accelerator = accelerator
         m.submodules.sender = sender = ResultSender(self.layout, last)
         wiring.connect(m, receiver.o, accelerator.i)
         m.d.comb += [
@@ -119,6 +150,9 @@ class AxiAccelerator(wiring.Component):
             self._connect(m, "s_axis_load", image.i)
             wiring.connect(m, image.o, accelerator.load)
             m.d.comb += [self.loaded.eq(accelerator.loaded), self.load_failed.eq(accelerator.load_failed)]
+        for name, member in memory_ports(self.reader).items() if self.reader else ():
+            inner, outer = getattr(accelerator, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         return m
 
     def _connect(self, m: Module, prefix: str, inner: stream.Interface) -> None:
@@ -128,6 +162,15 @@ class AxiAccelerator(wiring.Component):
         for name, value in pairs.items():
             port = getattr(self, f"{prefix}_{name}")
             m.d.comb += value.eq(port) if self.signature.members[f"{prefix}_{name}"].flow is In else port.eq(value)
+
+
+def _reader(pipeline: Pipeline, memory_bytes: int) -> AxiWeightReader:
+    """What reads the weights of a pipeline; its buffers hold 2 KiB a layer, as deep as block RAMs are."""
+    if memory_bytes not in AXI_BYTES:
+        raise PlanError(f"The AXI4 port of weights must have one of {AXI_BYTES} bytes of data, not {memory_bytes}.")
+    beats = BEAT_BYTES * BURST_BEATS // memory_bytes
+    layout = weight_layout(pipeline, beat_bytes=memory_bytes, burst_beats=beats)
+    return AxiWeightReader(ReaderSpec(layout=layout, buffer_bursts=4, stage_levels=1))
 
 
 def _sink(prefix: str, tdata_bytes: int) -> dict[str, wiring.Member]:
@@ -157,7 +200,14 @@ class _Top(wiring.Component):
         return m
 
 
-def axi_rtlil(pipeline: Pipeline, *, name: str, tdata_bytes: int, checksums: bool = False) -> str:
+def axi_rtlil(
+    pipeline: Pipeline,
+    *,
+    name: str,
+    tdata_bytes: int,
+    checksums: bool = False,
+    memory_bytes: int = BEAT_BYTES,
+) -> str:
     """An AXI4-Stream wrapper in Yosys' intermediate language; the same input gives the same text.
 
     Parameters
@@ -168,12 +218,13 @@ def axi_rtlil(pipeline: Pipeline, *, name: str, tdata_bytes: int, checksums: boo
         from there.
     tdata_bytes : int
     checksums : bool
+    memory_bytes : int
         See `AxiAccelerator`.
 
     Raises
     ------
     PlanError
-        There is no such width of tdata.
+        There is no such width of tdata, or of the port of weights.
     """
-    wrapper = AxiAccelerator(pipeline, tdata_bytes, module=name, checksums=checksums)
+    wrapper = AxiAccelerator(pipeline, tdata_bytes, module=name, checksums=checksums, memory_bytes=memory_bytes)
     return component_rtlil(_Top(wrapper), name=f"{name}_axi")

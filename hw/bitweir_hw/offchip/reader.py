@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ..blocks.width.gateware import WidthConverter
 from ..gateware.counters import sum_and_one
 from ..gateware.fifo import Fifo
+from .buffer import BeatBuffer
 from .requests import BurstScheduler, pending_layout, request_layout
 from .spec import ReaderSpec
 
@@ -60,9 +61,9 @@ class WeightReader(wiring.Component):
     |-------------------|----------------------------------------------------------------------------|
     | requests          | one every 5 cycles: bursts of 5 beats and more can keep the bus busy       |
     | latency           | ``layers + 6`` cycles from `enable` to the first request; from a beat to   |
-    |                   | the word that it completes 3 cycles, and the converter's                   |
-    | resources, each   | a `Fifo` of ``buffer_bursts * burst_beats`` beats, a `WidthConverter`      |
-    | layer             | and a count of free places                                                 |
+    |                   | the word that it completes 6 cycles, and the converter's                   |
+    | resources, each   | a `BeatBuffer` of ``buffer_bursts * burst_beats`` beats, a                 |
+    | layer             | `WidthConverter`, and a count of free places                               |
     | resources, once   | a `BurstScheduler`, a `Fifo` of `outstanding` bursts, a register of a beat |
 
     Parameters
@@ -108,19 +109,20 @@ class WeightReader(wiring.Component):
         # One beat less for each behind the first, and one for the first.
         less = Cat(~scheduler.more, Const(1, 1)).as_signed()
         for number, weights in enumerate(layout.streams):
-            m.submodules[f"{weights.name}_buffer"] = buffer = Fifo(width=layout.beat_bits, depth=spec.buffer_beats)
+            m.submodules[f"{weights.name}_buffer"] = buffer = BeatBuffer(
+                width=layout.beat_bits, depth=spec.buffer_beats, layout=spec.buffer_layout
+            )
             m.submodules[f"{weights.name}_words"] = words = WidthConverter(spec.converters[number])
             wiring.connect(m, buffer.o, words.i)
             wiring.connect(m, words.o, wiring.flipped(getattr(self.weights, weights.name)))
             # Free places, less those of a burst: not negative where there is space for one.
             room = Signal(range(-burst, spec.buffer_beats - burst + 1), init=spec.buffer_beats - burst)
-            leaves = buffer.o.valid & buffer.o.ready
             m.d.comb += [
                 scheduler.asks[number].eq(~room[-1]),
-                buffer.i.valid.eq(put[number]),
-                buffer.i.payload.eq(beat),
+                buffer.put.eq(put[number]),
+                buffer.beat.eq(beat),
             ]
-            m.d.sync += room.eq(sum_and_one(room, Mux(scheduler.taken[number], less, 0), leaves))
+            m.d.sync += room.eq(sum_and_one(room, Mux(scheduler.taken[number], less, 0), buffer.frees))
         return m
 
     def _answers(self, m: Module, scheduler: BurstScheduler) -> tuple[Signal, Signal]:

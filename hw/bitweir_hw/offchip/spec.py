@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
-from ..blocks import FifoSpec, WidthSpec
+from ..blocks import WidthSpec
 from ..errors import PlanError
+from ..memory import Layout, is_block, layout
 from .layout import ImageLayout
 
 __all__ = ["ReaderSpec"]
@@ -58,18 +59,12 @@ class ReaderSpec:
         return self.buffer_bursts * self.layout.burst_beats
 
     @cached_property
-    def buffers(self) -> tuple[FifoSpec, ...]:
-        """The buffer of each layer."""
-        return tuple(
-            FifoSpec(
-                name=f"{weights.name}_buffer",
-                layer=weights.name,
-                bits=self.layout.beat_bits,
-                beats=beats,
-                depth=self.buffer_beats,
-            )
-            for weights, beats in zip(self.layout.streams, self.layout.beats, strict=True)
-        )
+    def buffer_layout(self) -> Layout:
+        """How the buffer of a layer lies in memory: with a register behind, also in LUTs."""
+        depth, width = self.buffer_beats, self.layout.beat_bits
+        if is_block(depth, width):
+            return layout(depth, width, writable=True, levels=1)
+        return Layout(depth=depth, registers=1)
 
     @cached_property
     def converters(self) -> tuple[WidthSpec, ...]:

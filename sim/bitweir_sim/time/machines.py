@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bitweir_hw.blocks import BlockSpec, Buffered, Collect, Level
 
-__all__ = ["Stepped", "stepped"]
+__all__ = ["Credits", "Stepped", "stepped"]
 
 
 class Stepped(Protocol):
@@ -49,7 +49,7 @@ class Stepped(Protocol):
         """All numbers that its further behaviour depends on."""
 
 
-class _Credits:
+class Credits:
     """A datapath that never stalls and a FIFO for its results, as `gateware.credits`."""
 
     def __init__(self, latency: int, depth: int) -> None:
@@ -88,7 +88,7 @@ class _Buffered:
 
     def __init__(self, machine: Buffered) -> None:
         self._room, self._programme = machine.room, machine.programme.tolist()
-        self._credits = _Credits(machine.latency, machine.depth)
+        self._credits = Credits(machine.latency, machine.depth)
         # Words held; words beyond those that the next step needs; the place in the programme.
         self._held, self._ahead = 0, -machine.start
         self._run = self._made = 0
@@ -141,7 +141,7 @@ class _Collect(_Wordless):
 
     def __init__(self, machine: Collect) -> None:
         self._completes = machine.completes.tolist()
-        self._credits = _Credits(machine.latency, machine.depth)
+        self._credits = Credits(machine.latency, machine.depth)
         self._beat = 0
         self.parameters = [machine.latency, machine.depth, len(self._completes), *self._completes]
 

@@ -12,7 +12,7 @@ from bitweir_hw.offchip.requests import CYCLES_A_REQUEST
 from bitweir_hw.offchip.spec import ReaderSpec
 from numpy.typing import NDArray
 
-from .machines import stepped
+from .machines import Credits, stepped
 
 __all__ = ["MemoryService", "ReaderSteps"]
 
@@ -29,7 +29,7 @@ class ReaderSteps:
         self._spec, self._layout = spec, spec.layout
         layers = len(self._layout.streams)
         self._state, self._wait = "WAIT", 0
-        self._buffers = [stepped(buffer) for buffer in spec.buffers]
+        self._buffers = [_Buffer(spec) for _ in range(layers)]
         self._converters = [stepped(words) for words in spec.converters]
         self._room = [spec.buffer_beats - self._layout.burst_beats] * layers
         self._next = [0] * layers
@@ -70,10 +70,9 @@ class ReaderSteps:
         if accepted:
             self._requests.popleft()
         for layer, (buffer, words) in enumerate(zip(self._buffers, self._converters, strict=True)):
-            moves = buffer.valid(0) and words.ready()
+            moves = buffer.output.valid() and words.ready()
             words.step(moves, [gives[layer]])
-            buffer.step(self._put == layer, [moves])
-            self._room[layer] += moves
+            self._room[layer] += buffer.step(self._put == layer, moves)
         self._put = -1
         if beat:
             layer, _, beats = self._pending[0]
@@ -109,6 +108,22 @@ class ReaderSteps:
             size = self._layout.burst_beats
             return layer, burst, min(size, self._layout.beats[layer] - burst * size)
         return None
+
+
+class _Buffer:
+    """Steps a `bitweir_hw.offchip.buffer.BeatBuffer`."""
+
+    def __init__(self, spec: ReaderSpec) -> None:
+        latency = 1 + spec.buffer_layout.registers
+        self.output = Credits(latency, latency + 2)
+        self._stored = 0
+
+    def step(self, put: bool, gives: bool) -> bool:
+        """End the cycle; returns whether it has freed a place."""
+        reads = self._stored > 0 and self.output.free()
+        self.output.step(reads, gives)
+        self._stored += put - reads
+        return reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +177,10 @@ class MemoryService:
             spaces[number] = used[before] if before >= 0 else len(layout.streams) + 2
             found[number] = (spaces[: number + 1] + served[number::-1]).max()
             # To the buffer, out of it, and through what the converter has inside.
-            used[number] = max(found[number] + 4 + words.latency, used[number - 1] if number else 0) + use
+            used[number] = (
+                max(found[number] + 6 + spec.buffer_layout.registers + words.latency, used[number - 1] if number else 0)
+                + use
+            )
         return found
 
     def _served(self, spec: ReaderSpec, bursts: int) -> NDArray[np.int64]:

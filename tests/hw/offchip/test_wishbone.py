@@ -1,68 +1,14 @@
 """Weights over Wishbone: bursts as B4 has them, and what becomes of an error."""
 
 from random import Random
-from types import SimpleNamespace
 
 import pytest
-from amaranth.hdl import Const
 from bitweir_hw.errors import PlanError
 from bitweir_hw.offchip import ReaderSpec, WishboneWeightReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.buses import WishboneMemory
 from support.offchipbench import drawn_words, drive_reader, image_beats, made_layout, numbers
-
-
-class WishboneMemory:
-    """A slave that holds its master to the rules of classic cycles with registered feedback.
-
-    Parameters
-    ----------
-    random : random.Random
-        Draws how long it waits.
-    share : float
-        Cycles in which it does not acknowledge.
-    error_at : int or None
-        The beat that fails.
-    """
-
-    def __init__(self, dut, layout, content, base, random, *, share=0.4, error_at=None):
-        self.dut, self.layout, self.content, self.random = dut, layout, content, random
-        self.first = base // layout.beat_bytes
-        self.share, self.error_at = share, error_at
-        # Wishbone has no request that waits on its own.
-        self.request, self.accepted = SimpleNamespace(payload=Const(0, 1), valid=Const(0, 1)), False
-        self.sent, self.bursts, self.held, self.following = 0, [], None, None
-        self.ended = False
-
-    def begin(self, ctx, cycle):
-        dut = self.dut
-        cyc, stb = ctx.get(dut.wb_cyc), ctx.get(dut.wb_stb)
-        shown = [ctx.get(getattr(dut, f"wb_{name}")) for name in ("adr", "sel", "we", "cti", "bte")]
-        assert cyc == stb
-        assert self.held is None or (cyc and shown == self.held), "a beat changed while it waited"
-        adr, sel, we, cti, bte = shown
-        acknowledges = cyc and self.random.random() >= self.share
-        fails = bool(acknowledges) and self.sent == self.error_at
-        # An acknowledgement without a cycle means nothing.
-        ctx.set(dut.wb_ack, not fails if cyc and acknowledges else not cyc and cycle % 2)
-        ctx.set(dut.wb_err, fails if cyc else cycle % 3 == 0)
-        ctx.set(dut.wb_dat_r, self.content[adr - self.first] if acknowledges and not fails else 0x5A)
-        self.held = shown if cyc and not acknowledges else None
-        self.ended = not cyc
-        if cyc:
-            assert (sel, we, bte) == ((1 << self.layout.beat_bytes) - 1, 0, 0) and cti in (2, 7)
-            assert self.following is None or adr == self.following, "an address that does not follow"
-        else:
-            assert self.following is None, "a burst without an end"
-        if acknowledges:
-            if self.following is None:
-                self.bursts.append(0)
-            self.bursts[-1] += 1
-            self.sent += 1
-            self.following = adr + 1 if cti == 2 and not fails else None
-
-    def end(self, ctx, cycle):
-        pass
 
 
 @settings(max_examples=6)

@@ -10,24 +10,13 @@ from bitweir_hw.offchip import SDRAM_PARTS, SdramController, SdramSpec, SdramWei
 from bitweir_sim.simulators.sdram import SdramChip, SdramError, SdramPins
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from support.buses import chip_edge, chip_of
 from support.offchipbench import drawn_words, image_beats, made_layout, numbers
 
 #: 200 us of power up are most of a simulation.
 QUICK = {name: replace(part, power_up_us=2.0) for name, part in SDRAM_PARTS.items()}
 PART = QUICK["ulx3s-32mb"]
 CLOCKS = [25_000_000, 83_000_000, 100_000_000, 133_000_000, 142_800_000]
-
-
-def chip_of(spec):
-    return SdramChip(spec.part, spec.clock, late_refreshes=spec.refresh_delay * 1e9 / spec.clock)
-
-
-def edge(ctx, pins, chip, noise):
-    """The chip's edge at the end of this cycle; what it drives then."""
-    names = ("cke", "cs_n", "ras_n", "cas_n", "we_n", "ba", "a", "dqm")
-    seen = {name: ctx.get(getattr(pins, name)) for name in names}
-    driven = chip.edge(SdramPins(**seen, dq=ctx.get(pins.dq_o) if ctx.get(pins.dq_oe) else None))
-    return noise.getrandbits(16) if driven is None else driven
 
 
 class Wires:
@@ -91,7 +80,7 @@ def test_what_is_written_is_read(name, clock, log_burst, late, seed):
             if ctx.get(dut.answer.valid):
                 found.append((ctx.get(dut.answer.data), bool(ctx.get(dut.answer.last))))
                 assert not ctx.get(dut.answer.error)
-            driven = wires(edge(ctx, dut.pins, chip, random))
+            driven = wires(chip_edge(ctx, dut.pins, chip, random))
             await ctx.tick()
             ctx.set(dut.pins.dq_i, driven)
             cycle += 1
@@ -127,7 +116,7 @@ def read_words(dut, chip, expected, stalls=(0.0,), *, limit=40000, seed=1):
                 ctx.set(port.ready, takes)
                 if takes and ctx.get(port.valid):
                     found[number].append(ctx.get(port.payload))
-            driven = edge(ctx, dut.pins, chip, random)
+            driven = chip_edge(ctx, dut.pins, chip, random)
             await ctx.tick()
             ctx.set(dut.pins.dq_i, driven)
             cycle += 1

@@ -129,7 +129,7 @@ def test_the_bus_is_kept_busy():
     memory = Beats(dut, layout, image_beats(layout, words), 0, latency=20)
     counts = [200, 200, 200]
     cycles = drive_reader(dut, layout, memory, numbers(layout, words, counts), [(), (), ()], base=0)
-    assert cycles < sum(counts) + 20 + 30
+    assert cycles < sum(counts) + 20 + 35
 
 
 @pytest.mark.parametrize("how", ["error", "early", "late", "unasked"])
