@@ -69,6 +69,7 @@ def generate(
     weight_bandwidth: float | None = None,
     axi: int | None = None,
     axi_crc: bool = False,
+    axi_memory: int | None = None,
     progress: Progress = silent,
 ) -> Accelerator:
     """Generate Verilog for a network in a folder.
@@ -111,6 +112,8 @@ def generate(
         Bytes of tdata of a module with AXI4-Stream ports, which is added.
     axi_crc : bool
         Whether that module computes CRC-32 of frames and results.
+    axi_memory : int, optional
+        Bytes of data of its AXI4 port over which streamed weights come, 4 to 64; 16 if not given.
     progress : Progress
         Shows what is under way.
 
@@ -137,6 +140,8 @@ def generate(
     """
     if axi_crc and axi is None:
         raise PlanError("Checksums need the wrapper with AXI4-Stream ports: give axi, too.")
+    if axi_memory is not None and axi is None:
+        raise PlanError("A port for weights needs the wrapper with AXI4-Stream ports: give axi, too.")
     if family is not None and family not in STYLE:
         raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
     request = PlanRequest(
@@ -152,7 +157,7 @@ def generate(
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline, progress=done)
     with progress("Generating Verilog"):
-        written = design.write(Path(folder), axi=axi, axi_crc=axi_crc)
+        written = design.write(Path(folder), axi=axi, axi_crc=axi_crc, axi_memory=axi_memory)
     return Accelerator(written=written, search=result.search)
 
 

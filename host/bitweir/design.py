@@ -24,9 +24,9 @@ from bitweir_hw.accelerator import (
     weight_image,
     weight_layout,
 )
-from bitweir_hw.axi import PacketLayout, axi_rtlil
+from bitweir_hw.axi import MEMORY_BYTES, PacketLayout, axi_rtlil
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.errors import NetworkError
+from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
@@ -155,7 +155,9 @@ class Design:
         """The accelerator in Verilog, without a header; its top module has the name of the network."""
         return rtlil_to_verilog(accelerator_rtlil(self.pipeline, name=self.network.name))
 
-    def write(self, folder: Path, *, axi: int | None = None, axi_crc: bool = False) -> DesignFolder:
+    def write(
+        self, folder: Path, *, axi: int | None = None, axi_crc: bool = False, axi_memory: int | None = None
+    ) -> DesignFolder:
         """Write the design into a folder: whole, or not at all.
 
         Parameters
@@ -165,6 +167,8 @@ class Design:
             Bytes of tdata of a module ``NAME_axi`` with AXI4-Stream ports, in a file of its own.
         axi_crc : bool
             Whether that module computes checksums of the frames and results that have passed.
+        axi_memory : int, optional
+            Bytes of data of its AXI4 port, where weights are streamed.
 
         Raises
         ------
@@ -172,12 +176,17 @@ class Design:
             The plan does not fit, a layer cannot be built, or the folder cannot be written.
         """
         with whole_folder(folder) as new:
-            self.fill(new, axi=axi, axi_crc=axi_crc)
+            self.fill(new, axi=axi, axi_crc=axi_crc, axi_memory=axi_memory)
         return DesignFolder(folder=folder, design=self)
 
-    def fill(self, folder: Path, *, axi: int | None = None, axi_crc: bool = False) -> DesignFolder:
+    def fill(
+        self, folder: Path, *, axi: int | None = None, axi_crc: bool = False, axi_memory: int | None = None
+    ) -> DesignFolder:
         """As `write`, but into an empty folder that exists and belongs to the caller."""
         network, pipeline = self.network, self.pipeline
+        if axi_memory is not None and not pipeline.weight_streams:
+            raise PlanError("A port for weights needs a layer whose weights are streamed: fold it like 64x32:stream.")
+        memory_bytes = MEMORY_BYTES if axi_memory is None else axi_memory
         layout = None if axi is None else PacketLayout.of(pipeline, axi)
         verilog = self.verilog()
         cells = needed_cells(verilog)
@@ -188,10 +197,14 @@ class Design:
             _verilog_hash(self, verilog)
         (folder / f"{network.name}.v").write_text(header + verilog)
         if layout:
-            wrapper = rtlil_to_verilog(
-                axi_rtlil(pipeline, name=network.name, tdata_bytes=layout.tdata_bytes, checksums=axi_crc)
+            wrapper = axi_rtlil(
+                pipeline,
+                name=network.name,
+                tdata_bytes=layout.tdata_bytes,
+                checksums=axi_crc,
+                memory_bytes=memory_bytes,
             )
-            (folder / f"{network.name}_axi.v").write_text(header + wrapper)
+            (folder / f"{network.name}_axi.v").write_text(header + rtlil_to_verilog(wrapper))
         for cell in cells:
             (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
         if image_bytes(pipeline):
@@ -204,7 +217,15 @@ class Design:
         (folder / _PLAN).write_text(plan_text(self.plan))
         (folder / TARGET_FILE).write_text(target_text(self.target))
         page = readme(
-            network, self.plan, pipeline, self.timing, self.target, layout=layout, checksums=axi_crc, cells=cells
+            network,
+            self.plan,
+            pipeline,
+            self.timing,
+            self.target,
+            layout=layout,
+            checksums=axi_crc,
+            cells=cells,
+            memory_bytes=memory_bytes,
         )
         (folder / _README).write_text(page)
         return DesignFolder(folder=folder, design=self)

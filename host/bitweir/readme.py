@@ -33,6 +33,7 @@ def readme(
     *,
     layout: PacketLayout | None,
     checksums: bool,
+    memory_bytes: int,
     cells: Sequence[str],
 ) -> str:
     """The page as Markdown.
@@ -48,6 +49,8 @@ def readme(
         Of the module with AXI4-Stream ports, if there is one.
     checksums : bool
         Whether that module computes checksums.
+    memory_bytes : int
+        Of data of its port for weights, where any are streamed.
     cells : sequence of str
         The primitives that the Verilog instantiates.
     """
@@ -76,7 +79,7 @@ def readme(
         pace=f"{_group(pipeline.parallel_frames)} every {counted(timing.interval, 'cycle')}",
         latency=counted(timing.latency, "cycle"),
         speed=_speed(pipeline, timing, target),
-        axi=_axi(pipeline, network.name, layout, checksums),
+        axi=_axi(pipeline, network.name, layout, checksums, memory_bytes),
         load=_loading(pipeline) + _outside(pipeline),
         bounds=_bounds(network),
         foldings=",".join(map(str, plan.foldings)),
@@ -151,7 +154,7 @@ def _outside(pipeline: Pipeline) -> str:
     return _text("build_weights.md", rows="\n".join(rows), group=group)
 
 
-def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool) -> str:
+def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool, memory_bytes: int) -> str:
     """The module with AXI4-Stream ports, if there is one."""
     if layout is None:
         return ""
@@ -159,6 +162,7 @@ def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: 
     return _text(
         "build_axi.md",
         load=loads if image_bytes(pipeline) else "",
+        memory=_text("build_axi_memory.md", bits=8 * memory_bytes) if pipeline.weight_streams else "",
         checksums=_text("build_axi_crc.md") if checksums else "",
         name=name,
         bits=layout.tdata_bits,

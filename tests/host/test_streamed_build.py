@@ -215,3 +215,30 @@ def test_a_search_lets_weights_come_from_outside_where_they_do_not_fit() -> None
 def test_wishes_for_a_memory_that_exclude_each_other(wish: dict[str, Any], told: str) -> None:
     with pytest.raises(PlanError, match=told):
         PlanRequest(**wish)
+
+
+def test_the_wrapper_reads_weights_over_axi(tmp_path: Path) -> None:
+    network, plan = streamed_example()
+    design = Design.fitted(network, plan, Target())
+    design.write(tmp_path / "wide", axi=4, axi_memory=64)
+    wrapper = (tmp_path / "wide" / "odd_axi.v").read_text()
+    assert "input [511:0] m_axi_rdata" in wrapper and "input [31:0] weights_base" in wrapper
+    assert "32 bits of address and 512 of data" in (tmp_path / "wide" / "README.md").read_text()
+    design.write(tmp_path / "usual", axi=4)
+    assert "input [127:0] m_axi_rdata" in (tmp_path / "usual" / "odd_axi.v").read_text()
+    # The image is the same for all widths.
+    assert len({(tmp_path / name / "weights.bin").read_bytes() for name in ("wide", "usual")}) == 1
+    with pytest.raises(PlanError, match="one of \\(4, 8, 16, 32, 64\\) bytes of data, not 2"):
+        design.write(tmp_path / "narrow", axi=4, axi_memory=2)
+
+
+def test_a_port_for_weights_needs_weights_that_are_streamed(tmp_path: Path) -> None:
+    network, plan = streamed_example()
+    plain = replace(plan, foldings=tuple(replace(folding, memory="auto") for folding in plan.foldings))
+    design = Design.fitted(network, plain, Target())
+    with pytest.raises(PlanError, match="A port for weights needs a layer whose weights are streamed"):
+        design.write(tmp_path / "build", axi=4, axi_memory=16)
+    assert not (tmp_path / "build").exists()
+    options = ["generate", "digits", "-o", str(tmp_path / "build"), "--axi-memory", "16"]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 2 and "--axi-memory needs --axi." in result.output

@@ -161,6 +161,13 @@ def import_command(
     is_flag=True,
     help="Let the wrapper compute the CRC-32 of all frames and of all results; it needs --axi.",
 )
+@click.option(
+    "--axi-memory",
+    type=int,
+    metavar="BYTES",
+    help="Bytes of data of the wrapper's AXI4 port over which streamed weights come: 4, 8, ... 64; it needs --axi.  "
+    "[default: 16]",
+)
 @with_output
 @with_models
 def generate(
@@ -181,6 +188,7 @@ def generate(
     weight_bandwidth: float | None,
     axi: int | None,
     axi_crc: bool,
+    axi_memory: int | None,
 ) -> None:
     """Generate Verilog for MODEL (.onnx, .keras, .h5, or a network .npz) in a folder."""
     if folding is not None and (fps is not None or goal is not None):
@@ -193,11 +201,14 @@ def generate(
         raise click.UsageError("--weight-bandwidth needs --part and --goal: the search says which layers it is for.")
     if axi_crc and axi is None:
         raise click.UsageError("--axi-crc needs --axi.")
+    if axi_memory is not None and axi is None:
+        raise click.UsageError("--axi-memory needs --axi.")
     net = models()
     design = api.generate(
         net, folder, part=part, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
-        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, axi_crc=axi_crc, progress=output.working,
+        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, axi_crc=axi_crc,
+        axi_memory=axi_memory, progress=output.working,
     )  # fmt: skip
     search = design.search
     memory = WeightMemory(bandwidth=weight_bandwidth) if weight_bandwidth and search and search.streamed else None

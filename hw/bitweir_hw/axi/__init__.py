@@ -2,9 +2,10 @@
 
 from ..accelerator.self_loading import BootedAccelerator, boot_cycles, booted_rtlil
 from .layout import TDATA_BYTES, PacketLayout
-from .wrapper import AxiAccelerator, axi_rtlil
+from .wrapper import MEMORY_BYTES, AxiAccelerator, axi_rtlil
 
 __all__ = [
+    "MEMORY_BYTES",
     "TDATA_BYTES",
     "AxiAccelerator",
     "BootedAccelerator",

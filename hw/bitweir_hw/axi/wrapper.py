@@ -23,10 +23,10 @@ from .load import PacketBytes
 from .receive import COUNT_BITS, FrameReceiver
 from .send import ResultSender
 
-__all__ = ["AXI_BYTES", "AxiAccelerator", "axi_rtlil"]
+__all__ = ["MEMORY_BYTES", "AxiAccelerator", "axi_rtlil"]
 
-#: Bytes of data that the port of weights can have.
-AXI_BYTES = (4, 8, 16, 32, 64)
+#: Bytes of data of the port of weights, if nobody says otherwise; what it can have.
+MEMORY_BYTES, _WIDTHS = BEAT_BYTES, (4, 8, 16, 32, 64)
 
 
 class AxiAccelerator(wiring.Component):
@@ -93,7 +93,7 @@ class AxiAccelerator(wiring.Component):
         *,
         module: str | None = None,
         checksums: bool = False,
-        memory_bytes: int = BEAT_BYTES,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self.pipeline, self.checksums = pipeline, checksums
         self.layout = PacketLayout.of(pipeline, tdata_bytes)
@@ -166,8 +166,8 @@ class AxiAccelerator(wiring.Component):
 
 def _reader(pipeline: Pipeline, memory_bytes: int) -> AxiWeightReader:
     """What reads the weights of a pipeline; its buffers hold 2 KiB a layer, as deep as block RAMs are."""
-    if memory_bytes not in AXI_BYTES:
-        raise PlanError(f"The AXI4 port of weights must have one of {AXI_BYTES} bytes of data, not {memory_bytes}.")
+    if memory_bytes not in _WIDTHS:
+        raise PlanError(f"The AXI4 port of weights must have one of {_WIDTHS} bytes of data, not {memory_bytes}.")
     beats = BEAT_BYTES * BURST_BEATS // memory_bytes
     layout = weight_layout(pipeline, beat_bytes=memory_bytes, burst_beats=beats)
     return AxiWeightReader(ReaderSpec(layout=layout, buffer_bursts=4, stage_levels=1))
@@ -206,7 +206,7 @@ def axi_rtlil(
     name: str,
     tdata_bytes: int,
     checksums: bool = False,
-    memory_bytes: int = BEAT_BYTES,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> str:
     """An AXI4-Stream wrapper in Yosys' intermediate language; the same input gives the same text.
 

@@ -63,9 +63,9 @@ class SdramController(wiring.Component):
     | property          | formula                                                                           |
     |-------------------|-----------------------------------------------------------------------------------|
     | cycles a burst    | its beats and one to open the next row; of the same bank as the one before it,    |
-    |                   | tRP + tRCD + 4 more                                                               |
-    | cycles a refresh  | about tRP + tRFC + tRCD + 4 for each `refresh_cycles`                             |
-    | latency           | tRCD + CAS latency + 5 + `late` from a request to the first beat, if all is idle  |
+    |                   | tRP + tRCD + 5 more                                                               |
+    | cycles a refresh  | about tRP + tRFC + tRCD + 6 for each `refresh_cycles`                             |
+    | latency           | tRCD + CAS latency + 6 + `late` from a request to the first beat, if all is idle  |
     | a beat written    | tRCD, tWR + tRP and 4 cycles                                                      |
 
     Parameters
@@ -114,14 +114,14 @@ class SdramController(wiring.Component):
         row_active, column_active = _Timer(m, "row_active", most), _Timer(m, "column_active", most)
 
         # Open the row of the next one. That of the one before was opened tRCD before it was read: tRRD is no more.
+        # Once it may be opened, that does not change until it is: so it may be known a cycle late.
         closed = Array(timer.done for timer in timers)[row.bank]
-        activate, reads, ends = Signal(), Signal(), Signal()
-        m.d.comb += activate.eq(
-            running & ~due & row.valid & ~is_open & closed & ~(column.valid & (column.bank == row.bank))
-        )
+        may_open, activate, reads, ends = Signal(), Signal(), Signal(), Signal()
+        in_use = column.valid & (column.bank == row.bank)
+        m.d.sync += may_open.eq(row.valid & ~is_open & closed & ~in_use & ~activate)
+        m.d.comb += activate.eq(running & ~due & may_open)
         # A command for each beat of the other, if none is needed for that.
-        final = column.more == 0
-        access = Signal()
+        final, access = Signal(), Signal()
         m.d.comb += [
             access.eq(column.valid & ~activate & (turning.done | ~column.write) & (column_active.done | ~final)),
             reads.eq(access & ~column.write),
@@ -132,7 +132,11 @@ class SdramController(wiring.Component):
             opening.start(max(1, cycles(part.t_rcd) - 1))
             row_active.start(max(1, active - 1))
         with m.If(access):
-            m.d.sync += [column.column.eq(column.column + 1), column.more.eq(column.more - 1)]
+            m.d.sync += [
+                column.column.eq(column.column + 1),
+                column.more.eq(column.more - 1),
+                final.eq(column.more == 1),
+            ]
         with m.If(reads):
             # Until the chip has let go of the data pins.
             turning.start(spec.cas_latency + 2)
@@ -141,26 +145,26 @@ class SdramController(wiring.Component):
             for bank, timer in enumerate(timers):
                 with m.If(column.bank == bank):
                     # A row closes tWR behind a write, or a cycle behind a read; some chips take one more.
-                    timer.start(Mux(column.write, write_recovery + precharge, precharge + 2))
+                    timer.start(precharge + 2, otherwise=(column.write, write_recovery + precharge))
         with m.If(row.valid & is_open & opening.done & (ends | ~column.valid)):
             m.d.sync += [getattr(column, name).eq(getattr(row, name)) for name in _MOVES]
-            m.d.sync += [column.valid.eq(1), row.valid.eq(0), is_open.eq(0)]
+            m.d.sync += [column.valid.eq(1), row.valid.eq(0), is_open.eq(0), final.eq(row.more == 0)]
             column_active.follow(row_active)
-        self._take(m, row, running)
+        self._take(m, row, running & ~due)
         idle = ~column.valid & ~(row.valid & is_open) & Cat(timer.done for timer in timers).all()
         command, address = self._house_keeping(m, running, due, idle)
         self._drive(m, row, column, activate, access, final, command, address, running)
         self._answer(m, reads, final)
         return m
 
-    def _take(self, m: Module, row: _Operation, running: Signal) -> None:
+    def _take(self, m: Module, row: _Operation, takes: Value) -> None:
         """Take what is to be done next. A write is given way a cycle after it comes, so that neither waits for both."""
         part, low = self.spec.part, self.spec.burst_bits
         writes, free = Signal(), Signal()
         beat = Signal((part.bytes // 2 - 1).bit_length())
         m.d.sync += writes.eq(self.write.valid)
         m.d.comb += [
-            free.eq(running & ~row.valid),
+            free.eq(takes & ~row.valid),
             self.write.ready.eq(free & writes),
             self.request.ready.eq(free & ~writes),
             beat.eq(Mux(writes, self.write.payload.beat, self.request.payload.address[1:])),
@@ -211,7 +215,7 @@ class SdramController(wiring.Component):
             with m.State("RUN"):
                 m.d.comb += running.eq(1)
                 with m.If(due & idle):
-                    m.d.comb += [command.eq(_REFRESH), running.eq(0)]
+                    m.d.comb += command.eq(_REFRESH)
                     m.d.sync += [due.eq(0), wait.eq(cycles(part.t_rfc) - 1)]
                     m.next = "SETTLE"
         return command, address
@@ -256,20 +260,21 @@ _MOVES = ("write", "bank", "row", "column", "more", "data")
 
 
 class _Timer:
-    """Counts down to 0 and stays there: `done` so many cycles after `start`."""
+    """Done so many cycles after `start`: as many ones are shifted out, so that `done` is a register."""
 
     def __init__(self, m: Module, name: str, most: int) -> None:
         self._m = m
-        self.left = Signal(range(most + 2), name=name)
-        self.done = Signal(name=f"{name}_done")
-        m.d.comb += self.done.eq(self.left == 0)
-        with m.If(~self.done):
-            m.d.sync += self.left.eq(self.left - 1)
+        self.left = Signal(most + 1, name=name)
+        self.done = ~self.left[0]
+        m.d.sync += self.left.eq(self.left[1:])
 
-    def start(self, cycles: Value | int) -> None:
-        """Be done in so many cycles: 1 is the next one. Goes before what was left."""
-        self._m.d.sync += self.left.eq(cycles - 1)
+    def start(self, cycles: int, *, otherwise: tuple[Value, int] | None = None) -> None:
+        """Be done in so many cycles: 1 is the next one. With a flag, `otherwise` in so many where it is 1."""
+        ones: Value | int = (1 << cycles - 1) - 1
+        if otherwise:
+            ones = Mux(otherwise[0], (1 << otherwise[1] - 1) - 1, ones)
+        self._m.d.sync += self.left.eq(ones)
 
     def follow(self, other: _Timer) -> None:
         """Go on where another one is."""
-        self._m.d.sync += self.left.eq(Mux(other.done, 0, other.left - 1))
+        self._m.d.sync += self.left.eq(other.left[1:])
