@@ -17,6 +17,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows
 from bitweir.synthesis.nextpnr import NEXTPNR
+from bitweir.synthesis.output_registers import absorb_registers
 from bitweir_hw.accelerator import component_rtlil
 from bitweir_hw.offchip import (
     SDRAM_PARTS,
@@ -78,6 +79,10 @@ def measured(component: Any) -> tuple[dict[str, int], float]:
         cells = flows.classify("ecp5", json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"])
         (folder / "folded.il").write_text(component_rtlil(Folded(component), name="folded"))
         run_yosys(flows.script("ecp5", top="folded", source="folded.il", netlist="folded.json"), folder)
+        # As builds for boards do.
+        netlist = json.loads((folder / "folded.json").read_text())
+        absorb_registers(netlist["modules"]["folded"])
+        (folder / "folded.json").write_text(json.dumps(netlist))
         options = "--85k --package CABGA381 --speed 6 --freq 150 --seed 1 --lpf-allow-unconstrained --timing-allow-fail"
         files = ["--json", "folded.json", "--report", "report.json", "--quiet", "--log", "nextpnr.log"]
         done = NEXTPNR["ecp5"].run([*options.split(), *files], folder)
@@ -90,7 +95,7 @@ def main() -> None:
     streams = tuple(
         StreamedWeights(name=f"layer{n}", width=width, depth=depth) for n, (width, depth) in enumerate(LAYERS)
     )
-    print(f"{'':<24}" + "".join(f"{name:>8}" for name in SHOWN) + f"{'MHz':>8}")
+    print(f"{'':<28}" + "".join(f"{name:>8}" for name in SHOWN) + f"{'MHz':>8}")
     for count in (1, 4):
         for levels in (0, 1):
             beats = ImageLayout(streams=streams[:count], beat_bytes=8, burst_beats=32)

@@ -1,6 +1,7 @@
 """Weights that lie outside the chip: their image, and what reads it for the layers."""
 
 from .axi import AxiWeightReader
+from .image_loader import ImageLoader, image_with_crc
 from .layout import BEAT_BYTES, ImageLayout, StreamedWeights, pack_image, unpack_image
 from .reader import WeightReader
 from .sdram import SdramController
@@ -14,6 +15,7 @@ __all__ = [
     "SDRAM_PARTS",
     "AxiWeightReader",
     "ImageLayout",
+    "ImageLoader",
     "ReaderSpec",
     "SdramController",
     "SdramPart",
@@ -22,6 +24,7 @@ __all__ = [
     "StreamedWeights",
     "WeightReader",
     "WishboneWeightReader",
+    "image_with_crc",
     "pack_image",
     "unpack_image",
 ]

@@ -6,7 +6,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .reader import inner_reader, reader_ports
+from ..gateware.loading import LOAD
+from .image_loader import ImageLoader
+from .reader import WeightReader, inner_reader, reader_ports
 from .sdram import SdramController, sdram_pins, write_layout
 from .sdram_parts import SdramSpec
 from .spec import ReaderSpec
@@ -22,25 +24,35 @@ class SdramWeightReader(wiring.Component):
     sdram : SdramSpec
     outstanding, buffer_bursts, stage_levels : int
         See `ReaderSpec`.
+    loads : bool
+        Whether the image comes over a stream of bytes; then it is read as soon as it is there.
 
     Members
     -------
     pins : Out(sdram_pins(part))
-    write : In(stream.Signature(write_layout(part)))
-        Writes the image, before `enable`.
-    enable, base, weights, error
+    weights, error
         See `WeightReader`; `error` is only set for a wrong base.
+    write : In(stream.Signature(write_layout(part)))
+    enable, base : In
+        Without `loads`: writes the image, before `enable`.
+    load : In(stream.Signature(loading.LOAD))
+    loaded, load_failed, load_settled : Out(1)
+    load_checksum : Out(32)
+        With `loads`: see `ImageLoader`.
     """
 
-    enable: Signal
-    base: Signal
     error: Signal
-    write: stream.Interface
 
     def __init__(
-        self, sdram: SdramSpec, *, outstanding: int = 4, buffer_bursts: int = 2, stage_levels: int = 0
+        self,
+        sdram: SdramSpec,
+        *,
+        outstanding: int = 4,
+        buffer_bursts: int = 2,
+        stage_levels: int = 0,
+        loads: bool = False,
     ) -> None:
-        self.sdram = sdram
+        self.sdram, self.loads = sdram, loads
         self.spec = ReaderSpec(
             layout=sdram.layout,
             address_bits=sdram.address_bits,
@@ -48,20 +60,35 @@ class SdramWeightReader(wiring.Component):
             buffer_bursts=buffer_bursts,
             stage_levels=stage_levels,
         )
-        super().__init__(
-            {
-                "pins": Out(sdram_pins(sdram.part)),
-                "write": In(stream.Signature(write_layout(sdram.part))),
-                **reader_ports(self.spec),
-            }
-        )
+        ports: dict[str, wiring.Member] = {"pins": Out(sdram_pins(sdram.part)), **reader_ports(self.spec)}
+        if loads:
+            del ports["enable"], ports["base"]
+            ports["load"] = In(stream.Signature(LOAD))
+            ports |= {"loaded": Out(1), "load_failed": Out(1), "load_settled": Out(1), "load_checksum": Out(32)}
+        else:
+            ports["write"] = In(stream.Signature(write_layout(sdram.part)))
+        super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader = inner_reader(m, self)
+        reader: WeightReader
+        if self.loads:
+            m.submodules.reader = reader = WeightReader(self.spec)
+            wiring.connect(m, reader.weights, wiring.flipped(self.weights))
+            m.d.comb += self.error.eq(reader.error)
+        else:
+            reader = inner_reader(m, self)
         m.submodules.controller = controller = SdramController(self.sdram)
         wiring.connect(m, controller.pins, wiring.flipped(self.pins))
-        wiring.connect(m, wiring.flipped(self.write), controller.write)
+        if self.loads:
+            m.submodules.loader = loader = ImageLoader(self.sdram)
+            wiring.connect(m, wiring.flipped(self.load), loader.load)
+            wiring.connect(m, loader.write, controller.write)
+            told = ("loaded", "load_failed", "load_settled", "load_checksum")
+            m.d.comb += [getattr(self, name).eq(getattr(loader, name)) for name in told]
+            m.d.comb += reader.enable.eq(loader.loaded)
+        else:
+            wiring.connect(m, wiring.flipped(self.write), controller.write)
         wiring.connect(m, reader.request, controller.request)
         wiring.connect(m, controller.answer, reader.answer)
         return m
