@@ -19,13 +19,17 @@ from bitweir_hw.offchip import (
     ReaderSpec,
     SdramSpec,
     SdramWeightReader,
+    WeightReader,
     WishboneWeightReader,
 )
+from bitweir_sim.time.cycles import schedule
+from bitweir_sim.time.offchip import MemoryPattern, reader_supplies
 from bitweir_sim.values.frames import element_masks, expected_beats, pack
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.axibench import frames_and_results, transfers
 from support.buses import AxiMemory, SdramMemory, WishboneMemory
+from support.offchipbench import Beats
 from support.samples import streamed_example
 from support.strategies import codes, dense_networks, networks, plans
 from support.streams import Sink, Source
@@ -42,10 +46,15 @@ def run(network, pipeline, dut, memory, frames, random, *, base=0):
     beats = [int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)]
     expected = [int.from_bytes(row.tobytes(), "little") for row in expected_beats(network, pipeline, frames)[-1]]
     masks = element_masks(pipeline.output, len(frames) // pipeline.parallel_frames)
-    stalls = [random.random() < 0.3 for _ in range(200)]
+    stalls = stalls_of(random)
     source = Source(dut.i, beats, stalls)
     sink = Sink(dut.o, expected, stalls[::-1], masks=[int.from_bytes(row.tobytes(), "little") for row in masks])
     simulate(dut, memory, source, sink, base=base)
+    return source, sink
+
+
+def stalls_of(random):
+    return [random.random() < 0.3 for _ in range(200)]
 
 
 def simulate(dut, memory, source, sink, *, base, start=10, limit=20000):
@@ -107,6 +116,31 @@ def test_drawn_networks(data):
     base = 1024 * random.randrange(1000)
     dut, memory = made("axi", pipeline, 1 << data.draw(st.integers(0, 5)), random, base)
     run(network, pipeline, dut, memory, data.draw(codes(network, frames)), random, base=base)
+
+
+@settings(max_examples=4)
+@given(data=st.data())
+def test_each_beat_in_its_cycle(data):
+    """The accelerator, the reader and a pattern of answers: the model says when each beat moves."""
+    network = data.draw(st.one_of(dense_networks(), networks()))
+    pipeline = lower(network, data.draw(plans(network, max_streams=2, streamed=True)))
+    assume(pipeline.weight_streams)
+    layout = weight_layout(pipeline, beat_bytes=4, burst_beats=4)
+    spec = ReaderSpec(layout=layout, outstanding=data.draw(st.integers(2, 4)))
+    pattern = {
+        "latency": data.draw(st.integers(1, 40)),
+        "waits": data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=9)),
+    }
+    refusals = data.draw(st.lists(st.booleans(), max_size=60))
+    dut, random = AcceleratorWithReader(pipeline, WeightReader(spec)), Random(1)
+    memory = Beats(dut, layout, beats_of(layout, pipeline), 64, refuses=refusals, **pattern)
+    frames = data.draw(codes(network, 2 * pipeline.parallel_frames))
+    source, sink = run(network, pipeline, dut, memory, frames, random, base=64)
+    supplies = reader_supplies(spec, MemoryPattern(refusals=refusals, **pattern), enable=10)
+    stalls = stalls_of(Random(1))
+    cycles = schedule(pipeline, 2, i_stalls=stalls, o_stalls=stalls[::-1], supplies=supplies)
+    assert cycles[0].tolist() == source.cycles
+    assert cycles[len(pipeline.streams) - 1].tolist() == sink.cycles
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

@@ -99,6 +99,9 @@ class Beats:
             self.moved.append((at, beats))
             self.asked.append((at // self.layout.beat_bytes, beats, cycle))
 
+    def after(self, ctx):
+        """Nothing is left to do behind the clock."""
+
 
 def drive_reader(
     dut, layout, memory, expected, stalls, *, base, each=lambda ctx, cycle, sinks: None, start=0, limit=20000

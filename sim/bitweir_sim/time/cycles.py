@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .sizing import jam_error
 from .stepping import stepper
-from .supply import Supply
+from .supply import Supplier, Supply
 
 __all__ = ["Timing", "schedule", "steady_state"]
 
@@ -29,7 +29,7 @@ def schedule(
     *,
     i_stalls: Pattern | None = None,
     o_stalls: Pattern | None = None,
-    supplies: Mapping[str, Supply] | None = None,
+    supplies: Mapping[str, Supplier] | None = None,
     drain: int = 0,
 ) -> list[NDArray[np.int64]]:
     """Compute the cycle of every beat on every stream.
@@ -44,8 +44,9 @@ def schedule(
         moves. After the end of the pattern nothing stalls.
     o_stalls : bool array, optional
         Whether the sink refuses a beat in a cycle; likewise.
-    supplies : mapping of str to Supply, optional
-        How streamed weights come, by the names of their blocks; a word in every cycle, by default.
+    supplies : mapping of str to Supplier, optional
+        How streamed weights come, by the names of their blocks: a `Supply`, or `offchip.reader_supplies`; a word in
+        every cycle, by default.
     drain : int
         Cycles to go on after the last output beat, in which beats that no result needs may still move.
 

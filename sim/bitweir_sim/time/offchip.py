@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .machines import Credits, stepped
 
-__all__ = ["MemoryService", "ReaderSteps"]
+__all__ = ["MemoryPattern", "MemoryService", "ReaderSteps", "reader_supplies"]
 
 
 class ReaderSteps:
@@ -199,3 +199,98 @@ class MemoryService:
             taken.append(max(sent + 1, taken[-1]) + self.accept)
             done.append(max(taken[-1] + self.latency, done[-1]) + burst)
         return np.array(done[under_way + layers - 1 :: layers], np.int64)
+
+
+class MemoryPattern:
+    """A memory whose answers come in given cycles: bursts in order, the first beat `latency` cycles behind its request.
+
+    Parameters
+    ----------
+    latency : int
+        Cycles from a request that is taken to its first beat, at least 1.
+    waits : sequence of int
+        Cycles before each beat, when it could come, over and over.
+    refusals : sequence of bool
+        Cycles from 0 on in which no request is taken; afterwards all are.
+    """
+
+    def __init__(self, *, latency: int, waits: Sequence[int] = (0,), refusals: Sequence[bool] = ()) -> None:
+        self._latency, self._waits, self._refusals = latency, waits, refusals
+        #: Beats that are left of each burst, and the cycle of its request.
+        self._asked: deque[tuple[int, int]] = deque()
+        self._sent, self._wait = 0, waits[0]
+
+    def beat(self, cycle: int) -> bool:
+        """Whether a beat comes in a cycle; asked once a cycle."""
+        due = bool(self._asked) and cycle >= self._asked[0][1] + self._latency
+        if due and self._wait:
+            self._wait -= 1
+            return False
+        return due
+
+    def step(self, cycle: int, request: tuple[int, int] | None, beat: bool) -> bool:
+        """End a cycle; returns whether the request was taken."""
+        if beat:
+            left, since = self._asked.popleft()
+            if left > 1:
+                self._asked.appendleft((left - 1, since))
+            self._sent += 1
+            self._wait = self._waits[self._sent % len(self._waits)]
+        taken = request is not None and not (cycle < len(self._refusals) and self._refusals[cycle])
+        if request is not None and taken:
+            self._asked.append((request[1], cycle))
+        return taken
+
+
+class _Shared:
+    """A reader and its memory, stepped when all layers have said whether they take a word."""
+
+    def __init__(self, spec: ReaderSpec, memory: MemoryPattern, enable: int) -> None:
+        self._reader, self._memory, self._enable = ReaderSteps(spec), memory, enable
+        self._layers = len(spec.layout.streams)
+        self._gives: list[bool] = []
+
+    def take(self, cycle: int, layer: int, ready: bool) -> bool:
+        """Whether a layer gets a word; layers come in order."""
+        assert layer == len(self._gives)
+        moves = ready and self._reader.valid(layer)
+        self._gives.append(moves)
+        if len(self._gives) == self._layers:
+            beat, request = self._memory.beat(cycle), self._reader.request()
+            accepted = self._memory.step(cycle, request, beat)
+            self._reader.step(enable=cycle >= self._enable, accepted=accepted, beat=beat, gives=self._gives)
+            self._gives = []
+        return moves
+
+
+@dataclass(frozen=True)
+class _LayerSource:
+    """The words of one layer: its own supplier and source, as a reader begins once."""
+
+    shared: _Shared
+    layer: int
+
+    def source(self) -> _LayerSource:
+        return self
+
+    def step(self, cycle: int, ready: bool) -> bool:
+        return self.shared.take(cycle, self.layer, ready)
+
+    def state(self) -> tuple[int, ...]:
+        raise NotImplementedError("the state of a memory's pattern does not repeat")
+
+
+def reader_supplies(spec: ReaderSpec, memory: MemoryPattern, *, enable: int = 0) -> dict[str, _LayerSource]:
+    """How words come from a reader, for one `cycles.schedule`: exact for the pattern of the memory's answers.
+
+    Parameters
+    ----------
+    spec : ReaderSpec
+        For the layout of `bitweir_hw.accelerator.weight_layout`.
+    memory : MemoryPattern
+        At its beginning.
+    enable : int
+        The first cycle with `enable`.
+    """
+    shared = _Shared(spec, memory, enable)
+    return {weights.name: _LayerSource(shared, number) for number, weights in enumerate(spec.layout.streams)}

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..cache import cached, content_key
 from ..compiler import compile_library, compiler_command, compiler_missing, load_library
 from .machines import stepped
-from .supply import Supply, supplies_of
+from .supply import Supplier, Supply, supplies_of
 
 __all__ = ["CompiledStepper", "PythonStepper", "Stepper", "library", "program", "stepper"]
 
@@ -92,22 +92,25 @@ class Stepper(Protocol):
         """
 
 
-def stepper(pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None) -> Stepper:
+def stepper(pipeline: Pipeline, supplies: Mapping[str, Supplier] | None = None) -> Stepper:
     """The fastest stepper that works on this system.
 
     Parameters
     ----------
     pipeline : Pipeline
-    supplies : mapping of str to Supply, optional
-        How streamed weights come, by the names of their blocks; always, by default.
+    supplies : mapping of str to Supplier, optional
+        How streamed weights come, by the names of their blocks; always, by default. Compiled is a `Supply` alone.
     """
-    return (PythonStepper if compiler_missing() else CompiledStepper)(pipeline, supplies)
+    plain = {name: supply for name, supply in (supplies or {}).items() if isinstance(supply, Supply)}
+    if compiler_missing() or len(plain) < len(supplies or {}):
+        return PythonStepper(pipeline, supplies)
+    return CompiledStepper(pipeline, plain)
 
 
 class PythonStepper:
     """The definition, in Python; see `Stepper`."""
 
-    def __init__(self, pipeline: Pipeline, supplies: Mapping[str, Supply] | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, supplies: Mapping[str, Supplier] | None = None) -> None:
         self._parts = [(stepped(node.block), node.inputs, node.outputs) for node in pipeline.nodes]
         blocks = [block.name for block in pipeline.blocks]
         self._sources = [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
+from typing import Protocol, TypeVar
 
 import numpy as np
 from bitweir_hw.blocks.pipeline import Pipeline
@@ -14,11 +15,31 @@ from numpy.typing import NDArray
 
 from ..trace import Stalls, stall_pattern
 
-__all__ = ["ALWAYS", "Supply", "shared_supplies", "supplies_of"]
+__all__ = ["ALWAYS", "Supplier", "Supply", "WordSource", "shared_supplies", "supplies_of"]
 
 
 #: Frames after which shares of a memory that is faster than needed begin anew.
 _PARTS = 8
+
+
+class WordSource(Protocol):
+    """What offers words to one layer, from reset on."""
+
+    def step(self, cycle: int, ready: bool) -> bool:
+        """End a cycle; returns whether a word moved."""
+
+    def state(self) -> tuple[int, ...]:
+        """All numbers that its further behaviour depends on, except stalls that are to come."""
+
+
+class Supplier(Protocol):
+    """How words of one layer come."""
+
+    def source(self) -> WordSource:
+        """What offers words so, from reset on."""
+
+
+_S = TypeVar("_S", bound=Supplier)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +121,7 @@ class _Source:
         return self._phase, self._latency, int(self._offering)
 
 
-def supplies_of(pipeline: Pipeline, supplies: Mapping[str, Supply] | None) -> list[Supply]:
+def supplies_of(pipeline: Pipeline, supplies: Mapping[str, _S] | None) -> list[_S | Supply]:
     """The supply of each of the weight streams of a pipeline, from those that are given by the names of blocks.
 
     Raises
