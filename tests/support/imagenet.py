@@ -1,9 +1,9 @@
-"""Bi-Real-18 for images of any size, drawn: random weights and plausible batch norm."""
+"""Networks of ImageNet, for images of any size, drawn: random weights and plausible batch norm."""
 
 import numpy as np
 from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Format, Input, Network, Parallel, Pool, Threshold, check
 
-__all__ = ["bireal18"]
+__all__ = ["alexnet", "bireal18"]
 
 _STAGES, _SUMS, _CODES = 4, 4, 16
 
@@ -58,12 +58,7 @@ def bireal18(side=224, width=64, classes=1000, seed=0):
         _quantised("codes", channels, rest**2 * unit),
         Dense(name="scores", weights=rng.integers(-127, 128, (classes, channels))),
     ]
-    size = 3 * side * side
-    entry = Input(
-        shape=(3, side, side), format=Format(bits=8, offset=0, step=1), thresholds=np.arange(1, 256)[None] - 0.5,
-        source=np.arange(size).reshape(3, side, side).transpose(1, 2, 0).ravel(), map_shape=(side, side, 3),
-    )  # fmt: skip
-    return check(Network(name=f"bireal18_{side}", input=entry, layers=tuple(layers)))
+    return check(Network(name=f"bireal18_{side}", input=_image(side), layers=tuple(layers)))
 
 
 def _convolution(rng, name, largest, inputs, outputs, *, kernel=1, stride=1, pad=0):
@@ -87,3 +82,53 @@ def _quantised(name, channels, deviation):
     return Threshold(
         name=name, thresholds=np.tile(steps, (channels, 1)), output=Format(bits=4, offset=-_CODES // 2, step=1)
     )
+
+
+def alexnet(side=224, width=64, wide=4096, classes=1000, seed=0):
+    """AlexNet as BNN+ has it (Darabi et al., 2018): all weights of one bit, 61 M of them at 224x224.
+
+    Parameters
+    ----------
+    side : int
+        Of the square image of 3 channels of 8 bits.
+    width, wide : int
+        Channels of the first layer, and neurons of the two before the last.
+    classes, seed : int
+    """
+    rng = np.random.default_rng(seed)
+    convolutions = [(11, 4, 2, 1), (5, 1, 2, 3), (3, 1, 1, 6), (3, 1, 1, 4), (3, 1, 1, 4)]
+    layers, channels, size = [], 3, side
+    for number, (kernel, stride, pad, factor) in enumerate(convolutions):
+        outputs, name = width * factor, f"conv{number}"
+        deviation = np.sqrt(kernel**2 * channels) * (1 if number else 255)
+        layers.append(
+            Conv(
+                name=name, weights=rng.random((outputs, kernel, kernel, channels), np.float32) < 0.5,
+                stride=(stride, stride), pads=(pad,) * 4, pad_value=0,
+                thresholds=_signs(rng, outputs, deviation), output=BIPOLAR,
+            )
+        )  # fmt: skip
+        channels, size = outputs, (size + 2 * pad - kernel) // stride + 1
+        if number in (0, 1, 4):
+            layers.append(Pool(name=f"pool{number}", kind="max", kernel=(3, 3), stride=(2, 2)))
+            size = (size - 3) // 2 + 1
+    inputs = channels * size**2
+    for number in range(2):
+        weights = rng.random((wide, inputs), np.float32) < 0.5
+        signs = _signs(rng, wide, np.sqrt(inputs))
+        layers.append(Dense(name=f"dense{number}", weights=weights, thresholds=signs, output=BIPOLAR))
+        inputs = wide
+    layers.append(Dense(name="scores", weights=rng.random((classes, inputs), np.float32) < 0.5))
+    return check(Network(name=f"alexnet_{side}", input=_image(side), layers=tuple(layers)))
+
+
+def _signs(rng, outputs, deviation):
+    return np.rint(rng.normal(0, deviation / 4, (outputs, 1))).astype(np.int64)
+
+
+def _image(side):
+    size = 3 * side * side
+    return Input(
+        shape=(3, side, side), format=Format(bits=8, offset=0, step=1), thresholds=np.arange(1, 256)[None] - 0.5,
+        source=np.arange(size).reshape(3, side, side).transpose(1, 2, 0).ravel(), map_shape=(side, side, 3),
+    )  # fmt: skip

@@ -23,7 +23,7 @@ from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import MAX_STREAMS, least_cycles
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult
-from bitweir_sim.time.cycles import schedule
+from bitweir_sim.time.sizing import jam_error, latency
 
 __all__ = ["LEVELS", "Expected", "Hunt"]
 
@@ -74,7 +74,10 @@ class Expected:
     @property
     def latency(self) -> float:
         """Seconds from the first beat of a frame to its result, at `clock`."""
-        return _latency(self.pipeline) / self.clock
+        cycles = latency(self.pipeline)
+        if cycles is None:
+            raise jam_error(self.pipeline)
+        return cycles / self.clock
 
 
 @dataclass(kw_only=True)
@@ -362,9 +365,3 @@ class Hunt:
                 found.append(self.expected(search.cheapest(cycles, self.limits, pace)))
             clock = reached
         return found
-
-
-def _latency(pipeline: Pipeline) -> int:
-    """Cycles from the first beat of a frame to its result, if no other frame comes."""
-    times = schedule(pipeline, 1)
-    return int(times[len(pipeline.streams) - 1][-1] - times[0][0])

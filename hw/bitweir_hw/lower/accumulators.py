@@ -17,7 +17,7 @@ from .ranges import ParameterRange
 
 Weights = NDArray[np.bool_] | Integers
 
-__all__ = ["folded", "matvec", "pad_code", "sign_only", "stream_format"]
+__all__ = ["folded", "matvec", "pad_code", "row_counts", "sign_only", "stream_format"]
 
 
 def stream_format(source: Map, lane_bits: int) -> Format:
@@ -49,6 +49,7 @@ def matvec(
     plan: Plan,
     sums: Map | None = None,
     limits: ParameterRange | None = None,
+    counts: Integers | None = None,
 ) -> MatVecSpec:
     """The unit that computes a layer.
 
@@ -66,6 +67,8 @@ def matvec(
     limits : (int, int), optional
         Where weights and presets are loaded, the values that weights may have. All but these two then follows
         from shapes: no width depends on a value.
+    counts : int64 array, (outputs,), optional
+        What `row_counts` gives for the layer, where it is known.
 
     Notes
     -----
@@ -77,20 +80,21 @@ def matvec(
     form = stream_format(source, lane_bits)
     weights: Weights = layer.weights.reshape(layer.groups, layer.outputs // layer.groups, layer.inputs)
     padding = _Padding.of(layer, source, lane_bits)
-    if form.step < 0:
+    negated = form.step < 0
+    if negated:
         # The same products of values and weights that both change their sign.
         form, padding = Format(bits=form.bits, offset=-form.offset, step=-form.step), -padding
         weights = ~weights if weights.dtype == np.bool_ else -weights.astype(np.int64)
         limits = limits and (-limits[1], -limits[0])
     stored = _stored_planes(weights, limits)
-    const, step = _constants(weights, form, folding, stored)
-    signs = weights.astype(np.int64)
-    if weights.dtype == np.bool_:
-        signs = 2 * signs - 1
-    consts = const + padding.corrections(signs)
+    counts = (row_counts(layer) if counts is None else counts).reshape(weights.shape[:2])
+    if negated:
+        counts = weights.shape[2] - counts if weights.dtype == np.bool_ else -counts
+    const, step = _constants(weights, counts, form, folding, stored)
+    consts = const + padding.corrections(weights)
     edges = layer.edges if isinstance(layer, Conv) else None
     if edges is not None:
-        consts = consts + edges.reshape(-1, *signs.shape[:2])
+        consts = consts + edges.reshape(-1, *weights.shape[:2])
     spec = MatVecSpec(
         name=layer.name,
         layer=layer.name,
@@ -116,10 +120,13 @@ def matvec(
     if not agree or (stored is not None and edges is not None and step > 1):
         # Each row would need low bits of its own: let the weights bring the step instead.
         limits = limits and (limits[0] * step, limits[1] * step)
+        signs = 2 * weights.astype(np.int64) - 1 if weights.dtype == np.bool_ else weights.astype(np.int64)
         spec = replace(spec, weights=signs * step, runtime_loadable=_stored_planes(signs, limits, zeros=_zeros(step)))
-        const, _ = _constants(spec.weights, replace(form, step=1, offset=0), folding, spec.runtime_loadable)
+        total = signs.sum(axis=2)
+        plain = replace(form, step=1, offset=0)
+        const, _ = _constants(spec.weights, step * total, plain, folding, spec.runtime_loadable)
         # What the offset of the format brings does not change with the way of counting.
-        consts = const + form.offset * signs.sum(axis=2) + padding.corrections(signs)
+        consts = const + form.offset * total + padding.corrections(signs)
         if edges is not None:
             consts = consts + edges.reshape(-1, *signs.shape[:2])
         step = 1
@@ -129,6 +136,12 @@ def matvec(
     return replace(
         spec, initial_accumulators=(consts - low) >> shift, acc_bits=signed_bits(*ends), shift=shift, low=low
     )
+
+
+def row_counts(layer: Dense | Conv) -> Integers:
+    """Of each output, how many weights are +1, where they are bits, or else the sum of the weights; (outputs,)."""
+    counts: Integers = layer.weights.reshape(layer.outputs, -1).sum(axis=1, dtype=np.int64)
+    return counts
 
 
 def folded(spec: MatVecSpec, layer: Dense | Conv, folding: Folding) -> MatVecSpec:
@@ -178,18 +191,17 @@ def _low_bits_agree(
 
 
 def _constants(
-    weights: Weights, form: Format, folding: Folding, stored: tuple[Plane, ...] | None
+    weights: Weights, counts: Integers, form: Format, folding: Folding, stored: tuple[Plane, ...] | None
 ) -> tuple[Integers, int]:
     """What is added to ``step * T``, (1, G, M), and the step."""
     most = form.codes - 1
     if weights.dtype == np.bool_:
-        positive = weights.sum(axis=2, dtype=np.int64)
-        negative = weights.shape[2] - positive
+        positive, negative = counts, weights.shape[2] - counts
         return (form.offset * (positive - negative) - form.step * most * negative)[None], form.step
     planes = stored or weight_planes(weights)[0]
     lanes = -(-weights.shape[2] // folding.simd) * folding.simd
     surplus = sum(lanes * most << plane.exponent for plane in planes if plane.negative)
-    return (form.offset * weights.sum(axis=2) - form.step * surplus)[None], form.step
+    return (form.offset * counts - form.step * surplus)[None], form.step
 
 
 def _with_thresholds(spec: MatVecSpec, thresholds: Integers, consts: Integers, step: int) -> MatVecSpec:
@@ -243,12 +255,15 @@ class _Padding:
     def __neg__(self) -> _Padding:
         return replace(self, missing=-self.missing)
 
-    def corrections(self, weights: Integers) -> Integers:
-        """What to add for each class, (classes, G, M), to sums of weights (G, M, K)."""
+    def corrections(self, weights: Weights) -> Integers:
+        """What to add for each class, (classes, G, M), to sums of weights (G, M, K), bits or integers."""
         if not self.missing:
             return np.zeros((len(self.rows) * len(self.columns), *weights.shape[:2]), np.int64)
         kernel = self.rows.shape[1], self.columns.shape[1]
-        taps = weights.reshape(*weights.shape[:2], *kernel, -1).sum(axis=4)
+        split = weights.reshape(*weights.shape[:2], *kernel, -1)
+        taps = split.sum(axis=4, dtype=np.int64)
+        if weights.dtype == np.bool_:
+            taps = 2 * taps - split.shape[4]
         outside = self.rows[:, None, :, None] | self.columns[None, :, None, :]
         sums: Integers = np.einsum("ghyx,rcyx->rcgh", taps, outside)
         return self.missing * sums.reshape(-1, *weights.shape[:2])

@@ -9,10 +9,10 @@ from typing import Any
 from ..arithmetic import ceil_div, divisors
 from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
 from ..blocks.pipeline import Node, Pipeline, Stream
-from ..network.layers import Conv, Dense, Layer, Map
+from ..network.layers import Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..plan import Folding, Plan, cycles_of, weighted
-from .accumulators import folded, matvec
+from .accumulators import folded, matvec, row_counts
 from .ranges import ParameterRange, ValueRanges
 
 __all__ = ["Builder", "Cursor"]
@@ -106,9 +106,14 @@ class Builder:
         limits = self.limits(layer, "weights") if self.runtime_loadable else None
         folding = self.folding(layer)
         unit = matvec(
-            layer, source, result, lane_bits=lane_bits, folding=folding, plan=self.plan, sums=sums, limits=limits
-        )
+            layer, source, result, lane_bits=lane_bits, folding=folding, plan=self.plan, sums=sums, limits=limits,
+            counts=self.counts(layer),
+        )  # fmt: skip
         return folded(unit, layer, folding)
+
+    def counts(self, layer: Dense | Conv) -> Integers:
+        """`row_counts` of a layer with weights."""
+        return row_counts(layer)
 
     @property
     def stage_levels(self) -> int:

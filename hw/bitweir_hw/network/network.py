@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -189,7 +190,12 @@ class Network:
 
     def placed(self) -> list[tuple[Layer, Map, Map]]:
         """Every layer with what it takes and hands on, inner layers before the one they belong to."""
-        return list(_placed(self.layers, self.input.map))
+        return list(self._places)
+
+    @cached_property
+    def _places(self) -> tuple[tuple[Layer, Map, Map], ...]:
+        # Kept, as ranges of sums take time where there are many weights.
+        return tuple(_placed(self.layers, self.input.map))
 
 
 def _placed(layers: tuple[Layer, ...], source: Map) -> Iterator[tuple[Layer, Map, Map]]:

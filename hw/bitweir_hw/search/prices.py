@@ -6,7 +6,7 @@ The search asks for the same parts again and again, so everything is kept.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
 from ..cost import estimate, slowest
@@ -14,11 +14,11 @@ from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
 from ..memory import STREAM
-from ..network.layers import Conv, Dense, Layer, Map
+from ..network.layers import Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..plan import Folding, Plan
 
-__all__ = ["Fitted", "Option", "Pace", "Prices", "Probe"]
+__all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
 
 #: Weights of more words than this are not tried in LUTs, those of fewer bits not in block RAM.
 LUT_DEPTH, BLOCK_BITS = 128, 512
@@ -45,30 +45,55 @@ class Pace:
     block_rams: int
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What takes time to find out of the weights of a network, and is the same for all plans.
+
+    Parameters
+    ----------
+    maps : dict
+        What leaves layers with weights.
+    counts : dict
+        Of each layer, by name, what `row_counts` gives.
+    """
+
+    maps: dict[object, Map] = field(default_factory=dict)
+    counts: dict[str, Integers] = field(default_factory=dict)
+
+
 class Fitted(Builder):
     """A builder whose FIFOs are as deep as they will be, more or less, once the cycle model has fitted them."""
 
+    def __init__(self, network: Network, plan: Plan, learned: Learned) -> None:
+        super().__init__(network, plan)
+        self._learned = learned
+
     def fifo_depth(self, name: str, enough: int, likely: int) -> int:
         return dict(self.plan.depths).get(name, likely)
+
+    def output_map(self, layer: Layer, source: Map) -> Map:
+        """As `Builder.output_map`, but once for each layer with weights."""
+        if not isinstance(layer, Dense | Conv):
+            return super().output_map(layer, source)
+        key = (layer.name, layer.thresholds is None, source)
+        if key not in self._learned.maps:
+            self._learned.maps[key] = super().output_map(layer, source)
+        return self._learned.maps[key]
+
+    def counts(self, layer: Dense | Conv) -> Integers:
+        """As `Builder.counts`, but once for each layer."""
+        if layer.name not in self._learned.counts:
+            self._learned.counts[layer.name] = super().counts(layer)
+        return self._learned.counts[layer.name]
 
 
 class Probe(Fitted):
     """A builder that prices one layer at a time."""
 
-    def __init__(self, network: Network, plan: Plan, ii: int, units: dict[str, MatVecSpec]) -> None:
-        super().__init__(network, plan)
+    def __init__(self, network: Network, plan: Plan, learned: Learned, ii: int, units: dict[str, MatVecSpec]) -> None:
+        super().__init__(network, plan, learned)
         self.ii = ii
         self._units = units
-        self._maps: dict[object, Map] = {}
-
-    def output_map(self, layer: Layer, source: Map) -> Map:
-        """As `Builder.output_map`, but once for each layer with weights: their sums take time."""
-        if not isinstance(layer, Dense | Conv):
-            return super().output_map(layer, source)
-        key = (layer.name, layer.thresholds is None, source)
-        if key not in self._maps:
-            self._maps[key] = super().output_map(layer, source)
-        return self._maps[key]
 
     def taken(self) -> list[BlockSpec]:
         """What was put since the last call."""

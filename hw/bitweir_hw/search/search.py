@@ -39,7 +39,7 @@ from ..plan import (
     window_words,
 )
 from ..popcount.dot_product import STYLE, Popcount
-from .prices import Fitted, Option, Pace, Prices, Probe
+from .prices import Fitted, Learned, Option, Pace, Prices, Probe
 
 __all__ = ["Budget", "Outside", "Search", "SearchResult", "Streaming", "cheapest", "fastest"]
 
@@ -139,7 +139,7 @@ class Streaming:
     def bytes_per_frame(self) -> float:
         """Of weights, for each of V parallel frames."""
         plan = self.found.plan
-        streams = build(Fitted(self.network, plan)).weight_streams
+        streams = build(Fitted(self.network, plan, Learned())).weight_streams
         return sum(streamed.frame_words * streamed.bits for streamed in streams) / 8 / plan.parallel_frames
 
     @property
@@ -295,8 +295,11 @@ class Search:
         popcount = popcount or Popcount(style=STYLE[family])
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
         self._plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
+        # Bounds of sums are others where parameters are loaded.
+        alike = shared is not None and shared._plan.weights == self._plan.weights
+        self._learned: Learned = shared._learned if shared and alike else Learned()
         #: Sites that belong to no layer, more or less: the folding hardly matters.
-        self._loader = float(estimate_loader(build(Fitted(network, self._plan)), family).sites)
+        self._loader = float(estimate_loader(build(Fitted(network, self._plan, self._learned)), family).sites)
         self._units: dict[str, MatVecSpec] = {}
         #: Without a pace, and those that count now.
         self._usual_prices: Prices = Prices(
@@ -525,7 +528,7 @@ class Search:
 
     def _ways(self, cycles: int) -> list[_Way]:
         """The best ways through the whole network; at a price, only one."""
-        probe = Probe(self.network, self._plan, cycles, self._units)
+        probe = Probe(self.network, self._plan, self._learned, cycles, self._units)
         ends = self._series(probe, self.network.layers, {probe.start(): [_Way(sites=self._loader)]})
         return self._rule.kept([way for ways in ends.values() for way in ways])
 
@@ -538,7 +541,7 @@ class Search:
 
     def _costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
         plan = replace(self._plan, foldings=chosen)
-        pipeline = build(Fitted(self.network, plan))
+        pipeline = build(Fitted(self.network, plan, self._learned))
         bits = sum(streamed.frame_words * streamed.bits for streamed in pipeline.weight_streams)
         totals = [self._prices.of([block]) for block in pipeline.blocks]
         return SearchResult(

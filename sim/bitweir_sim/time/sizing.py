@@ -104,10 +104,9 @@ class _Settling:
 
 def latency(pipeline: Pipeline) -> int | None:
     """Cycles from the first input beat of a frame to its last output beat, with nothing before it; None if it jams."""
-    run = stepper(pipeline)
-    # The source offers its first beat in cycle 0, and an empty block takes it.
-    last = run.run(outputs=pipeline.output.beats, pauses=_NEVER, refusals=_NEVER) - 1
-    return None if run.counts()[-1] < pipeline.output.beats else last
+    # The source offers its first beat in cycle 0, and an empty block takes it. No beat waits for one of a later frame.
+    run = arrivals(pipeline, Fraction(least_interval(pipeline)), most=1)
+    return run.finished[0] if run.finished else None
 
 
 def with_depths(pipeline: Pipeline, depths: Mapping[str, int]) -> Pipeline:

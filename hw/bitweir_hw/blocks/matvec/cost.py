@@ -112,7 +112,7 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
     if spec.runtime_loadable:
         terms = loaded(depth, width, family, layout=spec.preset_memory.layout)
     else:
-        terms = rom(spec.preset_words, depth, width, family, layout=spec.preset_memory.layout)
+        terms = rom(spec.preset_rows, depth, width, family, layout=spec.preset_memory.layout)
     if len(spec.initial_accumulators) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
         each = spec.groups * spec.neuron_folds

@@ -404,7 +404,7 @@ class MatVecSpec:
         return places
 
     def _preset_bits(self) -> NDArray[np.bool_]:
-        """The bits of `preset_words`, (words, P * accumulator bits)."""
+        """The bits of `preset_rows`, (words, P * accumulator bits)."""
         return (
             ((self._preset_values()[..., None] >> np.arange(self.acc_bits)) & 1)
             .astype(bool)
@@ -424,11 +424,11 @@ class MatVecSpec:
 
         In the order (class, g, group). Padding is never seen.
         """
-        mask = (1 << self.acc_bits) - 1
-        return [
-            sum((int(value) & mask) << (p * self.acc_bits) for p, value in enumerate(group))
-            for group in self._preset_values()
-        ]
+        return [int.from_bytes(row.tobytes(), "little") for row in self.preset_rows()]
+
+    def preset_rows(self) -> NDArray[np.uint8]:
+        """The words of `preset_words` as bytes, the lowest first, (words, bytes)."""
+        return np.packbits(self._preset_bits(), axis=1, bitorder="little")
 
 
 def weight_planes(weights: NDArray[np.bool_] | Integers) -> tuple[tuple[Plane, ...], NDArray[np.bool_]]:
