@@ -116,15 +116,17 @@ def stored(layout: Layout, depth: int, width: int, family: str, *, columns: Sequ
 def _multiplexers(layout: Layout, width: int) -> Terms:
     """What chooses among the outputs of banks, with its registers, and the number of the bank beside them."""
     terms = Terms()
-    number = index_bits(layout.banks)
-    terms.ff += number * (1 + (layout.direct and layout.registers > 0))
-    words = layout.banks
+    number, direct = index_bits(layout.banks), layout.direct and layout.registers > 0
+    terms.ff += number * (1 + direct)
+    words, waiting = layout.banks, layout.registers - direct
     for left, registered in layout.multiplexers():
         if words > left:
             terms.luts["bank"] += (words - left) * width
         words, number = left, max(0, number - 2)
         if registered:
             terms.ff += left * width + number
+            waiting -= 1
+    terms.ff += waiting * width
     return terms
 
 

@@ -85,7 +85,8 @@ def behind(memory: Memory) -> list[Path]:
         found = [_lut_path(layout.depth, writable=memory.writable)] if memory.depth > 1 else []
     elif layout.banks == 1:
         # Banks that are left to synthesis come before the register.
-        return [Path(block=True, registered=not memory.inner_levels, luts=1 + 2 * memory.inner_levels)]
+        luts = 0 if layout.registers > 1 else 1 + 2 * memory.inner_levels
+        return [Path(block=True, registered=not memory.inner_levels, luts=luts)]
     else:
         found = []
     luts = 0

@@ -157,8 +157,12 @@ def _sums(spec: MatVecSpec) -> list[Path]:
     last = levels - stages * each
     read = (spec.stored_memory, spec.sources[2], *(() if spec.riding_bits else (spec.preset_memory,)))
     found = [path for memory in read for path in behind(memory)]
-    # Without multiplexers of banks, the sum follows the registers in block RAM.
-    direct = any(memory.block and memory.layout.levels == 0 for memory in read[:2])
+    # Without multiplexers of banks, the sum follows the registers in block RAM, if no other is behind them: weights are
+    # read as late as their memory allows, inputs wait.
+    direct = any(
+        memory.block and memory.layout.levels == 0 and registers < 2
+        for memory, registers in zip(read, (spec.stored_memory.layout.registers, spec.memory_stage), strict=False)
+    )
     if not stages:
         # Only the first chain is passed from end to end.
         later = (min(positions, FULL_CHAIN),) * (levels - 1)

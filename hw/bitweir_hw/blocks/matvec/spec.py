@@ -279,6 +279,8 @@ class MatVecSpec:
             writable=self.runtime_loadable is not None,
             style=self.memory,
             levels=self._bank_levels,
+            # Elsewhere the register that stands first behind a block RAM is at the end of a wire already.
+            landing=self.popcount.style == "ecp5" and self.popcount.levels_per_stage == 1,
         )
 
     @property
