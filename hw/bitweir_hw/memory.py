@@ -8,7 +8,18 @@ from math import ceil
 
 from .arithmetic import ceil_div
 
-__all__ = ["EIGHTEEN", "STREAM", "STYLES", "Layout", "Memory", "in_luts", "is_block", "layout", "on_block_rams"]
+__all__ = [
+    "EIGHTEEN",
+    "STREAM",
+    "STYLES",
+    "Layout",
+    "Memory",
+    "in_luts",
+    "is_block",
+    "layout",
+    "on_block_rams",
+    "too_wide",
+]
 
 #: Where a memory sits: by its size, in block RAM, or in LUTs.
 STYLES = ("auto", "block", "lut")
@@ -24,19 +35,29 @@ _MUX = 4
 LUT_DEPTH = 32
 #: Fewer bits than this would leave a block RAM, which has 4 to 18 thousand, almost empty.
 LUT_BITS = 1024
+#: Words so wide are in block RAM where there are more of them than one LUT reads: two layers of 32 words of 2,048
+#: weights in LUTs, whose addresses reach 1,700 places, did not route on an ECP5 in 26 minutes.
+LUT_WIDTH = 1024
+#: Words that a LUT of four inputs reads.
+_LUT_WORDS = 16
 #: Words of a bank in LUTs, where it is only read and where it is written: LUTs of four inputs read 16 words in one
 #: level, and multiplexers of four take two. Addresses of LUT RAM have long wires beside.
 _LUT_BANK, _LUT_RAM_BANK = 64, 32
-#: Block RAMs of a memory from which some are far from what takes their words: wires from 57 side by side to carry chains
-#: took 4.6 of 7.1 ns on ECP5.
+#: Block RAMs of a memory of which some are far from what takes their words: wires from 57 of them to carry chains took
+#: 4.6 of 7.1 ns on ECP5.
 _FAR = 12
 
 
 def is_block(depth: int, width: int, style: str = "auto") -> bool:
     """Whether so many words of so many bits sit in block RAM; one word never does."""
     if style == "auto":
-        return depth > LUT_DEPTH and depth * width > LUT_BITS
+        return (depth > LUT_DEPTH and depth * width > LUT_BITS) or too_wide(depth, width)
     return style == "block" and depth > 1
+
+
+def too_wide(depth: int, width: int) -> bool:
+    """Whether a memory in LUTs would have too many wires to route."""
+    return depth > _LUT_WORDS and width >= LUT_WIDTH
 
 
 def on_block_rams(

@@ -73,7 +73,6 @@ DESIGNS = tuple(
         ("digits", 1e5, 1, "tangnano20k"),
         ("digits", 1e5, 1, "hx8k"),
         ("digits", 1e6, 1, "ulx3s_25f"),
-        ("digits", 1e6, 2, "icebreaker"),
         ("mlp", "16x8,16x4,16x2", 1, "icebreaker"),
         ("mlp", "32x8,16x8,16x2", 1, "tangnano9k"),
         ("mlp", "32x16,32x8,16x2", 2, "ulx3s_25f"),

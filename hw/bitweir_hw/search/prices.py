@@ -13,7 +13,7 @@ from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
-from ..memory import STREAM
+from ..memory import STREAM, too_wide
 from ..network.layers import Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..plan import Folding, Plan
@@ -212,7 +212,8 @@ def _styles(blocks: list[BlockSpec], *, streamed: bool) -> tuple[str, ...]:
         return (STREAM,)
     weights = unit.memories()[0]
     if weights.block:
-        return ("auto", "lut") if weights.depth <= LUT_DEPTH else ("auto",)
+        serves = weights.depth <= LUT_DEPTH and not too_wide(weights.depth, weights.width)
+        return ("auto", "lut") if serves else ("auto",)
     return ("auto", "block") if weights.depth > 1 and weights.bits >= BLOCK_BITS else ("auto",)
 
 

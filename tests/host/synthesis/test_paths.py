@@ -22,7 +22,7 @@ from bitweir_hw.blocks.width.beats import Beats
 from bitweir_hw.lower import lower
 from bitweir_hw.popcount import Popcount
 from bitweir_hw.popcount.dot_product import FULL_CHAIN
-from bitweir_hw.resources.paths import Path, rom_path
+from bitweir_hw.resources.paths import Path
 from bitweir_hw.resources.terms import index_bits
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +44,7 @@ MOST_LUTS = {
     # A multiplexer of the inputs.
     ConcatSpec: (1, 4),
     ForkSpec: (1, 2),
+    # A new beat or the oldest of up to 16 in LUT RAM; deeper ones have multiplexers.
     FifoSpec: (1, 2),
 }
 
@@ -59,9 +60,8 @@ def test_one_level_between_registers_is_one_short_chain_or_a_few_luts(data):
         with_chain, alone = MOST_LUTS[type(block)]
         longest = FULL_CHAIN
         if isinstance(block, MatVecSpec):
-            # Accumulators of more bits have chains as long as they are, and a ROM in LUTs as many levels as it needs.
+            # Accumulators of more bits have chains as long as they are.
             longest = max(longest, block.acc_bits)
-            alone = max(alone, rom_path(block.groups * block.fold).luts)
         if isinstance(block, WidthSpec) and block.shift_stages:
             # Behind a shifter a multiplexer chooses among the words that come at once.
             alone = max(alone, 1 + index_bits(Beats(block).most))
