@@ -48,11 +48,15 @@ class FillLevel:
     def __init__(self, m: Module, name: str, most: int, *, change: Value, down: Value) -> None:
         """Let it change in cycles with `change`: down by 1, or else up."""
         if most <= SHIFTED:
-            level = Signal(most, name=name)
+            # Whether there is space often leaves a block, as its `ready`: as a register without a gate behind it.
+            space = Signal(name=f"{name}_space", init=1)
+            lower = Signal(most - 1, name=name)
+            level = Cat(lower, ~space)
+            following = Mux(down, level[1:], Cat(Const(1, 1), level[:-1]))[:most]
             with m.If(change):
-                m.d.sync += level.eq(Mux(down, level[1:], Cat(Const(1, 1), level[:-1])))
+                m.d.sync += [lower.eq(following[:-1]), space.eq(~following[-1])]
             self.some: Value = level[0]
-            self.space: Value = ~level[-1]
+            self.space: Value = space
             self.one: Value = level[0] & ~level[1] if most > 1 else level[0]
             return
         there = Signal(range(-1, most), name=name, init=-1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bitweir_hw.arithmetic import ceil_div
 from bitweir_hw.blocks import (
     BlockSpec,
     ConcatSpec,
@@ -44,7 +45,7 @@ MOST_LUTS = {
     # A multiplexer of the inputs.
     ConcatSpec: (1, 4),
     ForkSpec: (1, 2),
-    # A new beat or the oldest of up to 16 in LUT RAM; deeper ones have multiplexers.
+    # A new beat or the oldest one; see below.
     FifoSpec: (1, 2),
 }
 
@@ -62,6 +63,9 @@ def test_one_level_between_registers_is_one_short_chain_or_a_few_luts(data):
         if isinstance(block, MatVecSpec):
             # Accumulators of more bits have chains as long as they are.
             longest = max(longest, block.acc_bits)
+        if isinstance(block, FifoSpec) and not block.memories()[0].block:
+            # LUT RAM of more than 16 words has multiplexers.
+            alone = max(alone, 2 + index_bits(ceil_div(block.depth, 16)))
         if isinstance(block, WidthSpec) and block.shift_stages:
             # Behind a shifter a multiplexer chooses among the words that come at once.
             alone = max(alone, 1 + index_bits(Beats(block).most))

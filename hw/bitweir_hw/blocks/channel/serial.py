@@ -58,18 +58,18 @@ class SerialAffine(wiring.Component):
         m = Module()
         spec = self.spec
         take, step, starts, ends = Signal(), Signal(), Signal(init=1), Signal()
-        holds, lent, at = Signal(), Signal(), Signal(range(spec.steps))
+        idle, lent, at = Signal(init=1), Signal(), Signal(range(spec.steps))
         beat = Signal(spec.i_bits, reset_less=True)
         m.d.comb += [
-            self.i.ready.eq(~holds),
-            take.eq(self.i.valid & ~holds),
+            self.i.ready.eq(idle),
+            take.eq(self.i.valid & idle),
             # The result before must be gone.
-            step.eq(holds & ~(starts & lent)),
+            step.eq(~idle & ~(starts & lent)),
         ]
         with m.If(take):
-            m.d.sync += [beat.eq(self.i.payload), holds.eq(1)]
+            m.d.sync += [beat.eq(self.i.payload), idle.eq(0)]
         with m.Elif(step & ends):
-            m.d.sync += holds.eq(0)
+            m.d.sync += idle.eq(1)
         with m.If(step):
             m.d.sync += [at.eq(Mux(ends, 0, at + 1)), starts.eq(ends), ends.eq(at == spec.steps - 2)]
         with m.If(self.o.valid & self.o.ready):

@@ -139,10 +139,10 @@ class Shifter(wiring.Component):
             level = FillLevel(m, "waiting", spec.places + 1, change=(take & count[0]) ^ give, down=give)
             m.d.comb += ready.eq(level.space)
             return
-        # Its sign says that none is left.
-        left = Signal(range(-beats.most, spec.places + 1), init=spec.places)
-        m.d.sync += left.eq(sum_and_one(left, Mux(take, -count, 0), give))
-        m.d.comb += ready.eq(~left[-1])
+        # Less all places and one more: its sign says that there is a place.
+        used = Signal(range(-1 - spec.places, beats.most), init=-1 - spec.places)
+        m.d.sync += used.eq(sum_and_one(used, Mux(take, count - 1, -1), ~give))
+        m.d.comb += ready.eq(used[-1])
 
     def _behind_rest(self, m: Module, valid: Value, data: Value, count: Value, width: int) -> Value:
         """The complete output beats of a beat that is at its place, from the lowest bits on."""

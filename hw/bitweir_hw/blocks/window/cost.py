@@ -38,9 +38,9 @@ def cost(spec: WindowSpec, family: str) -> Terms:
     for bits in (room, ahead):
         terms.ff += bits
         adder(terms, bits, family)
-    # What a beat adds to the fill levels, without and with a word that is taken: bits that differ.
-    sums = [(depart, depart - 1, -arrive, 1 - arrive) for arrive, depart in moves]
-    columns = {tuple(row[n] >> at & 1 for row in sums) for n in range(4) for at in range(ahead + 1)}
+    # What a beat adds to the fill levels: bits that differ.
+    sums = [(-depart, -arrive) for arrive, depart in moves]
+    columns = {tuple(row[n] >> at & 1 for row in sums) for n in range(2) for at in range(ahead + 1)}
     levels = sum(len(set(column)) > 1 for column in columns)
     terms.ff += levels
     terms.luts["case"] += levels * (len(moves) - 1)

@@ -111,16 +111,16 @@ class Window(wiring.Component):
             int(pixels) * spec.pixel_words
             for pixels in (spec.needed.flat[0], spec.arrivals.max(), (spec.needed - spec.spent - spec.departures).min())
         )
-        # Both numbers have a sign that says all: places that are left, less one, and words that are
+        # Both numbers have a sign that says all: words that are kept, less the places for them, and words that are
         # there beyond those that the window needs. What it spends may have to arrive yet (pixels that
         # no window looks at), so there can be more places than words.
-        room = Signal(range(-1, spec.words - min(0, least)), init=spec.words - 1)
+        kept = Signal(range(min(0, least) - spec.words, 1), init=-spec.words)
         ahead = Signal(range(-max(first, most), spec.words + 1), init=-first)
-        # What a beat adds to them: to the room, if a word is taken with it.
-        to_room, to_ahead = Signal.like(room, init=0), Signal.like(ahead, init=0)
+        # What a beat adds to them.
+        to_kept, to_ahead = Signal.like(kept, init=0), Signal.like(ahead, init=0)
 
         def adds(arrive: int, depart: int) -> list[Any]:
-            return [to_room.eq(depart - 1), to_ahead.eq(-arrive)]
+            return [to_kept.eq(-depart), to_ahead.eq(-arrive)]
 
         with m.If(step):
             m.d.sync += adds(0, 0)
@@ -132,10 +132,10 @@ class Window(wiring.Component):
                             with in_column:
                                 m.d.sync += adds(arrive, depart)
         m.d.sync += [
-            room.eq(sum_and_one(room, Mux(issue, to_room, -1), ~take)),
+            kept.eq(sum_and_one(kept, Mux(issue, to_kept, 0), take)),
             ahead.eq(sum_and_one(ahead, Mux(issue, to_ahead, 0), take)),
         ]
-        m.d.comb += self.i.ready.eq(~room[-1])
+        m.d.comb += self.i.ready.eq(kept[-1])
         return ~ahead[-1]
 
     def _buffer(self, m: Module, take: Signal, issue: Signal, step: Signal, ends: Sequence[Value]) -> list[Value]:
