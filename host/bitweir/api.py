@@ -151,8 +151,8 @@ def generate(
         reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
     )  # fmt: skip
     plain = hardware_network(net)
-    with progress("Choosing the plan"):
-        result = choose(plain, request)
+    with progress("Choosing the plan") as done:
+        result = choose(plain, request, progress=done)
     target = _target(request, result)
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline, progress=done)

@@ -209,3 +209,13 @@ def test_larger_parts_of_a_family():
     assert [name for name, _ in part_limits(PARTS["xc7a100t"]).larger] == ["xc7z020"]
     assert part_limits(PARTS["gw2a-18"]).larger == ()
     assert part_limits(PARTS["ice40-up5k"]).larger[0][1].sites == ROUTES["ice40"].sites * 7680
+
+
+@pytest.mark.parametrize("words", [{"goal": "fps"}, {"goal": "latency"}, {"goal": "area", "fps": 1000}])
+def test_a_search_tells_how_far_it_is(network, words):
+    shares = []
+    choose(network, PlanRequest(part="ecp5-25k", **words), progress=shares.append)
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert len(shares) > 1
+    assert shares[-1] < 1

@@ -88,8 +88,8 @@ def build_for_board(
     """
     assert request.board
     board, options = BOARDS[request.board], options or Options()
-    with progress("Choosing the plan"):
-        result = choose(network, request)
+    with progress("Choosing the plan") as done:
+        result = choose(network, request, progress=done)
         target = Target.of_board(board, clock=options.clock or board.first_clock)
         design = Design.fitted(network, result.plan, target)
     with progress(f"Synthesising and routing for {board.title}"):

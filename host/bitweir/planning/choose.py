@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.cost import fmax, highest_clock
 from bitweir_hw.lower import lower, with_loadable_parameters
@@ -27,7 +29,9 @@ DEFAULT_LEVELS = 2
 BOARD_LEVELS = 1
 
 
-def choose(network: Network, request: PlanRequest) -> PlanResult:
+def choose(
+    network: Network, request: PlanRequest, *, progress: Callable[[float], None] = lambda share: None
+) -> PlanResult:
     """The plan for what a user asks for.
 
     What is best on a part or a board is judged at the clock that each plan is expected to reach, or at the one of the
@@ -38,6 +42,8 @@ def choose(network: Network, request: PlanRequest) -> PlanResult:
     ----------
     network : Network
     request : PlanRequest
+    progress : callable
+        Takes the share that is done, where a part or a board is searched.
 
     Raises
     ------
@@ -45,11 +51,11 @@ def choose(network: Network, request: PlanRequest) -> PlanResult:
         There is no such plan; the text names what binds, and for goal ``area`` on a part the best frame rate.
     """
     if request.board:
-        return _for_board(network, request, BOARDS[request.board])
+        return _for_board(network, request, BOARDS[request.board], progress)
     part = PARTS[request.part] if request.part else None
     family = request.family or (part.family if part else "generic")
     if part and request.goal:
-        return _for_part(network, request, part, family)
+        return _for_part(network, request, part, family, progress)
     streams, clock = 1 if request.streams is None else request.streams, request.clock or DEFAULT_CLOCK
     levels = request.stage_levels
     if levels is None:
@@ -87,12 +93,15 @@ def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) ->
     return max(reached, key=lambda levels: (reached[levels], levels))
 
 
-def _for_part(network: Network, request: PlanRequest, part: FpgaPart, family: str) -> PlanResult:
+def _for_part(
+    network: Network, request: PlanRequest, part: FpgaPart, family: str, progress: Callable[[float], None]
+) -> PlanResult:
     """The best plan on a part."""
     hunt = Hunt(
         network=network, part=part, family=family, limits=part_limits(part, request.reserve),
         clock=request.clock or highest_clock(part.name), levels=_levels(request), streams=request.streams,
         runtime_loadable=request.weights == "ram", weight_bandwidth=request.weight_bandwidth,
+        progress=progress,
     )  # fmt: skip
     goal = request.goal
     assert goal
@@ -104,14 +113,14 @@ def _for_part(network: Network, request: PlanRequest, part: FpgaPart, family: st
     return _result(hunt, request, best, goal)
 
 
-def _for_board(network: Network, request: PlanRequest, board: Board) -> PlanResult:
+def _for_board(network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]) -> PlanResult:
     """The best plan on a board."""
     goal = "area" if request.fps is not None else request.goal or "link"
     hunt = Hunt(
         network=network, part=board.part, family=board.family, limits=board_limits(network, board, request.reserve),
         clock=request.clock or highest_clock(board.part_name),
         levels=(BOARD_LEVELS,) if goal == "link" and request.stage_levels is None else _levels(request),
-        runtime_loadable=request.weights == "ram",
+        runtime_loadable=request.weights == "ram", progress=progress,
     )  # fmt: skip
     if goal == "fps":
         best = hunt.most_frames()

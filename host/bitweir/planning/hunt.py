@@ -99,6 +99,8 @@ class Hunt:
         Parallel frames; None for as many as serve a goal best.
     runtime_loadable : bool
         Parameters are in RAM.
+    progress : callable
+        Takes the share of the search that is done.
     weight_bandwidth : float, optional
         Bytes a second of a memory outside the chip, from which weights of layers may come where they do not fit.
     """
@@ -112,6 +114,7 @@ class Hunt:
     streams: int | None = 1
     runtime_loadable: bool = False
     weight_bandwidth: float | None = None
+    progress: Callable[[float], None] = lambda share: None
     _searches: dict[tuple[int, int], Search] = field(default_factory=dict)
 
     @property
@@ -152,7 +155,7 @@ class Hunt:
             Nothing fits.
         """
         best: Expected | None = None
-        for level in self.levels:
+        for level in self._each_level():
             if best and self._clock_with(best, level) < best.clock / _PROMISE and level > 1:
                 # More adder levels than one between registers save at most some cycles.
                 continue
@@ -201,6 +204,12 @@ class Hunt:
         return found if isinstance(found, Expected) else self.most_frames()
 
     # ---- steps
+
+    def _each_level(self) -> Iterator[int]:
+        """The numbers of adder levels, with what share of them was tried."""
+        for number, level in enumerate(self.levels):
+            self.progress(number / len(self.levels))
+            yield level
 
     def search(self, level: int, streams: int) -> Search:
         """Plans with so many adder levels between registers; all share what blocks cost."""
@@ -254,7 +263,7 @@ class Hunt:
     def _over_levels(self, find: Callable[[int, int, Expected | None], Expected | None], streams: int) -> Expected:
         """The fastest of what each number of adder levels gives."""
         best, refused = None, list[PlanError]()
-        for level in self.levels:
+        for level in self._each_level():
             try:
                 found = find(level, streams, best)
             except PlanError as error:
@@ -331,7 +340,7 @@ class Hunt:
         """The smallest plan for a frame rate, at the clock that is expected or sure; or why there is none, if known."""
         found: list[Expected] = []
         refused: PlanError | None = None
-        for level in self.levels:
+        for level in self._each_level():
             try:
                 found += self._enough(level, fps, sure=sure)
             except PlanError as error:

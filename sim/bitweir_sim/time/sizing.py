@@ -169,6 +169,7 @@ def minimum_depths(pipeline: Pipeline, *, given: Mapping[str, int], progress: Pr
     frames = _FRAMES
     while not fitting.lasts(depths := fitting.depths(frames)):
         frames *= 2
+    progress(1.0)
     return {name: depths[name] for name in names}
 
 

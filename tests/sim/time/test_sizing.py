@@ -12,7 +12,7 @@ from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.time.cycles import schedule, steady_state
-from bitweir_sim.time.sizing import fit_depths, interval, latency, with_depths
+from bitweir_sim.time.sizing import fit_depths, interval, latency, minimum_depths, with_depths
 from bitweir_sim.time.stepping import CompiledStepper, PythonStepper
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.values.frames import pack
@@ -187,3 +187,11 @@ def test_depths_of_fifos_that_are_not_there():
     with pytest.raises(PlanError) as error:
         lower(network, replace(plan, depths=(("sum0_fifo0", 2), ("sum0_fifo0", 3))))
     assert str(error.value) == "The plan must give the FIFO 'sum0_fifo0' one depth, not 2."
+
+
+def test_fitting_tells_how_far_it_is():
+    network, plan = jamming()
+    shares = []
+    minimum_depths(lower(network, plan), given={}, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
