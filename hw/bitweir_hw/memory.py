@@ -43,9 +43,11 @@ _LUT_WORDS = 16
 #: Words of a bank in LUTs, where it is only read and where it is written: LUTs of four inputs read 16 words in one
 #: level, and multiplexers of four take two. Addresses of LUT RAM have long wires beside.
 _LUT_BANK, _LUT_RAM_BANK = 64, 32
-#: Block RAMs of a memory of which some are far from what takes their words: wires from 57 of them to carry chains took
-#: 4.6 of 7.1 ns on ECP5.
+#: Block RAMs of a memory of which some are far from what takes their words, or from their address: wires from 57 of
+#: them to carry chains took 4.6 of 7.1 ns on ECP5, and those of the address 6.3 of 7.
 _FAR = 12
+#: Of them, so many have an address of their own.
+_NEAR = 8
 
 
 def is_block(depth: int, width: int, style: str = "auto") -> bool:
@@ -101,6 +103,8 @@ class Layout:
     direct : bool
         Whether the first of them stands directly behind each bank, where block RAMs of most families have one; the
         others stand behind multiplexers of banks.
+    share : int
+        Bits of a word that have an address of their own, near their block RAMs; 0 for one address in all.
     """
 
     depth: int
@@ -108,6 +112,12 @@ class Layout:
     shared: bool = False
     registers: int = 0
     direct: bool = True
+    share: int = 0
+
+    def shares(self, width: int) -> list[slice]:
+        """The bits of a word that each address is for."""
+        each = self.share or width
+        return [slice(first, min(first + each, width)) for first in range(0, width, each)]
 
     @property
     def levels(self) -> int:
@@ -203,7 +213,8 @@ class Memory:
     levels : int
         Levels of multiplexers of banks between registers, see `layout` and `in_luts`.
     landing : bool
-        Whether the words of many block RAMs side by side take a cycle for their way, where no multiplexer follows.
+        Whether the words of many block RAMs side by side take a cycle for their way, and have an address for each few
+        of them, where no multiplexer follows.
     """
 
     role: str
@@ -232,7 +243,8 @@ class Memory:
             return in_luts(self.depth, writable=self.writable, levels=self.levels)
         found = layout(self.depth, self.width, writable=self.writable, levels=self.levels)
         if self.landing and found.banks == 1 and _least(self.depth, self.width, writable=self.writable)[0] >= _FAR:
-            return replace(found, registers=found.registers + 1)
+            bits = next(bits for words, bits in EIGHTEEN if words >= found.depth)
+            return replace(found, registers=found.registers + 1, share=_NEAR * bits)
         return found
 
     @property

@@ -19,6 +19,11 @@ def small_block_rams() -> Iterator[None]:
         patch.object(memory, "EIGHTEEN", ((2, 8), (4, 4), (8, 2), (16, 1))),
         patch.object(memory, "LUT_DEPTH", 3),
         patch.object(memory, "LUT_BITS", 6),
+        # What is left in LUTs, too, and two block RAMs are many.
+        patch.object(memory, "_LUT_BANK", 2),
+        patch.object(memory, "_LUT_RAM_BANK", 1),
+        patch.object(memory, "_FAR", 2),
+        patch.object(memory, "_NEAR", 1),
     ):
         yield
     memory.layout.cache_clear()

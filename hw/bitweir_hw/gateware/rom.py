@@ -81,25 +81,29 @@ class Rom(wiring.Component):
             attrs = {"ram_style": "block"} if block else {}
         else:
             attrs = {"rom_style": "block" if block else "logic"}
-        m.submodules.memory = store = Store(
-            depth=depth,
-            width=self.width,
-            layout=self.layout,
-            words=None if self.loaded else self.words,
-            attrs=attrs,
-        )
-        if self.loaded:
-            m.d.comb += [
-                store.write.eq(filler.write),
-                store.w_address.eq(filler.address),
-                store.w_data.eq(filler.word),
-            ]
-        m.d.comb += [store.address.eq(self._address(m)), self.data.eq(store.data)]
+        shares = self.layout.shares(self.width)
+        for number, bits in enumerate(shares):
+            name = f"_{number}" if len(shares) > 1 else ""
+            words = None if self.loaded else self.words if not name else [_part(word, bits) for word in self.words]
+            store = Store(depth=depth, width=bits.stop - bits.start, layout=self.layout, words=words, attrs=attrs)
+            m.submodules[f"memory{name}"] = store
+            if self.loaded:
+                m.d.comb += [
+                    store.write.eq(filler.write),
+                    store.w_address.eq(filler.address),
+                    store.w_data.eq(filler.word[bits]),
+                ]
+            m.d.comb += [store.address.eq(self._address(m, name)), self.data[bits].eq(store.data)]
         return m
 
-    def _address(self, m: Module) -> Signal:
-        """The address of the next word."""
-        return counter(m, "at", self.step, len(self.words))[0]
+    def _address(self, m: Module, name: str) -> Signal:
+        """The address of the next word: equal ones are counted apart, so that synthesis does not make one of them."""
+        return counter(m, f"at{name}", self.step, len(self.words))[0]
+
+
+def _part(word: int, bits: slice) -> int:
+    """Some bits of a word."""
+    return word >> bits.start & ((1 << (bits.stop - bits.start)) - 1)
 
 
 class ClassRom(Rom):
@@ -130,7 +134,7 @@ class ClassRom(Rom):
         super().__init__(words=words, width=width, loaded=loaded, layout=layout)
         self.rows, self.columns = rows, columns
 
-    def _address(self, m: Module) -> Signal:
+    def _address(self, m: Module, name: str) -> Signal:
         # From a word to the one after it in the memory, which also is the first one of the next class;
         # or back, to the first word of the same class or of the same row of classes, or of all.
         band = len(self.words) // (max(self.rows) + 1)
@@ -142,7 +146,7 @@ class ClassRom(Rom):
         (last,) = _count(m, "word", self.step, each, marks[0], word)
         ends, more = _count(m, "column", self.step & last, len(self.columns), marks[1], column)
         bottom, lower = _count(m, "row", self.step & last & ends, len(self.rows), marks[2], row)
-        at = Signal(range(len(self.words)), name="at")
+        at = Signal(range(len(self.words)), name=f"at{name}")
         starts = [0 in numbers for axis in marks for numbers in axis]
         onward = Signal(len(at), init=self._far(each, band, *starts) % (1 << len(at)))
         with m.If(self.step):

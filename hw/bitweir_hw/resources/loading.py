@@ -33,7 +33,12 @@ def loaded(depth: int, width: int, family: str, *, style: str = "auto", layout: 
         terms.ff += width
         terms.rams.append(0)
         return terms
-    # The address that is read.
-    stepped(terms, depth, family)
-    terms += ram(depth, width, family, block=is_block(depth, width, style), layout=layout)
+    rams, block = 0, is_block(depth, width, style)
+    for share in layout.shares(width) if layout else [slice(0, width)]:
+        # The address that is read.
+        stepped(terms, depth, family)
+        one = ram(depth, share.stop - share.start, family, block=block, layout=layout)
+        rams += one.rams.pop()
+        terms += one
+    terms.rams.append(rams)
     return terms

@@ -214,7 +214,6 @@ def rom(
         return Terms(rams=[0])
     terms = Terms()
     layout = layout or Layout(depth=depth)
-    stepped(terms, depth, family)
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
         if depth * width > _MOST_READ:
@@ -224,10 +223,17 @@ def rom(
             if layout.shared:
                 rows = np.pad(rows, ((0, layout.banks * layout.depth - depth), (0, 0)))
             bits = [_changing(rows[at : at + layout.depth], width) for at in range(0, depth, layout.depth)]
-        terms += stored(
-            layout, depth, int(np.logical_or.reduce(bits).sum()), family, columns=[int(some.sum()) for some in bits]
-        )
+        rams = 0
+        for share in layout.shares(width):
+            stepped(terms, depth, family)
+            own = [some[share] for some in bits]
+            changing = int(np.logical_or.reduce(own).sum())
+            one = stored(layout, depth, changing, family, columns=[int(some.sum()) for some in own])
+            rams += one.rams.pop()
+            terms += one
+        terms.rams.append(rams)
         return terms
+    stepped(terms, depth, family)
     terms.rams.append(0)
     rows = _rows(words(), width)
     for first in range(0, depth, layout.depth):
