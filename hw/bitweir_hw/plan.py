@@ -43,6 +43,8 @@ MAX_STREAMS = 64
 MODERATE_LANES = 2048
 #: What the accumulator and the threshold of an element cost, in lanes.
 PE_LANES = 12
+#: Pixels that share weights: each has accumulators of its own.
+MAX_SHARE = 64
 #: Beats that a FIFO may hold.
 MAX_DEPTH = 1 << 20
 
@@ -61,14 +63,19 @@ class Folding:
     memory : str
         Where its weights sit: ``"block"`` RAM, LUTs (``"lut"``), or what fits their size (``"auto"``); or
         ``"stream"``, outside the accelerator: they come over a stream of their own, in the order of use.
+    share : int
+        Of a layer whose weights are streamed: M, pixels side by side in a row of its result that share each word of
+        them, so that M times fewer come.
     """
 
     pe: int
     simd: int
     memory: str = "auto"
+    share: int = 1
 
     def __str__(self) -> str:
-        return f"{self.simd}x{self.pe}" + (f":{self.memory}" if self.memory != "auto" else "")
+        where = f":{self.memory}" if self.memory != "auto" else ""
+        return f"{self.simd}x{self.pe}{where}" + (f"*{self.share}" if self.share > 1 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +144,11 @@ def check_plan(network: Network, plan: Plan) -> Plan:
         _check_folding(layer, folding)
     if plan.weights not in WEIGHTS:
         raise PlanError(f"Weights must be in {' or '.join(WEIGHTS)}, not {plan.weights!r}.")
-    for (layer, _), folding in zip(layers, plan.foldings, strict=True):
+    for (layer, result), folding in zip(layers, plan.foldings, strict=True):
         if folding.memory == STREAM:
             _check_stream(layer, folding, plan)
+        if folding.share != 1:
+            _check_share(layer, result, folding)
     for name, depth in plan.depths:
         if not 2 <= depth <= MAX_DEPTH:
             raise PlanError(f"The FIFO {name!r} must hold 2 to {MAX_DEPTH} beats, not {depth}.")
@@ -195,6 +204,25 @@ def _check_stream(layer: Dense | Conv, folding: Folding, plan: Plan) -> None:
         )
 
 
+def _check_share(layer: Dense | Conv, result: Map, folding: Folding) -> None:
+    """Raise a PlanError where pixels of a layer cannot share weights."""
+    columns = result.shape[1]
+    if folding.memory != STREAM:
+        raise PlanError(f"Pixels of layer {layer.name!r} share weights that are streamed, and these are not.")
+    if layer.groups > groups_at_once(layer, folding.pe):
+        raise PlanError(
+            f"Pixels of layer {layer.name!r} must have all channels in one group to share weights, or all of its "
+            f"{layer.groups} groups at once."
+        )
+    legal = [count for count in divisors(columns) if count <= MAX_SHARE]
+    if folding.share not in legal:
+        nearest = min(legal, key=lambda count: abs(count - folding.share))
+        raise PlanError(
+            f"Pixels of layer {layer.name!r} that share weights must be a divisor of its {columns} columns, up to "
+            f"{MAX_SHARE}, not {folding.share}; the nearest is {nearest}."
+        )
+
+
 def words_of(layer: Dense | Conv, folding: Folding) -> int:
     """Words of weights of a layer, of PE times SIMD weights each: the steps of a pixel of its result."""
     steps = layer.groups // groups_at_once(layer, folding.pe)
@@ -221,7 +249,7 @@ def plan_from_foldings(
     network : Network
     text : str
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
-        where its weights sit, or ``stream``.
+        where its weights sit, or ``stream``; ``stream*M`` where M pixels share each word of them.
     popcount : Popcount, optional
     parallel_frames : int
 
@@ -232,12 +260,14 @@ def plan_from_foldings(
     """
     foldings = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream))?(?:\*(\d{1,4}))?\s*", part)
         if not match:
             raise PlanError(
                 f"A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not {part.strip()!r}."
             )
-        foldings.append(Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto"))
+        foldings.append(
+            Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto", share=int(match[4] or 1))
+        )
     return check_plan(
         network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), parallel_frames=parallel_frames)
     )

@@ -112,6 +112,8 @@ def test_reports_tell_what_the_memory_must_give(folder: Path) -> None:
     assert unit.weight_bits == 16 * 32
     (weights,) = (memory for memory in unit.memories if memory.role == "weights")
     assert weights.held_in("ecp5") is None
+    # No accelerator of which error bands were told has any.
+    assert "streamed weights" in report.estimates["ecp5"].bands.extrapolated
     told = report.to_dict()
     assert msgspec.convert(json.loads(json.dumps(told)), ReportData, strict=True).weight_streams
     assert [folding.get("memory") for folding in told["plan"]["foldings"]] == ["stream", None, "stream"]

@@ -68,6 +68,10 @@ def test_text_tells_which_weights_are_streamed():
         "Weights of layer 'dense0' must not come over a stream where parameters are loaded: the image of parameters "
         "would not have them; fold it 64x32, or choose --weights rom (in Python weights='rom')."
     )
+    with pytest.raises(PlanError, match=r"Pixels of layer 'dense0' .* a divisor of its 1 columns, up to 64, not 7"):
+        plan_from_foldings(NET, "64x32:stream*7,8x16")
+    with pytest.raises(PlanError, match="Pixels of layer 'dense1' share weights that are streamed, and these are not"):
+        plan_from_foldings(NET, "64x32:stream,8x16*2")
     with pytest.raises(PlanError) as error:
         plan_from_foldings(NET, "64x32,64x10:stream")
     assert str(error.value) == (

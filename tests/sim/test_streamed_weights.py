@@ -10,6 +10,9 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
+from bitweir_hw.network import Conv, Dense, Network, Threshold, check
+from bitweir_hw.plan import Folding, Plan, weighted, words_of
+from bitweir_hw.popcount import Popcount
 from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
@@ -24,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat
 from support.samples import streamed_example
-from support.strategies import codes, dense_networks, grouped_networks, networks, plans, stalls
+from support.strategies import codes, dense_networks, grouped_networks, identity_input, networks, plans, stalls
 
 
 def supplies():
@@ -53,10 +56,77 @@ def test_every_beat(data):
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()), supplies=given_supplies)
 
 
+@st.composite
+def shared_by_pixels(draw):
+    """A network of convolutions of which pixels share weights, and its plan."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    shape = (draw(st.integers(2, 4)), draw(st.sampled_from([2, 3, 4, 6])))
+    channels, layers, source = 2, [], shape
+    for index in range(draw(st.integers(1, 2))):
+        outputs, size = draw(st.integers(1, 5)), draw(st.sampled_from([1, 3]))
+        plain = index == 0 and draw(st.booleans())
+        layers.append(
+            Conv(
+                name=f"conv{index}",
+                weights=rng.random((outputs, size, size, channels)) < 0.5,
+                pads=(size // 2,) * 4,
+                pad_value=draw(st.sampled_from([0, -1])),
+                thresholds=None if plain else rng.integers(-3, 4, (outputs, 1)),
+                output=None if plain else identity_input(1).format,
+            )
+        )
+        channels = outputs
+        if plain:
+            layers.append(
+                Threshold(name="sign", thresholds=rng.integers(-3, 4, (outputs, 1)), output=identity_input(1).format)
+            )
+    layers.append(Dense(name="end", weights=rng.random((2, source[0] * source[1] * channels)) < 0.5))
+    entry = replace(identity_input(2 * shape[0] * shape[1]), map_shape=(*shape, 2))
+    network = check(Network(name="net", input=entry, layers=tuple(layers)))
+    foldings = []
+    for layer, result in weighted(network):
+        sizes = (1 << (size - 1).bit_length() for size in (layer.outputs, min(layer.inputs, 16)))
+        pe, simd = (draw(st.integers(1, size)) for size in sizes)
+        folding = Folding(pe=pe, simd=simd, memory="stream")
+        if words_of(layer, folding) == 1:
+            foldings.append(replace(folding, memory="auto"))
+            continue
+        shares = [n for n in (2, 3, 4, 6, 1) if result.shape[1] % n == 0]
+        foldings.append(replace(folding, share=draw(st.sampled_from(shares))))
+    popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
+    return network, Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=draw(st.integers(1, 4)))
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_every_beat_where_pixels_share_weights(data):
+    network, plan = data.draw(shared_by_pixels())
+    pipeline = lower(network, plan)
+    given_supplies = {one.block: data.draw(supplies()) for one in pipeline.weight_streams}
+    frames = data.draw(codes(network, data.draw(st.integers(1, 2 * plan.parallel_frames))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()), supplies=given_supplies)
+
+
+@settings(max_examples=60)
+@given(shared_by_pixels())
+def test_pixels_that_share_weights_cost_no_cycle(drawn):
+    network, plan = drawn
+    pipeline = lower(network, plan)
+    apart = lower(network, replace(plan, foldings=tuple(replace(one, share=1) for one in plan.foldings)))
+    assert steady_state(pipeline).interval == steady_state(apart).interval == max(one.cycles for one in apart.blocks)
+    for own, whole in zip(pipeline.weight_streams, apart.weight_streams, strict=True):
+        assert own.words == whole.words
+        assert own.frame_words * own.unit.shared_pixels == whole.frame_words
+
+
 @settings(max_examples=25)
 @given(st.data())
 def test_compiled_and_python_models_agree(data):
-    _, _, pipeline, given_supplies = drawn(data, networks())
+    if data.draw(st.booleans()):
+        pipeline = lower(*data.draw(shared_by_pixels()))
+        given_supplies = {one.block: data.draw(supplies()) for one in pipeline.weight_streams}
+    else:
+        _, _, pipeline, given_supplies = drawn(data, networks())
     pauses, refusals = (data.draw(stalls()).astype(np.uint8) for _ in range(2))
     python, compiled = (kind(pipeline, given_supplies) for kind in (PythonStepper, CompiledStepper))
     for frames in (1, 3):

@@ -551,9 +551,12 @@ def may_follow(kind, source):
 
 @st.composite
 def plans(draw, network, *, max_streams=2, streamed=False):
-    """Foldings that fit, dividing or not; with `streamed`, of some layers whose weights come over a stream."""
+    """Foldings that fit, dividing or not; with `streamed`, of some layers whose weights come over a stream.
+
+    Pixels of these share weights, or not.
+    """
     foldings = []
-    for layer, _ in weighted(network):
+    for layer, result in weighted(network):
         neurons = layer.outputs // layer.groups
         sizes = (min(neurons, LARGEST_PE), min(layer.inputs, LARGEST_SIMD))
         limits = [1 << (size - 1).bit_length() for size in sizes]
@@ -567,6 +570,9 @@ def plans(draw, network, *, max_streams=2, streamed=False):
         folding = Folding(pe=pe, simd=simd, memory=memory)
         if memory == STREAM and words_of(layer, folding) == 1:
             folding = replace(folding, memory="auto")
+        if folding.memory == STREAM and layer.groups == at_once:
+            columns = result.shape[1]
+            folding = replace(folding, share=draw(st.sampled_from([n for n in (1, 2, 3, 4, 5) if columns % n == 0])))
         foldings.append(folding)
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
     return Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=draw(st.integers(1, max_streams)))

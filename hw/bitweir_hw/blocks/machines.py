@@ -39,6 +39,10 @@ class Buffered:
     prefetched : int
         Words of weights that it takes ahead from a stream of its own, of which each step uses one and waits for it; 0
         where no step needs one. A word is taken while fewer are held, and can be used in the next cycle.
+    shared : int
+        Steps that each word of weights serves, one after the other: it is held until the last of them.
+    batch : int
+        Results that leave together: none before all of a batch are in the FIFO. Their slots are free again together.
     """
 
     room: int
@@ -47,6 +51,8 @@ class Buffered:
     latency: int
     depth: int
     prefetched: int = 0
+    shared: int = 1
+    batch: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

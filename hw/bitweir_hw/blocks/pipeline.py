@@ -129,8 +129,8 @@ class WeightStream:
 
     @property
     def frame_words(self) -> int:
-        """Words that a frame takes, or V frames side by side: all of them for each pixel of the result."""
-        return self.unit.cycles
+        """Words that a frame takes, or V frames side by side: all of them for each pixel, or each M that share them."""
+        return self.unit.cycles // self.unit.shared_pixels
 
     def rows(self) -> NDArray[np.uint8]:
         """The words as bytes, the lowest first, (words, bytes): see `MatVecSpec.weight_words`."""

@@ -152,6 +152,8 @@ def extrapolated(pipeline: Pipeline, family: str) -> list[str]:
         reasons.append("several groups of channels at once")
     if image_bytes(pipeline):
         reasons.append("parameters in RAM")
+    if pipeline.weight_streams:
+        reasons.append("streamed weights")
     return reasons
 
 

@@ -48,6 +48,8 @@ class ProcessingElements(wiring.Component):
         V.
     parts : int
         Q, divides P.
+    pixels : int
+        M: sums of so many pixels take turns, so that each step continues the one M steps before.
 
     Members
     -------
@@ -72,8 +74,17 @@ class ProcessingElements(wiring.Component):
     acc: Signal
 
     def __init__(
-        self, *, pe: int, dot: DotProduct, width: int, popcount: Popcount, parallel_frames: int = 1, parts: int = 1
+        self,
+        *,
+        pe: int,
+        dot: DotProduct,
+        width: int,
+        popcount: Popcount,
+        parallel_frames: int = 1,
+        parts: int = 1,
+        pixels: int = 1,
     ) -> None:
+        self.pixels = pixels
         self.pe, self.dot, self.width, self.popcount, self.parallel_frames = pe, dot, width, popcount, parallel_frames
         self.parts = parts
         super().__init__(
@@ -93,11 +104,17 @@ class ProcessingElements(wiring.Component):
             Signal(signed(self.width), name=f"acc_{p}", reset_less=True) for p in range(self.pe * self.parallel_frames)
         ]
         m.d.comb += self.acc.eq(Cat(*accs))
+        before = accs
+        for turn in range(1, self.pixels):
+            later = [Signal(signed(self.width), name=f"acc_{p}_{turn}", reset_less=True) for p in range(len(accs))]
+            with m.If(self.valid):
+                m.d.sync += [acc.eq(total) for acc, total in zip(later, before, strict=True)]
+            before = later
         if self.popcount.style == "ecp5":
             presets = [self.preset.word_select(p // self.parallel_frames, self.width) for p in range(len(accs))]
-            sums = ecp5_sums(m, self.x, self._pairs, self.first, presets, accs, self.dot, self.popcount)
+            sums = ecp5_sums(m, self.x, self._pairs, self.first, presets, before, self.dot, self.popcount)
         else:
-            sums = self._sums(m, accs)
+            sums = self._sums(m, before)
         with m.If(self.valid):
             m.d.sync += [acc.eq(total) for acc, total in zip(accs, sums, strict=True)]
         return m

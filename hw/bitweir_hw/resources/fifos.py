@@ -6,9 +6,9 @@ from collections import Counter
 
 from ..memory import is_block
 from .memories import lut_ram, ram
-from .terms import Terms, fill_level, stepped
+from .terms import Terms, fill_level, index_bits, stepped
 
-__all__ = ["credited", "fifo", "prefetch"]
+__all__ = ["credited", "fifo", "ordered", "prefetch"]
 
 
 def fifo(width: int, depth: int, family: str) -> Terms:
@@ -51,4 +51,19 @@ def prefetch(width: int, depth: int, room: int, family: str) -> Terms:
     for _ in range(2):
         stepped(terms, depth, family)
     terms.luts["fifo"] += 1
+    return terms
+
+
+def ordered(width: int, pixels: int, each: int, batches: int, family: str) -> Terms:
+    """`gateware.ordered`: a memory of some batches with a register behind it, addresses and fill levels."""
+    words = batches * pixels * each
+    terms = ram(words, width, family, block=is_block(words, width))
+    for _ in range(2):
+        fill_level(terms, batches, family, ends=2)
+    for end in (pixels * each, words, pixels * each, pixels, each):
+        stepped(terms, end, family, last=True)
+    # The address to write; whether a result waits, and is the last one.
+    terms.ff += index_bits(words) + 2
+    terms.luts["wrap"] += 2 * index_bits(words)
+    terms.luts["credits"] += 2
     return terms

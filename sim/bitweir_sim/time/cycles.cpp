@@ -15,10 +15,11 @@ namespace {
 using Numbers = std::vector<int64_t>;
 
 struct Credits {
-    int64_t latency, depth, lent = 0, waiting = 0;
+    int64_t latency, depth, batch, lent = 0, waiting = 0;
     uint64_t moving = 0;
+    int64_t came = 0, left = 0; // of a batch
 
-    Credits(int64_t latency, int64_t depth) : latency(latency), depth(depth) {}
+    Credits(int64_t latency, int64_t depth, int64_t batch = 1) : latency(latency), depth(depth), batch(batch) {}
     bool available() const { return lent < depth; }
     bool valid() const { return waiting > 0; }
     bool busy() const { return moving != 0; }
@@ -26,10 +27,19 @@ struct Credits {
         moving = moving << 1 | start;
         bool done = moving >> latency & 1;
         moving &= (uint64_t(1) << latency) - 1;
-        lent += start - give;
-        waiting += done - give;
+        if (batch == 1) {
+            lent += start - give;
+            waiting += done - give;
+            return;
+        }
+        lent += start;
+        waiting -= give;
+        came += done;
+        left += give;
+        if (came == batch) came = 0, waiting += batch;
+        if (left == batch) left = 0, lent -= batch;
     }
-    void state(Numbers &to) const { to.insert(to.end(), {lent, waiting, int64_t(moving)}); }
+    void state(Numbers &to) const { to.insert(to.end(), {lent, waiting, int64_t(moving), came, left}); }
 };
 
 struct Block {
@@ -48,11 +58,12 @@ struct Block {
 struct Buffered : Block {
     int64_t room, held = 0, ahead, run = 0, made = 0;
     Credits credits;
-    int64_t prefetched, words = 0; // of weights
+    int64_t prefetched, words = 0, shared, served = 0; // words of weights, and steps that the first one has served
     Numbers programme;
 
     explicit Buffered(const int64_t *p)
-        : room(p[0]), ahead(-p[1]), credits(p[2], p[3]), prefetched(p[4]), programme(p + 6, p + 6 + 4 * p[5]) {}
+        : room(p[0]), ahead(-p[1]), credits(p[2], p[3], p[6 + 4 * p[5]]), prefetched(p[4]), shared(p[7 + 4 * p[5]]),
+          programme(p + 6, p + 6 + 4 * p[5]) {}
     bool ready() const override { return held < room; }
     bool valid(int) const override { return credits.valid(); }
     bool issues() const {
@@ -68,7 +79,7 @@ struct Buffered : Block {
         ahead += take;
         words += word;
         if (!issue) return;
-        words -= prefetched > 0;
+        if (prefetched && ++served == shared) served = 0, words--;
         held -= now[3];
         ahead -= now[2];
         if (++made < now[0]) return;
@@ -76,7 +87,7 @@ struct Buffered : Block {
         if (4 * ++run == int64_t(programme.size())) run = 0;
     }
     void state(Numbers &to) const override {
-        to.insert(to.end(), {held, ahead, words, run, made});
+        to.insert(to.end(), {held, ahead, words, served, run, made});
         credits.state(to);
     }
 };

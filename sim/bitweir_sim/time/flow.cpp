@@ -435,7 +435,8 @@ struct Flow {
             for (int64_t n = *p++; n; n--) inputs.push_back(int(*p++));
             for (int64_t n = *p++; n; n--) outputs.push_back(int(*p++));
             int64_t size = *p++;
-            if (kind < 0 || kind > 2 || (kind == 0 && p[4] == 1)) {
+            // One word of weights ahead is too few for a step a cycle; results that leave in batches are not known here.
+            if (kind < 0 || kind > 2 || (kind == 0 && (p[4] == 1 || p[6 + 4 * p[5]] > 1))) {
                 known = false;
                 return;
             }

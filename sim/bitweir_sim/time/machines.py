@@ -52,9 +52,11 @@ class Stepped(Protocol):
 class Credits:
     """A datapath that never stalls and a FIFO for its results, as `gateware.credits`."""
 
-    def __init__(self, latency: int, depth: int) -> None:
-        self._latency, self._depth = latency, depth
+    def __init__(self, latency: int, depth: int, batch: int = 1) -> None:
+        self._latency, self._depth, self._batch = latency, depth, batch
         self._reserved = self._waiting = self._moving = 0
+        # Results of a batch that are in, and that have left.
+        self._came = self._left = 0
 
     def free(self) -> bool:
         return self._reserved < self._depth
@@ -69,11 +71,18 @@ class Credits:
         self._moving = self._moving << 1 | start
         done = self._moving >> self._latency & 1
         self._moving &= (1 << self._latency) - 1
-        self._reserved += start - give
+        if self._batch > 1:
+            self._came, self._left = self._came + done, self._left + give
+            done = self._batch * (self._came == self._batch)
+            freed = self._batch * (self._left == self._batch)
+            self._came, self._left = self._came % self._batch, self._left % self._batch
+            self._reserved += start - freed
+        else:
+            self._reserved += start - give
         self._waiting += done - give
 
     def state(self) -> tuple[int, ...]:
-        return self._reserved, self._waiting, self._moving
+        return self._reserved, self._waiting, self._moving, self._came, self._left
 
 
 class _Wordless:
@@ -88,15 +97,18 @@ class _Buffered:
 
     def __init__(self, machine: Buffered) -> None:
         self._room, self._programme = machine.room, machine.programme.tolist()
-        self._credits = Credits(machine.latency, machine.depth)
+        self._credits = Credits(machine.latency, machine.depth, machine.batch)
         # Words held; words beyond those that the next step needs; the place in the programme.
         self._held, self._ahead = 0, -machine.start
         self._run = self._made = 0
         # Words of weights that were taken ahead.
         self._prefetched, self._words = machine.prefetched, 0
+        # Steps that the first of them has served.
+        self._shared, self._served = machine.shared, 0
         runs = [number for run in self._programme for number in run]
         self.parameters = [
-            machine.room, machine.start, machine.latency, machine.depth, machine.prefetched, len(self._programme), *runs
+            machine.room, machine.start, machine.latency, machine.depth, machine.prefetched, len(self._programme),
+            *runs, machine.batch, machine.shared,
         ]  # fmt: skip
 
     def ready(self, input: int = 0) -> bool:
@@ -125,7 +137,9 @@ class _Buffered:
         self._ahead += take
         self._words += word
         if issue:
-            self._words -= self._prefetched > 0
+            if self._prefetched:
+                self._served = (self._served + 1) % self._shared
+                self._words -= self._served == 0
             self._held -= depart
             self._ahead -= arrive
             self._made += 1
@@ -133,7 +147,7 @@ class _Buffered:
                 self._made, self._run = 0, (self._run + 1) % len(self._programme)
 
     def state(self) -> tuple[int, ...]:
-        return self._held, self._ahead, self._words, self._run, self._made, *self._credits.state()
+        return self._held, self._ahead, self._words, self._served, self._run, self._made, *self._credits.state()
 
 
 class _Collect(_Wordless):

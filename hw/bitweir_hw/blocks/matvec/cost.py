@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
-from ...resources.fifos import credited, prefetch
+from ...resources.fifos import credited, ordered, prefetch
 from ...resources.loading import loaded
 from ...resources.memories import ram, rom
 from ...resources.paths import Path, behind, level_path
@@ -63,19 +63,26 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.
     ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.parallel_frames
     kept = spec.o_bits - spec.pe * spec.parallel_frames * _shift(spec) + (ones if family != "ice40" else 0)
-    terms += credited(kept, spec.fifo_depth, family)
+    if spec.batch > 1:
+        terms += ordered(kept, spec.shared_pixels, spec.neuron_folds, spec.batches, family)
+    else:
+        terms += credited(kept, spec.fifo_depth, family)
+    if spec.shared_pixels > 1:
+        _of_pixels(terms, spec, family)
     if ones and family == "ice40":
         # Registers of which all lanes share one a word.
         terms.ff += spec.fifo_depth
 
-    words, replays = spec.buffer_words, spec.neuron_folds > 1
+    shares = spec.shared_pixels > 1
+    words, replays = spec.buffer_words, spec.neuron_folds > 1 or shares
     for end in (spec.synapse_folds, spec.neuron_folds):
         # With whether it is the first one.
         stepped(terms, end, family, last=True)
         terms.ff += end > 1
     # Without a replay all words are new and used up at once, and both fill levels are one.
-    for _ in range(1 + replays):
-        fill_level(terms, words, family, ends=1 + (not replays))
+    for _ in range(1 + (replays and not shares)):
+        # Where pixels share weights, of halves.
+        fill_level(terms, 2 if shares else words, family, ends=1 + (not replays or shares))
     stepped(terms, words, family)
     if replays:
         # The half, and the address to read: no comparison.
@@ -102,12 +109,20 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     return terms
 
 
+def _of_pixels(terms: Terms, spec: MatVecSpec, family: str) -> None:
+    """Where M pixels share weights: accumulators of all but one of them, counters of pixels, marks beside sums."""
+    terms.ff += (spec.shared_pixels - 1) * spec.pe * spec.parallel_frames * spec.acc_bits
+    for _ in range(2):
+        stepped(terms, spec.shared_pixels, family, last=True)
+    terms.ff += 1 + spec.memory_stage + spec.dot.stages(spec.popcount)
+
+
 def _shift(spec: MatVecSpec) -> int:
     return 0 if spec.threshold else spec.shift
 
 
 def _presets(spec: MatVecSpec, family: str) -> Terms:
-    depth = len(spec.initial_accumulators) * spec.groups * spec.neuron_folds
+    depth = spec.preset_memory.depth
     width = spec.pe * spec.acc_bits
     if spec.runtime_loadable:
         terms = loaded(depth, width, family, layout=spec.preset_memory.layout)
@@ -115,8 +130,8 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
         terms = rom(spec.preset_rows, depth, width, family, layout=spec.preset_memory.layout)
     if len(spec.initial_accumulators) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
-        each = spec.groups * spec.neuron_folds
-        for end, marks in ((each, 1), (len(spec.column_classes), 2), (len(spec.row_classes), 2)):
+        each = spec.groups * spec.neuron_folds * (spec.shared_pixels if spec.presets_by_pixel else 1)
+        for end, marks in ((each, 1), (len(spec.preset_columns), 2), (len(spec.preset_rows), 2)):
             terms.ff += index_bits(end) + marks
             counter(terms, end, family)
         # How far the next word is, one of some constants.

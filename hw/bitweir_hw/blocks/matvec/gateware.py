@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ...gateware.counters import FillLevel, counter
 from ...gateware.credits import CreditedOutput
 from ...gateware.loading import chain_ports, pass_on
+from ...gateware.ordered import OrderedOutput
 from ...gateware.prefetch import Prefetch
 from ...gateware.rom import ClassRom, Rom
 from ...gateware.store import Store
@@ -50,6 +51,10 @@ class MatVec(wiring.Component):
     `spec.weight_words`, for the first pixel after reset and again for each other. A step waits for its word. Some are
     taken ahead.
 
+    Where M pixels share weights (`spec.shared_pixels`), each word is used for one of them after the other before the
+    next one comes. The buffer holds the vectors of M pixels, twice; M accumulators take turns; and results, which come
+    group by group, are put in order: see `ordered.OrderedOutput`. The cycles of a frame stay the same.
+
     Members
     -------
     i : In(stream.Signature(Q * S * V * B))
@@ -79,18 +84,25 @@ class MatVec(wiring.Component):
         spec = self.spec
         m.submodules.elements = elements = ProcessingElements(
             pe=spec.pe, dot=spec.dot, width=spec.acc_bits, popcount=spec.built,
-            parallel_frames=spec.parallel_frames, parts=spec.parts,
+            parallel_frames=spec.parallel_frames, parts=spec.parts, pixels=spec.shared_pixels,
         )  # fmt: skip
-        m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
+        m.submodules.output = output = self._output()
         wiring.connect(m, output.o, wiring.flipped(self.o))
 
         # Issue: which word of which group, and whether it may go. All that decides is registers.
         issue, ends, use, freed = Signal(), Signal(), Signal(), Signal()
         x = Signal(spec.i_bits)
-        _, last = counter(m, "word", issue, spec.synapse_folds)
-        _, last_group = counter(m, "group", ends, spec.neuron_folds)
-        first, first_group = self._first(m, issue, last), self._first(m, ends, last_group, name="first_group")
-        r_at = self._read_at(m, issue, ends, last, last_group)
+        # Each word serves all pixels that share weights before the next one.
+        shared, last_pixel = spec.shared_pixels > 1, counter(m, "pixel", issue, spec.shared_pixels)[1]
+        next_word, next_group = (issue & last_pixel, ends & last_pixel) if shared else (issue, ends)
+        _, last = counter(m, "word", next_word, spec.synapse_folds)
+        _, last_group = counter(m, "group", next_group, spec.neuron_folds)
+        first = self._first(m, next_word, last)
+        first_group = self._first(m, next_group, last_group, name="first_group")
+        if shared:
+            r_at = self._read_pixels_at(m, issue, last_pixel, last, last_group)
+        else:
+            r_at = self._read_at(m, issue, ends, last, last_group)
         arrived = self._buffer(m, x, r_at, use, freed)
         weights = self._weights()
         # A step that ends a group needs a place for the result; where weights are streamed, each needs its word.
@@ -99,14 +111,19 @@ class MatVec(wiring.Component):
         if isinstance(weights, Prefetch):
             may_go, may_end = may_go & weights.some, may_end & weights.some
             wiring.connect(m, wiring.flipped(self.weights), weights.i)
-            m.d.comb += weights.use.eq(issue)
+            m.d.comb += weights.use.eq(next_word)
+        if shared:
+            # All pixels are there, or none.
+            first_group = Const(1, 1)
+            may_end = arrived & may_go & last
+            m.d.comb += freed.eq(next_group & last_group)
         m.d.comb += [
             # A word must have arrived for the first group; the other groups replay it.
             issue.eq((arrived | ~first_group) & may_go),
             ends.eq(may_end),
             # A word is new in the first group and free again after the last.
             use.eq(arrived & first_group & may_go),
-            freed.eq(use if spec.neuron_folds == 1 else last_group & may_go),
+            *([] if shared else [freed.eq(use if spec.neuron_folds == 1 else last_group & may_go)]),
             output.start.eq(ends),
         ]
         m.submodules.weights = weights
@@ -115,15 +132,16 @@ class MatVec(wiring.Component):
         m.d.comb += [elements.x.eq(x), elements.w.eq(weights.data[: spec.weight_width])]
 
         # What is known of a word at its issue travels beside its sum.
-        marks = [Cat(issue, first, last, last_group)]
+        marks = [Cat(issue, first, last, last_group, *([last_pixel] if shared else []))]
         for stage in range(1 + spec.memory_stage + spec.dot.stages(spec.popcount)):
             going = Signal(name=f"going_{stage}")
-            told = Signal(3, name=f"marks_{stage}", reset_less=True)
+            told = Signal(len(marks[0]) - 1, name=f"marks_{stage}", reset_less=True)
             m.d.sync += Cat(going, told).eq(marks[-1])
             marks.append(Cat(going, told))
-        valid, first, last, last_group = marks[-1]
+        valid, first, last, last_group, *_ = marks[-1]
         # A memory with fewer registers behind it than another is read later.
-        m.d.comb += weights.step.eq(marks[spec.memory_stage - weights.layout.registers][0])
+        due = marks[spec.memory_stage - weights.layout.registers]
+        m.d.comb += weights.step.eq(due[0] & due[-1] if shared else due[0])
         m.d.comb += [elements.valid.eq(valid), elements.first.eq(first)]
         if spec.riding_bits:
             self._riding_presets(m, elements, weights.data[spec.weight_width :])
@@ -135,10 +153,9 @@ class MatVec(wiring.Component):
             # As many cycles ahead as the memory takes to answer.
             ahead = -2 - presets.layout.registers
             if spec.dot.stages(spec.popcount):
-                before = marks[ahead - 1]
-                m.d.sync += presets.step.eq(before[0] & before[1])
+                m.d.sync += presets.step.eq(self._next_preset(marks[ahead - 1]))
             else:
-                m.d.comb += presets.step.eq(marks[ahead][0] & marks[ahead][1])
+                m.d.comb += presets.step.eq(self._next_preset(marks[ahead]))
 
         done, ends = Signal(), Signal(reset_less=True)
         m.d.sync += [done.eq(valid & last), ends.eq(last_group)]
@@ -154,6 +171,13 @@ class MatVec(wiring.Component):
         words: Sequence[int] = range(stored.depth) if loaded else spec.stored_words()
         return Rom(words=words, width=stored.width, style=spec.memory, loaded=loaded, layout=stored.layout)
 
+    def _output(self) -> CreditedOutput | OrderedOutput:
+        """Where results go."""
+        spec = self.spec
+        if spec.batch == 1:
+            return CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
+        return OrderedOutput(width=spec.o_bits, pixels=spec.shared_pixels, each=spec.neuron_folds, batches=spec.batches)
+
     @staticmethod
     def _first(m: Module, step: Signal, last: Value, name: str = "first") -> Value:
         """Whether a counter that so steps, and so tells its last number, is at 0: from a register."""
@@ -163,6 +187,12 @@ class MatVec(wiring.Component):
         with m.If(step):
             m.d.sync += first.eq(last)
         return first
+
+    def _next_preset(self, mark: Value) -> Value:
+        """Whether the next word of presets is due: with each first word, or with that of the last pixel."""
+        begins = mark[0] & mark[1]
+        once = self.spec.shared_pixels > 1 and not self.spec.presets_by_pixel
+        return begins & mark[-1] if once else begins
 
     def _by_part(self, word: Value) -> Value:
         """The elements of a beat, those of the first part first."""
@@ -180,7 +210,7 @@ class MatVec(wiring.Component):
         width = spec.pe * spec.acc_bits
         if len(spec.initial_accumulators) == 1:
             return Rom(words=words, width=width, loaded=loaded, layout=layout)
-        rows, columns = spec.row_classes, spec.column_classes
+        rows, columns = spec.preset_rows, spec.preset_columns
         return ClassRom(words=words, width=width, rows=rows, columns=columns, loaded=loaded, layout=layout)
 
     def _riding_presets(self, m: Module, elements: ProcessingElements, part: Value) -> None:
@@ -237,8 +267,15 @@ class MatVec(wiring.Component):
         # Numbers in two's complement, counted from the lowest one up.
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
         arriving = self.i.payload ^ flips if spec.flip else self.i.payload
-        held = FillLevel(m, "held", words, change=take ^ freed, down=freed)
-        unread = FillLevel(m, "unread", words, change=take ^ use, down=use)
+        if spec.shared_pixels > 1:
+            # Half of the buffer is filled, or is used.
+            _, last_pixel = counter(m, "w_pixel", take & w_last, spec.shared_pixels)
+            filled = Signal()
+            m.d.comb += filled.eq(take & w_last & last_pixel)
+            held = unread = FillLevel(m, "held", 2, change=filled ^ freed, down=freed)
+        else:
+            held = FillLevel(m, "held", words, change=take ^ freed, down=freed)
+            unread = FillLevel(m, "unread", words, change=take ^ use, down=use)
         m.d.comb += [
             self.i.ready.eq(held.space),
             take.eq(self.i.valid & held.space),
@@ -262,4 +299,18 @@ class MatVec(wiring.Component):
             m.d.sync += half.eq(~half)
         with m.If(issue):
             m.d.sync += r_at.eq(Mux(last, Mux(half ^ last_group, length, 0), r_at + 1))
+        return r_at
+
+    def _read_pixels_at(self, m: Module, issue: Value, last_pixel: Value, last: Value, last_group: Value) -> Signal:
+        """The address of the next word where pixels share weights: a word of each pixel, then the next one of each."""
+        spec = self.spec
+        length, pixels = spec.synapse_folds, spec.shared_pixels
+        r_at, half = Signal(range(spec.buffer_words)), Signal()
+        with m.If(issue):
+            with m.If(~last_pixel):
+                m.d.sync += r_at.eq(r_at + length)
+            with m.Elif(~last):
+                m.d.sync += r_at.eq(r_at - ((pixels - 1) * length - 1))
+            with m.Else():
+                m.d.sync += [r_at.eq(Mux(half ^ last_group, pixels * length, 0)), half.eq(half ^ last_group)]
         return r_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -71,6 +72,9 @@ class MatVecSpec:
         Q, parts of a vector. More than one only where P is M, and S and K are multiples of `run`.
     run : int
         Elements of a part that follow each other.
+    shared_pixels : int
+        M, pixels that each word of streamed weights serves, one after the other. Only where G is 1; it divides the
+        columns of the map.
     """
 
     name: str
@@ -94,6 +98,7 @@ class MatVecSpec:
     parallel_frames: int = 1
     parts: int = 1
     run: int = 1
+    shared_pixels: int = 1
 
     @property
     def groups(self) -> int:
@@ -203,7 +208,9 @@ class MatVecSpec:
 
     @property
     def buffer_words(self) -> int:
-        """Words of the input buffer: two vectors, or two words where nothing is replayed."""
+        """Words of the input buffer: two vectors, or two words where nothing is replayed; of M pixels, all twice."""
+        if self.shared_pixels > 1:
+            return 2 * self.shared_pixels * self.synapse_folds
         return 2 * self.synapse_folds if self.neuron_folds > 1 else 2
 
     @property
@@ -243,13 +250,36 @@ class MatVecSpec:
         A place is taken at issue and free again two cycles after the write, if nobody waits: so
         many keep one group every `synapse_folds` cycles going. One more evens out a follower that
         keeps up but takes its beats at uneven times, as a width converter does.
+
+        Of M pixels, results are put in order in `batches` of places. Where they come in order, they come in a row.
         """
+        if self.batch > 1:
+            return self.batches * self.batch
+        if self.shared_pixels > 1:
+            return self.latency + 3
         return ceil_div(self.latency + 2, self.synapse_folds) + 1
+
+    @property
+    def batch(self) -> int:
+        """Results of M pixels, which come by groups of neurons and leave by pixels; 1 where that is the same."""
+        return self.shared_pixels * self.neuron_folds if min(self.shared_pixels, self.neuron_folds) > 1 else 1
+
+    @property
+    def batches(self) -> int:
+        """Batches that have a place.
+
+        One is lent at the first issue of a batch and free when its last result has left, three cycles after the
+        write if it were alone: so many keep the unit going.
+        """
+        work = self.shared_pixels * self.fold
+        return max(2, ceil_div(work + self.latency + 3 + self.batch, work))
 
     @property
     def machine(self) -> Buffered:
         """When it moves beats: the words of a vector once for each group of neurons, a result with each last one."""
         groups, words = self.neuron_folds, self.synapse_folds
+        if self.shared_pixels > 1:
+            return self._machine_of_pixels
         programme = np.zeros((groups, 2, 4), np.int64)
         programme[:, 0, 0], programme[:, 1, 0] = words - 1, 1
         programme[:, 1, 1] = 1
@@ -260,6 +290,21 @@ class MatVecSpec:
         return Buffered(
             room=self.buffer_words, start=1, programme=programme, latency=self.latency, depth=self.fifo_depth,
             prefetched=self.prefetched,
+        )  # fmt: skip
+
+    @property
+    def _machine_of_pixels(self) -> Buffered:
+        """Once all words of M pixels are there, each word of each of them in turn, for each group of neurons."""
+        pixels, words = self.shared_pixels, self.synapse_folds
+        group = [(pixels * (words - 1), 0, 0, 0), (pixels, 1, 0, 0)]
+        *before, (count, result, _, _) = group * self.neuron_folds
+        all_words = pixels * words
+        programme = [*before, (count - 1, result, 0, 0), (1, result, all_words, all_words)]
+        return Buffered(
+            room=self.buffer_words, start=all_words, programme=np.array([row for row in programme if row[0]]),
+            # Results that are put in order are read from a memory, in one cycle more.
+            latency=self.latency + (self.batch > 1), depth=self.fifo_depth, batch=self.batch,
+            prefetched=self.prefetched, shared=pixels,
         )  # fmt: skip
 
     @property
@@ -298,11 +343,43 @@ class MatVecSpec:
         """What holds presets where they have a memory of their own."""
         return Memory(
             role="thresholds",
-            depth=self.initial_accumulators.size // self.rows * self.neuron_folds,
+            depth=self._preset_depth,
             width=self.pe * self.acc_bits,
             writable=self.runtime_loadable is not None,
             levels=self._bank_levels,
         )
+
+    @property
+    def _preset_depth(self) -> int:
+        if self.presets_by_pixel:
+            classes = (max(self.preset_rows) + 1) * (max(self.preset_columns) + 1)
+            return classes * self.neuron_folds * self.shared_pixels
+        return self.initial_accumulators.size // self.rows * self.neuron_folds
+
+    @property
+    def presets_by_pixel(self) -> bool:
+        """Whether the presets of M pixels differ: then there are words for each of them."""
+        return self.shared_pixels > 1 and len(self.initial_accumulators) > 1
+
+    @property
+    def preset_rows(self) -> tuple[int, ...]:
+        """A class of presets for each row of the map."""
+        return self.row_classes
+
+    @cached_property
+    def preset_columns(self) -> tuple[int, ...]:
+        """A class for each column of the map, or for M columns side by side; rising by at most 1."""
+        if not self.presets_by_pixel:
+            return self.column_classes
+        together = self._column_groups
+        rises = [0, *(int(a != b) for a, b in itertools.pairwise(together))]
+        return tuple(itertools.accumulate(rises))
+
+    @property
+    def _column_groups(self) -> list[tuple[int, ...]]:
+        """The classes of M columns side by side."""
+        columns, pixels = self.column_classes, self.shared_pixels
+        return [columns[at : at + pixels] for at in range(0, len(columns), pixels)]
 
     @property
     def riding_bits(self) -> int:
@@ -419,12 +496,23 @@ class MatVecSpec:
         shape = (len(self.initial_accumulators), self.groups, self.neuron_folds * self.pe)
         presets = np.full(shape, lowest if self.threshold else 0, np.int64)
         presets[:, :, : self.rows] = self.initial_accumulators
+        if self.presets_by_pixel:
+            return self._by_pixel(presets)
         return presets.reshape(-1, self.pe)
+
+    def _by_pixel(self, presets: Integers) -> Integers:
+        """Of each row, for M columns at a time, for each group of neurons those of each pixel."""
+        count = max(self.column_classes) + 1
+        groups = [group for group, _ in itertools.groupby(self._column_groups)]
+        rows = range(max(self.row_classes) + 1)
+        classes = np.array([[[row * count + column for column in group] for group in groups] for row in rows])
+        by_group = presets.reshape(-1, self.neuron_folds, self.pe)[classes]
+        return by_group.swapaxes(2, 3).reshape(-1, self.pe)
 
     def preset_words(self) -> list[int]:
         """Content of the preset memory: a word of P accumulators for each group of neurons.
 
-        In the order (class, g, group). Padding is never seen.
+        In the order (class, g, group), or (class, group, pixel) where `presets_by_pixel`. Padding is never seen.
         """
         return [int.from_bytes(row.tobytes(), "little") for row in self.preset_rows()]
 

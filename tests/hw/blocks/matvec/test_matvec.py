@@ -244,6 +244,68 @@ def test_streamed_weights_are_waited_for(
     run(case, pauses=pauses, refusals=refusals, rng=rng, late=late, before=data.draw(st.sampled_from([0, 0, 30])))
 
 
+@st.composite
+def cases_of_pixels(draw: st.DrawFn) -> Case:
+    """Units of which M pixels share each word."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows, columns, pixels = draw(st.integers(1, 7)), draw(st.integers(1, 9)), draw(st.integers(2, 4))
+    positions = (draw(st.integers(1, 3)), pixels * draw(st.integers(1, 2)))
+    row_classes, column_classes = (draw(classes(size)) for size in positions)
+    weights = rng.integers(-2, 3, (1, rows, columns)) if draw(st.booleans()) else rng.random((1, rows, columns)) < 0.5
+    return make_case(
+        rng,
+        weights=weights,
+        initial_accumulators=rng.integers(-9, 9, ((row_classes[-1] + 1) * (column_classes[-1] + 1), 1, rows)),
+        positions=positions,
+        row_classes=row_classes,
+        column_classes=column_classes,
+        threshold=draw(st.booleans()),
+        pe=draw(st.integers(1, 1 << (rows - 1).bit_length())),
+        simd=draw(st.integers(1, 1 << (columns - 1).bit_length())),
+        lane_bits=draw(st.integers(1, 3)),
+        popcount=Popcount(
+            style=draw(st.sampled_from(["tree", "fused", "xc7"])), levels_per_stage=draw(st.integers(0, 3))
+        ),
+        memory="stream",
+        shared_pixels=pixels,
+        parallel_frames=draw(st.integers(1, 2)),
+    )
+
+
+@settings(max_examples=25)
+@given(case=cases_of_pixels(), stalls=st.tuples(*[st.sampled_from([0, 0.3, 0.8])] * 3), seed=st.integers(0, 2**32))
+def test_pixels_share_each_word_of_weights(case: Case, stalls: tuple[float, float, float], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pauses, refusals, late = (rng.random(3 * FRAMES * case.spec.cycles + 10) < share for share in stalls)
+    run(case, pauses=pauses, refusals=refusals, rng=rng, late=late)
+
+
+@pytest.mark.parametrize(("pe", "simd"), [(2, 4), (8, 4), (2, 24), (8, 24)])
+def test_pixels_that_share_weights_take_as_many_cycles_and_fewer_words(pe: int, simd: int) -> None:
+    rng = np.random.default_rng(4)
+    case = make_case(
+        rng,
+        weights=rng.random((1, 8, 24)) < 0.5,
+        initial_accumulators=rng.integers(-4, 4, (1, 1, 8)),
+        positions=(2, 6),
+        row_classes=(0, 0),
+        column_classes=(0,) * 6,
+        threshold=False,
+        pe=pe,
+        simd=simd,
+        popcount=Popcount(levels_per_stage=1),
+        memory="stream",
+        shared_pixels=3,
+    )
+    # A word comes in every third cycle.
+    late = np.arange(2000) % 3 > 0
+    none = np.zeros(0, bool)
+    moved = run(case, pauses=none, refusals=none, rng=rng, late=late)
+    ends = moved[case.spec.neuron_folds - 1 :: case.spec.neuron_folds]
+    # Of each three pixels, from the first ones on.
+    assert set(np.diff(ends[2::3])) == {3 * case.spec.fold}
+
+
 def test_short_rests_of_the_memory_cost_no_cycle() -> None:
     rng = np.random.default_rng(4)
     case = make_case(
