@@ -26,7 +26,7 @@ from bitweir_sim.verify import expected_trace, explain, weight_feeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.every_beat import check_every_beat
-from support.samples import streamed_example
+from support.samples import shared_example, streamed_example
 from support.strategies import codes, dense_networks, grouped_networks, identity_input, networks, plans, stalls
 
 
@@ -140,17 +140,19 @@ def test_compiled_and_python_models_agree(data):
         assert np.array_equal(python.recorded(stream), compiled.recorded(stream))
 
 
+@pytest.mark.parametrize("example", [streamed_example, shared_example], ids=["apart", "shared"])
 @pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.long), "compiled"])
-def test_generated_verilog(tmp_path, simulator):
+def test_generated_verilog(tmp_path, simulator, example):
     missing = compiler_missing() if simulator == "compiled" else available(simulator)
     if missing:
         pytest.skip(missing)
-    network, plan = streamed_example(parallel_frames=2)
+    network, plan = example(parallel_frames=2)
     pipeline = lower(network, plan)
     rng = np.random.default_rng(2)
-    frames = rng.integers(0, 2, (12, 45))
+    frames = rng.integers(0, 2, (12, network.input.size))
     i_stalls, o_stalls, late = rng.random(400) < 0.3, rng.random(400) < 0.6, rng.random(900) < 0.5
-    given_supplies = {"dense_0": Supply(stalls=late), "dense_2": Supply(words=2, cycles=9, latency=70)}
+    first, second = pipeline.weight_streams
+    given_supplies = {first.block: Supply(stalls=late), second.block: Supply(words=2, cycles=9, latency=70)}
     timed = {"i_stalls": i_stalls, "o_stalls": o_stalls}
     expected = expected_trace(network, pipeline, frames, supplies=given_supplies, **timed)
     job = {"expected": expected, "feeds": weight_feeds(pipeline, given_supplies, cycles=5000), **timed}
@@ -169,8 +171,8 @@ def test_generated_verilog(tmp_path, simulator):
     assert np.array_equal(result.scores, golden.scores)
     assert np.array_equal(result.classes, golden.classes)
     # Words came in order, over and over.
-    words = pipeline.weight_streams[0].unit.weight_words()
-    came = found.streams["weights.dense_0"].integers()
+    words = first.unit.weight_words()
+    came = found.streams[first.name].integers()
     assert len(came) > 2 * len(words)
     assert came == [words[n % len(words)] for n in range(len(came))]
 

@@ -131,3 +131,24 @@ def streamed_example(parallel_frames=1):
     )
     plan = Plan(foldings=foldings, popcount=Popcount(style="fused"), parallel_frames=parallel_frames)
     return network, plan
+
+
+def shared_example(parallel_frames=1):
+    """Two convolutions of 3 x 6 pixels, padded with zeros, of which 6 and 3 pixels share each word of weights."""
+    rng = np.random.default_rng(2)
+    layers = [
+        Conv(
+            name=f"conv_{index}", weights=rng.random((outputs, 3, 3, channels)) < 0.5, pads=(1, 1, 1, 1),
+            thresholds=rng.integers(-4, 5, (outputs, 1)), output=BIPOLAR,
+        )
+        for index, (channels, outputs) in enumerate(((3, 5), (5, 4)))
+    ]  # fmt: skip
+    layers.append(Dense(name="dense", weights=rng.random((3, 72)) < 0.5))
+    entry = replace(identity_input(54), map_shape=(3, 6, 3))
+    foldings = (
+        Folding(pe=2, simd=9, memory="stream", share=6),
+        Folding(pe=4, simd=5, memory="stream", share=3),
+        Folding(pe=1, simd=4),
+    )
+    plan = Plan(foldings=foldings, popcount=Popcount(style="fused"), parallel_frames=parallel_frames)
+    return check(Network(name="odd", input=entry, layers=tuple(layers))), plan
