@@ -131,7 +131,7 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
     if len(spec.initial_accumulators) > 1:
         # Counters of the words of a class, of columns and of rows, with marks; a subtraction for the way back.
         each = spec.groups * spec.neuron_folds * (spec.shared_pixels if spec.presets_by_pixel else 1)
-        for end, marks in ((each, 1), (len(spec.preset_columns), 2), (len(spec.preset_rows), 2)):
+        for end, marks in ((each, 1), (len(spec.preset_columns), 2), (len(spec.row_classes), 2)):
             terms.ff += index_bits(end) + marks
             counter(terms, end, family)
         # How far the next word is, one of some constants.

@@ -210,7 +210,7 @@ class MatVec(wiring.Component):
         width = spec.pe * spec.acc_bits
         if len(spec.initial_accumulators) == 1:
             return Rom(words=words, width=width, loaded=loaded, layout=layout)
-        rows, columns = spec.preset_rows, spec.preset_columns
+        rows, columns = spec.row_classes, spec.preset_columns
         return ClassRom(words=words, width=width, rows=rows, columns=columns, loaded=loaded, layout=layout)
 
     def _riding_presets(self, m: Module, elements: ProcessingElements, part: Value) -> None:

@@ -352,7 +352,7 @@ class MatVecSpec:
     @property
     def _preset_depth(self) -> int:
         if self.presets_by_pixel:
-            classes = (max(self.preset_rows) + 1) * (max(self.preset_columns) + 1)
+            classes = (max(self.row_classes) + 1) * (max(self.preset_columns) + 1)
             return classes * self.neuron_folds * self.shared_pixels
         return self.initial_accumulators.size // self.rows * self.neuron_folds
 
@@ -360,11 +360,6 @@ class MatVecSpec:
     def presets_by_pixel(self) -> bool:
         """Whether the presets of M pixels differ: then there are words for each of them."""
         return self.shared_pixels > 1 and len(self.initial_accumulators) > 1
-
-    @property
-    def preset_rows(self) -> tuple[int, ...]:
-        """A class of presets for each row of the map."""
-        return self.row_classes
 
     @cached_property
     def preset_columns(self) -> tuple[int, ...]:
