@@ -37,10 +37,10 @@ class Routable:
 
 #: By family, between what was seen to route and what was not; nextpnr 0.11, accelerators with their link, seed 1.
 ROUTES = {
-    # CNV of 20,211 of 83,640 sites and 167 of 208 block RAMs routed, in ten minutes; one of some 70,000 did not in 90.
+    # CNV of 24,194 of 83,640 sites and 181 of 208 block RAMs routed, in eleven minutes; one of some 70,000 did not in 90.
     "ecp5": Routable(
         sites=0.5, ffs=0.7, block_rams=0.9,
-        why="designs that fill a quarter of the LUT sites of an ECP5 were routed, and one that fills 84 % was not",
+        why="designs that fill 29 % of the LUT sites of an ECP5 were routed, and one that fills 84 % was not",
     ),
     # Convolutional networks of 2,729 of 5,280 sites and 28 of 30 block RAMs routed; with 30, nextpnr did not end in
     # 8 minutes.
