@@ -154,10 +154,11 @@ def _widths() -> Iterator[WidthSpec]:
         (1, 64, 64, 64, 16), (11, 10, 10, 5, 1), (9, 10, 10, 2, 5), (1, 32, 288, 32, 24), (4, 30, 30, 10, 4),
         (1, 128, 128, 16, 64), (2, 50, 100, 8, 10), (8, 64, 64, 1, 16), (1, 256, 256, 4, 64), (1, 64, 64, 10, 10),
     ):  # fmt: skip
-        yield WidthSpec(
-            name=N, layer=N, i_length=i_length, o_length=o_length, i_lanes=i_lanes, o_lanes=o_lanes,
-            lane_bits=lane_bits,
-        )  # fmt: skip
+        for levels in (0, 2):
+            yield WidthSpec(
+                name=N, layer=N, i_length=i_length, o_length=o_length, i_lanes=i_lanes, o_lanes=o_lanes,
+                lane_bits=lane_bits, stage_levels=levels,
+            )  # fmt: skip
 
 
 def _pools() -> Iterator[PoolSpec]:
@@ -300,6 +301,12 @@ def _others() -> Iterator[BlockSpec]:
     ):  # fmt: skip
         yield ResultSpec(
             name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=streams, kind=kind
+        )
+    for classes, lanes, lane_bits, levels in (
+        (10, 1, 10, 2), (10, 1, 8, 1), (10, 2, 12, 2), (10, 4, 14, 1), (10, 10, 7, 1), (10, 10, 9, 2), (5, 1, 8, 2),
+    ):  # fmt: skip
+        yield ArgmaxSpec(
+            name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=1, stage_levels=levels
         )
     for classes, lanes, lane_bits in ((3, 1, 5), (6, 6, 4), (4, 4, 3), (5, 1, 8), (2, 2, 4)):
         yield ArgmaxSpec(name=N, layer=N, classes=classes, lanes=lanes, lane_bits=lane_bits, parallel_frames=1)

@@ -37,7 +37,7 @@ class Routable:
 
 #: By family, between what was seen to route and what was not; nextpnr 0.11, accelerators with their link, seed 1.
 ROUTES = {
-    # CNV of 24,194 of 83,640 sites and 181 of 208 block RAMs routed, in eleven minutes; one of some 70,000 did not in 90.
+    # CNV of 24,194 of 83,640 sites and 181 of 208 block RAMs routed in eleven minutes; one of 70,000 did not in 90.
     "ecp5": Routable(
         sites=0.5, ffs=0.7, block_rams=0.9,
         why="designs that fill 29 % of the LUT sites of an ECP5 were routed, and one that fills 84 % was not",

@@ -12,7 +12,7 @@ from ..blocks.pipeline import Pipeline
 from ..tools.rtlil import convert
 from ..tools.yosys import run_yosys
 from .accelerator import Accelerator
-from .contents import put_contents, take_contents
+from .literals import put_contents, take_contents
 
 __all__ = ["accelerator_rtlil", "component_rtlil", "rtlil_to_verilog"]
 

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from bitweir_hw.accelerator.contents import Contents, first_words
+from bitweir_hw.accelerator.literals import Contents, first_words
 from bitweir_hw.tools import run_yosys, yosys_version
 
 from ..cache import cached, content_key

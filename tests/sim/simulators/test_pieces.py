@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from bitweir_hw.accelerator import accelerator_rtlil
-from bitweir_hw.accelerator.contents import Contents
+from bitweir_hw.accelerator.literals import Contents
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.popcount import Popcount

@@ -12,7 +12,7 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from bitweir_hw.accelerator import component_rtlil, rtlil_to_verilog
-from bitweir_hw.accelerator.contents import Contents, put_contents
+from bitweir_hw.accelerator.literals import Contents, put_contents
 from bitweir_hw.errors import ToolError
 from bitweir_hw.gateware.store import Store
 from bitweir_hw.memory import Layout
