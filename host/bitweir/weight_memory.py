@@ -12,7 +12,19 @@ from bitweir_hw.errors import PlanError
 from bitweir_sim.time.cycles import Timing, steady_state
 from bitweir_sim.time.supply import Supply, shared_supplies
 
-__all__ = ["WeightMemory", "Weights"]
+__all__ = ["WeightMemory", "Weights", "check_bandwidth"]
+
+
+def check_bandwidth(bandwidth: float) -> None:
+    """Refuse what is no bandwidth in bytes/s.
+
+    Raises
+    ------
+    PlanError
+        It is no positive number.
+    """
+    if not 0 < bandwidth < inf:
+        raise PlanError(f"The bandwidth of weights must be a positive number of bytes/s, not {bandwidth:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +63,7 @@ class WeightMemory:
     latency: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.bandwidth < inf:
-            raise PlanError(f"The bandwidth of weights must be a positive number of bytes/s, not {self.bandwidth:g}.")
+        check_bandwidth(self.bandwidth)
         if self.latency < 0:
             raise PlanError(f"The latency of weights must be 0 cycles or more, not {self.latency}.")
 

@@ -136,7 +136,7 @@ def _levels(request: PlanRequest) -> tuple[int, ...]:
 
 
 def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, board: str | None = None) -> PlanResult:
-    found, streams = best.found, best.pipeline.weight_streams
+    found = best.found
     search = PlanSearch(
         part=hunt.part.name,
         board=board,
@@ -154,8 +154,8 @@ def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, boar
         fmax=best.fmax,
         wanted=request.fps,
         reserved=hunt.limits.reserved,
-        streamed=tuple(streamed.layer for streamed in streams),
-        weight_bytes=sum(one.frame_words * one.bits for one in streams) / 8 / found.plan.parallel_frames,
+        streamed=tuple(streamed.layer for streamed in best.pipeline.weight_streams),
+        weight_bytes=best.pipeline.weight_bits / 8 / found.plan.parallel_frames,
         weight_bandwidth=request.weight_bandwidth,
     )
     return PlanResult(plan=found.plan, pipeline=best.pipeline, search=search)

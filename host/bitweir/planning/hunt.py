@@ -243,9 +243,8 @@ class Hunt:
         """The plan with the cycles that a frame takes at a clock: at a slower one, the memory gives more in each."""
         if self._outside is None or self.weight_bandwidth is None:
             return found
-        bits = sum(streamed.frame_words * streamed.bits for streamed in pipeline.weight_streams)
         busy = max(block.cycles for block in pipeline.blocks)
-        return replace(found, cycles=max(busy, ceil(bits * clock / (8 * self.weight_bandwidth))))
+        return replace(found, cycles=max(busy, ceil(pipeline.weight_bits * clock / (8 * self.weight_bandwidth))))
 
     def _popcount(self, level: int) -> Popcount:
         return Popcount(style=STYLE[self.family], levels_per_stage=level)

@@ -13,6 +13,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import BLOCK_RAM, PARTS, FpgaPart
 from bitweir_hw.plan import WEIGHTS, Plan
 
+from ..weight_memory import check_bandwidth
 from .limits import Reserve
 
 __all__ = ["BOARD_GOALS", "GOALS", "PART_GOALS", "PlanRequest", "PlanResult", "PlanSearch", "block_ram_share"]
@@ -113,8 +114,7 @@ class PlanRequest:
         return Reserve(luts=self.reserve_luts, bram=self.reserve_bram)
 
     def _check_bandwidth(self, bandwidth: float) -> None:
-        if not 0 < bandwidth < inf:
-            raise PlanError(f"The bandwidth of weights must be a positive number of bytes/s, not {bandwidth:g}.")
+        check_bandwidth(bandwidth)
         if self.board or not self.goal:
             raise PlanError(
                 "A bandwidth of weights needs a part and a goal, and no board: the search says which layers it is for."

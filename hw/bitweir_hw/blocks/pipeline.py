@@ -199,6 +199,11 @@ class Pipeline:
         return tuple(WeightStream(unit=unit) for unit in units if unit.streamed)
 
     @property
+    def weight_bits(self) -> int:
+        """Bits of streamed weights that a frame takes, or V frames side by side."""
+        return sum(streamed.frame_words * streamed.bits for streamed in self.weight_streams)
+
+    @property
     def inner(self) -> Iterator[Stream]:
         """The streams between blocks."""
         yield from self.streams[1:-1]

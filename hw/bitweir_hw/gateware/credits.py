@@ -9,7 +9,18 @@ from amaranth.lib.wiring import In, Out
 from .counters import FillLevel
 from .fifo import Fifo
 
-__all__ = ["CreditedOutput"]
+__all__ = ["CreditedOutput", "output_ports"]
+
+
+def output_ports(width: int) -> dict[str, wiring.Member]:
+    """The members of the end of a pipeline without stalls: see `CreditedOutput`."""
+    return {
+        "free": Out(1),
+        "start": In(1),
+        "done": In(1),
+        "result": In(width),
+        "o": Out(stream.Signature(width)),
+    }
 
 
 class CreditedOutput(wiring.Component):
@@ -45,15 +56,7 @@ class CreditedOutput(wiring.Component):
 
     def __init__(self, *, width: int, depth: int) -> None:
         self.width, self.depth = width, depth
-        super().__init__(
-            {
-                "free": Out(1),
-                "start": In(1),
-                "done": In(1),
-                "result": In(width),
-                "o": Out(stream.Signature(width)),
-            }
-        )
+        super().__init__(output_ports(width))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from ..memory import is_block
 from .counters import FillLevel, counter
+from .credits import output_ports
 from .fifo import wrap_increment
 
 __all__ = ["OrderedOutput"]
@@ -50,15 +50,7 @@ class OrderedOutput(wiring.Component):
 
     def __init__(self, *, width: int, pixels: int, each: int, batches: int) -> None:
         self.width, self.pixels, self.each, self.batches = width, pixels, each, batches
-        super().__init__(
-            {
-                "free": Out(1),
-                "start": In(1),
-                "done": In(1),
-                "result": In(width),
-                "o": Out(stream.Signature(width)),
-            }
-        )
+        super().__init__(output_ports(width))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

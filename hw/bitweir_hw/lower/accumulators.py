@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic import signed_bits
 from ..blocks import MatVecSpec
-from ..blocks.matvec.spec import planes_for, weight_planes
+from ..blocks.matvec.planes import planes_for, weight_planes
 from ..network.layers import Conv, Dense, Format, Integers, Map
 from ..plan import Folding, Plan, group_channels, groups_at_once
 from ..popcount.dot_product import Plane

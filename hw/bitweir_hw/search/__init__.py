@@ -1,6 +1,7 @@
 """Plans from a wish: the cheapest that is fast enough, or the fastest that fits."""
 
 from .prices import Pace
-from .search import Budget, Outside, Search, SearchResult, Streaming, cheapest, fastest
+from .results import Budget, Outside, SearchResult, Streaming
+from .search import Search, cheapest, fastest
 
 __all__ = ["Budget", "Outside", "Pace", "Search", "SearchResult", "Streaming", "cheapest", "fastest"]

@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from math import ceil, inf
+from math import inf
 
 from ..arithmetic import ceil_div, divisors
 from ..blocks import MatVecSpec
@@ -40,116 +40,12 @@ from ..plan import (
 )
 from ..popcount.dot_product import STYLE, Popcount
 from .prices import Fitted, Learned, Option, Pace, Prices, Probe
+from .results import Budget, Outside, SearchResult, Streaming
 
-__all__ = ["Budget", "Outside", "Search", "SearchResult", "Streaming", "cheapest", "fastest"]
+__all__ = ["Search", "cheapest", "fastest"]
 
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What a plan may use.
-
-    Parameters
-    ----------
-    sites, block_rams, ffs : float
-        LUT sites, block RAMs and flip-flops; infinite where nobody says.
-    counted : Budget or None
-        What is there by count, where less of it can be routed.
-    why : str
-        Where that is so: a sentence that tells what can be routed.
-    reserved : str
-        What is kept free, as ``"after the reserve of 500 LUTs"``; empty for nothing.
-    larger : tuple of (str, Budget), or None
-        Parts that hold more, the smallest first, to be named where nothing fits; None where they are not known.
-    """
-
-    sites: float = inf
-    block_rams: float = inf
-    ffs: float = inf
-    counted: Budget | None = None
-    why: str = ""
-    reserved: str = ""
-    larger: tuple[tuple[str, Budget], ...] | None = None
-
-    def holds(self, found: SearchResult) -> bool:
-        """Whether a plan keeps within it."""
-        return found.sites <= self.sites and found.block_rams <= self.block_rams and found.ffs <= self.ffs
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """A plan, and how much better one could be at most.
-
-    Parameters
-    ----------
-    plan : Plan
-    cycles : int
-        A frame (or V frames) in steady state.
-    sites, block_rams, ffs : int
-        As estimated.
-    bound : float
-        For the fewest sites: no plan has fewer. For the most frames: no plan takes fewer cycles.
-    """
-
-    plan: Plan
-    cycles: int
-    sites: int
-    block_rams: int
-    ffs: int
-    bound: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """A memory outside the chip, and the layers whose weights come from it.
-
-    Parameters
-    ----------
-    layers : frozenset of str
-    bits_per_cycle : float
-        What it gives all of them.
-    """
-
-    layers: frozenset[str] = frozenset()
-    bits_per_cycle: float = inf
-
-    def cycles(self, bits: int) -> int:
-        """Cycles in which so many bits come."""
-        return ceil(bits / self.bits_per_cycle)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Streaming:
-    """A plan that fits because weights come from outside the chip.
-
-    Parameters
-    ----------
-    outside : Outside
-    found : SearchResult
-    network : Network
-    """
-
-    outside: Outside
-    found: SearchResult
-    network: Network
-
-    @property
-    def bytes_per_frame(self) -> float:
-        """Of weights, for each of V parallel frames."""
-        plan = self.found.plan
-        streams = build(Fitted(self.network, plan, Learned())).weight_streams
-        return sum(streamed.frame_words * streamed.bits for streamed in streams) / 8 / plan.parallel_frames
-
-    @property
-    def told(self) -> str:
-        """What to do, as a part of a sentence."""
-        return (
-            f"let weights of {len(self.outside.layers)} layers come from outside the chip, "
-            f"{self.bytes_per_frame / 1e6:,.3g} MB for each frame: --folding "
-            f"{','.join(map(str, self.found.plan.foldings))}"
-        )
 
 
 def cheapest(
@@ -542,11 +438,10 @@ class Search:
     def _costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
         plan = replace(self._plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan, self._learned))
-        bits = sum(streamed.frame_words * streamed.bits for streamed in pipeline.weight_streams)
         totals = [self._prices.of([block]) for block in pipeline.blocks]
         return SearchResult(
             plan=plan,
-            cycles=max(*(block.cycles for block in pipeline.blocks), self.outside.cycles(bits)),
+            cycles=max(*(block.cycles for block in pipeline.blocks), self.outside.cycles(pipeline.weight_bits)),
             sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
             block_rams=round(sum(rams for _, rams in totals)),
             ffs=estimate_loader(pipeline, self._prices.family).ff + sum(map(self._prices.ffs, pipeline.blocks)),

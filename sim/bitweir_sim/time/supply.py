@@ -157,7 +157,7 @@ def shared_supplies(
         Cycles before the first word.
     """
     streams = pipeline.weight_streams
-    cycles = ceil(sum(streamed.frame_words * streamed.bits for streamed in streams) / bits_per_cycle)
+    cycles = ceil(pipeline.weight_bits / bits_per_cycle)
     times = 1
     if cycles < interval:
         cycles, times = _PARTS * interval, _PARTS * interval // max(cycles, 1)

@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_told_which_weights_may_come_from_outside():
     with pytest.raises(PlanError) as error:
         fastest(network, family="ice40", limits=limits)
     told = re.fullmatch(
-        r".* needs at least \d+ block RAMs: .* or let weights of (\d) layers come from outside the chip, ([\d.]+) MB "
+        r".* needs at least \d+ block RAMs: .* or let weights of (\d) layers? come from outside the chip, ([\d.]+) MB "
         r"for each frame: --folding (\S+)\.",
         str(error.value),
     )

@@ -17,7 +17,8 @@ from ...popcount.dot_product import PartialSum
 from ...popcount.portable import Operation, Tree, add_parts, part_trees, sum_parts
 from ...popcount.trees import Add, xc7_split
 from ...resources.terms import Terms, chain_cells
-from .spec import MatVecSpec, plane_bits
+from .planes import plane_bits
+from .spec import MatVecSpec
 
 __all__ = ["MOST", "constant_elements"]
 
