@@ -14,6 +14,9 @@ from bitweir_sim.time.supply import Supply, shared_supplies
 
 __all__ = ["WeightMemory", "Weights", "check_bandwidth"]
 
+#: Cycles that a frame may wait for its weights, and the first word of all: they are computed one by one.
+MOST_CYCLES, MOST_LATENCY = 100_000_000, 1_000_000
+
 
 def check_bandwidth(bandwidth: float) -> None:
     """Refuse what is no bandwidth in bytes/s.
@@ -21,10 +24,10 @@ def check_bandwidth(bandwidth: float) -> None:
     Raises
     ------
     PlanError
-        It is no positive number.
+        It is less than 1, or no number.
     """
-    if not 0 < bandwidth < inf:
-        raise PlanError(f"The bandwidth of weights must be a positive number of bytes/s, not {bandwidth:g}.")
+    if not 1 <= bandwidth < inf:
+        raise PlanError(f"The bandwidth of weights must be 1 byte/s or more, such as 250e6, not {bandwidth:g}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,8 @@ class WeightMemory:
     Raises
     ------
     PlanError
-        The bandwidth is no positive number, or the latency is negative.
+        The bandwidth is less than 1 byte/s or no number, or the latency is negative or more than
+        `MOST_LATENCY`.
     """
 
     bandwidth: float
@@ -64,8 +68,8 @@ class WeightMemory:
 
     def __post_init__(self) -> None:
         check_bandwidth(self.bandwidth)
-        if self.latency < 0:
-            raise PlanError(f"The latency of weights must be 0 cycles or more, not {self.latency}.")
+        if not 0 <= self.latency <= MOST_LATENCY:
+            raise PlanError(f"The latency of weights must be 0 to {MOST_LATENCY:,} cycles, not {self.latency}.")
 
     def weights(self, pipeline: Pipeline, timing: Timing, clock: float) -> Weights:
         """What the memory gives an accelerator.
@@ -81,7 +85,7 @@ class WeightMemory:
         Raises
         ------
         PlanError
-            No weights are streamed.
+            No weights are streamed, or a frame waits for them longer than `MOST_CYCLES`.
         """
         if not pipeline.weight_streams:
             raise PlanError(
@@ -89,5 +93,11 @@ class WeightMemory:
                 "leave out --weight-bandwidth (in Python weight_memory=), or fold a layer like 64x32:stream."
             )
         rate = Fraction(8 * self.bandwidth / clock)
+        if pipeline.weight_bits > rate * MOST_CYCLES:
+            least = ceil(pipeline.weight_bits * clock / 8 / MOST_CYCLES)
+            raise PlanError(
+                f"The bandwidth of weights must be at least {least:,} bytes/s, so that a frame takes at most "
+                f"{MOST_CYCLES:,} cycles, which are computed one by one; not {self.bandwidth:g}."
+            )
         supplies = shared_supplies(pipeline, rate, interval=ceil(timing.interval), latency=self.latency)
         return Weights(supplies=supplies, timing=steady_state(pipeline, supplies))

@@ -138,11 +138,17 @@ def test_a_slow_memory_sets_the_pace_in_report_and_simulation(folder: Path) -> N
 
 
 def test_memories_that_are_none_are_refused(folder: Path) -> None:
-    with pytest.raises(PlanError, match="must be a positive number of bytes/s, not -1"):
-        WeightMemory(bandwidth=-1)
-    with pytest.raises(PlanError, match="must be 0 cycles or more, not -1"):
-        WeightMemory(bandwidth=1e9, latency=-1)
+    for bandwidth in (-1, 0, 1e-30, float("nan"), float("inf")):
+        with pytest.raises(PlanError, match=f"must be 1 byte/s or more, such as 250e6, not {bandwidth:g}"):
+            WeightMemory(bandwidth=bandwidth)
+    for latency in (-1, 1_000_001):
+        with pytest.raises(PlanError, match=f"must be 0 to 1,000,000 cycles, not {latency}"):
+            WeightMemory(bandwidth=1e9, latency=latency)
     network, plan = streamed_example()
+    slow = lower(network, plan)
+    # 1,236 bits of weights a frame, at most 1e8 cycles at 100 MHz.
+    with pytest.raises(PlanError, match=r"at least 155 bytes/s, so that a frame takes at most 100,000,000 cycles.*154"):
+        WeightMemory(bandwidth=154).weights(slow, steady_state(slow), 1e8)
     still = lower(network, replace(plan, foldings=tuple(replace(one, memory="auto") for one in plan.foldings)))
     with pytest.raises(PlanError, match="leave out --weight-bandwidth"):
         WeightMemory(bandwidth=1e9).weights(still, steady_state(still), 1e8)
@@ -208,7 +214,7 @@ def test_a_search_lets_weights_come_from_outside_where_they_do_not_fit() -> None
 @pytest.mark.parametrize(
     ("wish", "told"),
     [
-        ({"part": "ecp5-25k", "goal": "fps", "weight_bandwidth": 0.0}, "positive number of bytes/s, not 0"),
+        ({"part": "ecp5-25k", "goal": "fps", "weight_bandwidth": 0.0}, "1 byte/s or more, such as 250e6, not 0"),
         ({"folding": "1x1", "weight_bandwidth": 1e8}, "needs a part and a goal, and no board"),
         ({"board": "ulx3s_85f", "weight_bandwidth": 1e8}, "needs a part and a goal, and no board"),
         ({"part": "ecp5-25k", "goal": "fps", "weights": "ram", "weight_bandwidth": 1e8}, "excludes parameters in RAM"),
