@@ -10,6 +10,7 @@ from pathlib import Path
 
 import bitweir
 from bitweir.import_report import schema as import_schema
+from bitweir.part_list import parts_schema
 from bitweir.planning.exploration import exploration_schema
 from bitweir.report.collect import schema as report_schema
 from bitweir.schemas import Json, schema_text
@@ -22,6 +23,7 @@ FOLDER = Path(bitweir.__file__).parent
 #: What generates each file.
 SCHEMAS: Mapping[str, Callable[[], Json]] = {
     "import_schema.json": import_schema,
+    "parts_schema.json": parts_schema,
     "planning/explore_schema.json": exploration_schema,
     "report/schema.json": report_schema,
     "report/routed_schema.json": routed_schema,

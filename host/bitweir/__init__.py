@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bitweir_hw.errors import BitweirError
+    from bitweir_hw.parts import FpgaPart
 
     from .accelerator import Accelerator
     from .api import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         load_parameters,
         network,
         open,
+        parts,
         program,
         run,
         simulated_board,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Accelerator",
     "BitweirError",
+    "FpgaPart",
     "Model",
     "__version__",
     "build",
@@ -57,6 +60,7 @@ __all__ = [
     "max_pool",
     "network",
     "open",
+    "parts",
     "program",
     "run",
     "simulated_board",
@@ -66,6 +70,7 @@ __all__ = [
 _HOMES = {
     "Accelerator": ".accelerator",
     "BitweirError": "bitweir_hw.errors",
+    "FpgaPart": "bitweir_hw.parts",
     "Model": ".model",
     "connect": ".client",
     "conv": ".arrays",

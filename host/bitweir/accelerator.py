@@ -9,11 +9,13 @@ from pathlib import Path
 from bitweir_hw.accelerator.parameters import parameter_image, with_parameters_of
 from bitweir_hw.errors import PlanError
 from bitweir_hw.network import Network
+from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import Plan
 from numpy.typing import ArrayLike
 
 from .design import DesignFolder
 from .model import Frames, Model, hardware_network, images_for
+from .part_list import find_part
 from .planning import PlanSearch
 from .progress import Progress, silent
 from .report.collect import collect
@@ -151,7 +153,7 @@ class Accelerator:
         self,
         *,
         synthesise: str | None = None,
-        part: str | None = None,
+        part: FpgaPart | Path | str | None = None,
         clock: float | None = None,
         weight_memory: WeightMemory | None = None,
         progress: Progress = silent,
@@ -163,8 +165,8 @@ class Accelerator:
         synthesise : str, optional
             Run Yosys for this family first: ``"ecp5"``, ``"ice40"``, ``"gowin"`` or ``"xilinx"``; what it measures is
             kept in the folder.
-        part : str, optional
-            FPGA to compare with, in place of that of the target.
+        part : FpgaPart or path or str, optional
+            FPGA to compare with, in place of that of the target: a part, a file in TOML, or the name of a listed one.
         clock : float, optional
             Hz, in place of that of the target.
         weight_memory : WeightMemory, optional
@@ -188,7 +190,8 @@ class Accelerator:
                 raise PlanError(f"The family must be one of {', '.join(FAMILIES)}, not {synthesise!r}.")
             with progress(f"Synthesising for {synthesise}"):
                 _synthesise(self.written, synthesise)
-        return collect(self.written, clock=clock, part=part, weight_memory=weight_memory)
+        chosen = None if part is None else find_part(part)
+        return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory)
 
     def parameters(self, net: Model | Network) -> bytes:
         """Make the parameter image of another network of the same shape, for an accelerator with parameters in RAM.

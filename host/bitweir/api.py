@@ -10,6 +10,7 @@ import numpy as np
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import PlanError
 from bitweir_hw.network import Network
+from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import plan_for_fps
 from bitweir_hw.popcount import STYLE
 from numpy.typing import NDArray
@@ -22,9 +23,10 @@ from .design import Design, DesignFolder
 from .devices import connect, load_parameters, program, run, simulated_board
 from .loading import check, load, network
 from .model import Model, hardware_network
+from .part_list import PartList, find_part, list_parts
 from .planning import PlanRequest, PlanResult, choose
-from .planning.exploration import Exploration
-from .planning.explore import ExploreRequest, workers, write_exploration
+from .planning.exploration import Exploration, write_exploration
+from .planning.explore import ExploreRequest, workers
 from .planning.explore import explore as explore_parts
 from .progress import Progress, silent
 from .report.report import Report
@@ -44,6 +46,7 @@ __all__ = [
     "load_parameters",
     "network",
     "open",
+    "parts",
     "program",
     "run",
     "simulated_board",
@@ -54,7 +57,7 @@ def generate(
     net: Model | Network,
     folder: Path | str,
     *,
-    part: str | None = None,
+    part: FpgaPart | Path | str | None = None,
     clock: float | None = None,
     goal: str | None = None,
     folding: str | None = None,
@@ -81,8 +84,8 @@ def generate(
     net : Model
     folder : path
         It is written whole or not at all; a folder that bitweir wrote before is replaced.
-    part : str, optional
-        FPGA, such as ``"ecp5-85k"``.
+    part : FpgaPart or path or str, optional
+        FPGA, such as ``"ecp5-85k"``: a part, a file in TOML that describes one, or the name of a listed one.
     clock : float, optional
         Hz. With a goal or a board, at most: the plan is the best at the clock that it is expected to reach, and the
         target gets that one. Else 100 MHz if not given.
@@ -126,7 +129,7 @@ def generate(
     PlanError
         The wishes exclude each other or cannot be had; the text says what binds.
     FileError
-        Something else is in the folder, or it cannot be written.
+        Something else is in the folder, or it cannot be written; the file of the part is none.
 
     Examples
     --------
@@ -144,8 +147,9 @@ def generate(
         raise PlanError("A port for weights needs the wrapper with AXI4-Stream ports: give axi, too.")
     if family is not None and family not in STYLE:
         raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
+    chosen = None if part is None else find_part(part)
     request = PlanRequest(
-        clock=clock, folding=folding, fps=fps, part=part, board=board, goal=goal, family=family,
+        clock=clock, folding=folding, fps=fps, part=chosen, board=board, goal=goal, family=family,
         # A packet of the wrapper is one frame.
         stage_levels=stage_levels, streams=1 if streams is None and axi is not None else streams, weights=weights,
         reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
@@ -172,6 +176,22 @@ def _target(request: PlanRequest, result: PlanResult) -> Target:
     return Target.of(clock=clock, part=request.part, family=request.family)
 
 
+def parts() -> PartList:
+    """List the parts that are known, see `list_parts`.
+
+    Returns
+    -------
+    PartList
+
+    Examples
+    --------
+    >>> import bitweir
+    >>> [part.name for part in bitweir.parts().parts if part.family == "ecp5"]
+    ['ecp5-25k', 'ecp5-45k', 'ecp5-85k']
+    """
+    return list_parts()
+
+
 def open(folder: Path | str) -> Accelerator:
     """Open a folder that `generate` or `build` wrote.
 
@@ -195,7 +215,7 @@ def open(folder: Path | str) -> Accelerator:
 
 def explore(
     net: Model | Network,
-    parts: Sequence[str],
+    parts: Sequence[FpgaPart | Path | str],
     *,
     clock: float | None = None,
     points: int = 13,
@@ -213,8 +233,8 @@ def explore(
     Parameters
     ----------
     net : Model
-    parts : sequence of str
-        FPGAs, such as ``["ecp5-25k", "ice40-up5k"]``.
+    parts : sequence of FpgaPart, path or str
+        FPGAs, such as ``["ecp5-25k", "ice40-up5k", "my.toml"]``; as in `generate`.
     clock : float, optional
         Hz, at most: each point is judged at the clock that it is expected to reach.
     points : int
@@ -243,7 +263,8 @@ def explore(
     PlanError
         The network fits none of the parts, or there is no such part.
     """
-    wanted = tuple(dict.fromkeys([parts] if isinstance(parts, str) else parts))
+    each = [parts] if isinstance(parts, str | Path | FpgaPart) else parts
+    wanted = tuple(dict.fromkeys(map(find_part, each)))
     request = ExploreRequest(
         parts=wanted, clock=clock, points=points, streams=streams, reserve_luts=reserve_luts, reserve_bram=reserve_bram
     )

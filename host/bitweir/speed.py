@@ -8,6 +8,7 @@ from typing import Literal
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import fmax, fmax_basis, fmax_error
+from bitweir_hw.parts import Part, part_of
 
 from .target import Target
 
@@ -24,7 +25,7 @@ class ExpectedClock:
     Parameters
     ----------
     part : str
-        A key of `PARTS`.
+        Its name.
     hertz : float
         Expected, and no more than was asked for.
     error : float
@@ -53,23 +54,23 @@ class ExpectedClock:
         return f"{self.hertz / 1e6:.4g} MHz expected on {self.part}, within {self.error:.0%}{model}"
 
 
-def clock_of(*, part: str, asked: float, estimate: float, routed: float | None = None) -> ExpectedClock:
+def clock_of(*, part: Part, asked: float, estimate: float, routed: float | None = None) -> ExpectedClock:
     """The clock that is expected of what was asked for.
 
     Parameters
     ----------
-    part : str
-        A key of `PARTS`.
+    part : FpgaPart or str
     asked, estimate : float
         Hz; the second as `bitweir_hw.cost.fmax` has it.
     routed : float, optional
         Hz, where a router has made it on the part.
     """
+    name = part_of(part).name
     if routed is not None:
-        return ExpectedClock(part=part, hertz=min(asked, routed), error=0.0, origin="routed")
+        return ExpectedClock(part=name, hertz=min(asked, routed), error=0.0, origin="routed")
     error = fmax_error(part)
     return ExpectedClock(
-        part=part,
+        part=name,
         hertz=min(asked, estimate),
         # What even the lowest estimate is above of is not in doubt.
         error=0.0 if estimate * (1 - error) >= asked else error,
@@ -77,7 +78,7 @@ def clock_of(*, part: str, asked: float, estimate: float, routed: float | None =
     )
 
 
-def expected_clock(pipeline: Pipeline, *, part: str, asked: float) -> ExpectedClock:
+def expected_clock(pipeline: Pipeline, *, part: Part, asked: float) -> ExpectedClock:
     """As `clock_of`, of a pipeline that was not routed."""
     return clock_of(part=part, asked=asked, estimate=fmax(pipeline, part))
 
@@ -96,5 +97,5 @@ def target_clock(pipeline: Pipeline, target: Target, *, folder: Path | None = No
     if part is None:
         return None
     if folder and target.board and (folder / f"routed-{target.board}.json").exists():
-        return ExpectedClock(part=part, hertz=target.clock, error=0.0, origin="routed")
+        return ExpectedClock(part=part.name, hertz=target.clock, error=0.0, origin="routed")
     return expected_clock(pipeline, part=part, asked=target.clock)

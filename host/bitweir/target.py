@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import BOARDS, Board
-from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS
+from bitweir_hw.errors import PlanError
+from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS, FpgaPart, Part, part_of
 
 from .folders import FileError
 
@@ -31,11 +32,13 @@ class Target:
     clock : float
         Hz.
     part : str or None
-        A key of `PARTS`.
+        Its name: a key of `PARTS`, or that of `custom`.
     family : str or None
         A key of `BLOCK_RAM`; None where nobody named a family or a part.
     board : str or None
         A key of `BOARDS`.
+    custom : FpgaPart or None
+        The part, where it is not a listed one.
 
     Raises
     ------
@@ -47,24 +50,30 @@ class Target:
     part: str | None = None
     family: str | None = None
     board: str | None = None
+    custom: FpgaPart | None = None
 
     def __post_init__(self) -> None:
         if type(self.clock) not in (int, float) or not 0 < self.clock < math.inf:
             raise ValueError(f"clock {self.clock!r}")
-        for name, known in (("part", PARTS), ("family", BLOCK_RAM), ("board", BOARDS)):
+        if self.custom and (self.custom.name != self.part or self.part in PARTS):
+            raise ValueError(f"part {self.part!r} with the figures of {self.custom.name!r}")
+        parts = {self.custom.name: self.custom} if self.custom else PARTS
+        for name, known in (("part", parts), ("family", BLOCK_RAM), ("board", BOARDS)):
             value = getattr(self, name)
             if value is not None and (type(value) is not str or value not in known):
                 raise ValueError(f"{name} {value!r}")
-        if self.part and self.family != PARTS[self.part].family:
+        if self.part and self.family != parts[self.part].family:
             raise ValueError(f"part {self.part!r} of family {self.family!r}")
         if self.board and self.part != BOARDS[self.board].part_name:
             raise ValueError(f"board {self.board!r} with part {self.part!r}")
 
     @classmethod
-    def of(cls, *, clock: float, part: str | None = None, family: str | None = None) -> Target:
+    def of(cls, *, clock: float, part: Part | None = None, family: str | None = None) -> Target:
         """The target of a user who names a part, or a family of primitives (``"generic"`` is none), or neither."""
         if part:
-            return cls(clock=clock, part=part, family=PARTS[part].family)
+            found = part_of(part)
+            custom = None if PARTS.get(found.name) == found else found
+            return cls(clock=clock, part=found.name, family=found.family, custom=custom)
         return cls(clock=clock, family=family if family in BLOCK_RAM else None)
 
     @classmethod
@@ -73,14 +82,17 @@ class Target:
         return cls(clock=clock, part=board.part_name, family=board.family, board=board.name)
 
     @property
-    def usual_part(self) -> str | None:
+    def usual_part(self) -> FpgaPart | None:
         """The part, or the one of its family that reports compare with; None where neither is named."""
-        return self.part or (PART_OF[self.family] if self.family else None)
+        if self.part:
+            return self.custom or PARTS[self.part]
+        return PARTS[PART_OF[self.family]] if self.family else None
 
 
 def target_text(target: Target) -> str:
     """Content of the file."""
-    return json.dumps({"format": _FORMAT, "version": _VERSION, "target": asdict(target)}, indent=1) + "\n"
+    told = {name: value for name, value in asdict(target).items() if name != "custom" or value}
+    return json.dumps({"format": _FORMAT, "version": _VERSION, "target": told}, indent=1) + "\n"
 
 
 def load_target(path: Path) -> Target:
@@ -97,10 +109,13 @@ def load_target(path: Path) -> Target:
         tree: dict[str, Any] = json.loads(path.read_bytes())
         if tree["format"] != _FORMAT or tree["version"] != _VERSION:
             raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
-        return Target(**tree["target"])
+        told = dict(tree["target"])
+        if "custom" in told:
+            told["custom"] = FpgaPart(**told["custom"])
+        return Target(**told)
     except OSError as error:
         raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, PlanError) as error:
         raise FileError(
             f"{str(path)!r} is not a target of version {_VERSION} ({error}): make the folder again with bitweir "
             "generate."

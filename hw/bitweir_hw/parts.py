@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .arithmetic import ceil_div
+from .errors import PlanError
 
-__all__ = ["BLOCK_RAM", "PARTS", "PART_OF", "BlockRam", "FpgaPart"]
+__all__ = ["BLOCK_RAM", "PARTS", "PART_OF", "SPEEDS", "BlockRam", "FpgaPart", "Part", "part_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,13 @@ BLOCK_RAM = {
     "xilinx": BlockRam(name="RAMB18", shapes=_EIGHTEEN, tile="RAMB36"),
 }
 
+#: By family, the kinds of chips whose delays `cost.speed` knows; the first is that of a part that names none.
+SPEEDS = {"ecp5": ("ecp5",), "ice40": ("hx", "up"), "gowin": ("gw2a", "gw1n"), "xilinx": ("xc7",)}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+#: More of anything than any part has.
+_MOST = 100_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class FpgaPart:
@@ -55,7 +64,7 @@ class FpgaPart:
     Parameters
     ----------
     name : str
-        Family and size, without package and speed grade.
+        Family and size, without package and speed grade: up to 40 letters, digits, dots, hyphens and underscores.
     family : str
         A key of `BLOCK_RAM`.
     luts, ffs : int
@@ -64,6 +73,15 @@ class FpgaPart:
         In units of the family's `BlockRam`.
     dsps : int
         Multipliers or DSP slices.
+    speed : str
+        Whose delays it has: one of `SPEEDS` of the family, the first of which is taken for ``""``.
+    source : str
+        Document that the figures are from.
+
+    Raises
+    ------
+    PlanError
+        A name, a family or a number is not possible.
     """
 
     name: str
@@ -71,7 +89,30 @@ class FpgaPart:
     luts: int
     ffs: int
     block_rams: int
-    dsps: int
+    dsps: int = 0
+    speed: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PlanError(
+                f"The name of a part must be 1 to 40 letters, digits, dots, hyphens and underscores, not {self.name!r}."
+            )
+        if self.family not in BLOCK_RAM:
+            raise PlanError(f"The family of {self.name} must be one of {', '.join(BLOCK_RAM)}, not {self.family!r}.")
+        for what, count, least in (
+            ("LUTs", self.luts, 1), ("flip-flops", self.ffs, 1), ("block RAMs", self.block_rams, 1),
+            ("DSPs", self.dsps, 0),
+        ):  # fmt: skip
+            if type(count) is not int or not least <= count <= _MOST:
+                raise PlanError(f"{self.name} must have {least} to {_MOST:,} {what}, not {count!r}.")
+        speeds = SPEEDS[self.family]
+        if self.speed == "":
+            object.__setattr__(self, "speed", speeds[0])
+        if self.speed not in speeds:
+            raise PlanError(f"The speed of {self.name} must be one of {', '.join(speeds)}, not {self.speed!r}.")
+        if not isinstance(self.source, str) or len(self.source) > 200 or not self.source.isprintable():
+            raise PlanError(f"The source of {self.name} must be one line of at most 200 characters.")
 
     @property
     def memory_bits(self) -> int:
@@ -84,32 +125,71 @@ class FpgaPart:
         return self.block_rams * max(width for _, width in BLOCK_RAM[self.family].shapes)
 
 
+#: A part, or the name of a listed one.
+Part = str | FpgaPart
+
+
+_DS180 = "Xilinx DS180, 7 Series overview"
+_DS190 = "Xilinx DS190, Zynq-7000 overview"
+_ECP5 = "Lattice FPGA-DS-02012, ECP5 family selection guide"
+
 _PARTS = (
-    # Lattice FPGA-DS-02012, ECP5 family selection guide: 24K, 44K, 84K LUTs, which the layout of their slices (two
-    # LUTs and two flip-flops each) makes 24,288, 43,848 and 83,640; 56, 108, 208 blocks of 18 Kbit; 28, 72, 156
-    # multipliers of 18 x 18.
-    FpgaPart(name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28),
-    FpgaPart(name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72),
-    FpgaPart(name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156),
-    # Lattice FPGA-DS-02029, iCE40 LP/HX: 7,680 logic cells of a LUT and a flip-flop, 32 blocks of 4 Kbit.
-    FpgaPart(name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, dsps=0),
-    # Lattice FPGA-DS-02008, iCE40 UltraPlus: 5,280 logic cells, 30 blocks of 4 Kbit, 8 multipliers of 16 x 16. Its
-    # four single-port RAMs of 256 Kbit hold no constants, and are not counted.
-    FpgaPart(name="ice40-up5k", family="ice40", luts=5_280, ffs=5_280, block_rams=30, dsps=8),
-    # Gowin DS100, GW1N-9: 8,640 LUT4, 6,480 flip-flops, 26 blocks of 18 Kbit (468 Kbit), 20 multipliers of 18 x 18.
-    FpgaPart(name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20),
-    # Gowin DS102, GW2A-18: 20,736 LUT4, 15,552 flip-flops, 46 blocks of 18 Kbit (828 Kbit), 48 multipliers of 18 x 18.
-    FpgaPart(name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48),
-    # Xilinx DS190, Zynq-7000: 53,200 LUTs, 106,400 flip-flops, 140 blocks of 36 Kbit (two RAMB18 each), 220 DSP slices.
-    FpgaPart(name="xc7z020", family="xilinx", luts=53_200, ffs=106_400, block_rams=280, dsps=220),
-    # Xilinx DS180, Artix-7: 5,200 and 15,850 slices of four LUTs and eight flip-flops; 50 and 135 blocks of 36 Kbit;
-    # 90 and 240 DSP slices.
-    FpgaPart(name="xc7a35t", family="xilinx", luts=20_800, ffs=41_600, block_rams=100, dsps=90),
-    FpgaPart(name="xc7a100t", family="xilinx", luts=63_400, ffs=126_800, block_rams=270, dsps=240),
-)
+    # 24K, 44K, 84K LUTs, which the layout of their slices (two LUTs and two flip-flops each) makes 24,288, 43,848 and
+    # 83,640; 56, 108, 208 blocks of 18 Kbit; 28, 72, 156 multipliers of 18 x 18.
+    FpgaPart(name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28, source=_ECP5),
+    FpgaPart(name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72, source=_ECP5),
+    FpgaPart(name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156, source=_ECP5),
+    # 7,680 logic cells of a LUT and a flip-flop, 32 blocks of 4 Kbit.
+    FpgaPart(
+        name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, speed="hx",
+        source="Lattice FPGA-DS-02029, iCE40 LP/HX",
+    ),
+    # 5,280 logic cells, 30 blocks of 4 Kbit, 8 multipliers of 16 x 16. Its four single-port RAMs of 256 Kbit hold no
+    # constants, and are not counted.
+    FpgaPart(
+        name="ice40-up5k", family="ice40", luts=5_280, ffs=5_280, block_rams=30, dsps=8, speed="up",
+        source="Lattice FPGA-DS-02008, iCE40 UltraPlus",
+    ),
+    # 8,640 LUT4, 6,480 flip-flops, 26 blocks of 18 Kbit (468 Kbit), 20 multipliers of 18 x 18.
+    FpgaPart(
+        name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20, speed="gw1n",
+        source="Gowin DS100, GW1N series",
+    ),
+    # 20,736 LUT4, 15,552 flip-flops, 46 blocks of 18 Kbit (828 Kbit), 48 multipliers of 18 x 18.
+    FpgaPart(
+        name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48, speed="gw2a",
+        source="Gowin DS102, GW2A series",
+    ),
+    # Slices of four LUTs and eight flip-flops; blocks of 36 Kbit, two RAMB18 each; DSP slices.
+    # 5,200, 15,850, 33,650 and 50,950 slices; of those of the XC7A200T, Vivado's report_utilization offers 33,450.
+    FpgaPart(name="xc7a35t", family="xilinx", luts=20_800, ffs=41_600, block_rams=100, dsps=90, source=_DS180),
+    FpgaPart(name="xc7a100t", family="xilinx", luts=63_400, ffs=126_800, block_rams=270, dsps=240, source=_DS180),
+    FpgaPart(
+        name="xc7a200t", family="xilinx", luts=133_800, ffs=267_600, block_rams=730, dsps=740,
+        source=f"{_DS180}; LUTs and flip-flops as Vivado counts them",
+    ),
+    FpgaPart(name="xc7k325t", family="xilinx", luts=203_800, ffs=407_600, block_rams=890, dsps=840, source=_DS180),
+    FpgaPart(name="xc7z020", family="xilinx", luts=53_200, ffs=106_400, block_rams=280, dsps=220, source=_DS190),
+    FpgaPart(name="xc7z045", family="xilinx", luts=218_600, ffs=437_200, block_rams=1_090, dsps=900, source=_DS190),
+)  # fmt: skip
 
 #: By name.
 PARTS: dict[str, FpgaPart] = {part.name: part for part in _PARTS}
 
 #: The part of each family that reports compare with, if none is named.
 PART_OF = {"ecp5": "ecp5-85k", "ice40": "ice40-hx8k", "gowin": "gw2a-18", "xilinx": "xc7z020"}
+
+
+def part_of(part: Part) -> FpgaPart:
+    """A part, or the listed one of a name.
+
+    Raises
+    ------
+    PlanError
+        No listed part has the name.
+    """
+    if isinstance(part, FpgaPart):
+        return part
+    if part not in PARTS:
+        raise PlanError(f"The part must be one of {', '.join(sorted(PARTS))}, not {part!r}.")
+    return PARTS[part]

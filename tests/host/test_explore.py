@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.cli.exploration import render_exploration
-from bitweir.planning.exploration import exploration_schema
-from bitweir.planning.explore import ExploreRequest, explore, pareto, workers, write_exploration
+from bitweir.planning.exploration import exploration_schema, write_exploration
+from bitweir.planning.explore import ExploreRequest, explore, pareto, workers
 from bitweir.planning.limits import ROUTES
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import PlanError, ToolError

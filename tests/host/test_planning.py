@@ -1,18 +1,19 @@
 """What users ask for becomes a plan: goals on parts, and what cannot be had is told with what can."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir.planning import PlanRequest, choose
+from bitweir.planning import PlanRequest, choose, remedy
 from bitweir.planning.hunt import Hunt
 from bitweir.planning.limits import ROUTES, Reserve, part_limits
+from bitweir.planning.remedy import smallest_part
 from bitweir_hw.cost import estimate_pipeline, speed
-from bitweir_hw.cost.speed import DELAYS_OF
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
-from bitweir_hw.parts import PARTS
+from bitweir_hw.parts import PARTS, FpgaPart
 from bitweir_sim.time.sizing import fit_depths, interval
 from support.samples import every_kind
 from support.strategies import identity_input
@@ -76,7 +77,6 @@ def test_frames_go_side_by_side_where_block_ram_binds(network, monkeypatch):
                     output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 512)) < 0.5))  # fmt: skip
     large = check(Network(name="net", input=identity_input(784), layers=layers))
     monkeypatch.setitem(PARTS, "scarce", replace(PARTS["ecp5-25k"], name="scarce", block_rams=28))
-    monkeypatch.setitem(DELAYS_OF, "scarce", "ecp5")
     alone = choose(large, wish(part="scarce", goal="fps")).search
     wide = choose(large, wish(part="scarce", goal="fps", streams=None)).search
     assert (alone.streams, alone.block_rams > 22) == (1, True) and wide.streams > 1
@@ -117,7 +117,6 @@ def test_a_plan_of_more_cycles_with_a_faster_clock_wins(monkeypatch):
                     output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 64)) < 0.5))  # fmt: skip
     network = check(Network(name="net", input=identity_input(128), layers=layers))
     monkeypatch.setitem(PARTS, "small", replace(PARTS["ecp5-25k"], name="small", luts=4_420))
-    monkeypatch.setitem(DELAYS_OF, "small", "ecp5")
     slow = replace(speed.delays("ecp5-25k"), block=20.0, output=20.0)
     monkeypatch.setattr(speed, "delays", lambda part: slow)
     hunt = Hunt(
@@ -203,12 +202,60 @@ def test_a_model_says_so(network):
     assert choose(network, PlanRequest(part="ecp5-25k", goal="fps")).search.to_dict()["fmax_from"] == "routed"
 
 
-def test_larger_parts_of_a_family():
-    """The smallest first; more of anything counts."""
-    assert [name for name, _ in part_limits(PARTS["ecp5-25k"]).larger] == ["ecp5-45k", "ecp5-85k"]
-    assert [name for name, _ in part_limits(PARTS["xc7a100t"]).larger] == ["xc7z020"]
-    assert part_limits(PARTS["gw2a-18"]).larger == ()
-    assert part_limits(PARTS["ice40-up5k"]).larger[0][1].sites == ROUTES["ice40"].sites * 7680
+TINY = FpgaPart(name="tiny", family="ecp5", luts=600, ffs=600, block_rams=1)
+
+
+@pytest.mark.parametrize("words", [{"goal": "fps"}, {"goal": "latency"}, {"goal": "area", "fps": 1e5}])
+def test_the_part_that_is_named_would_do(network, monkeypatch, words):
+    """By the same search: it has a plan for what was asked for, and no smaller listed part has."""
+    few = {name: PARTS[name] for name in ("ice40-up5k", "gw1n-9", "ecp5-25k")}
+    monkeypatch.setattr(
+        remedy, "PARTS", few | {"small": replace(TINY, name="small", luts=700, family="gowin", speed="")}
+    )
+    with pytest.raises(PlanError) as error:
+        choose(network, wish(part=TINY, **words))
+    told = re.search(
+        r"or take (\S+), of all listed parts that hold it by estimate the one|: take (\S+), of", str(error.value)
+    )
+    name = told[1] or told[2]
+    assert choose(network, wish(part=name, **words)).search.part is PARTS[name]
+    for part in few.values():
+        if part.luts < PARTS[name].luts:
+            with pytest.raises(PlanError):
+                choose(network, wish(part=part, **words))
+
+
+def test_where_no_part_would_do(network, monkeypatch):
+    monkeypatch.setattr(remedy, "PARTS", {"tiny": TINY})
+    with pytest.raises(PlanError, match="make the network smaller, since no listed part holds it"):
+        choose(network, wish(part=TINY, goal="fps"))
+
+
+def test_parts_are_asked_for_by_size():
+    """Not those that hold no more than one that was refused."""
+    asked = []
+    found = smallest_part(lambda part: asked.append(part.name) or part.luts > 60_000, beside=PARTS["ecp5-45k"])
+    assert found is PARTS["xc7a100t"] and "ecp5-25k" not in asked
+    assert asked == sorted(asked, key=lambda name: PARTS[name].luts)
+    assert smallest_part(lambda part: False, beside=TINY) is None
+
+
+def test_weights_from_outside_are_told_with_their_speed():
+    """At the bandwidth that is stated, a plan is as fast as the refusal says, or faster."""
+    rng = np.random.default_rng(3)
+    layers = (Dense(name="dense0", weights=rng.random((512, 784)) < 0.5, thresholds=np.zeros((512, 1), np.int64),
+                    output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 512)) < 0.5))  # fmt: skip
+    large = check(Network(name="net", input=identity_input(784), layers=layers))
+    part = replace(PARTS["ecp5-25k"], name="scarce", block_rams=10)
+    with pytest.raises(PlanError) as error:
+        choose(large, wish(part=part, goal="fps"))
+    text = str(error.value)
+    assert "or let weights of 1 layer come from outside the chip" in text
+    told = re.search(
+        r"from a memory of 1,000 MB/s \(--weight-bandwidth 1e9\) a plan is expected to reach about ([\d,]+) ", text
+    )
+    found = choose(large, wish(part=part, goal="fps", weight_bandwidth=1e9)).search
+    assert found.streamed == ("dense0",) and found.fps >= 0.999 * int(told[1].replace(",", ""))
 
 
 @pytest.mark.parametrize("words", [{"goal": "fps"}, {"goal": "latency"}, {"goal": "area", "fps": 1000}])

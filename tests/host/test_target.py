@@ -132,6 +132,11 @@ def test_a_part_that_is_too_small(tmp_path):
     assert sites.resource == "LUT sites" and sites.used > sites.available == 5280 and not sites.fits
     first = "Does not fit ice40-up5k (--part; made for ice40 at 100 MHz): "
     assert terminal(report).startswith(first)
+    # The part that is named holds it.
+    name = report.fit.smallest
+    sentence = f" Of all listed parts that hold it by count, {name} has the fewest LUT sites."
+    assert sentence in " ".join(terminal(report).split())
+    assert PARTS[name].luts > sites.used and told(tmp_path / "build", "--part", name)[1].fit.fits
 
 
 def test_a_board_is_named(tmp_path):
@@ -197,4 +202,4 @@ def test_an_edited_target_is_refused(folder, tmp_path):
 def test_without_one_nothing_is_taken_for_granted(tmp_path):
     assert load_target(tmp_path / TARGET_FILE) == Target(clock=100e6, part=None, family=None, board=None)
     assert Target.of(clock=1e6, family="generic").family is None
-    assert Target.of(clock=1e6, family="gowin").usual_part == "gw2a-18"
+    assert Target.of(clock=1e6, family="gowin").usual_part is PARTS["gw2a-18"]

@@ -6,7 +6,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 from bitweir_hw.cost import fmax
-from bitweir_hw.cost.speed import DELAYS_OF, delays
+from bitweir_hw.cost.speed import delays
+from bitweir_hw.parts import PARTS
 
 import tools.calibrate_clock.__main__ as tool
 from tools.calibrate_clock.designs import DESIGNS, Routing
@@ -60,7 +61,7 @@ def test_errors_are_those_of_designs_that_no_fit_saw():
 
 def test_there_are_enough_designs_of_each_kind():
     assert len(DESIGNS) >= 16 and len({design.name for design in DESIGNS}) == len(DESIGNS)
-    kinds = [DELAYS_OF[CHIPS[design.chip].part_name] for design in DESIGNS]
+    kinds = [PARTS[CHIPS[design.chip].part_name].speed for design in DESIGNS]
     assert {kind: kinds.count(kind) >= 3 for kind in kinds} == dict.fromkeys(("ecp5", "up", "hx", "gw1n", "gw2a"), True)
 
 

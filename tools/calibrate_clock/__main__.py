@@ -23,7 +23,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from bitweir_hw.cost.speed import DELAYS_OF, Delays, delays
+from bitweir_hw.cost.speed import Delays, delays
+from bitweir_hw.parts import PARTS
 
 from tools.calibrate_clock import FILE, RECORDS
 from tools.calibrate_clock.designs import DESIGNS, Routing, available
@@ -129,9 +130,9 @@ def _keep(record: _Record) -> None:
 def _fit_all(records: list[_Record]) -> dict[str, Any]:
     """Delays and errors of each kind of FPGA of which there are enough designs."""
     found: dict[str, Any] = {}
-    groups = Counter(DELAYS_OF[record["part"]] for record in records)
+    groups = Counter(PARTS[record["part"]].speed for record in records)
     for group, count in groups.items():
-        own = [record for record in records if DELAYS_OF[record["part"]] == group]
+        own = [record for record in records if PARTS[record["part"]].speed == group]
         cases = [case_of(record) for record in own]
         before = np.array([getattr(delays(own[0]["part"]), name) for name in NAMES])
         fitted = fit(cases, before)

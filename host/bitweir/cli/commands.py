@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
 from bitweir_hw.popcount import STYLE
 from bitweir_sim.trace import SimulationError
@@ -41,6 +40,7 @@ from .options import (
     with_models,
     with_output,
 )
+from .part_options import PART, parts_command
 from .run_tables import simulation_table
 
 __all__ = ["main"]
@@ -111,7 +111,7 @@ def import_command(
     f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
 @most_clock_option
-@click.option("--part", type=click.Choice(sorted(PARTS)), help="FPGA to plan for; it needs --goal.")
+@click.option("--part", type=PART, help="FPGA to plan for: a listed one, or a file in TOML; it needs --goal.")
 @click.option(
     "--goal",
     type=click.Choice(PART_GOALS),
@@ -307,8 +307,9 @@ def simulate_command(
 )
 @click.option(
     "--part",
-    type=click.Choice(sorted(PARTS)),
-    help="FPGA to compare with.  [default: the one that FOLDER was made for, one of its family, or ecp5-85k]",
+    type=PART,
+    help="FPGA to compare with: a listed one, or a file in TOML.  [default: the one that FOLDER was made for, one of "
+    "its family, or ecp5-85k]",
 )
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), help="Write the report as an HTML page to this file."
@@ -348,8 +349,8 @@ def report(
     "parts",
     multiple=True,
     required=True,
-    type=click.Choice(sorted(PARTS)),
-    help="FPGA to plan for; it may be repeated.",
+    type=PART,
+    help="FPGA to plan for: a listed one, or a file in TOML; it may be repeated.",
 )
 @most_clock_option
 @click.option(
@@ -448,5 +449,5 @@ def _step(what: str, about: str) -> Text:
     return Text.assemble((what, "bold"), f" {about}")
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, parts_command):
     main.add_command(command)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.cost import fmax, highest_clock
+from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import Network
-from bitweir_hw.parts import PARTS, FpgaPart
+from bitweir_hw.parts import FpgaPart, part_of
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings, plan_of_moderate_size
 from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.search import TooLargeError
 
 from ..target import DEFAULT_CLOCK
 from .hunt import LEVELS, Expected, Hunt
 from .limits import board_limits, part_limits
 from .link import link_rate
+from .remedy import with_remedy
 from .request import PlanRequest, PlanResult, PlanSearch
 
 __all__ = ["BOARD_LEVELS", "DEFAULT_FPS", "DEFAULT_LEVELS", "choose", "stage_levels"]
@@ -52,7 +57,7 @@ def choose(
     """
     if request.board:
         return _for_board(network, request, BOARDS[request.board], progress)
-    part = PARTS[request.part] if request.part else None
+    part = part_of(request.part) if request.part else None
     family = request.family or (part.family if part else "generic")
     if part and request.goal:
         return _for_part(network, request, part, family, progress)
@@ -86,7 +91,7 @@ def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) ->
     for levels in range(DEFAULT_LEVELS, 0, -1):
         popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount)
-        reached[levels] = fmax(lower(network, plan), part.name)
+        reached[levels] = fmax(lower(network, plan), part)
         if reached[levels] >= clock:
             return levels
     # More registers than help cost area alone.
@@ -97,20 +102,53 @@ def _for_part(
     network: Network, request: PlanRequest, part: FpgaPart, family: str, progress: Callable[[float], None]
 ) -> PlanResult:
     """The best plan on a part."""
-    hunt = Hunt(
-        network=network, part=part, family=family, limits=part_limits(part, request.reserve),
-        clock=request.clock or highest_clock(part.name), levels=_levels(request), streams=request.streams,
-        runtime_loadable=request.weights == "ram", weight_bandwidth=request.weight_bandwidth,
-        progress=progress,
-    )  # fmt: skip
-    goal = request.goal
+    hunt, goal = replace(_hunt(network, request, part, family), progress=progress), request.goal
     assert goal
-    if goal == "area":
+    try:
+        return _result(hunt, request, _best(hunt, request), goal)
+    except TooLargeError as error:
+        raise with_remedy(
+            error, hunt, lambda other: _hunt(network, request, other, request.family or other.family),
+            lambda other: _would_do(other, request),
+        ) from None  # fmt: skip
+
+
+def _hunt(network: Network, request: PlanRequest, part: FpgaPart, family: str) -> Hunt:
+    """The search on a part.
+
+    Raises
+    ------
+    PlanError
+        The part has less than is to be kept free, or not the primitives of the family.
+    """
+    if STYLE[family] == STYLE["ecp5"] != STYLE[part.family]:
+        raise PlanError(f"{part.name} does not have the carry cells of ECP5: name another family, or none.")
+    return Hunt(
+        network=network, part=part, family=family, limits=part_limits(part, request.reserve),
+        clock=request.clock or highest_clock(part), levels=_levels(request), streams=request.streams,
+        runtime_loadable=request.weights == "ram", weight_bandwidth=request.weight_bandwidth,
+    )  # fmt: skip
+
+
+def _best(hunt: Hunt, request: PlanRequest) -> Expected:
+    """What is best for a goal on a part."""
+    if request.goal == "area":
         assert request.fps is not None
-        best = hunt.smallest(request.fps)
-    else:
-        best = hunt.most_frames() if goal == "fps" else hunt.soonest()
-    return _result(hunt, request, best, goal)
+        return hunt.smallest(request.fps)
+    return hunt.most_frames() if request.goal == "fps" else hunt.soonest()
+
+
+def _would_do(hunt: Hunt, request: PlanRequest) -> bool:
+    """Whether `_best` finds a plan, without looking for the best."""
+    # `soonest` needs one with the first number of adder levels, `most_frames` one with the first or the second.
+    if not hunt.fits(1 if request.goal == "latency" else 2):
+        return False
+    if request.goal == "area":
+        with suppress(PlanError):
+            _best(hunt, request)
+            return True
+        return False
+    return True
 
 
 def _for_board(network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]) -> PlanResult:
@@ -118,7 +156,7 @@ def _for_board(network: Network, request: PlanRequest, board: Board, progress: C
     goal = "area" if request.fps is not None else request.goal or "link"
     hunt = Hunt(
         network=network, part=board.part, family=board.family, limits=board_limits(network, board, request.reserve),
-        clock=request.clock or highest_clock(board.part_name),
+        clock=request.clock or highest_clock(board.part),
         levels=(BOARD_LEVELS,) if goal == "link" and request.stage_levels is None else _levels(request),
         runtime_loadable=request.weights == "ram", progress=progress,
     )  # fmt: skip
@@ -138,7 +176,7 @@ def _levels(request: PlanRequest) -> tuple[int, ...]:
 def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, board: str | None = None) -> PlanResult:
     found = best.found
     search = PlanSearch(
-        part=hunt.part.name,
+        part=hunt.part,
         board=board,
         goal=goal,
         streams=found.plan.parallel_frames,

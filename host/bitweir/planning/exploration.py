@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from ..folders import whole_folder
 from ..schemas import Count, Digest, Json, Positive, Rate, schema, to_dict
 
-__all__ = ["Exploration", "ExploredNetwork", "PartSize", "Point", "csv_text", "exploration_schema", "plot"]
+__all__ = [
+    "Exploration",
+    "ExploredNetwork",
+    "PartSize",
+    "Point",
+    "csv_text",
+    "exploration_schema",
+    "plot",
+    "write_exploration",
+]
 
 _Percent = float | None | UnsetType
 
@@ -233,3 +244,33 @@ def plot(result: Exploration, folder: Path) -> bool:
 
 def _places(points: Sequence[Point], key: str) -> tuple[list[float], list[float]]:
     return [getattr(point, key) for point in points], [point.frames_per_second for point in points]
+
+
+def write_exploration(folder: Path, make: Callable[[], Exploration]) -> Exploration:
+    """Make an exploration and write it into a folder: whole, or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Is checked before anything takes time.
+    make : callable
+        Returns an exploration.
+
+    Returns
+    -------
+    Exploration
+        What was written as ``explore.json``: with a note if there is no plot.
+
+    Raises
+    ------
+    FileError
+        Something else is there, or the folder cannot be written.
+    """
+    with whole_folder(folder) as new:
+        result = make()
+        if not plot(result, new):
+            note = "There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'."
+            result = replace(result, notes=(*result.notes, note))
+        (new / "explore.csv").write_text(csv_text(result.points))
+        (new / "explore.json").write_text(json.dumps(result.to_dict(), indent=1) + "\n")
+    return result

@@ -29,23 +29,24 @@ from bitweir_hw.cost import estimate_pipeline, fmax_basis, fmax_error, highest_c
 from bitweir_hw.errors import BitweirError, PlanError, ToolError
 from bitweir_hw.files import digest
 from bitweir_hw.network import Network
-from bitweir_hw.parts import PARTS
+from bitweir_hw.parts import FpgaPart, Part, part_of
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.search import TooLargeError
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
 from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
 from ..design import Design, DesignFolder
-from ..folders import whole_folder
 from ..progress import Progress, silent
 from ..synthesis.measure import synthesise
 from .cluster import Cluster, cluster
-from .exploration import Exploration, ExploredNetwork, PartSize, Point, csv_text, plot
+from .exploration import Exploration, ExploredNetwork, PartSize, Point
 from .hunt import Expected, Hunt
 from .limits import Reserve, part_limits
+from .remedy import with_remedy
 
-__all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto", "workers", "write_exploration"]
+__all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto", "workers"]
 
 #: How much slower than the fastest plan the slowest pace is.
 SLOWEST = 64
@@ -69,8 +70,8 @@ class ExploreRequest:
 
     Parameters
     ----------
-    parts : tuple of str
-        Keys of `PARTS`.
+    parts : tuple of (FpgaPart or str)
+        Parts, or names of listed ones.
     clock : float or None
         Hz, at most: each point is judged at the clock that it is expected to reach. None: the highest of each part.
     points : int
@@ -86,7 +87,7 @@ class ExploreRequest:
         There is no such part, or none is named; or a number is not positive.
     """
 
-    parts: tuple[str, ...]
+    parts: tuple[Part, ...]
     clock: float | None
     points: int
     streams: int = 1
@@ -94,16 +95,21 @@ class ExploreRequest:
     reserve_bram: int | str = 0
 
     def __post_init__(self) -> None:
-        for part in self.parts:
-            if part not in PARTS:
-                raise PlanError(f"The part must be one of {', '.join(sorted(PARTS))}, not {part!r}.")
+        names = [part.name for part in self.fpgas]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise PlanError(f"Each part must have a name of its own: {twice[0]} is there twice.")
         if not self.parts:
             raise PlanError("An exploration needs a part, not none.")
         for what, value in (("clock", self.clock), ("number of points", self.points)):
             if value is not None and not 0 < value < inf:
                 raise PlanError(f"The {what} must be positive, not {value:g}.")
-        for part in self.parts:
-            self.reserve.of(PARTS[part])
+        for part in self.fpgas:
+            self.reserve.of(part)
+
+    @property
+    def fpgas(self) -> tuple[FpgaPart, ...]:
+        """The parts, in their order."""
+        return tuple(part_of(part) for part in self.parts)
 
     @property
     def reserve(self) -> Reserve:
@@ -115,7 +121,7 @@ class ExploreRequest:
 class _Search:
     """The cheapest plan of a pace; without cycles, the plan with the most frames/s."""
 
-    part: str
+    part: FpgaPart
     cycles: int | None
     #: Adder levels between registers; None for what is best.
     levels: int | None
@@ -133,10 +139,10 @@ class _Search:
         except PlanError as error:
             # That nothing fits is a result too, and takes as long to find.
             return {"error": str(error)}
-        found, family = best.found, PARTS[self.part].family
+        found, family = best.found, self.part.family
         total = estimate_pipeline(best.pipeline, family)[1]
         return {
-            "part": self.part,
+            "part": self.part.name,
             "family": family,
             "clock_mhz": None if self.clock is None else self.clock / 1e6,
             "expected_clock_mhz": round(best.clock / 1e6, 3),
@@ -156,16 +162,16 @@ class _Search:
         }
 
     def _found(self, network: Network) -> Expected:
-        part = PARTS[self.part]
-        hunt = Hunt(
-            network=network, part=part, family=part.family,
-            limits=part_limits(part, Reserve(luts=self.reserve_luts, bram=self.reserve_bram)),
-            clock=self.clock or highest_clock(self.part), streams=self.streams,
-        )  # fmt: skip
+        hunt = self._hunt(network, self.part)
         if self.cycles is not None:
             assert self.levels is not None
             return hunt.expected(hunt.search(self.levels, self.streams).cheapest(self.cycles, hunt.limits))
-        best = hunt.most_frames()
+        try:
+            best = hunt.most_frames()
+        except TooLargeError as error:
+            raise with_remedy(
+                error, hunt, lambda part: self._hunt(network, part), lambda other: other.fits(2)
+            ) from None
         # A bound in sites, as at other paces: that of the fastest plan is one in cycles. Both searches are heuristic
         # where block RAMs are scarce: at worst there is a plan, and no bound.
         bound = 0.0
@@ -173,6 +179,13 @@ class _Search:
             search = hunt.search(best.found.plan.popcount.levels_per_stage, self.streams)
             bound = search.cheapest(best.found.cycles, hunt.limits).bound
         return replace(best, found=replace(best.found, bound=min(bound, best.found.sites)))
+
+    def _hunt(self, network: Network, part: FpgaPart) -> Hunt:
+        return Hunt(
+            network=network, part=part, family=part.family,
+            limits=part_limits(part, Reserve(luts=self.reserve_luts, bram=self.reserve_bram)),
+            clock=self.clock or highest_clock(part), streams=self.streams,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,46 +380,49 @@ def explore(
         network=ExploredNetwork(name=network.name, digest=digest(network)),
         clock_mhz=None if request.clock is None else request.clock / 1e6,
         streams=request.streams,
-        parts={part: _size(part, request) for part in request.parts},
+        parts={part.name: _size(part, request) for part in request.fpgas},
         points=tuple(Point(**point) for point in points),
         notes=tuple(notes),
     )
 
 
-def _size(part: str, request: ExploreRequest) -> PartSize:
-    has, limits = PARTS[part], part_limits(PARTS[part], request.reserve)
+def _size(part: FpgaPart, request: ExploreRequest) -> PartSize:
+    limits = part_limits(part, request.reserve)
     return PartSize(
-        sites=has.luts, block_rams=has.block_rams, most_sites=int(limits.sites), most_block_rams=int(limits.block_rams)
+        sites=part.luts,
+        block_rams=part.block_rams,
+        most_sites=int(limits.sites),
+        most_block_rams=int(limits.block_rams),
     )
 
 
 def _points(network: Network, request: ExploreRequest, done: _Share) -> tuple[list[_Kept], list[str]]:
     """The points of all parts, and why parts or paces have none."""
     notes: list[str] = []
-    starts = _run(network, [_search(request, part) for part in request.parts], done)
+    starts = _run(network, [_search(request, part) for part in request.fpgas], done)
     jobs: list[_Search] = []
     found: dict[tuple[str, str], _Kept] = {}
-    for part, start in zip(request.parts, starts, strict=True):
+    for part, start in zip(request.fpgas, starts, strict=True):
         if "error" in start:
-            notes.append(f"{part}: {start['error']}")
+            notes.append(f"{part.name}: {start['error']}")
         else:
-            found[part, start["foldings"]] = start
+            found[part.name, start["foldings"]] = start
             slower = _ladder(start["cycles"], request.points)[1:]
             jobs += [_search(request, part, cycles, start["stage_levels"]) for cycles in slower]
     if len(notes) == len(request.parts):
         raise PlanError(notes[0])
     for job, point in zip(jobs, _run(network, jobs, done), strict=True):
         if "error" in point:
-            notes.append(f"{job.part}: {point['error']}")
+            notes.append(f"{job.part.name}: {point['error']}")
         else:
             # Paces that nothing is slow enough for end in the same plan.
             found.setdefault((point["part"], point["foldings"]), point)
     return [
-        point for part in request.parts for point in pareto([p for p in found.values() if p["part"] == part])
+        point for part in request.fpgas for point in pareto([p for p in found.values() if p["part"] == part.name])
     ], notes
 
 
-def _search(request: ExploreRequest, part: str, cycles: int | None = None, levels: int | None = None) -> _Search:
+def _search(request: ExploreRequest, part: FpgaPart, cycles: int | None = None, levels: int | None = None) -> _Search:
     return _Search(
         part=part, cycles=cycles, levels=levels, clock=request.clock, streams=request.streams,
         reserve_luts=request.reserve_luts, reserve_bram=request.reserve_bram,
@@ -465,33 +481,3 @@ def _off(estimated: int, measured: int) -> float | None:
     if not measured:
         return None if estimated else 0.0
     return round(100 * (estimated / measured - 1), 2)
-
-
-def write_exploration(folder: Path, make: Callable[[], Exploration]) -> Exploration:
-    """Make an exploration and write it into a folder: whole, or not at all.
-
-    Parameters
-    ----------
-    folder : Path
-        Is checked before anything takes time.
-    make : callable
-        Returns what `explore` returns.
-
-    Returns
-    -------
-    Exploration
-        What was written as ``explore.json``: with a note if there is no plot.
-
-    Raises
-    ------
-    FileError
-        Something else is there, or the folder cannot be written.
-    """
-    with whole_folder(folder) as new:
-        result = make()
-        if not plot(result, new):
-            note = "There is no plot, as matplotlib is missing: pip install 'bitweir[explore]'."
-            result = replace(result, notes=(*result.notes, note))
-        (new / "explore.csv").write_text(csv_text(result.points))
-        (new / "explore.json").write_text(json.dumps(result.to_dict(), indent=1) + "\n")
-    return result

@@ -22,7 +22,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import MAX_STREAMS, least_cycles
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult
+from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult, TooLargeError
 from bitweir_sim.time.sizing import jam_error, latency
 
 __all__ = ["LEVELS", "Expected", "Hunt"]
@@ -122,7 +122,33 @@ class Hunt:
         """Parallel frames, where one number must do."""
         return 1 if self.streams is None else self.streams
 
+    def on(self, other: Hunt) -> Hunt:
+        """The search of `other`, on a part of the same family, with what is known from this one."""
+        return replace(other, _searches=self._searches)
+
+    def with_memory(self, bandwidth: float) -> Hunt:
+        """The same search with weights from outside the chip, at so many bytes a second."""
+        return replace(self, weight_bandwidth=bandwidth, _searches={})
+
     # ---- goals
+
+    def fits(self, levels: int) -> bool:
+        """Whether a plan fits, at whatever speed, with one of the first so many numbers of adder levels."""
+        for level in self.levels[:levels]:
+            search = self.search(level, self._frames)
+            if search.fits(search.slowest, self.limits):
+                return True
+        return False
+
+    def fastest_of_one_level(self) -> Expected:
+        """The plan with the fewest cycles for the first number of adder levels: hardly slower than the best.
+
+        Raises
+        ------
+        PlanError
+            Nothing fits.
+        """
+        return self.expected(self.search(self.levels[0], self._frames).fastest(self.limits))
 
     def most_frames(self) -> Expected:
         """The plan with the most frames a second.
@@ -182,12 +208,15 @@ class Hunt:
         if isinstance(found, Expected):
             return found
         best = self.most_frames()
-        if best.fps * (1 + fmax_error(self.part.name)) < fps:
-            why = f"{str(found).rstrip('.')}; the" if found else f"{fps:,.10g} frames/s cannot be reached: the"
-            raise PlanError(
-                f"{why} most that {self.part.name} is expected to do is about {best.fps:,.0f} frames/s, at "
+        if best.fps * (1 + fmax_error(self.part)) < fps:
+            most = (
+                f"most that {self.part.name} is expected to do is about {best.fps:,.0f} frames/s, at "
                 f"{best.clock / 1e6:,.4g} MHz."
-            ) from found
+            )
+            if isinstance(found, TooLargeError):
+                raise found.with_note(f"The {most}")
+            why = f"{str(found).rstrip('.')}; the" if found else f"{fps:,.10g} frames/s cannot be reached: the"
+            raise PlanError(f"{why} {most}") from found
         return best
 
     def keeping_up(self, fps: float) -> Expected:
@@ -252,11 +281,11 @@ class Hunt:
     def expected(self, found: SearchResult) -> Expected:
         """A plan with the clock that it is expected to reach."""
         pipeline = lower(self.network, found.plan)
-        reached = fmax(pipeline, self.part.name)
+        reached = fmax(pipeline, self.part)
         clock = min(self.clock, reached)
         return Expected(
             found=self._with_memory(found, pipeline, clock), pipeline=pipeline, fmax=reached, clock=clock,
-            sure=min(self.clock, reached * (1 - fmax_error(self.part.name))),
+            sure=min(self.clock, reached * (1 - fmax_error(self.part))),
         )  # fmt: skip
 
     def _over_levels(self, find: Callable[[int, int, Expected | None], Expected | None], streams: int) -> Expected:
@@ -292,7 +321,7 @@ class Hunt:
         plan = one.found.plan
         if plan.popcount.levels_per_stage == level:
             return one.fmax
-        return fmax(lower(self.network, replace(plan, popcount=self._popcount(level))), self.part.name)
+        return fmax(lower(self.network, replace(plan, popcount=self._popcount(level))), self.part)
 
     def _faster_clock(self, search: Search, best: Expected) -> Expected:
         """A plan with more frames a second, since each of its blocks keeps a faster clock."""
@@ -318,7 +347,7 @@ class Hunt:
         return replace(best, found=replace(best.found, bound=min(first.found.bound, best.found.cycles)))
 
     def _pace(self, clock: float, like: Expected) -> Pace:
-        return Pace(part=self.part.name, nanoseconds=1e9 / clock, block_rams=like.found.block_rams)
+        return Pace(part=self.part, nanoseconds=1e9 / clock, block_rams=like.found.block_rams)
 
     def _soon(self, level: int) -> Iterator[Expected]:
         """The fastest plan, and slower ones, which leave more to the layers that a frame waits for.
@@ -353,7 +382,7 @@ class Hunt:
     def _enough(self, level: int, fps: float, *, sure: bool) -> list[Expected]:
         """Plans with so many adder levels between registers: at the highest clock, then at what each reaches."""
         search, streams = self.search(level, self._frames), self._frames
-        share = 1 - fmax_error(self.part.name) if sure else 1.0
+        share = 1 - fmax_error(self.part) if sure else 1.0
         found: list[Expected] = []
         clock = self.clock
         for _ in range(_CLOCKS):

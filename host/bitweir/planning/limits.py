@@ -10,7 +10,7 @@ from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.link.endpoint import RAMS
 from bitweir_hw.network import Network
-from bitweir_hw.parts import PARTS, FpgaPart
+from bitweir_hw.parts import FpgaPart
 from bitweir_hw.search import Budget
 
 from .link import capacity_of, frame_bytes
@@ -125,7 +125,7 @@ def _amount(what: str, text: int | str, of: int) -> int:
 
 
 def part_limits(part: FpgaPart, reserve: Reserve | None = None) -> Budget:
-    """What a plan may use of a part, and of those parts of its family that hold more of something.
+    """What a plan may use of a part.
 
     Parameters
     ----------
@@ -138,15 +138,7 @@ def part_limits(part: FpgaPart, reserve: Reserve | None = None) -> Budget:
     PlanError
         The part has less than is to be kept free.
     """
-    reserve = reserve or Reserve()
-    others = sorted((one for one in PARTS.values() if one.family == part.family), key=lambda one: one.luts)
-    larger = [one for one in others if one.luts > part.luts or one.block_rams > part.block_rams]
-    return replace(_limits(part, reserve), larger=tuple((one.name, _limits(one, Reserve())) for one in larger))
-
-
-def _limits(part: FpgaPart, reserve: Reserve) -> Budget:
-    """Of one part."""
-    routes = ROUTES[part.family]
+    routes, reserve = ROUTES[part.family], reserve or Reserve()
     luts, rams = reserve.of(part)
     return Budget(
         sites=max(routes.sites * part.luts - luts, 0),
@@ -163,7 +155,7 @@ def board_limits(network: Network, board: Board, reserve: Reserve | None = None)
 
     Parameters and errors as in `part_limits`.
     """
-    whole = _limits(board.part, reserve or Reserve())
+    whole = part_limits(board.part, reserve)
     buffers = (capacity_of(board, frame_bytes(network)), *RAMS)
     link = sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in buffers)
 

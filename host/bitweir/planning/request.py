@@ -10,7 +10,7 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.cost import fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import PlanError
-from bitweir_hw.parts import BLOCK_RAM, PARTS, FpgaPart
+from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
 from bitweir_hw.plan import WEIGHTS, Plan
 
 from ..weight_memory import check_bandwidth
@@ -43,8 +43,8 @@ class PlanRequest:
         SIMDxPE for each layer, as in ``"16x4,8x10"``; it excludes all goals.
     fps : float or None
         Frames a second to reach: with the fewest lanes without a part, with the fewest LUT sites with one.
-    part : str or None
-        A key of `PARTS`.
+    part : FpgaPart or str or None
+        A part, or the name of a listed one.
     board : str or None
         A key of `BOARDS`, which says the part.
     goal : str or None
@@ -73,7 +73,7 @@ class PlanRequest:
     clock: float | None = None
     folding: str | None = None
     fps: float | None = None
-    part: str | None = None
+    part: Part | None = None
     board: str | None = None
     goal: str | None = None
     family: str | None = None
@@ -87,8 +87,9 @@ class PlanRequest:
     def __post_init__(self) -> None:
         if self.clock is not None and not 0 < self.clock < inf:
             raise PlanError(f"The clock must be a positive number of Hz, not {self.clock:g}.")
+        if self.part is not None:
+            part_of(self.part)
         for what, value, known in (
-            ("part", self.part, sorted(PARTS)),
             ("board", self.board, sorted(BOARDS)),
             ("kind of weights", self.weights, WEIGHTS),
             ("goal", self.goal, BOARD_GOALS if self.board else PART_GOALS),
@@ -138,8 +139,7 @@ class PlanSearch:
 
     Parameters
     ----------
-    part : str
-        Key of `PARTS`.
+    part : FpgaPart
     board : str or None
         Key of `BOARDS`, where it was made for one.
     goal : str
@@ -171,7 +171,7 @@ class PlanSearch:
         Bytes a second that may come, if that was asked for.
     """
 
-    part: str
+    part: FpgaPart
     board: str | None
     goal: str
     streams: int
@@ -193,7 +193,7 @@ class PlanSearch:
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, as JSON has them."""
-        part = PARTS[self.part]
+        part = self.part
         told: dict[str, Any] = {
             "goal": self.goal,
             "cycles": self.cycles,
@@ -219,7 +219,7 @@ class PlanSearch:
         if self.board:
             return told
         return told | {
-            "part": self.part,
+            "part": part.name,
             "streams": self.streams,
             "part_sites": part.luts,
             "part_block_rams": part.block_rams,
@@ -239,9 +239,9 @@ class PlanSearch:
     @property
     def summary(self) -> str:
         """The result of the search in a few sentences."""
-        part = PARTS[self.part]
+        part = self.part
         told = (
-            f"Planned for {self.part}, goal {self.goal}: about {self.sites:,} of {part.luts:,} LUT sites and "
+            f"Planned for {part.name}, goal {self.goal}: about {self.sites:,} of {part.luts:,} LUT sites and "
             f"{block_ram_share(part, self.block_rams)}"
         )
         if self.reserved:

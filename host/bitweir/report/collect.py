@@ -14,7 +14,7 @@ from bitweir_hw.cost import estimated_rams
 from bitweir_hw.files import digest
 from bitweir_hw.memory import Memory
 from bitweir_hw.network import Network
-from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS
+from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS, FpgaPart, Part, part_of
 from bitweir_hw.plan import Plan
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.time.stall_analysis import stalls
@@ -34,10 +34,12 @@ from ..synthesis.measure import VERSION
 from ..synthesis.results import Measured, Routed
 from ..weight_memory import WeightMemory
 from .estimates import errors, estimates
-from .fit import fit
+from .fit import fit, smallest_that_holds
 from .model import (
     BlockRams,
     BlockReport,
+    Estimate,
+    Fit,
     FmaxEstimate,
     Folding,
     Format,
@@ -84,7 +86,7 @@ def collect(
     build: DesignFolder,
     *,
     clock: float | None = None,
-    part: str | None = None,
+    part: Part | None = None,
     weight_memory: WeightMemory | None = None,
 ) -> Report:
     """All that follows from network and plan, and what synthesis has measured of them before.
@@ -94,15 +96,17 @@ def collect(
     build : DesignFolder
     clock : float, optional
         Hz, in place of that of the target.
-    part : str, optional
-        A key of `PARTS`, to compare with in place of that of the target. Where neither is named, it is the usual one of
-        the family that was measured, or else of ECP5.
+    part : FpgaPart or str, optional
+        A part, or the name of a listed one, to compare with in place of that of the target. Where neither is named, it
+        is the usual one of the family that was measured, or else of ECP5.
     weight_memory : WeightMemory, optional
         From which streamed weights come.
     """
     target = build.target
+    given = None if part is None else part_of(part)
     overridden = [
-        name for name, given in (("clock", clock), ("part", part)) if given not in (None, getattr(target, name))
+        *(["clock"] if clock not in (None, target.clock) else []),
+        *(["part"] if given and (given.name != target.part or given != target.usual_part) else []),
     ]
     clock = target.clock if clock is None else clock
     started = time.perf_counter()
@@ -114,14 +118,14 @@ def collect(
     blocks = tuple(_block(block, cycles) for block in build.pipeline.blocks)
     total = _totals(blocks, cycles)
     measured = _measured(build)
-    chosen = PARTS[part or target.usual_part or PART_OF[next(iter(measured), "ecp5")]]
+    chosen = given or target.usual_part or PARTS[PART_OF[next(iter(measured), "ecp5")]]
     # Of other families that were measured, their usual part.
-    parts = PART_OF | {chosen.family: chosen.name}
+    parts = {family: PARTS[name] for family, name in PART_OF.items()} | {chosen.family: chosen}
     estimated = estimates(
         build.pipeline, [parts[family] for family in FAMILIES if family in {*measured, chosen.family}]
     )
     on_boards = routed(build)
-    speed = _speed(estimated[chosen.family].fmax, on_boards, clock)
+    speed = _speed(chosen, estimated[chosen.family].fmax, on_boards, clock)
     known = measured.get(chosen.family)
     found = (known or estimated[chosen.family]).total
     return Report(
@@ -152,8 +156,18 @@ def collect(
             clock_mhz=target.clock / 1e6,
             overridden=tuple(overridden),
         ),
-        part=PartReport(**asdict(chosen), memory_bits=chosen.memory_bits),
-        fit=fit(chosen, measured=measured, estimated=estimated, routed=on_boards),
+        part=PartReport(
+            name=chosen.name,
+            family=chosen.family,
+            luts=chosen.luts,
+            ffs=chosen.ffs,
+            block_rams=chosen.block_rams,
+            dsps=chosen.dsps,
+            memory_bits=chosen.memory_bits,
+            source=chosen.source,
+            listed=PARTS.get(chosen.name) == chosen,
+        ),
+        fit=_fit(build, chosen, measured, estimated, on_boards),
         roofline=roofline(
             build,
             chosen,
@@ -238,10 +252,24 @@ def _totals(blocks: Sequence[BlockReport], cycles: float) -> Totals:
     )
 
 
-def _speed(fmax: FmaxEstimate, on_boards: Mapping[str, Routed], clock: float) -> ExpectedClock:
+def _fit(
+    build: DesignFolder,
+    part: FpgaPart,
+    measured: Mapping[str, Measured],
+    estimated: Mapping[str, Estimate],
+    on_boards: Mapping[str, Routed],
+) -> Fit:
+    found = fit(part, measured=measured, estimated=estimated, routed=on_boards)
+    if found.fits:
+        return found
+    other = smallest_that_holds(build.pipeline, build.plan.popcount.style, part, measured)
+    return replace(found, smallest=other)
+
+
+def _speed(part: FpgaPart, fmax: FmaxEstimate, on_boards: Mapping[str, Routed], clock: float) -> ExpectedClock:
     """The clock that is expected: the best that was routed on the part, or the estimate where nothing was."""
-    routed = [told.fmax_mhz * 1e6 for told in on_boards.values() if told.part == fmax.part]
-    return clock_of(part=fmax.part, asked=clock, estimate=fmax.mhz * 1e6, routed=max(routed, default=None))
+    routed = [told.fmax_mhz * 1e6 for told in on_boards.values() if told.part == part.name]
+    return clock_of(part=part, asked=clock, estimate=fmax.mhz * 1e6, routed=max(routed, default=None))
 
 
 def _streams(build: DesignFolder, run: Stepper) -> tuple[StreamReport, ...]:

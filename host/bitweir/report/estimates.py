@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import Cost, drawn, error_bands, estimate_pipeline, extrapolated, fmax, fmax_basis, fmax_error
-from bitweir_hw.parts import PARTS
+from bitweir_hw.parts import FpgaPart
 
 from ..synthesis.results import RESOURCES, Measured, Resources
 from .model import Bands, Estimate, FmaxEstimate, Percentiles, ResourceBands, ResourceErrors, SynthesisErrors
@@ -14,11 +14,11 @@ from .model import Bands, Estimate, FmaxEstimate, Percentiles, ResourceBands, Re
 __all__ = ["errors", "estimates"]
 
 
-def estimates(pipeline: Pipeline, parts: Iterable[str]) -> dict[str, Estimate]:
+def estimates(pipeline: Pipeline, parts: Iterable[FpgaPart]) -> dict[str, Estimate]:
     """Estimated resources by family, for a part of each."""
     found = {}
     for part in parts:
-        family = PARTS[part].family
+        family = part.family
         costs, total = estimate_pipeline(pipeline, family)
         found[family] = Estimate(
             blocks={name: _row(cost) for name, cost in costs.items()},
@@ -51,9 +51,9 @@ def _bands(percents: Mapping[str, Sequence[float]]) -> ResourceBands:
     return ResourceBands(**{key: shares(*percents[key]) for key in RESOURCES})
 
 
-def _fmax(pipeline: Pipeline, part: str) -> FmaxEstimate:
+def _fmax(pipeline: Pipeline, part: FpgaPart) -> FmaxEstimate:
     clock = fmax(pipeline, part)
-    return FmaxEstimate(part=part, mhz=round(clock / 1e6, 1), error=fmax_error(part), basis=fmax_basis(part))
+    return FmaxEstimate(part=part.name, mhz=round(clock / 1e6, 1), error=fmax_error(part), basis=fmax_basis(part))
 
 
 def errors(estimated: Mapping[str, Estimate], measured: Mapping[str, Measured]) -> dict[str, SynthesisErrors]:

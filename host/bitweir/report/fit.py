@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS
+from bitweir_hw.cost import Cost, estimate_pipeline
 from bitweir_hw.parts import FpgaPart
+from bitweir_hw.popcount import STYLE
+from msgspec import UNSET
 
+from ..planning.remedy import smallest_part
 from ..speed import ExpectedClock
-from ..synthesis.results import Measured, Routed
+from ..synthesis.results import Measured, Resources, Routed
 from .model import Estimate, Fit, FitRow, ReportData
 
-__all__ = ["fit", "told_about", "told_clock", "told_fmax", "told_group", "told_rate", "told_target", "told_unfit"]
+__all__ = [
+    "fit",
+    "smallest_that_holds",
+    "told_about",
+    "told_clock",
+    "told_fmax",
+    "told_group",
+    "told_rate",
+    "told_target",
+    "told_unfit",
+]
 
 #: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it.
 _RESOURCES = (
@@ -23,7 +39,11 @@ _RESOURCES = (
 
 
 def fit(
-    part: FpgaPart, *, measured: Mapping[str, Measured], estimated: Mapping[str, Estimate], routed: Mapping[str, Routed]
+    part: FpgaPart,
+    *,
+    measured: Mapping[str, Measured],
+    estimated: Mapping[str, Estimate],
+    routed: Mapping[str, Routed],
 ) -> Fit:
     """Compare a design with each resource of a part.
 
@@ -53,6 +73,36 @@ def fit(
     return Fit(fits=all(row.fits for row in rows), routed=on_board, resources=tuple(rows))
 
 
+def smallest_that_holds(
+    pipeline: Pipeline, style: str, unfit: FpgaPart, measured: Mapping[str, Measured]
+) -> str | None:
+    """The listed part with the fewest LUT sites that has what a design takes, by the same counts as `fit`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    style : str
+        Of its popcounts: parts without the primitives are left out.
+    unfit : FpgaPart
+        Has not what it takes.
+    measured : mapping
+        As of `fit`.
+    """
+
+    @cache
+    def taken(family: str) -> Cost | Resources:
+        return measured[family].total if family in measured else estimate_pipeline(pipeline, family)[1]
+
+    def holds(part: FpgaPart) -> bool:
+        if style == STYLE["ecp5"] != STYLE[part.family]:
+            return False
+        found = taken(part.family)
+        return all(getattr(found, key) <= getattr(part, has) for _, key, has in _RESOURCES)
+
+    found = smallest_part(holds, beside=unfit)
+    return found.name if found else None
+
+
 def told_unfit(report: ReportData) -> str | None:
     """The resources that a design exceeds, as a sentence; None if it fits."""
     if report.fit.fits:
@@ -64,7 +114,13 @@ def told_unfit(report: ReportData) -> str | None:
     ]
     name = report.part.name
     why = "" if name == report.target.part else f" ({_compared(report)})"
-    return f"Does not fit {name}{why}: it needs {' and '.join(needs)}."
+    if report.fit.smallest is UNSET:
+        other = ""
+    elif report.fit.smallest is None:
+        other = " No listed part holds it."
+    else:
+        other = f" Of all listed parts that hold it by count, {report.fit.smallest} has the fewest LUT sites."
+    return f"Does not fit {name}{why}: it needs {' and '.join(needs)}.{other}"
 
 
 def _compared(report: ReportData) -> str:

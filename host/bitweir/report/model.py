@@ -634,6 +634,10 @@ class PartReport:
     dsps : int
     memory_bits : int
         Of all block RAMs.
+    source : str
+        Where the figures are from.
+    listed : bool
+        Whether it is one of bitweir's own; else it is a user's.
     """
 
     name: str
@@ -643,6 +647,8 @@ class PartReport:
     block_rams: Positive
     dsps: Count
     memory_bits: Positive
+    source: str
+    listed: bool
 
 
 # Not a dataclass, as JSON's key `from` is a word of Python.
@@ -675,11 +681,15 @@ class Fit:
     routed : bool
         Whether it was routed on a board with that part.
     resources : tuple of FitRow
+    smallest : str or None
+        Where it does not fit: the listed part with the fewest LUT sites, of any family that has its primitives, that
+        holds it by count; null where none does.
     """
 
     fits: bool
     routed: bool
     resources: tuple[FitRow, ...]
+    smallest: str | None | UnsetType = UNSET
 
 
 # ---- roofline

@@ -209,7 +209,7 @@ def identity(report: ReportData) -> list[tuple[str, str]]:
         ),
         ("Target", told_target(report)),
         ("Part", f"{part.name}: {number(part.luts)} LUTs, {number(part.block_rams)} block RAMs of "
-                 f"{number(BLOCK_RAM[part.family].bits)} bits"),
+                 f"{number(BLOCK_RAM[part.family].bits)} bits" + (f" ({part.source})" if part.source else "")),
         ("Steady state", f"repeats every {_frames(timing.period_frames)}{number(timing.period_cycles)} cycles"),
         ("Clock", told_fmax(report)),
         ("Written by", f"bitweir {report.bitweir}"),

@@ -18,13 +18,12 @@ from typing import Any, Literal
 
 from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
-from ..parts import PARTS
+from ..parts import Part, part_of
 from ..resources.memories import OUTPUT_REGISTERS
 from ..resources.paths import HANDSHAKE, Path
 from .model import estimate_pipeline
 
 __all__ = [
-    "DELAYS_OF",
     "HIGHEST",
     "Basis",
     "Delays",
@@ -73,12 +72,6 @@ class Delays:
     spread: float = 0.0
 
 
-#: Whose delays each part has: a key of `delays.json`, or of the models below.
-DELAYS_OF = {
-    "ecp5-25k": "ecp5", "ecp5-45k": "ecp5", "ecp5-85k": "ecp5", "ice40-hx8k": "hx", "ice40-up5k": "up",
-    "gw1n-9": "gw1n", "gw2a-18": "gw2a", "xc7z020": "xc7", "xc7a35t": "xc7", "xc7a100t": "xc7",
-}  # fmt: skip
-
 #: Delays of what is not routed.
 #: xc7: speed grade -1. From the clock to the output of a block RAM 2.46 ns without its output register: Xilinx DS189,
 #: table 30 (Spartan-7, the same fabric); with it, 1 ns is taken. Flip-flops, LUTs and carry cells of the CLB take 0.1
@@ -93,10 +86,10 @@ _MODELS = {
 #: How far off a model may be: nothing was routed that would tell.
 _MODEL_ERROR = 0.4
 
-#: Hz, by a key of `DELAYS_OF`: no clock is promised above it, whatever paths say. ECP5 of speed 6: the fastest that was
-#: routed, sixteen block RAMs with output registers in front of a register. iCE40 HX, and Xilinx of grade -1: the most
-#: that data sheets allow for global clocks (Lattice DS1040) and for block RAM (Xilinx DS189). Others: a little above
-#: the fastest accelerator that was routed.
+#: Hz, by the kind of chip (`FpgaPart.speed`): no clock is promised above it, whatever paths say. ECP5 of speed 6: the
+#: fastest that was routed, sixteen block RAMs with output registers in front of a register. iCE40 HX, and Xilinx of
+#: grade -1: the most that data sheets allow for global clocks (Lattice DS1040) and for block RAM (Xilinx DS189).
+#: Others: a little above the fastest accelerator that was routed.
 HIGHEST = {"ecp5": 280e6, "hx": 275e6, "up": 100e6, "gw1n": 250e6, "gw2a": 350e6, "xc7": 388e6}
 
 
@@ -109,9 +102,9 @@ def _routed() -> dict[str, dict[str, Any]]:
 
 
 @cache
-def delays(part: str) -> Delays:
+def delays(part: Part) -> Delays:
     """The delays of a part."""
-    key = DELAYS_OF[part]
+    key = part_of(part).speed
     fitted = _routed().get(key)
     if fitted is None:
         return _MODELS[key]
@@ -119,34 +112,34 @@ def delays(part: str) -> Delays:
     return Delays(**{name: value for name, value in fitted["delays"].items() if name in known})
 
 
-def fmax(pipeline: Pipeline, part: str) -> float:
+def fmax(pipeline: Pipeline, part: Part) -> float:
     """Hz that a router may reach on a part, within about `fmax_error`."""
-    many = estimate_pipeline(pipeline, PARTS[part].family)[1].bram
+    many = estimate_pipeline(pipeline, part_of(part).family)[1].bram
     return 1e9 / max(slowest(block, part, many) for block in pipeline.blocks)
 
 
-def fmax_error(part: str) -> float:
+def fmax_error(part: Part) -> float:
     """The worst share by which `fmax` was off on routed accelerators that no fit saw; of a model, what it may be."""
-    fitted = _routed().get(DELAYS_OF[part])
+    fitted = _routed().get(part_of(part).speed)
     return float(fitted["error"]) if fitted else _MODEL_ERROR
 
 
-def fmax_basis(part: str) -> Basis:
+def fmax_basis(part: Part) -> Basis:
     """What `fmax` of a part rests on."""
-    return "routed" if DELAYS_OF[part] in _routed() else "model"
+    return "routed" if part_of(part).speed in _routed() else "model"
 
 
-def highest_clock(part: str) -> float:
+def highest_clock(part: Part) -> float:
     """Hz: the highest clock that a plan for a part aims at where nobody names one."""
-    return HIGHEST[DELAYS_OF[part]]
+    return HIGHEST[part_of(part).speed]
 
 
-def slowest(block: BlockSpec, part: str, block_rams: int) -> float:
+def slowest(block: BlockSpec, part: Part, block_rams: int) -> float:
     """Nanoseconds of the longest path of a block, in a design of so many block RAMs."""
     times = vars(delays(part))
     return max(
         float(sum(times[name] * count for name, count in hops(path, block_rams).items()))
-        for path in longest(block, PARTS[part].family)
+        for path in longest(block, part_of(part).family)
     )
 
 

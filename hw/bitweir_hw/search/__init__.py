@@ -1,7 +1,7 @@
 """Plans from a wish: the cheapest that is fast enough, or the fastest that fits."""
 
 from .prices import Pace
-from .results import Budget, Outside, SearchResult, Streaming
+from .results import Budget, Outside, SearchResult, Streaming, TooLargeError
 from .search import Search, cheapest, fastest
 
-__all__ = ["Budget", "Outside", "Pace", "Search", "SearchResult", "Streaming", "cheapest", "fastest"]
+__all__ = ["Budget", "Outside", "Pace", "Search", "SearchResult", "Streaming", "TooLargeError", "cheapest", "fastest"]

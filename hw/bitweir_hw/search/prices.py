@@ -16,6 +16,7 @@ from ..lower.layers import LOWERINGS
 from ..memory import STREAM, too_wide
 from ..network.layers import Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
+from ..parts import FpgaPart
 from ..plan import Folding, Plan
 
 __all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
@@ -32,15 +33,14 @@ class Pace:
 
     Parameters
     ----------
-    part : str
-        A key of `PARTS`.
+    part : FpgaPart
     nanoseconds : float
         The clock's period.
     block_rams : int
         About how many the plan has: they lie apart.
     """
 
-    part: str
+    part: FpgaPart
     nanoseconds: float
     block_rams: int
 

@@ -40,7 +40,7 @@ from ..plan import (
 )
 from ..popcount.dot_product import STYLE, Popcount
 from .prices import Fitted, Learned, Option, Pace, Prices, Probe
-from .results import Budget, Outside, SearchResult, Streaming
+from .results import Budget, Outside, SearchResult, Streaming, TooLargeError
 
 __all__ = ["Search", "cheapest", "fastest"]
 
@@ -230,7 +230,7 @@ class Search:
         self.check_ii(cycles)
         found, bound = self.within(cycles, limits)
         if found is None:
-            raise PlanError(self.too_large(cycles, limits))
+            raise self.too_large(cycles, limits)
         return replace(found, bound=bound)
 
     def fastest(
@@ -253,7 +253,7 @@ class Search:
         low = bisect_left(intervals, least, 0, high)
         best, _ = self.within(intervals[high], limits)
         if best is None:
-            raise PlanError(self.too_large(intervals[high], limits))
+            raise self.too_large(intervals[high], limits)
         # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
         proved = float(max(self._least, least))
         while low < high:
@@ -342,8 +342,8 @@ class Search:
                 best = between
         return best, bound
 
-    def too_large(self, cycles: int, limits: Budget) -> str:
-        """Why nothing fits, in a sentence or two."""
+    def too_large(self, cycles: int, limits: Budget) -> TooLargeError:
+        """Why nothing fits."""
         found, _ = self._at_price(cycles, 0.0)
         small, _ = self._at_price(cycles, 1e6)
         what = f"{limits.sites:,.0f} LUT sites and {limits.block_rams:,.0f} block RAMs"
@@ -355,25 +355,13 @@ class Search:
             needs = f"about {found.ffs:,} flip-flops, of which it may have {limits.ffs:,.0f}"
         else:
             needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
-        ways = ["allow more cycles a frame"] if cycles < self._intervals[-1] else []
-        ways.append(self._larger(cycles, limits))
-        if small.block_rams > limits.block_rams and (other := self.streaming(cycles, limits)):
-            ways.append(other.told)
-        told = f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}: "
-        told += f"{', or '.join(ways)}."
         counted = limits.counted
-        if counted and (counted.holds(found) or counted.holds(small)):
-            told += f" By count it fits; {limits.why}."
-        return told
-
-    def _larger(self, cycles: int, limits: Budget) -> str:
-        """Which part to take instead, if one would do."""
-        if limits.larger is None:
-            return "take a larger part"
-        for name, room in limits.larger:
-            if self.within(cycles, room)[0] is not None:
-                return f"take {name}, the smallest listed part of the family that holds it"
-        return "make the network smaller, since no listed part of the family holds it"
+        return TooLargeError(
+            f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}",
+            f"By count it fits; {limits.why}." if counted and (counted.holds(found) or counted.holds(small)) else "",
+            slower=cycles < self._intervals[-1],
+            streaming=lambda: self.streaming(cycles, limits) if small.block_rams > limits.block_rams else None,
+        )
 
     def streaming(self, cycles: int, limits: Budget) -> Streaming | None:
         """Few layers whose weights come from outside the chip, so that a plan fits; None if no such plan was found.

@@ -17,6 +17,7 @@ from bitweir.report.markdown import markdown
 from bitweir.report.terminal import render
 from bitweir_hw.blocks import BLOCKS
 from bitweir_hw.cost import block_rams
+from bitweir_hw.parts import part_of
 from bitweir_hw.plan import Folding, Plan
 from support.samples import dense_network, every_kind
 
@@ -111,7 +112,7 @@ def fmax(monkeypatch):
     """The estimate of the clock, whatever the cost model says."""
     monkeypatch.setattr(estimates, "fmax", lambda pipeline, part: 40.2e6)
     for where in (estimates, speed):
-        monkeypatch.setattr(where, "fmax_error", lambda part: 0.4 if part == "xc7z020" else 0.25)
+        monkeypatch.setattr(where, "fmax_error", lambda part: 0.4 if part_of(part).name == "xc7z020" else 0.25)
 
 
 def plain(report, capsys):

@@ -1,0 +1,169 @@
+"""Parts: the listed ones, and one's own from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from bitweir_hw.cost import fmax_basis, fmax_error
+from bitweir_hw.errors import FileError, PlanError
+from bitweir_hw.parts import BLOCK_RAM, PARTS, FpgaPart, part_of
+from msgspec import Meta
+
+from .report.model import Family
+from .schemas import Count, Json, Positive, one_of, schema, to_dict
+
+__all__ = ["PartInfo", "PartList", "find_part", "list_parts", "parts_schema", "read_part"]
+
+#: Bytes of a file of a part, at most.
+_LIMIT_BYTES = 1 << 16
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a file of a part says: the fields of `FpgaPart`."""
+
+    name: str
+    family: str
+    luts: int
+    ffs: int
+    block_rams: int
+    source: str
+    dsps: int = 0
+    speed: str = ""
+
+
+def read_part(path: Path | str) -> FpgaPart:
+    """Read a part from a file in TOML.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    FpgaPart
+
+    Raises
+    ------
+    FileError
+        The file cannot be read, is not TOML, lacks a figure, has one that is not possible or one too many, or has the
+        name of a listed part; the text says which.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+    if len(content) > _LIMIT_BYTES:
+        raise FileError(f"{str(path)!r} has more than {_LIMIT_BYTES:,} bytes, which no part takes.")
+    try:
+        found = msgspec.toml.decode(content, type=_File)
+        part = FpgaPart(**msgspec.structs.asdict(found))
+    except (msgspec.MsgspecError, ValueError, RecursionError, PlanError) as error:
+        told = " ".join(str(error).split()).rstrip(".")[:300]
+        raise FileError(
+            f"{str(path)!r} is no part ({told}): it takes name, family, luts, ffs, block_rams and source, and perhaps "
+            "dsps and speed."
+        ) from error
+    if part.name in PARTS:
+        raise FileError(f"{str(path)!r} has the name of a listed part, {part.name}: give it another.")
+    return part
+
+
+def find_part(part: FpgaPart | Path | str) -> FpgaPart:
+    """A part as a user names it.
+
+    Parameters
+    ----------
+    part : FpgaPart or path or str
+        A part; a file in TOML, whose name ends so; or the name of a listed part.
+
+    Raises
+    ------
+    PlanError
+        No listed part has the name.
+    FileError
+        As of `read_part`.
+    """
+    if isinstance(part, FpgaPart):
+        return part
+    return read_part(part) if isinstance(part, Path) or part.endswith(".toml") else part_of(part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartInfo:
+    """A listed part.
+
+    Parameters
+    ----------
+    name : str
+    family : str
+    luts, ffs : int
+        LUT sites and flip-flops.
+    block_rams : int
+        In units of block_ram.
+    block_ram : str
+        The cell in which block RAMs are counted.
+    block_ram_bits : int
+        Bits of one.
+    dsps : int
+    clock_from : str
+        What its estimated clock rests on: designs that were routed, or a model of a family of which nothing was.
+    clock_error : float
+        The share by which that may be off.
+    source : str
+        Where the figures are from.
+    """
+
+    name: str
+    family: Family
+    luts: Positive
+    ffs: Positive
+    block_rams: Positive
+    block_ram: str
+    block_ram_bits: Positive
+    dsps: Count
+    clock_from: Annotated[str, one_of("routed", "model")]
+    clock_error: Annotated[float, Meta(ge=0)]
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartList:
+    """The listed parts.
+
+    Parameters
+    ----------
+    parts : tuple of PartInfo
+        By family, the smallest first.
+    """
+
+    parts: tuple[PartInfo, ...]
+
+    def to_dict(self) -> Json:
+        """What ``bitweir parts --json`` prints."""
+        return to_dict(self)
+
+
+def list_parts() -> PartList:
+    """The listed parts."""
+    families = list(BLOCK_RAM)
+    ordered = sorted(PARTS.values(), key=lambda part: (families.index(part.family), part.luts))
+    return PartList(
+        parts=tuple(
+            PartInfo(
+                name=part.name, family=part.family, luts=part.luts, ffs=part.ffs, block_rams=part.block_rams,
+                block_ram=BLOCK_RAM[part.family].name, block_ram_bits=BLOCK_RAM[part.family].bits, dsps=part.dsps,
+                clock_from=fmax_basis(part), clock_error=fmax_error(part), source=part.source,
+            )
+            for part in ordered
+        )
+    )  # fmt: skip
+
+
+def parts_schema() -> Json:
+    """The JSON schema of the listed parts."""
+    return schema(PartList, title="bitweir parts", description="Printed by bitweir parts --json.")

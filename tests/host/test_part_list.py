@@ -1,0 +1,153 @@
+"""Parts: the listed ones, and one's own from a file; and that whatever knows families knows all of them."""
+
+import json
+
+import jsonschema
+import pytest
+from bitweir import part_list
+from bitweir.cli import main
+from bitweir.part_list import find_part, list_parts, parts_schema, read_part
+from bitweir.target import TARGET_FILE, Target, load_target, target_text
+from bitweir_hw.cost.speed import HIGHEST, delays
+from bitweir_hw.errors import BitweirError, FileError, PlanError
+from bitweir_hw.files import network_bytes
+from bitweir_hw.parts import BLOCK_RAM, PARTS, SPEEDS, FpgaPart
+from click.testing import CliRunner
+from support.samples import dense_network
+
+from tools.parts_page import PAGE, page
+
+OWN = """
+name = "lfe5u-12"
+family = "ecp5"
+luts = 12_000
+ffs = 12_000
+block_rams = 32
+dsps = 28
+source = "the data sheet"
+"""
+PART = FpgaPart(
+    name="lfe5u-12", family="ecp5", luts=12_000, ffs=12_000, block_rams=32, dsps=28, speed="ecp5",
+    source="the data sheet",
+)  # fmt: skip
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "my.toml").write_text(OWN)
+    return tmp_path / "my.toml"
+
+
+def test_a_part_from_a_file(own):
+    assert read_part(own) == read_part(str(own)) == find_part(own) == find_part(str(own)) == PART
+    assert find_part(PART) is PART and find_part("ecp5-85k") is PARTS["ecp5-85k"]
+    with pytest.raises(PlanError, match="The part must be one of ecp5-25k, .*, not 'z80'"):
+        find_part("z80")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "missing required field"),
+        ("name = ", "Invalid value"),
+        (b"\xff\xfe", "utf-8"),
+        (OWN + "luts = 3", "overwrite"),
+        (OWN + "price = 3", "unknown field `price`"),
+        (OWN.replace("12_000", '"many"'), "Expected `int`, got `str`"),
+        (OWN.replace("12_000", "1e4"), "Expected `int`, got `float`"),
+        (OWN.replace("12_000", "true"), "Expected `int`, got `bool`"),
+        (OWN.replace("12_000", "0"), "must have 1 to 100,000,000 LUTs, not 0"),
+        (OWN.replace("12_000", "9" * 5000), "limit"),
+        (OWN.replace("32", "-1"), "block RAMs, not -1"),
+        (OWN.replace('"ecp5"', '"z80"'), "The family of lfe5u-12 must be one of ecp5, "),
+        (OWN.replace("lfe5u-12", "../etc"), "The name of a part must be 1 to 40 letters"),
+        (OWN.replace("lfe5u-12", "a" * 41), "The name of a part must be 1 to 40 letters"),
+        (OWN.replace("the data sheet", "a\\nb"), "one line"),
+        (OWN + 'speed = "warp"', "The speed of lfe5u-12 must be one of ecp5, not 'warp'"),
+        ("a = " + "[" * 20_000, ""),
+        (OWN + "#" * 70_000, "more than 65,536 bytes"),
+        (OWN.replace("lfe5u-12", "ecp5-85k"), "has the name of a listed part, ecp5-85k"),
+    ],
+)  # fmt: skip
+def test_what_is_no_part(tmp_path, text, why):
+    path = tmp_path / "my.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(FileError) as error:
+        read_part(path)
+    told = str(error.value)
+    assert why in told and str(path) in told and "\n" not in told and told.endswith(".") and len(told) < 600
+    assert error.value.exit_code == 7
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(FileError, match="Cannot read"):
+            read_part(path)
+
+
+def test_a_target_keeps_the_figures(tmp_path):
+    target = Target.of(clock=50e6, part=PART)
+    assert (target.part, target.family, target.usual_part) == ("lfe5u-12", "ecp5", PART)
+    (tmp_path / TARGET_FILE).write_text(target_text(target))
+    assert load_target(tmp_path / TARGET_FILE) == target
+    # Nothing is added where nothing is to say.
+    assert "custom" not in target_text(Target.of(clock=50e6, part="ecp5-25k"))
+    for old, new in (
+        ("12000", "-1"),
+        ('"name": "lfe5u-12"', '"name": "z80"'),
+        ('"luts"', '"lots"'),
+        ("lfe5u-12", "ecp5-25k"),
+    ):
+        (tmp_path / TARGET_FILE).write_text(target_text(target).replace(old, new))
+        with pytest.raises(FileError, match="is not a target of version 1"):
+            load_target(tmp_path / TARGET_FILE)
+
+
+def test_commands_take_it(tmp_path, own):
+    """A design for it is planned, and its report goes by it without the file."""
+    (tmp_path / "net.npz").write_bytes(network_bytes(dense_network(64, 16, 4)))
+    words = ["generate", tmp_path / "net.npz", "-o", tmp_path / "out", "--part", own, "--goal", "area", "--fps", "1e5"]
+    result = CliRunner().invoke(main, [*map(str, words), "--json"])
+    assert result.exit_code == 0, result.output
+    search = json.loads(result.stdout)["search"]
+    assert (search["part"], search["part_sites"], search["part_block_rams"]) == ("lfe5u-12", 12_000, 32)
+    own.unlink()
+    result = CliRunner().invoke(main, ["report", str(tmp_path / "out"), "--json"])
+    part = json.loads(result.stdout)["part"]
+    assert (part["name"], part["luts"], part["source"], part["listed"]) == ("lfe5u-12", 12_000, "the data sheet", False)
+    for words, code, told in (
+        (["--part", str(own)], 7, "Cannot read"),
+        (["--part", "z80"], 2, "'z80' is not one of ecp5-25k, "),
+    ):
+        result = CliRunner().invoke(main, ["report", str(tmp_path / "out"), *words])
+        assert result.exit_code == code and told in " ".join(result.stderr.split())
+
+
+def test_the_list():
+    result = CliRunner().invoke(main, ["parts", "--json"])
+    tree = json.loads(result.stdout)
+    jsonschema.validate(tree, parts_schema())
+    assert tree == list_parts().to_dict()
+    assert {part["name"] for part in tree["parts"]} == set(PARTS)
+    shown = CliRunner().invoke(main, ["parts"]).stdout
+    assert all(name in shown for name in PARTS)
+
+
+def test_every_listed_part_says_where_its_figures_are_from():
+    for part in PARTS.values():
+        assert part.source and part.luts > 1000 and delays(part) and HIGHEST[part.speed] > 0
+    assert set(SPEEDS) == set(BLOCK_RAM)
+    assert set(HIGHEST) == {speed for speeds in SPEEDS.values() for speed in speeds}
+
+
+@pytest.mark.parametrize("change", [{"name": ""}, {"name": 3}, {"luts": True}, {"dsps": -1}, {"source": "a\nb"}])
+def test_a_part_in_python_is_checked(change):
+    with pytest.raises(BitweirError):
+        FpgaPart(**{"name": "a", "family": "ecp5", "luts": 1, "ffs": 1, "block_rams": 1} | change)
+    assert part_list.PARTS is PARTS
+
+
+def test_the_page_lists_the_parts():
+    """Run ``python -m tools.parts_page`` where it does not."""
+    text = PAGE.read_text()
+    assert text == page(text)
