@@ -73,6 +73,8 @@ class FpgaPart:
         In units of the family's `BlockRam`.
     dsps : int
         Multipliers or DSP slices.
+    lut_rams : int, optional
+        Cells of distributed RAM, of 16 words of 4 bits each, where far fewer LUTs than all can be one.
     speed : str
         Whose delays it has: one of `SPEEDS` of the family, the first of which is taken for ``""``.
     source : str
@@ -90,6 +92,7 @@ class FpgaPart:
     ffs: int
     block_rams: int
     dsps: int = 0
+    lut_rams: int | None = None
     speed: str = ""
     source: str = ""
 
@@ -102,7 +105,7 @@ class FpgaPart:
             raise PlanError(f"The family of {self.name} must be one of {', '.join(BLOCK_RAM)}, not {self.family!r}.")
         for what, count, least in (
             ("LUTs", self.luts, 1), ("flip-flops", self.ffs, 1), ("block RAMs", self.block_rams, 1),
-            ("DSPs", self.dsps, 0),
+            ("DSPs", self.dsps, 0), ("distributed RAMs", 1 if self.lut_rams is None else self.lut_rams, 1),
         ):  # fmt: skip
             if type(count) is not int or not least <= count <= _MOST:
                 raise PlanError(f"{self.name} must have {least} to {_MOST:,} {what}, not {count!r}.")
@@ -152,12 +155,12 @@ _PARTS = (
     ),
     # 8,640 LUT4, 6,480 flip-flops, 26 blocks of 18 Kbit (468 Kbit), 20 multipliers of 18 x 18.
     FpgaPart(
-        name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20, speed="gw1n",
+        name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20, lut_rams=270, speed="gw1n",
         source="Gowin DS100, GW1N series",
     ),
     # 20,736 LUT4, 15,552 flip-flops, 46 blocks of 18 Kbit (828 Kbit), 48 multipliers of 18 x 18.
     FpgaPart(
-        name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48, speed="gw2a",
+        name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48, lut_rams=648, speed="gw2a",
         source="Gowin DS102, GW2A series",
     ),
     # Slices of four LUTs and eight flip-flops; blocks of 36 Kbit, two RAMB18 each; DSP slices.

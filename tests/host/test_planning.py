@@ -14,6 +14,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.parts import PARTS, FpgaPart
+from bitweir_hw.search import fastest
 from bitweir_sim.time.sizing import fit_depths, interval
 from support.samples import every_kind
 from support.strategies import identity_input
@@ -43,6 +44,7 @@ def test_plans_fit_and_keep_their_promise(network, part, goal):
     total = estimate_pipeline(pipeline, PARTS[part].family)[1]
     # FIFOs were priced before they were fitted.
     assert total.bram <= PARTS[part].block_rams
+    assert total.lutram <= (PARTS[part].lut_rams or total.lutram)
     assert abs(total.sites - choice.search.sites) <= 0.25 * choice.search.sites
     if goal == "area":
         assert choice.search.fps >= 2e5
@@ -266,3 +268,15 @@ def test_a_search_tells_how_far_it_is(network, words):
     assert shares == sorted(shares)
     assert len(shares) > 1
     assert shares[-1] < 1
+
+
+def test_few_luts_of_a_gowin_part_can_be_memory(network):
+    # Half of 17,280 bits, of 64 each.
+    limits = part_limits(PARTS["gw1n-9"])
+    assert limits.lut_rams == 135
+    free = fastest(network, limits=replace(limits, lut_rams=np.inf), family="gowin")
+    few = fastest(network, limits=replace(limits, lut_rams=free.lut_rams - 1), family="gowin")
+    assert few.lut_rams < free.lut_rams
+    assert few.cycles >= free.cycles
+    with pytest.raises(PlanError, match=r"about [\d,]+ LUT RAMs, of which it may have 1"):
+        fastest(network, limits=replace(limits, lut_rams=1), family="gowin")

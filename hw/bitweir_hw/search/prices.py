@@ -146,7 +146,7 @@ class Prices:
         self, family: str, pace: Pace | None = None, shared: Prices | None = None, streamed: Collection[str] = ()
     ) -> None:
         self.family, self.pace, self.streamed = family, pace, streamed
-        self._costs: dict[object, tuple[float, float, int]] = shared._costs if shared else {}
+        self._costs: dict[object, tuple[float, float, int, int]] = shared._costs if shared else {}
         self._delays: dict[object, float] = shared._delays if shared else {}
         self._conversions: dict[object, tuple[float, float]] = {}
         self._options: dict[object, Option] = {}
@@ -191,10 +191,14 @@ class Prices:
         """Flip-flops of a block."""
         return self._known(_key(block), block)[2]
 
-    def _known(self, key: object, block: BlockSpec) -> tuple[float, float, int]:
+    def lut_rams(self, block: BlockSpec) -> int:
+        """Cells of distributed RAM of a block."""
+        return self._known(_key(block), block)[3]
+
+    def _known(self, key: object, block: BlockSpec) -> tuple[float, float, int, int]:
         if key not in self._costs:
             cost = estimate(block, self.family)
-            self._costs[key] = (float(cost.sites), float(cost.bram), cost.ff)
+            self._costs[key] = (float(cost.sites), float(cost.bram), cost.ff, cost.lutram)
         return self._costs[key]
 
     def _lateness(self, pace: Pace, key: object, block: BlockSpec) -> float:

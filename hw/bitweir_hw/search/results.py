@@ -24,6 +24,8 @@ class Budget:
     ----------
     sites, block_rams, ffs : float
         LUT sites, block RAMs and flip-flops; infinite where nobody says.
+    lut_rams : float
+        Cells of distributed RAM, likewise.
     counted : Budget or None
         What is there by count, where less of it can be routed.
     why : str
@@ -35,13 +37,19 @@ class Budget:
     sites: float = inf
     block_rams: float = inf
     ffs: float = inf
+    lut_rams: float = inf
     counted: Budget | None = None
     why: str = ""
     reserved: str = ""
 
     def holds(self, found: SearchResult) -> bool:
         """Whether a plan keeps within it."""
-        return found.sites <= self.sites and found.block_rams <= self.block_rams and found.ffs <= self.ffs
+        return (
+            found.sites <= self.sites
+            and found.block_rams <= self.block_rams
+            and found.ffs <= self.ffs
+            and found.lut_rams <= self.lut_rams
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +61,7 @@ class SearchResult:
     plan : Plan
     cycles : int
         A frame (or V frames) in steady state.
-    sites, block_rams, ffs : int
+    sites, block_rams, ffs, lut_rams : int
         As estimated.
     bound : float
         For the fewest sites: no plan has fewer. For the most frames: no plan takes fewer cycles.
@@ -64,6 +72,7 @@ class SearchResult:
     sites: int
     block_rams: int
     ffs: int
+    lut_rams: int
     bound: float
 
 

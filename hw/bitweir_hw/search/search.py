@@ -353,6 +353,8 @@ class Search:
             needs = f"at least {small.block_rams:,} block RAMs"
         elif found.sites <= limits.sites and found.block_rams <= limits.block_rams:
             needs = f"about {found.ffs:,} flip-flops, of which it may have {limits.ffs:,.0f}"
+            if found.ffs <= limits.ffs:
+                needs = f"about {found.lut_rams:,} LUT RAMs, of which it may have {limits.lut_rams:,.0f}"
         else:
             needs = f"about {found.sites:,} LUT sites and {found.block_rams:,} block RAMs"
         counted = limits.counted
@@ -427,12 +429,14 @@ class Search:
         plan = replace(self._plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan, self._learned))
         totals = [self._prices.of([block]) for block in pipeline.blocks]
+        loader = estimate_loader(pipeline, self._prices.family)
         return SearchResult(
             plan=plan,
             cycles=max(*(block.cycles for block in pipeline.blocks), self.outside.cycles(pipeline.weight_bits)),
-            sites=round(estimate_loader(pipeline, self._prices.family).sites + sum(sites for sites, _ in totals)),
+            sites=round(loader.sites + sum(sites for sites, _ in totals)),
             block_rams=round(sum(rams for _, rams in totals)),
-            ffs=estimate_loader(pipeline, self._prices.family).ff + sum(map(self._prices.ffs, pipeline.blocks)),
+            ffs=loader.ff + sum(map(self._prices.ffs, pipeline.blocks)),
+            lut_rams=loader.lutram + sum(map(self._prices.lut_rams, pipeline.blocks)),
             bound=0.0,
         )
 
