@@ -8,14 +8,14 @@ from ...arithmetic import trailing_zeros
 from ...resources.fifos import credited
 from ...resources.memories import ram
 from ...resources.paths import Path, behind
-from ...resources.terms import Terms, adder, counter, index_bits
+from ...resources.terms import Terms, adder, counter, index_bits, stepped
 from .spec import WindowSpec
 
 __all__ = ["cost", "paths"]
 
 
 def cost(spec: WindowSpec, family: str) -> Terms:
-    """`blocks.window.gateware`: copies of the buffer, two adders for each address, counters, fill levels, padding."""
+    """`blocks.window.gateware`: copies of the buffer, their addresses, counters, fill levels, padding."""
     buffer = spec.buffer
     terms = ram(spec.words, spec.i_bits, family, block=buffer.block, layout=buffer.layout).times(spec.taps)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
@@ -24,13 +24,13 @@ def cost(spec: WindowSpec, family: str) -> Terms:
         terms.ff += index_bits(count)
         counter(terms, count, family)
     at = index_bits(spec.words)
-    # The address to write, and of each tap that to read; how far the next beat is; whether the first has begun.
-    terms.ff += (spec.taps + 2) * at + 1
+    # The address to read, of each tap that to write; how far the next beat is; whether the first has begun.
+    terms.ff += 3 * at + 1
+    adder(terms, at + 1, family)
+    # Adding the depth where an address went round leaves its lowest zeros alone.
+    adder(terms, at - trailing_zeros(spec.words), family)
     for _ in range(spec.taps):
-        adder(terms, at + 1, family)
-        # Adding the depth where an address went round leaves its lowest zeros alone.
-        adder(terms, at - trailing_zeros(spec.words), family)
-    counter(terms, spec.words, family)
+        stepped(terms, spec.words, family)
     moves = {(int(a), int(d)) for a, d in zip(spec.arrivals.flat, spec.departures.flat, strict=True)} | {(0, 0)}
     moves = {(a * spec.pixel_words, d * spec.pixel_words) for a, d in moves}
     room = index_bits(spec.words + 1) + 1

@@ -141,7 +141,8 @@ class Window(wiring.Component):
     def _buffer(self, m: Module, take: Signal, issue: Signal, step: Signal, ends: Sequence[Value]) -> list[Value]:
         """Build the copies of the buffer; the words of the beat whose result is due.
 
-        The next address is computed as if it went round, too: the sign of that tells which one is right.
+        All copies are read at one address: what a tap is apart from the first word of the window, its copy was written
+        apart. The next address is computed as if it went round, too: the sign of that tells which one is right.
         """
         spec = self.spec
         depth, pixel, line = spec.words, spec.pixel_words, spec.shape[1] * spec.pixel_words
@@ -164,14 +165,14 @@ class Window(wiring.Component):
                         m.d.sync += moves(far - back)
 
         attrs = {"ram_style": "block"} if spec.buffer.block else {}
-        w_at, _ = counter(m, "w_at", take, depth)
+        r_at = Signal(range(depth))
+        there, around = (r_at + onward)[: len(r_at)], r_at + beyond
+        with m.If(issue):
+            m.d.sync += r_at.eq(there if depth & (depth - 1) == 0 else Mux(around[-1], there, around))
         words: list[Value] = []
         for tap in range(spec.taps):
             start = (tap // across - top) * line + (tap % across - left) * pixel
-            r_at = Signal(range(depth), name=f"r_at_{tap}", init=start % depth)
-            there, around = (r_at + onward)[: len(r_at)], r_at + beyond
-            with m.If(issue):
-                m.d.sync += r_at.eq(there if depth & (depth - 1) == 0 else Mux(around[-1], there, around))
+            w_at, _ = counter(m, f"w_at_{tap}", take, depth, init=-start % depth)
             layout = spec.buffer.layout
             m.submodules[f"buffer_{tap}"] = store = Store(depth=depth, width=spec.i_bits, layout=layout, attrs=attrs)
             m.d.comb += [
