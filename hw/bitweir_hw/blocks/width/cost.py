@@ -47,9 +47,9 @@ def cost(spec: WidthSpec, family: str) -> Terms:
         terms.ff += 2 if depth == 3 and beats.phases > 1 else 0
         return terms
     terms.rams.append(0)
-    # Words as they come, where the next one stands, how many are left; two output registers.
+    # Words as they come, where the next one stands, how many are left, and whether any and one; two output registers.
     terms.ff += beats.most * spec.o_bits + (1 if spec.moves_down else index_bits(beats.most)) + beats.most.bit_length()
-    terms.ff += 2 * spec.o_bits + 2
+    terms.ff += 2 * spec.o_bits + 4
     # Moving down takes a LUT for each bit but those of the last word, and one to choose among the lowest two.
     terms.luts["select"] += (beats.most - (not spec.moves_down)) * spec.o_bits
     terms.luts["queue"] += 2 * spec.o_bits
@@ -107,7 +107,7 @@ def _pipelined(spec: WidthSpec, beats: Beats, family: str) -> Terms:
 
 
 def paths(spec: WidthSpec) -> list[Path]:
-    """The shifter, where there is one, or what chooses the word that leaves."""
+    """The shifter, where there is one, what chooses the word that leaves, or how many are left."""
     beats = Beats(spec)
     at = index_bits(beats.phases)
     if spec.shift_stages:
@@ -117,4 +117,5 @@ def paths(spec: WidthSpec) -> list[Path]:
     if beats.shifts:
         return [Path(luts=3 + at), Path(adders=(at,), luts=4)]
     chosen = 2 if spec.moves_down else beats.most
-    return [Path(luts=max(3, 1 + index_bits(chosen)))]
+    left = [Path(adders=(beats.most.bit_length(),), luts=2)] if beats.most > 1 else []
+    return [Path(luts=max(3, 1 + index_bits(chosen))), *left]

@@ -187,21 +187,23 @@ class WidthConverter(wiring.Component):
         before, is_before = Signal(bits, reset_less=True), Signal()
         payload = Signal(bits, reset_less=True)
         free, to_output, to_before, direct = Signal(), Signal(), Signal(), Signal()
+        # What is asked of the number that is left: from registers, as all handshakes wait for it.
+        some, one = Signal(), Signal()
         following_word = Array(kept[n * bits : (n + 1) * bits] for n in range(2 if down else most))[at]
         m.d.comb += [
             self.o.payload.eq(payload),
             free.eq(self.o.ready | ~self.o.valid),
-            to_output.eq(free & ~is_before & (left != 0)),
-            to_before.eq((free | ~is_before) & (left != 0) & ~to_output),
-            direct.eq(free & ~is_before & (left == 0)),
+            to_output.eq(free & ~is_before & some),
+            to_before.eq((free | ~is_before) & some & ~to_output),
+            direct.eq(free & ~is_before & ~some),
             # At most two wait; with a rest, at most one.
-            self.i.ready.eq((left == 0) & ((phase == 0) | ~is_before) | (left == 1) & ~is_before & (phase == 0)),
+            self.i.ready.eq(~some & ((phase == 0) | ~is_before) | one & ~is_before & (phase == 0)),
         ]
         with m.If(free):
-            m.d.sync += self.o.valid.eq(is_before | (left != 0) | take & (count != 0))
+            m.d.sync += self.o.valid.eq(is_before | some | take & (count != 0))
             with m.If(is_before):
                 m.d.sync += payload.eq(before)
-            with m.Elif(left != 0):
+            with m.Elif(some):
                 m.d.sync += payload.eq(following_word)
             with m.Else():
                 m.d.sync += payload.eq(words[:bits])
@@ -210,16 +212,21 @@ class WidthConverter(wiring.Component):
         with m.Elif(free):
             m.d.sync += is_before.eq(0)
         if down:
-            with m.If(take | to_output | to_before | (left == 0)):
+            with m.If(take | to_output | to_before | ~some):
                 # None comes while two or more are left; what is kept while none is left has no meaning.
-                m.d.sync += kept.eq(Mux(left < 2, words, kept[bits:]))
+                m.d.sync += kept.eq(Mux(~some | one, words, kept[bits:]))
         else:
             with m.If(take):
                 m.d.sync += kept.eq(words)
         with m.If(take):
-            m.d.sync += [at.eq(direct), left.eq(Mux(count == 0, 0, count - direct))]
+            m.d.sync += [
+                at.eq(direct),
+                left.eq(Mux(count == 0, 0, count - direct)),
+                some.eq((count > 1) | (count == 1) & ~direct),
+                one.eq(Mux(direct, count == 2, count == 1)),
+            ]
         with m.Elif(to_output | to_before):
-            m.d.sync += [at.eq(at if down else at + 1), left.eq(left - 1)]
+            m.d.sync += [at.eq(at if down else at + 1), left.eq(left - 1), some.eq(~one), one.eq(left == 2)]
 
 
 def _at_least(number: Signal, limit: int) -> Value:
