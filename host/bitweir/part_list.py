@@ -31,6 +31,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     block_rams: int
     source: str
     dsps: int = 0
+    lut_rams: int | None = None
     speed: str = ""
 
 
@@ -66,7 +67,7 @@ def read_part(path: Path | str) -> FpgaPart:
         told = " ".join(str(error).split()).rstrip(".")[:300]
         raise FileError(
             f"{str(path)!r} is no part ({told}): it takes name, family, luts, ffs, block_rams and source, and perhaps "
-            "dsps and speed."
+            "dsps, lut_rams and speed."
         ) from error
     if part.name in PARTS:
         raise FileError(f"{str(path)!r} has the name of a listed part, {part.name}: give it another.")

@@ -118,7 +118,7 @@ def test_a_plan_of_more_cycles_with_a_faster_clock_wins(monkeypatch):
     layers = (Dense(name="dense0", weights=rng.random((64, 128)) < 0.5, thresholds=np.zeros((64, 1), np.int64),
                     output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 64)) < 0.5))  # fmt: skip
     network = check(Network(name="net", input=identity_input(128), layers=layers))
-    monkeypatch.setitem(PARTS, "small", replace(PARTS["ecp5-25k"], name="small", luts=4_420))
+    monkeypatch.setitem(PARTS, "small", replace(PARTS["ecp5-25k"], name="small", luts=5_525))
     slow = replace(speed.delays("ecp5-25k"), block=20.0, output=20.0)
     monkeypatch.setattr(speed, "delays", lambda part: slow)
     hunt = Hunt(
@@ -154,15 +154,15 @@ def test_what_is_kept_free(network):
     part = PARTS["ecp5-25k"]
     assert Reserve(luts="10%", bram=3).of(part) == (2_429, 3)
     assert Reserve(luts="0", bram="12.5%").of(part) == (0, 7)
-    whole, less = part_limits(part), part_limits(part, Reserve(luts=10_000, bram="50%"))
-    assert (whole.sites - less.sites, whole.block_rams - less.block_rams) == (10_000, 28)
+    whole, less = part_limits(part), part_limits(part, Reserve(luts=7_000, bram="50%"))
+    assert (whole.sites - less.sites, whole.block_rams - less.block_rams) == (7_000, 28)
     assert less.ffs < whole.ffs
     free = choose(network, PlanRequest(part=part.name, goal="fps")).search
-    kept = choose(network, PlanRequest(part=part.name, goal="fps", reserve_luts=10_000, reserve_bram=44)).search
-    assert kept.sites <= kept.available_sites == int(whole.sites - 10_000) < free.sites
+    kept = choose(network, PlanRequest(part=part.name, goal="fps", reserve_luts=7_000, reserve_bram=44)).search
+    assert kept.sites <= kept.available_sites == int(whole.sites - 7_000) < free.sites
     assert kept.block_rams <= kept.available_block_rams == 6
     assert (
-        f"of {kept.available_sites:,} and 6 that it may use after the reserve of 10,000 LUTs and 44 block RAMs."
+        f"of {kept.available_sites:,} and 6 that it may use after the reserve of 7,000 LUTs and 44 block RAMs."
         in kept.summary
     )
     with pytest.raises(

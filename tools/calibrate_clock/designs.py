@@ -88,6 +88,11 @@ DESIGNS = tuple(
         ("digits", 1e6, 2, "tangnano9k"),
         ("cnn", 1e5, 1, "ulx3s_25f"),
         ("cnn", 4e5, 2, "ulx3s_25f"),
+        # The plans of `generate --goal fps`.
+        ("mlp", "32x12,12x8:lut,8x1", 1, "icebreaker"),
+        ("mlp", "86x16,32x11,11x3:block", 1, "tangnano20k"),
+        ("maps", "27x16,144x12,12x16:block,1x10", 1, "ulx3s_25f"),
+        ("maps", "9x16,48x12:block,36x2,2x2", 1, "tangnano9k"),
         (_TFC, "16x8,8x8,8x8,8x10", 1, "ulx3s_25f"),
         (_TFC, "49x16,8x8,8x8,8x10", 1, "ulx3s_85f"),
         (_TFC, "49x16,8x8,8x8,8x10", 2, "ulx3s_25f"),

@@ -26,10 +26,10 @@ def price(block, family):
     rams = sum(block_rams(memory.depth, memory.width, "ice40", writable=False)[0] for memory in memories)
     # Multipliers become serial where a frame has time, which the search takes from the cycles that are asked for.
     if isinstance(block, FifoSpec | AffineSpec):
-        return SimpleNamespace(sites=0, bram=0, ff=0)
+        return SimpleNamespace(sites=0, bram=0, ff=0, lutram=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
     lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
-    return SimpleNamespace(sites=3 * lanes + bits, bram=rams, ff=lanes)
+    return SimpleNamespace(sites=3 * lanes + bits, bram=rams, ff=lanes, lutram=0)
 
 
 @pytest.fixture(autouse=True)
