@@ -200,7 +200,7 @@ def _constants(
     if weights.dtype == np.bool_:
         positive, negative = counts, weights.shape[2] - counts
         return (form.offset * (positive - negative) - form.step * most * negative)[None], form.step
-    planes = stored or weight_planes(weights)[0]
+    planes = stored or weight_planes(weights)
     lanes = -(-weights.shape[2] // folding.simd) * folding.simd
     surplus = sum(lanes * most << plane.exponent for plane in planes if plane.negative)
     return (form.offset * counts - form.step * surplus)[None], form.step

@@ -19,6 +19,8 @@ __all__ = [
     "DEPTHS",
     "OUTPUT_REGISTERS",
     "WIDTHS",
+    "Seen",
+    "bits_seen",
     "block_rams",
     "different_columns",
     "lut_ram",
@@ -26,6 +28,9 @@ __all__ = [
     "rom",
     "stored",
 ]
+
+#: Of each bank of so many words, which bits are 0 in some words, and which are 1 in some, (banks, bits) each.
+Seen = Callable[[int], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 
 _THIRTY_SIX = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
 _FOUR = ((256, 16), (512, 8), (1024, 4), (2048, 2))
@@ -195,6 +200,7 @@ def rom(
     *,
     style: str = "auto",
     layout: Layout | None = None,
+    seen: Seen | None = None,
 ) -> Terms:
     """Words that come in a fixed order, see `gateware.rom`: a counter, and block RAM or LUTs.
 
@@ -209,6 +215,8 @@ def rom(
         One of `memory.STYLES`.
     layout : Layout, optional
         Its banks and registers; by default one bank without a register behind it.
+    seen : Seen, optional
+        What is seen in words, where to read them all takes time.
     """
     if depth == 1:
         return Terms(rams=[0])
@@ -217,12 +225,12 @@ def rom(
     if is_block(depth, width, style):
         # What is the same in all words, Yosys leaves out.
         if depth * width > _MOST_READ:
-            bits = [np.ones(width, bool) for _ in range(0, depth, layout.depth)]
+            bits = np.ones((ceil_div(depth, layout.depth), width), bool)
         else:
-            rows = _rows(words(), width)
-            if layout.shared:
-                rows = np.pad(rows, ((0, layout.banks * layout.depth - depth), (0, 0)))
-            bits = [_changing(rows[at : at + layout.depth], width) for at in range(0, depth, layout.depth)]
+            zeros, ones = seen(layout.depth) if seen else bits_seen(_rows(words(), width), width, layout.depth)
+            # What is missing in a bank that has registers in common with others is 0.
+            zeros[-1] |= layout.shared and depth % layout.depth > 0
+            bits = zeros & ones
         rams = 0
         for share in layout.shares(width):
             stepped(terms, depth, family)
@@ -287,6 +295,14 @@ def _bits(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 def _changing(rows: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
     """Which bits are not the same in all words."""
     return _bits(np.bitwise_or.reduce(rows ^ rows[0], axis=0), width).astype(bool)
+
+
+def bits_seen(rows: NDArray[np.uint8], width: int, depth: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What `Seen` gives for banks of so many words, from the bytes of all words."""
+    starts = range(0, len(rows), depth)
+    always = np.bitwise_and.reduceat(rows, starts, axis=0)
+    ever = np.bitwise_or.reduceat(rows, starts, axis=0)
+    return ~_bits(always, width).astype(bool), _bits(ever, width).astype(bool)
 
 
 def different_columns(words: Sequence[int] | NDArray[np.uint8], width: int) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
 from ..memory import STREAM, too_wide
-from ..network.layers import Conv, Dense, Integers, Layer, Map
+from ..network.layers import Affine, Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..parts import FpgaPart
 from ..plan import Folding, Plan
@@ -52,7 +52,7 @@ class Learned:
     Parameters
     ----------
     maps : dict
-        What leaves layers with weights.
+        What leaves layers with weights or scales.
     counts : dict
         Of each layer, by name, what `row_counts` gives.
     """
@@ -72,10 +72,10 @@ class Fitted(Builder):
         return dict(self.plan.depths).get(name, likely)
 
     def output_map(self, layer: Layer, source: Map) -> Map:
-        """As `Builder.output_map`, but once for each layer with weights."""
-        if not isinstance(layer, Dense | Conv):
+        """As `Builder.output_map`, but once for each layer with weights or scales."""
+        if not isinstance(layer, Dense | Conv | Affine):
             return super().output_map(layer, source)
-        key = (layer.name, layer.thresholds is None, source)
+        key = (layer.name, isinstance(layer, Affine) or layer.thresholds is None, source)
         if key not in self._learned.maps:
             self._learned.maps[key] = super().output_map(layer, source)
         return self._learned.maps[key]
@@ -150,6 +150,7 @@ class Prices:
         self._delays: dict[object, float] = shared._delays if shared else {}
         self._conversions: dict[object, tuple[float, float]] = {}
         self._options: dict[object, Option] = {}
+        self._plain: dict[object, tuple[Cursor, tuple[float, float]]] = {}
 
     def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Cursor) -> Option:
         """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
@@ -165,6 +166,14 @@ class Prices:
                 memories.append((replace(folding, memory=style), *self.of(styled)))
             self._options[key] = Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
         return self._options[key]
+
+    def plain(self, probe: Probe, layer: Layer, cursor: Cursor) -> tuple[Cursor, tuple[float, float]]:
+        """A layer without a folding: what follows it, and what it takes."""
+        key = (probe.ii, layer.name, cursor)
+        if key not in self._plain:
+            end = LOWERINGS[type(layer)](probe, layer, cursor)
+            self._plain[key] = end, self.of(probe.taken())
+        return self._plain[key]
 
     def conversion(self, probe: Probe, cursor: Cursor, lanes: int, length: int) -> tuple[float, float]:
         """What brings a stream to so many lanes, in vectors of so many elements."""

@@ -24,7 +24,7 @@ from ..blocks import MatVecSpec
 from ..cost import estimate_loader
 from ..errors import PlanError
 from ..lower.builder import Cursor
-from ..lower.layers import LOWERINGS, build, fork, meet, meeting_lanes
+from ..lower.layers import build, fork, meet, meeting_lanes
 from ..lower.ranges import with_loadable_parameters
 from ..network.layers import Branched, Conv, Dense, Layer, Map, in_series
 from ..network.network import Network
@@ -483,8 +483,7 @@ class Search:
     def _plain(self, probe: Probe, layer: Layer, ways: _Ways) -> _Ways:
         result: _Ways = {}
         for cursor, before in ways.items():
-            end = LOWERINGS[type(layer)](probe, layer, cursor)
-            cost = self._prices.of(probe.taken())
+            end, cost = self._prices.plain(probe, layer, cursor)
             _put(result, end, [way.longer(cost) for way in before])
         return self._pruned(result)
 

@@ -345,7 +345,8 @@ class AffineSpec(ChannelSpec):
         """Whether elements meet scales that differ, or that two digits do not make up."""
         if self.loadable_bits:
             return True
-        scales = [self.constants(channel)[0] for channel in range(self.channels)]
+        step = 1 if self.format is None else self.format.step
+        scales = [step * scale for scale in self.scale.tolist()]
         lanes = [set(scales[lane :: self.lanes]) for lane in range(min(self.lanes, self.channels))]
         return any(len(found) > 1 or len(signed_digits(*found)) > 2 for found in lanes)
 

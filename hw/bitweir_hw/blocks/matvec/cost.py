@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...popcount.cost import elements
 from ...popcount.dot_product import FULL_CHAIN
 from ...resources.fifos import credited, ordered, prefetch
 from ...resources.loading import loaded
-from ...resources.memories import ram, rom
+from ...resources.memories import Seen, bits_seen, ram, rom
 from ...resources.paths import Path, behind, level_path
 from ...resources.terms import Terms, counter, fill_level, index_bits, stepped
 from .spec import MatVecSpec
 from .unrolled import MOST, constant_elements
 
 __all__ = ["cost", "paths"]
+
+#: Words of weights that are looked at first.
+_FIRST_READ = 64
 
 
 def cost(spec: MatVecSpec, family: str) -> Terms:
@@ -49,9 +55,15 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     elif spec.runtime_loadable:
         terms += loaded(depth, spec.weight_width, family, style=spec.memory, layout=stored.layout)
     else:
-        terms += rom(spec.stored_rows, depth, stored.width, family, style=spec.memory, layout=stored.layout)
+        terms += rom(
+            spec.stored_rows, depth, stored.width, family, style=spec.memory, layout=stored.layout,
+            seen=_seen(spec, riding=spec.riding_bits > 0),
+        )  # fmt: skip
     if spec.riding_bits:
-        alone = rom(spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, layout=stored.layout)
+        alone = rom(
+            spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, layout=stored.layout,
+            seen=_seen(spec, riding=False),
+        )  # fmt: skip
         terms.rams.append(terms.rams[-1] - alone.rams[-1])
         terms.rams[-2] -= terms.rams[-1]
         terms.ff += len([place for place in spec.preset_sources() if place is not None])
@@ -107,6 +119,26 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
         terms.luts["padding"] += spec.simd * spec.parts * spec.parallel_frames
     terms.luts["fixed"] += 1
     return terms
+
+
+def _seen(spec: MatVecSpec, *, riding: bool) -> Seen:
+    """What is seen in weights and in what rides with them: few words show most of it, as weights hardly repeat."""
+
+    def seen(depth: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        count, width = spec.weight_words_per_pixel, spec.weight_width
+        starts, words = np.arange(0, count, depth), np.arange(min(depth, _FIRST_READ))
+        first = np.minimum(starts[:, None] + words, count - 1)
+        zeros, ones = bits_seen(spec.weight_rows(first.ravel()), width, len(words))
+        for bank in np.flatnonzero(~(zeros & ones).all(axis=1) & (depth > _FIRST_READ)):
+            rows = spec.weight_rows(np.arange(starts[bank], min(starts[bank] + depth, count)))
+            zeros[bank], ones[bank] = (one[0] for one in bits_seen(rows, width, depth))
+        if not riding:
+            return zeros, ones
+        beside = spec.riding_rows()
+        always, ever = np.logical_and.reduceat(beside, starts), np.logical_or.reduceat(beside, starts)
+        return np.hstack((zeros, ~always)), np.hstack((ones, ever))
+
+    return seen
 
 
 def _of_pixels(terms: Terms, spec: MatVecSpec, family: str) -> None:

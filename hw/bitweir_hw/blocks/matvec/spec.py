@@ -15,7 +15,7 @@ from ...network.layers import Integers
 from ...popcount.dot_product import DotProduct, Plane, Popcount
 from ...resources.memories import block_rams
 from ..machines import Buffered
-from .planes import plane_bits, weight_planes
+from .planes import weight_planes, word_bits
 
 #: What a block RAM is worth in LUTs where presets could take either: about what parts have of both.
 BLOCK_LUTS = 300
@@ -151,12 +151,12 @@ class MatVecSpec:
         """Output beats a frame."""
         return self.vectors * self.neuron_folds
 
-    @property
+    @cached_property
     def planes(self) -> tuple[Plane, ...]:
         """What a weight is made of; see `weight_planes`."""
-        return self.runtime_loadable or weight_planes(self.weights)[0]
+        return self.runtime_loadable or weight_planes(self.weights)
 
-    @property
+    @cached_property
     def dot(self) -> DotProduct:
         """The sum that an element makes each cycle."""
         return DotProduct(simd=self.simd, bits=self.lane_bits, planes=self.planes)
@@ -444,18 +444,10 @@ class MatVecSpec:
         """`stored_rows` as numbers."""
         return [int.from_bytes(row.tobytes(), "little") for row in self.stored_rows()]
 
-    def weight_rows(self) -> NDArray[np.uint8]:
-        """The words of `weight_words` as bytes, the lowest first, (words, bytes)."""
-        planes = self.planes
-        bits = plane_bits(self.weights, planes)
-        shape = (len(planes), self.groups, self.neuron_folds * self.pe, self.synapse_folds * self.simd)
-        padded = np.ones(shape, bool)
-        padded[:, :, : self.rows, : self.columns] = bits
-        # (plane, g, group, element, word, lane) -> one row of bits for each (g, group, word)
-        split = padded.reshape(
-            len(planes), self.groups, self.neuron_folds, self.pe, self.synapse_folds, self.simd
-        ).transpose(1, 2, 4, 3, 0, 5)
-        return np.packbits(split.reshape(self.weight_words_per_pixel, self.weight_width), axis=1, bitorder="little")
+    def weight_rows(self, words: NDArray[np.intp] | None = None) -> NDArray[np.uint8]:
+        """The words of `weight_words` as bytes, the lowest first, (words, bytes); those that are named, or all."""
+        bits = word_bits(self.weights, self.planes, pe=self.pe, simd=self.simd, words=words)
+        return np.packbits(bits, axis=1, bitorder="little")
 
     def stored_rows(self) -> NDArray[np.uint8]:
         """The words of the weight memory as bytes: weights, and above them what rides with them.
@@ -463,14 +455,18 @@ class MatVecSpec:
         A register of presets moves down by `riding_bits` with each word, and takes those of the word as its highest.
         After the last word of a group it holds the presets of the next one.
         """
-        rows, each = self.weight_rows(), self.riding_bits
-        if not each:
+        rows = self.weight_rows()
+        if not self.riding_bits:
             return rows
-        presets = self._preset_bits()[:, self._presets_ride]
-        filled = np.zeros((len(presets), each * self.synapse_folds), bool)
-        filled[:, filled.shape[1] - presets.shape[1] :] = np.roll(presets, -1, axis=0)
         weights = np.unpackbits(rows, axis=1, count=self.weight_width, bitorder="little").astype(bool)
-        return np.packbits(np.hstack((weights, filled.reshape(len(rows), each))), axis=1, bitorder="little")
+        return np.packbits(np.hstack((weights, self.riding_rows())), axis=1, bitorder="little")
+
+    def riding_rows(self) -> NDArray[np.bool_]:
+        """What rides with each word of weights, (words, `riding_bits`)."""
+        presets = self._preset_bits()[:, self._presets_ride]
+        filled = np.zeros((len(presets), self.riding_bits * self.synapse_folds), bool)
+        filled[:, filled.shape[1] - presets.shape[1] :] = np.roll(presets, -1, axis=0)
+        return filled.reshape(self.weight_words_per_pixel, self.riding_bits)
 
     def preset_sources(self) -> list[int | None]:
         """For each bit of a word of presets, its place in the register of those that ride; None if it never changes."""
