@@ -14,9 +14,10 @@ import numpy as np
 from bitweir_hw.blocks.pipeline import Pipeline
 from numpy.typing import NDArray
 
+from .flow import steady
 from .sizing import jam_error
 from .stepping import stepper
-from .supply import Supplier, Supply
+from .supply import Supplier, Supply, supplies_of
 
 __all__ = ["Timing", "schedule", "steady_state"]
 
@@ -128,6 +129,16 @@ def steady_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None = Non
     PlanError
         The accelerator jams; names the FIFOs that are too shallow, and the depths that are enough.
     """
+    if found := steady(pipeline, supplies_of(pipeline, supplies)):
+        frames, period = found
+        if not period:
+            raise jam_error(pipeline)
+        return Timing(latency=frames[0], finished=frames, period=period)
+    return _stepped_state(pipeline, supplies)
+
+
+def _stepped_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None) -> Timing:
+    """`steady_state` by stepping all blocks in each cycle: the definition. It may tell another number of frames."""
     run, never = stepper(pipeline, supplies), _stalls(None)
     finished: list[int] = []
     seen: dict[tuple[bytes, int], int] = {}

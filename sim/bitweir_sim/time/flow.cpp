@@ -29,27 +29,51 @@ struct Stream {
     // become free. `moves` has the cycle in which it moves. Both are rings, with numbers of those set so far.
     Numbers gives, moves;
     int64_t given = 0, moved = 0, mask = 0;
-    // Of each frame that has moved, the sum of all these cycles. Unsigned, as NEVER may overflow it backwards.
+    // Of each frame that has moved, a hash of all these cycles: their sum with a weight for each, modulo 2^64. If all
+    // of them are c cycles later, it is greater by c * `whole`.
     std::vector<uint64_t> sums;
-    uint64_t sum = 0;
+    uint64_t sum = 0, whole = 0;
     int64_t left = 0;
     bool records = false;
+    bool offers = true; // false: beats are always offered, and there is nothing to compare of that
     Numbers recorded;
 
     void start() {
         int64_t size = 8;
         while (size < room) size *= 2;
-        gives.resize(size), moves.resize(size), mask = size - 1, left = beats;
+        gives.resize(size), moves.resize(size), mask = size - 1;
+        begin();
+    }
+    void begin() {
+        left = beats, whole = 0;
+        for (int64_t n = 1; n <= beats; n++) whole += weight(n) * (1 + offers * OFFERED);
+    }
+    static constexpr uint64_t OFFERED = 0xBF58476D1CE4E5B9;
+    static uint64_t weight(int64_t beat) {
+        uint64_t mixed = uint64_t(beat) * 0x9E3779B97F4A7C15;
+        return mixed ^ mixed >> 29;
     }
     bool waits() const { return given > moved; }
     int64_t next() const { return gives[moved & mask]; }
     void give(int64_t at) { gives[given++ & mask] = at; }
     void move(int64_t at) {
-        sum += uint64_t(at) + uint64_t(gives[moved & mask]);
+        sum += weight(left) * (uint64_t(at) + offers * OFFERED * uint64_t(gives[moved & mask]));
         moves[moved++ & mask] = at;
         if (records) recorded.push_back(at);
         if (--left == 0) sums.push_back(sum), sum = 0, left = beats;
     }
+};
+
+// Words of weights that come at a rate: the twin of `_Source` in supply.py.
+struct Supply {
+    int64_t words = 1, cycles = 1, latency = 0;
+    // The first cycle from this one on in which a new word is offered.
+    int64_t turn(int64_t from) const {
+        if (from < latency) from = latency;
+        __int128 number = __int128(from - latency) * words / cycles + 1;
+        return latency + int64_t((number * cycles + words - 1) / words) - 1;
+    }
+    bool repeats_after(int64_t shift) const { return __int128(shift) * words % cycles == 0; }
 };
 
 struct Block {
@@ -222,18 +246,26 @@ struct Buffered : Block {
     const Steps *programme; // within `numbers`
     int64_t runs;
     Numbers numbers;
-    // Steps: the place in the programme, the last one's cycle, the words that the next one needs.
-    int64_t run = 0, made = 0, step = -1, need, take = -1;
+    int64_t batch; // results that leave together, and that make room together
+    // Steps: the place in the programme, the last one's cycle, the words that the next one needs; results so far.
+    int64_t run = 0, made = 0, step = -1, need, take = -1, begun = 0;
     // Forwards, the cycle in which each word departed; backwards, the latest one in which each is needed.
     Numbers words;
     int64_t known = 0, mask = 0;
+    // Streamed weights, where they may be late: words taken ahead at most, steps that each serves, steps that the
+    // present one has served; the stream has the cycle in which each came and that of its last step.
+    int64_t ahead, shared, served = 0;
+    bool late;
+    Supply supply;
+    Stream weights;
     // Backwards only.
     int64_t total = 0, count = 0, results = 0, departed = 0, left = 0;
 
     explicit Buffered(const int64_t *p)
-        : room(p[0]), start(p[1]), latency(p[2]), depth(p[3]), runs(p[5]), numbers(p + 6, p + 6 + 4 * p[5]) {
+        : room(p[0]), start(p[1]), latency(p[2]), depth(p[3]), runs(p[5]), numbers(p + 6, p + 6 + 4 * p[5]),
+          batch(p[6 + 4 * p[5]]), ahead(p[4]), shared(p[7 + 4 * p[5]]), late(p[4] == 1) {
         // Where a word of weights comes in every cycle and two or more are taken ahead, only the first step ever waits.
-        if (p[4] > 0) step = 0;
+        if (ahead > 0) step = 0;
         programme = reinterpret_cast<const Steps *>(numbers.data());
         need = start;
         for (int64_t n = 0; n < runs; n++) most = std::max({most, programme[n].arrive, programme[n].depart});
@@ -241,12 +273,38 @@ struct Buffered : Block {
         while (size < lookback()) size *= 2;
         words.resize(size), mask = size - 1;
     }
-    int64_t capacity() const override { return depth; }
+    int64_t capacity() const override { return depth + batch; }
     // A beat may wait for a step of an earlier frame, and that one for the last result before it.
     int64_t lag() const override {
-        return std::max(ceil_div(depth, out[0]->beats), ceil_div(room, in[0]->beats) + 1);
+        return std::max(ceil_div(depth + batch, out[0]->beats), ceil_div(room, in[0]->beats) + 1);
     }
     int64_t lookback() const override { return 2 * (room + start + 2 * most) + 8; }
+
+    // Words of weights come at a rate.
+    void supplied(const Supply &by) {
+        supply = by;
+        late = late || by.words < by.cycles || by.latency;
+    }
+    // Before the first step: `weights` has a beat for each word of a frame.
+    void begin() {
+        if (!late) return;
+        int64_t each = 0, steps = 0;
+        for (int64_t n = 0; n < runs; n++)
+            each += programme[n].count * (programme[n].result != 0), steps += programme[n].count;
+        weights.beats = std::max<int64_t>(out[0]->beats * steps / (each * shared), 1);
+        weights.room = ahead + 2;
+        weights.start();
+    }
+    // The cycle in which the word of the next step comes.
+    int64_t word() {
+        Stream &w = weights;
+        if (!w.waits()) {
+            int64_t before = w.given ? w.gives[(w.given - 1) & w.mask] : -1, slot = w.given - ahead;
+            int64_t at = supply.turn(before + 1);
+            w.give(slot < 0 ? at : std::max(at, w.moves[slot & w.mask] + 1));
+        }
+        return w.next();
+    }
 
     bool forward() override {
         for (bool some = false;; some = true)
@@ -272,15 +330,18 @@ struct Buffered : Block {
             const Steps &now = programme[run];
             int64_t at = step + 1;
             if (need) at = std::max(at, i.moves[(need - 1) & i.mask] + 1);
-            if (now.plain()) {
+            if (late) at = std::max(at, word() + 1);
+            if (now.plain() && !late) {
                 at += now.count - 1 - made, made = now.count - 1;
             } else if (now.result) {
-                if (int64_t slot = o.given - depth; slot >= 0) {
+                if (int64_t slot = batch * ceil_div(begun - depth + 1, batch) - 1; slot >= 0) {
                     if (o.moved <= slot) break;
                     at = std::max(at, o.moves[slot & o.mask] + 1);
                 }
-                o.give(at + latency + 1);
+                if (++begun % batch == 0)
+                    for (int64_t n = 0; n < batch; n++) o.give(at + latency + 1);
             }
+            if (late && ++served == shared) served = 0, weights.move(at);
             for (int64_t n = 0; n < now.depart; n++) words[known++ & mask] = at;
             need += now.arrive, step = at;
             if (++made < now.count) continue;
@@ -299,9 +360,12 @@ struct Buffered : Block {
         }
         total = frames * in[0]->beats, count = frames * out[0]->beats;
         if (!each || count % each || count / each * arrive != total || depart != arrive) return false;
+        // Where weights may be late, steps wait for what is known forwards alone.
+        if (late || count % batch) return false;
         left = count / each * count_of_steps;
         run = runs - 1, made = programme[run].count, step = take = NEVER, need = start + total, departed = total;
-        for (int64_t n = std::min(depth, count); n > 0; n--) out[0]->give(NEVER);
+        // The last beat of each batch makes room for the result `depth` behind the first one, if there is one.
+        for (int64_t n = count - ceil_div(count - depth, batch) * batch; n > 0; n--) out[0]->give(NEVER);
         // Words behind those that the last step needs.
         for (int64_t n = total - (need - programme[run].arrive); n > 0; n--) words[known++ & mask] = NEVER;
         return need - programme[run].arrive <= total;
@@ -329,9 +393,11 @@ struct Buffered : Block {
             const Steps &now = programme[run];
             int64_t at = step - 1, steps = 1;
             if (now.plain()) steps = made, at -= steps - 1;
-            if (now.result) {
-                if (o.moved == results) break;
-                at = std::min(at, o.moves[results & o.mask] - latency - 1);
+            if (now.result && results % batch == 0) {
+                // A batch leaves behind its last result.
+                int64_t first = results + batch - 1;
+                if (o.moved <= first) break;
+                at = std::min(at, o.moves[first & o.mask] - latency - 1);
             }
             // The first word that the departing ones make room for.
             if (int64_t word = departed - now.depart + room; now.depart && word < total) {
@@ -339,8 +405,9 @@ struct Buffered : Block {
                 at = std::min(at, i.moves[(total - 1 - word) & i.mask] - 1);
             }
             if (now.result) {
-                results++;
-                if (o.given < count) o.give(at - 1);
+                int64_t waits = count - 1 - results++ - depth;
+                if (waits >= 0 && waits % batch == 0)
+                    for (int64_t n = 0; n < batch; n++) o.give(n ? NEVER : at - 1);
             }
             departed -= now.depart, need -= now.arrive;
             left -= steps, made -= steps, step = at;
@@ -420,6 +487,7 @@ struct Flow {
     std::vector<std::vector<int>> neighbours;
     std::vector<uint8_t> queued;
     std::vector<int> queue;
+    std::vector<Buffered *> streamed; // with weights that are streamed
     Source *source;
     Sink *sink;
     int64_t lag = 1; // frames from which events depend on earlier ones
@@ -435,8 +503,7 @@ struct Flow {
             for (int64_t n = *p++; n; n--) inputs.push_back(int(*p++));
             for (int64_t n = *p++; n; n--) outputs.push_back(int(*p++));
             int64_t size = *p++;
-            // One word of weights ahead is too few for a step a cycle; results that leave in batches are not known here.
-            if (kind < 0 || kind > 2 || (kind == 0 && (p[4] == 1 || p[6 + 4 * p[5]] > 1))) {
+            if (kind < 0 || kind > 2) {
                 known = false;
                 return;
             }
@@ -444,6 +511,7 @@ struct Flow {
                         : kind == 1 ? static_cast<Block *>(new Collect(p))
                                     : static_cast<Block *>(new Level(p));
             add(made, inputs, outputs);
+            if (kind == 0 && p[4]) streamed.push_back(static_cast<Buffered *>(made));
             p += size;
         }
         add(source = new Source, {}, {0});
@@ -475,6 +543,10 @@ struct Flow {
 
     // Work through events in one direction, until there are none or `stop` says so.
     template <typename Stop> void work(bool (Block::*direction)(), Stop stop) {
+        for (Buffered *block : streamed) {
+            block->begin();
+            if (block->late) lag = std::max(lag, ceil_div(block->ahead, block->weights.beats) + 1);
+        }
         for (size_t b = 0; b < blocks.size(); b++) wake(int(b));
         for (size_t next = 0; next < queue.size();) {
             int b = queue[next++];
@@ -486,18 +558,47 @@ struct Flow {
         }
     }
 
+    // Calls `then` for each stream, and each of weights that may be late; whether it is true of all.
+    template <typename Then> bool all(Then then) {
+        for (Stream &s : streams)
+            if (!then(s)) return false;
+        for (Buffered *block : streamed)
+            if (block->late && !then(block->weights)) return false;
+        return true;
+    }
+    bool complete(int64_t frame) {
+        return all([&](Stream &s) { return int64_t(s.sums.size()) > frame; });
+    }
+    // Whether all beats of a frame came so many cycles after those of the one so many frames before.
+    bool repeats(int64_t frame, int64_t frames, int64_t cycles) {
+        return all([&](Stream &s) { return s.sums[frame] == s.sums[frame - frames] + s.whole * uint64_t(cycles); });
+    }
+
     // Whether all streams repeat what they did so many frames ago; counted in `same`.
     int64_t checked = 0, same = 0;
     bool settled(int64_t cycles, int64_t frames) {
-        for (;; checked++) {
-            for (Stream &s : streams)
-                if (int64_t(s.sums.size()) <= checked) return false;
-            bool equal = checked >= frames;
-            for (Stream &s : streams)
-                equal = equal && s.sums[checked] == s.sums[checked - frames] + uint64_t(2 * s.beats * cycles);
-            same = equal ? same + 1 : 0;
+        for (; complete(checked); checked++) {
+            same = checked >= frames && repeats(checked, frames, cycles) ? same + 1 : 0;
             if (same >= lag && checked >= lag + frames) return true;
         }
+        return false;
+    }
+
+    // With a source that always offers: the number of frames after which all repeats, 0 as long as none is known.
+    Numbers alike = {0}; // of each such number, how many frames in turn have repeated
+    int64_t period() {
+        for (; complete(checked); checked++) {
+            alike.push_back(0);
+            for (int64_t frames = 1; frames <= checked; frames++) {
+                int64_t cycles = sink->finished[checked] - sink->finished[checked - frames];
+                alike[frames] = repeats(checked, frames, cycles) ? alike[frames] + 1 : 0;
+                if (alike[frames] < lag) continue;
+                bool whole = true;
+                for (Buffered *block : streamed) whole = whole && (!block->late || block->supply.repeats_after(cycles));
+                if (whole) return frames;
+            }
+        }
+        return 0;
     }
 };
 
@@ -532,6 +633,28 @@ int64_t flow_forward(void *handle, int64_t cycles, int64_t frames, int64_t most,
         return ending != 0;
     });
     return ending;
+}
+
+// How words of weights come to the block of this number among those that take them.
+void flow_supply(void *handle, int64_t number, int64_t words, int64_t cycles, int64_t latency) {
+    static_cast<Flow *>(handle)->streamed[number]->supplied({words, cycles, latency});
+}
+
+// Runs forwards with a source that always offers. Returns the number of frames after which all repeats, from the frames
+// on that are finished less so many; 0 where it jams.
+int64_t flow_steady(void *handle) {
+    Flow &flow = *static_cast<Flow *>(handle);
+    flow.streams[0].offers = false;
+    flow.streams[0].begin();
+    size_t done = 0;
+    int64_t found = 0;
+    flow.work(&Block::forward, [&] {
+        if (flow.sink->finished.size() == done) return false;
+        done = flow.sink->finished.size();
+        return (found = flow.period()) != 0;
+    });
+    if (found) flow.sink->finished.resize(flow.checked + 1);
+    return found;
 }
 
 // Runs backwards through as many frames as there are deadlines; a new handle must be used. Returns whether it could.

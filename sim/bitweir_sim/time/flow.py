@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from ..compiler import compiler_missing
 from .stepping import library, program, stepper
+from .supply import Supply
 
-__all__ = ["Arrivals", "Cycles", "Ending", "arrivals", "latest", "least_interval", "stepped_arrivals"]
+__all__ = ["Arrivals", "Cycles", "Ending", "arrivals", "latest", "least_interval", "steady", "stepped_arrivals"]
 
 Cycles = NDArray[np.int64]
 _NONE = np.zeros(0, np.uint8)
@@ -115,11 +116,7 @@ def arrivals(
     ending = _library().flow_forward(
         flow, interval.numerator, interval.denominator, most, limits.ctypes.data, len(limits)
     )
-    cycles = ctypes.POINTER(ctypes.c_int64)()
-    count = _library().flow_finished(flow, ctypes.byref(cycles))
-    return Arrivals(
-        ending=Ending(ending), finished=tuple(cycles[:count]), recorded={s: _recorded(flow, s) for s in record}
-    )
+    return Arrivals(ending=Ending(ending), finished=_finished(flow), recorded={s: _recorded(flow, s) for s in record})
 
 
 def latest(pipeline: Pipeline, deadlines: Sequence[int], record: Sequence[int]) -> dict[int, Cycles] | None:
@@ -149,6 +146,33 @@ def latest(pipeline: Pipeline, deadlines: Sequence[int], record: Sequence[int]) 
     return {stream: _recorded(flow, stream)[::-1] for stream in record}
 
 
+def steady(pipeline: Pipeline, supplies: Sequence[Supply]) -> tuple[tuple[int, ...], int] | None:
+    """Frames that follow each other without a gap, until all repeats for ever.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    supplies : sequence of Supply
+        Of each of its `Pipeline.weight_streams`.
+
+    Returns
+    -------
+    finished : tuple of int
+        Cycle of the last output beat of each frame.
+    period : int
+        So many frames repeat for ever, from those that finish last; 0 where the pipeline jams.
+
+    None where it cannot be computed on this system, or words of weights are stalled by a pattern.
+    """
+    flow = _flow(pipeline)
+    if flow is None or any(len(supply.pattern) for supply in supplies):
+        return None
+    for number, supply in enumerate(supplies):
+        _library().flow_supply(flow, number, supply.words, supply.cycles, supply.latency)
+    period: int = _library().flow_steady(flow)
+    return _finished(flow), period
+
+
 def _flow(pipeline: Pipeline) -> _Handle | None:
     """A run in C++; None where there is no compiler, or a machine that it does not know."""
     if compiler_missing():
@@ -167,6 +191,12 @@ class _Handle(ctypes.c_void_p):
         finalize(self, _library().flow_free, address)
 
 
+def _finished(flow: _Handle) -> tuple[int, ...]:
+    cycles = ctypes.POINTER(ctypes.c_int64)()
+    count = _library().flow_finished(flow, ctypes.byref(cycles))
+    return tuple(cycles[:count])
+
+
 def _recorded(flow: _Handle, stream: int) -> Cycles:
     cycles = ctypes.POINTER(ctypes.c_int64)()
     count = _library().flow_recorded(flow, stream, ctypes.byref(cycles))
@@ -182,6 +212,8 @@ def _library() -> ctypes.CDLL:
     found.flow_record.restype, found.flow_record.argtypes = None, [pointer, number]
     found.flow_forward.restype = number
     found.flow_forward.argtypes = [pointer, number, number, number, pointer, number]
+    found.flow_supply.restype, found.flow_supply.argtypes = None, [pointer, *[number] * 4]
+    found.flow_steady.restype, found.flow_steady.argtypes = number, [pointer]
     found.flow_backward.restype, found.flow_backward.argtypes = number, [pointer, pointer, number]
     found.flow_finished.restype, found.flow_finished.argtypes = number, [pointer, pointer]
     found.flow_recorded.restype, found.flow_recorded.argtypes = number, [pointer, number, pointer]

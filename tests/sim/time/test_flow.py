@@ -8,10 +8,11 @@ from bitweir_hw.blocks import FifoSpec
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.time import flow
-from bitweir_sim.time.cycles import steady_state
-from bitweir_sim.time.flow import Ending, arrivals, latest, least_interval, stepped_arrivals
+from bitweir_sim.time.cycles import Timing, _stepped_state, steady_state
+from bitweir_sim.time.flow import Ending, arrivals, latest, least_interval, steady, stepped_arrivals
 from bitweir_sim.time.sizing import fit_depths, interval, with_depths
 from bitweir_sim.time.stepping import stepper
+from bitweir_sim.time.supply import Supply, supplies_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from support.residuals import depths_by_hand, residual_network, residual_plans
@@ -41,6 +42,26 @@ def test_every_beat_is_that_of_the_stepper(data):
     assert check_same(pipeline, pace, 1000).ending is Ending.SETTLED
 
 
+def rates():
+    """Supplies of words at any rate, from any cycle on."""
+    fractions = st.integers(1, 12).flatmap(lambda cycles: st.tuples(st.integers(1, cycles), st.just(cycles)))
+    return st.builds(lambda rate, latency: Supply(words=rate[0], cycles=rate[1], latency=latency), fractions,
+                     st.integers(0, 60))  # fmt: skip
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_frames_without_a_gap_are_those_of_the_stepper(data):
+    network = data.draw(st.one_of(dense_networks(max_size=40), networks()))
+    pipeline = lower(network, data.draw(plans(network, streamed=True)))
+    supplies = {one.block: data.draw(rates()) for one in pipeline.weight_streams if data.draw(st.booleans())}
+    finished, period = steady(pipeline, supplies_of(pipeline, supplies))
+    found, stepped = Timing(latency=finished[0], finished=finished, period=period), _stepped_state(pipeline, supplies)
+    assert (found.latency, found.interval) == (stepped.latency, stepped.interval)
+    frames = range(1, 3 * max(len(found.finished), len(stepped.finished)))
+    assert [found.last_cycle(n) for n in frames] == [stepped.last_cycle(n) for n in frames]
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(depths_by_hand(deepest=20))
 def test_shallow_fifos_jam_or_hold_back_in_both(drawn):
@@ -49,8 +70,9 @@ def test_shallow_fifos_jam_or_hold_back_in_both(drawn):
     found, pace = check_same(pipeline, alone, 20), interval(pipeline)
     assert (found.ending is Ending.JAMMED) == (pace is None)
     assert (found.ending is Ending.SETTLED) == (pace == alone)
+    assert (pace is None) == (steady(pipeline, [])[1] == 0)
     if pace is not None:
-        assert pace == steady_state(pipeline).interval
+        assert pace == steady_state(pipeline).interval == _stepped_state(pipeline, None).interval
         assert check_same(pipeline, pace, 1000).ending is Ending.SETTLED
 
 
@@ -70,10 +92,16 @@ def test_what_repeats_once_repeats_for_ever(drawn):
     assert results.tolist() == [*found.finished, *(found.finished[-1] + pace * n for n in range(1, more + 1))]
 
 
-@settings(max_examples=30)
-@given(residual_plans())
+def with_plans(some):
+    """Networks with plans in which weights are streamed, and pixels share them."""
+    return some.flatmap(lambda network: st.tuples(st.just(network), plans(network, streamed=True)))
+
+
+@settings(max_examples=40)
+@given(st.one_of(residual_plans(), with_plans(networks())))
 def test_no_beat_is_soonest_after_its_latest_cycle(drawn):
     pipeline = lower(*drawn)
+    assume(arrivals(pipeline, Fraction(least_interval(pipeline)), most=24).ending is Ending.SETTLED)
     pace, streams = Fraction(least_interval(pipeline)), range(len(pipeline.streams))
     soon = arrivals(pipeline, pace, record=streams)
     late = latest(pipeline, soon.finished, streams)
@@ -110,9 +138,7 @@ def test_depths_are_the_same_without_a_compiler(drawn):
 @settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_no_result_is_later_with_fitted_fifos_and_one_is_with_less(data):
-    network, plan = data.draw(
-        st.one_of(residual_plans(), networks().flatmap(lambda n: st.tuples(st.just(n), plans(n))))
-    )
+    network, plan = data.draw(st.one_of(residual_plans(), with_plans(networks())))
     roomy, fitted = lower(network, plan), lower(network, fit_depths(network, plan))
     deep = [block for block in fitted.blocks if isinstance(block, FifoSpec) and block.depth > 2]
     assume(deep)
