@@ -21,12 +21,13 @@ from .boards.bitstream import Options
 from .boards.build import BoardBuild, build_for_board
 from .design import Design, DesignFolder
 from .devices import connect, load_parameters, program, run, simulated_board
+from .jobs import workers
 from .loading import check, load, network
 from .model import Model, hardware_network
 from .part_list import PartList, find_part, list_parts
 from .planning import PlanRequest, PlanResult, choose
 from .planning.exploration import Exploration, write_exploration
-from .planning.explore import ExploreRequest, workers
+from .planning.explore import ExploreRequest
 from .planning.explore import explore as explore_parts
 from .progress import Progress, silent
 from .report.report import Report

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-import bitweir.planning.cluster as cluster
+import bitweir.jobs.call as calling
+import bitweir.jobs.cluster as cluster
 import bitweir.planning.explore as exploring
 import distributed
 import jsonschema
@@ -19,8 +20,9 @@ import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.cli.exploration import render_exploration
+from bitweir.jobs import workers
 from bitweir.planning.exploration import exploration_schema, write_exploration
-from bitweir.planning.explore import ExploreRequest, explore, pareto, workers
+from bitweir.planning.explore import ExploreRequest, explore, pareto
 from bitweir.planning.limits import ROUTES
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.errors import PlanError, ToolError
@@ -172,8 +174,9 @@ def test_other_sources_are_other_results(network, monkeypatch):
     search = exploring._search(GOALS, "ecp5-25k", 100, 1)
     before = exploring._key("a", search)
     # A worker with other sources must not fill this cache.
-    assert exploring._worker(network, 3, search, "others")[:2] == (3, None)
-    monkeypatch.setattr(exploring, "_sources", lambda: "others")
+    found = calling.answer(exploring._worker, network, print, 3, (search,), "others")
+    assert (found.number, found.result) == (3, None) and "another version of bitweir" in found.error
+    monkeypatch.setattr(exploring, "sources", lambda: "others")
     assert exploring._key("a", search) != before
 
 

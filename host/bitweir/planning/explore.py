@@ -6,27 +6,18 @@ that was interrupted goes on where it was, and one that is asked for again takes
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import signal
 import tempfile
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from math import inf
-from multiprocessing import resource_tracker as multiprocessing_tracker
 from pathlib import Path
 from typing import Any
 
-import bitweir_hw
-import bitweir_sim
-import joblib
 from bitweir_hw.cost import estimate_pipeline, fmax_basis, fmax_error, highest_clock
-from bitweir_hw.errors import BitweirError, PlanError, ToolError
+from bitweir_hw.errors import PlanError
 from bitweir_hw.files import digest
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart, Part, part_of
@@ -35,18 +26,17 @@ from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import TooLargeError
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
-from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
 from ..design import Design, DesignFolder
+from ..jobs import Report, run, sources
 from ..progress import Progress, silent
 from ..synthesis.measure import synthesise
-from .cluster import Cluster, cluster
 from .exploration import Exploration, ExploredNetwork, PartSize, Point
 from .hunt import Expected, Hunt
 from .limits import Reserve, part_limits
 from .remedy import with_remedy
 
-__all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto", "workers"]
+__all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto"]
 
 #: How much slower than the fastest plan the slowest pace is.
 SLOWEST = 64
@@ -55,9 +45,6 @@ _RESULT = "result.json"
 _MEASURED = ("sites", "lut", "ff", "block_rams")
 #: What is compared: fewer of these, and more frames a second.
 _LESS = ("sites", "block_rams")
-
-#: The workers to take in place of processes of this machine.
-_cluster: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
 
 #: A point as it is kept: the fields of `Point` that its job knows, or why there is none.
 _Kept = dict[str, Any]
@@ -222,26 +209,10 @@ class _Measurement:
 
 
 _Job = _Search | _Measurement
-#: Of a worker: the number of the job, its result, and else why there is none.
-_Answer = tuple[int, _Kept | None, str]
-
-
-@functools.cache
-def _sources() -> str:
-    """A hash of the code that makes points: a version alone does not tell one state of a checkout from another."""
-    total = hashlib.sha256(metadata.version("bitweir").encode())
-    here = Path(__file__).parent
-    host = here.parent
-    roots = [Path(str(package.__file__)).parent for package in (bitweir_hw, bitweir_sim)]
-    files = [file for root in (*roots, host / "synthesis", here) for file in sorted(root.rglob("*")) if file.is_file()]
-    for file in (*files, host / "design.py"):
-        if "__pycache__" not in file.parts:
-            total.update(f"{file.name} ".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
 
 
 def _key(network: str, job: _Job) -> str:
-    return content_key("explore", type(job).__name__, json.dumps(asdict(job)), network, _sources(), *job.tools())
+    return content_key("explore", type(job).__name__, json.dumps(asdict(job)), network, sources(), *job.tools())
 
 
 def _kept(key: str) -> _Kept | None:
@@ -259,14 +230,8 @@ def _keep(key: str, result: _Kept) -> None:
     cached(key, write)
 
 
-def _worker(network: Network, number: int, job: _Job, sources: str) -> tuple[int, _Kept | None, str]:
-    """A result, or the sentence that tells why there is none: workers of a scheduler may have other errors."""
-    if _sources() != sources:
-        return number, None, "A worker of the scheduler has another version of bitweir: install the same on all."
-    try:
-        return number, job.run(network), ""
-    except BitweirError as error:
-        return number, None, str(error)
+def _worker(network: Network, report: Report, job: _Job) -> _Kept:
+    return job.run(network)
 
 
 def _run(network: Network, jobs: Sequence[_Job], progress: _Share) -> list[_Kept]:
@@ -278,76 +243,13 @@ def _run(network: Network, jobs: Sequence[_Job], progress: _Share) -> list[_Kept
     progress(1 - len(missing) / max(len(jobs), 1))
     if missing:
         # Workers return results and keep none, so that they need no file system in common.
-        calls = [(number, jobs[number], _sources()) for number in missing]
         # Closed at once after an error or Ctrl-C, so that what is under way ends within `workers`.
-        with closing(_results(network, calls)) as found:
-            for done, (number, result, told) in enumerate(found, 1):
-                if result is None:
-                    raise ToolError(told)
-                _keep(keys[number], result)
-                results[number] = result
+        with closing(run(_worker, network, [(jobs[number],) for number in missing])) as found:
+            for done, (number, result) in enumerate(found, 1):
+                _keep(keys[missing[number]], result)
+                results[missing[number]] = result
                 progress(1 - (len(missing) - done) / len(jobs))
     return [result for result in results if result is not None]
-
-
-def _results(network: Network, calls: list[tuple[int, _Job, str]]) -> Generator[_Answer, None, None]:
-    """What workers make of each call, in the order in which it comes."""
-    if found := _cluster.get():
-        # Not by joblib: it would go on here, without a word, where a scheduler has few workers or none.
-        yield from found.run(_worker, network, calls)
-    else:
-        parallel = joblib.Parallel(return_as="generator_unordered")
-        yield from parallel(joblib.delayed(_worker)(network, *call) for call in calls)
-
-
-def _start_workers() -> None:
-    """Start the processes of joblib, which are kept, so that Ctrl-C is for this one alone.
-
-    A terminal sends it to all, and each would print where it was. What is blocked here is blocked in them; here it
-    comes when it is not blocked any more.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        return
-    # Each of the two unblocks the signal in this process when it starts its tracker.
-    for tracker in (multiprocessing_tracker, loky_tracker):
-        tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        joblib.Parallel()(joblib.delayed(int)() for _ in range(2))
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
-    """Where to run what is parallel: processes of this machine, or workers of a Dask scheduler.
-
-    Parameters
-    ----------
-    jobs : int or None
-        Processes; None for one on each core.
-    scheduler : str or None
-        Address of a Dask scheduler.
-
-    Raises
-    ------
-    ToolError
-        Dask is missing, or the scheduler is, or has no workers.
-    """
-    if scheduler is None:
-        with joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count()):
-            _start_workers()
-            with warnings.catch_warnings():
-                # Of joblib, at an end before the last one, as after Ctrl-C.
-                warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
-                yield
-        return
-    with cluster(scheduler) as found:
-        token = _cluster.set(found)
-        try:
-            yield
-        finally:
-            _cluster.reset(token)
 
 
 def explore(

@@ -187,7 +187,7 @@ def test_programs_that_a_command_started_end_with_it(number, code, told):
 
 
 WORKERS = """
-from bitweir.planning.explore import workers
+from bitweir.jobs import workers
 from bitweir.cli.ending import ending
 from joblib import Parallel, delayed
 from signal import SIG_BLOCK, pthread_sigmask

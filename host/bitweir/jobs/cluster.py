@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from bitweir_hw.errors import ToolError
+
+from .call import Answer, Function, answer, sources
 
 __all__ = ["Cluster", "cluster"]
 
@@ -31,8 +34,14 @@ class Cluster:
     def __init__(self, client: Any, address: str) -> None:
         self._client, self._address = client, address
 
-    def run(self, function: Callable[..., Any], shared: Any, calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-        """Results of ``function(shared, *call)``, in the order in which they come.
+    def run(
+        self,
+        function: Function,
+        shared: Any,
+        calls: Sequence[tuple[Any, ...]],
+        told: Callable[[int, float], None],
+    ) -> Generator[Answer, None, None]:
+        """What workers make of each call, in the order in which it comes; see `jobs.run`.
 
         Raises
         ------
@@ -42,13 +51,19 @@ class Cluster:
         import distributed
         from distributed.scheduler import KilledWorker
 
+        topic = f"bitweir-{uuid.uuid4()}"
+        pending: set[Any] = set()
         try:
+            self._client.subscribe_topic(topic, lambda event: told(*event[1]))
             # Once, as it may be large.
             [place] = self._client.scatter([shared], hash=False, timeout=CONNECT_SECONDS)
-            # Futures must be held, or the scheduler forgets them.
-            pending = {self._client.submit(function, place, *call, pure=False) for call in calls}
             finished: SimpleQueue[Any] = SimpleQueue()
-            for future in pending:
+            # Futures must be held, or the scheduler forgets them.
+            for number, call in enumerate(calls):
+                future = self._client.submit(
+                    _on_worker, place, topic, function, number, call, sources(), pure=False, priority=-number
+                )
+                pending.add(future)
                 future.add_done_callback(finished.put)
             while pending:
                 try:
@@ -59,7 +74,10 @@ class Cluster:
                 pending.remove(future)
                 yield future.result()
         except KilledWorker as error:
-            raise ToolError(f"Workers of the Dask scheduler at {self._address!r} die at their work.") from error
+            raise ToolError(
+                f"Workers of the Dask scheduler at {self._address!r} die at their work; results so far are kept: look "
+                "into their logs, and repeat the command to go on."
+            ) from error
         except (distributed.CancelledError, OSError) as error:
             # Without workers there is a limit to waiting for one, too.
             if self._client.status == "running":
@@ -68,6 +86,11 @@ class Cluster:
                 f"The Dask scheduler at {self._address!r} is lost; results so far are kept: start it again, and repeat "
                 "the command to go on."
             ) from error
+        finally:
+            # What nobody holds is not begun.
+            pending.clear()
+            if self._client.status == "running":
+                self._client.unsubscribe_topic(topic)
 
     def _check_workers(self) -> None:
         if not self._client.nthreads():
@@ -75,6 +98,15 @@ class Cluster:
                 f"The Dask scheduler at {self._address!r} has no workers left; results so far are kept: start some "
                 f"with dask worker {self._address}, and repeat the command to go on."
             )
+
+
+def _on_worker(
+    shared: Any, topic: str, function: Function, number: int, arguments: tuple[Any, ...], expected: str
+) -> Answer:
+    import distributed
+
+    worker = distributed.get_worker()
+    return answer(function, shared, lambda share: worker.log_event(topic, (number, share)), number, arguments, expected)
 
 
 @contextmanager
