@@ -101,6 +101,8 @@ class Accelerator:
         waves: Path | str | None = None,
         weight_memory: WeightMemory | None = None,
         rounding: bool = False,
+        jobs: int | None = None,
+        scheduler: str | None = None,
         progress: Progress = silent,
     ) -> Simulation:
         """Run images through the accelerator, and compare every result with that of the golden model.
@@ -124,6 +126,11 @@ class Accelerator:
             From which streamed weights come; by default a word comes in every cycle.
         rounding : bool
             Take the nearest number that the input takes in place of one that it does not.
+        jobs : int, optional
+            Divide the images among so many processes: each piece is a run of its own, from reset. A call that was
+            interrupted goes on when it is repeated.
+        scheduler : str, optional
+            Address of a Dask scheduler, whose workers take the place of processes.
         progress : Progress
             Shows what is under way.
 
@@ -146,7 +153,7 @@ class Accelerator:
         loaded = images_for(self.written.network, images, labels, limit=limit, rounding=rounding)
         return simulate(
             self.written, loaded, engine=engine, clock=clock, waves=None if waves is None else Path(waves),
-            weight_memory=weight_memory, progress=progress,
+            weight_memory=weight_memory, jobs=jobs, scheduler=scheduler, progress=progress,
         )  # fmt: skip
 
     def report(

@@ -44,15 +44,22 @@ class Images:
         As they came, where `rounded` is 0, and else as the model file takes them; None where the file holds codes.
     rounded : int
         How many numbers became the nearest that the input takes.
+    first : int
+        Index of the first image among those that these are a part of.
     """
 
     codes: NDArray[Any]
     labels: NDArray[Any] | None
     frames: NDArray[Any] | None = None
     rounded: int = 0
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def part(self, part: slice) -> Images:
+        """Codes of some images in a row, as they are simulated; without labels and frames."""
+        return Images(codes=self.codes[part], labels=None, first=self.first + part.start)
 
 
 def load_images(path: Path, network: Network, *, limit: int | None = None, rounding: bool = False) -> Images:

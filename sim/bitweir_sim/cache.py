@@ -19,10 +19,12 @@ import platformdirs
 from bitweir_hw.errors import FileError, ToolError
 from filelock import FileLock
 
-__all__ = ["cache_folder", "cached", "content_key", "kept", "sync"]
+__all__ = ["cache_folder", "cached", "content_key", "drop", "kept", "kept_names", "sync"]
 
 #: Lists the files of an entry with the SHA-256 of each.
 _CONTENTS = "contents.json"
+#: Ends the name of an entry that is being made.
+_WORK = ".building"
 
 
 def cache_folder() -> Path:
@@ -55,6 +57,19 @@ def kept(key: str) -> Path | None:
     return root / key if _whole(root / key) else None
 
 
+def kept_names(start: str) -> list[str]:
+    """Keys of entries, whole or damaged, that are `start` and something behind a hyphen."""
+    names = [path.name for path in cache_folder().glob(f"{start}-*") if path.is_dir()]
+    return sorted(name for name in names if not name.endswith(_WORK))
+
+
+def drop(key: str) -> None:
+    """Remove an entry, where it is there."""
+    root = cache_folder()
+    shutil.rmtree(root / key, ignore_errors=True)
+    (root / f"{key}.lock").unlink(missing_ok=True)
+
+
 def cached(key: str, build: Callable[[Path], None]) -> Path:
     """Return the folder of a key; `build` fills it the first time, and again if it was damaged.
 
@@ -78,7 +93,7 @@ def cached(key: str, build: Callable[[Path], None]) -> Path:
     with FileLock(root / f"{key}.lock"):
         if not _whole(folder):
             # Left behind by a build that failed or was killed.
-            work = root / f"{key}.building"
+            work = root / f"{key}{_WORK}"
             for stale in (work, folder):
                 if stale.exists():
                     shutil.rmtree(stale)

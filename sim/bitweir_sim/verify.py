@@ -85,8 +85,11 @@ def weight_feeds(
     }
 
 
-def explain(difference: Difference, pipeline: Pipeline) -> str:
-    """Describe a difference by layer, frame, pixel, channel, cycle, and what was expected and found."""
+def explain(difference: Difference, pipeline: Pipeline, *, start: int = 0) -> str:
+    """Describe a difference by layer, frame, pixel, channel, cycle, and what was expected and found.
+
+    `start` is what the first frame of the run is called.
+    """
     if fed := next((weights for weights in pipeline.weight_streams if weights.name == difference.stream), None):
         return (
             f"layer {fed.layer}, word of weights {difference.beat % fed.words}, cycle {difference.cycle}: expected "
@@ -95,7 +98,7 @@ def explain(difference: Difference, pipeline: Pipeline) -> str:
     stream = next(stream for stream in pipeline.streams if stream.name == difference.stream)
     group, beat = divmod(difference.beat, stream.beats)
     vector, beat = divmod(beat, stream.vector_beats)
-    frame = group * stream.parallel_frames
+    frame = start + group * stream.parallel_frames
     found = _element(difference, stream)
     if found is None:
         first = beat * stream.lanes

@@ -34,6 +34,7 @@ from .options import (
     folder_argument,
     most_clock_option,
     other_clock_option,
+    pool_options,
     reserve_options,
     round_option,
     weight_memory_options,
@@ -270,6 +271,7 @@ def parameters(output: Output, models: Callable[[], Model], folder: Path, target
 )
 @round_option
 @other_clock_option
+@pool_options("one run of all images in this process")
 @with_output
 @weight_memory_options
 def simulate_command(
@@ -282,13 +284,19 @@ def simulate_command(
     waves: Path | None,
     rounding: bool,
     clock: float | None,
+    jobs: int | None,
+    scheduler: str | None,
     weight_memory: WeightMemory | None,
 ) -> None:
-    """Simulate the design in FOLDER on images, and compare each result with the golden model."""
+    """Simulate the design in FOLDER on images, and compare each result with the golden model.
+
+    With --jobs or --scheduler, images are divided: each piece is a run of its own, from reset. A simulation that was
+    interrupted continues where it stopped when the command is repeated.
+    """
     design = api.open(folder)
     simulation = design.simulate(
         images, engine=engine, limit=limit, waves=waves, clock=clock, weight_memory=weight_memory, rounding=rounding,
-        progress=output.working,
+        jobs=jobs, scheduler=scheduler, progress=output.working,
     )  # fmt: skip
     if save:
         save_result(save, design.network.network, simulation.result)
@@ -372,10 +380,7 @@ def report(
 @click.option(
     "--synth", is_flag=True, help="Synthesise the points of the front with Yosys, and add the measured resources."
 )
-@click.option(
-    "--jobs", type=click.IntRange(min=1), metavar="J", help="Number of processes.  [default: one on each core]"
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler, not on this machine.")
+@pool_options("one on each core")
 @with_output
 @with_models
 def explore(

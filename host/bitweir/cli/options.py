@@ -33,6 +33,7 @@ __all__ = [
     "megahertz",
     "most_clock_option",
     "other_clock_option",
+    "pool_options",
     "reserve_options",
     "round_option",
     "weight_memory_options",
@@ -221,6 +222,20 @@ def weight_memory_options(command: Callable[..., None]) -> Callable[..., None]:
         command(*args, weight_memory=memory, **options)
 
     return wrapper
+
+
+def pool_options(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options for workers to a command; `default` says what is done without them."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        command = click.option(
+            "--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler, not on this machine."
+        )(command)
+        return click.option(
+            "--jobs", type=click.IntRange(min=1), metavar="J", help=f"Number of processes.  [default: {default}]"
+        )(command)
+
+    return add
 
 
 def with_models(command: Callable[..., None]) -> Callable[..., None]:

@@ -32,6 +32,9 @@ def simulation_table(run: Simulation) -> Table:
     if run.simulated_cycles is not None:
         speed += f", {run.simulated_cycles:,} cycles at {run.cycles_per_second:,} cycles/s"
     table.add_row("run time", speed)
+    if run.pieces > 1:
+        before = f", {run.resumed:,} of the images from a run that was interrupted" if run.resumed else ""
+        table.add_row("runs", f"{run.pieces:,} pieces, each from reset{before}")
     return table
 
 

@@ -34,6 +34,11 @@ class Cluster:
     def __init__(self, client: Any, address: str) -> None:
         self._client, self._address = client, address
 
+    @property
+    def at_once(self) -> int:
+        """Threads of all workers there are now."""
+        return sum(self._client.nthreads().values()) or 1
+
     def run(
         self,
         function: Function,

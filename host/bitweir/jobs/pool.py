@@ -22,7 +22,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from .call import REPORT_SECONDS, Answer, Function, answer, sources
 from .cluster import cluster
 
-__all__ = ["Told", "run", "workers"]
+__all__ = ["Told", "at_once", "run", "workers"]
 
 #: Takes the number of a call and the share of it that is done; from any thread.
 Told = Callable[[int, float], None]
@@ -30,6 +30,10 @@ Told = Callable[[int, float], None]
 
 class Pool(Protocol):
     """What runs calls."""
+
+    @property
+    def at_once(self) -> int:
+        """How many calls run at the same time."""
 
     def run(
         self, function: Function, shared: Any, calls: Sequence[tuple[Any, ...]], told: Told
@@ -39,6 +43,10 @@ class Pool(Protocol):
 
 class _Processes:
     """Processes of this machine, as many as joblib is configured for."""
+
+    @property
+    def at_once(self) -> int:
+        return int(joblib.effective_n_jobs(None))
 
     def run(
         self, function: Function, shared: Any, calls: Sequence[tuple[Any, ...]], told: Told
@@ -136,6 +144,11 @@ def run(
             if found.error:
                 raise ToolError(found.error)
             yield found.number, found.result
+
+
+def at_once() -> int:
+    """How many calls run at the same time, where `workers` says."""
+    return _pool.get(_Processes()).at_once
 
 
 @contextmanager

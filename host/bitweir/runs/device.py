@@ -246,7 +246,7 @@ def run_on_device(
     """
     network = known_network(device)
     run = device_runner(device, scores=scores or check)(images, progress)
-    found = compared_with_golden(network, images, run.result) if check else None
+    found = compared_with_golden(network, images, run.result, progress=progress) if check else None
     identity = device.identity
     return DeviceRun(
         device=address,

@@ -13,7 +13,7 @@ from bitweir_hw.accelerator import accelerator_rtlil, boot_cycles, booted_rtlil,
 from bitweir_hw.errors import ToolError
 from bitweir_sim.simulators.cocotb import available, run_cocotb
 from bitweir_sim.simulators.cocotb import build as build_simulator
-from bitweir_sim.simulators.compiled import compile_design
+from bitweir_sim.simulators.compiled import CompiledDesign, compile_design
 from bitweir_sim.trace import SimulationError, Trace
 from bitweir_sim.values import fast
 from bitweir_sim.values.frames import pack, unpack_results
@@ -28,7 +28,7 @@ from ..progress import Progress
 from ..weight_memory import Weights
 from .runner import Run, Runner
 
-__all__ = ["ENGINES", "AnyDesign", "loading_cycles", "waveform"]
+__all__ = ["ENGINES", "AnyDesign", "loading_cycles", "prepare", "waveform"]
 
 AnyDesign = Design | DesignFolder
 #: Cycles beyond those of the cycle model, after which a run is given up.
@@ -56,7 +56,8 @@ def _golden(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
 
     def run(images: Images, progress: Progress) -> Run:
         started = time.perf_counter()
-        result = fast.run(design.network, images.codes)
+        with progress(f"Running {len(images):,} frames in the golden model") as done:
+            result = fast.run(design.network, images.codes, done)
         return Run(result=result, seconds=time.perf_counter() - started, simulator="NumPy")
 
     return run
@@ -68,9 +69,7 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
         raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
 
     def run(images: Images, progress: Progress) -> Run:
-        with progress("Compiling the design (kept for the next time)"):
-            top, text = _rtlil(design)
-            compiled = compile_design(text, top=top, verilog=cell_models(design.plan), waves=waves is not None)
+        compiled = _compile(design, progress, waves=waves is not None)
         groups = -(-len(images) // design.pipeline.parallel_frames)
         beats = groups * design.pipeline.output.beats
         cycles = loading_cycles(design) + weights.timing.last_cycle(groups) + _SPARE_CYCLES
@@ -90,11 +89,15 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
     return run
 
 
+def _compile(design: AnyDesign, progress: Progress, *, waves: bool = False) -> CompiledDesign:
+    with progress("Compiling the design (kept for the next time)"):
+        top, text = _rtlil(design)
+        return compile_design(text, top=top, verilog=cell_models(design.plan), waves=waves)
+
+
 def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     """The same design with its inner streams on ports, so that every stream is compared in every cycle."""
-    simulator = next((name for name in ("verilator", "icarus") if available(name) is None), "verilator")
-    if missing := available(simulator):
-        raise ToolError(missing)
+    simulator = _cocotb_simulator()
     kind = {"verilator": ".vcd", "icarus": ".fst"}[simulator]
     if waves and waves.suffix != kind:
         raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
@@ -112,9 +115,7 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
             )  # fmt: skip
             cycles = expected.cycles_run + _SPARE_CYCLES + _COCOTB_DRAIN
         with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-            with progress(f"Building the design in {simulator} (kept for the next time)"):
-                top, sources = _observed_sources(design, Path(folder))
-                build_simulator(sources, top=top, simulator=simulator, waves=waves is not None)
+            top, sources = _build(design, simulator, Path(folder), progress, waves=waves is not None)
             with progress(f"Simulating {len(images):,} frames in {simulator}"), waveform(waves) as file:
                 started = time.perf_counter()
                 try:
@@ -131,7 +132,7 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
                     )
                 except SimulationError as error:
                     if error.difference:
-                        told = explain(error.difference, design.pipeline)
+                        told = explain(error.difference, design.pipeline, start=images.first)
                         raise SimulationError(f"The simulation differs: {told}.", trace=error.trace) from error
                     raise
                 seconds = time.perf_counter() - started
@@ -139,6 +140,34 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
         return Run(result=result, seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}")
 
     return run
+
+
+def _cocotb_simulator() -> str:
+    """The first of the simulators that is there."""
+    simulator = next((name for name in ("verilator", "icarus") if available(name) is None), "verilator")
+    if missing := available(simulator):
+        raise ToolError(missing)
+    return simulator
+
+
+def _build(
+    design: AnyDesign, simulator: str, folder: Path, progress: Progress, *, waves: bool = False
+) -> tuple[str, list[Path]]:
+    """Top module and sources, which are written into a folder, of what is built for cocotb."""
+    with progress(f"Building the design in {simulator} (kept for the next time)"):
+        top, sources = _observed_sources(design, folder)
+        build_simulator(sources, top=top, simulator=simulator, waves=waves)
+    return top, sources
+
+
+def prepare(design: AnyDesign, engine: str, progress: Progress) -> None:
+    """Compile what an engine runs, so that it is in the cache; see `ENGINES` for errors."""
+    if engine == "compiled":
+        _compile(design, progress)
+    elif engine == "cocotb":
+        simulator = _cocotb_simulator()
+        with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
+            _build(design, simulator, Path(folder), progress)
 
 
 def _rtlil(design: AnyDesign) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from bitweir_sim.values.golden import Result
 from numpy.typing import NDArray
 
 from ..images import Images
-from ..progress import Progress
+from ..progress import Progress, silent
 
 __all__ = ["Run", "Runner", "compared_with_golden"]
 
@@ -46,7 +46,14 @@ Runner = Callable[[Images, Progress], Run]
 
 
 def compared_with_golden(
-    network: Network, images: Images, result: Result, *, late: NDArray[np.bool_] | None = None
+    network: Network,
+    images: Images,
+    result: Result,
+    *,
+    late: NDArray[np.bool_] | None = None,
+    progress: Progress = silent,
 ) -> Differences:
     """Compare the results of images with those of the golden model; `late` as for `comparison.compare`."""
-    return compare(result, fast.run(network, images.codes), network.readout.kind, late=late)
+    with progress("Comparing with the golden model") as done:
+        expected = fast.run(network, images.codes, done)
+    return compare(result, expected, network.readout.kind, late=late, start=images.first)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from bitweir_hw.network import Integers
-from bitweir_sim.time.cycles import Timing
 from bitweir_sim.trace import Trace
-from bitweir_sim.values.golden import Result
-from numpy.typing import NDArray
+from bitweir_sim.values.golden import Result, joined
 
+from ..design import DesignFolder
+from ..folders import FileError
 from ..images import Images
+from ..jobs import workers
 from ..progress import Progress, silent
 from ..results import Quality, quality
 from ..speed import ExpectedClock, target_clock
 from ..weight_memory import WeightMemory, Weights
-from .engines import ENGINES, AnyDesign, loading_cycles, waveform
-from .runner import compared_with_golden
+from .engines import ENGINES, AnyDesign, prepare, waveform
+from .measuring import Measured, measure
+from .pieces import Journal, Work, run_pieces
 
 __all__ = ["Simulation", "simulate"]
 
@@ -60,9 +63,17 @@ class Simulation:
     frames_per_second : float
         At `clock`.
     seconds : float
-        Duration of the run, without building the simulator.
+        Duration of the run, without building the simulator; of all pieces together, as time went by.
+    pieces : int
+        Runs from reset; 1 unless the images were divided.
+    resumed : int
+        How many images were simulated before, by a run that was interrupted.
+    simulated_cycles : int or None
+        Clock cycles of all runs; None from ``"golden"``.
+    resumed_cycles : int or None
+        Those of them that were simulated before.
     trace : Trace or None
-        When the beats moved; None from ``"golden"``.
+        When the beats moved; None from ``"golden"`` and of pieces.
     """
 
     engine: str
@@ -81,6 +92,10 @@ class Simulation:
     made_for_clock: float
     frames_per_second: float
     seconds: float
+    pieces: int
+    resumed: int
+    simulated_cycles: int | None
+    resumed_cycles: int | None
     trace: Trace | None
 
     @property
@@ -94,14 +109,11 @@ class Simulation:
         return self.latency_cycles / self.clock * 1e6
 
     @property
-    def simulated_cycles(self) -> int | None:
-        """Clock cycles of the run; None from ``"golden"``."""
-        return None if self.trace is None else self.trace.cycles_run
-
-    @property
     def cycles_per_second(self) -> int | None:
         """Simulated clock cycles in a second of the run; None from ``"golden"``."""
-        return None if self.trace is None else round(self.trace.cycles_run / self.seconds)
+        if self.simulated_cycles is None:
+            return None
+        return round((self.simulated_cycles - (self.resumed_cycles or 0)) / self.seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures, as JSON has them."""
@@ -111,6 +123,8 @@ class Simulation:
             "simulator": self.simulator,
             "images": self.images,
             "rounded": self.rounded,
+            "pieces": self.pieces,
+            "resumed": self.resumed,
             **self.quality.to_dict(),
             "seconds": round(self.seconds, 6),
             "cycles_per_frame": self.cycles_per_frame,
@@ -120,7 +134,7 @@ class Simulation:
             "frames_per_second": self.frames_per_second,
             "latency_us": self.latency_us,
             "made_for_mhz": self.made_for_clock / 1e6,
-            **(cycles if self.trace is not None else {}),
+            **(cycles if self.simulated_cycles is not None else {}),
             "mismatches": self.mismatches,
             "first_mismatch": self.first_mismatch,
         }
@@ -134,9 +148,14 @@ def simulate(
     clock: float | None = None,
     waves: Path | None = None,
     weight_memory: WeightMemory | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
     progress: Progress = silent,
 ) -> Simulation:
     """Run images through a design, and compare every score, label, code and class with the golden model.
+
+    With `jobs` or `scheduler` the images are divided into pieces, each of which is a run of its own from reset. Pieces
+    that are done are kept until all are, so that the same call goes on after an interruption.
 
     Parameters
     ----------
@@ -152,6 +171,10 @@ def simulate(
         Where waveforms go.
     weight_memory : WeightMemory, optional
         From which streamed weights come; by default a word comes in every cycle.
+    jobs : int, optional
+        Processes.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers take the place of processes.
     progress : Progress
         Shows what is under way.
 
@@ -166,15 +189,22 @@ def simulate(
     ToolError
         A tool is missing, or fails.
     FileError
-        The waveform cannot be written, or the Verilog is not that of network and plan.
+        The waveform cannot be written, or there would be several; or the Verilog is not that of network and plan.
     """
     if engine not in ENGINES:
         raise ValueError(f"The engine must be one of {', '.join(ENGINES)}, not {engine!r}.")
+    parallel = jobs is not None or scheduler is not None
+    if waves and parallel:
+        raise FileError(
+            "Waveforms show one run, and pieces are several: leave out --waves, or --jobs and --scheduler (in Python "
+            "waves=, jobs= and scheduler=)."
+        )
     with waveform(waves):
         # Tried before anything takes time: simulators go on without a word when they cannot write.
         pass
     # What jams is refused before anything is compiled.
-    timing = design.timing
+    with progress("Computing when results come"):
+        timing = design.timing
     expected = None if clock else target_clock(design.pipeline, design.target, folder=getattr(design, "folder", None))
     clock = clock or (expected.hertz if expected else design.target.clock)
     weights = Weights(supplies={}, timing=timing)
@@ -182,54 +212,52 @@ def simulate(
         with progress("Computing when weights come"):
             weights = weight_memory.weights(design.pipeline, timing, clock)
         timing = weights.timing
-    run = ENGINES[engine](design, waves, weights)(images, progress)
-    late = _late(design, timing, run.trace, len(images))
-    found = compared_with_golden(design.network, images, run.result, late=late)
-    interval, latency, source = float(timing.interval), timing.latency, "model"
-    if run.trace is not None:
-        latency = int(_finished(design, run.trace)[0] - run.trace.i.cycles[0])
-        if measured := _interval(design, timing, run.trace):
-            interval, source = measured, "simulation"
+    if not parallel:
+        measured = [measure(design, images, engine=engine, weights=weights, waves=waves, progress=progress)]
+        resumed, seconds = list[Measured](), measured[0].seconds
+    else:
+        with workers(jobs, scheduler):
+            if scheduler is None:
+                # Else each process would wait for the one that compiles it.
+                prepare(design, engine, progress)
+            own = design.design if isinstance(design, DesignFolder) else design
+            work = Work(design=own, engine=engine, weights=weights)
+            settings = json.dumps([weight_memory and [weight_memory.bandwidth, weight_memory.latency, clock]])
+            with progress(f"Simulating {len(images):,} frames in pieces") as done:
+                started = time.perf_counter()
+                measured, resumed = run_pieces(work, images, Journal.of(work, images, settings), progress=done)
+                seconds = time.perf_counter() - started
+    result = joined([piece.result for piece in measured])
+    interval, source = float(timing.interval), "model"
+    if steady := [piece.interval for piece in measured if piece.interval is not None]:
+        # All are equal, where no result comes in another cycle than it must.
+        interval, source = max(steady), "simulation"
     frames = design.pipeline.parallel_frames
     return Simulation(
         engine=engine,
-        simulator=run.simulator,
+        simulator=", ".join(sorted({piece.simulator for piece in measured})),
         images=len(images),
         rounded=images.rounded,
-        result=run.result,
-        quality=quality(design.network, run.result, images.labels),
-        mismatches=found.count,
-        first_mismatch=found.first,
+        result=result,
+        quality=quality(design.network, result, images.labels),
+        mismatches=sum(int(piece.differ.sum()) for piece in measured),
+        first_mismatch=next((piece.first for piece in measured if piece.first), None),
         cycles_per_frame=interval / frames,
         cycles_per_frame_from=source,
-        latency_cycles=latency,
+        latency_cycles=max([piece.latency for piece in measured if piece.latency is not None], default=timing.latency),
         clock=clock,
         expected=expected,
         made_for_clock=design.target.clock,
         frames_per_second=frames * clock / interval,
-        seconds=run.seconds,
-        trace=run.trace,
+        seconds=seconds,
+        pieces=len(measured),
+        resumed=sum(map(len, resumed)),
+        simulated_cycles=_cycles(measured),
+        resumed_cycles=_cycles(resumed),
+        trace=None if parallel else measured[0].trace,
     )
 
 
-def _late(design: AnyDesign, timing: Timing, trace: Trace | None, images: int) -> NDArray[np.bool_] | None:
-    """Images whose result comes in another cycle than the cycle model says, (N,)."""
-    if trace is None:
-        return None
-    finished = _finished(design, trace) - loading_cycles(design)
-    late = finished != [timing.last_cycle(n + 1) for n in range(len(finished))]
-    return np.repeat(late, design.pipeline.parallel_frames)[:images]
-
-
-def _interval(design: AnyDesign, timing: Timing, trace: Trace) -> float | None:
-    """Cycles from frame to frame, or from group to group of those side by side; None if the run was too short."""
-    finished = _finished(design, trace)
-    settled = len(timing.finished) - 1 - timing.period
-    whole = (len(finished) - 1 - settled) // timing.period * timing.period
-    return float(finished[-1] - finished[-1 - whole]) / whole if whole > 0 else None
-
-
-def _finished(design: AnyDesign, trace: Trace) -> Integers:
-    """Cycle of the last output beat of each frame, or of the frames that go side by side."""
-    beats = design.pipeline.output.beats
-    return trace.o.cycles[beats - 1 :: beats]
+def _cycles(pieces: Sequence[Measured]) -> int | None:
+    cycles = [piece.cycles for piece in pieces if piece.cycles is not None]
+    return sum(cycles) if cycles else None

@@ -41,7 +41,9 @@ class Differences:
         return int(self.frames.sum())
 
 
-def compare(found: Result, expected: Result, kind: str, *, late: NDArray[np.bool_] | None = None) -> Differences:
+def compare(
+    found: Result, expected: Result, kind: str, *, late: NDArray[np.bool_] | None = None, start: int = 0
+) -> Differences:
     """Compare every score, label, code and class.
 
     Parameters
@@ -52,6 +54,8 @@ def compare(found: Result, expected: Result, kind: str, *, late: NDArray[np.bool
         Of both results; see `Readout`.
     late : bool array, (N,), optional
         Frames whose result did not come in the cycle in which it must; they count as different, too.
+    start : int
+        What the first of these frames is called.
     """
     wrong: NDArray[np.bool_] = (found.scores != expected.scores).any(axis=1)
     for have, want in ((found.classes, expected.classes), (found.labels, expected.labels)):
@@ -64,7 +68,7 @@ def compare(found: Result, expected: Result, kind: str, *, late: NDArray[np.bool
     if not wrong.any():
         return Differences(frames=wrong, first=None)
     image = int(wrong.argmax())
-    return Differences(frames=wrong, first=f"image {image}{_described(image, found, expected, kind)}")
+    return Differences(frames=wrong, first=f"image {start + image}{_described(image, found, expected, kind)}")
 
 
 def _described(image: int, found: Result, expected: Result, kind: str) -> str:

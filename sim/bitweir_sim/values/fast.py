@@ -21,14 +21,15 @@ Array = NDArray[Any]
 Floats = NDArray[np.float32]
 #: From what layers take, (n, K) in the order of the stream, to what they hand on, (n, M).
 Stage = Callable[[Array], Array]
+Progress = Callable[[float], None]
 
 
-def run(network: Network, codes: ArrayLike) -> Result:
+def run(network: Network, codes: ArrayLike, progress: Progress = lambda share: None) -> Result:
     """Compute the result of codes (N, K): the same integers as `run_slow`, faster.
 
-    The first call for a network prepares it; see `FastModel`.
+    The first call for a network prepares it; see `FastModel`. `progress` takes the share of the frames that is done.
     """
-    return prepare(network).run(codes)
+    return prepare(network).run(codes, progress)
 
 
 def prepare(network: Network) -> FastModel:
@@ -67,12 +68,13 @@ class FastModel:
         self.frames_a_float: dict[str, int] = {}
         self._stages, _ = self._prepare(network.layers, network.input.map)
 
-    def run(self, codes: ArrayLike) -> Result:
-        """The result of codes (N, K)."""
+    def run(self, codes: ArrayLike, progress: Progress = lambda share: None) -> Result:
+        """The result of codes (N, K); `progress` takes the share that is done."""
         array = checked_codes(self._input, np.asarray(codes))
         scores = np.empty((len(array), self._outputs), np.int64)
         for part in batches(len(array), self._width):
             scores[part] = _through(self._stages, array[part])
+            progress(part.stop / len(array))
         return result(scores, self._kind)
 
     def _prepare(self, layers: tuple[Layer, ...], source: Map) -> tuple[list[Stage], Map]:

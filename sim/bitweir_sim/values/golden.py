@@ -6,7 +6,7 @@ same integers faster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .encoding import batches, checked_codes
 
-__all__ = ["EXECUTORS", "Result", "result", "run_slow", "trace", "values", "weight_values", "widest"]
+__all__ = ["EXECUTORS", "Result", "joined", "result", "run_slow", "trace", "values", "weight_values", "widest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +57,19 @@ class Result:
     scores: Integers
     classes: Integers | None = None
     labels: NDArray[np.bool_] | None = None
+
+
+def joined(results: Sequence[Result]) -> Result:
+    """The results of frames that follow one another."""
+    if len(results) == 1:
+        return results[0]
+    classes = [part.classes for part in results if part.classes is not None]
+    labels = [part.labels for part in results if part.labels is not None]
+    return Result(
+        scores=np.concatenate([part.scores for part in results]),
+        classes=np.concatenate(classes) if classes else None,
+        labels=np.concatenate(labels) if labels else None,
+    )
 
 
 def values(stream: Integers, source: Map) -> Integers:
