@@ -195,10 +195,11 @@ class Accelerator:
         if synthesise is not None:
             if synthesise not in FAMILIES:
                 raise PlanError(f"The family must be one of {', '.join(FAMILIES)}, not {synthesise!r}.")
-            with progress(f"Synthesising for {synthesise}"):
-                _synthesise(self.written, synthesise)
+            with progress(f"Synthesising for {synthesise}") as done:
+                _synthesise(self.written, synthesise, told=done)
         chosen = None if part is None else find_part(part)
-        return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory)
+        with progress("Computing the report"):
+            return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory)
 
     def parameters(self, net: Model | Network) -> bytes:
         """Make the parameter image of another network of the same shape, for an accelerator with parameters in RAM.

@@ -17,7 +17,7 @@ from bitweir_hw.files import digest, plan_text
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
-from bitweir_hw.tools import convert
+from bitweir_hw.tools import Told, convert
 
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
@@ -157,7 +157,13 @@ class Options:
 
 
 def write_bitstream(
-    design: Design, board: Board, folder: Path, *, options: Options, models: Sequence[Path] = ()
+    design: Design,
+    board: Board,
+    folder: Path,
+    *,
+    options: Options,
+    models: Sequence[Path] = (),
+    told: Told | None = None,
 ) -> tuple[DesignFolder, Routed]:
     """Generate an accelerator, route it on a board, and write all of it into a folder: whole, or not at all.
 
@@ -171,6 +177,8 @@ def write_bitstream(
     options : Options
     models : sequence of Path
         Files that the network came from.
+    told : callable, optional
+        Takes what is under way.
 
     Returns
     -------
@@ -188,7 +196,7 @@ def write_bitstream(
             rtlil=lambda pll: board_rtlil(design, board, pll),
             layers={block.name: block.layer for block in design.pipeline.blocks},
         )
-        result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs)
+        result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs, told=told)
         routed = Routed(**vars(_speeds(design, board, result)), **vars(result.core))
         name = bitstream_name(design.network, board)
         (new / name).write_bytes(result.bitstream)

@@ -91,9 +91,10 @@ def build_for_board(
     with progress("Choosing the plan") as done:
         result = choose(network, request, progress=done)
         target = Target.of_board(board, clock=options.clock or board.first_clock)
-        design = Design.fitted(network, result.plan, target)
-    with progress(f"Synthesising and routing for {board.title}"):
-        written, routed = write_bitstream(design, board, folder, options=options, models=models)
+    with progress("Fitting FIFOs") as done:
+        design = Design.fitted(network, result.plan, target, progress=done)
+    with progress(f"Synthesising and routing for {board.title}") as done:
+        written, routed = write_bitstream(design, board, folder, options=options, models=models, told=done)
     assert result.search
     return BoardBuild(
         written=written, bitstream=folder / bitstream_name(network, board), search=result.search, routed=routed

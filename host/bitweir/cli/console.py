@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from ..progress import Shown
+
 __all__ = ["Output", "complain", "equality", "printable"]
 
+#: Seconds between two lines about a step: for programs, and for people whose standard error is no terminal.
+JSON_SECONDS, LINE_SECONDS = 2.0, 30.0
 #: Kinds of characters that terminals obey, or that turn what stands beside them: control, format (such as those that
 #: change the direction of text), separators of lines, and halves of characters.
 _OBEYED = {"Cc", "Cf", "Zl", "Zp", "Cs"}
@@ -64,6 +71,85 @@ class _Console(Console):
         raise  # as it would without rich: see `cli.options.Group`
 
 
+class Step:
+    """A step that is under way, and how far it is.
+
+    Parameters
+    ----------
+    what : str
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what, self._started = what, time.monotonic()
+        self._share: float | None = None
+        self._now = ""
+        #: The first share, and when it came: an earlier run may have done it.
+        self._first: tuple[float, float] | None = None
+
+    def show(self, how_far: float | str) -> None:
+        """Take how far it is: see `Shown`."""
+        if isinstance(how_far, str):
+            self._now = how_far
+            return
+        self._share = how_far
+        self._first = self._first or (how_far, time.monotonic())
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds until it is done, at the pace until now; None where that is not known."""
+        if self._share is None or self._first is None:
+            return None
+        share, since = self._share - self._first[0], time.monotonic() - self._first[1]
+        return (1 - self._share) * since / share if share > 0 and since > LINE_SECONDS / 3 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """How far it is, as JSON has it."""
+        left = self._left
+        return {
+            "progress": self._what,
+            "share": None if self._share is None else round(self._share, 6),
+            "now": self._now or None,
+            "seconds": round(time.monotonic() - self._started, 3),
+            "seconds_left": left and round(left),
+        }
+
+    def __str__(self) -> str:
+        text = self._what if self._share is None else f"{self._what}: {self._share:.0%}"
+        text += f" ({self._now})" if self._now else ""
+        if (seconds := time.monotonic() - self._started) >= 1:
+            text += f", {timedelta(seconds=int(seconds))}"
+        if left := self._left:
+            text += f", about {timedelta(seconds=int(left))} left"
+        return text
+
+    def __rich__(self) -> Text:
+        return Text(f"{self} ...")
+
+    def write(self, line: str) -> None:
+        """Write a line to standard error, if it is still open."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+
+@contextmanager
+def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Do something from time to time, in a thread."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 class Output:
     """Where a command writes to.
 
@@ -89,13 +175,25 @@ class Output:
             sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Callable[[float], None]]:
-        """Show the progress of a step.
+    def working(self, what: str) -> Iterator[Shown]:
+        """Show how far a step is, on standard error.
+
+        In a terminal as a line that changes; elsewhere as a line from time to time; with JSON as a JSON object on a
+        line of its own, at the start, every `JSON_SECONDS` and at the end.
 
         Yields
         ------
-        callable
-            Takes the share that is done, 0 to 1, where it is known.
+        Shown
         """
-        with self.progress.status(Text(f"{what} ...")) as status:
-            yield lambda share: status.update(Text(f"{what}: {share:.0%} ..."))
+        step = Step(what)
+        if self.as_json:
+            step.write(json.dumps(step.to_dict()))
+            with _every(JSON_SECONDS, lambda: step.write(json.dumps(step.to_dict()))):
+                yield step.show
+            step.write(json.dumps({**step.to_dict(), "done": True}))
+        elif self.progress.is_terminal:
+            with self.progress.status(step):
+                yield step.show
+        else:
+            with _every(LINE_SECONDS, lambda: step.write(printable(f"{step}", keep=""))):
+                yield step.show

@@ -23,6 +23,7 @@ from bitweir_sim.values.golden import Result
 from ..design import Design
 from ..images import Images
 from ..jobs import Report, at_once, run, sources
+from ..progress import Shown
 from ..weight_memory import Weights
 from .engines import loading_cycles
 from .measuring import Measured, measure
@@ -139,9 +140,10 @@ def _piece(work: Work, report: Report, images: Images) -> Measured | str:
     """A worker's piece, or the sentence that tells what went wrong in it."""
 
     @contextmanager
-    def progress(what: str) -> Iterator[Report]:
-        # The only step with a share is the simulation itself.
-        yield report
+    def progress(what: str) -> Iterator[Shown]:
+        # Of the golden model's share nobody wants to know: it ends soon.
+        simulates = not what.startswith("Comparing")
+        yield lambda how_far: report(how_far) if simulates and not isinstance(how_far, str) else None
 
     try:
         return measure(work.design, images, engine=work.engine, weights=work.weights, progress=progress).without_trace()

@@ -13,7 +13,7 @@ from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.popcount import STYLE
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
-from bitweir_hw.tools import run_yosys, yosys_version
+from bitweir_hw.tools import Told, run_yosys, yosys_version
 
 from ..design import DesignFolder
 from ..folders import added_file, whole_file
@@ -27,7 +27,7 @@ __all__ = ["FAMILIES", "VERSION", "absorb", "synthesise"]
 VERSION = 3
 
 
-def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None) -> Measured:
+def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None, told: Told | None = None) -> Measured:
     """Map a build to a family and count what each block needs; the result is kept in the build folder.
 
     Parameters
@@ -37,6 +37,8 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
         One of `FAMILIES`.
     netlist : Path, optional
         Where to keep the mapped netlist, as Yosys writes it in Verilog.
+    told : callable, optional
+        Takes the pass of Yosys that is under way.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None)
     with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
         folder = Path(work)
         (folder / "design.il").write_text(accelerator_rtlil(build.pipeline, name=top))
-        run_yosys(script(family, top=top, keep=[*modules, *others]), folder)
+        run_yosys(script(family, top=top, keep=[*modules, *others]), folder, told=told)
         stat = json.loads((folder / "stat.json").read_text())["modules"]
         mapped = json.loads((folder / "netlist.json").read_text())["modules"]
         if family in OUTPUT_REGISTERS:

@@ -15,7 +15,7 @@ from typing import Any
 from bitweir_hw.boards import Board, Pin
 from bitweir_hw.boards.top import CLOCK_NETS
 from bitweir_hw.errors import ToolError
-from bitweir_hw.tools import Tool
+from bitweir_hw.tools import Told, Tool, followed
 
 __all__ = [
     "CONSTRAINTS",
@@ -66,7 +66,9 @@ _PART = {
 #: minutes. Smaller designs are some per cent faster.
 _PLACE = {"ecp5": ["--placer", "static"], "ice40": [], "gowin": []}
 _OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
-_ROUTED = "routed.txt"
+_ROUTED, _LOG = "routed.txt", "nextpnr.log"
+#: What nextpnr tells of its way; the router's iterations are in a table.
+_INFO = re.compile(r"^Info: +(?=\S)(.*?)[ .:|]*$", re.MULTILINE)
 #: Frequencies of the clocks.
 _CLOCKS = "clocks.sdc"
 
@@ -158,7 +160,14 @@ def clock_constraints(clock: float, link_clock: float | None) -> str:
 
 
 def place_and_route(
-    board: Board, folder: Path, *, netlist: str, clock: float, link_clock: float | None, seed: int
+    board: Board,
+    folder: Path,
+    *,
+    netlist: str,
+    clock: float,
+    link_clock: float | None,
+    seed: int,
+    told: Told | None = None,
 ) -> Routed:
     """Place and route a netlist.
 
@@ -172,27 +181,30 @@ def place_and_route(
     clock, link_clock
         Hz to aim at; see `clock_constraints`. A design that does not reach them is no error here.
     seed : int
+    told : callable, optional
+        Takes what nextpnr logs.
 
     Raises
     ------
     ToolError
         The tool is missing or failed, for example because the design does not fit.
     """
-    if told := missing(board.family):
-        raise ToolError(told)
+    if absent := missing(board.family):
+        raise ToolError(absent)
     tool = NEXTPNR[board.family]
     (folder / CONSTRAINTS[board.family]).write_text(constraints(board))
     (folder / _CLOCKS).write_text(clock_constraints(clock, link_clock))
     options = [*device(board), *_PLACE[board.family], "--seed", str(seed), "--sdc", _CLOCKS]
     # What a path without a clock is judged by.
     options += ["--freq", f"{clock / 1e6:.3f}"]
-    done = tool.run(
-        [
-            *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED,
-            "--timing-allow-fail", "--quiet", "--log", "nextpnr.log",
-        ],
-        folder,
-    )  # fmt: skip
+    with followed(folder / _LOG, _INFO, told):
+        done = tool.run(
+            [
+                *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED,
+                "--timing-allow-fail", "--quiet", "--log", _LOG,
+            ],
+            folder,
+        )  # fmt: skip
     if done.returncode:
         raise ToolError(f"{tool.title} failed: {tool.exhausted(done) or _reason(done)}.")
     report = json.loads((folder / "report.json").read_text())
@@ -204,7 +216,7 @@ def place_and_route(
         link_path=_longest(report, link, link),
         crossing=_delay(_longest(report, link, "sync")) * 1e-9 if link_clock else 0.0,
         utilisation={kind: cells for kind, cells in report["utilization"].items() if cells["used"]},
-        hold=hold_violations((folder / "nextpnr.log").read_text()),
+        hold=hold_violations((folder / _LOG).read_text()),
         options=options,
     )
 

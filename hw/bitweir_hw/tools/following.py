@@ -1,0 +1,57 @@
+"""Follows the log of a tool while it runs."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+__all__ = ["Told", "followed"]
+
+#: Takes what a tool is doing, in some words; from another thread.
+Told = Callable[[str], None]
+#: Seconds between two looks.
+LOOK_SECONDS = 1.0
+_MOST_CHARACTERS = 60
+
+
+@contextmanager
+def followed(log: Path, line: re.Pattern[str], told: Told | None) -> Iterator[None]:
+    """Tell the last line of a log that matches, whenever it is another one.
+
+    Parameters
+    ----------
+    log : Path
+        Grows; it need not be there yet.
+    line : pattern
+        With MULTILINE; its groups, joined by spaces, are what is told.
+    told : callable or None
+        None: nobody asks.
+    """
+    if told is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def look() -> None:
+        place, last = 0, ""
+        while not ended.wait(LOOK_SECONDS):
+            with suppress(OSError), log.open("rb") as file:
+                file.seek(place)
+                # A line that is not whole is read again.
+                whole = file.read().rpartition(b"\n")[0]
+                place += len(whole)
+                found = [" ".join(match.groups()) for match in line.finditer(whole.decode(errors="replace"))]
+                if found and found[-1] != last:
+                    last = found[-1]
+                    told(last[:_MOST_CHARACTERS])
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
