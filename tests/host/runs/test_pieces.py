@@ -269,7 +269,7 @@ def test_workers_of_dask_compile_for_themselves(tmp_path, monkeypatch):
     one = simulate(design, images)
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "theirs"))
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, protocol="tcp", dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=True, protocol="tcp", dashboard_address=None
     ) as cluster:
         monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "ours"))
         many = simulate(design, images, scheduler=cluster.scheduler_address)
