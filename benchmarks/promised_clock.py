@@ -25,7 +25,7 @@ from tools.calibrate_clock.harness import CHIPS, route, text_of
 #: Ten networks and parts; BNN-PYNQ's need the shared data.
 CASES = (
     "digits@icebreaker", "mlp@icebreaker", "cnn@icebreaker", "digits@tangnano9k", "cnn@tangnano9k", "maps@tangnano9k",
-    "mlp@tangnano20k-50%", "maps@ulx3s_25f-70%", "cnn@ulx3s_25f-60%", "TFC_1W1A.onnx@ulx3s_25f-60%",
+    "mlp@tangnano20k-30%", "maps@ulx3s_25f-10%", "cnn@ulx3s_25f-10%", "TFC_1W1A.onnx@ulx3s_25f",
 )  # fmt: skip
 
 

@@ -77,11 +77,8 @@ class Delays:
 #: table 30 (Spartan-7, the same fabric); with it, 1 ns is taken. Flip-flops, LUTs and carry cells of the CLB take 0.1
 #: to 0.6 ns each (TCKO, TILO, TOPCY; TBYP is 0.11 ns for four positions); a wire is taken as 0.9 ns, a multiplier
 #: without registers as 4.
-#: gw2a: those of the GW1N, times 0.65: in Apicula's timing of both, which is Gowin's own, a block RAM takes 0.65 of the
-#: time (2.26 and 3.46 ns from clock to output, grades C8/I7 and C6/I5), a LUT 0.55, wires less.
 _MODELS = {
     "xc7": Delays(register=0.6, block=2.6, adder=1.8, position=0.028, lut=1.0, multiplier=4.9, output=1.0, spread=0.1),
-    "gw2a": Delays(register=0.6, block=2.9, adder=1.4, position=0.05, lut=1.2, multiplier=4.6),
 }
 #: How far off a model may be: nothing was routed that would tell.
 _MODEL_ERROR = 0.4

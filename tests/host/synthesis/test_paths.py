@@ -35,8 +35,8 @@ from support.strategies import networks, plans
 MOST_LUTS = {
     # A LUT takes a gate or a preset, or says which way a fill level goes.
     MatVecSpec: (1, 3),
-    # The handshake of a queue whose words come several at once.
-    WidthSpec: (1, 3),
+    # The handshake of a queue whose words come several at once, and how many are left.
+    WidthSpec: (2, 3),
     # A beat that leaves and a word that comes are both added to a fill level; ends of six nested loops.
     WindowSpec: (2, 3),
     # A partial result is chosen, compared, and chosen again.

@@ -25,7 +25,7 @@ def cost(spec: WindowSpec, family: str) -> Terms:
         counter(terms, count, family)
     at = index_bits(spec.words)
     # The address to read, of each tap that to write; how far the next beat is; whether the first has begun.
-    terms.ff += 3 * at + 1
+    terms.ff += 2 * at + 1
     adder(terms, at + 1, family)
     # Adding the depth where an address went round leaves its lowest zeros alone.
     adder(terms, at - trailing_zeros(spec.words), family)
