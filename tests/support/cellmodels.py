@@ -68,8 +68,8 @@ def _one_ramb(kilobits: int) -> str:
     half, places, size = (16, 14, 1 << 11) if kilobits == 18 else (32, 16, 1 << 12)
     count = half // 8
     contents = [f"INIT_{n:02X}" for n in range(size // 32)] + [f"INITP_{n:02X}" for n in range(size // 256)]
-    fill = [f"data[{32 * n} + i] = INIT_{n:02X}[8 * i +: 8];" for n in range(size // 32)]
-    fill_parity = [f"parity[{256 * n} + i] = INITP_{n:02X}[i];" for n in range(size // 256)]
+    fill = [f"data[{n}] = INIT_{n:02X};" for n in range(size // 32)]
+    fill += [f"parity[{n}] = INITP_{n:02X};" for n in range(size // 256)]
     new_line = "\n"
     return f"""
     module RAMB{kilobits}E1(
@@ -86,16 +86,11 @@ def _one_ramb(kilobits: int) -> str:
         parameter WRITE_MODE_A = "READ_FIRST", WRITE_MODE_B = "READ_FIRST", SIM_DEVICE = "7SERIES";
         parameter RAM_EXTENSION_A = "NONE", RAM_EXTENSION_B = "NONE";
         localparam SIMPLE = RAM_MODE == "SDP", FULL = SIMPLE && WRITE_WIDTH_B > {half * 9 // 8};
-        reg [7:0] data [0:{size - 1}];
-        reg parity [0:{size - 1}];
-        integer i;
+        // As long as a parameter: an assignment for each byte takes Yosys many times as long as all else.
+        reg [255:0] data [0:{size // 32 - 1}];
+        reg [255:0] parity [0:{size // 256 - 1}];
         initial begin
-            for (i = 0; i < 32; i = i + 1) begin
-                {new_line.join(fill)}
-            end
-            for (i = 0; i < 256; i = i + 1) begin
-                {new_line.join(fill_parity)}
-            end
+            {new_line.join(fill)}
         end
         reg [{2 * half - 1}:0] a = 0, b = 0, a_late = 0, b_late = 0;
         reg [{2 * count - 1}:0] ap = 0, bp = 0, ap_late = 0, bp_late = 0;
@@ -107,27 +102,27 @@ def _one_ramb(kilobits: int) -> str:
             for (n = 0; n < {2 * count}; n = n + 1) begin
                 // A word of less than a byte is part of one; a byte of a longer word has its place in it.
                 if (9 * n < READ_WIDTH_A) always @(posedge CLKARDCLK) if (ENARDEN) begin
-                    a[8 * n +: 8] <= READ_WIDTH_A < 9 ? data[at_a >> 3] >> at_a[2:0] : data[(at_a >> 3) + n];
-                    ap[n] <= parity[(at_a >> 3) + n];
+                    a[8 * n +: 8] <= data[at_a >> 8] >> (READ_WIDTH_A < 9 ? at_a[7:0] : at_a[7:3] * 8 + 8 * n);
+                    ap[n] <= parity[at_a >> 11] >> (at_a[10:3] + n);
                 end
                 if (9 * n < READ_WIDTH_B) always @(posedge CLKBWRCLK) if (ENBWREN) begin
-                    b[8 * n +: 8] <= READ_WIDTH_B < 9 ? data[at_b >> 3] >> at_b[2:0] : data[(at_b >> 3) + n];
-                    bp[n] <= parity[(at_b >> 3) + n];
+                    b[8 * n +: 8] <= data[at_b >> 8] >> (READ_WIDTH_B < 9 ? at_b[7:0] : at_b[7:3] * 8 + 8 * n);
+                    bp[n] <= parity[at_b >> 11] >> (at_b[10:3] + n);
                 end
                 if (9 * n + 9 <= WRITE_WIDTH_A) always @(posedge CLKARDCLK) if (ENARDEN && WEA[n]) begin
-                    data[(at_a >> 3) + n] <= DIADI[8 * n +: 8];
-                    parity[(at_a >> 3) + n] <= DIPADIP[n];
+                    data[at_a >> 8][at_a[7:3] * 8 + 8 * n +: 8] <= DIADI[8 * n +: 8];
+                    parity[at_a >> 11][at_a[10:3] + n] <= DIPADIP[n];
                 end
                 if (9 * n + 9 <= WRITE_WIDTH_B) always @(posedge CLKBWRCLK) if (ENBWREN && WEBWE[n]) begin
-                    data[(at_b >> 3) + n] <= in[8 * n +: 8];
-                    parity[(at_b >> 3) + n] <= in_p[n];
+                    data[at_b >> 8][at_b[7:3] * 8 + 8 * n +: 8] <= in[8 * n +: 8];
+                    parity[at_b >> 11][at_b[10:3] + n] <= in_p[n];
                 end
             end
             for (n = 0; n < 8; n = n + 1) begin
                 if (n < WRITE_WIDTH_A && WRITE_WIDTH_A < 9) always @(posedge CLKARDCLK) if (ENARDEN && WEA[0])
-                    data[at_a >> 3][at_a[2:0] + n] <= DIADI[n];
+                    data[at_a >> 8][at_a[7:0] + n] <= DIADI[n];
                 if (n < WRITE_WIDTH_B && WRITE_WIDTH_B < 9) always @(posedge CLKBWRCLK) if (ENBWREN && WEBWE[0])
-                    data[at_b >> 3][at_b[2:0] + n] <= in[n];
+                    data[at_b >> 8][at_b[7:0] + n] <= in[n];
             end
         endgenerate
         always @(posedge CLKARDCLK) if (REGCEAREGCE) {{a_late, ap_late}} <= {{a, ap}};
@@ -149,9 +144,7 @@ def _dp16kd() -> str:
     half in DIA and DOA, its upper half in DIB and DOB, where narrower words are, too.
     """
     contents = ", ".join(f"INITVAL_{n:02X} = 320'b0" for n in range(64))
-    copies = "\n".join(
-        f"for (i = 0; i < 16; i = i + 1) memory[{16 * n} + i] = INITVAL_{n:02X}[20 * i +: 18];" for n in range(64)
-    )
+    copies = "\n".join(f"memory[{n}] = INITVAL_{n:02X};" for n in range(64))
     pins = {
         f"{kind}{side}": [f"{kind}{side}{n}" for n in reversed(range(width))]
         for side in "AB"
@@ -173,12 +166,13 @@ def _dp16kd() -> str:
         parameter CSDECODE_A = "0b000", CSDECODE_B = "0b000";
         {buses}
         localparam WIDE = DATA_WIDTH_A == 36;
-        reg [17:0] memory [0:1023];
+        // As long as a parameter, with 16 words in 20 bits each: an assignment for each word takes Yosys longer than all.
+        reg [319:0] memory [0:63];
         reg [17:0] doa = 0, dob = 0, doa_late = 0, dob_late = 0;
-        integer i;
         initial begin
             {copies}
         end
+        wire [17:0] word_a = memory[ADA[13:8]] >> 20 * ADA[7:4], word_b = memory[ADB[13:8]] >> 20 * ADB[7:4];
         // Of the 18 bits of a word, those of a narrower one; narrower than a byte of 9, none is its parity.
         function [17:0] part(input [17:0] word, input [13:0] at, input integer width);
             case (width)
@@ -207,23 +201,25 @@ def _dp16kd() -> str:
         generate
             if (WIDE) begin
                 always @(posedge CLKB) if (CEB) begin
-                    doa <= memory[{{ADB[13:5], 1'b0}}];
+                    doa <= memory[ADB[13:8]] >> 20 * {{ADB[7:5], 1'b0}};
                     dob <= DATA_WIDTH_B == 36
-                        ? memory[{{ADB[13:5], 1'b1}}] : part(memory[ADB[13:4]], ADB, DATA_WIDTH_B);
+                        ? memory[ADB[13:8]] >> 20 * {{ADB[7:5], 1'b1}} : part(word_b, ADB, DATA_WIDTH_B);
                 end
                 always @(posedge CLKA) if (CEA) begin
-                    memory[{{ADA[13:5], 1'b0}}] <= written(memory[{{ADA[13:5], 1'b0}}], DIA, ADA, 18);
-                    memory[{{ADA[13:5], 1'b1}}] <= written(memory[{{ADA[13:5], 1'b1}}], DIB, ADA >> 2, 18);
+                    memory[ADA[13:8]][20 * {{ADA[7:5], 1'b0}} +: 18]
+                        <= written(memory[ADA[13:8]] >> 20 * {{ADA[7:5], 1'b0}}, DIA, ADA, 18);
+                    memory[ADA[13:8]][20 * {{ADA[7:5], 1'b1}} +: 18]
+                        <= written(memory[ADA[13:8]] >> 20 * {{ADA[7:5], 1'b1}}, DIB, ADA >> 2, 18);
                 end
                 always @(posedge CLKB) if (OCEB) {{doa_late, dob_late}} <= {{doa, dob}};
             end else begin
                 always @(posedge CLKA) if (CEA) begin
-                    doa <= part(memory[ADA[13:4]], ADA, DATA_WIDTH_A);
-                    if (WEA) memory[ADA[13:4]] <= written(memory[ADA[13:4]], DIA, ADA, DATA_WIDTH_A);
+                    doa <= part(word_a, ADA, DATA_WIDTH_A);
+                    if (WEA) memory[ADA[13:8]][20 * ADA[7:4] +: 18] <= written(word_a, DIA, ADA, DATA_WIDTH_A);
                 end
                 always @(posedge CLKB) if (CEB) begin
-                    dob <= part(memory[ADB[13:4]], ADB, DATA_WIDTH_B);
-                    if (WEB) memory[ADB[13:4]] <= written(memory[ADB[13:4]], DIB, ADB, DATA_WIDTH_B);
+                    dob <= part(word_b, ADB, DATA_WIDTH_B);
+                    if (WEB) memory[ADB[13:8]][20 * ADB[7:4] +: 18] <= written(word_b, DIB, ADB, DATA_WIDTH_B);
                 end
                 always @(posedge CLKA) if (OCEA) doa_late <= doa;
                 always @(posedge CLKB) if (OCEB) dob_late <= dob;
