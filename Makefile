@@ -38,7 +38,7 @@ test: $(VENV)/installed-dev lint  ## style, types and all tests
 
 test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones, routing
 	@$(PIP) --editable '.[pnr]'
-	@$(PYTEST) -m long
+	@$(PYTEST) -m "long or drawn" --hypothesis-profile=full
 
 lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
 	@$(BIN)/ruff check .

@@ -1,21 +1,45 @@
 """Settings of all tests."""
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 # Shared machines are slow at times: a deadline would test the machine. Derandomised, a failure in CI
 # is a failure everywhere; `--hypothesis-profile=search` looks for new ones.
-settings.register_profile(
-    "ci", deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
-)
+FIXED = settings(deadline=None, derandomize=True, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", FIXED)
+# All examples that a test names. With `ci` it draws a part of them: the same ones, as far as it goes.
+settings.register_profile("full", FIXED)
 settings.register_profile("search", deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
 
+#: The part of its examples that a test draws with `ci`, and how many are never too many.
+DAILY_PART, ALWAYS = 0.3, 12
 #: Seconds that a test of `make test-long` may take: routing of a large design.
 LONG_SECONDS = 7200
 
 
-def pytest_collection_modifyitems(items):
+def daily(examples: int) -> int:
+    """How many examples are drawn with the profile `ci` by a test that asks for so many."""
+    return max(min(examples, ALWAYS), round(DAILY_PART * examples))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "drawn: draws examples; all of them in `make test-long`")
+
+
+def pytest_collection_modifyitems(config, items):
+    fewer = config.getoption("--hypothesis-profile") in (None, "ci")
+    seen = set()
     for item in items:
-        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+        long = item.get_closest_marker("long")
+        if long and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LONG_SECONDS))
+        test = getattr(item, "obj", None)
+        if long or not is_hypothesis_test(test):
+            continue
+        item.add_marker(pytest.mark.drawn)
+        if fewer and test not in seen:
+            # Cases of one test share its settings.
+            seen.add(test)
+            asked = getattr(test, "_hypothesis_internal_use_settings", settings.default)
+            test._hypothesis_internal_use_settings = settings(asked, max_examples=daily(asked.max_examples))

@@ -45,10 +45,10 @@ def lfc() -> Network:
     ("network", "golden", "images", "cycles"),
     [
         pytest.param(tfc, "tfcW1A1", 1000, 26, id="TFC"),
-        # Compiling these two takes minutes.
+        # Compiling these takes minutes.
         pytest.param(tfc_of_two_bits, "tfcW1A2", 500, 26, id="TFC-W1A2", marks=pytest.mark.long),
         pytest.param(sfc, "sfcW1A1", 200, 104, id="SFC", marks=pytest.mark.long),
-        pytest.param(lfc, "lfcW1A1", 20, 512, id="LFC"),
+        pytest.param(lfc, "lfcW1A1", 20, 512, id="LFC", marks=pytest.mark.long),
     ],
 )
 def test_scores_classes_and_cycles(network, golden, images, cycles, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _dp16kd() -> str:
         parameter CSDECODE_A = "0b000", CSDECODE_B = "0b000";
         {buses}
         localparam WIDE = DATA_WIDTH_A == 36;
-        // As long as a parameter, with 16 words in 20 bits each: an assignment for each word takes Yosys longer than all.
+        // As long as a parameter, with 16 words in 20 bits each: an assignment for each word takes Yosys long.
         reg [319:0] memory [0:63];
         reg [17:0] doa = 0, dob = 0, doa_late = 0, dob_late = 0;
         initial begin

@@ -183,7 +183,7 @@ def xilinx(network, folder, request):
     [
         # 24 weights of 3 words: those that are the same in all words, one of four, take no place.
         ((24, 24, 4), "24x8:block,12x4:block"),
-        ((40, 64, 6), "40x4:block,16x2:block"),
+        pytest.param((40, 64, 6), "40x4:block,16x2:block", marks=pytest.mark.long),
         ((64, 90, 3), "64x3:block,30x3:block"),
     ],
 )
