@@ -65,11 +65,14 @@ class Collect:
         1 for each beat that completes a result, else 0; over and over.
     latency, depth : int
         As in `Buffered`.
+    back : int
+        Cycles after which the slot of a beat that leaves is known to be free.
     """
 
     completes: Integers
     latency: int
     depth: int
+    back: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

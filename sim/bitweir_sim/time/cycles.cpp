@@ -14,21 +14,46 @@ namespace {
 
 using Numbers = std::vector<int64_t>;
 
+// A bit that comes so many cycles later.
+struct Delay {
+    int64_t latency, at = 0, on = 0;
+    uint64_t bits = 0;     // the newest one lowest, where so many bits hold them
+    std::vector<char> ring; // where not: from `at` on, the oldest one first
+
+    explicit Delay(int64_t latency) : latency(latency), ring(latency > 62 ? latency : 0) {}
+    bool busy() const { return ring.empty() ? bits != 0 : on > 0; }
+    bool step(bool in) {
+        if (ring.empty()) {
+            bits = bits << 1 | in;
+            bool out = bits >> latency & 1;
+            bits &= (uint64_t(1) << latency) - 1;
+            return out;
+        }
+        bool out = ring[at];
+        ring[at] = in, on += in - out;
+        if (++at == latency) at = 0;
+        return out;
+    }
+    void state(Numbers &to) const {
+        if (ring.empty()) to.push_back(int64_t(bits));
+        for (int64_t n = 0; n < int64_t(ring.size()); n++) to.push_back(ring[(at + n) % latency]);
+    }
+};
+
 struct Credits {
-    int64_t latency, depth, batch, lent = 0, waiting = 0;
-    uint64_t moving = 0;
+    int64_t depth, batch, lent = 0, waiting = 0;
+    Delay moving, returning;
     int64_t came = 0, left = 0; // of a batch
 
-    Credits(int64_t latency, int64_t depth, int64_t batch = 1) : latency(latency), depth(depth), batch(batch) {}
+    Credits(int64_t latency, int64_t depth, int64_t batch = 1, int64_t back = 0)
+        : depth(depth), batch(batch), moving(latency), returning(back) {}
     bool available() const { return lent < depth; }
     bool valid() const { return waiting > 0; }
-    bool busy() const { return moving != 0; }
+    bool busy() const { return moving.busy() || returning.busy(); }
     void step(bool start, bool give) {
-        moving = moving << 1 | start;
-        bool done = moving >> latency & 1;
-        moving &= (uint64_t(1) << latency) - 1;
+        bool done = moving.step(start), returned = returning.step(give);
         if (batch == 1) {
-            lent += start - give;
+            lent += start - returned;
             waiting += done - give;
             return;
         }
@@ -39,7 +64,10 @@ struct Credits {
         if (came == batch) came = 0, waiting += batch;
         if (left == batch) left = 0, lent -= batch;
     }
-    void state(Numbers &to) const { to.insert(to.end(), {lent, waiting, int64_t(moving), came, left}); }
+    void state(Numbers &to) const {
+        to.insert(to.end(), {lent, waiting, came, left});
+        moving.state(to), returning.state(to);
+    }
 };
 
 struct Block {
@@ -97,7 +125,7 @@ struct Collect : Block {
     Numbers completes;
     int64_t beat = 0;
 
-    explicit Collect(const int64_t *p) : credits(p[0], p[1]), completes(p + 3, p + 3 + p[2]) {}
+    explicit Collect(const int64_t *p) : credits(p[0], p[1], 1, p[3 + p[2]]), completes(p + 3, p + 3 + p[2]) {}
     bool ready() const override { return credits.available() || !completes[beat]; }
     bool valid(int) const override { return credits.valid(); }
     bool busy() const override { return credits.busy(); }

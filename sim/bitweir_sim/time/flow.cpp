@@ -92,10 +92,11 @@ struct Block {
 };
 
 struct Collect : Block {
-    int64_t latency, depth, beat = 0, last = -1, left = 0, results = 0, count = 0;
+    int64_t latency, depth, back, beat = 0, last = -1, left = 0, results = 0, count = 0;
     Numbers completes;
 
-    explicit Collect(const int64_t *p) : latency(p[0]), depth(p[1]), completes(p + 3, p + 3 + p[2]) {}
+    explicit Collect(const int64_t *p)
+        : latency(p[0]), depth(p[1]), back(p[3 + p[2]]), completes(p + 3, p + 3 + p[2]) {}
     int64_t capacity() const override { return depth; }
     int64_t lag() const override { return ceil_div(depth, out[0]->beats); }
 
@@ -110,7 +111,7 @@ struct Collect : Block {
             if (completes[beat]) {
                 if (int64_t slot = o.given - depth; slot >= 0) {
                     if (o.moved <= slot) return some;
-                    at = std::max(at, o.moves[slot & o.mask] + 1);
+                    at = std::max(at, o.moves[slot & o.mask] + 1 + back);
                 }
                 o.give(at + latency + 1);
             }
@@ -141,7 +142,7 @@ struct Collect : Block {
             if (completes[beat]) {
                 if (o.moved == results) return some;
                 at = std::min(at, o.moves[results++ & o.mask] - latency - 1);
-                if (o.given < count) o.give(at - 1);
+                if (o.given < count) o.give(at - 1 - back);
             }
             for (Stream *i : in) i->move(at);
             last = at, left--;

@@ -12,6 +12,8 @@ from bitweir_hw.blocks import BlockSpec, Buffered, Collect, Level
 
 __all__ = ["Credits", "Stepped", "stepped"]
 
+_WORD = (1 << 32) - 1
+
 
 class Stepped(Protocol):
     """A machine that says when a block moves beats on each of its streams.
@@ -52,9 +54,9 @@ class Stepped(Protocol):
 class Credits:
     """A datapath that never stalls and a FIFO for its results, as `gateware.credits`."""
 
-    def __init__(self, latency: int, depth: int, batch: int = 1) -> None:
-        self._latency, self._depth, self._batch = latency, depth, batch
-        self._reserved = self._waiting = self._moving = 0
+    def __init__(self, latency: int, depth: int, batch: int = 1, back: int = 0) -> None:
+        self._latency, self._depth, self._batch, self._back = latency, depth, batch, back
+        self._reserved = self._waiting = self._moving = self._returning = 0
         # Results of a batch that are in, and that have left.
         self._came = self._left = 0
 
@@ -65,12 +67,15 @@ class Credits:
         return self._waiting > 0
 
     def busy(self) -> bool:
-        return self._moving > 0
+        return self._moving > 0 or self._returning > 0
 
     def step(self, start: bool, give: bool) -> None:
         self._moving = self._moving << 1 | start
         done = self._moving >> self._latency & 1
         self._moving &= (1 << self._latency) - 1
+        self._returning = self._returning << 1 | give
+        returned = self._returning >> self._back & 1
+        self._returning &= (1 << self._back) - 1
         if self._batch > 1:
             self._came, self._left = self._came + done, self._left + give
             done = self._batch * (self._came == self._batch)
@@ -78,11 +83,17 @@ class Credits:
             self._came, self._left = self._came % self._batch, self._left % self._batch
             self._reserved += start - freed
         else:
-            self._reserved += start - give
+            self._reserved += start - returned
         self._waiting += done - give
 
     def state(self) -> tuple[int, ...]:
-        return self._reserved, self._waiting, self._moving, self._came, self._left
+        # As many bits of delays as there may be do not fit into an integer of 64.
+        delays = [number >> at & _WORD for number, bits in self._delays for at in range(0, bits, 32)]
+        return self._reserved, self._waiting, *delays, self._came, self._left
+
+    @property
+    def _delays(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        return (self._moving, self._latency), (self._returning, self._back)
 
 
 class _Wordless:
@@ -155,9 +166,9 @@ class _Collect(_Wordless):
 
     def __init__(self, machine: Collect) -> None:
         self._completes = machine.completes.tolist()
-        self._credits = Credits(machine.latency, machine.depth)
+        self._credits = Credits(machine.latency, machine.depth, back=machine.back)
         self._beat = 0
-        self.parameters = [machine.latency, machine.depth, len(self._completes), *self._completes]
+        self.parameters = [machine.latency, machine.depth, len(self._completes), *self._completes, machine.back]
 
     def ready(self, input: int = 0) -> bool:
         return self._credits.free() or not self._completes[self._beat]
