@@ -19,6 +19,7 @@ from . import shipped
 from .accelerator import Accelerator
 from .boards.bitstream import Options
 from .boards.build import BoardBuild, build_for_board
+from .chips import ChipsFolder, ChipsRequest, SeveralChips, make_chips
 from .design import Design, DesignFolder
 from .devices import connect, load_parameters, program, run, simulated_board
 from .jobs import workers
@@ -43,10 +44,12 @@ __all__ = [
     "demo_images",
     "explore",
     "generate",
+    "generate_chips",
     "load",
     "load_parameters",
     "network",
     "open",
+    "open_chips",
     "parts",
     "program",
     "run",
@@ -166,6 +169,65 @@ def generate(
     return Accelerator(written=written, search=result.search)
 
 
+def generate_chips(
+    net: Model | Network,
+    folder: Path | str,
+    *,
+    parts: Sequence[FpgaPart | Path | str],
+    clock: float | None = None,
+    cuts: Sequence[str] = (),
+    bandwidth: float | None = None,
+    latency: int = 0,
+    stage_levels: int | None = None,
+    streams: int = 1,
+    reserve_luts: int | str = 0,
+    reserve_bram: int | str = 0,
+    progress: Progress = silent,
+) -> SeveralChips:
+    """Generate Verilog for a network on several chips, with channels between them, in a folder.
+
+    The network is cut where all chips together reach the most frames/s.
+
+    Parameters
+    ----------
+    net : Model
+    folder : path
+        It is written whole or not at all, with a folder for each chip in it.
+    parts : sequence of FpgaPart, path or str
+        FPGAs in the order in which frames pass, such as ``["ecp5-85k", "ecp5-85k"]``, each as in `generate`.
+    clock : float, optional
+        Hz, at most; all chips get the lowest that one of them is expected to reach.
+    cuts : sequence of str
+        Layers behind which the network is cut; by default where that is best.
+    bandwidth : float, optional
+        Bytes a second of each channel; by default a whole beat of results in every cycle.
+    latency : int
+        Cycles from chip to chip, one way.
+    stage_levels, reserve_luts, reserve_bram
+        Of each chip, as in `generate`.
+    streams : int
+        Parallel frames, of all chips.
+    progress : Progress
+        Shows what is under way.
+
+    Returns
+    -------
+    SeveralChips
+
+    Raises
+    ------
+    PlanError
+        The network cannot be cut into so many, or a part does not hold what is left for it; the text says what binds.
+    FileError
+        Something else is in the folder, or it cannot be written.
+    """
+    request = ChipsRequest(
+        parts=tuple(map(find_part, parts)), clock=clock, cuts=tuple(cuts), bandwidth=bandwidth, latency=latency,
+        streams=streams, stage_levels=stage_levels, reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+    )  # fmt: skip
+    return make_chips(hardware_network(net), request, Path(folder), progress=progress)
+
+
 def _target(request: PlanRequest, result: PlanResult) -> Target:
     """The target of a plan, with the clock that was asked for, or else the one that is expected."""
     clock = request.clock or DEFAULT_CLOCK
@@ -212,6 +274,21 @@ def open(folder: Path | str) -> Accelerator:
     1
     """
     return Accelerator(written=DesignFolder.open(Path(folder)))
+
+
+def open_chips(folder: Path | str) -> SeveralChips:
+    """Open a folder that `generate_chips` wrote; `open` opens the folder of one chip in it.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    FileError
+        The folder is missing, was not made by bitweir, or was changed since.
+    """
+    return SeveralChips(written=ChipsFolder.open(Path(folder)))
 
 
 def explore(

@@ -43,11 +43,13 @@ from .manifest import MANIFEST, is_listed, listed, named
 from .readme import readme
 from .target import TARGET_FILE, Target, load_target, target_text
 
-__all__ = ["Design", "DesignFolder", "check_parts", "write_design"]
+__all__ = ["CHIPS_FILE", "Design", "DesignFolder", "check_parts", "write_design"]
 
 _NETWORK, _PLAN, _README, _PARAMETERS = "network.npz", "plan.json", "README.md", "parameters.bin"
 _WEIGHTS, _WEIGHTS_AT = "weights.bin", "weights.json"
 _ROUTED = "manifest.json"
+#: In a folder with several chips, each of which has a build folder in it.
+CHIPS_FILE = "chips.json"
 #: What belongs together in a folder; pages and tables for people do not count.
 _PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, _WEIGHTS_AT, "*.v", "*.bit", "*.bin", "*.fs")
 _HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
@@ -271,6 +273,11 @@ class DesignFolder:
         """
         if not folder.is_dir():
             raise FileError(f"There is no folder {str(folder)!r}: make it with bitweir generate.")
+        if (folder / CHIPS_FILE).is_file():
+            raise FileError(
+                f"{str(folder)!r} holds several chips: name one of them, as {str(folder / 'chip0')!r}, or simulate "
+                "them together (in Python open_chips)."
+            )
         for name in (_NETWORK, _PLAN):
             if not (folder / name).is_file():
                 raise FileError(

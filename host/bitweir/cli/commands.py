@@ -12,6 +12,8 @@ from bitweir_sim.trace import SimulationError
 from rich.text import Text
 
 from .. import api
+from ..accelerator import Accelerator
+from ..chips import SeveralChips
 from ..folders import added_file, whole_file
 from ..importing import import_models
 from ..model import Model
@@ -23,6 +25,7 @@ from ..runs import ENGINES
 from ..shipped import NETWORKS
 from ..synthesis.measure import FAMILIES
 from ..weight_memory import WeightMemory
+from .chips import ChipsOptions, chips_options, generate_several, holds_chips, render_chips
 from .console import Output, complain
 from .devices import COMMANDS
 from .exploration import render_exploration
@@ -169,6 +172,7 @@ def import_command(
     help="Bytes of data of the wrapper's AXI4 port over which streamed weights come: 4, 8, ... 64; it needs --axi.  "
     "[default: 16]",
 )
+@chips_options
 @with_output
 @with_models
 def generate(
@@ -190,8 +194,15 @@ def generate(
     axi: int | None,
     axi_crc: bool,
     axi_memory: int | None,
+    chips: ChipsOptions | None,
 ) -> None:
     """Generate Verilog for MODEL (.onnx, .keras, .h5, or a network .npz) in a folder."""
+    if chips:
+        generate_several(
+            output, models(), folder, chips, clock=clock, stage_levels=stage_levels, streams=streams,
+            reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+        )  # fmt: skip
+        return
     if folding is not None and (fps is not None or goal is not None):
         raise click.UsageError("--folding excludes --fps and --goal, as it determines the frame rate.")
     if (part is None) != (goal is None):
@@ -293,11 +304,20 @@ def simulate_command(
     With --jobs or --scheduler, images are divided: each piece is a run of its own, from reset. A simulation that was
     interrupted continues where it stopped when the command is repeated.
     """
-    design = api.open(folder)
-    simulation = design.simulate(
-        images, engine=engine, limit=limit, waves=waves, clock=clock, weight_memory=weight_memory, rounding=rounding,
-        jobs=jobs, scheduler=scheduler, progress=output.working,
-    )  # fmt: skip
+    design: Accelerator | SeveralChips
+    if holds_chips(folder):
+        if weight_memory or jobs is not None or scheduler is not None:
+            raise click.UsageError("Several chips take no --weight-bandwidth, --jobs and --scheduler.")
+        design = api.open_chips(folder)
+        simulation = design.simulate(
+            images, engine=engine, limit=limit, waves=waves, clock=clock, rounding=rounding, progress=output.working
+        )
+    else:
+        design = api.open(folder)
+        simulation = design.simulate(
+            images, engine=engine, limit=limit, waves=waves, clock=clock, weight_memory=weight_memory,
+            rounding=rounding, jobs=jobs, scheduler=scheduler, progress=output.working,
+        )  # fmt: skip
     if save:
         save_result(save, design.network.network, simulation.result)
     output.show(simulation_table(simulation))
@@ -339,6 +359,11 @@ def report(
     weight_memory: WeightMemory | None,
 ) -> None:
     """Report the cost and the speed of the design in FOLDER."""
+    if holds_chips(folder) and not (family or part or html_file or markdown_file or clock or weight_memory):
+        several = api.open_chips(folder)
+        output.show(*render_chips(several))
+        output.result(several.to_dict())
+        return
     result = api.open(folder).report(
         synthesise=family, part=part, clock=clock, weight_memory=weight_memory, progress=output.working
     )

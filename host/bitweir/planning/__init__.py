@@ -1,6 +1,6 @@
 """Plans: what a user asks for, the plan that is best for it, and all plans that are worth a look."""
 
-from .choose import DEFAULT_FPS, DEFAULT_LEVELS, choose
+from .choose import DEFAULT_FPS, DEFAULT_LEVELS, choose, choose_fastest, choose_in_step
 from .request import BOARD_GOALS, GOALS, PART_GOALS, PlanRequest, PlanResult, PlanSearch
 
 __all__ = [
@@ -13,4 +13,6 @@ __all__ = [
     "PlanResult",
     "PlanSearch",
     "choose",
+    "choose_fastest",
+    "choose_in_step",
 ]

@@ -23,7 +23,15 @@ from .link import link_rate
 from .remedy import with_remedy
 from .request import PlanRequest, PlanResult, PlanSearch
 
-__all__ = ["BOARD_LEVELS", "DEFAULT_FPS", "DEFAULT_LEVELS", "choose", "stage_levels"]
+__all__ = [
+    "BOARD_LEVELS",
+    "DEFAULT_FPS",
+    "DEFAULT_LEVELS",
+    "choose",
+    "choose_fastest",
+    "choose_in_step",
+    "stage_levels",
+]
 
 #: Without a goal: fast enough for most uses, small enough for small parts.
 DEFAULT_FPS = 100_000.0
@@ -96,6 +104,58 @@ def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) ->
             return levels
     # More registers than help cost area alone.
     return max(reached, key=lambda levels: (reached[levels], levels))
+
+
+def choose_fastest(
+    network: Network, request: PlanRequest, *, progress: Callable[[float], None] = lambda share: None
+) -> PlanResult:
+    """The plan for goal ``fps`` on a part, as `choose`; a refusal does not look for what would do.
+
+    Raises
+    ------
+    PlanError
+        Nothing fits.
+    """
+    hunt = _hunt_on_part(network, request, progress)
+    return _result(hunt, request, hunt.most_frames(), "fps")
+
+
+def choose_in_step(
+    network: Network,
+    request: PlanRequest,
+    *,
+    cycles: int,
+    clock: float,
+    progress: Callable[[float], None] = lambda share: None,
+) -> PlanResult:
+    """The plan for a part with the highest clock, up to a given one, of those that take at most so many cycles a frame.
+
+    Of equals, the smallest. So a chip keeps the pace of another one and is no larger than that asks for.
+
+    Parameters
+    ----------
+    network : Network
+    request : PlanRequest
+        With a part.
+    cycles : int
+    clock : float
+        Hz.
+    progress : callable
+        Takes the share that is done.
+
+    Raises
+    ------
+    PlanError
+        Nothing fits.
+    """
+    hunt = _hunt_on_part(network, request, progress)
+    return _result(hunt, replace(request, clock=clock), hunt.in_step(cycles, clock), "area")
+
+
+def _hunt_on_part(network: Network, request: PlanRequest, progress: Callable[[float], None]) -> Hunt:
+    assert request.part
+    part = part_of(request.part)
+    return replace(_hunt(network, request, part, request.family or part.family), progress=progress)
 
 
 def _for_part(

@@ -232,6 +232,31 @@ class Hunt:
         found = self._smallest(fps, sure=True)
         return found if isinstance(found, Expected) else self.most_frames()
 
+    def in_step(self, cycles: int, clock: float) -> Expected:
+        """The plan of at most so many cycles a frame with the highest clock, up to the one that is given.
+
+        Of equals, the one with the fewest LUT sites.
+
+        Raises
+        ------
+        PlanError
+            Nothing fits.
+        """
+        found: list[Expected] = []
+        refused: PlanError | None = None
+        for level in self._each_level():
+            try:
+                found.append(self.expected(self.search(level, self._frames).cheapest(cycles, self.limits)))
+                if found[-1].fmax < clock:
+                    pace = self._pace(clock, found[-1])
+                    found.append(self.expected(self.search(level, self._frames).cheapest(cycles, self.limits, pace)))
+            except PlanError as error:
+                refused = refused or error
+        if not found:
+            assert refused
+            raise refused
+        return max(found, key=lambda one: (min(one.fmax, clock), -one.found.sites))
+
     # ---- steps
 
     def _each_level(self) -> Iterator[int]:

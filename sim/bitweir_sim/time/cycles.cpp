@@ -35,8 +35,13 @@ struct Delay {
         return out;
     }
     void state(Numbers &to) const {
-        if (ring.empty()) to.push_back(int64_t(bits));
-        for (int64_t n = 0; n < int64_t(ring.size()); n++) to.push_back(ring[(at + n) % latency]);
+        // 32 bits each, the newest one lowest.
+        for (int64_t from = 0; from < latency; from += 32) {
+            int64_t word = ring.empty() ? bits >> from & 0xffffffff : 0;
+            for (int64_t n = from; !ring.empty() && n < std::min(from + 32, latency); n++)
+                word |= int64_t(ring[(at + latency - 1 - n) % latency]) << (n - from);
+            to.push_back(word);
+        }
     }
 };
 
@@ -65,8 +70,9 @@ struct Credits {
         if (left == batch) left = 0, lent -= batch;
     }
     void state(Numbers &to) const {
-        to.insert(to.end(), {lent, waiting, came, left});
+        to.insert(to.end(), {lent, waiting});
         moving.state(to), returning.state(to);
+        to.insert(to.end(), {came, left});
     }
 };
 

@@ -128,7 +128,7 @@ def test_steppers_and_events_agree_also_over_long_ways(spec, latency, credits, f
     for kind in (PythonStepper, CompiledStepper):
         run = kind(pipeline)
         run.run(outputs=frames * spec.beats, drain=5, pauses=never, refusals=refusals, record=True)
-        found.append([run.recorded(0).tolist(), run.recorded(1).tolist()])
+        found.append([run.recorded(0).tolist(), run.recorded(1).tolist(), run.state()])
     assert found[0] == found[1]
     pace = interval(pipeline)
     by_events, by_cycles = arrivals(pipeline, pace, most=6), stepped_arrivals(pipeline, pace, most=6)

@@ -1,0 +1,16 @@
+"""A network on several chips: where it is cut, the plan of each chip, the folder, and the simulation of all as one."""
+
+from .design import ChipsDesign, ChipsFolder
+from .make import make_chips
+from .plan import ChipsRequest, ChipsResult, choose_chips
+from .several import SeveralChips
+
+__all__ = [
+    "ChipsDesign",
+    "ChipsFolder",
+    "ChipsRequest",
+    "ChipsResult",
+    "SeveralChips",
+    "choose_chips",
+    "make_chips",
+]
