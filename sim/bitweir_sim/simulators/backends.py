@@ -14,7 +14,7 @@ from bitweir_hw.tools import run_yosys
 
 from ..cache import cached, content_key
 from ..compiler import compile_with, run_tool
-from .cxxrtl import adapt
+from .cxxrtl import adapt, compiler_options
 from .harness import Harness, Ports
 from .pieces import MEMORIES, CannotSplitError, Leaf, Memories, Pieces, objects, runtime, shell_commands
 from .verilator import verilator_environment, verilator_root
@@ -115,7 +115,8 @@ def _build_cxxrtl(
         pieces[0].check(header)
         if feedback and pieces[1]:
             raise CannotSplitError("the design has feedback")
-    (folder / "design.cc").write_text(adapt(code, header))
+    code = adapt(code, header)
+    (folder / "design.cc").write_text(code)
     found = re.findall(r"/\*(?:in|out)put\*/ (?:value|wire)<(\d+)> p_(\w+);", header)
     ports = {name.replace("__", "_"): int(bits) for bits, name in found}
     _check_ports(ports, top, harness)
@@ -134,7 +135,7 @@ def _build_cxxrtl(
     )
     # Without CXXRTL_NDEBUG an address out of range would end the Python process.
     options = ["-std=c++17", "-shared", "-fPIC", *flags, *(["-DFEEDBACK"] if feedback else []), "-DCXXRTL_NDEBUG"]
-    options += ["-I.", f"-I{_HERE}", f"-I{runtime()}"]
+    options += [*compiler_options(code), "-I.", f"-I{_HERE}", f"-I{runtime()}"]
     parts = dict.fromkeys(leaf.folder / "leaf.o" for leaf in leaves.values())
     compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source, *parts], folder, "compiler.log")
     (folder / MEMORIES).write_bytes(memories.data)

@@ -23,7 +23,7 @@ from bitweir_hw.tools import run_yosys, yosys_version
 
 from ..cache import cached, content_key
 from ..compiler import compile_with, compiler_version
-from .cxxrtl import adapt
+from .cxxrtl import adapt, compiler_options
 
 __all__ = ["MEMORIES", "CannotSplitError", "Leaf", "Memories", "Pieces", "objects", "shell_commands"]
 
@@ -256,11 +256,12 @@ def _leaf(text: str, others: Sequence[str], *, flags: Sequence[str], compiler: S
         (folder / "ports.json").write_text(json.dumps(_ports(code, header)))
         ports = json.loads((folder / "ports.json").read_text())
         if ports:
-            (folder / "design.cc").write_text(adapt(code, header))
+            code = adapt(code, header)
+            (folder / "design.cc").write_text(code)
             (folder / "leaf.cc").write_text(_leaf_code(prefix, *ports))
             compile_with(
-                [*compiler, "-std=c++17", "-fPIC", *flags, "-DCXXRTL_NDEBUG", "-I.", f"-I{runtime()}", "-c", "leaf.cc"]
-                + ["-o", "leaf.o"],
+                [*compiler, "-std=c++17", "-fPIC", *flags, *compiler_options(code), "-DCXXRTL_NDEBUG", "-I."]
+                + [f"-I{runtime()}", "-c", "leaf.cc", "-o", "leaf.o"],
                 folder,
                 "compiler.log",
             )

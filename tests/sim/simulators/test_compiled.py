@@ -18,7 +18,7 @@ from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators import compiled
 from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.simulators.compiled import CompiledDesign, compile_design
-from bitweir_sim.simulators.cxxrtl import adapt
+from bitweir_sim.simulators.cxxrtl import adapt, compiler_options
 from bitweir_sim.trace import SimulationError, Trace, check_trace
 from support.two_stages import TwoStages, model
 
@@ -248,5 +248,23 @@ def test_joined_bits_become_words() -> None:
         "x = value<37>{(p_b.data[0] >> 30 & 0x3u) << 0 | (p_b.data[1] >> 0 & 0x3u) << 2 | "
         "(p_c.data[0] >> 0 & 0xfffffffu) << 4, 0x1u | (p_a.curr.data[0] >> 1 & 0x7u) << 2};"
     )
-    # Assigned to, they are places and not a value.
-    assert adapt(f"{joined} = x;", header) == f"{joined} = x;"
+
+
+def test_joined_bits_on_the_left_are_assigned_part_by_part() -> None:
+    joined = "p_a.next.slice<3,1>().concat(p_c).concat(p_b.slice<33,30>())"
+    code = adapt(
+        f"\t{joined} = not_u<35>(p_d.concat(p_c));", "value<40> p_b; wire<40> p_a; value<28> p_c; value<7> p_d;"
+    )
+    assert code.splitlines() == [
+        "\t{ const value<35> joined = not_u<35>(value<35>{(p_c.data[0] >> 0 & 0xfffffffu) << 0 | "
+        "(p_d.data[0] >> 0 & 0xfu) << 28, (p_d.data[0] >> 4 & 0x7u) << 0});",
+        "\t  p_b.slice<33,30>() = value<4>{(joined.data[0] >> 0 & 0xfu) << 0};",
+        "\t  p_c = value<28>{(joined.data[0] >> 4 & 0xfffffffu) << 0};",
+        "\t  p_a.next.slice<3,1>() = value<3>{(joined.data[1] >> 0 & 0x7u) << 0};",
+        "\t}",
+    ]
+
+
+def test_large_code_is_optimised_less() -> None:
+    assert compiler_options(" " * ((1 << 18) - 1)) == []
+    assert compiler_options(" " * (1 << 18)) == ["--param", "max-combine-insns=2"]
