@@ -21,12 +21,12 @@ def page(text: str) -> str:
     head, _, rest = text.partition(_BEGIN)
     rows = [
         f"| `{part.name}` | {part.family} | {part.luts:,} | {part.ffs:,} | {part.block_rams:,} {part.block_ram} "
-        f"| {part.dsps:,} | {part.clock_from}, ±{part.clock_error:.0%} | {part.source} |\n"
+        f"| {part.large_rams or ''} | {part.dsps:,} | {part.clock_from}, ±{part.clock_error:.0%} | {part.source} |\n"
         for part in list_parts().parts
     ]
     table = [
-        "| `--part` | family | LUT sites | flip-flops | block RAMs | DSPs | clock | source |\n",
-        "|---|---|---|---|---|---|---|---|\n",
+        "| `--part` | family | LUT sites | flip-flops | block RAMs | large RAMs, unused | DSPs | clock | source |\n",
+        "|---|---|---|---|---|---|---|---|---|\n",
         *rows,
     ]
     return head + _BEGIN + "".join(table) + _END + rest.partition(_END)[2]

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from bitweir_hw.cost import fmax_basis, fmax_error
 from bitweir_hw.errors import FileError, PlanError
-from bitweir_hw.parts import BLOCK_RAM, PARTS, FpgaPart, part_of
+from bitweir_hw.parts import BLOCK_RAM, COUNTED_AS, PARTS, FpgaPart, part_of
 from msgspec import Meta
 
 from .report.model import Family
@@ -111,6 +111,10 @@ class PartInfo:
     block_ram_bits : int
         Bits of one.
     dsps : int
+    large_rams : int
+        Larger RAMs (UltraRAM, or LRAM of Nexus), which no plan uses.
+    counted_as : str
+        The family whose formulas and coefficients of the cost model count it.
     clock_from : str
         What its estimated clock rests on: designs that were routed, or a model of a family of which nothing was.
     clock_error : float
@@ -127,6 +131,8 @@ class PartInfo:
     block_ram: str
     block_ram_bits: Positive
     dsps: Count
+    large_rams: Count
+    counted_as: Family
     clock_from: Annotated[str, one_of("routed", "model")]
     clock_error: Annotated[float, Meta(ge=0)]
     source: str
@@ -158,6 +164,7 @@ def list_parts() -> PartList:
             PartInfo(
                 name=part.name, family=part.family, luts=part.luts, ffs=part.ffs, block_rams=part.block_rams,
                 block_ram=BLOCK_RAM[part.family].name, block_ram_bits=BLOCK_RAM[part.family].bits, dsps=part.dsps,
+                large_rams=part.large_rams, counted_as=COUNTED_AS[part.family],
                 clock_from=fmax_basis(part), clock_error=fmax_error(part), source=part.source,
             )
             for part in ordered

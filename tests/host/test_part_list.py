@@ -6,15 +6,30 @@ import jsonschema
 import pytest
 from bitweir import part_list
 from bitweir.cli import main
+from bitweir.design import write_design
 from bitweir.part_list import find_part, list_parts, parts_schema, read_part
+from bitweir.planning.limits import ROUTES
+from bitweir.report import tables
+from bitweir.report.collect import collect
+from bitweir.report.roofline import ELEMENT_SITES
+from bitweir.synthesis import flows
+from bitweir.synthesis.measure import synthesise
 from bitweir.target import TARGET_FILE, Target, load_target, target_text
+from bitweir_hw.cost import estimate_pipeline
+from bitweir_hw.cost.model import coefficients
 from bitweir_hw.cost.speed import HIGHEST, delays
 from bitweir_hw.errors import BitweirError, FileError, PlanError
 from bitweir_hw.files import network_bytes
-from bitweir_hw.parts import BLOCK_RAM, PARTS, SPEEDS, FpgaPart
+from bitweir_hw.parts import BLOCK_RAM, COUNTED_AS, PART_OF, PARTS, SPEEDS, FpgaPart
+from bitweir_hw.plan import plan_from_foldings
+from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.resources import memories, multipliers
+from bitweir_hw.resources.terms import CARRY_FROM
 from click.testing import CliRunner
+from support.families import FITTED
 from support.samples import dense_network
 
+from tools.calibrate_cost import drawn
 from tools.parts_page import PAGE, page
 
 OWN = """
@@ -133,10 +148,47 @@ def test_the_list():
     assert all(name in shown for name in PARTS)
 
 
+def test_a_family_is_missing_nowhere():
+    """Whatever knows families knows all; what is measured or fitted, those that count as themselves."""
+    one_each = {
+        "parts.BLOCK_RAM": BLOCK_RAM, "parts.COUNTED_AS": COUNTED_AS, "parts.SPEEDS": SPEEDS, "parts.PART_OF": PART_OF,
+        "popcount.STYLE": set(STYLE) - {"generic"}, "planning.limits.ROUTES": ROUTES,
+        "synthesis.flows.FAMILIES": flows.FAMILIES, "synthesis.flows: cells": flows._PREFIXES,
+        "synthesis.flows: scripts": set(flows._SYNTHESIS) - set(PARTS), "cost: drawn": coefficients()["drawn"],
+        "calibrate_cost.drawn.PARTS": drawn.PARTS, "calibrate_cost.drawn.TITLES": drawn.TITLES,
+        "parts of": {part.family for part in PARTS.values()},
+    }  # fmt: skip
+    for where, families in one_each.items():
+        assert set(families) == set(BLOCK_RAM), where
+    counted = {
+        "cost: coefficients": coefficients()["coefficients"], "cost: errors": coefficients()["errors"],
+        "resources.memories": memories._BLOCKS, "resources.multipliers": multipliers._SIZES,
+        "resources.terms.CARRY_FROM": CARRY_FROM, "report.roofline.ELEMENT_SITES": ELEMENT_SITES,
+    }  # fmt: skip
+    for where, families in counted.items():
+        assert set(families) == set(COUNTED_AS.values()) == set(FITTED), where
+
+
+@pytest.mark.parametrize(
+    "family", ["gw5a", *(pytest.param(name, marks=pytest.mark.long) for name in ("nexus", "ultrascale"))]
+)
+def test_what_synthesis_makes_of_a_family_that_counts_as_another_one(family, tmp_path):
+    """Block RAM is counted exactly; the rest within what drawn accelerators showed, and something for small ones."""
+    network = dense_network(64, 32, 10)
+    plan = plan_from_foldings(network, "16x8:block,8x5:block", popcount=Popcount(style=STYLE[family]))
+    build = write_design(network, plan, tmp_path / "build", target=Target.of(clock=50e6, family=family))
+    found, guess = synthesise(build, family).total, estimate_pipeline(build.pipeline, family)[1]
+    assert found.bram == guess.bram > 0
+    for key in ("ff", "sites"):
+        assert getattr(guess, key) == pytest.approx(getattr(found, key), rel=0.25), key
+    report = collect(build)
+    assert report.estimates[family].bands.counted_as == COUNTED_AS[family]
+    assert f"{family} is counted as {COUNTED_AS[family]}, as nothing was fitted to it" in tables.totals(report).remark
+
+
 def test_every_listed_part_says_where_its_figures_are_from():
     for part in PARTS.values():
         assert part.source and part.luts > 1000 and delays(part) and HIGHEST[part.speed] > 0
-    assert set(SPEEDS) == set(BLOCK_RAM)
     assert set(HIGHEST) == {speed for speeds in SPEEDS.values() for speed in speeds}
 
 

@@ -59,11 +59,17 @@ SEED = 20261129
 #: Product bits a cycle that a design has: small ones are quick to map, and there may be more of them.
 LANES = (8, 100)
 #: The part whose logic a family's goals are for.
-PARTS = {"ecp5": "ecp5-25k", "ice40": "ice40-up5k", "gowin": "gw1n-9", "xilinx": "xc7a35t"}
+PARTS = {
+    "ecp5": "ecp5-25k", "ice40": "ice40-up5k", "gowin": "gw1n-9", "xilinx": "xc7a35t", "ultrascale": "xczu3eg",
+    "nexus": "lifcl-40", "gw5a": "gw5a-25",
+}  # fmt: skip
 DOCS = Path(__file__).parents[2] / "docs/cost-model.md"
 #: Between these lines of it stands the table.
 MARKS = ("<!-- drawn -->", "<!-- end -->")
-TITLES = {"ecp5": "ECP5", "ice40": "iCE40", "gowin": "Gowin", "xilinx": "Xilinx 7"}
+TITLES = {
+    "ecp5": "ECP5", "ice40": "iCE40", "gowin": "Gowin", "xilinx": "Xilinx 7", "ultrascale": "UltraScale+, as Xilinx 7",
+    "nexus": "Nexus, as ECP5", "gw5a": "GW5A, as Gowin",
+}  # fmt: skip
 
 
 # ---- networks

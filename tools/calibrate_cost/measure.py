@@ -22,6 +22,7 @@ from bitweir_hw.blocks import (
     MatVecSpec,
     block_of,
 )
+from bitweir_hw.parts import COUNTED_AS
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import run_yosys, yosys_version
 
@@ -63,7 +64,8 @@ def measure(blocks: Sequence[BlockSpec], family: str) -> list[dict[str, int]]:
     """What Yosys maps each block to, by `flows.CLASSES` and "sites"."""
     CACHE.mkdir(exist_ok=True)
     # The recipe is part of the key.
-    recipe = flows.script(family, top="top") + yosys_version() + ("absorbed" if family in OUTPUT_REGISTERS else "")
+    absorbed = COUNTED_AS[family] in OUTPUT_REGISTERS
+    recipe = flows.script(family, top="top") + yosys_version() + ("absorbed" if absorbed else "")
     files = [
         CACHE
         / f"{hashlib.sha256((recipe + _rtlil(block_of(block).component(block), 'top')).encode()).hexdigest()[:32]}.json"
@@ -100,7 +102,7 @@ def _run(batch: Mapping[Path, BlockSpec], family: str) -> None:
         mapped = json.loads((folder / "netlist.json").read_text())["modules"]
     for name, file in names.items():
         cells = stat[f"\\top__{name}"]["num_cells_by_type"]
-        if family in OUTPUT_REGISTERS:
+        if COUNTED_AS[family] in OUTPUT_REGISTERS:
             absorb(cells, mapped[f"top__{name}"])
         lone = flows.lone_carries(family, mapped[f"top__{name}"])
         row = {**flows.classify(family, cells), "sites": flows.sites(family, cells, lone=lone), "cells": cells}

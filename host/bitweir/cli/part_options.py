@@ -68,13 +68,21 @@ def _table(found: PartList) -> Iterator[RenderableType]:
         family = part.family
         sources.setdefault(part.source, []).append(part.name)
         table.add_row(
-            part.name, part.family, f"{part.luts:,}", f"{part.ffs:,}", f"{part.block_rams:,} {part.block_ram}",
-            f"{part.dsps:,}", f"{part.clock_from}, ±{part.clock_error:.0%}",
+            part.name, part.family, f"{part.luts:,}", f"{part.ffs:,}", f"{part.block_rams:,}",
+            f"{part.dsps:,}", f"{part.clock_from} ±{part.clock_error:.0%}",
         )  # fmt: skip
     yield table
+    units = {part.family: f"{part.block_ram} of {part.block_ram_bits:,} bits ({part.family})" for part in found.parts}
+    yield Text(f"block RAMs: {', '.join(units.values())}", style="dim")
     yield Text(
         "clock: whether its estimate rests on routed designs, or on a model of a family of which nothing was routed",
         style="dim",
     )
+    for family, other in {
+        part.family: part.counted_as for part in found.parts if part.family != part.counted_as
+    }.items():
+        yield Text(f"{family} is counted as {other}, as nothing was fitted to it", style="dim")
+    if large := [f"{part.large_rams:,} of {part.name}" for part in found.parts if part.large_rams]:
+        yield Text(f"no plan uses the large RAMs (UltraRAM, LRAM): {', '.join(large)}", style="dim")
     for source, names in sources.items():
         yield Text(f"{', '.join(names)}: {source}", style="dim")

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from ..folders import whole_folder
-from ..schemas import Count, Digest, Json, Positive, Rate, schema, to_dict
+from ..schemas import Count, Digest, Json, Positive, Rate, one_of, schema, to_dict
+from ..synthesis.flows import FAMILIES
 
 __all__ = [
     "Exploration",
@@ -106,7 +107,7 @@ class Point:
     """
 
     part: str
-    family: Literal["ecp5", "ice40", "gowin", "xilinx"]
+    family: Annotated[str, one_of(*FAMILIES)]
     clock_mhz: Rate | None
     expected_clock_mhz: Rate
     cycles: Positive

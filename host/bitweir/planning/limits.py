@@ -64,6 +64,18 @@ ROUTES = {
     "xilinx": Routable(
         sites=0.8, ffs=0.8, block_rams=0.95, why="no design for Xilinx 7 was routed, and fuller ones often do not route"
     ),
+    # Nor here: as of Xilinx 7, and of the families whose fabric is alike.
+    "ultrascale": Routable(
+        sites=0.8, ffs=0.8, block_rams=0.95,
+        why="no design for UltraScale+ was routed, and fuller ones often do not route",
+    ),
+    "nexus": Routable(
+        sites=0.4, ffs=0.7, block_rams=0.9, why="no design for Nexus was routed, and fuller ones do not route on ECP5"
+    ),
+    "gw5a": Routable(
+        sites=0.65, ffs=0.75, block_rams=0.9, lut_rams=0.5,
+        why="no design for GW5A was routed, and fuller ones do not route on GW1N",
+    ),
 }  # fmt: skip
 #: LUTs of a board left to the link, the clock and the reset; `benchmarks/link_size.py` measures the first.
 LINK_SITES = 800

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import PARTS, FpgaPart
@@ -38,7 +39,11 @@ def smallest_part(would_do: Callable[[FpgaPart], bool], *, beside: FpgaPart) -> 
 
 def _holds_no_more(part: FpgaPart, other: FpgaPart) -> bool:
     alike = (part.family, part.speed) == (other.family, other.speed)
-    return alike and all(getattr(part, key) <= getattr(other, key) for key in ("luts", "ffs", "block_rams"))
+    return (
+        alike
+        and all(getattr(part, key) <= getattr(other, key) for key in ("luts", "ffs", "block_rams"))
+        and (other.lut_rams or inf) >= (part.lut_rams or inf)
+    )
 
 
 def with_remedy(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import Cost, drawn, error_bands, estimate_pipeline, extrapolated, fmax, fmax_basis, fmax_error
-from bitweir_hw.parts import FpgaPart
+from bitweir_hw.parts import COUNTED_AS, FpgaPart
 
 from ..synthesis.results import RESOURCES, Measured, Resources
 from .model import Bands, Estimate, FmaxEstimate, Percentiles, ResourceBands, ResourceErrors, SynthesisErrors
@@ -41,6 +41,7 @@ def bands(pipeline: Pipeline, family: str) -> Bands:
         total=_bands(known.errors),
         designs=known.count,
         extrapolated=tuple(extrapolated(pipeline, family)),
+        counted_as=COUNTED_AS[family],
     )
 
 

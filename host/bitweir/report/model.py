@@ -524,12 +524,15 @@ class Bands:
         How many accelerators were drawn.
     extrapolated : tuple of str
         What this design has that none of them had, so that estimates may be off by more.
+    counted_as : str
+        The family whose formulas and coefficients were used: another one where nothing was fitted to the family itself.
     """
 
     blocks: dict[str, ResourceBands | None]
     total: ResourceBands
     designs: Positive
     extrapolated: tuple[str, ...]
+    counted_as: Family
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec
 from bitweir_hw.memory import Memory
 from bitweir_hw.network import Branched, Map
-from bitweir_hw.parts import FpgaPart
+from bitweir_hw.parts import COUNTED_AS, FpgaPart
 from msgspec import UNSET
 
 from ..design import DesignFolder
@@ -25,7 +25,7 @@ from .model import LayerNeeds, Roofline
 __all__ = ["ELEMENT_SITES", "Bounds", "roofline"]
 
 #: LUT sites a lane of a processing element of 64 lanes with accumulator and threshold, without memories and control,
-#: in portable Verilog: measured, see benchmarks/pe_sites.py.
+#: in portable Verilog: measured, see benchmarks/pe_sites.py. Families that count as another one have its figure.
 ELEMENT_SITES = {"ecp5": 173 / 64, "ice40": 162 / 64, "gowin": 168 / 64, "xilinx": 125 / 64}
 
 
@@ -110,7 +110,7 @@ def roofline(
     origin : str
         Where `sites_per_lane` comes from: ``"measured"`` or ``"estimated"``.
     """
-    alone = Bounds(part=part, clock=clock, sites_per_lane=ELEMENT_SITES[part.family])
+    alone = Bounds(part=part, clock=clock, sites_per_lane=ELEMENT_SITES[COUNTED_AS[part.family]])
     bounds = Bounds(part=part, clock=clock, sites_per_lane=sites_per_lane) if sites_per_lane else alone
     needs = list(_needs(build))
     total = _Needs(

@@ -345,6 +345,18 @@ def bands(report: ReportData) -> Table:
     )
 
 
+def _beyond(reasons: Sequence[str]) -> str:
+    return f"extrapolated, so the error may be larger: {'; '.join(reasons)}" if reasons else ""
+
+
+def _counted(report: ReportData) -> str:
+    """Of families that are counted as another one, which one that is."""
+    others = {family: found.bands.counted_as for family, found in report.estimates.items()}
+    borrowed = {family: other for family, other in others.items() if other != family}
+    told = "{} is counted as {}, as nothing was fitted to it"
+    return "; ".join(told.format(*both) for both in borrowed.items())
+
+
 def totals(report: ReportData) -> Table:
     """Estimates of the totals, their error bands, and the measured values."""
     rows = []
@@ -367,7 +379,7 @@ def totals(report: ReportData) -> Table:
         caption="Total resources; errors of the estimates for random designs",
         columns=_columns(("what", "", "", False), *((key, title, "") for key, title in RESOURCE_NAMES.items())),
         rows=tuple(rows),
-        remark=f"extrapolated, so the error may be larger: {'; '.join(beyond)}" if beyond else "",
+        remark=". ".join(filter(None, (_counted(report), _beyond(beyond)))),
     )
 
 

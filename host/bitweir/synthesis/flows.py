@@ -8,11 +8,12 @@ from importlib import resources
 from typing import Any
 
 from bitweir_hw.errors import ToolError
+from bitweir_hw.parts import COUNTED_AS
 
 __all__ = ["CLASSES", "FAMILIES", "classify", "lone_carries", "script", "sites"]
 
 #: Families that have a recipe.
-FAMILIES = ("ecp5", "ice40", "gowin", "xilinx")
+FAMILIES = ("ecp5", "ice40", "gowin", "xilinx", "ultrascale", "nexus", "gw5a")
 
 #: Kinds of cells that a report tells apart.
 CLASSES = ("lut", "ff", "carry", "bram", "lutram", "dsp")
@@ -50,14 +51,24 @@ _PREFIXES: dict[str, dict[str, tuple[str, ...]]] = {
         "lutram": ("RAM32", "RAM64", "RAM128", "RAM256", "SRL"),
         "dsp": ("DSP48",),
     },
+    "nexus": {
+        "lut": ("LUT4", "WIDEFN9", "INV"),
+        "ff": ("FD1P3",),
+        "carry": ("CCU2",),
+        "bram": ("DP16K", "PDP16K", "PDPSC16K"),
+        "lutram": ("DPR16X4",),
+        "dsp": ("MULT9X9", "MULT18X18", "MULT18X36", "MULT36X36", "MULTADDSUB", "MULTPREADD"),
+    },
 }
+_PREFIXES["ultrascale"] = _PREFIXES["xilinx"] | {"carry": ("CARRY4", "CARRY8")}
+_PREFIXES["gw5a"] = _PREFIXES["gowin"]
 
 
 #: Cells that are several of the unit in which parts count: a RAMB36 fills the place of two RAMB18.
 _UNITS = {"RAMB36": 2}
 
 #: Cells that occupy nothing: constants, and marks that Yosys leaves of modules it flattened.
-_FREE = ("$scopeinfo", "GND", "VCC")
+_FREE = ("$scopeinfo", "GND", "VCC", "VHI", "VLO")
 
 
 def classify(family: str, cells: Mapping[str, int]) -> dict[str, int]:
@@ -93,6 +104,7 @@ def sites(family: str, cells: Mapping[str, int], *, lone: int = 0) -> int:
     | ecp5   | LUT4 + 2 * CCU2C + 4 * TRELLIS_DPR16X4                                          |
     | ice40  | SB_LUT4 + `lone` (SB_CARRY with no LUT that sits in the same cell)              |
     | gowin  | LUTs + ALU + N for each RAM16SDPN                                               |
+    | nexus  | LUT4 + 2 * CCU2 + 4 * DPR16X4                                                   |
     | xilinx | LUTs + `lone` (CARRY4 positions in use whose S is constant or not a LUT's)      |
     |        | + LUT RAM (4 for RAM32M and RAM64M) + shift registers                           |
 
@@ -104,9 +116,9 @@ def sites(family: str, cells: Mapping[str, int], *, lone: int = 0) -> int:
     ram = _ram_sites(_known(family), cells)
     # Wide multiplexers are part of a slice that the LUTs occupy already; an inverter is a LUT.
     luts = sum(count for kind, count in cells.items() if kind.startswith(("LUT", "SB_LUT4", "INV")))
-    if family == "ecp5":
-        return luts + ram + 2 * cells.get("CCU2C", 0)
-    if family == "gowin":
+    if COUNTED_AS[family] == "ecp5":
+        return luts + ram + 2 * (cells.get("CCU2C", 0) + cells.get("CCU2", 0))
+    if COUNTED_AS[family] == "gowin":
         return luts + ram + cells.get("ALU", 0)
     return luts + ram + lone
 
@@ -116,7 +128,7 @@ def sites(family: str, cells: Mapping[str, int], *, lone: int = 0) -> int:
 _RAM_SITES = {
     "TRELLIS_DPR16X4": 4, "DPR16X4C": 4, "RAM16SDP1": 1, "RAM16SDP2": 2, "RAM16SDP4": 4, "RAM16S1": 1, "RAM16S2": 2,
     "RAM16S4": 4, "RAM32M": 4, "RAM64M": 4, "RAM32X1S": 1, "RAM32X1D": 2, "RAM64X1S": 1, "RAM64X1D": 2,
-    "RAM128X1S": 2, "RAM128X1D": 4, "RAM256X1S": 4, "SRL": 1,
+    "RAM128X1S": 2, "RAM128X1D": 4, "RAM256X1S": 4, "SRL": 1, "RAM32M16": 8, "RAM64M8": 8, "DPR16X4": 4,
 }  # fmt: skip
 
 
@@ -153,7 +165,7 @@ def lone_carries(family: str, module: Mapping[str, Any]) -> int:
                 pins = {name: bits[0] for name, bits in cell["connections"].items()}
                 lone += (pins["I0"], pins["I1"], pins["CI"]) not in pairs
         return lone
-    if family == "xilinx":
+    if COUNTED_AS[family] == "xilinx":
         from_lut = set()
         used = set()
         for cell in cells:
@@ -166,7 +178,7 @@ def lone_carries(family: str, module: Mapping[str, Any]) -> int:
             used.update(port["bits"])
         lone = 0
         for cell in cells:
-            if cell["type"] == "CARRY4":
+            if cell["type"] in ("CARRY4", "CARRY8"):
                 pins = cell["connections"]
                 # Outputs that nothing reads may be missing.
                 top = max(
@@ -254,8 +266,17 @@ def _up5k(top: str) -> list[str]:
     return [f"synth_ice40 -device u -top {top} -run begin:check"]
 
 
-def _gowin(top: str) -> list[str]:
-    command = f"synth_gowin -nowidelut -noiopads -top {top}"
+def _gw5a(top: str) -> list[str]:
+    return _gowin(top, "gw5a")
+
+
+def _nexus(top: str) -> list[str]:
+    mapping = ["techmap -map +/lattice/latches_map.v", "abc -lut 4", "clean"]
+    return _with_abc("synth_lattice -family lifcl -noiopad -nowidelut", top, mapping)
+
+
+def _gowin(top: str, family: str = "gw1n") -> list[str]:
+    command = f"synth_gowin -family {family} -nowidelut -noiopads -top {top}"
     return [
         f"{command} -run begin:map_ram",
         f"write_file brams.txt <<EOT\n{_gowin_rams()}EOT",
@@ -286,7 +307,7 @@ def _gowin_rams() -> str:
     return kept
 
 
-def _xilinx(top: str) -> list[str]:
+def _xilinx(top: str, family: str = "xc7") -> list[str]:
     mapping = [
         "opt_expr -mux_undef -noclkinv",
         "abc -luts 2:2,3,6:5",
@@ -296,7 +317,11 @@ def _xilinx(top: str) -> list[str]:
         "xilinx_dffopt",
         "opt_lut_ins -tech xilinx",
     ]
-    return _with_abc("synth_xilinx -flatten -noiopad -noclkbuf", top, mapping)
+    return _with_abc(f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf", top, mapping)
+
+
+def _ultrascale(top: str) -> list[str]:
+    return _xilinx(top, "xcup")
 
 
 _SYNTHESIS: dict[str, Callable[[str], list[str]]] = {
@@ -305,6 +330,9 @@ _SYNTHESIS: dict[str, Callable[[str], list[str]]] = {
     "ice40-up5k": _up5k,
     "gowin": _gowin,
     "xilinx": _xilinx,
+    "ultrascale": _ultrascale,
+    "nexus": _nexus,
+    "gw5a": _gw5a,
 }
 
 

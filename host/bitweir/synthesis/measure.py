@@ -11,6 +11,7 @@ from typing import Any
 from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.blocks import MatVecSpec
 from bitweir_hw.errors import PlanError
+from bitweir_hw.parts import COUNTED_AS
 from bitweir_hw.popcount import STYLE
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import Told, run_yosys, yosys_version
@@ -71,7 +72,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
         run_yosys(script(family, top=top, keep=[*modules, *others]), folder, told=told)
         stat = json.loads((folder / "stat.json").read_text())["modules"]
         mapped = json.loads((folder / "netlist.json").read_text())["modules"]
-        if family in OUTPUT_REGISTERS:
+        if COUNTED_AS[family] in OUTPUT_REGISTERS:
             for module in (*modules, *others):
                 absorb(stat[f"\\{module}"]["num_cells_by_type"], mapped[module])
         seconds = time.perf_counter() - started

@@ -65,9 +65,16 @@ def _ecp5(halves: str, side: str) -> _Port:
     )
 
 
-def _xilinx(halves: str, clock: str, read: str, resets: tuple[str, ...], enable: str) -> _Port:
+def _nexus(clock: str) -> _Port:
     return _Port(
-        outputs=tuple(f"DO{kind}{half}DO{kind}" for half in halves for kind in ("", "P")),
+        outputs=("DO",), clock=clock, read="CER", modes=("OUTREG",), off="BYPASSED", on="OUT_REG", enables=(),
+        resets=("RST",), plain={},
+    )  # fmt: skip
+
+
+def _xilinx(halves: str, clock: str, read: str, resets: tuple[str, ...], enable: str, *, prefix: str = "DO") -> _Port:
+    return _Port(
+        outputs=tuple(f"{prefix}{kind}{half}{prefix}{kind}" for half in halves for kind in ("", "P")),
         clock=clock,
         read=read,
         modes=tuple(f"DO{half}_REG" for half in halves),
@@ -87,6 +94,14 @@ _WHOLE = (_ecp5("AB", "B"),)
 _A = ("CLKARDCLK", "ENARDEN", ("RSTRAMARSTRAM", "RSTREGARSTREG"), "REGCEAREGCE")
 _TRUE = (_xilinx("A", *_A), _xilinx("B", "CLKBWRCLK", "ENBWREN", ("RSTRAMB", "RSTREGB"), "REGCEB"))
 _SIMPLE = (_xilinx("AB", *_A),)
+#: UltraScale+ (UG573): the same with other names of the data pins.
+_TRUE_E2 = (
+    _xilinx("A", *_A, prefix="DOUT"),
+    _xilinx("B", "CLKBWRCLK", "ENBWREN", ("RSTRAMB", "RSTREGB"), "REGCEB", prefix="DOUT"),
+)  # fmt: skip
+_SIMPLE_E2 = (_xilinx("AB", *_A, prefix="DOUT"),)
+#: Nexus (Lattice FPGA-TN-02094): one that writes and one that reads, with one clock or two.
+_NEXUS = {"PDPSC16K": (_nexus("CLK"),), "PDP16K": (_nexus("CLKR"),)}
 
 
 def _ports(cell: Mapping[str, Any]) -> tuple[_Port, ...]:
@@ -96,6 +111,12 @@ def _ports(cell: Mapping[str, Any]) -> tuple[_Port, ...]:
         return _WHOLE if int(parameters.get("DATA_WIDTH_A", "10010"), 2) == 36 else _HALVES
     if cell["type"] in ("RAMB18E1", "RAMB36E1"):
         return _SIMPLE if parameters["RAM_MODE"] == "SDP" else _TRUE
+    if cell["type"] in ("RAMB18E2", "RAMB36E2"):
+        # One that only reads A and only writes B takes the outputs of both for A.
+        simple = _value(parameters["READ_WIDTH_B"]) == _value(parameters["WRITE_WIDTH_A"]) == "0"
+        return _SIMPLE_E2 if simple else _TRUE_E2
+    if cell["type"] in _NEXUS:
+        return _NEXUS[cell["type"]]
     return ()
 
 
@@ -105,12 +126,13 @@ def absorb_registers(module: dict[str, Any]) -> list[str]:
     A port of a block RAM is changed if it always reads and each of its outputs that is used drives one data input of a
     flip-flop, with the port's clock, without enable or reset, and 0 at the start: then its own output register does
     the same in the same cycle (Lattice FPGA-TN-02204, section "Output registers"; Xilinx UG473, "Optional output
-    registers").
+    registers"; Nexus and UltraScale+ as these).
 
     Parameters
     ----------
     module : dict
-        Of a ``write_json`` file, mapped to one of `resources.memories.OUTPUT_REGISTERS`; changed in place.
+        Of a ``write_json`` file, mapped to a family that counts as one of `resources.memories.OUTPUT_REGISTERS`;
+        changed in place.
 
     Returns
     -------
@@ -118,11 +140,11 @@ def absorb_registers(module: dict[str, Any]) -> list[str]:
         Flip-flops that are gone.
     """
     cells: dict[str, dict[str, Any]] = module["cells"]
-    readers = _readers(module)
+    readers, constants = _readers(module), _constants(module)
     gone: list[str] = []
     for memory in list(cells.values()):
         for port in _ports(memory):
-            registers = _registers(memory, port, cells, readers)
+            registers = _registers(memory, port, cells, readers, constants)
             if not registers:
                 continue
             for (pin, place), name in registers.items():
@@ -136,6 +158,21 @@ def absorb_registers(module: dict[str, Any]) -> list[str]:
             parameters.update({name: parameters[name].replace("x", "0") for name in port.plain if name in parameters})
             gone += registers.values()
     return gone
+
+
+#: Cells that drive a net with a constant, and that constant.
+_CONSTANTS = {"VHI": "1", "VLO": "0"}
+
+
+def _constants(module: Mapping[str, Any]) -> dict[int | str, str]:
+    """The nets that a cell for constants drives."""
+    return {
+        bit: _CONSTANTS[cell["type"]]
+        for cell in module["cells"].values()
+        if cell["type"] in _CONSTANTS
+        for bits in cell["connections"].values()
+        for bit in bits
+    }
 
 
 def _readers(module: Mapping[str, Any]) -> dict[int | str, list[tuple[str, str]]]:
@@ -157,12 +194,17 @@ def _registers(
     port: _Port,
     cells: Mapping[str, Any],
     readers: Mapping[int | str, list[tuple[str, str]]],
+    constants: Mapping[int | str, str],
 ) -> dict[tuple[str, int], str]:
     """The flip-flop behind each output of a port that is used; none if the port must stay as it is."""
     pins, parameters = memory["connections"], memory["parameters"]
+
+    def tied(pin: str, value: str) -> bool:
+        return [constants.get(bit, bit) for bit in pins.get(pin, [value])] == [value]
+
     if any(_value(parameters.get(mode, port.off)) != port.off for mode in port.modes):
         return {}
-    if any(pins.get(reset, ["0"]) != ["0"] for reset in port.resets) or pins.get(port.read, ["1"]) != ["1"]:
+    if not all(tied(reset, "0") for reset in port.resets) or not tied(port.read, "1"):
         return {}
     if any(_value(parameters.get(name, value)) != value for name, value in port.plain.items()):
         return {}
@@ -173,7 +215,7 @@ def _registers(
             if not used:
                 continue
             (name, at), *others = used
-            if others or not _is_plain(cells.get(name), at, pins[port.clock]):
+            if others or not _is_plain(cells.get(name), at, pins[port.clock], constants):
                 return {}
             found[pin, place] = name
     return found
@@ -212,10 +254,11 @@ _REGISTERS = {
         plain={"INIT": "0", "IS_C_INVERTED": "0", "IS_D_INVERTED": "0", "IS_R_INVERTED": "0"},
         idle={"CE": "1", "R": "0"},
     ),
+    "FD1P3IX": _Register(data="D", clock="CK", plain={}, idle={"SP": "1", "CD": "0"}),
 }
 
 
-def _is_plain(cell: Mapping[str, Any] | None, pin: str, clock: list[Any]) -> bool:
+def _is_plain(cell: Mapping[str, Any] | None, pin: str, clock: list[Any], constants: Mapping[int | str, str]) -> bool:
     """Whether a pin is the data input of a flip-flop with a clock and nothing else."""
     if cell is None or cell["type"] not in _REGISTERS:
         return False
@@ -224,7 +267,9 @@ def _is_plain(cell: Mapping[str, Any] | None, pin: str, clock: list[Any]) -> boo
         pin == kind.data
         and pins[kind.clock] == clock
         and all(_value(parameters.get(name, value)) == value for name, value in kind.plain.items())
-        and all(pins.get(name, [value]) == [value] for name, value in kind.idle.items())
+        and all(
+            [constants.get(bit, bit) for bit in pins.get(name, [value])] == [value] for name, value in kind.idle.items()
+        )
     )
 
 

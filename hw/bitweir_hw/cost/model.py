@@ -11,6 +11,7 @@ from typing import Any
 from ..accelerator.parameters import image_bytes
 from ..blocks import BlockSpec, MatVecSpec, block_of
 from ..blocks.pipeline import Pipeline
+from ..parts import COUNTED_AS
 from ..resources.terms import Cost, Terms
 from .loader import loader
 
@@ -65,8 +66,9 @@ def estimate(block: BlockSpec, family: str) -> Cost:
     ----------
     block : BlockSpec
     family : str
-        ``"ecp5"``, ``"ice40"``, ``"gowin"`` or ``"xilinx"``.
+        A key of `parts.COUNTED_AS`.
     """
+    family = COUNTED_AS[family]
     fitted = coefficients()["coefficients"][family]
     # A style of another family is built of the same operators as the portable one.
     weights = fitted.get(group_of(block), fitted.get("MatVecSpec fused", {}))
@@ -75,7 +77,7 @@ def estimate(block: BlockSpec, family: str) -> Cost:
 
 def estimated_rams(block: BlockSpec, family: str) -> tuple[int, ...]:
     """Block RAMs of each of the block's ``memories()``, all copies together; 0 for those that sit elsewhere."""
-    return tuple(block_of(block).cost(block, family).rams)
+    return tuple(block_of(block).cost(block, COUNTED_AS[family]).rams)
 
 
 def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost], Cost]:
@@ -86,6 +88,7 @@ def estimate_pipeline(pipeline: Pipeline, family: str) -> tuple[dict[str, Cost],
 
 def estimate_loader(pipeline: Pipeline, family: str) -> Cost:
     """What loads parameters, beside their memories; nothing where they are fixed."""
+    family = COUNTED_AS[family]
     return cost_of(loader(pipeline, family), {}, family)
 
 
@@ -93,9 +96,9 @@ def error_bands(family: str, block: BlockSpec) -> dict[str, list[float]]:
     """How far estimates of such blocks were off in the benchmark's sweep: median, 95 % and worst, in per cent.
 
     By resource; each error is that of coefficients fitted without the block. Empty for a style of popcount that
-    is not for the family.
+    is not for the family, and for a family that is counted as another one.
     """
-    result: dict[str, list[float]] = coefficients()["errors"][family].get(group_of(block), {})
+    result: dict[str, list[float]] = coefficients()["errors"].get(family, {}).get(group_of(block), {})
     return result
 
 
@@ -150,6 +153,9 @@ def extrapolated(pipeline: Pipeline, family: str) -> list[str]:
         reasons.append(f"blocks of the kind {', '.join(others)}")
     if any(isinstance(block, MatVecSpec) and block.parts > 1 for block in pipeline.blocks):
         reasons.append("several groups of channels at once")
+    if total.dsp and family == "gw5a":
+        # Its multipliers are other ones, of 27 x 18 bits, which Yosys does not take.
+        reasons.append("multipliers, of which synthesis makes logic")
     if image_bytes(pipeline):
         reasons.append("parameters in RAM")
     if pipeline.weight_streams:

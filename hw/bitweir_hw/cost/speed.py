@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from ..blocks import BlockSpec, block_of
 from ..blocks.pipeline import Pipeline
-from ..parts import Part, part_of
+from ..parts import COUNTED_AS, Part, part_of
 from ..resources.memories import OUTPUT_REGISTERS
 from ..resources.paths import HANDSHAKE, Path
 from .model import estimate_pipeline
@@ -80,14 +80,21 @@ class Delays:
 _MODELS = {
     "xc7": Delays(register=0.6, block=2.6, adder=1.8, position=0.028, lut=1.0, multiplier=4.9, output=1.0, spread=0.1),
 }
-#: How far off a model may be: nothing was routed that would tell.
-_MODEL_ERROR = 0.4
+#: Kinds of chips that have the delays of another one for lack of their own: UltraScale+ those of Xilinx 7, Nexus those
+#: of ECP5, GW5A those of GW2A, each of an older process.
+_BORROWED = {"us+": "xc7", "nexus": "ecp5", "gw5a": "gw2a"}
+#: How far off a model may be, and one with borrowed delays: assumptions, as nothing was routed that would tell.
+_MODEL_ERROR, _BORROWED_ERROR = 0.4, 0.6
 
 #: Hz, by the kind of chip (`FpgaPart.speed`): no clock is promised above it, whatever paths say. ECP5 of speed 6: the
 #: fastest that was routed, sixteen block RAMs with output registers in front of a register. iCE40 HX, and Xilinx of
 #: grade -1: the most that data sheets allow for global clocks (Lattice DS1040) and for block RAM (Xilinx DS189).
-#: Others: a little above the fastest accelerator that was routed.
-HIGHEST = {"ecp5": 280e6, "hx": 275e6, "up": 100e6, "gw1n": 250e6, "gw2a": 350e6, "xc7": 388e6}
+#: Of GW1N and GW2A a little above the fastest accelerator that was routed. With borrowed delays no higher than of whom
+#: they are.
+HIGHEST = {
+    "ecp5": 280e6, "hx": 275e6, "up": 100e6, "gw1n": 250e6, "gw2a": 350e6, "xc7": 388e6, "us+": 388e6, "nexus": 280e6,
+    "gw5a": 350e6,
+}  # fmt: skip
 
 
 @cache
@@ -101,7 +108,8 @@ def _routed() -> dict[str, dict[str, Any]]:
 @cache
 def delays(part: Part) -> Delays:
     """The delays of a part."""
-    key = part_of(part).speed
+    speed = part_of(part).speed
+    key = _BORROWED.get(speed, speed)
     fitted = _routed().get(key)
     if fitted is None:
         return _MODELS[key]
@@ -117,8 +125,11 @@ def fmax(pipeline: Pipeline, part: Part) -> float:
 
 def fmax_error(part: Part) -> float:
     """The worst share by which `fmax` was off on routed accelerators that no fit saw; of a model, what it may be."""
-    fitted = _routed().get(part_of(part).speed)
-    return float(fitted["error"]) if fitted else _MODEL_ERROR
+    speed = part_of(part).speed
+    fitted = _routed().get(speed)
+    if fitted:
+        return float(fitted["error"])
+    return _BORROWED_ERROR if speed in _BORROWED else _MODEL_ERROR
 
 
 def fmax_basis(part: Part) -> Basis:
@@ -160,7 +171,7 @@ def longest(block: BlockSpec, family: str) -> list[Path]:
     Where block RAM has no output registers, those behind it are elsewhere, at the end of a wire.
     """
     found = [*block_of(block).paths(block), HANDSHAKE]
-    if family in OUTPUT_REGISTERS:
+    if COUNTED_AS[family] in OUTPUT_REGISTERS:
         return found
     apart = [replace(path, block=False, registered=False) for path in found if path.registered]
     behind = [Path(block=True, luts=1)] if apart else []

@@ -15,7 +15,10 @@ from .trees import COSTS, Add, Count, Node, Word, Xc7Count, adder_sites, best_co
 __all__ = ["STYLE", "STYLES", "DotPlan", "DotProduct", "PartialSum", "Plane", "Popcount", "plan_as"]
 
 #: The best measured style of each FPGA family.
-STYLE = {"generic": "fused", "ecp5": "ecp5", "ice40": "tree", "gowin": "fused", "xilinx": "xc7"}
+STYLE = {
+    "generic": "fused", "ecp5": "ecp5", "ice40": "tree", "gowin": "fused", "xilinx": "xc7", "ultrascale": "xc7",
+    "nexus": "fused", "gw5a": "fused",
+}  # fmt: skip
 
 #: Positions of the longest carry chain between registers of what is pipelined as far as possible.
 FULL_CHAIN = 24

@@ -36,6 +36,7 @@ from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS, ram, rom
 from bitweir_hw.tools import run_yosys
+from support.families import FITTED
 from support.samples import dense_network
 from support.shared_data import DATA
 from support.strategies import identity_input
@@ -252,7 +253,7 @@ def unrolled(kind, style):
     return lower(network, plan_from_foldings(network, "22x7,7x3", popcount=Popcount(style=style)))
 
 
-@pytest.mark.parametrize("family", flows.FAMILIES)
+@pytest.mark.parametrize("family", FITTED)
 @pytest.mark.parametrize("own", [True, False], ids=["own", "generic"])
 def test_constant_weights_are_followed(family, own, tmp_path):
     style = STYLE[family if own else "generic"]
@@ -264,7 +265,7 @@ def test_constant_weights_are_followed(family, own, tmp_path):
     assert all(abs(costs[name].carry - rows[name].carry) <= FEW for name in units)
 
 
-@pytest.mark.parametrize("family", flows.FAMILIES)
+@pytest.mark.parametrize("family", FITTED)
 def test_weights_of_zero_cost_nothing(family, tmp_path):
     pipeline = unrolled("sparse", STYLE[family])
     rows, total = measured(pipeline, family, tmp_path), estimate_pipeline(pipeline, family)[0]

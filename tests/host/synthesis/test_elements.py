@@ -19,6 +19,7 @@ from bitweir_hw.popcount.elements import ProcessingElements
 from bitweir_hw.popcount.trees import best_count
 from bitweir_hw.tools import run_yosys
 from support.dot_products import BYTES, TERNARY, dot_value
+from support.families import FITTED
 from support.netlist_eval import Netlist
 
 
@@ -105,7 +106,7 @@ def mismatches(netlist: Netlist, shapes: list[Shape]) -> list[int]:
     return wrong
 
 
-@pytest.mark.parametrize("family", flows.FAMILIES)
+@pytest.mark.parametrize("family", FITTED)
 def test_netlists_of_each_family_count_right(family: str, tmp_path: Path) -> None:
     # Bits that wait for three stages would become shift registers on Xilinx.
     at_once, every, second = (Popcount(style=STYLE[family], levels_per_stage=each) for each in (0, 1, 2))

@@ -190,3 +190,63 @@ def test_a_wide_memory_is_one_port() -> None:
     enable(kept)
     assert len(absorb_registers(kept)) == 0
     assert len(absorb_registers(module)) == 3
+
+
+#: A memory of another family and a register behind it: its kind, what it says, its pins, the pins of the register, and
+#: what switches the output register on.
+OTHERS = {
+    "RAMB18E2, one port": ("RAMB18E2", {"READ_WIDTH_B": "0", "WRITE_WIDTH_A": "00"}, "DOUTBDOUT", "CLKARDCLK", "FDRE"),
+    "RAMB36E2, two ports": (
+        "RAMB36E2",
+        {"READ_WIDTH_B": "1", "WRITE_WIDTH_A": "1"},
+        "DOUTPBDOUTP",
+        "CLKBWRCLK",
+        "FDRE",
+    ),
+    "PDPSC16K": ("PDPSC16K", {"OUTREG": "BYPASSED"}, "DO", "CLK", "FD1P3IX"),
+    "PDP16K": ("PDP16K", {}, "DO", "CLKR", "FD1P3IX"),
+}
+PINS = {"FDRE": ("C", "CE", "R"), "FD1P3IX": ("CK", "SP", "CD")}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_memories_of_other_families(name: str) -> None:
+    kind, parameters, data, clock, register_kind = OTHERS[name]
+    clock_pin, enable_pin, reset_pin = PINS[register_kind]
+
+    def made(enable: str | int = "1", reset: str | int = "0") -> dict[str, Any]:
+        memory = {
+            "type": kind,
+            "parameters": dict(parameters),
+            "port_directions": {data: "output", clock: "input"},
+            "connections": {data: [10], clock: [2]},
+        }
+        behind = {
+            "type": register_kind,
+            "parameters": {},
+            "port_directions": {
+                clock_pin: "input",
+                enable_pin: "input",
+                reset_pin: "input",
+                "D": "input",
+                "Q": "output",
+            },
+            "connections": {clock_pin: [2], enable_pin: [enable], reset_pin: [reset], "D": [10], "Q": [20]},
+        }
+        return {"ports": {"clk": {"bits": [2]}, "q": {"bits": [20]}}, "cells": {"memory": memory, "ff": behind}}
+
+    module = made()
+    assert absorb_registers(module) == ["ff"]
+    memory = module["cells"]["memory"]
+    assert memory["connections"][data] == [20] and list(module["cells"]) == ["memory"]
+    on = [value for key, value in memory["parameters"].items() if key == "OUTREG" or key.endswith("_REG")]
+    assert on and all(value in ("OUT_REG", f"{1:032b}") for value in on)
+    # A constant may be the net of a cell that drives it.
+    driven = made(enable=5)
+    driven["cells"]["one"] = {
+        "type": "VHI", "parameters": {}, "port_directions": {"Z": "output"}, "connections": {"Z": [5]}
+    }  # fmt: skip
+    assert absorb_registers(driven) == ["ff"]
+    for other in (made(enable=3), made(reset=3)):
+        kept = copy.deepcopy(other)
+        assert absorb_registers(other) == [] and other == kept

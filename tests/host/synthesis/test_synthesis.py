@@ -32,6 +32,7 @@ from bitweir_sim.values.frames import pack
 from bitweir_sim.verify import expected_trace
 from rich.table import Table
 from support.cellmodels import cell_models, instances
+from support.families import FITTED
 from support.samples import dense_network, depthwise_network, every_kind
 
 CLOCK = 100e6
@@ -52,7 +53,7 @@ class Mapped:
     netlist: Path
 
 
-@pytest.fixture(scope="module", params=flows.FAMILIES)
+@pytest.fixture(scope="module", params=FITTED)
 def mapped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapped]:
     """A small accelerator in the family's best style, synthesised once for all tests of it."""
     family = request.param
@@ -207,9 +208,7 @@ def test_mapped_layers_of_each_kind_are_right_in_every_cycle(family: str, tmp_pa
     check_netlist(family, *every_kind(style=STYLE[family]), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "family", [flows.FAMILIES[0], *(pytest.param(f, marks=pytest.mark.long) for f in flows.FAMILIES[1:])]
-)
+@pytest.mark.parametrize("family", [FITTED[0], *(pytest.param(f, marks=pytest.mark.long) for f in FITTED[1:])])
 def test_several_groups_at_once_are_right_once_mapped(family: str, tmp_path: Path) -> None:
     if missing := compiler_missing():
         pytest.skip(missing)

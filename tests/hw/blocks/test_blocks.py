@@ -21,8 +21,8 @@ from bitweir_hw.cost import drawn, error_bands
 from bitweir_hw.cost.model import coefficients, extrapolated, group_of
 from bitweir_hw.cost.speed import longest
 from bitweir_hw.lower import lower
-from bitweir_hw.parts import BLOCK_RAM
 from bitweir_hw.popcount import STYLE
+from support.families import FITTED
 from support.samples import every_kind
 
 #: Kinds that no drawn accelerator has, by which the error of whole designs is told; reports say so.
@@ -63,7 +63,7 @@ def test_a_specification_tells_all_that_a_block_needs(block):
     assert spec.memories() and spec.cycles >= 1 and spec.name and spec.layer
 
 
-@pytest.mark.parametrize("family", BLOCK_RAM)
+@pytest.mark.parametrize("family", FITTED)
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.title)
 def test_every_kind_has_its_cost(block, family):
     spec = sampled(STYLE[family])[block.spec]
@@ -76,7 +76,7 @@ def test_every_kind_has_its_cost(block, family):
     assert terms.luts
 
 
-@pytest.mark.parametrize("family", BLOCK_RAM)
+@pytest.mark.parametrize("family", FITTED)
 def test_a_design_tells_what_no_drawn_accelerator_has(family):
     reasons = extrapolated(lower(*every_kind(style=STYLE[family])), family)
     assert "blocks of the kind choice, concat, piecewise, select, upsample" in reasons
