@@ -139,8 +139,15 @@ def example(affine=True, seed=1):
     return network, lower(network, Plan(foldings=foldings, popcount=Popcount(style="fused")))
 
 
-@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
-@pytest.mark.parametrize("affine", [True, False], ids=["affine", "raw"])
+@pytest.mark.parametrize(
+    ("simulator", "affine"),
+    [
+        pytest.param("icarus", True, id="affine-icarus"),
+        pytest.param("icarus", False, id="raw-icarus"),
+        pytest.param("verilator", True, id="affine-verilator"),
+        pytest.param("verilator", False, id="raw-verilator", marks=pytest.mark.long),
+    ],
+)
 def test_cocotb(tmp_path, simulator, affine):
     if missing := available(simulator):
         pytest.skip(missing)

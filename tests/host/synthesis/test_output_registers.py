@@ -25,8 +25,15 @@ from support.samples import dense_network
 from support.small_blocks import small_block_rams
 
 
-@pytest.mark.parametrize("family", OUTPUT_REGISTERS)
-@pytest.mark.parametrize("banks", [False, True])
+@pytest.mark.parametrize(
+    ("banks", "family"),
+    [
+        *((False, family) for family in OUTPUT_REGISTERS),
+        (True, "ecp5"),
+        # Half a minute of CPU.
+        pytest.param(True, "xilinx", marks=pytest.mark.long),
+    ],
+)
 def test_a_netlist_with_output_registers_is_right_in_every_cycle(family: str, banks: bool, tmp_path: Path) -> None:
     if missing := compiler_missing():
         pytest.skip(missing)

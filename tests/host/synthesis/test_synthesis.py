@@ -198,9 +198,9 @@ def test_the_mapped_netlist_is_right_in_every_cycle(mapped: Mapped, tmp_path: Pa
         design.run(beats, expected=outside(expected_trace(other, pipeline, frames)))
 
 
-# Every day, smaller designs of the other two are compared, too: see above, and test_output_registers.py.
+# Every day, smaller designs of the other three are compared, too: see above, and test_output_registers.py.
 @pytest.mark.parametrize(
-    "family", ["ecp5", "ice40", *(pytest.param(f, marks=pytest.mark.long) for f in ("gowin", "xilinx"))]
+    "family", [flows.FAMILIES[0], *(pytest.param(f, marks=pytest.mark.long) for f in flows.FAMILIES[1:])]
 )
 def test_mapped_layers_of_each_kind_are_right_in_every_cycle(family: str, tmp_path: Path) -> None:
     if missing := compiler_missing():
