@@ -36,8 +36,8 @@ def network(width: int = 256) -> Network:
         shape=(width,), format=BIPOLAR, thresholds=np.array([[0.5]]), source=np.arange(width), map_shape=(1, 1, width)
     )
     hidden = [
-        Dense(name=f"dense{n}", weights=rng.random((width, width)) < 0.5, thresholds=np.zeros((width, 1), np.int64))
-        for n in range(2)
+        Dense(name=f"dense{n}", weights=weights, thresholds=np.zeros((width, 1), np.int64), output=BIPOLAR)
+        for n, weights in enumerate(rng.random((2, width, width)) < 0.5)
     ]
     return check(
         Network(name="mlp", input=entry, layers=(*hidden, Dense(name="last", weights=rng.random((10, width)) < 0.5)))

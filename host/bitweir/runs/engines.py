@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from bitweir_hw.accelerator import accelerator_rtlil, boot_cycles, booted_rtlil, rtlil_to_verilog
@@ -35,6 +36,8 @@ AnyDesign = Design | DesignFolder
 _SPARE_CYCLES = 1000
 #: Cycles after the last result in which cocotb still observes every stream.
 _COCOTB_DRAIN = 16
+#: Compiled by this process.
+_compiled_before: WeakKeyDictionary[Design, CompiledDesign] = WeakKeyDictionary()
 
 
 def waveform(path: Path | None) -> AbstractContextManager[Path | None]:
@@ -90,9 +93,15 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
 
 
 def _compile(design: AnyDesign, progress: Progress, *, waves: bool = False) -> CompiledDesign:
+    # A design without a folder may be run in many pieces; a folder is compared with its design each time.
+    if not waves and isinstance(design, Design) and design in _compiled_before:
+        return _compiled_before[design]
     with progress("Compiling the design (kept for the next time)"):
         top, text = _rtlil(design)
-        return compile_design(text, top=top, verilog=cell_models(design.plan), waves=waves)
+        compiled = compile_design(text, top=top, verilog=cell_models(design.plan), waves=waves)
+    if not waves and isinstance(design, Design):
+        _compiled_before[design] = compiled
+    return compiled
 
 
 def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
