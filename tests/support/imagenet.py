@@ -3,8 +3,10 @@
 import numpy as np
 from bitweir_hw.network import BIPOLAR, Affine, Conv, Dense, Format, Input, Network, Parallel, Pool, Threshold, check
 
-__all__ = ["alexnet", "bireal18"]
+__all__ = ["VGG_STAGES", "alexnet", "bireal18", "vgg"]
 
+#: Convolutions before each pool of VGG-16, and their channels in multiples of those of the first.
+VGG_STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 _STAGES, _SUMS, _CODES = 4, 4, 16
 
 
@@ -132,3 +134,39 @@ def _image(side):
         shape=(3, side, side), format=Format(bits=8, offset=0, step=1), thresholds=np.arange(1, 256)[None] - 0.5,
         source=np.arange(size).reshape(3, side, side).transpose(1, 2, 0).ravel(), map_shape=(side, side, 3),
     )  # fmt: skip
+
+
+def vgg(side=32, width=64, wide=4096, classes=10, seed=0):
+    """VGG-16 (Simonyan and Zisserman, 2015), with weights and activations of one bit: 33.6 M weights at 32x32.
+
+    Parameters
+    ----------
+    side : int
+        Of the square image of 3 channels of 8 bits; a multiple of 32.
+    width, wide : int
+        Channels of the first two layers, and neurons of the two before the last.
+    classes, seed : int
+    """
+    rng = np.random.default_rng(seed)
+    layers, channels = [], 3
+    for stage, (count, factor) in enumerate(VGG_STAGES):
+        for number in range(count):
+            outputs = factor * width
+            deviation = np.sqrt(9 * channels) * (1 if layers else 255)
+            layers.append(
+                Conv(
+                    name=f"conv{stage}_{number}", weights=rng.random((outputs, 3, 3, channels), np.float32) < 0.5,
+                    pads=(1,) * 4, pad_value=0, thresholds=_signs(rng, outputs, deviation), output=BIPOLAR,
+                )
+            )  # fmt: skip
+            channels = outputs
+        layers.append(Pool(name=f"pool{stage}", kind="max", kernel=(2, 2), stride=(2, 2)))
+    inputs = channels * (side // 32) ** 2
+    for number in range(2):
+        weights = rng.random((wide, inputs), np.float32) < 0.5
+        layers.append(
+            Dense(name=f"dense{number}", weights=weights, thresholds=_signs(rng, wide, inputs**0.5), output=BIPOLAR)
+        )
+        inputs = wide
+    layers.append(Dense(name="scores", weights=rng.random((classes, inputs), np.float32) < 0.5))
+    return check(Network(name=f"vgg_{side}", input=_image(side), layers=tuple(layers)))
