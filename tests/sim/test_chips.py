@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir_hw.chips import Chips, joint
+from bitweir_hw.chips import Chips, joined, joint
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Dense, Network, check
 from bitweir_hw.network.cuts import cut_places, cut_trouble, split
 from bitweir_sim.chips import codes_at_cuts, expected_trace, explain
 from bitweir_sim.simulators.amaranth import run_amaranth
+from bitweir_sim.time.cycles import schedule, steady_state
 from bitweir_sim.trace import SimulationError
 from bitweir_sim.values.frames import pack
 from bitweir_sim.values.golden import run_slow
@@ -81,6 +82,10 @@ def test_every_beat(data):
         )
         for number, (one, other) in enumerate(zip(chips, chips[1:], strict=False))
     ]  # fmt: skip
+    # What is told of all frames is what each of the first ones does.
+    whole = joined(chips, joints)
+    timing, finished = steady_state(whole), schedule(whole, 5)[-1][whole.output.beats - 1 :: whole.output.beats]
+    assert finished.tolist() == [timing.last_cycle(number) for number in range(1, 6)]
     taken = data.draw(codes(network, data.draw(st.integers(1, 3))))
     i_stalls, o_stalls = data.draw(stalls()), data.draw(stalls())
     expected = expected_trace(parts, chips, joints, taken, i_stalls=i_stalls, o_stalls=o_stalls, drain=20)

@@ -25,7 +25,7 @@ from ..results import quality
 from ..runs import Simulation
 from ..runs.engines import waveform
 from ..runs.runner import Run, compared_with_golden
-from ..speed import target_clock
+from ..speed import ExpectedClock, target_clock
 from .design import ChipsDesign, ChipsFolder
 
 __all__ = ["ENGINES", "SeveralChips"]
@@ -84,8 +84,13 @@ class SeveralChips:
     @property
     def clock(self) -> float:
         """Hz: the lowest clock of the targets, or what is expected of a chip where that is lower."""
-        expected = [target_clock(one.pipeline, one.target) for one in self.design.designs]
-        return min([self.design.clock, *(one.hertz for one in expected if one)])
+        return min([self.design.clock, *(one.hertz for one in self._expected)])
+
+    @property
+    def _expected(self) -> list[ExpectedClock]:
+        """What is expected of the clock of each chip whose part is known, the lowest first."""
+        found = [target_clock(one.pipeline, one.target) for one in self.design.designs]
+        return sorted((one for one in found if one), key=lambda one: one.hertz)
 
     @property
     def frames_per_second(self) -> float:
@@ -201,7 +206,7 @@ class SeveralChips:
             cycles_per_frame_from="simulation" if measured else "model",
             latency_cycles=latency,
             clock=hertz,
-            expected=None,
+            expected=None if clock else next(iter(self._expected), None),
             made_for_clock=design.clock,
             frames_per_second=self._frames * hertz / interval,
             seconds=run.seconds,
