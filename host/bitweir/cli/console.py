@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -16,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from ..progress import Shown
+from ..progress import Shown, every
 
 __all__ = ["Output", "complain", "equality", "printable"]
 
@@ -132,24 +131,6 @@ class Step:
             sys.stderr.flush()
 
 
-@contextmanager
-def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    """Do something from time to time, in a thread."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(seconds):
-            act()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 class Output:
     """Where a command writes to.
 
@@ -188,12 +169,12 @@ class Output:
         step = Step(what)
         if self.as_json:
             step.write(json.dumps(step.to_dict()))
-            with _every(JSON_SECONDS, lambda: step.write(json.dumps(step.to_dict()))):
+            with every(JSON_SECONDS, lambda: step.write(json.dumps(step.to_dict()))):
                 yield step.show
             step.write(json.dumps({**step.to_dict(), "done": True}))
         elif self.progress.is_terminal:
             with self.progress.status(step):
                 yield step.show
         else:
-            with _every(LINE_SECONDS, lambda: step.write(printable(f"{step}", keep=""))):
+            with every(LINE_SECONDS, lambda: step.write(printable(f"{step}", keep=""))):
                 yield step.show

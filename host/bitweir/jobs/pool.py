@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import signal
 import tempfile
-import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from contextvars import ContextVar
 from multiprocessing import resource_tracker as multiprocessing_tracker
 from pathlib import Path
@@ -19,6 +18,7 @@ from bitweir_hw.errors import ToolError
 from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from ..progress import every
 from .call import REPORT_SECONDS, Answer, Function, answer, sources
 from .cluster import cluster
 
@@ -86,25 +86,16 @@ def _in_process(function: Function, folder: str, number: int, arguments: tuple[A
     return answer(function, _shared(folder), report, number, arguments, expected)
 
 
-@contextmanager
-def _watched(folder: Path, told: Told) -> Iterator[None]:
+def _watched(folder: Path, told: Told) -> AbstractContextManager[None]:
     """Tell what workers write into a folder."""
-    ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(REPORT_SECONDS):
-            for file in folder.glob("*.share"):
-                # One that is being written may be empty.
-                with suppress(OSError, ValueError):
-                    told(int(file.stem), float(file.read_text()))
+        for file in folder.glob("*.share"):
+            # One that is being written may be empty.
+            with suppress(OSError, ValueError):
+                told(int(file.stem), float(file.read_text()))
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return every(REPORT_SECONDS, look)
 
 
 #: Where parallel work of this context runs.
