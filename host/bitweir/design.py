@@ -275,8 +275,8 @@ class DesignFolder:
             raise FileError(f"There is no folder {str(folder)!r}: make it with bitweir generate.")
         if (folder / CHIPS_FILE).is_file():
             raise FileError(
-                f"{str(folder)!r} holds several chips: name one of them, as {str(folder / 'chip0')!r}, or simulate "
-                "them together (in Python open_chips)."
+                f"{str(folder)!r} holds several chips: name one of them, as {str(folder / 'chip0')!r}, or "
+                "leave out what is for one (in Python open_chips)."
             )
         for name in (_NETWORK, _PLAN):
             if not (folder / name).is_file():

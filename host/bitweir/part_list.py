@@ -61,7 +61,8 @@ def read_part(path: Path | str) -> FpgaPart:
     if len(content) > _LIMIT_BYTES:
         raise FileError(f"{str(path)!r} has more than {_LIMIT_BYTES:,} bytes, which no part takes.")
     try:
-        found = msgspec.toml.decode(content, type=_File)
+        # Editors of Windows put a byte order mark in front.
+        found = msgspec.toml.decode(content.removeprefix(b"\xef\xbb\xbf"), type=_File)
         part = FpgaPart(**msgspec.structs.asdict(found))
     except (msgspec.MsgspecError, ValueError, RecursionError, PlanError) as error:
         told = " ".join(str(error).split()).rstrip(".")[:300]

@@ -263,7 +263,8 @@ def plan_from_foldings(
         match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream))?(?:\*(\d{1,4}))?\s*", part)
         if not match:
             raise PlanError(
-                f"A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not {part.strip()!r}."
+                "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, "
+                f"not {part.strip()!r}."
             )
         foldings.append(
             Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto", share=int(match[4] or 1))

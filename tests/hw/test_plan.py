@@ -84,8 +84,14 @@ def test_text_tells_which_weights_are_streamed():
     ("text", "message"),
     [
         ("64x32", "The folding must give SIMDxPE for each of the 2 layers with weights, not for 1."),
-        ("64,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not '64'."),
-        ("64x-1,8x16", "A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not '64x-1'."),
+        (
+            "64,8x16",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, not '64'.",
+        ),
+        (
+            "64x-1,8x16",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, not '64x-1'.",
+        ),
         ("64x0,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 0; the nearest is 1."),
         ("64x65,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 65; the nearest is 64."),
         ("64x32,8x17", "PE of layer 'dense1' must be 1 to 16 for its 10 neurons, not 17; the nearest is 16."),

@@ -2,10 +2,11 @@
 
 from .design import ChipsDesign, ChipsFolder
 from .make import make_chips
-from .plan import ChipsRequest, ChipsResult, choose_chips
+from .plan import MOST_CHIPS, ChipsRequest, ChipsResult, choose_chips
 from .several import SeveralChips
 
 __all__ = [
+    "MOST_CHIPS",
     "ChipsDesign",
     "ChipsFolder",
     "ChipsRequest",

@@ -291,7 +291,9 @@ class ChipsFolder:
         try:
             cuts, channels = _read(folder)
             if len(channels) != len(cuts) or len(cuts) + 1 != len(chips):
-                raise ValueError(f"{len(cuts)} cuts and {len(channels)} channels for {len(chips)} chips")
+                raise ValueError(
+                    f"it tells of {len(channels) + 1} chips, and {len(chips)} of the folders chip0, chip1 ... are there"
+                )
             parts = split(network, cuts)
             if [digest(part) for part in parts] != [digest(chip.network) for chip in chips]:
                 raise ValueError("its chips are those of another network, or of other cuts")

@@ -62,13 +62,11 @@ class ChipsRequest:
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.parts) <= MOST_CHIPS:
-            raise PlanError(f"Several chips are 2 to {MOST_CHIPS} parts, not {len(self.parts)}: name one with part.")
+            raise PlanError(f"Several chips are 2 to {MOST_CHIPS} parts, not {len(self.parts)}: one is for generate.")
         for part in self.parts:
             part_of(part)
         if self.cuts and len(self.cuts) != len(self.parts) - 1:
-            raise PlanError(
-                f"There must be {len(self.parts) - 1} cuts for {len(self.parts)} parts, not {len(self.cuts)}."
-            )
+            raise PlanError(f"{len(self.parts)} parts take {len(self.parts) - 1} cuts, or none, not {len(self.cuts)}.")
         if self.bandwidth is not None and not 0 < self.bandwidth < inf:
             raise PlanError(f"The bandwidth of a channel must be a positive number of bytes/s, not {self.bandwidth:g}.")
 
@@ -125,7 +123,7 @@ def named_cuts(network: Network, names: Sequence[str]) -> tuple[int, ...]:
     layers = [layer.name for layer in network.layers]
     for name in names:
         if name not in layers[:-1]:
-            raise PlanError(f"A cut must lie behind one of {', '.join(layers[:-1])}, not behind {name!r}.")
+            raise PlanError(f"A cut must lie behind {' or '.join(layers[:-1])}, not behind {name!r}.")
     cuts = tuple(layers.index(name) + 1 for name in names)
     try:
         split(network, cuts)
@@ -351,8 +349,8 @@ class _Search:
         alone = last - first == 1 or not self._between(first, last)
         least = "what cannot be cut and does not fit" if alone else "the least that was tried and does not fit"
         return (
-            f"Network {self.network.name!r} fits on {names} with no cut: {least} is "
-            f"{self._told(first, last)} on {part_of(part).name}. {why}"
+            f"However it is cut, network {self.network.name!r} does not fit on {names}: {least} is "
+            f"{self._told(first, last)} on {part_of(part).name}. {why} Larger parts, or more of them, may do."
         )
 
     def _between(self, first: int, last: int) -> bool:

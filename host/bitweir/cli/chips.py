@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import api
-from ..chips import SeveralChips
+from ..chips import MOST_CHIPS, SeveralChips
 from ..design import CHIPS_FILE
 from ..model import Model
 from .console import Output
+from .part_options import PART
 
 __all__ = ["ChipsOptions", "chips_options", "generate_several", "holds_chips", "render_chips"]
 
@@ -90,7 +91,15 @@ def chips_options(command: Callable[..., None]) -> Callable[..., None]:
         chips = None
         if parts is not None:
             _check_others()
-            names = tuple(part.strip() for part in parts.split(","))
+            names = tuple(PART.convert(part.strip(), None, None) for part in parts.split(","))
+            if not 2 <= len(names) <= MOST_CHIPS:
+                raise click.UsageError(
+                    f"--parts takes 2 to {MOST_CHIPS} parts, not {len(names)}: one goes with --part PART --goal fps."
+                )
+            if cuts and len(cuts) != len(names) - 1:
+                raise click.UsageError(
+                    f"{len(names)} parts need --cut {len(names) - 1} times or never, not {len(cuts)}."
+                )
             chips = ChipsOptions(parts=names, cuts=cuts, bandwidth=bandwidth, latency=latency)
         elif cuts or bandwidth is not None or latency:
             raise click.UsageError("--cut, --cut-bandwidth and --cut-latency need --parts.")

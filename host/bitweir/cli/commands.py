@@ -304,10 +304,15 @@ def simulate_command(
     With --jobs or --scheduler, images are divided: each piece is a run of its own, from reset. A simulation that was
     interrupted continues where it stopped when the command is repeated.
     """
+    if waves and (jobs is not None or scheduler is not None):
+        raise click.UsageError(
+            "Waveforms show one run, and pieces are several: leave out --waves, or --jobs and --scheduler."
+        )
     design: Accelerator | SeveralChips
     if holds_chips(folder):
-        if weight_memory or jobs is not None or scheduler is not None:
-            raise click.UsageError("Several chips take no --weight-bandwidth, --jobs and --scheduler.")
+        for name, value in (("--weight-bandwidth", weight_memory), ("--jobs", jobs), ("--scheduler", scheduler)):
+            if value is not None:
+                raise click.UsageError(f"{name} is for one chip, and {str(folder)!r} holds several: leave it out.")
         design = api.open_chips(folder)
         simulation = design.simulate(
             images, engine=engine, limit=limit, waves=waves, clock=clock, rounding=rounding, progress=output.working

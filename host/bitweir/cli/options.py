@@ -229,11 +229,21 @@ def pool_options(default: str) -> Callable[[Callable[..., None]], Callable[..., 
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         command = click.option(
-            "--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler, not on this machine."
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Run on the workers of this Dask scheduler, as tcp://host:8786, not on this machine.",
         )(command)
-        return click.option(
+        command = click.option(
             "--jobs", type=click.IntRange(min=1), metavar="J", help=f"Number of processes.  [default: {default}]"
         )(command)
+
+        @functools.wraps(command)
+        def wrapper(*args: Any, jobs: int | None, scheduler: str | None, **options: Any) -> None:
+            if jobs is not None and scheduler is not None:
+                raise click.UsageError("--jobs is for processes of this machine: leave out it or --scheduler.")
+            command(*args, jobs=jobs, scheduler=scheduler, **options)
+
+        return wrapper
 
     return add
 

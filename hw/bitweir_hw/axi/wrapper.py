@@ -167,7 +167,8 @@ class AxiAccelerator(wiring.Component):
 def _reader(pipeline: Pipeline, memory_bytes: int) -> AxiWeightReader:
     """What reads the weights of a pipeline; its buffers hold 2 KiB a layer, as deep as block RAMs are."""
     if memory_bytes not in _WIDTHS:
-        raise PlanError(f"The AXI4 port of weights must have one of {_WIDTHS} bytes of data, not {memory_bytes}.")
+        some = f"{', '.join(map(str, _WIDTHS[:-1]))} or {_WIDTHS[-1]}"
+        raise PlanError(f"The AXI4 port of weights must have {some} bytes of data, not {memory_bytes}.")
     beats = BEAT_BYTES * BURST_BEATS // memory_bytes
     layout = weight_layout(pipeline, beat_bytes=memory_bytes, burst_beats=beats)
     return AxiWeightReader(ReaderSpec(layout=layout, buffer_bursts=4, stage_levels=1))

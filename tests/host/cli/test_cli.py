@@ -187,9 +187,12 @@ def test_pixels_without_a_scale(tmp_path):
     [
         (
             ["--folding", "16by8,1x1"],
-            "A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not '16by8'.",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, not '16by8'.",
         ),
-        (["--folding", ""], "A folding must be SIMDxPE, like 64x32, 64x32:lut, 64x32:block or 64x32:stream, not ''."),
+        (
+            ["--folding", ""],
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, not ''.",
+        ),
         (
             ["--folding", "16x300,1x1"],
             "PE of layer 'dense0' must be 1 to 256 for its 256 neurons, not 300; the nearest is 256.",

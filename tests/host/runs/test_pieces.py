@@ -296,7 +296,9 @@ def test_the_command(tmp_path):
     assert told["mismatches"] == 0 and told["images"] == 50 and told["pieces"] > 1 and told["resumed"] == 0
     assert "pieces, each from reset" in result.stderr
     wrong = CliRunner().invoke(main, [*words, "--waves", str(tmp_path / "w.vcd")])
-    assert wrong.exit_code == 7 and wrong.stderr.startswith("bitweir: Waveforms show one run")
+    assert wrong.exit_code == 2 and "Error: Waveforms show one run, and pieces are several" in wrong.stderr
+    both = CliRunner().invoke(main, [*words, "--scheduler", "tcp://127.0.0.1:1"])
+    assert both.exit_code == 2 and "--jobs is for processes of this machine" in both.stderr
 
 
 def test_dask_threads_are_workers(cache):
