@@ -156,7 +156,10 @@ def test_refusals_say_what_binds():
         with pytest.raises(PlanError, match=told):
             choose_chips(network, ChipsRequest(parts=parts))
     two = ("ecp5-25k", "ecp5-25k")
-    for cuts, told in ((("dense1",), "behind dense0, not behind 'dense1'"), (("a", "b"), "2 parts take 1 cuts, or none, not 2")):
+    for cuts, told in (
+        (("dense1",), "behind dense0, not behind 'dense1'"),
+        (("a", "b"), "2 parts take 1 cuts, or none"),
+    ):
         with pytest.raises(PlanError, match=told):
             choose_chips(network, ChipsRequest(parts=two, cuts=cuts))
     with pytest.raises(PlanError, match="positive number of bytes/s"):
