@@ -1,5 +1,7 @@
 """Settings of all tests."""
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
@@ -24,6 +26,9 @@ def daily(examples: int) -> int:
 
 
 def pytest_configure(config):
+    # A shell that starts tests in the background has SIGINT ignored, and so would have what they interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "drawn: draws examples; all of them in `make test-long`")
 
 

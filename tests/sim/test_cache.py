@@ -185,7 +185,7 @@ from support.samples import dense_network
 network = dense_network(16, 4, 3)
 pipeline = lower(network, Plan(foldings=(Folding(pe=2, simd=8), Folding(pe=3, simd=4))))
 print(steady_state(pipeline).interval)
-if sys.argv[1] == "cycles":
+if sys.argv[1] == "time":
     sys.exit()
 design = compile_design(accelerator_rtlil(pipeline, name="d"), top="d", optimise=1)
 trace = design.run(np.arange(8, dtype=np.uint64).reshape(-1, 1), max_cycles=200)
@@ -215,7 +215,7 @@ def check_damaged_libraries(root: Path, what: str, many: int, rebuilt: int) -> N
     expected = use(what)
     assert expected[0] == 0
     libraries = sorted(root.rglob("*.so"), key=lambda path: path.name)
-    assert [path.name for path in libraries] == {"cycles": ["cycles.so"], "all": ["cycles.so", "design.so"]}[what]
+    assert [path.name for path in libraries] == {"time": ["flow.so"], "all": ["design.so", "flow.so"]}[what]
     draw = random.Random(11)
     whole = {path: path.read_bytes() for path in libraries}
     # All damage is seen; to build again each time would take long.
@@ -236,7 +236,7 @@ def check_damaged_libraries(root: Path, what: str, many: int, rebuilt: int) -> N
 
 @needs_compiler
 def test_damaged_libraries_are_built_again(root):
-    check_damaged_libraries(root, "cycles", 60, 3)
+    check_damaged_libraries(root, "time", 60, 3)
 
 
 @pytest.mark.long

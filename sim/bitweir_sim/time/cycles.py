@@ -133,8 +133,18 @@ def steady_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None = Non
         frames, period = found
         if not period:
             raise jam_error(pipeline)
-        return Timing(latency=frames[0], finished=frames, period=period)
+        return Timing(latency=frames[0], finished=_needed(frames, period), period=period)
     return _stepped_state(pipeline, supplies)
+
+
+def _needed(finished: tuple[int, ...], period: int) -> tuple[int, ...]:
+    """Without the last frames that follow from those before them: a run of few frames is in steady state, too."""
+    known = len(finished)
+    while known > period + 1 and finished[known - 1] + finished[known - 2 - period] == (
+        finished[known - 2] + finished[known - 1 - period]
+    ):
+        known -= 1
+    return finished[:known]
 
 
 def _stepped_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None) -> Timing:

@@ -29,6 +29,7 @@ from bitweir.synthesis.results import Resources
 from bitweir_hw.blocks import BLOCKS
 from bitweir_hw.cost import Cost, estimate_pipeline, network_errors
 from bitweir_hw.network import Dense, Network, check
+from bitweir_hw.parts import PARTS
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
 from rich.console import Console
@@ -183,7 +184,7 @@ def test_without_measurements(build, tmp_path):
 
 
 def test_estimates_are_those_of_the_cost_model(build):
-    found = estimates.estimates(build.pipeline, ["ice40-up5k", "xc7z020"])
+    found = estimates.estimates(build.pipeline, [PARTS["ice40-up5k"], PARTS["xc7z020"]])
     assert set(found) == {"ice40", "xilinx"}
     for family, each in found.items():
         assert set(each.blocks) == {block.name for block in build.pipeline.blocks}

@@ -110,7 +110,8 @@ def test_primitives_of_another_family_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_family_is_refused() -> None:
-    with pytest.raises(ToolError, match=r"^Synthesis family must be one of ecp5, ice40, gowin, xilinx, not 'asic'\.$"):
+    names = "ecp5, ice40, gowin, xilinx, ultrascale, nexus, gw5a"
+    with pytest.raises(ToolError, match=rf"^Synthesis family must be one of {names}, not 'asic'\.$"):
         flows.script("asic", top="top")
 
 

@@ -8,7 +8,7 @@ from bitweir_hw.blocks import FifoSpec
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.time import flow
-from bitweir_sim.time.cycles import Timing, _stepped_state, steady_state
+from bitweir_sim.time.cycles import Timing, _needed, _stepped_state, steady_state
 from bitweir_sim.time.flow import Ending, arrivals, latest, least_interval, steady, stepped_arrivals
 from bitweir_sim.time.sizing import fit_depths, interval, with_depths
 from bitweir_sim.time.stepping import stepper
@@ -148,3 +148,10 @@ def test_no_result_is_later_with_fitted_fifos_and_one_is_with_less(data):
     for block in deep:
         less = with_depths(fitted, {block.name: block.depth - 1})
         assert stepped_arrivals(less, pace, deadlines=usual).ending in (Ending.LATE, Ending.JAMMED)
+
+
+def test_frames_that_follow_from_others_are_left_out():
+    settled = Timing(latency=9, finished=_needed((9, 30, 40, 55, 65, 80, 90, 105), 2), period=2)
+    assert settled.finished == (9, 30, 40, 55) and settled.interval == 12.5
+    assert [settled.last_cycle(frames) for frames in (4, 5, 6, 7, 8)] == [55, 65, 80, 90, 105]
+    assert _needed((9, 19, 29), 1) == (9, 19)
