@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-__all__ = ["Progress", "Shown", "every", "silent"]
+__all__ = ["Progress", "Shown", "silent"]
 
 #: Takes how far a step is: the share that is done, 0 to 1, where it is known; or in some words what is done just now.
 #: It may be called from any thread.
@@ -19,21 +18,3 @@ Progress = Callable[[str], AbstractContextManager[Shown]]
 def silent(what: str) -> Iterator[Shown]:
     """Show nothing."""
     yield lambda how_far: None
-
-
-@contextmanager
-def every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    """Do something from time to time, in a thread."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(seconds):
-            act()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

@@ -14,7 +14,7 @@ from bitweir_sim.time.supply import Supply, shared_supplies
 
 __all__ = ["WeightMemory", "Weights", "check_bandwidth"]
 
-#: Cycles that a frame may wait for its weights, and the first word of all: they are computed one by one.
+#: Cycles that a frame may wait for its weights, and the first word of all: a simulation runs each of them.
 MOST_CYCLES, MOST_LATENCY = 100_000_000, 1_000_000
 
 
@@ -97,7 +97,7 @@ class WeightMemory:
             least = ceil(pipeline.weight_bits * clock / 8 / MOST_CYCLES)
             raise PlanError(
                 f"The bandwidth of weights must be at least {least:,} bytes/s, so that a frame takes at most "
-                f"{MOST_CYCLES:,} cycles, which are computed one by one; not {self.bandwidth:g}."
+                f"{MOST_CYCLES:,} cycles, as a simulation runs each of them; not {self.bandwidth:g}."
             )
         supplies = shared_supplies(pipeline, rate, interval=ceil(timing.interval), latency=self.latency)
         return Weights(supplies=supplies, timing=steady_state(pipeline, supplies))

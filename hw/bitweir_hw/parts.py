@@ -123,7 +123,7 @@ class FpgaPart:
             raise PlanError(f"The family of {self.name} must be one of {', '.join(BLOCK_RAM)}, not {self.family!r}.")
         for what, count, least in (
             ("LUTs", self.luts, 1), ("flip-flops", self.ffs, 1), ("block RAMs", self.block_rams, 1),
-            ("DSPs", self.dsps, 0), ("distributed RAMs", 1 if self.lut_rams is None else self.lut_rams, 1),
+            ("DSPs", self.dsps, 0), ("LUT RAMs", 1 if self.lut_rams is None else self.lut_rams, 1),
             ("large RAMs", self.large_rams, 0),
         ):  # fmt: skip
             if type(count) is not int or not least <= count <= _MOST:

@@ -1,6 +1,7 @@
 """Parts: the listed ones, and one's own from a file; and that whatever knows families knows all of them."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -58,6 +59,12 @@ def test_a_part_from_a_file(own):
     assert find_part(PART) is PART and find_part("ecp5-85k") is PARTS["ecp5-85k"]
     with pytest.raises(PlanError, match="The part must be one of ecp5-25k, .*, not 'z80'"):
         find_part("z80")
+    # As editors of Windows write it.
+    own.write_bytes(b"\xef\xbb\xbf" + (OWN + "lut_rams = 5").encode())
+    assert read_part(own) == replace(PART, lut_rams=5)
+    own.write_text(OWN + "lut_rams = 0")
+    with pytest.raises(FileError, match="must have 1 to 100,000,000 LUT RAMs, not 0"):
+        read_part(own)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,17 @@ def test_what_was_routed_fits():
     assert on_board.routed and not on_another.routed
 
 
+def test_luts_that_can_be_memory_are_counted_where_few_can():
+    part = PARTS["gw1n-9"]
+    total = Resources(lut=1, ff=1, carry=0, bram=1, lutram=271, dsp=0, sites=1100)
+    found = fit(part, measured={}, estimated={"gowin": SimpleNamespace(total=total)}, routed={})
+    row = found.resources[-1]
+    assert not found.fits and (row.resource, row.used, row.available, row.fits) == ("LUT RAMs", 271, 270, False)
+    # Elsewhere they are LUT sites, and no more than these.
+    other = fit(PARTS["ecp5-25k"], measured={}, estimated={"ecp5": SimpleNamespace(total=total)}, routed={})
+    assert other.fits and "LUT RAMs" not in [one.resource for one in other.resources]
+
+
 def test_a_simulated_board_is_that_of_the_target(tmp_path):
     build = write_design(*plan_of(dense_network(16, 4)), tmp_path / "build")
     assert rates(build) == (CLOCK, CLOCK, BAUD)

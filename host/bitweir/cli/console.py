@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+from bitweir_hw.tools.following import every
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from ..progress import Shown, every
+from ..progress import Shown
 
 __all__ = ["Output", "complain", "equality", "printable"]
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 import joblib
 from bitweir_hw.errors import ToolError
+from bitweir_hw.tools.following import every
 from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from ..progress import every
 from .call import REPORT_SECONDS, Answer, Function, answer, sources
 from .cluster import cluster
 

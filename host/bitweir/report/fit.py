@@ -29,12 +29,14 @@ __all__ = [
     "told_unfit",
 ]
 
-#: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it.
+#: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it. Parts whose
+#: LUTs can all be memory have no number of LUT RAMs.
 _RESOURCES = (
     ("LUT sites", "sites", "luts"),
     ("flip-flops", "ff", "ffs"),
     ("block RAMs", "bram", "block_rams"),
     ("DSPs", "dsp", "dsps"),
+    ("LUT RAMs", "lutram", "lut_rams"),
 )
 
 
@@ -61,6 +63,8 @@ def fit(
     rows = []
     for name, key, has in _RESOURCES:
         used, available = getattr(found, key), getattr(part, has)
+        if available is None:
+            continue
         rows.append(
             FitRow(
                 resource=name,
@@ -97,7 +101,8 @@ def smallest_that_holds(
         if style == STYLE["ecp5"] != STYLE[part.family]:
             return False
         found = taken(part.family)
-        return all(getattr(found, key) <= getattr(part, has) for _, key, has in _RESOURCES)
+        limits = ((getattr(found, key), getattr(part, has)) for _, key, has in _RESOURCES)
+        return all(available is None or used <= available for used, available in limits)
 
     found = smallest_part(holds, beside=unfit)
     return found.name if found else None

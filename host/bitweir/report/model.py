@@ -667,7 +667,7 @@ class FitRow(msgspec.Struct, frozen=True, kw_only=True):
     fits : bool
     """
 
-    resource: Annotated[str, one_of("LUT sites", "flip-flops", "block RAMs", "DSPs")]
+    resource: Annotated[str, one_of("LUT sites", "flip-flops", "block RAMs", "DSPs", "LUT RAMs")]
     used: Count
     available: Count
     source: Literal["measured", "estimated"] = msgspec.field(name="from")

@@ -15,6 +15,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks.machines import Collect
+from ..blocks.passing import PassingSpec
 from ..gateware.counters import FillLevel, counter
 from ..gateware.fifo import Fifo
 from ..memory import Memory
@@ -26,54 +27,19 @@ MAX_LATENCY, MAX_CREDITS = 4096, 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChannelSpec:
+class ChannelSpec(PassingSpec):
     """A channel, in the form of a block.
 
     Parameters
     ----------
-    name, layer : str
-        Of the channel, and the layer whose elements it carries.
-    bits : int
-        Of a beat.
-    beats : int
-        A frame, or V frames side by side.
     credits : int
         Places of the receiver's FIFO, at least 2.
     latency : int
         Cycles from the output of the sender's chip to the input of the receiver's, one way or the other.
     """
 
-    name: str
-    layer: str
-    bits: int
-    beats: int
     credits: int
     latency: int = 0
-
-    @property
-    def cycles(self) -> int:
-        """Cycles a frame, if nobody waits."""
-        return self.beats
-
-    @property
-    def i_beats(self) -> int:
-        """Beats a frame."""
-        return self.beats
-
-    @property
-    def o_beats(self) -> int:
-        """Beats a frame."""
-        return self.beats
-
-    @property
-    def i_bits(self) -> int:
-        """Of a beat."""
-        return self.bits
-
-    @property
-    def o_bits(self) -> int:
-        """Of a beat."""
-        return self.bits
 
     @property
     def whole_rate(self) -> int:

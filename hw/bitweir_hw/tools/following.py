@@ -1,4 +1,4 @@
-"""Follows the log of a tool while it runs."""
+"""Follows the log of a tool while it runs, and does other things from time to time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["Told", "followed"]
+__all__ = ["Told", "every", "followed"]
 
 #: Takes what a tool is doing, in some words; from another thread.
 Told = Callable[[str], None]
@@ -33,22 +33,34 @@ def followed(log: Path, line: re.Pattern[str], told: Told | None) -> Iterator[No
     if told is None:
         yield
         return
-    ended = threading.Event()
+    place, last = 0, ""
 
     def look() -> None:
-        place, last = 0, ""
-        while not ended.wait(LOOK_SECONDS):
-            with suppress(OSError), log.open("rb") as file:
-                file.seek(place)
-                # A line that is not whole is read again.
-                whole = file.read().rpartition(b"\n")[0]
-                place += len(whole)
-                found = [" ".join(match.groups()) for match in line.finditer(whole.decode(errors="replace"))]
-                if found and found[-1] != last:
-                    last = found[-1]
-                    told(last[:_MOST_CHARACTERS])
+        nonlocal place, last
+        with suppress(OSError), log.open("rb") as file:
+            file.seek(place)
+            # A line that is not whole is read again.
+            whole = file.read().rpartition(b"\n")[0]
+            place += len(whole)
+            found = [" ".join(match.groups()) for match in line.finditer(whole.decode(errors="replace"))]
+            if found and found[-1] != last:
+                last = found[-1]
+                told(last[:_MOST_CHARACTERS])
 
-    thread = threading.Thread(target=look, daemon=True)
+    with every(LOOK_SECONDS, look):
+        yield
+
+
+@contextmanager
+def every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Do something from time to time, in a thread."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         yield
