@@ -150,7 +150,7 @@ def test_readers_that_do_not_fit():
     other = ImageLayout(streams=weight_layout(pipeline).streams[:1], beat_bytes=8, burst_beats=4)
     with pytest.raises(PlanError, match="must be for the weights of this accelerator"):
         AcceleratorWithReader(pipeline, AxiWeightReader(ReaderSpec(layout=other)))
-    with pytest.raises(PlanError, match="one of \\(4, 8, 16, 32, 64\\) bytes of data, not 2"):
+    with pytest.raises(PlanError, match="4, 8, 16, 32 or 64 bytes of data, not 2"):
         AxiAccelerator(pipeline, 4, memory_bytes=2)
 
 

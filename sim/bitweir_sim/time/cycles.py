@@ -91,11 +91,15 @@ class Timing:
         Cycle of the last output beat of each of the first frames.
     period : int
         From ``finished[-1 - period]`` on, that many frames repeat for ever.
+    settled : int
+        After this many frames, and `period` more, the state of all blocks is the same. It may be later than
+        ``len(finished) - period``: FIFOs may still fill up when results come at their pace.
     """
 
     latency: int
     finished: tuple[int, ...]
     period: int
+    settled: int
 
     @property
     def interval(self) -> Fraction:
@@ -133,7 +137,7 @@ def steady_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None = Non
         frames, period = found
         if not period:
             raise jam_error(pipeline)
-        return Timing(latency=frames[0], finished=_needed(frames, period), period=period)
+        return Timing(latency=frames[0], finished=_needed(frames, period), period=period, settled=len(frames) - period)
     return _stepped_state(pipeline, supplies)
 
 
@@ -160,5 +164,7 @@ def _stepped_state(pipeline: Pipeline, supplies: Mapping[str, Supply] | None) ->
         key = (run.state(), run.counts()[0] % pipeline.input.beats)
         if key in seen:
             # The source offers its first beat in cycle 0, and an empty block takes it.
-            return Timing(latency=finished[0], finished=tuple(finished), period=len(finished) - 1 - seen[key])
+            settled = seen[key] + 1
+            period = len(finished) - settled
+            return Timing(latency=finished[0], finished=tuple(finished), period=period, settled=settled)
         seen[key] = len(finished) - 1

@@ -72,7 +72,7 @@ def stalls(pipeline: Pipeline, timing: Timing | None = None, *, run: Stepper | N
     run = run or stepper(pipeline)
     never = np.zeros(0, np.uint8)
     # The state after these two output beats is the same.
-    first, end = (timing.finished[at] + 1 for at in (-1 - timing.period, -1))
+    first, end = (timing.last_cycle(timing.settled + more) + 1 for more in (0, timing.period))
     run.run(outputs=_WITHOUT_END, until=first, pauses=never, refusals=never)
     before = run.counts()
     run.run(outputs=_WITHOUT_END, until=end, pauses=never, refusals=never, watch=True)

@@ -56,7 +56,9 @@ def test_frames_without_a_gap_are_those_of_the_stepper(data):
     pipeline = lower(network, data.draw(plans(network, streamed=True)))
     supplies = {one.block: data.draw(rates()) for one in pipeline.weight_streams if data.draw(st.booleans())}
     finished, period = steady(pipeline, supplies_of(pipeline, supplies))
-    found, stepped = Timing(latency=finished[0], finished=finished, period=period), _stepped_state(pipeline, supplies)
+    settled = len(finished) - period
+    found = Timing(latency=finished[0], finished=finished, period=period, settled=settled)
+    stepped = _stepped_state(pipeline, supplies)
     assert (found.latency, found.interval) == (stepped.latency, stepped.interval)
     frames = range(1, 3 * max(len(found.finished), len(stepped.finished)))
     assert [found.last_cycle(n) for n in frames] == [stepped.last_cycle(n) for n in frames]
@@ -151,7 +153,7 @@ def test_no_result_is_later_with_fitted_fifos_and_one_is_with_less(data):
 
 
 def test_frames_that_follow_from_others_are_left_out():
-    settled = Timing(latency=9, finished=_needed((9, 30, 40, 55, 65, 80, 90, 105), 2), period=2)
+    settled = Timing(latency=9, finished=_needed((9, 30, 40, 55, 65, 80, 90, 105), 2), period=2, settled=6)
     assert settled.finished == (9, 30, 40, 55) and settled.interval == 12.5
     assert [settled.last_cycle(frames) for frames in (4, 5, 6, 7, 8)] == [55, 65, 80, 90, 105]
     assert _needed((9, 19, 29), 1) == (9, 19)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bitweir_hw.lower import lower
-from bitweir_hw.network import BIPOLAR, Dense, Network, Parallel, check
+from bitweir_hw.network import BIPOLAR, LABEL, Dense, Network, Parallel, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.compiler import compiler_missing
 from bitweir_sim.time.cycles import steady_state
@@ -109,3 +109,15 @@ def test_a_join_waits_for_the_slower_branch():
     assert quick.blocked > 0 and quick.blocked_by == "slow"
     assert slow.starved > 0 and slow.starved_by == "slow"
     assert found[0].blocked_by == "slow"
+
+
+def test_buffers_that_fill_after_results_have_their_pace():
+    """The FIFO of the shorter branch takes frames until it is full: counts begin where that, too, has ended."""
+    answers = Dense(name="two", weights=np.array([[False], [True]]), thresholds=np.zeros((2, 1), int), output=LABEL)
+    branch = Dense(name="one", weights=np.zeros((2, 1), bool), thresholds=np.array([[0], [-(2**61)]]), output=LABEL)
+    layers = (Parallel(name="sum", branches=((branch,), (answers,))),)
+    network = check(Network(name="net", input=identity_input(1), layers=layers))
+    pipeline = lower(network, Plan(foldings=(Folding(pe=1, simd=1), Folding(pe=1, simd=1))))
+    timing = steady_state(pipeline)
+    for stream, waits in zip(pipeline.streams, stalls(pipeline, timing), strict=True):
+        assert waits.moved == stream.beats * timing.period
