@@ -1,5 +1,21 @@
 """Wired layers: weights are constants, and neurons share partial sums."""
 
+from .circuit import Circuit, build
 from .graph import Output, Range, Sign, Sum, SumGraph, Table, Term
+from .wire import STYLE, Wired, naive, wire
 
-__all__ = ["Output", "Range", "Sign", "Sum", "SumGraph", "Table", "Term"]
+__all__ = [
+    "STYLE",
+    "Circuit",
+    "Output",
+    "Range",
+    "Sign",
+    "Sum",
+    "SumGraph",
+    "Table",
+    "Term",
+    "Wired",
+    "build",
+    "naive",
+    "wire",
+]

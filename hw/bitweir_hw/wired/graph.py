@@ -169,7 +169,7 @@ class SumGraph:
             int64, or Python's integers where the ranges ask for it.
         """
         kind = np.int64 if self._bound < _SAFE else object
-        known = list(np.asarray(values).astype(kind).reshape(-1, len(self.inputs)).T)
+        known = list(np.array(values).reshape(len(values), len(self.inputs)).astype(kind).T)
         count = len(values)
         for node in self.nodes:
             if isinstance(node, Table):
@@ -191,6 +191,18 @@ class SumGraph:
     @cached_property
     def ranges(self) -> tuple[Range, ...]:
         """Least and greatest value of each source.
+
+        They are those of `totals`, but for a `Sign`.
+        """
+        signs = {n for n, node in enumerate(self.nodes, len(self.inputs)) if isinstance(node, Sign)}
+        return tuple(
+            Range(int(values.least >= 0), int(values.greatest >= 0)) if n in signs else values
+            for n, values in enumerate(self.totals)
+        )
+
+    @cached_property
+    def totals(self) -> tuple[Range, ...]:
+        """Least and greatest value of each source; of a `Sign`, of the sum whose sign it is.
 
         They are exact where a node is a weighted sum of inputs, however it came to be: each input is independent of all
         others. Results of `Sign` and `Table` are taken for independent, too.
@@ -236,6 +248,7 @@ class SumGraph:
             values = Range(*(int(pick(*ends).sum()) + constant for pick in (np.minimum, np.maximum)))
             if isinstance(node, Sign):
                 new(Range(int(values.least >= 0), int(values.greatest >= 0)))
+                found[-1] = values
                 used += 1
                 continue
             found.append(values)

@@ -1,0 +1,247 @@
+"""Gateware of a planned circuit: LUTs and adders, with registers after every so many levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+from ..popcount.ecp5 import Chains, Position
+from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number
+
+__all__ = ["elaborate", "stages"]
+
+
+def stages(circuit: Circuit, levels_per_stage: int) -> int:
+    """Registers between inputs and outputs: one after each `levels_per_stage` levels, but for the last ones."""
+    return max(circuit.depth - 1, 0) // levels_per_stage if levels_per_stage else 0
+
+
+def elaborate(
+    m: Module,
+    circuit: Circuit,
+    inputs: Sequence[Value],
+    *,
+    levels_per_stage: int = 0,
+    enable: Value | None = None,
+    portable: bool = False,
+) -> list[tuple[Value, int]]:
+    """Build a circuit.
+
+    Parameters
+    ----------
+    m : Module
+        Gets the logic, and registers of its domain sync, which have no reset.
+    inputs : sequence of Value
+        Each input minus the least value of its range, unsigned.
+    levels_per_stage : int
+        Levels of LUTs and adders between registers; 0 for none.
+    enable : Value, optional
+        Registers move in cycles with it only.
+    portable : bool
+        Without vendor cells, for simulators; the same values in every cycle.
+
+    Returns
+    -------
+    list of (Value, int)
+        For each output an unsigned number and its offset: the output is their sum, `stages` cycles after the inputs.
+    """
+    return _Builder(m, circuit, inputs, levels_per_stage, enable, portable).outputs()
+
+
+class _Builder:
+    """The wires of a circuit, in each stage in which something takes them."""
+
+    def __init__(
+        self,
+        m: Module,
+        circuit: Circuit,
+        inputs: Sequence[Value],
+        each: int,
+        enable: Value | None,
+        portable: bool,
+    ) -> None:
+        self.m, self.circuit, self.each = m, circuit, each
+        self.cells = circuit.style.name == "ecp5" and not portable
+        self.last = stages(circuit, each)
+        moving: dict[int, set[int]] = {}
+        for step in circuit.steps:
+            for number in _wires(step):
+                self._need(moving, number, self._stage(step.level))
+        for output in circuit.outputs:
+            for bit in output.bits:
+                for number in bit.wires:
+                    self._need(moving, number, self.last)
+        self.wires: dict[tuple[int, int], Value] = {}
+        registers: dict[int, Signal] = {}
+        for stage, numbers in sorted(moving.items()):
+            registers[stage] = Signal(len(numbers), name=f"stage{stage}", reset_less=True)
+            for n, number in enumerate(sorted(numbers)):
+                self.wires[number, stage] = registers[stage][n]
+        for pins, value in zip(circuit.inputs, inputs, strict=True):
+            for n, number in enumerate(pins):
+                self.wires[number, 0] = value[n]
+        self._logic()
+        with m.If(Const(1, 1) if enable is None else enable):
+            for stage, register in registers.items():
+                m.d.sync += register.eq(Cat(*(self.wires[number, stage - 1] for number in sorted(moving[stage]))))
+
+    def _stage(self, level: int) -> int:
+        return max(level - 1, 0) // self.each if self.each else 0
+
+    def _need(self, moving: dict[int, set[int]], number: int, stage: int) -> None:
+        for later in range(self._stage(self.circuit.levels[number]) + 1, stage + 1):
+            moving.setdefault(later, set()).add(number)
+
+    def _logic(self) -> None:
+        by_level: dict[int, list[Gate | Adder]] = {}
+        for step in self.circuit.steps:
+            by_level.setdefault(step.level, []).append(step)
+        for level, steps in sorted(by_level.items()):
+            stage = self._stage(level)
+            adders = [step for step in steps if isinstance(step, Adder)]
+            for step in steps:
+                if isinstance(step, Gate):
+                    gate = Signal(name=f"gate{step.output}")
+                    self.m.d.comb += gate.eq(self.value(Fn(step.inputs, step.table), stage))
+                    self.wires[step.output, stage] = gate
+            if self.cells:
+                self._chains(adders, stage, level)
+            elif self.circuit.style.chain:
+                self._fused(adders, stage, level)
+            else:
+                for adder in adders:
+                    self._adder(adder, stage)
+
+    def value(self, bit: Fn, stage: int) -> Value:
+        """A bit in a stage."""
+        wires = [self.wires[number, stage] for number in bit.wires]
+
+        def function(count: int, table: int) -> Value:
+            if not table:
+                return Const(0, 1)
+            if table == (1 << (1 << count)) - 1:
+                return Const(1, 1)
+            if table == 2 and count == 1:
+                return wires[0]
+            if table == 1 and count == 1:
+                return ~wires[0]
+            # Gates and no multiplexers, of which synthesis would make resets of registers.
+            half, select = 1 << (count - 1), wires[count - 1]
+            ones = (1 << half) - 1
+            off, on = table & ones, table >> half
+            low, high = function(count - 1, off), function(count - 1, on)
+            if off == on ^ ones:
+                return select ^ low
+            if off in (0, ones):
+                return select & high if not off else ~select | high
+            if on in (0, ones):
+                return ~select & low if not on else select | low
+            return low if off == on else select & high | ~select & low
+
+        return function(len(wires), bit.table)
+
+    def _adder(self, adder: Adder, stage: int) -> None:
+        """A carry chain of its own."""
+        a, b = ([self.value(bit, stage) for bit in bits] for bits in (adder.a, adder.b))
+        total = Signal(len(a) + 1, name=f"sum{adder.outputs[0]}")
+        if adder.carry == ZERO:
+            self.m.d.comb += total.eq(Cat(*a) + Cat(*b))
+        elif adder.carry == ONE:
+            self.m.d.comb += total.eq(Cat(*a) + Cat(*b) + 1)
+        else:
+            # 1 + c in the lowest position makes c the carry into the next.
+            carry = self.value(adder.carry, stage)
+            self.m.d.comb += total.eq((Cat(Const(1, 1), *a) + Cat(carry, *b)) >> 1)
+        for n, number in enumerate(adder.outputs):
+            self.wires[number, stage] = total[n]
+
+    def _fused(self, adders: list[Adder], stage: int, level: int) -> None:
+        """Adders in long chains; between two is a position that hands out a carry, and takes one in."""
+        first: list[Value] = []
+        second: list[Value] = []
+        waiting: list[tuple[Adder, int]] = []
+        chains = 0
+
+        def close() -> None:
+            nonlocal chains
+            chain = Signal(len(first) + 1, name=f"chain{level}_{chains}")
+            chains += 1
+            self.m.d.comb += chain.eq(Cat(*first) + Cat(*second))
+            for adder, start in waiting:
+                for n, number in enumerate(adder.outputs):
+                    self.wires[number, stage] = chain[start + n]
+            first.clear()
+            second.clear()
+            waiting.clear()
+
+        for adder in adders:
+            if waiting and len(first) + 1 + len(adder.a) > self.circuit.style.chain:
+                close()
+            carry = self.value(adder.carry, stage)
+            if first or adder.carry != ZERO:
+                first.append(carry)
+                second.append(carry)
+            waiting.append((adder, len(first)))
+            first += [self.value(bit, stage) for bit in adder.a]
+            second += [self.value(bit, stage) for bit in adder.b]
+        if waiting:
+            close()
+
+    def _chains(self, adders: list[Adder], stage: int, level: int) -> None:
+        """Adders in CCU2C cells, which take functions of two wires."""
+        chains = Chains(self.m, f"wired{level}", self.circuit.style.chain)
+        for adder in adders:
+            positions = [self._position(u, v, stage) for u, v in zip(adder.a, adder.b, strict=True)]
+
+            def done(sums: list[Value], adder: Adder = adder) -> None:
+                for number, value in zip(adder.outputs, sums, strict=True):
+                    self.wires[number, stage] = value
+
+            chains.add(self._separator(adder.carry, stage), positions, len(adder.outputs), done)
+        chains.close()
+
+    def _separator(self, carry: Fn, stage: int) -> Position:
+        """A position that neither adds nor hands a carry on, but starts one."""
+        pins = [self.wires[number, stage] for number in carry.wires]
+        low = sum((carry.table >> (index & (1 << len(pins)) - 1) & 1) << index for index in range(4))
+        a, b = (*pins, Const(0, 1), Const(0, 1))[:2]
+        plain = not pins or carry.table == 2
+        # The sum is 0 for D = 1; what it generates is the lower half at C = D = 0.
+        return Position((a, b, Const(1, 1), Const(1, 1)), low, self.value(carry, stage) if plain else None)
+
+    def _position(self, u: Fn, v: Fn, stage: int) -> Position:
+        """Adds two functions: p is their XOR, g is the first where that is 0.
+
+        g is p at C = D = 0. So the second is on C and D, and must be 0 there if it needs both; else D is 1.
+        """
+        first = [self.wires[number, stage] for number in u.wires]
+        second = [self.wires[number, stage] for number in v.wires]
+        wide = len(second) == 2
+        init = 0
+        for index in range(16):
+            one = u.table >> (index & (1 << len(first)) - 1) & 1
+            if wide:
+                bit = one ^ (v.table >> (index >> 2) & 1)
+            elif index < 8:
+                bit = one
+            else:
+                bit = one ^ (v.table >> (index >> 2 & (1 << len(second)) - 1) & 1)
+            init |= bit << index
+        zero, high = Const(0, 1), Const(1, 1)
+        a, b = (*first, zero, zero)[:2]
+        c, d = second if wide else ((*second, zero)[0], high)
+        return Position((a, b, c, d), init)
+
+    def number(self, number: Number) -> Value:
+        """The bits of an output."""
+        return Cat(*(self.value(bit, self.last) for bit in number.bits))
+
+    def outputs(self) -> list[tuple[Value, int]]:
+        return [(self.number(output), output.offset) for output in self.circuit.outputs]
+
+
+def _wires(step: Gate | Adder) -> set[int]:
+    if isinstance(step, Gate):
+        return set(step.inputs)
+    return {number for bit in (*step.a, *step.b, step.carry) for number in bit.wires}
