@@ -6,6 +6,7 @@ what synthesis made. Clocked cells step together: one clock.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,24 @@ class Netlist:
                     self.values[q] = 0
                     self.state.append((q, self._next(q, data, enable)))
                 continue
+            if kind in ("SRL16E", "SRLC32E"):
+                self._shift_register(pins)
+                continue
             if kind not in _CELLS:
                 raise NotImplementedError(f"cell {kind}")
             outputs = [bit for name, way in cell["port_directions"].items() if way == "output" for bit in pins[name]]
             inputs = [bit for name, way in cell["port_directions"].items() if way == "input" for bit in pins[name]]
             jobs.append((inputs, outputs, self._evaluate(_CELLS[kind], pins, parameters)))
         self.order = self._sort(jobs)
+
+    def _shift_register(self, pins: Bits) -> None:
+        """One of which a constant address selects the last bit that is used."""
+        address = [bit for name in ("A", "A0", "A1", "A2", "A3") for bit in pins.get(name, ())]
+        last = sum(int(bit) << n for n, bit in enumerate(address))
+        chain = [pins["D"][0], *(("shift", id(pins), n) for n in range(last)), pins["Q"][0]]
+        for before, q in itertools.pairwise(chain):
+            self.values[q] = 0
+            self.state.append((q, self._next(q, before, pins["CE"][0])))
 
     def _next(self, q: Any, data: Any, enable: Any) -> Callable[[], int]:
         value = self.values

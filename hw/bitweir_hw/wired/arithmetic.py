@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from ..popcount.ecp5 import Chains, Position
-from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number
+from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, used
 
 __all__ = ["elaborate", "stages"]
 
@@ -66,7 +66,7 @@ class _Builder:
         self.last = stages(circuit, each)
         moving: dict[int, set[int]] = {}
         for step in circuit.steps:
-            for number in _wires(step):
+            for number in used(step):
                 self._need(moving, number, self._stage(step.level))
         for output in circuit.outputs:
             for bit in output.bits:
@@ -239,9 +239,3 @@ class _Builder:
 
     def outputs(self) -> list[tuple[Value, int]]:
         return [(self.number(output), output.offset) for output in self.circuit.outputs]
-
-
-def _wires(step: Gate | Adder) -> set[int]:
-    if isinstance(step, Gate):
-        return set(step.inputs)
-    return {number for bit in (*step.a, *step.b, step.carry) for number in bit.wires}

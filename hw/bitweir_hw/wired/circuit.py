@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .counts import STYLES, Bits, Node, Style, best_count
 from .graph import Output, Range, Sign, Sum, SumGraph, Table, Term
 
-__all__ = ["Adder", "Circuit", "Fn", "Gate", "Number", "build"]
+__all__ = ["Adder", "Circuit", "Fn", "Gate", "Number", "build", "registers", "used"]
 
 
 class Fn(NamedTuple):
@@ -390,8 +390,54 @@ def build(graph: SumGraph, style: str) -> Circuit:
             numbers.append(_sign(circuit, node, numbers, values))
     for output in graph.outputs:
         number = Number((), 0, 0, 0) if output.source is None else numbers[output.source].times(output)
-        circuit.outputs.append(number._replace(offset=number.offset + output.constant))
-    return circuit
+        circuit.outputs.append(number.plus(output.constant))
+    return min(circuit, _late(circuit), key=registers)
+
+
+def used(step: Gate | Adder) -> set[int]:
+    """The wires that a step takes."""
+    if isinstance(step, Gate):
+        return set(step.inputs)
+    return {number for bit in (*step.a, *step.b, step.carry) for number in bit.wires}
+
+
+def registers(circuit: Circuit, levels_per_stage: int = 2) -> int:
+    """Flip-flops between inputs and outputs, with registers after so many levels."""
+    last = [0] * len(circuit.levels)
+    for step in circuit.steps:
+        for number in used(step):
+            last[number] = max(last[number], step.level)
+    for output in circuit.outputs:
+        for bit in output.bits:
+            for number in bit.wires:
+                last[number] = circuit.depth
+    stages = (
+        (level - 1) // levels_per_stage - max(made - 1, 0) // levels_per_stage
+        for made, level in zip(circuit.levels, last, strict=True)
+    )
+    return sum(max(stage, 0) for stage in stages)
+
+
+def _late(circuit: Circuit) -> Circuit:
+    """The same circuit with every step as late as it can be.
+
+    Then inputs wait, which many steps share, in place of results.
+    """
+    depth = circuit.depth
+    need = [depth] * len(circuit.levels)
+    steps: list[Gate | Adder] = []
+    for step in reversed(circuit.steps):
+        outputs = (step.output,) if isinstance(step, Gate) else step.outputs
+        level = min(need[number] for number in outputs)
+        for number in outputs:
+            need[number] = level
+        for number in used(step):
+            need[number] = min(need[number], level - 1)
+        steps.append(step._replace(level=level))
+    for wires in circuit.inputs:
+        for number in wires:
+            need[number] = 0
+    return replace(circuit, levels=need, steps=steps[::-1])
 
 
 def _total(circuit: Circuit, node: Sum | Sign, numbers: list[Number], values: Range) -> Number:
