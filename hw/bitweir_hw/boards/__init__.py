@@ -1,5 +1,5 @@
 """Boards: their pins and parts, clocks from PLLs, and the top module."""
 
-from .boards import BOARDS, Board, Pin
+from .boards import BOARDS, Board, BoardSdram, Pin
 
-__all__ = ["BOARDS", "Board", "Pin"]
+__all__ = ["BOARDS", "Board", "BoardSdram", "Pin"]

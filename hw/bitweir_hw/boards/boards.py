@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..offchip import SDRAM_PARTS, SdramPart
 from ..parts import PARTS, FpgaPart
 
-__all__ = ["BOARDS", "Board", "Pin"]
+__all__ = ["BOARDS", "Board", "BoardSdram", "Pin"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,47 @@ class Pin:
         ``"up"``, ``"down"`` or ``"none"``: the resistor inside the FPGA.
     volts : str
         ``"33"`` or ``"18"``: supply of its bank, in tenths.
+    fast : bool
+        Whether its output has steep edges.
     """
 
     place: str
     inverted: bool = False
     pull: str = "none"
     volts: str = "33"
+    fast: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardSdram:
+    """An SDRAM chip of a board.
+
+    Parameters
+    ----------
+    part_name : str
+        A key of `offchip.SDRAM_PARTS`.
+    clk : str
+        Place of the pin of the chip's clock.
+    places : dict of str to tuple of str
+        Places of its other pins, by their names in `offchip.sdram.sdram_pins` and ``"dq"``, from bit 0 on.
+    """
+
+    part_name: str
+    clk: str
+    places: dict[str, tuple[str, ...]]
+
+    @property
+    def part(self) -> SdramPart:
+        """The chip."""
+        return SDRAM_PARTS[self.part_name]
+
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """Pins by the name of the port of `boards.top.Top`, one for each bit."""
+        pins = {"sdram_clk": self.clk} | {
+            f"sdram_{name}{bit}": place for name, places in self.places.items() for bit, place in enumerate(places)
+        }
+        return {port: Pin(place=place, fast=True) for port, place in pins.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +101,8 @@ class Board:
         Hz of the accelerator to aim at before anything is routed.
     loader : str
         What openFPGALoader calls it.
+    sdram : BoardSdram or None
+        Its memory for streamed weights; designs without these leave it alone.
     """
 
     name: str
@@ -85,6 +123,7 @@ class Board:
     capacity: int
     first_clock: int
     loader: str
+    sdram: BoardSdram | None = None
 
     @property
     def part(self) -> FpgaPart:
@@ -131,6 +170,23 @@ _BOARDS = (
         capacity=16_384,
         first_clock=150_000_000,
         loader="ulx3s",
+        # The same file, section SDRAM.
+        sdram=BoardSdram(
+            part_name="ulx3s-32mb",
+            clk="F19",
+            places={
+                "cke": ("F20",), "cs_n": ("P20",), "ras_n": ("R20",), "cas_n": ("T19",), "we_n": ("T20",),
+                "ba": ("P19", "N20"),
+                "a": (
+                    "M20", "M19", "L20", "L19", "K20", "K19", "K18", "J20", "J19", "H20", "N19", "G20", "G19",
+                ),
+                "dqm": ("U19", "E20"),
+                "dq": (
+                    "J16", "L18", "M18", "N18", "P18", "T18", "T17", "U20", "E19", "D20", "D19", "C20", "E18", "F18",
+                    "J18", "J17",
+                ),
+            },
+        ),
     ),
     Board(
         # Pins: icebreaker.pcf of github.com/icebreaker-fpga/icebreaker-examples. FT2232H: FTDI DS_FT2232H, 183 baud

@@ -49,7 +49,7 @@ class Answerer(wiring.Component):
         A header is there that is not answered, from its first byte on.
     loaded : In(1)
     checksum : In(32)
-        Where parameters are loaded: whether some are in place, and the CRC-32 of their image.
+        Where an image is loaded: whether one is in place, and its CRC-32.
     """
 
     headers: stream.Interface
@@ -59,7 +59,7 @@ class Answerer(wiring.Component):
 
     def __init__(self, identity: Identity, spec: EndSpec, *, most: int) -> None:
         self.identity, self.spec, self.most = identity, spec, most
-        loading = {"loaded": In(1), "checksum": In(32)} if identity.loads else {}
+        loading = {"loaded": In(1), "checksum": In(32)} if identity.takes_image else {}
         super().__init__(
             {
                 **loading,
@@ -188,6 +188,6 @@ class Answerer(wiring.Component):
         read = store.read_port()
         m.d.comb += [read.addr.eq(at), read.en.eq(1)]
         live: Value = Const(0, 8)
-        if self.identity.loads:
+        if self.identity.takes_image:
             live = Mux(self.loaded, self.checksum.word_select(at[:2], 8), 0)
         return Mux(at < fixed, read.data, live)

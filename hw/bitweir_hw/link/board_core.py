@@ -10,8 +10,12 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from ..accelerator.accelerator import Accelerator
+from ..accelerator.board_memory import BoardMemory
 from ..blocks.pipeline import Pipeline, refuse_weight_streams
+from ..errors import PlanError
 from ..gateware.loading import LOAD
+from ..offchip import SdramWeightReader
+from ..offchip.sdram import sdram_pins
 from ..tools.rtlil import convert
 from .crossing import Crossing
 from .endpoint import Endpoint, check_capacity
@@ -53,7 +57,12 @@ class Device(wiring.Component):
     `link_clock` Hz; beats go through a `Crossing` between them. The clocks need not know of each other. Both domains
     are reset together, as a `Crossing` needs it: for 6 cycles of either clock at least.
 
-    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, and about 70 LUTs for the UART.
+    Where weights are streamed, a reader of an SDRAM chip has the clock of the accelerator and gives it its words. The host
+    loads their image over the link. There are no answers about frames before the image of this very accelerator is in
+    the chip and was read back right.
+
+    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, about 70 LUTs for the UART, and an
+    `SdramWeightReader` where weights are streamed.
 
     Parameters
     ----------
@@ -65,6 +74,8 @@ class Device(wiring.Component):
         Hz.
     baud : int
         Bits a second, at most a quarter of the link's clock.
+    memory : BoardMemory, optional
+        The memory of streamed weights, at `identity.clock`.
 
     Members
     -------
@@ -76,11 +87,15 @@ class Device(wiring.Component):
         There are requests that are not answered: for a light. Of the link.
     dropped : Out(1)
         For one cycle of the link: a byte had no stop bit, or a packet was dropped.
+    pins : Out(sdram_pins(part))
+        With `memory`: those of the chip, of the accelerator's clock; see `SdramController`.
 
     Raises
     ------
     LinkError
         See `check_device`.
+    PlanError
+        Weights are streamed and there is no memory, or parameters are in RAM, too.
     """
 
     rx: Signal
@@ -88,11 +103,21 @@ class Device(wiring.Component):
     busy: Signal
     dropped: Signal
 
-    def __init__(self, pipeline: Pipeline, identity: Identity, *, link_clock: int, baud: int) -> None:
-        refuse_weight_streams(pipeline, "board's design")
+    def __init__(
+        self, pipeline: Pipeline, identity: Identity, *, link_clock: int, baud: int, memory: BoardMemory | None = None
+    ) -> None:
+        if memory is None:
+            refuse_weight_streams(pipeline, "board's design")
+        elif identity.loads:
+            raise PlanError(
+                "Parameters must not be in RAM where weights are streamed: the link loads one image, that of the "
+                "streamed weights."
+            )
         check_device(identity, link_clock=link_clock, baud=baud)
         self.pipeline, self.identity, self.link_clock, self.baud = pipeline, identity, link_clock, baud
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1)})
+        self.memory = memory
+        chip = {"pins": Out(sdram_pins(memory.sdram.part))} if memory else {}
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1), **chip})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -118,22 +143,32 @@ class Device(wiring.Component):
             self.busy.eq(link.busy),
             self.dropped.eq(link.dropped | receiver.error),
         ]
-        if self.identity.loads:
+        if self.memory:
+            self._load(m, self._reader(m, accelerator, self.memory), link)
+        elif self.identity.loads:
             self._load(m, accelerator, link)
         return m
 
-    def _load(self, m: Module, accelerator: Accelerator, link: Endpoint) -> None:
-        """Lead parameters to the accelerator, and what becomes of them to the link."""
+    def _reader(self, m: Module, accelerator: Accelerator, memory: BoardMemory) -> SdramWeightReader:
+        """What gives the accelerator its words."""
+        m.submodules.reader = reader = memory.reader()
+        wiring.connect(m, reader.pins, wiring.flipped(self.pins))
+        for streamed in self.pipeline.weight_streams:
+            wiring.connect(m, getattr(reader.weights, streamed.block), getattr(accelerator, streamed.port))
+        return reader
+
+    def _load(self, m: Module, taker: Accelerator | SdramWeightReader, link: Endpoint) -> None:
+        """Lead an image to what takes it, and what becomes of it to the link."""
         m.submodules.load = load = Crossing(LOAD, i_domain="link", o_domain="sync", stages=_TAKEN)
         wiring.connect(m, link.load, load.i)
-        wiring.connect(m, load.o, accelerator.load)
+        wiring.connect(m, load.o, taker.load)
         settled = Signal()
         # From a register, which a byte clears at the edge that takes it.
-        m.d.sync += settled.eq(accelerator.load_settled & ~(load.o.valid & load.o.ready))
-        m.submodules.loaded = FFSynchronizer(accelerator.loaded, link.loaded, o_domain="link", stages=_LOADED)
+        m.d.sync += settled.eq(taker.load_settled & ~(load.o.valid & load.o.ready))
+        m.submodules.loaded = FFSynchronizer(taker.loaded, link.loaded, o_domain="link", stages=_LOADED)
         m.submodules.settled = FFSynchronizer(settled, link.settled, o_domain="link", stages=_SETTLED)
         # It changes with bytes alone, and the link reads it only while there are none: see `Reader`.
-        m.d.comb += link.checksum.eq(accelerator.load_checksum)
+        m.d.comb += link.checksum.eq(taker.load_checksum)
 
 
 def device_rtlil(device: Device, *, name: str) -> str:

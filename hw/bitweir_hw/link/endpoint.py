@@ -75,7 +75,7 @@ class Endpoint(wiring.Component):
     load : Out(stream.Signature(LOAD))
     loaded, settled : In(1)
     checksum : In(32)
-        Where parameters are in RAM: to and from the accelerator, see `gateware.loading.Loader` and `Reader`. `checksum`
+        Where there is an image to load: to and from what takes it, see `gateware.loading.Loader` and `Reader`. `checksum`
         is read only while no byte is on its way.
 
     Raises
@@ -107,7 +107,7 @@ class Endpoint(wiring.Component):
         }  # fmt: skip
         super().__init__(
             {
-                **(loading if identity.loads else {}),
+                **(loading if identity.takes_image else {}),
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
                 "frames": Out(stream.Signature(identity.beat_bits)),
@@ -123,11 +123,11 @@ class Endpoint(wiring.Component):
         most = (identity.capacity - HEADER.size) // identity.frame_bytes
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules.receiver = receiver = Receiver(
-            capacity=identity.capacity, frame_bytes=identity.frame_bytes, loads=identity.loads
+            capacity=identity.capacity, frame_bytes=identity.frame_bytes, loads=identity.takes_image
         )
         m.submodules.reader = reader = Reader(
             frame_bytes=identity.frame_bytes, most=most, beat_bits=identity.beat_bits,
-            frame_bits=identity.frame_bits, loads=identity.loads,
+            frame_bits=identity.frame_bits, loads=identity.takes_image,
         )  # fmt: skip
         m.submodules.answerer = answerer = Answerer(identity, self.spec, most=most)
         m.submodules.encoder = encoder = CobsEncoder()
@@ -143,7 +143,7 @@ class Endpoint(wiring.Component):
             self.busy.eq(receiver.o.valid | answerer.busy),
             self.dropped.eq(receiver.dropped),
         ]
-        if identity.loads:
+        if identity.takes_image:
             wiring.connect(m, reader.load, wiring.flipped(self.load))
             m.d.comb += [
                 reader.loaded.eq(self.loaded),

@@ -35,19 +35,19 @@ class Kind(IntEnum):
     HELLO = 1
     CLASSES = 2
     SCORES = 3
-    #: The next three only where parameters are in RAM: the first piece of an image, and by turns those behind it.
+    #: The next three only where an image is loaded: its first piece, and by turns those behind it.
     LOAD = 4
     LOAD_ODD = 5
     LOAD_EVEN = 6
 
     @property
     def loads(self) -> bool:
-        """Whether it carries parameters; other kinds with a payload carry frames."""
+        """Whether it carries a piece of an image; other kinds with a payload carry frames."""
         return self >= Kind.LOAD
 
     @classmethod
     def known(cls, *, loads: bool) -> list[Kind]:
-        """What a device takes, with parameters in RAM or without."""
+        """What a device takes, with an image to load or without."""
         return [kind for kind in cls if loads or not kind.loads]
 
 
@@ -76,9 +76,12 @@ class Identity:
     loads : bool
         Whether parameters are in RAM.
     parameters : int
-        CRC-32 at the end of the image that is in place; 0: none, or parameters are fixed.
+        CRC-32 at the end of the image that is in place; 0: none, or there is no image to load.
     result : str
         What frames give, one of `READOUTS`. Scores are signed, labels and codes are not.
+    weights : bool
+        Whether weights are streamed from a memory outside the chip, of which the image is loaded; the network is that
+        of `digest` nevertheless.
     """
 
     output_lanes: int
@@ -97,11 +100,13 @@ class Identity:
     loads: bool = False
     parameters: int = 0
     result: str = "class"
+    weights: bool = False
 
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sBBH7I2BH16s8sI")
     _MAGIC: ClassVar[bytes] = b"weir"
     _LOADS: ClassVar[int] = 1
-    #: Above that flag, in three bits: the kind of result.
+    _WEIGHTS: ClassVar[int] = 16
+    #: Between these flags, in three bits: the kind of result.
     _RESULTS: ClassVar[tuple[str, ...]] = tuple(READOUTS)
     SIZE: ClassVar[int] = _LAYOUT.size
     #: The least and the most that a field may be.
@@ -144,13 +149,14 @@ class Identity:
             vectors=stream.vectors, length=stream.length, lanes=stream.lanes, lane_bits=stream.lane_bits,
             score_bits=last.lane_bits, classes=last.classes, digest=digest[:16], plan=plan[:8],
             loads=bool(image_bytes(pipeline)), result=last.kind if isinstance(last, ResultSpec) else "class",
+            weights=bool(pipeline.weight_streams),
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """As the device sends it."""
-        *fixed, loads, parameters, result = astuple(self)
+        *fixed, loads, parameters, result, weights = astuple(self)
         version = {"class": VERSION, "classes": PIXELS_VERSION}.get(result, RESULT_VERSION)
-        flags = self._LOADS * loads | self._RESULTS.index(result) << 1
+        flags = self._LOADS * loads | self._RESULTS.index(result) << 1 | self._WEIGHTS * weights
         return self._LAYOUT.pack(self._MAGIC, version, flags, *fixed, parameters)
 
     @classmethod
@@ -171,7 +177,7 @@ class Identity:
                 f"{PIXELS_VERSION}."
             )
         result = cls._result(version, flags >> 1 & 7)
-        values = [*fixed, bool(flags & cls._LOADS), parameters, result]
+        values = [*fixed, bool(flags & cls._LOADS), parameters, result, bool(flags & cls._WEIGHTS)]
         identity = cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
         identity._check()
         return identity
@@ -204,6 +210,11 @@ class Identity:
                 f"What answers says that a frame takes {max(self.cycles, self.latency):,} cycles at {self.clock:,} Hz, "
                 f"more than {self._MOST_SECONDS:,} s: it is not an accelerator, or it is damaged."
             )
+
+    @property
+    def takes_image(self) -> bool:
+        """Whether there is an image to load, of parameters or of weights, and no answer about frames before it."""
+        return self.loads or self.weights
 
     @property
     def beat_bits(self) -> int:

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from .reader import answer_signature
 from .sdram_parts import SdramPart, SdramSpec
 
-__all__ = ["SdramController", "sdram_pins", "write_layout"]
+__all__ = ["SdramController", "read_layout", "sdram_pins", "write_layout"]
 
 #: RAS#, CAS# and WE# of each command, RAS# in the lowest bit: the truth table that all such chips share.
 _NOP, _ACTIVATE, _READ, _WRITE, _PRECHARGE, _REFRESH, _MODE = 0b111, 0b110, 0b101, 0b001, 0b010, 0b100, 0b000
@@ -29,6 +29,11 @@ def sdram_pins(part: SdramPart) -> wiring.Signature:
 def write_layout(part: SdramPart) -> data.StructLayout:
     """A beat that is written, and its address in beats."""
     return data.StructLayout({"beat": (part.bytes // 2 - 1).bit_length(), "data": 16})
+
+
+def read_layout(spec: SdramSpec) -> data.StructLayout:
+    """A burst that is read: its address in bytes, and how many beats come behind the first."""
+    return data.StructLayout({"address": spec.address_bits, "more": spec.burst_bits})
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class SdramController(wiring.Component):
 
     Members
     -------
-    request : In(stream.Signature({"address": address_bits, "more": burst_bits}))
+    request : In(stream.Signature(read_layout(spec)))
         As of `reader.WeightReader`.
     answer : Out(answer_signature(16))
     write : In(stream.Signature(write_layout(part)))
@@ -89,10 +94,9 @@ class SdramController(wiring.Component):
 
     def __init__(self, spec: SdramSpec) -> None:
         self.spec = spec
-        asked = data.StructLayout({"address": spec.address_bits, "more": spec.burst_bits})
         super().__init__(
             {
-                "request": In(stream.Signature(asked)),
+                "request": In(stream.Signature(read_layout(spec))),
                 "answer": Out(answer_signature(16)),
                 "write": In(stream.Signature(write_layout(spec.part))),
                 "pins": Out(sdram_pins(spec.part)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,6 +26,8 @@ class SdramWeightReader(wiring.Component):
         See `ReaderSpec`.
     loads : bool
         Whether the image comes over a stream of bytes; then it is read as soon as it is there.
+    expected : int, optional
+        With `loads`, see `ImageLoader`.
 
     Members
     -------
@@ -51,8 +53,9 @@ class SdramWeightReader(wiring.Component):
         buffer_bursts: int = 2,
         stage_levels: int = 0,
         loads: bool = False,
+        expected: int | None = None,
     ) -> None:
-        self.sdram, self.loads = sdram, loads
+        self.sdram, self.loads, self.expected = sdram, loads, expected
         self.spec = ReaderSpec(
             layout=sdram.layout,
             address_bits=sdram.address_bits,
@@ -71,24 +74,39 @@ class SdramWeightReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        reader: WeightReader
-        if self.loads:
-            m.submodules.reader = reader = WeightReader(self.spec)
-            wiring.connect(m, reader.weights, wiring.flipped(self.weights))
-            m.d.comb += self.error.eq(reader.error)
-        else:
-            reader = inner_reader(m, self)
         m.submodules.controller = controller = SdramController(self.sdram)
         wiring.connect(m, controller.pins, wiring.flipped(self.pins))
         if self.loads:
-            m.submodules.loader = loader = ImageLoader(self.sdram)
-            wiring.connect(m, wiring.flipped(self.load), loader.load)
-            wiring.connect(m, loader.write, controller.write)
-            told = ("loaded", "load_failed", "load_settled", "load_checksum")
-            m.d.comb += [getattr(self, name).eq(getattr(loader, name)) for name in told]
-            m.d.comb += reader.enable.eq(loader.loaded)
-        else:
-            wiring.connect(m, wiring.flipped(self.write), controller.write)
+            self._with_loader(m, controller)
+            return m
+        reader = inner_reader(m, self)
+        wiring.connect(m, wiring.flipped(self.write), controller.write)
         wiring.connect(m, reader.request, controller.request)
         wiring.connect(m, controller.answer, reader.answer)
         return m
+
+    def _with_loader(self, m: Module, controller: SdramController) -> None:
+        """The memory is the loader's until the image is in it, and the reader's from then on."""
+        m.submodules.reader = reader = WeightReader(self.spec)
+        m.submodules.loader = loader = ImageLoader(self.sdram, expected=self.expected)
+        wiring.connect(m, reader.weights, wiring.flipped(self.weights))
+        wiring.connect(m, wiring.flipped(self.load), loader.load)
+        wiring.connect(m, loader.write, controller.write)
+        told = ("loaded", "load_failed", "load_settled", "load_checksum")
+        m.d.comb += [getattr(self, name).eq(getattr(loader, name)) for name in told]
+        # The reader asks for nothing before it is enabled, and the loader for nothing when it is done.
+        m.d.comb += [
+            self.error.eq(reader.error),
+            reader.enable.eq(loader.loaded),
+            controller.request.valid.eq(loader.request.valid | reader.request.valid),
+            controller.request.payload.eq(Mux(loader.loaded, reader.request.payload, loader.request.payload)),
+            loader.request.ready.eq(controller.request.ready),
+            reader.request.ready.eq(controller.request.ready),
+        ]
+        for taker, its in ((loader, ~loader.loaded), (reader, loader.loaded)):
+            m.d.comb += [getattr(taker.answer, name).eq(getattr(controller.answer, name)) for name in _BEAT]
+            m.d.comb += taker.answer.valid.eq(controller.answer.valid & its)
+
+
+#: Of an answer, beside `valid`.
+_BEAT = ("data", "last", "error")

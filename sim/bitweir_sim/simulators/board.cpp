@@ -4,6 +4,11 @@
 //   Design                               the simulated top: construct, reset(bool), settle(clk, link_clk),
 //                                        edge(clk, link_clk), each for the clocks that tick
 //   set_rx(Design &, bool), get_tx(Design &), get_busy(Design &)
+//   CHIP, get_pins(Design &), put_data(Design &, uint64_t)
+//                                        whether there are pins of an SDRAM chip; all that go there; its data pins
+//
+// The chip is a function that is called at each edge of `clk` with the pins. It may say that it needs no call before
+// they change; then it is told how many edges it has missed.
 //
 // A cycle here is one of `link_clk`, to whose domain the pins belong; the edges of `clk` come between, at their own
 // rate and phase, or with it. The host's side keeps exactly to the baud rate: bits begin in the cycle in which their time comes, and
@@ -22,12 +27,23 @@ constexpr int64_t RESET_CYCLES = 8;
 // Bits of silence on both wires after which nothing is under way in the design, if it is not busy.
 constexpr int64_t QUIET_BITS = 40, QUIET_CYCLES = 1000;
 
+// Pins, and edges missed before this one; what the chip drives behind it in the lowest bits, and above them whether the
+// next edges may be missed while the pins are the same.
+using Chip = uint64_t (*)(uint64_t pins, int64_t missed);
+constexpr uint64_t REST = 1u << 16;
+
 struct Board {
     Design design;
     int64_t clock, core_clock, baud, cycle = 0, core_cycle = 0, active = 0, broken = 0;
     // Time until the next edge of `clk`, counted from the next one of `link_clk`, in units of which a second has
     // clock * core_clock: a cycle is core_clock, and one of `clk` is clock.
     int64_t until = 0;
+
+    // The chip, if there is one; none while the design is reset.
+    Chip chip = nullptr;
+    bool in_reset = false, rests = false;
+    uint64_t pins = 0;
+    int64_t missed = 0;
 
     // To the device: the start bit, 8 bits, the stop bit.
     std::deque<uint8_t> queue;
@@ -91,7 +107,24 @@ struct Board {
         if (receiving) active = cycle;
     }
 
-    void ticked() {
+    // An edge of `clk`, and of `link_clk` with it.
+    void core_edge(bool both) {
+        if (!CHIP || !chip || in_reset) {
+            design.edge(true, both);
+        } else {
+            uint64_t now = get_pins(design);
+            if (rests && now == pins) {
+                missed++;
+                design.edge(true, both);
+            } else {
+                uint64_t drives = chip(now, missed);
+                pins = now;
+                missed = 0;
+                rests = drives & REST;
+                design.edge(true, both);
+                put_data(design, drives & 0xFFFF);
+            }
+        }
         until += clock;
         core_cycle++;
     }
@@ -99,15 +132,14 @@ struct Board {
     void step() {
         while (until < 0) {
             design.settle(true, false);
-            design.edge(true, false);
-            ticked();
+            core_edge(false);
         }
         bool both = until == 0;
         design.settle(both, true);
         receive(get_tx(design));
         if (get_busy(design)) active = cycle;
-        design.edge(both, true);
-        if (both) ticked();
+        if (both) core_edge(true);
+        else design.edge(false, true);
         until -= core_clock;
         cycle++;
     }
@@ -118,9 +150,13 @@ struct Board {
 
     void reset() {
         design.reset(true);
+        in_reset = true;
+        rests = false;
+        missed = 0;
         for (int64_t end = cycle + RESET_CYCLES, core_end = core_cycle + RESET_CYCLES;
              cycle < end || core_cycle < core_end;)
             step();
+        in_reset = false;
         design.reset(false);
         active = cycle;
     }
@@ -145,6 +181,9 @@ void *board_new(int64_t clock, int64_t core_clock, double phase, int64_t baud) {
 }
 
 void board_free(void *handle) { delete static_cast<Board *>(handle); }
+
+// The SDRAM chip at the pins, from the next edge on.
+void board_chip(void *handle, Chip chip) { static_cast<Board *>(handle)->chip = chip; }
 
 void board_reset(void *handle) { static_cast<Board *>(handle)->reset(); }
 

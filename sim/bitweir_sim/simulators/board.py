@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ..compiler import compiler_command, load_library
+from .board_chip import BoardChip
 from .compiled import build_library
 from .harness import UART
 
@@ -24,8 +25,8 @@ def compile_board(
     design : str or Path
         RTLIL text, or a file of RTLIL (``.il``) or Verilog (``.v``).
     top : str
-        The top module, with ports ``clk``, ``rst``, ``link_clk``, ``link_rst``, ``rx``, ``tx`` and ``busy``; see
-        `bitweir_hw.link.board_core.Device`.
+        The top module, with ports ``clk``, ``rst``, ``link_clk``, ``link_rst``, ``rx``, ``tx`` and ``busy``, and
+        perhaps the pins of an SDRAM chip; see `bitweir_hw.link.board_core.Device`.
     verilog, backend, optimise
         See `compiled.compile_design`.
 
@@ -58,14 +59,28 @@ class SimulatedUart:
     phase : float
         The part of its cycle, from 0 to less than 1, by which the first edge of ``clk`` comes behind that of
         ``link_clk``.
+    chip : BoardChip, optional
+        At the design's pins of an SDRAM chip.
     """
 
-    def __init__(self, folder: Path, *, clock: int, link_clock: int, baud: int, phase: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: int,
+        link_clock: int,
+        baud: int,
+        phase: float = 0.0,
+        chip: BoardChip | None = None,
+    ) -> None:
         if not 0 <= phase < 1:
             raise ValueError(f"phase must be from 0 to less than 1, not {phase}")
         self.clock, self.link_clock, self.baud = clock, link_clock, baud
         self._library = _load(folder / "design.so")
         self._handle: int | None = self._library.board_new(link_clock, clock, phase, baud)
+        self._chip = chip
+        if chip:
+            self._library.board_chip(self._handle, chip.function)
 
     def run(self, cycles: int, data: bytes = b"") -> tuple[bytes, bool]:
         """Simulate a number of cycles of ``link_clk``.
@@ -83,16 +98,25 @@ class SimulatedUart:
             What the device sent in these cycles.
         under_way : bool
             False if nothing moves on the wires or in the device until more bytes are sent.
+
+        Raises
+        ------
+        SdramError
+            The design does with its SDRAM chip what the data sheet does not allow.
         """
         under_way = self._library.board_run(self._open(), data, len(data), cycles)
         came = ctypes.c_void_p()
         count = self._library.board_output(self._handle, ctypes.byref(came))
         output = ctypes.string_at(came, count) if count else b""
         self._library.board_clear(self._handle)
+        if self._chip and self._chip.error:
+            raise self._chip.error
         return output, under_way
 
     def reset(self) -> None:
         """Reset the design for a few cycles, whatever its state."""
+        if self._chip:
+            self._chip.begin()
         self._library.board_reset(self._open())
 
     @property
@@ -132,6 +156,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library = load_library(path, compiler_command()[0])
     handle, number = ctypes.c_void_p, ctypes.c_int64
     library.board_new.restype, library.board_new.argtypes = handle, [number, number, ctypes.c_double, number]
+    library.board_chip.restype, library.board_chip.argtypes = None, [handle, ctypes.c_void_p]
     library.board_run.restype = ctypes.c_bool
     library.board_run.argtypes = [handle, ctypes.c_char_p, number, number]
     library.board_output.restype, library.board_output.argtypes = number, [handle, ctypes.c_void_p]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["STREAMS", "UART", "Harness", "Ports", "feed_widths", "tap_widths"]
+__all__ = ["CHIP_PINS", "STREAMS", "UART", "Harness", "Ports", "chip_widths", "feed_widths", "tap_widths"]
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,34 @@ def _stream_glue(ports: Ports) -> list[str]:
     ]
 
 
+#: Pins of an SDRAM chip that the design drives, from the lowest bit on.
+CHIP_PINS = ("cke", "cs_n", "ras_n", "cas_n", "we_n", "ba", "a", "dqm", "dq_oe", "dq_o")
+
+
+def chip_widths(widths: dict[str, int]) -> dict[str, int]:
+    """Width of each of `CHIP_PINS`; none where the design has no such chip."""
+    return {pin: widths[f"pins__{pin}"] for pin in CHIP_PINS if f"pins__{pin}" in widths}
+
+
 def _uart_glue(ports: Ports) -> list[str]:
-    return [ports.setter("set_rx", "rx"), ports.getter("get_tx", "tx"), ports.getter("get_busy", "busy")]
+    wire = [ports.setter("set_rx", "rx"), ports.getter("get_tx", "tx"), ports.getter("get_busy", "busy")]
+    chip, at = chip_widths(ports.widths), 0
+    fetched = []
+    for pin, width in chip.items():
+        fetched.append(f"    {{ uint64_t *to = &part; {ports.fetch(f'pins__{pin}')}; pins |= part << {at}; }}")
+        at += width
+    put = f"put<16>(d.top.{ports.member('pins__dq_i')}, &data)" if chip else ""
+    return [
+        *wire,
+        f"constexpr bool CHIP = {'true' if chip else 'false'};",
+        "static inline uint64_t get_pins(Design &d) {",
+        "    uint64_t pins = 0, part = 0;",
+        "    (void)d, (void)part;",
+        *fetched,
+        "    return pins;",
+        "}",
+        f"static inline void put_data(Design &d, uint64_t data) {{ (void)d, (void)data; {put}; }}",
+    ]
 
 
 #: Streams `i` and `o`, and taps: see compiled.py.

@@ -38,6 +38,11 @@ class SdramPins:
         """RAS#, CAS# and WE#, RAS# in the highest bit; no operation where the chip is not selected."""
         return _NOP if self.cs_n else self.ras_n << 2 | self.cas_n << 1 | self.we_n
 
+    @property
+    def idle(self) -> bool:
+        """Whether they ask for nothing, and drive nothing."""
+        return bool(self.cke) and self.command == _NOP and self.dq is None
+
 
 @dataclass
 class _Bank:
@@ -109,6 +114,15 @@ class SdramChip:
         self._out: deque[int | None] = deque([None] * 4)
         self._before: int | None = None
         self._dqm: deque[int] = deque([0] * _DQM_LATENCY, maxlen=_DQM_LATENCY)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it drives nothing, as long as nothing is asked for."""
+        return all(word is None for word in self._out) and self._before is None and len(set(self._dqm)) == 1
+
+    def idle(self, edges: int) -> None:
+        """So many edges at which nothing is asked for, while it is `quiet` and DQM stays."""
+        self.now += edges * self.period
 
     def edge(self, pins: SdramPins) -> int | None:
         """An edge of the clock; what it drives from then on until the next one, or None.
