@@ -235,7 +235,8 @@ def _target(request: PlanRequest, result: PlanResult) -> Target:
         # A round number, not above.
         clock = max(int(result.search.expected_clock / 1e5), 1) * 1e5
     if request.board:
-        return Target.of_board(BOARDS[request.board], clock=clock)
+        streamed = result.pipeline is not None and bool(result.pipeline.weight_streams)
+        return Target.of_board(BOARDS[request.board], clock=clock, streamed=streamed)
     return Target.of(clock=clock, part=request.part, family=request.family)
 
 
@@ -360,6 +361,7 @@ def build(
     board: str,
     folder: Path | str,
     goal: str | None = None,
+    folding: str | None = None,
     fps: float | None = None,
     clock: float | None = None,
     stage_levels: int | None = None,
@@ -380,7 +382,11 @@ def build(
     folder : path
         It is written whole or not at all.
     goal : str, optional
-        ``"link"``: the fewest LUTs that keep up with the link; ``"fps"``: the most frames/s that fit.
+        ``"link"``: the fewest LUTs that keep up with the link; ``"fps"``: the most frames/s that fit. Where weights do
+        not fit and the board has a memory, they come from there.
+    folding : str, optional
+        SIMDxPE for each layer with weights, in place of the goal; such as ``"64x8:stream"`` for a layer whose weights
+        come from the memory of the board.
     fps : float, optional
         Frames a second to reach with the fewest LUTs, in place of the goal.
     clock : float, optional
@@ -410,7 +416,7 @@ def build(
     if board not in BOARDS:
         raise PlanError(f"The board must be one of {', '.join(sorted(BOARDS))}, not {board!r}.")
     request = PlanRequest(
-        board=board, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels, weights=weights,
+        board=board, goal=goal, folding=folding, fps=fps, clock=clock, stage_levels=stage_levels, weights=weights,
         reserve_luts=reserve_luts, reserve_bram=reserve_bram,
     )  # fmt: skip
     members = net.imported.members if isinstance(net, Model) and net.imported else ()

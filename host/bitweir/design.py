@@ -24,6 +24,7 @@ from bitweir_hw.accelerator import (
     weight_image,
     weight_layout,
 )
+from bitweir_hw.accelerator.board_memory import board_layout
 from bitweir_hw.axi import MEMORY_BYTES, PacketLayout, axi_rtlil
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.errors import NetworkError, PlanError
@@ -31,6 +32,7 @@ from bitweir_hw.files import digest, load_network, load_plan, network_bytes, pla
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
+from bitweir_hw.offchip import ImageLayout
 from bitweir_hw.plan import Plan
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key
@@ -130,7 +132,7 @@ class Design:
         """Cycles in steady state, from the cycle model."""
         return steady_state(self.pipeline)
 
-    def identity(self, *, clock: int, capacity: Callable[[int], int]) -> Identity:
+    def identity(self, *, clock: int, capacity: Callable[[int], int], timing: Timing | None = None) -> Identity:
         """What a device with this accelerator states about itself.
 
         Parameters
@@ -139,6 +141,8 @@ class Design:
             Hz.
         capacity : callable
             Bytes of requests that it has room for, from the bytes of a frame.
+        timing : Timing, optional
+            Where weights do not always come.
 
         Raises
         ------
@@ -146,12 +150,27 @@ class Design:
             There are parallel frames.
         """
         plan = hashlib.sha256(plan_text(self.plan).encode()).digest()
+        timing = timing or self.timing
         # How long a frame is does not depend on the capacity.
         identity = Identity.of(
-            self.pipeline, capacity=0, clock=clock, cycles=ceil(self.timing.interval),
-            latency=self.timing.latency, digest=bytes.fromhex(digest(self.network)), plan=plan,
+            self.pipeline, capacity=0, clock=clock, cycles=ceil(timing.interval), latency=timing.latency,
+            digest=bytes.fromhex(digest(self.network)), plan=plan,
         )  # fmt: skip
         return replace(identity, capacity=capacity(identity.frame_bytes))
+
+    def weight_layout(self) -> ImageLayout:
+        """Where streamed weights lie in memory: in that of the board that it is made for, or in any other.
+
+        Raises
+        ------
+        PlanError
+            No weights are streamed.
+        """
+        return board_layout(self.pipeline) if self.target.memory else weight_layout(self.pipeline)
+
+    def weight_image(self) -> bytes:
+        """The words of all streamed layers as the memory has them, see `weight_layout`."""
+        return weight_image(self.pipeline, self.weight_layout())
 
     def verilog(self) -> str:
         """The accelerator in Verilog, without a header; its top module has the name of the network."""
@@ -226,9 +245,11 @@ class Design:
         if image_bytes(pipeline):
             (folder / _PARAMETERS).write_bytes(parameter_image(pipeline))
         if pipeline.weight_streams:
-            weights = weight_layout(pipeline)
+            # A wrapper with AXI reads them as any other memory has them.
+            weights = self.weight_layout() if axi is None else weight_layout(pipeline)
+            described = image_description(pipeline, weights)
             (folder / _WEIGHTS).write_bytes(weight_image(pipeline, weights))
-            (folder / _WEIGHTS_AT).write_text(json.dumps(image_description(pipeline, weights), indent=2) + "\n")
+            (folder / _WEIGHTS_AT).write_text(json.dumps(described, indent=2) + "\n")
         (folder / _NETWORK).write_bytes(network_bytes(network))
         (folder / _PLAN).write_text(plan_text(self.plan))
         (folder / TARGET_FILE).write_text(target_text(self.target))

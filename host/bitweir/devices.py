@@ -96,7 +96,7 @@ def run(
     """
     held = network.network if isinstance(network, Model) else network
     with progress(f"Connecting to {device}"):
-        connected: Device = connect(device, network=held, baud=baud)
+        connected: Device = connect(device, network=held, baud=baud, progress=progress)
     with connected:
         loaded = images_for(known_network(connected), images, labels, limit=limit, rounding=rounding)
         return run_on_device(connected, loaded, address=device, scores=scores, check=check, progress=progress)
@@ -105,14 +105,14 @@ def run(
 def load_parameters(
     device: str, image: bytes | Path | str, *, baud: int | None = None, progress: Progress = silent
 ) -> ParameterLoad:
-    """Load a parameter image into a device whose parameters are in RAM.
+    """Load an image into a device whose parameters are in RAM, or whose weights are streamed.
 
     Parameters
     ----------
     device : str
         Address of the device, as in `connect`.
     image : bytes, or path
-        As `Accelerator.parameters` makes it, or the file ``parameters.bin`` of a folder.
+        As `Accelerator.parameters` makes it, or the file ``parameters.bin`` or ``weights.bin`` of a folder.
     baud : int, optional
         Bits a second of the link.
     progress : Progress

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS, FpgaPart, Part, part_of
 
@@ -67,6 +68,11 @@ class Target:
         if self.board and self.part != BOARDS[self.board].part_name:
             raise ValueError(f"board {self.board!r} with part {self.part!r}")
 
+    @property
+    def memory(self) -> bool:
+        """Whether it is a board with a memory for streamed weights."""
+        return bool(self.board and BOARDS[self.board].sdram)
+
     @classmethod
     def of(cls, *, clock: float, part: Part | None = None, family: str | None = None) -> Target:
         """The target of a user who names a part, or a family of primitives (``"generic"`` is none), or neither."""
@@ -77,8 +83,9 @@ class Target:
         return cls(clock=clock, family=family if family in BLOCK_RAM else None)
 
     @classmethod
-    def of_board(cls, board: Board, *, clock: float) -> Target:
-        """The target of a design for a board."""
+    def of_board(cls, board: Board, *, clock: float, streamed: bool = False) -> Target:
+        """The target of a design for a board, at a clock that its memory has where weights are streamed."""
+        clock = min(clock, HIGHEST) if streamed else clock
         return cls(clock=clock, part=board.part_name, family=board.family, board=board.name)
 
     @property

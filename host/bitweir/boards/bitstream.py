@@ -7,11 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from typing import Literal
 
 from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import Pll
+from bitweir_hw.boards.sdram_clock import HIGHEST, sdram_clock
 from bitweir_hw.boards.top import Top
 from bitweir_hw.files import digest, plan_text
 from bitweir_hw.link.board_core import Device
@@ -19,6 +21,7 @@ from bitweir_hw.link.protocol import Identity
 from bitweir_hw.network import Network
 from bitweir_hw.tools import Told, convert
 
+from ..board_memory import memory_on_board, timing_on_board
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
 from ..planning.link import baud_of, capacity_of, link_rate
@@ -52,15 +55,20 @@ def bitstream_name(network: Network, board: Board) -> str:
 
 def identity_of(design: Design, board: Board, clock: int) -> Identity:
     """What the device will state about itself; `clock` in Hz."""
-    return design.identity(clock=clock, capacity=lambda frame_bytes: capacity_of(board, frame_bytes))
+    return design.identity(
+        clock=clock, capacity=lambda frame_bytes: capacity_of(board, frame_bytes),
+        timing=timing_on_board(design.pipeline, design.timing, board, clock),
+    )  # fmt: skip
 
 
 def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
     """The whole design for a board in RTLIL, with the top module ``top``."""
     clock = round(pll.clock) if pll else board.oscillator
     identity = identity_of(design, board, clock)
-    device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=baud_of(board))
-    return convert(Top(device, board=board, pll=pll), name="top")
+    memory = memory_on_board(design.pipeline, board, clock)
+    sdram = sdram_clock(memory.sdram.part, pll, board.oscillator) if memory else None
+    device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=baud_of(board), memory=memory)
+    return convert(Top(device, board=board, pll=pll, sdram=sdram), name="top")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +203,8 @@ def write_bitstream(
         source = Routable(
             rtlil=lambda pll: board_rtlil(design, board, pll),
             layers={block.name: block.layer for block in design.pipeline.blocks},
+            sdram=bool(design.pipeline.weight_streams),
+            highest=HIGHEST if design.pipeline.weight_streams else inf,
         )
         result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs, told=told)
         routed = Routed(**vars(_speeds(design, board, result)), **vars(result.core))
@@ -211,11 +221,12 @@ def write_bitstream(
 def _speeds(design: Design, board: Board, result: Result) -> Speeds:
     """What the clock makes of the cycles, and the link of the frames."""
     clock = result.core.clock_mhz * 1e6
+    timing = timing_on_board(design.pipeline, design.timing, board, clock)
     return Speeds(
         baud=baud_of(board),
-        cycles_per_frame=float(design.timing.interval),
-        latency_cycles=design.timing.latency,
-        accelerator_fps=round(clock / float(design.timing.interval), 1),
+        cycles_per_frame=float(timing.interval),
+        latency_cycles=timing.latency,
+        accelerator_fps=round(clock / float(timing.interval), 1),
         link_fps=round(link_rate(design.network, board), 1),
     )
 
@@ -235,7 +246,7 @@ def _manifest(design: Design, board: Board, result: Result, routed: Routed, mode
         ),
         sources={
             "design.il": _hashed(result.rtlil.encode()),
-            CONSTRAINTS[board.family]: _hashed(constraints(board).encode()),
+            CONSTRAINTS[board.family]: _hashed(constraints(board, sdram=bool(design.pipeline.weight_streams)).encode()),
         },
         **{key: getattr(routed, key) for key in shared},
         bitweir=metadata.version("bitweir"),

@@ -30,15 +30,15 @@ class BoardBuild:
         The design, and the folder with all that was written.
     bitstream : Path
         The file that the board loads.
-    search : PlanSearch
-        What the search for the plan found.
+    search : PlanSearch or None
+        What the search for the plan found; None where the foldings were given.
     routed : Routed
         Content of ``routed-BOARD.json``.
     """
 
     written: DesignFolder
     bitstream: Path
-    search: PlanSearch
+    search: PlanSearch | None
     routed: Routed
 
     @property
@@ -51,7 +51,7 @@ class BoardBuild:
         return {
             "folder": str(self.folder),
             "bitstream": str(self.bitstream),
-            "search": self.search.to_dict(),
+            **({"search": self.search.to_dict()} if self.search else {}),
             "routed": self.routed.to_dict(),
         }
 
@@ -95,7 +95,6 @@ def build_for_board(
         design = Design.fitted(network, result.plan, target, progress=done)
     with progress(f"Synthesising and routing for {board.title}") as done:
         written, routed = write_bitstream(design, board, folder, options=options, models=models, told=done)
-    assert result.search
     return BoardBuild(
         written=written, bitstream=folder / bitstream_name(network, board), search=result.search, routed=routed
     )

@@ -26,7 +26,8 @@ __all__ = ["ChipsOptions", "chips_options", "generate_several", "holds_chips", "
 
 #: Options of `generate` that are for one FPGA; and the goal that several have.
 _FOR_ONE = {
-    "part", "goal", "folding", "fps", "family", "weights", "weight_bandwidth", "axi", "axi_crc", "axi_memory",
+    "part", "board", "goal", "folding", "fps", "family", "weights", "weight_bandwidth", "axi", "axi_crc",
+    "axi_memory",
 }  # fmt: skip
 _GOAL = ("goal", "fps")
 

@@ -32,6 +32,7 @@ from .exploration import render_exploration
 from .import_tables import render as render_import
 from .options import (
     Group,
+    board_option,
     clock_option,
     end,
     folder_argument,
@@ -116,10 +117,12 @@ def import_command(
 )
 @most_clock_option
 @click.option("--part", type=PART, help="FPGA to plan for: a listed one, or a file in TOML; it needs --goal.")
+@board_option
 @click.option(
     "--goal",
     type=click.Choice(PART_GOALS),
-    help="What to optimise; it needs --part: the most frames/s, the least area for --fps, or the least latency.",
+    help="What to optimise; it needs --part: the most frames/s, the least area for --fps, or the least latency. With "
+    "--board, fps alone.",
 )
 @click.option(
     "--family",
@@ -183,6 +186,7 @@ def generate(
     fps: float | None,
     clock: float | None,
     part: str | None,
+    board: str | None,
     goal: str | None,
     family: str | None,
     stage_levels: int | None,
@@ -205,7 +209,7 @@ def generate(
         return
     if folding is not None and (fps is not None or goal is not None):
         raise click.UsageError("--folding excludes --fps and --goal, as it determines the frame rate.")
-    if (part is None) != (goal is None):
+    if board is None and (part is None) != (goal is None):
         raise click.UsageError("--part and --goal need each other: what is best depends on both.")
     if goal and (goal == "area") != (fps is not None):
         raise click.UsageError("--goal area needs --fps, the frame rate to reach, and the other goals exclude it.")
@@ -217,7 +221,7 @@ def generate(
         raise click.UsageError("--axi-memory needs --axi.")
     net = models()
     design = api.generate(
-        net, folder, part=part, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
+        net, folder, part=part, board=board, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
         reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, axi_crc=axi_crc,
         axi_memory=axi_memory, progress=output.working,

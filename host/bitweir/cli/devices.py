@@ -33,9 +33,13 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--goal",
     type=click.Choice(BOARD_GOALS),
-    default=BOARD_GOALS[0],
-    show_default=True,
-    help="What to optimise: the fewest LUTs that keep up with the link, or the most frames/s that fit.",
+    help="What to optimise: the fewest LUTs that keep up with the link, or the most frames/s that fit.  "
+    f"[default: {BOARD_GOALS[0]}]",
+)
+@click.option(
+    "--folding",
+    metavar="SIMDxPE,...",
+    help="SIMD and PE of each layer, in place of --goal; 64x8:stream for weights from the memory of the board.",
 )
 @click.option("--fps", type=float, help="Frame rate to reach, in frames/s, with the fewest LUTs, in place of --goal.")
 @click.option(
@@ -80,7 +84,8 @@ def build_command(
     models: Callable[[], Model],
     board_name: str,
     folder: Path,
-    goal: str,
+    goal: str | None,
+    folding: str | None,
     fps: float | None,
     clock: float | None,
     stage_levels: int | None,
@@ -93,9 +98,9 @@ def build_command(
     """Build a bitstream for a board from MODEL (a file, or a bundled network: digits, cnn), in a folder."""
     net = models()
     built = api.build(
-        net, board=board_name, folder=folder, goal=goal, fps=fps, clock=clock, stage_levels=stage_levels,
-        weights=weights, reserve_luts=reserve_luts, reserve_bram=reserve_bram, seeds=seeds, jobs=jobs,
-        progress=output.working,
+        net, board=board_name, folder=folder, goal=goal, folding=folding, fps=fps, clock=clock,
+        stage_levels=stage_levels, weights=weights, reserve_luts=reserve_luts,
+        reserve_bram=reserve_bram, seeds=seeds, jobs=jobs, progress=output.working,
     )  # fmt: skip
     output.show(*render_routed(built.routed), *map(Text, net.summary))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
@@ -124,7 +129,8 @@ def program_command(output: Output, folder: Path, flash: bool) -> None:
 def load_command(output: Output, device: str, image: Path, baud: int | None) -> None:
     """Load IMAGE, the parameters.bin of a build folder or a file that parameters wrote, into DEVICE.
 
-    DEVICE is as for run; its parameters must be in RAM.
+    DEVICE is as for run; its parameters must be in RAM. Where its weights are streamed, IMAGE is the weights.bin of its
+    build folder.
     """
     loaded = api.load_parameters(device, image, baud=baud, progress=output.working)
     output.show(Text(f"Loaded: {image}, {loaded.bytes:,} bytes in {loaded.seconds:.3g} s"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import BitweirError
 from bitweir_sim.trace import SimulationError
 
@@ -27,6 +28,7 @@ from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
 __all__ = [
     "Group",
+    "board_option",
     "clock_option",
     "end",
     "folder_argument",
@@ -172,6 +174,13 @@ most_clock_option = click.option(
     callback=megahertz,
     help="Maximum clock frequency: plans are judged at the clock that they are expected to reach, or at this one where "
     "it is lower.  [default: the highest of the part; 100 without a part]",
+)
+
+
+board_option = click.option(
+    "--board",
+    type=click.Choice(sorted(BOARDS)),
+    help="Board to plan for, with room for its link, in place of --part; build makes the bitstream as well.",
 )
 
 

@@ -4,14 +4,15 @@ The order of answers alone shows what is lost: an answer says that all requests 
 or never will be. When nothing comes, the client asks about no frames, with a new number each time; the first
 answer shows what is lost, and only that is sent again. So an answer that arrives late still counts, and never twice.
 
-Parameters must arrive in order, each once: their pieces are sent one by one, of two alternating kinds, so that the
-device recognises a piece that it took although its answer was lost.
+An image of parameters or weights must arrive in order, each piece once: pieces are sent one by one, of two alternating
+kinds, so that the device recognises a piece that it took although its answer was lost.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain, cycle, takewhile
 
@@ -33,6 +34,8 @@ HOST_BUFFER = 3072
 _MAX_REQUESTS = 256
 #: Bytes of frames in a request; longer requests would hardly use the wire better.
 _ENOUGH_BYTES = 512
+#: Bytes of an image in a request, while none is lost: so the wire waits for few answers.
+_IMAGE_BYTES = 4096
 #: With this many bytes of frames or more, 95 % of a request are frames.
 _WORTHWHILE_BYTES = 256
 #: Requests that should fit into the device together, so that one arrives while another is computed and answered.
@@ -187,13 +190,15 @@ class Client:
         self._at_rest = True
         return job.answers
 
-    def load(self, image: bytes) -> None:
-        """Load parameters into RAM.
+    def load(self, image: bytes, *, progress: Callable[[float], None] = lambda share: None) -> None:
+        """Load parameters into RAM, or weights into the memory outside the chip.
 
         Parameters
         ----------
         image : bytes
-            As `bitweir_hw.accelerator.parameters.parameter_image` makes it.
+            As `bitweir_hw.accelerator.parameters.parameter_image` or `bitweir_hw.offchip.image_with_crc` makes it.
+        progress : callable
+            Takes the share that is loaded.
 
         Raises
         ------
@@ -202,15 +207,23 @@ class Client:
         """
         size = self.identity.frame_bytes
         pieces = np.frombuffer(image + bytes(-len(image) % size), np.uint8).reshape(-1, size)
-        step = max(1, min(self.identity.capacity - HEADER.size, _ENOUGH_BYTES) // size)
         for _ in range(_LOADS):
             kinds = chain([Kind.LOAD], cycle([Kind.LOAD_ODD, Kind.LOAD_EVEN]))
-            for at, kind in zip(range(0, len(pieces), step), kinds, strict=False):
-                self.ask(kind, pieces[at : at + step], 0)
-            if image.endswith(self.identity.parameters.to_bytes(4, "little")):
+            at, lost = 0, self.lost
+            while at < len(pieces):
+                # On a bad link, short packets get through where long ones do not.
+                enough = _IMAGE_BYTES if self.lost == lost else _ENOUGH_BYTES
+                step = max(1, min(self.identity.capacity - HEADER.size, enough) // size)
+                self.ask(next(kinds), pieces[at : at + step], 0)
+                at += step
+                progress(min(at / len(pieces), 1.0))
+            found = self.identity.parameters
+            # Weights are in place only with a checksum that is not that of none.
+            if image.endswith(found.to_bytes(4, "little")) and (found or not self.identity.weights):
                 return
+        what = "weights" if self.identity.weights else "parameters"
         raise LinkError(
-            "The image of parameters is damaged, or was made for another accelerator: the device does not accept it."
+            f"The image of {what} is damaged, or was made for another accelerator: the device does not accept it."
         )
 
     @staticmethod
@@ -289,7 +302,7 @@ class Client:
             return False
         sent = self._under_way.get(packet.number)
         if sent and sent.refused_by(packet):
-            raise LinkError(f"The device at {self.transport} has no parameters: load some with bitweir load.")
+            raise LinkError(self._nothing_loaded())
         if sent is None or not sent.answered_by(packet):
             return False
         lost = self._settle(packet.number, job)
@@ -333,8 +346,19 @@ class Client:
                 f"not {known.digest.hex()}."
             )
         if known and identity != known and not loads:
+            if identity.weights:
+                raise LinkError(self._nothing_loaded())
             raise LinkError(f"The device at {self.transport} holds other parameters than before.")
         self._known = self.identity = identity
+
+    def _nothing_loaded(self) -> str:
+        """Why there are no answers about frames, and what to do."""
+        if self._known and self._known.weights:
+            return (
+                f"The device at {self.transport} has no weights in its memory: name its build folder (--network, in "
+                "Python network=), from which they are loaded, or load its weights.bin with bitweir load."
+            )
+        return f"The device at {self.transport} has no parameters: load some with bitweir load."
 
     def _fruitless(self, problem: str) -> None:
         self._silent += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -76,15 +77,23 @@ class Device(ABC):
         assert labels is not None
         return labels
 
-    def load(self, image: bytes, network: Network | None = None) -> None:
-        """Load parameters into RAM, for all images from then on.
+    def load(
+        self,
+        image: bytes,
+        network: Network | None = None,
+        *,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        """Load parameters into RAM, or streamed weights into the memory outside the chip, for all images from then on.
 
         Parameters
         ----------
         image : bytes
-            As `bitweir parameters` writes it.
+            As `bitweir parameters` writes it; or the ``weights.bin`` of the device's build folder.
         network : Network, optional
             The network that the device computes with them.
+        progress : callable
+            Takes the share that is loaded.
 
         Raises
         ------

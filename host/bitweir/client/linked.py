@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,7 @@ from bitweir_hw.errors import LinkError
 from bitweir_hw.files import digest
 from bitweir_hw.link.protocol import Identity, Kind
 from bitweir_hw.network import Network
+from bitweir_hw.offchip import image_with_crc
 from bitweir_sim.values.encoding import Codes
 from bitweir_sim.values.golden import Result, result
 from numpy.typing import ArrayLike, NDArray
@@ -55,12 +57,18 @@ class LinkedDevice(Device):
             return self._named
         return self._named or _shipped().get(self.identity.digest)
 
-    def load(self, image: bytes, network: Network | None = None) -> None:
-        if not self.identity.loads:
+    def load(
+        self,
+        image: bytes,
+        network: Network | None = None,
+        *,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        if not self.identity.takes_image:
             super().load(image, network)
         self._check(network)
-        self.client.load(image)
-        self._named = network
+        self.client.load(image_with_crc(image) if self.identity.weights else image, progress=progress)
+        self._named = network or (self._named if self.identity.weights else None)
 
     def _check(self, network: Network | None) -> None:
         if self.identity.loads:

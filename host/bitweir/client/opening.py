@@ -13,6 +13,7 @@ from bitweir_hw.files import load_network
 from bitweir_hw.network import Network
 
 from ..design import DesignFolder
+from ..progress import Progress, silent
 from .client import Client
 from .golden import GoldenDevice
 from .interface import Device
@@ -35,6 +36,7 @@ def connect(
     baud: int | None = None,
     margin: float = 0.1,
     rounds: int = 8,
+    progress: Progress = silent,
 ) -> Device:
     """Connect to an accelerator.
 
@@ -45,12 +47,13 @@ def connect(
 
         - ``serial:///dev/ttyUSB1`` or ``serial:COM3``: a board at a serial port;
         - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz; parameters in RAM are
-          loaded into it: those of `network`, if one is given;
+          loaded into it: those of `network`, if one is given; so are streamed weights;
         - ``golden:FILE``: the golden model of a network file or build folder.
 
         Boards, also simulated ones, take ``?baud=``, too.
     network : Network or path of a network file or build folder, optional
-        The network that the device should hold. Bundled networks, and that of ``sim:``, are known without it.
+        The network that the device should hold. Bundled networks, and that of ``sim:``, are known without it. Where
+        weights are streamed and the device says that they are missing, they are loaded from the build folder.
     baud : int, optional
         Bits per second; the default is 3,000,000.
     margin : float
@@ -58,6 +61,8 @@ def connect(
         device is asked again.
     rounds : int
         The number of times that the device is asked in a row before there is an error; each wait is longer.
+    progress : Progress
+        Shows how far streamed weights are loaded.
 
     Returns
     -------
@@ -82,8 +87,10 @@ def connect(
     if scheme not in _FORMS or not place:
         raise LinkError(f"A device must be {', '.join(_FORMS.values())}, not {url!r}.")
     options = _options(scheme, parse_qsl(query, keep_blank_values=True) + ([("baud", str(baud))] if baud else []))
+    named = None
     if isinstance(network, Path | str):
-        network = named_network(Path(network))
+        named = DesignFolder.open(Path(network)) if Path(network).is_dir() else None
+        network = named.network if named else load_network(Path(network))
     if scheme == "golden":
         golden = GoldenDevice(named_network(Path(place)))
         check_holds(network_digest(golden.network), network)
@@ -96,6 +103,9 @@ def connect(
         if build and device.identity.loads:
             held = network or build.network
             device.load(parameter_image(with_parameters_of(held, build.network, build.plan)), held)
+        if (folder := build or named) and device.identity.weights and not device.identity.parameters:
+            with progress("Loading the weights") as shown:
+                device.load(folder.design.weight_image(), folder.network, progress=shown)
         return device
     except BaseException:
         transport.close()

@@ -13,11 +13,15 @@ import time
 import tty
 from math import ceil
 
+from bitweir_hw.blocks.pipeline import refuse_weight_streams
 from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
 from bitweir_sim.simulators.board import SimulatedUart, compile_board
+from bitweir_sim.simulators.board_chip import BoardChip
 
+from ..board_memory import memory_on_board, timing_on_board
 from ..cells import cell_models
 from ..design import Design, DesignFolder
 from ..planning.link import baud_of
@@ -36,6 +40,8 @@ _CALL_BYTES = 16
 _PORT_BYTES = 512
 #: Seconds after which held-back bytes are delivered.
 _LATE = 0.01
+#: What to do where weights are streamed and no board with a memory is named.
+_REMEDY = "make the design for a board that has one, or fold the layer without :stream"
 #: Commands to its thread.
 _STOP, _RESET = b"!", b"r"
 
@@ -46,15 +52,21 @@ def simulated_identity(design: Design, *, clock: int = CLOCK) -> Identity:
     def capacity(frame_bytes: int) -> int:
         return 1 << (max(_MIN_BYTES, _MIN_FRAMES * (HEADER.size + frame_bytes)) - 1).bit_length()
 
-    return design.identity(clock=clock, capacity=capacity)
+    timing = None
+    if design.target.board:
+        timing = timing_on_board(design.pipeline, design.timing, BOARDS[design.target.board], clock)
+    return design.identity(clock=clock, capacity=capacity, timing=timing)
 
 
 def rates(build: DesignFolder) -> tuple[int, int, int]:
     """Clock (Hz), link's clock (Hz) and baud rate of a build's board; the defaults if it was made for no board."""
     if build.target.board is None:
         return CLOCK, CLOCK, BAUD
-    board = BOARDS[build.target.board]
-    return round(build.target.clock), board.oscillator, baud_of(board)
+    board, clock = BOARDS[build.target.board], build.target.clock
+    if build.pipeline.weight_streams:
+        # What was not routed yet may be made for a clock that its memory does not have.
+        clock = min(clock, HIGHEST)
+    return round(clock), board.oscillator, baud_of(board)
 
 
 class SimulatedBoard:
@@ -84,6 +96,8 @@ class SimulatedBoard:
     ------
     LinkError
         The baud rate is more than a quarter of the link's clock, or the design has parallel frames.
+    PlanError
+        Weights are streamed, and the build was made for no board with a memory for them.
     ToolError
         The C++ compiler is missing, or a tool fails.
     """
@@ -100,15 +114,20 @@ class SimulatedBoard:
     ) -> None:
         own_clock, self.link_clock, own_baud = rates(build)
         clock, baud = clock or own_clock, baud or own_baud
+        board = BOARDS[build.target.board] if build.target.board else None
+        if board is None:
+            refuse_weight_streams(build.pipeline, "simulated board", remedy=_REMEDY)
+        memory = memory_on_board(build.pipeline, board, clock) if board else None
         identity = simulated_identity(build.design, clock=clock)
         name = build.network.name
-        folder = compile_board(
-            device_rtlil(Device(build.pipeline, identity, link_clock=self.link_clock, baud=baud), name=name),
-            top=f"{name}_device",
-            verilog=cell_models(build.plan),
-        )
+        device = Device(build.pipeline, identity, link_clock=self.link_clock, baud=baud, memory=memory)
+        folder = compile_board(device_rtlil(device, name=name), top=f"{name}_device", verilog=cell_models(build.plan))
         self.clock, self.baud = clock, baud
-        self._uart = SimulatedUart(folder, clock=clock, link_clock=self.link_clock, baud=baud, phase=phase)
+        #: The SDRAM chip, where weights are streamed.
+        self.chip = BoardChip(memory.sdram) if memory else None
+        self._uart = SimulatedUart(
+            folder, clock=clock, link_clock=self.link_clock, baud=baud, phase=phase, chip=self.chip
+        )
         self.up = Faults(faults, 2 * seed, reset=self._uart.reset)
         self.down = Faults(faults, 2 * seed + 1)
         self._call_cycles = ceil(_CALL_BYTES * BITS_PER_BYTE * self.link_clock / baud)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.cost import fmax, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower, with_loadable_parameters
@@ -16,6 +17,7 @@ from bitweir_hw.plan import plan_for_fps, plan_from_foldings, plan_of_moderate_s
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import TooLargeError
 
+from ..board_memory import check_memory, least_bandwidth
 from ..target import DEFAULT_CLOCK
 from .hunt import LEVELS, Expected, Hunt
 from .limits import board_limits, part_limits
@@ -40,6 +42,8 @@ DEFAULT_LEVELS = 2
 #: Adder levels between registers on a board, for goal ``link``: its clock is to be high, and registers follow LUTs
 #: anyway.
 BOARD_LEVELS = 1
+#: Numbers of adder levels with which a search knows that nothing fits: with others it is much the same.
+_LEVELS_THAT_TELL = 2
 
 
 def choose(
@@ -212,7 +216,32 @@ def _would_do(hunt: Hunt, request: PlanRequest) -> bool:
 
 
 def _for_board(network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]) -> PlanResult:
-    """The best plan on a board."""
+    """The plan for a board: with the foldings that were asked for, or the best."""
+    if request.folding is not None:
+        levels = BOARD_LEVELS if request.stage_levels is None else request.stage_levels
+        popcount = Popcount(style=STYLE[board.family], levels_per_stage=levels)
+        plan = plan_from_foldings(network, request.folding, popcount=popcount)
+        plan = with_loadable_parameters(network, plan) if request.weights == "ram" else plan
+        pipeline = lower(network, plan)
+        check_memory(pipeline, board)
+        return PlanResult(plan=plan, pipeline=pipeline)
+    try:
+        return _searched_on_board(network, request, board, progress)
+    except TooLargeError as error:
+        others = [name for name, other in BOARDS.items() if other.sdram and name != board.name]
+        if board.sdram or not others:
+            raise
+        # That weights may be streamed is no way out where nothing reads them.
+        raise error.without_streaming(
+            f"take a board with more, or one with a memory for weights that do not fit, which {board.title} has not: "
+            f"{' or '.join(others)}"
+        ) from None
+
+
+def _searched_on_board(
+    network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]
+) -> PlanResult:
+    """The best plan on a board; with weights from its memory, if it has one and they do not fit."""
     goal = "area" if request.fps is not None else request.goal or "link"
     hunt = Hunt(
         network=network, part=board.part, family=board.family, limits=board_limits(network, board, request.reserve),
@@ -220,6 +249,11 @@ def _for_board(network: Network, request: PlanRequest, board: Board, progress: C
         levels=(BOARD_LEVELS,) if goal == "link" and request.stage_levels is None else _levels(request),
         runtime_loadable=request.weights == "ram", progress=progress,
     )  # fmt: skip
+    if board.sdram and request.weights != "ram" and not hunt.fits(_LEVELS_THAT_TELL):
+        hunt = hunt.with_board_memory(
+            least_bandwidth(board.sdram, HIGHEST), HIGHEST,
+            lambda layers: board_limits(network, board, request.reserve, streamed=layers),
+        )  # fmt: skip
     if goal == "fps":
         best = hunt.most_frames()
     elif request.fps is not None:
@@ -254,6 +288,6 @@ def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, boar
         reserved=hunt.limits.reserved,
         streamed=tuple(streamed.layer for streamed in best.pipeline.weight_streams),
         weight_bytes=best.pipeline.weight_bits / 8 / found.plan.parallel_frames,
-        weight_bandwidth=request.weight_bandwidth,
+        weight_bandwidth=hunt.bandwidth_at(best.clock),
     )
     return PlanResult(plan=found.plan, pipeline=best.pipeline, search=search)

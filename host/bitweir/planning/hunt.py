@@ -103,6 +103,8 @@ class Hunt:
         Takes the share of the search that is done.
     weight_bandwidth : float, optional
         Bytes a second of a memory outside the chip, from which weights of layers may come where they do not fit.
+    memory_clock : float, optional
+        Hz at which the memory gives that, where it has the clock of the accelerator; else it gives the same at all.
     """
 
     network: Network
@@ -114,6 +116,7 @@ class Hunt:
     streams: int | None = 1
     runtime_loadable: bool = False
     weight_bandwidth: float | None = None
+    memory_clock: float | None = None
     progress: Callable[[float], None] = lambda share: None
     _searches: dict[tuple[int, int], Search] = field(default_factory=dict)
 
@@ -128,7 +131,37 @@ class Hunt:
 
     def with_memory(self, bandwidth: float) -> Hunt:
         """The same search with weights from outside the chip, at so many bytes a second."""
-        return replace(self, weight_bandwidth=bandwidth, _searches={})
+        return replace(self, weight_bandwidth=bandwidth, memory_clock=None, _searches={})
+
+    def with_board_memory(self, bandwidth: float, clock: float, limits_of: Callable[[int], Budget]) -> Hunt:
+        """The same search with weights from the memory of a board, which has the accelerator's clock.
+
+        Parameters
+        ----------
+        bandwidth : float
+            Bytes a second.
+        clock : float
+            Hz: the highest of the memory, at which it gives that.
+        limits_of : callable
+            What is left beside a reader of weights of so many layers.
+        """
+        streamed, hunt = 1, self
+        while True:
+            hunt = replace(
+                self, weight_bandwidth=bandwidth, memory_clock=clock, clock=min(self.clock, clock),
+                limits=limits_of(streamed), _searches={},
+            )  # fmt: skip
+            found = len(hunt._outside.layers) if hunt._outside else 0
+            if found <= streamed:
+                return hunt
+            # The reader of more layers leaves less.
+            streamed = found
+
+    def bandwidth_at(self, clock: float) -> float | None:
+        """Bytes a second that the memory outside the chip gives at a clock of the accelerator; None without one."""
+        if self.weight_bandwidth is None or self.memory_clock is None:
+            return self.weight_bandwidth
+        return self.weight_bandwidth * clock / self.memory_clock
 
     # ---- goals
 
@@ -290,15 +323,16 @@ class Hunt:
         streaming = search.streaming(search.slowest, self.limits)
         if streaming is None:
             return None
-        rate = 8 * self.weight_bandwidth / min(self.clock, _MEMORY_CLOCK)
-        return replace(streaming.outside, bits_per_cycle=rate)
+        clock = min(self.clock, _MEMORY_CLOCK)
+        return replace(streaming.outside, bits_per_cycle=8 * (self.bandwidth_at(clock) or 0.0) / clock)
 
     def _with_memory(self, found: SearchResult, pipeline: Pipeline, clock: float) -> SearchResult:
         """The plan with the cycles that a frame takes at a clock: at a slower one, the memory gives more in each."""
-        if self._outside is None or self.weight_bandwidth is None:
+        bandwidth = self.bandwidth_at(clock)
+        if self._outside is None or bandwidth is None:
             return found
         busy = max(block.cycles for block in pipeline.blocks)
-        return replace(found, cycles=max(busy, ceil(pipeline.weight_bits * clock / (8 * self.weight_bandwidth))))
+        return replace(found, cycles=max(busy, ceil(pipeline.weight_bits * clock / (8 * bandwidth))))
 
     def _popcount(self, level: int) -> Popcount:
         return Popcount(style=STYLE[self.family], levels_per_stage=level)

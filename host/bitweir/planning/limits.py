@@ -81,6 +81,10 @@ ROUTES = {
 LINK_SITES = 800
 #: Flip-flops of these, likewise.
 LINK_FFS = 700
+#: LUT sites and flip-flops of what loads and reads streamed weights from the SDRAM of a board, and those for each
+#: layer, which has a block RAM, too: `benchmarks/offchip_size.py` measures them.
+MEMORY_SITES, MEMORY_FFS = 1_000, 1_000
+STREAM_SITES, STREAM_FFS = 400, 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +174,14 @@ def part_limits(part: FpgaPart, reserve: Reserve | None = None) -> Budget:
     )
 
 
-def board_limits(network: Network, board: Board, reserve: Reserve | None = None) -> Budget:
-    """What a plan may use of a board: what its link leaves.
+def board_limits(network: Network, board: Board, reserve: Reserve | None = None, *, streamed: int = 0) -> Budget:
+    """What a plan may use of a board: what its link leaves, and what reads the weights of so many layers.
 
-    Parameters and errors as in `part_limits`.
+    Other parameters and errors as in `part_limits`.
     """
+    sites, ffs = LINK_SITES + streamed * STREAM_SITES, LINK_FFS + streamed * STREAM_FFS
+    if streamed:
+        sites, ffs = sites + MEMORY_SITES, ffs + MEMORY_FFS
     whole = part_limits(board.part, reserve)
     buffers = (capacity_of(board, frame_bytes(network)), *RAMS)
     link = sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in buffers)
@@ -182,9 +189,9 @@ def board_limits(network: Network, board: Board, reserve: Reserve | None = None)
     def without_link(budget: Budget) -> Budget:
         return replace(
             budget,
-            sites=max(budget.sites - LINK_SITES, 0),
-            block_rams=max(budget.block_rams - link, 0),
-            ffs=max(budget.ffs - LINK_FFS, 0),
+            sites=max(budget.sites - sites, 0),
+            block_rams=max(budget.block_rams - link - streamed, 0),
+            ffs=max(budget.ffs - ffs, 0),
         )
 
     assert whole.counted

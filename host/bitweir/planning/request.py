@@ -40,7 +40,7 @@ class PlanRequest:
         Hz. With a goal or a board, at most: each plan is judged at the clock that it is expected to reach, and None is
         for the highest that the part has (`bitweir_hw.cost.highest_clock`). Else None is for `DEFAULT_CLOCK`.
     folding : str or None
-        SIMDxPE for each layer, as in ``"16x4,8x10"``; it excludes all goals.
+        SIMDxPE for each layer, as in ``"16x4,8x10"``; it excludes all goals, on a board, too.
     fps : float or None
         Frames a second to reach: with the fewest lanes without a part, with the fewest LUT sites with one.
     part : FpgaPart or str or None
@@ -124,11 +124,12 @@ class PlanRequest:
             raise PlanError("A bandwidth of weights excludes parameters in RAM, which hold all weights on the chip.")
 
     def _check_board(self) -> None:
-        if self.part is not None or self.folding is not None or self.family is not None:
-            raise PlanError(
-                "A board determines the part and the family, and the plan is searched for: name no part, family or "
-                "folding."
-            )
+        if self.part is not None or self.family is not None:
+            raise PlanError("A board determines the part and the family: name neither.")
+        if self.folding is not None and (self.fps is not None or self.goal is not None):
+            raise PlanError("A folding excludes a frame rate and a goal, as it determines the frame rate.")
+        if self.folding is not None and self.reserve:
+            raise PlanError("A reserve is for plans that are searched for: a folding excludes it.")
         if self.streams not in (None, 1):
             raise PlanError(f"A board takes one frame at a time, not {self.streams} parallel frames.")
 

@@ -22,6 +22,7 @@ from bitweir_sim.time.stepping import Stepper, stepper
 from msgspec import UNSET
 
 from .. import schemas
+from ..board_memory import memory_of_board
 from ..design import DesignFolder
 from ..folders import FileError
 from ..input_words import input_rule
@@ -100,7 +101,7 @@ def collect(
         A part, or the name of a listed one, to compare with in place of that of the target. Where neither is named, it
         is the usual one of the family that was measured, or else of ECP5.
     weight_memory : WeightMemory, optional
-        From which streamed weights come.
+        From which streamed weights come; by default that of the board, with the least that it gives.
     """
     target = build.target
     given = None if part is None else part_of(part)
@@ -126,6 +127,8 @@ def collect(
     )
     on_boards = routed(build)
     speed = _speed(chosen, estimated[chosen.family].fmax, on_boards, clock)
+    if weight_memory is None:
+        weight_memory = memory_of_board(build.pipeline, target.board, speed.hertz)
     known = measured.get(chosen.family)
     found = (known or estimated[chosen.family]).total
     return Report(

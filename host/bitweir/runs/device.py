@@ -83,9 +83,9 @@ def load_parameters(
     """
     with progress(f"Connecting to {address}"):
         device = connect(address, baud=baud)
-    with device, progress(f"Loading {len(image):,} bytes"):
+    with device, progress(f"Loading {len(image):,} bytes") as shown:
         start = device.now()
-        device.load(image)
+        device.load(image, progress=shown)
         return ParameterLoad(device=address, bytes=len(image), seconds=device.now() - start)
 
 

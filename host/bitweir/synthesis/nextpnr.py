@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import Board, Pin
-from bitweir_hw.boards.top import CLOCK_NETS
+from bitweir_hw.boards.top import CLOCK_NETS, SDRAM_NET
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import Told, Tool, followed
 
@@ -117,17 +117,19 @@ def tools(family: str) -> dict[str, str]:
     return found | ({"Apycula": metadata.version("apycula")} if family == "gowin" else {})
 
 
-def constraints(board: Board) -> str:
-    """The pin of each port, as constraints for the tools of the family."""
-    lines = [line for port, pin in board.pins.items() for line in _CONSTRAIN[board.family](port, pin)]
+def constraints(board: Board, *, sdram: bool = False) -> str:
+    """The pin of each port, as constraints for the tools of the family; with those of its SDRAM chip, or without."""
+    pins = board.all_pins(sdram=sdram).items()
+    lines = [line for port, pin in pins for line in _CONSTRAIN[board.family](port, pin)]
     return "\n".join(lines) + "\n"
 
 
 def _lpf(port: str, pin: Pin) -> list[str]:
     pull = "" if pin.pull == "none" else f" PULLMODE={pin.pull.upper()}"
+    slew = " SLEWRATE=FAST" if pin.fast else ""
     return [
         f'LOCATE COMP "{port}" SITE "{pin.place}";',
-        f'IOBUF PORT "{port}" IO_TYPE=LVCMOS{pin.volts}{pull};',
+        f'IOBUF PORT "{port}" IO_TYPE=LVCMOS{pin.volts}{pull}{slew};',
     ]
 
 
@@ -167,6 +169,7 @@ def place_and_route(
     clock: float,
     link_clock: float | None,
     seed: int,
+    sdram: bool = False,
     told: Told | None = None,
 ) -> Routed:
     """Place and route a netlist.
@@ -181,6 +184,8 @@ def place_and_route(
     clock, link_clock
         Hz to aim at; see `clock_constraints`. A design that does not reach them is no error here.
     seed : int
+    sdram : bool
+        Whether the design has the pins of the board's SDRAM chip.
     told : callable, optional
         Takes what nextpnr logs.
 
@@ -192,7 +197,7 @@ def place_and_route(
     if absent := missing(board.family):
         raise ToolError(absent)
     tool = NEXTPNR[board.family]
-    (folder / CONSTRAINTS[board.family]).write_text(constraints(board))
+    (folder / CONSTRAINTS[board.family]).write_text(constraints(board, sdram=sdram))
     (folder / _CLOCKS).write_text(clock_constraints(clock, link_clock))
     options = [*device(board), *_PLACE[board.family], "--seed", str(seed), "--sdc", _CLOCKS]
     # What a path without a clock is judged by.
@@ -268,7 +273,7 @@ def _domain(clock: str) -> str | None:
     Of the names that a net has, nextpnr takes one, and puts something before or behind it. The oscillator's may be that
     of the pin.
     """
-    if clock == "<async>":
+    if clock == "<async>" or SDRAM_NET in clock:
         return None
     return "sync" if CLOCK_NETS["sync"] in clock else "link"
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,16 @@ class Routable:
         The design in RTLIL with the top module ``top``, for a PLL, or for None: the oscillator alone.
     layers : mapping
         The layer of each block of the accelerator.
+    sdram : bool
+        Whether it has the pins of the board's SDRAM chip.
+    highest : float
+        Hz, of the fastest clock that it may have.
     """
 
     rtlil: Callable[[Pll | None], str]
     layers: Mapping[str, str]
+    sdram: bool = False
+    highest: float = inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +167,7 @@ def route(
     limit = clock or board.first_clock
     while len(run.attempts) < (1 if clock else _ATTEMPTS):
         try:
-            pll = highest(board.family, board.oscillator, limit)
+            pll = highest(board.family, board.oscillator, min(limit, design.highest))
         except PlanError as error:
             if run.kept:
                 break
@@ -213,8 +220,9 @@ class _Run:
             started = time.perf_counter()
             link_clock = board.oscillator if pll else None
             seed, routed = _sweep(
-                board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs, told=told
-            )
+                board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs,
+                sdram=self.design.sdram, told=told,
+            )  # fmt: skip
             self.seconds["routing"] += time.perf_counter() - started
             path, link_path = (
                 longest_path(steps, self.design.layers, signals) for steps in (routed.path, routed.link_path)
@@ -338,6 +346,7 @@ def _sweep(
     link_clock: float | None,
     seeds: int,
     jobs: int | None,
+    sdram: bool,
     told: Told | None,
 ) -> tuple[int, Routed]:
     """Route with seeds 1 to `seeds`, aiming `MARGIN` above the clocks; the best of them, the lowest of equals."""
@@ -348,7 +357,7 @@ def _sweep(
         own.mkdir()
         name = f"nextpnr, seed {seed} of {seeds}" if seeds > 1 else "nextpnr"
         return place_and_route(
-            board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed,
+            board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed, sdram=sdram,
             told=told and (lambda what: told(f"{name}: {what}")),
         )  # fmt: skip
 

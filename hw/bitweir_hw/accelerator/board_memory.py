@@ -6,10 +6,24 @@ import zlib
 from dataclasses import dataclass
 
 from ..blocks.pipeline import Pipeline
-from ..offchip import SdramPart, SdramSpec, SdramWeightReader
-from .weight_image import BEAT_BYTES, BURST_BEATS, weight_image, weight_layout
+from ..offchip import ImageLayout, SdramPart, SdramSpec, SdramWeightReader
+from .weight_image import weight_image, weight_layout
 
-__all__ = ["BoardMemory"]
+__all__ = ["BoardMemory", "board_layout"]
+
+#: Beats of a burst: more would need a faster clock for refreshes in time, and fewer would waste cycles.
+BURST_BEATS = 128
+
+
+def board_layout(pipeline: Pipeline) -> ImageLayout:
+    """Where the words of all streamed layers lie in the SDRAM of a board.
+
+    Raises
+    ------
+    PlanError
+        No weights are streamed.
+    """
+    return weight_layout(pipeline, beat_bytes=2, burst_beats=BURST_BEATS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +33,7 @@ class BoardMemory:
     Parameters
     ----------
     sdram : SdramSpec
-        Its layout is that of the accelerator, so that its image is that of `weight_image`.
+        Its layout is `board_layout`.
     checksum : int
         The CRC-32 of that image, without which there is no word.
     """
@@ -45,11 +59,11 @@ class BoardMemory:
         PlanError
             No weights are streamed, the image does not fit, or the clock is too fast.
         """
-        # Bursts of as many bytes as anywhere else, so that the image is the same.
-        layout = weight_layout(pipeline, beat_bytes=2, burst_beats=BEAT_BYTES * BURST_BEATS // 2)
+        layout = board_layout(pipeline)
         sdram = SdramSpec(part=part, clock=clock, layout=layout, late=late)
         return cls(sdram=sdram, checksum=zlib.crc32(weight_image(pipeline, layout)))
 
     def reader(self) -> SdramWeightReader:
         """What loads the image and gives the accelerator its words."""
-        return SdramWeightReader(self.sdram, loads=True, expected=self.checksum, stage_levels=1)
+        # Buffers of 1 KiB a layer, as deep as a block RAM of 16 bits may be.
+        return SdramWeightReader(self.sdram, loads=True, expected=self.checksum, buffer_bursts=4, stage_levels=1)

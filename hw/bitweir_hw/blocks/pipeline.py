@@ -137,7 +137,11 @@ class WeightStream:
         return self.unit.weight_rows()
 
 
-def refuse_weight_streams(pipeline: Pipeline, where: str) -> None:
+def refuse_weight_streams(
+    pipeline: Pipeline,
+    where: str,
+    remedy: str = "fold the layer without :stream, or connect the accelerator itself to a memory",
+) -> None:
     """Refuse streamed weights where nothing reads them.
 
     Parameters
@@ -145,6 +149,8 @@ def refuse_weight_streams(pipeline: Pipeline, where: str) -> None:
     pipeline : Pipeline
     where : str
         What would have to, in words, without an article.
+    remedy : str
+        What to do.
 
     Raises
     ------
@@ -154,7 +160,7 @@ def refuse_weight_streams(pipeline: Pipeline, where: str) -> None:
     for streamed in pipeline.weight_streams:
         raise PlanError(
             f"Weights of layer {streamed.layer!r} must not come over a stream: the {where} has no memory to read them "
-            "from; fold the layer without :stream, or connect the accelerator itself to a memory."
+            f"from; {remedy}."
         )
 
 

@@ -144,6 +144,10 @@ class Board:
         }  # fmt: skip
         return pins | {f"high{index}": pin for index, pin in enumerate(self.high)}
 
+    def all_pins(self, *, sdram: bool) -> dict[str, Pin]:
+        """The same, and those of its SDRAM chip where a design has them."""
+        return self.pins | (self.sdram.pins if sdram and self.sdram else {})
+
 
 # 12 Mbaud and 3 Mbaud divided by small numbers; all FTDI chips below and the BL702 make these exactly.
 _BAUDS = (3_000_000, 2_000_000, 1_000_000)
@@ -175,15 +179,45 @@ _BOARDS = (
             part_name="ulx3s-32mb",
             clk="F19",
             places={
-                "cke": ("F20",), "cs_n": ("P20",), "ras_n": ("R20",), "cas_n": ("T19",), "we_n": ("T20",),
+                "cke": ("F20",),
+                "cs_n": ("P20",),
+                "ras_n": ("R20",),
+                "cas_n": ("T19",),
+                "we_n": ("T20",),
                 "ba": ("P19", "N20"),
                 "a": (
-                    "M20", "M19", "L20", "L19", "K20", "K19", "K18", "J20", "J19", "H20", "N19", "G20", "G19",
+                    "M20",
+                    "M19",
+                    "L20",
+                    "L19",
+                    "K20",
+                    "K19",
+                    "K18",
+                    "J20",
+                    "J19",
+                    "H20",
+                    "N19",
+                    "G20",
+                    "G19",
                 ),
                 "dqm": ("U19", "E20"),
                 "dq": (
-                    "J16", "L18", "M18", "N18", "P18", "T18", "T17", "U20", "E19", "D20", "D19", "C20", "E18", "F18",
-                    "J18", "J17",
+                    "J16",
+                    "L18",
+                    "M18",
+                    "N18",
+                    "P18",
+                    "T18",
+                    "T17",
+                    "U20",
+                    "E19",
+                    "D20",
+                    "D19",
+                    "C20",
+                    "E18",
+                    "F18",
+                    "J18",
+                    "J17",
                 ),
             },
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
 from amaranth.hdl import ClockDomain, Const, Instance, Module, Signal
 from amaranth.lib import wiring
@@ -10,6 +11,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from .pll import LIMITS, Pll, feedback
+from .sdram_clock import STEPS, SdramClock
 
 __all__ = ["RESET_SECONDS", "Clocking"]
 
@@ -37,6 +39,8 @@ class Clocking(wiring.Component):
         None: the oscillator makes both clocks.
     frequency : float
         Hz, of the oscillator.
+    sdram : SdramClock, optional
+        Where a chip needs a clock beside that of the accelerator.
 
     Members
     -------
@@ -50,6 +54,8 @@ class Clocking(wiring.Component):
         For the link.
     running : Out(1)
         The opposite of reset, for a light.
+    sdram_clk : Out(1)
+        With `sdram`: that clock, or the accelerator's where it is to be inverted.
     """
 
     oscillator: Signal
@@ -59,13 +65,16 @@ class Clocking(wiring.Component):
     link_clk: Signal
     link_rst: Signal
     running: Signal
+    sdram_clk: Signal
 
-    def __init__(self, *, pll: Pll | None, frequency: float) -> None:
-        self.pll = pll
+    def __init__(self, *, pll: Pll | None, frequency: float, sdram: SdramClock | None = None) -> None:
+        self.pll, self.sdram = pll, sdram
         #: Cycles of the oscillator that reset lasts, a power of two.
         self.cycles = 1 << (ceil(RESET_SECONDS * frequency) - 1).bit_length()
         reset = Out(1, init=1)
         clocks = {"clk": Out(1), "rst": reset, "link_clk": Out(1), "link_rst": reset}
+        if sdram:
+            clocks["sdram_clk"] = Out(1)
         super().__init__({"oscillator": In(1), "button": In(1), **clocks, "running": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
@@ -76,8 +85,11 @@ class Clocking(wiring.Component):
         locked = Signal()
         if self.pll is None:
             m.d.comb += [self.clk.eq(self.oscillator), self.link_clk.eq(self.oscillator), locked.eq(1)]
+            if self.sdram:
+                m.d.comb += self.sdram_clk.eq(self.oscillator)
         else:
-            m.submodules.pll = _pll(self.pll, self.oscillator, self.clk, self.link_clk, locked)
+            shifted = _shifted(self.pll, self.sdram, self.sdram_clk) if self.sdram else {}
+            m.submodules.pll = _pll(self.pll, self.oscillator, self.clk, self.link_clk, locked, shifted)
             if self.pll.family != "ice40":
                 m.d.comb += self.link_clk.eq(self.oscillator)
         m.d.comb += [early.clk.eq(self.link_clk), late.clk.eq(self.clk)]
@@ -97,7 +109,19 @@ class Clocking(wiring.Component):
         return m
 
 
-def _pll(pll: Pll, oscillator: Signal, clock: Signal, link_clock: Signal, locked: Signal) -> Instance:
+def _shifted(pll: Pll, sdram: SdramClock, clock: Signal) -> dict[str, Any]:
+    """A third output of an EHXPLLL, as fast as the second and so much later."""
+    assert sdram.steps is not None
+    whole, part = divmod(sdram.steps, STEPS)
+    return {
+        "p_CLKOS2_ENABLE": "ENABLED", "p_CLKOS2_DIV": pll.post, "p_CLKOS2_CPHASE": pll.post - 1 + whole,
+        "p_CLKOS2_FPHASE": part, "p_OUTDIVIDER_MUXC": "DIVC", "o_CLKOS2": clock,
+    }  # fmt: skip
+
+
+def _pll(
+    pll: Pll, oscillator: Signal, clock: Signal, link_clock: Signal, locked: Signal, shifted: dict[str, Any]
+) -> Instance:
     """The cell; what is not told keeps the default of the vendor's library.
 
     On iCE40 it makes `link_clock`, too: a pin that feeds its PLL reaches other logic through the PLL alone.
@@ -117,7 +141,7 @@ def _pll(pll: Pll, oscillator: Signal, clock: Signal, link_clock: Signal, locked
             i_CLKI=oscillator, i_CLKFB=fed, i_RST=Const(0, 1), i_STDBY=Const(0, 1), i_PLLWAKESYNC=Const(0, 1),
             i_PHASESEL0=Const(0, 1), i_PHASESEL1=Const(0, 1), i_PHASEDIR=Const(1, 1), i_PHASESTEP=Const(1, 1),
             i_PHASELOADREG=Const(1, 1), i_ENCLKOP=Const(0, 1), i_ENCLKOS=Const(0, 1),
-            o_CLKOP=fed, o_CLKOS=clock, o_LOCK=locked,
+            o_CLKOP=fed, o_CLKOS=clock, o_LOCK=locked, **shifted,
         )  # fmt: skip
     if pll.family == "ice40":
         return Instance(

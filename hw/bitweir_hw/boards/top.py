@@ -11,11 +11,15 @@ from amaranth.lib.wiring import In, Out
 from .boards import Board
 from .clocking import Clocking
 from .pll import Pll
+from .sdram_clock import SdramClock
+from .sdram_io import SdramPins
 
-__all__ = ["CLOCK_NETS", "Top"]
+__all__ = ["CLOCK_NETS", "SDRAM_NET", "Top"]
 
 #: The nets of the clocks, by domain.
 CLOCK_NETS = {"sync": "accelerator_clk", "link": "link_clk"}
+#: The net of an SDRAM chip's clock, which is no domain.
+SDRAM_NET = "sdram_shifted_clk"
 
 
 class Top(wiring.Component):
@@ -31,6 +35,8 @@ class Top(wiring.Component):
     board : Board
     pll : Pll or None
         What makes the clock of ``sync`` from the oscillator; None: that is the oscillator, as ``link`` is.
+    sdram : SdramClock, optional
+        With a device that has the pins of an SDRAM chip, ``pins``: the clock of that of the board.
 
     Members
     -------
@@ -38,12 +44,15 @@ class Top(wiring.Component):
     tx, led, activity : Out(1)
     highN : Out(1)
         1, for the pin N of ``board.high``.
+
+    The pins of an SDRAM chip are ports beside these, see `SdramPins`.
     """
 
-    def __init__(self, device: Any, *, board: Board, pll: Pll | None) -> None:
+    def __init__(self, device: Any, *, board: Board, pll: Pll | None, sdram: SdramClock | None = None) -> None:
         self.device = device
         self.board = board
         self.pll = pll
+        self.sdram = sdram
         inputs = ("clk", "rx", "button")
         super().__init__({name: In(1) if name in inputs else Out(1) for name in board.pins})
 
@@ -55,7 +64,7 @@ class Top(wiring.Component):
         # Names by which constraints find them in the netlist.
         sync.clk = Signal(name=CLOCK_NETS["sync"], attrs={"keep": 1})
         link.clk = Signal(name=CLOCK_NETS["link"], attrs={"keep": 1})
-        m.submodules.clocking = clocking = Clocking(pll=self.pll, frequency=board.oscillator)
+        m.submodules.clocking = clocking = Clocking(pll=self.pll, frequency=board.oscillator, sdram=self.sdram)
         m.submodules.device = device = self.device
         m.d.comb += [
             clocking.oscillator.eq(self.clk),
@@ -70,4 +79,10 @@ class Top(wiring.Component):
             self.activity.eq(device.busy ^ board.activity.inverted),
             *(getattr(self, f"high{index}").eq(1) for index in range(len(board.high))),
         ]
+        if self.sdram:
+            assert board.sdram
+            m.submodules.sdram = pins = SdramPins(board.sdram, inverted=self.sdram.steps is None)
+            wiring.connect(m, device.pins, pins.pins)
+            clock = Signal(name=SDRAM_NET, attrs={"keep": 1})
+            m.d.comb += [clock.eq(clocking.sdram_clk), pins.clk.eq(clock)]
         return m

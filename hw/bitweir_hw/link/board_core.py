@@ -57,12 +57,12 @@ class Device(wiring.Component):
     `link_clock` Hz; beats go through a `Crossing` between them. The clocks need not know of each other. Both domains
     are reset together, as a `Crossing` needs it: for 6 cycles of either clock at least.
 
-    Where weights are streamed, a reader of an SDRAM chip has the clock of the accelerator and gives it its words. The host
-    loads their image over the link. There are no answers about frames before the image of this very accelerator is in
-    the chip and was read back right.
+    Where weights are streamed, a reader of an SDRAM chip has the clock of the accelerator and gives it its words. The
+    host loads their image over the link. There are no answers about frames before the image of this very accelerator is
+    in the chip and was read back right.
 
-    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, about 70 LUTs for the UART, and an
-    `SdramWeightReader` where weights are streamed.
+    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, about 70 LUTs for the UART, and
+    an `SdramWeightReader` where weights are streamed.
 
     Parameters
     ----------

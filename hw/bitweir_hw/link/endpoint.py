@@ -75,8 +75,8 @@ class Endpoint(wiring.Component):
     load : Out(stream.Signature(LOAD))
     loaded, settled : In(1)
     checksum : In(32)
-        Where there is an image to load: to and from what takes it, see `gateware.loading.Loader` and `Reader`. `checksum`
-        is read only while no byte is on its way.
+        Where there is an image to load: to and from what takes it, see `gateware.loading.Loader` and `Reader`.
+        `checksum` is read only while no byte is on its way.
 
     Raises
     ------

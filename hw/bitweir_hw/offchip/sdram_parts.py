@@ -29,6 +29,11 @@ class SdramPart:
         activate of another bank; activate to precharge; last data written to precharge; mode register set to any.
     t_ck : tuple of float
         Clock periods from which CAS latencies of 2 and 3 may be used.
+    t_ac : tuple of float
+        From the clock to what is read, at most, with CAS latencies of 2 and 3.
+    t_oh, t_is, t_ih : float
+        For which what is read holds behind the next edge of the clock; before and behind an edge, for which what the
+        chip takes must hold.
     refresh_ms : float
         By which time each row must be refreshed again: one refresh for each.
     power_up_us : float
@@ -52,6 +57,10 @@ class SdramPart:
     t_wr: float
     t_mrd: float
     t_ck: tuple[float, float]
+    t_ac: tuple[float, float] = (6.0, 5.4)
+    t_oh: float = 2.5
+    t_is: float = 1.5
+    t_ih: float = 1.0
     refresh_ms: float = 64.0
     power_up_us: float = 200.0
     power_up_refreshes: int = 8
@@ -128,6 +137,13 @@ class SdramSpec:
                 f"Bursts from {self.part.name} must be of at most {1 << self.part.column_bits} beats of 2 bytes, "
                 f"not {self.layout.burst_beats} of {self.layout.beat_bytes}."
             )
+        if self.refresh_cycles < self.refresh_delay:
+            # Else a refresh would be due before the one before it is done.
+            least = self.refresh_delay << self.part.row_bits
+            raise PlanError(
+                f"The clock of {self.part.name} must be about {least / self.part.refresh_ms / 1e3:.0f} MHz or more, so "
+                f"that it is refreshed between bursts of {self.layout.burst_beats} beats, not {self.clock / 1e6:g}."
+            )
         if self.layout.bytes > self.part.bytes:
             raise PlanError(
                 f"An image in {self.part.name} must have at most {self.part.bytes} bytes, not {self.layout.bytes}."
@@ -164,6 +180,16 @@ class SdramSpec:
         """Cycles from one refresh to the next: each row in time, however late single ones are."""
         whole = floor(self.part.refresh_ms * 1e-3 * self.clock)
         return (whole - self.refresh_delay) >> self.part.row_bits
+
+    @property
+    def least_rate(self) -> float:
+        """Bytes/s that are read at least when bursts wait, whatever their order.
+
+        All bursts may lie in one bank, and each refresh closes and opens a row: the table of `SdramController`.
+        """
+        beats, again = self.layout.burst_beats, self.cycles(self.part.t_rp) + self.cycles(self.part.t_rcd)
+        refreshed = 1 - (again + self.cycles(self.part.t_rfc) + 6) / self.refresh_cycles
+        return 2 * self.clock * beats / (beats + 1 + again + 5) * refreshed
 
     def location(self, beat: int) -> tuple[int, int, int]:
         """Bank, row and column of a beat of the memory."""

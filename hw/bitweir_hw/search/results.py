@@ -178,6 +178,10 @@ class TooLargeError(PlanError):
         """The same with what is known of other parts, and of the speed of the plan with weights from outside."""
         return self._with(note=self._note, part=part, streamed=streamed)
 
+    def without_streaming(self, part: str) -> TooLargeError:
+        """The same where weights cannot come from outside, with what to do about the part."""
+        return TooLargeError(self._needs, self._note, slower=self._slower, part=part)
+
     def with_note(self, note: str) -> TooLargeError:
         """The same with one sentence more."""
         return self._with(note=f"{self._note} {note}".strip(), part=self._part, streamed=self._streamed)

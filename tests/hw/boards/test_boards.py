@@ -9,6 +9,7 @@ from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.offchip.sdram import sdram_pins
 from bitweir_hw.parts import PARTS
 
 PLATFORMS = {"icebreaker": ICEBreakerPlatform, "tangnano9k": TangNano9kPlatform, "ulx3s_85f": ULX3S_85F_Platform}
@@ -56,9 +57,24 @@ def test_clock_and_part_are_those_of_amaranth_boards(board: Board) -> None:
         assert platform.package.lower() in board.device.lower()
 
 
+def test_pins_of_the_sdram_are_those_of_amaranth_boards() -> None:
+    board = BOARDS["ulx3s_85f"]
+    assert [name for name, other in BOARDS.items() if other.sdram] == ["ulx3s_85f"]
+    assert board.sdram
+    (chip,) = [resource for resource in ULX3S_85F_Platform.resources if resource.name == "sdram"]
+    theirs = {signal.name: tuple(signal.ios[0].names) for signal in chip.ios if hasattr(signal.ios[0], "names")}
+    names = {"cke": "clk_en", "cs_n": "cs", "ras_n": "ras", "cas_n": "cas", "we_n": "we"}
+    ours = {names.get(name, name): places for name, places in board.sdram.places.items()}
+    assert ours | {"clk": (board.sdram.clk,)} == theirs
+    # As wide as the controller's pins.
+    widths = {name: member.width for name, member in sdram_pins(board.sdram.part).members.items() if name[:2] != "dq"}
+    assert {name: len(places) for name, places in board.sdram.places.items()} == widths | {"dqm": 2, "dq": 16}
+    assert len(board.sdram.pins) == 1 + sum(map(len, board.sdram.places.values())) == 39
+
+
 def test_no_pin_is_used_twice() -> None:
     for board in BOARDS.values():
-        places = [pin.place for pin in board.pins.values()]
+        places = [pin.place for pin in board.all_pins(sdram=True).values()]
         assert len(places) == len(set(places))
 
 

@@ -14,11 +14,16 @@ from support.offchipbench import drawn_words, image_beats, made_layout, numbers
 PART = replace(SDRAM_PARTS["ulx3s-32mb"], power_up_us=2.0)
 
 
-def load(layout, contents, *, seed, expected=None, cycles=6000):
-    """Send images; what the reader tells at the end, what its chip holds, and the words that came."""
+def load(layout, contents, *, seed, expected=None, cycles=6000, checksum=None, forgets=None):
+    """Send images; what the reader tells at the end, what its chip holds, and the words that came.
+
+    The reader takes any image, or that with a checksum. The chip may hold a bit of a beat wrong.
+    """
     spec = SdramSpec(part=PART, clock=100_000_000, layout=layout)
-    dut, random = SdramWeightReader(spec, loads=True), Random(seed)
+    dut, random = SdramWeightReader(spec, loads=True, expected=checksum), Random(seed)
     memory = SdramMemory(dut, spec, [], random)
+    if forgets is not None:
+        memory.chip.content = Forgets(spec.location(forgets // 16), 1 << forgets % 16)
     todo = [(byte, n == 0) for content in contents for n, byte in enumerate(content)]
     ports = [getattr(dut.weights, weights.name) for weights in layout.streams]
     found, told = [[] for _ in ports], {}
@@ -58,6 +63,16 @@ def load(layout, contents, *, seed, expected=None, cycles=6000):
     return told, image, found
 
 
+class Forgets(dict):
+    """The content of a chip in which one bit of a place comes out wrong."""
+
+    def __init__(self, place, bit):
+        self.place, self.bit = place, bit
+
+    def get(self, place, default=None):
+        return super().get(place, default) ^ (self.bit if place == self.place else 0)
+
+
 @settings(max_examples=4)
 @given(
     shapes=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=2),
@@ -92,6 +107,28 @@ def test_a_damaged_image_gives_no_word(bit):
     told, _, found = load(layout, [bytes(image)], seed=1, cycles=1500)
     assert found == [[], []] and told["left"] == 0
     assert (told["loaded"], told["load_failed"], told["load_settled"]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("bit", [0, 16 * 7 + 15, 16 * 16 + 3])
+def test_an_image_that_the_memory_holds_wrong_gives_no_word(bit):
+    layout = made_layout([(20, 7), (9, 11)], beat_bytes=2, burst_beats=4)
+    image = image_with_crc(pack_image(layout, drawn_words(layout, 1)).tobytes())
+    told, _, found = load(layout, [image], seed=1, cycles=1500, forgets=bit)
+    assert found == [[], []] and told["left"] == 0
+    assert (told["loaded"], told["load_failed"], told["load_settled"]) == (0, 1, 1)
+
+
+def test_another_image_than_the_one_that_is_expected_gives_no_word():
+    layout = made_layout([(20, 7), (9, 11)], beat_bytes=2, burst_beats=4)
+    words = drawn_words(layout, 1)
+    right, other = (image_with_crc(pack_image(layout, some).tobytes()) for some in (words, drawn_words(layout, 2)))
+    checksum = int.from_bytes(right[-4:], "little")
+    told, _, found = load(layout, [other], seed=1, cycles=1500, checksum=checksum)
+    assert found == [[], []] and (told["loaded"], told["load_failed"], told["load_settled"]) == (0, 1, 1)
+    expected = numbers(layout, words, [7, 11])
+    told, _, found = load(layout, [other, right], seed=1, checksum=checksum, expected=expected)
+    assert (told["loaded"], told["load_failed"], told["load_checksum"]) == (1, 0, checksum)
+    assert [came[: len(want)] for came, want in zip(found, expected, strict=True)] == expected
 
 
 def test_a_cut_image_gives_no_word():
