@@ -282,7 +282,8 @@ def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, boar
         available_block_rams=int(hunt.limits.block_rams),
         available_ffs=int(hunt.limits.ffs),
         bound=None if goal == "latency" else found.bound,
-        clock=request.clock,
+        # The memory of a board holds back the clock of the accelerator.
+        clock=hunt.clock if hunt.memory_clock else request.clock,
         fmax=best.fmax,
         wanted=request.fps,
         reserved=hunt.limits.reserved,

@@ -39,7 +39,7 @@ _ATTEMPTS = 4
 _GAIN = 1.02
 _TOP = "top"
 #: What a board needs beside LUTs, and no row counts.
-_AROUND = ("EHXPLLL", "SB_PLL40_2_PAD", "rPLL", "IBUF", "OBUF")
+_AROUND = ("EHXPLLL", "SB_PLL40_2_PAD", "rPLL", "IBUF", "OBUF", "TRELLIS_IO", "ODDRX1F")
 
 
 class TimingError(BitweirError):

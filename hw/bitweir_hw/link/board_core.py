@@ -12,7 +12,6 @@ from amaranth.lib.wiring import In, Out
 from ..accelerator.accelerator import Accelerator
 from ..accelerator.board_memory import BoardMemory
 from ..blocks.pipeline import Pipeline, refuse_weight_streams
-from ..errors import PlanError
 from ..gateware.loading import LOAD
 from ..offchip import SdramWeightReader
 from ..offchip.sdram import sdram_pins
@@ -95,7 +94,7 @@ class Device(wiring.Component):
     LinkError
         See `check_device`.
     PlanError
-        Weights are streamed and there is no memory, or parameters are in RAM, too.
+        Weights are streamed and there is no memory.
     """
 
     rx: Signal
@@ -108,11 +107,6 @@ class Device(wiring.Component):
     ) -> None:
         if memory is None:
             refuse_weight_streams(pipeline, "board's design")
-        elif identity.loads:
-            raise PlanError(
-                "Parameters must not be in RAM where weights are streamed: the link loads one image, that of the "
-                "streamed weights."
-            )
         check_device(identity, link_clock=link_clock, baud=baud)
         self.pipeline, self.identity, self.link_clock, self.baud = pipeline, identity, link_clock, baud
         self.memory = memory

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from amaranth.hdl import Shape
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
@@ -67,7 +68,8 @@ def test_pins_of_the_sdram_are_those_of_amaranth_boards() -> None:
     ours = {names.get(name, name): places for name, places in board.sdram.places.items()}
     assert ours | {"clk": (board.sdram.clk,)} == theirs
     # As wide as the controller's pins.
-    widths = {name: member.width for name, member in sdram_pins(board.sdram.part).members.items() if name[:2] != "dq"}
+    members = sdram_pins(board.sdram.part).members.items()
+    widths = {name: Shape.cast(member.shape).width for name, member in members if name[:2] != "dq"}
     assert {name: len(places) for name, places in board.sdram.places.items()} == widths | {"dqm": 2, "dq": 16}
     assert len(board.sdram.pins) == 1 + sum(map(len, board.sdram.places.values())) == 39
 

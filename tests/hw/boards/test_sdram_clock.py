@@ -1,4 +1,4 @@
-"""The clock of an SDRAM chip: at each clock of a PLL both sides sample what is there, whatever the delays within bounds."""
+"""The clock of an SDRAM chip: both sides sample what is there at each clock of a PLL, with all delays within bounds."""
 
 from __future__ import annotations
 
