@@ -162,6 +162,26 @@ def test_share_of_the_bandwidth(clock, burst, shapes, share):
     refreshes = chip.counts["refresh"] - PART.power_up_refreshes
     assert cycles // spec.refresh_cycles - 1 <= refreshes <= (cycles + settled) // spec.refresh_cycles
     assert share <= reads / cycles <= share + 0.02
+    assert 2 * clock * reads / cycles >= spec.least_rate
+
+
+@pytest.mark.parametrize(("clock", "burst"), [(50_000_000, 64), (100_000_000, 128), (142_800_000, 32)])
+def test_least_rate(clock, burst):
+    """A layer of one burst, so that each burst lies in the bank of the one before it."""
+    layout = made_layout([(16, burst)], beat_bytes=2, burst_beats=burst)
+    words = drawn_words(layout, 3)
+    spec = SdramSpec(part=PART, clock=clock, layout=layout)
+    cycles, reads = read_words(SdramWeightReader(spec), filled(spec, words), numbers(layout, words, [1500]))
+    # It counts some cycles between bursts that this order does not need.
+    assert spec.least_rate <= 2 * clock * reads / cycles <= spec.least_rate * 1.15
+
+
+def test_a_clock_too_slow_for_refreshes_between_bursts():
+    layout = made_layout([(16, 300)], beat_bytes=2, burst_beats=128)
+    told = r"must be about \d+ MHz or more, so that it is refreshed between bursts of 128 beats, not 25\."
+    with pytest.raises(PlanError, match=told):
+        SdramSpec(part=PART, clock=25_000_000, layout=layout)
+    SdramSpec(part=PART, clock=40_000_000, layout=layout)
 
 
 @settings(max_examples=5)
