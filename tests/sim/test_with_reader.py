@@ -24,6 +24,7 @@ from bitweir_hw.offchip import (
 )
 from bitweir_sim.time.cycles import schedule
 from bitweir_sim.time.offchip import MemoryPattern, reader_supplies
+from bitweir_sim.time.sdram import SdramPattern
 from bitweir_sim.values.frames import element_masks, expected_beats, pack
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -141,6 +142,41 @@ def test_each_beat_in_its_cycle(data):
     cycles = schedule(pipeline, 2, i_stalls=stalls, o_stalls=stalls[::-1], supplies=supplies)
     assert cycles[0].tolist() == source.cycles
     assert cycles[len(pipeline.streams) - 1].tolist() == sink.cycles
+
+
+@settings(max_examples=4)
+@given(data=st.data())
+def test_each_beat_in_its_cycle_with_an_sdram(data):
+    network = data.draw(st.one_of(dense_networks(), networks()))
+    pipeline = lower(network, data.draw(plans(network, max_streams=2, streamed=True)))
+    assume(pipeline.weight_streams)
+    random = Random(1)
+    layout = weight_layout(pipeline, beat_bytes=2, burst_beats=1 << data.draw(st.integers(0, 5)))
+    part = replace(SDRAM_PARTS["ulx3s-32mb"], power_up_us=0.5)
+    late, clock = data.draw(st.integers(0, 3)), data.draw(st.sampled_from([50_000_000, 100_000_000, 125_000_000]))
+    spec = SdramSpec(part=part, clock=clock, layout=layout, late=late)
+    dut = AcceleratorWithReader(pipeline, SdramWeightReader(spec))
+    memory = LateMemory(dut, spec, beats_of(layout, pipeline), random)
+    frames = data.draw(codes(network, 2 * pipeline.parallel_frames))
+    source, sink = run(network, pipeline, dut, memory, frames, Random(1))
+    stalls = stalls_of(Random(1))
+    supplies = reader_supplies(dut.reader.spec, SdramPattern(spec), enable=10)
+    cycles = schedule(pipeline, 2, i_stalls=stalls, o_stalls=stalls[::-1], supplies=supplies)
+    assert cycles[0].tolist() == source.cycles
+    assert cycles[len(pipeline.streams) - 1].tolist() == sink.cycles
+
+
+class LateMemory(SdramMemory):
+    """A chip whose beats come some cycles late, as on a board."""
+
+    def __init__(self, dut, spec, content, random):
+        super().__init__(dut, spec, content, random)
+        self.way = [0] * spec.late
+
+    def after(self, ctx):
+        self.way.append(self.driven)
+        self.driven = self.way.pop(0)
+        super().after(ctx)
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

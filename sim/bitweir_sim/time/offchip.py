@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from bitweir_hw.arithmetic import ceil_div
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from .machines import Credits, stepped
 
-__all__ = ["MemoryPattern", "MemoryService", "ReaderSteps", "reader_supplies"]
+__all__ = ["Answers", "MemoryPattern", "MemoryService", "ReaderSteps", "reader_supplies"]
 
 
 class ReaderSteps:
@@ -201,6 +202,16 @@ class MemoryService:
         return np.array(done[under_way + layers - 1 :: layers], np.int64)
 
 
+class Answers(Protocol):
+    """A memory, cycle by cycle: when it takes requests, and when their beats come."""
+
+    def beat(self, cycle: int) -> bool:
+        """Whether a beat comes in a cycle; asked once a cycle."""
+
+    def step(self, cycle: int, request: tuple[int, int] | None, beat: bool) -> bool:
+        """End a cycle; returns whether the request, of an address and beats, was taken."""
+
+
 class MemoryPattern:
     """A memory whose answers come in given cycles: bursts in order, the first beat `latency` cycles behind its request.
 
@@ -245,7 +256,7 @@ class MemoryPattern:
 class _Shared:
     """A reader and its memory, stepped when all layers have said whether they take a word."""
 
-    def __init__(self, spec: ReaderSpec, memory: MemoryPattern, enable: int) -> None:
+    def __init__(self, spec: ReaderSpec, memory: Answers, enable: int) -> None:
         self._reader, self._memory, self._enable = ReaderSteps(spec), memory, enable
         self._layers = len(spec.layout.streams)
         self._gives: list[bool] = []
@@ -280,14 +291,14 @@ class _LayerSource:
         raise NotImplementedError("the state of a memory's pattern does not repeat")
 
 
-def reader_supplies(spec: ReaderSpec, memory: MemoryPattern, *, enable: int = 0) -> dict[str, _LayerSource]:
+def reader_supplies(spec: ReaderSpec, memory: Answers, *, enable: int = 0) -> dict[str, _LayerSource]:
     """How words come from a reader, for one `cycles.schedule`: exact for the pattern of the memory's answers.
 
     Parameters
     ----------
     spec : ReaderSpec
         For the layout of `bitweir_hw.accelerator.weight_layout`.
-    memory : MemoryPattern
+    memory : MemoryPattern or sdram.SdramPattern
         At its beginning.
     enable : int
         The first cycle with `enable`.
