@@ -10,6 +10,7 @@ from bitweir_hw.accelerator import image_bytes, load_cycles
 from bitweir_hw.axi import PacketLayout
 from bitweir_hw.blocks import EndSpec
 from bitweir_hw.blocks.pipeline import Pipeline
+from bitweir_hw.boards import BOARDS
 from bitweir_hw.files import digest
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
@@ -80,7 +81,7 @@ def readme(
         latency=counted(timing.latency, "cycle"),
         speed=_speed(pipeline, timing, target),
         axi=_axi(pipeline, network.name, layout, checksums, memory_bytes),
-        load=_loading(pipeline) + _outside(pipeline),
+        load=_loading(pipeline) + _outside(pipeline, target),
         bounds=_bounds(network),
         foldings=",".join(map(str, plan.foldings)),
     )
@@ -140,7 +141,7 @@ def _loading(pipeline: Pipeline) -> str:
     return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline)) if size else ""
 
 
-def _outside(pipeline: Pipeline) -> str:
+def _outside(pipeline: Pipeline, target: Target) -> str:
     """The ports over which weights come, if any do."""
     if not pipeline.weight_streams:
         return ""
@@ -151,7 +152,10 @@ def _outside(pipeline: Pipeline) -> str:
     ]
     frames = pipeline.parallel_frames
     group = "frame" if frames == 1 else f"group of {frames} parallel frames"
-    return _text("build_weights.md", rows="\n".join(rows), group=group)
+    text = _text("build_weights.md", rows="\n".join(rows), group=group)
+    if target.board and target.memory:
+        text += _text("build_board_weights.md", board=BOARDS[target.board].title)
+    return text
 
 
 def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool, memory_bytes: int) -> str:

@@ -123,6 +123,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert 0 < 1e6 * memory["megabytes_per_second"] <= least_bandwidth(ULX3S.sdram, HIGHEST) * 1.001
     described = json.loads((tmp_path / "out" / "weights.json").read_text())
     assert (described["beat_bytes"], described["burst_beats"]) == (2, 128)
+    assert "On Radiona ULX3S-85F they come from its SDRAM." in (tmp_path / "out" / "README.md").read_text()
     assert "no memory to read them from" in run("--board", "icebreaker", "--folding", FOLDING, code=5)
     assert run("--board", "ulx3s_85f", "--goal", "latency", code=5) == (
         "bitweir: The goal must be one of link, fps, not 'latency'.\n"
