@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from bitweir_hw.accelerator.board_memory import BURST_BEATS, BoardMemory
+from bitweir_hw.accelerator.board_memory import BURST_BEATS, BoardMemory, board_layout, reader_spec
 from bitweir_hw.blocks.pipeline import Pipeline, refuse_weight_streams
 from bitweir_hw.boards import BOARDS, Board, BoardSdram
 from bitweir_hw.boards.sdram_clock import HIGHEST, window
-from bitweir_hw.offchip import ImageLayout, SdramSpec, StreamedWeights
+from bitweir_hw.offchip import ImageLayout, ReaderSpec, SdramSpec, StreamedWeights
 from bitweir_sim.time.cycles import Timing
 
 from .weight_memory import WeightMemory
 
-__all__ = ["check_memory", "least_bandwidth", "memory_of_board", "memory_on_board", "timing_on_board"]
+__all__ = [
+    "board_reader_spec",
+    "check_memory",
+    "least_bandwidth",
+    "memory_of_board",
+    "memory_on_board",
+    "timing_on_board",
+]
 
 
 def check_memory(pipeline: Pipeline, board: Board) -> None:
@@ -35,6 +42,17 @@ def least_bandwidth(chip: BoardSdram, clock: float) -> float:
         streams=(StreamedWeights(name="some", width=16, depth=1),), beat_bytes=2, burst_beats=BURST_BEATS
     )
     return SdramSpec(part=chip.part, clock=round(clock), layout=some).least_rate
+
+
+def board_reader_spec(pipeline: Pipeline) -> ReaderSpec:
+    """The reader of an accelerator's weights on a board.
+
+    Raises
+    ------
+    PlanError
+        No weights are streamed.
+    """
+    return reader_spec(board_layout(pipeline))
 
 
 def memory_of_board(pipeline: Pipeline, board: str | None, clock: float) -> WeightMemory | None:

@@ -82,9 +82,9 @@ LINK_SITES = 800
 #: Flip-flops of these, likewise.
 LINK_FFS = 700
 #: LUT sites and flip-flops of what loads and reads streamed weights from the SDRAM of a board, and those for each
-#: layer, which has a block RAM, too: `benchmarks/offchip_size.py` measures them.
-MEMORY_SITES, MEMORY_FFS = 1_000, 1_000
-STREAM_SITES, STREAM_FFS = 400, 900
+#: layer, which has a block RAM, too: as `cost.estimate_reader` has them for words of 512 bits.
+MEMORY_SITES, MEMORY_FFS = 800, 600
+STREAM_SITES, STREAM_FFS = 750, 1_700
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, block_of
-from bitweir_hw.cost import estimated_rams
+from bitweir_hw.cost import READER_ERROR, estimate_reader, estimated_rams
 from bitweir_hw.files import digest
 from bitweir_hw.memory import Memory
 from bitweir_hw.network import Network
@@ -22,7 +22,7 @@ from bitweir_sim.time.stepping import Stepper, stepper
 from msgspec import UNSET
 
 from .. import schemas
-from ..board_memory import memory_of_board
+from ..board_memory import board_reader_spec, memory_of_board
 from ..design import DesignFolder
 from ..folders import FileError
 from ..input_words import input_rule
@@ -49,6 +49,7 @@ from .model import (
     PartReport,
     PlanReport,
     Popcount,
+    ReaderReport,
     ResultReport,
     Run,
     StreamReport,
@@ -317,7 +318,16 @@ def _weight_memory(build: DesignFolder, clock: float, memory: WeightMemory) -> W
         latency_cycles=memory.latency,
         cycles_per_frame=cycles,
         frames_per_second=clock / cycles,
+        reader=_reader(build) or UNSET,
     )
+
+
+def _reader(build: DesignFolder) -> ReaderReport | None:
+    """What reads weights from the memory of a board, if the build is for one."""
+    if not build.target.memory or not build.target.family:
+        return None
+    cost = estimate_reader(board_reader_spec(build.pipeline), "sdram", build.target.family)
+    return ReaderReport(sites=cost.sites, ff=cost.ff, bram=cost.bram, error=READER_ERROR)
 
 
 def _tools() -> dict[str, str]:

@@ -457,6 +457,24 @@ class WeightStreamReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReaderReport:
+    """What reads streamed weights from the memory of a board, beside the accelerator: estimates.
+
+    Parameters
+    ----------
+    sites, ff, bram : int
+        LUT sites, flip-flops and block RAMs.
+    error : float
+        The share by which sites and flip-flops may be off.
+    """
+
+    sites: Count
+    ff: Count
+    bram: Count
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightMemoryReport:
     """What a memory of streamed weights leaves of the throughput, where all layers have fixed shares of it.
 
@@ -469,12 +487,15 @@ class WeightMemoryReport:
     cycles_per_frame : float
     frames_per_second : float
         At the clock of the report.
+    reader : ReaderReport
+        Only where the memory is that of a board.
     """
 
     megabytes_per_second: float
     latency_cycles: Count
     cycles_per_frame: float
     frames_per_second: float
+    reader: ReaderReport | UnsetType = UNSET
 
 
 # ---- estimates

@@ -180,6 +180,11 @@ def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:
         rate = f"{_significant(memory.megabytes_per_second)} MB/s"
         told = f"frames/s if their memory gives {rate}, {_significant(memory.cycles_per_frame)} cycles per frame"
         rows.append(("With memory", about + _significant(memory.frames_per_second), told))
+        if reader := memory.reader:
+            told = (
+                f"LUT sites for its reader, {number(reader.ff)} flip-flops, {number(reader.bram)} block RAMs, within "
+            )
+            rows.append(("Reader", f"about {number(reader.sites)}", f"{told}{reader.error:.0%}"))
     return rows
 
 

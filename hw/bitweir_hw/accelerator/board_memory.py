@@ -6,13 +6,17 @@ import zlib
 from dataclasses import dataclass
 
 from ..blocks.pipeline import Pipeline
-from ..offchip import ImageLayout, SdramPart, SdramSpec, SdramWeightReader
+from ..offchip import ImageLayout, ReaderSpec, SdramPart, SdramSpec, SdramWeightReader
 from .weight_image import weight_image, weight_layout
 
-__all__ = ["BoardMemory", "board_layout"]
+__all__ = ["BoardMemory", "board_layout", "reader_spec"]
 
 #: Beats of a burst: more would need a faster clock for refreshes in time, and fewer would waste cycles.
 BURST_BEATS = 128
+#: Bursts that the buffer of a layer holds: 1 KiB, as deep as a block RAM of 16 bits may be.
+BUFFER_BURSTS = 4
+#: Of the width converters.
+STAGE_LEVELS = 1
 
 
 def board_layout(pipeline: Pipeline) -> ImageLayout:
@@ -24,6 +28,11 @@ def board_layout(pipeline: Pipeline) -> ImageLayout:
         No weights are streamed.
     """
     return weight_layout(pipeline, beat_bytes=2, burst_beats=BURST_BEATS)
+
+
+def reader_spec(layout: ImageLayout) -> ReaderSpec:
+    """The reader of a board's memory, with an address as long as any may be."""
+    return ReaderSpec(layout=layout, outstanding=4, buffer_bursts=BUFFER_BURSTS, stage_levels=STAGE_LEVELS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,5 +74,6 @@ class BoardMemory:
 
     def reader(self) -> SdramWeightReader:
         """What loads the image and gives the accelerator its words."""
-        # Buffers of 1 KiB a layer, as deep as a block RAM of 16 bits may be.
-        return SdramWeightReader(self.sdram, loads=True, expected=self.checksum, buffer_bursts=4, stage_levels=1)
+        return SdramWeightReader(
+            self.sdram, loads=True, expected=self.checksum, buffer_bursts=BUFFER_BURSTS, stage_levels=STAGE_LEVELS
+        )

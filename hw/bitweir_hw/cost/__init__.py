@@ -18,9 +18,11 @@ from .model import (
     extrapolated,
     network_errors,
 )
+from .readers import READER_ERROR, estimate_reader
 from .speed import Basis, fmax, fmax_basis, fmax_error, highest_clock, slowest
 
 __all__ = [
+    "READER_ERROR",
     "Basis",
     "Cost",
     "Drawn",
@@ -30,6 +32,7 @@ __all__ = [
     "estimate",
     "estimate_loader",
     "estimate_pipeline",
+    "estimate_reader",
     "estimated_rams",
     "extrapolated",
     "fmax",
