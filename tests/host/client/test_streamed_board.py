@@ -5,6 +5,7 @@ from dataclasses import replace
 import bitweir
 import numpy as np
 import pytest
+from bitweir.cli import main
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import SimulatedBoard
@@ -13,11 +14,13 @@ from bitweir.design import Design
 from bitweir.target import Target
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import LinkError, PlanError
+from bitweir_hw.files import save_network
 from bitweir_hw.link.protocol import Kind
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
 from bitweir_sim.values import fast
 from bitweir_sim.values.encoding import Codes
+from click.testing import CliRunner
 from support.samples import dense_network
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
@@ -160,3 +163,29 @@ def test_boards_without_a_memory(build, tmp_path):
     folder = design.write(tmp_path / "none")
     with pytest.raises(PlanError, match="no memory to read them from"):
         SimulatedBoard(folder)
+
+
+def test_on_the_command_line(build, tmp_path):
+    def run(*words, code=0):
+        done = CliRunner().invoke(main, [str(word) for word in words])
+        assert done.exit_code == code, done.output
+        return done
+
+    np.savez(tmp_path / "x.npz", codes=CODES.array)
+    save_network(build.network, tmp_path / "net.npz")
+    with SimulatedBoard(build) as board:
+        words = ["run", f"serial:{board.port}", "--images", tmp_path / "x.npz", "--check", "--network"]
+        # The network alone does not say where the words lie.
+        told = run(*words, tmp_path / "net.npz", code=10).stderr
+        assert "has no weights in its memory: name its build folder" in told
+        (tmp_path / "other.bin").write_bytes(bytes(512))
+        told = run("load", f"serial:{board.port}", tmp_path / "other.bin", code=10).stderr
+        assert told == (
+            "bitweir: The image of weights is damaged, or was made for another accelerator: the device does not accept "
+            "it.\n"
+        )
+        run("load", f"serial:{board.port}", build.folder / "weights.bin")
+        run(*words, tmp_path / "net.npz")
+    with SimulatedBoard(build) as board:
+        words[1] = f"serial:{board.port}"
+        run(*words, build.folder)
