@@ -2,6 +2,7 @@
 
 from .circuit import Circuit, build
 from .graph import Output, Range, Sign, Sum, SumGraph, Table, Term
+from .reuse import Reuse, reuse
 from .wire import STYLE, Wired, naive, wire
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Circuit",
     "Output",
     "Range",
+    "Reuse",
     "Sign",
     "Sum",
     "SumGraph",
@@ -17,5 +19,6 @@ __all__ = [
     "Wired",
     "build",
     "naive",
+    "reuse",
     "wire",
 ]

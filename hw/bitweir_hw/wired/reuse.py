@@ -1,0 +1,79 @@
+"""What sharing saves: sums without it, with it, and the figures of the paper on computation reuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .graph import SumGraph
+from .sharing import spanning_tree
+
+__all__ = ["Reuse", "reuse"]
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """Additions and operands read from the inputs, of a layer or of several.
+
+    Parameters
+    ----------
+    additions_alone, additions : int
+        Of two numbers, thresholds included: without sharing, and in the graph.
+    reads_alone, reads : int
+        Operands that are inputs: without sharing, and in the graph.
+    weights, tree_weights : int
+        Weights of +-1, and how many of them are left along a spanning tree of Hamming distances, where a row is counted
+        from another one by what differs: Fu et al., arXiv 1810.02068, "weight reuse". Both are 0 for other weights.
+    """
+
+    additions_alone: int
+    additions: int
+    reads_alone: int
+    reads: int
+    weights: int = 0
+    tree_weights: int = 0
+
+    def __add__(self, other: Reuse) -> Reuse:
+        return Reuse(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    @property
+    def saved(self) -> int:
+        """Additions that sharing saves."""
+        return self.additions_alone - self.additions
+
+    @property
+    def skipped_operations(self) -> float:
+        """Share of additions that are skipped, 0 to 1."""
+        return self.saved / self.additions_alone if self.additions_alone else 0.0
+
+    @property
+    def skipped_reads(self) -> float:
+        """Share of reads of inputs that are skipped, 0 to 1."""
+        return 1 - self.reads / self.reads_alone if self.reads_alone else 0.0
+
+    @property
+    def skipped_by_tree(self) -> float:
+        """Share of operations, and of reads of inputs, that weight reuse alone would skip, 0 to 1."""
+        return 1 - self.tree_weights / self.weights if self.weights else 0.0
+
+
+def reuse(matrix: Any, alone: SumGraph, shared: SumGraph) -> Reuse:
+    """Compare two graphs of a layer.
+
+    Parameters
+    ----------
+    matrix : array (M, K) of int
+        The weights.
+    alone, shared : SumGraph
+        From `naive` and from `wire`.
+    """
+    signs = np.sign(np.asarray(matrix))
+    weights = left = 0
+    if signs.size and (np.abs(matrix) == np.abs(matrix).flat[0]).all() and signs.all():
+        order, parents = spanning_tree(signs)
+        size = signs.shape[1]
+        agree = (abs(int(signs[row] @ signs[parents[row]])) for row in order[1:])
+        weights, left = signs.size, size + sum((size - same) // 2 for same in agree)
+    return Reuse(alone.operations, shared.operations, alone.reads, shared.reads, weights, left)
