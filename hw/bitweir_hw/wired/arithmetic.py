@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
 
 from ..popcount.ecp5 import Chains, Position
-from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, used
+from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, evaluated, reduced, used
 
 __all__ = ["elaborate", "stages"]
 
@@ -62,7 +62,7 @@ class _Builder:
         portable: bool,
     ) -> None:
         self.m, self.circuit, self.each = m, circuit, each
-        self.cells = circuit.style.name == "ecp5" and not portable
+        self.cells = "" if portable else circuit.style.name
         self.last = stages(circuit, each)
         moving: dict[int, set[int]] = {}
         for step in circuit.steps:
@@ -105,8 +105,10 @@ class _Builder:
                     gate = Signal(name=f"gate{step.output}")
                     self.m.d.comb += gate.eq(self.value(Fn(step.inputs, step.table), stage))
                     self.wires[step.output, stage] = gate
-            if self.cells:
+            if self.cells == "ecp5":
                 self._chains(adders, stage, level)
+            elif self.cells == "xc7":
+                self._carry4(adders, stage, level)
             elif self.circuit.style.chain:
                 self._fused(adders, stage, level)
             else:
@@ -232,6 +234,69 @@ class _Builder:
         a, b = (*first, zero, zero)[:2]
         c, d = second if wide else ((*second, zero)[0], high)
         return Position((a, b, c, d), init)
+
+    def _carry4(self, adders: list[Adder], stage: int, level: int) -> None:
+        """Adders in CARRY4 cells, each position with a LUT of both operands; the first is a wire."""
+        chain: list[tuple[Value, Value]] = []
+        waiting: list[tuple[Adder, int]] = []
+        chains = 0
+
+        def close() -> None:
+            nonlocal chains
+            name = f"carry{level}_{chains}"
+            chains += 1
+            end = waiting[-1][1] + len(waiting[-1][0].outputs)
+            while len(chain) < end or len(chain) % 4:
+                chain.append((Const(0, 1), Const(0, 1)))
+            sums = Signal(len(chain), name=name)
+            carries = Signal(len(chain), name=f"{name}_out")
+            for at in range(0, len(chain), 4):
+                self.m.submodules[f"{name}_{at}"] = Instance(
+                    "CARRY4",
+                    i_S=Cat(*(half for half, _ in chain[at : at + 4])),
+                    i_DI=Cat(*(value for _, value in chain[at : at + 4])),
+                    i_CI=carries[at - 1] if at else Const(0, 1),
+                    i_CYINIT=Const(0, 1),
+                    o_O=sums[at : at + 4],
+                    o_CO=carries[at : at + 4],
+                )
+            for adder, start in waiting:
+                for n, number in enumerate(adder.outputs):
+                    self.wires[number, stage] = sums[start + n]
+            chain.clear()
+            waiting.clear()
+
+        for adder in adders:
+            if waiting and len(chain) + 2 + len(adder.a) > self.circuit.style.chain:
+                close()
+            if chain or adder.carry != ZERO:
+                # Hands out the carry of the adder before, and takes this one's.
+                chain.append((Const(0, 1), self.value(adder.carry, stage)))
+            waiting.append((adder, len(chain)))
+            for n, (u, v) in enumerate(zip(adder.a, adder.b, strict=True)):
+                chain.append((self._half(u, v, stage, f"half{adder.outputs[0]}_{n}"), self.value(u, stage)))
+        if waiting:
+            close()
+
+    def _half(self, u: Fn, v: Fn, stage: int, name: str) -> Value:
+        """The XOR of two functions, in one LUT."""
+        pins = tuple(dict.fromkeys((*u.wires, *v.wires)))
+        table = 0
+        for index in range(1 << len(pins)):
+            state = {number: index >> n & 1 for n, number in enumerate(pins)}
+            table |= (evaluated(u, state) ^ evaluated(v, state)) << index
+        function = reduced(pins, table)
+        if len(function.wires) < 2 and function.table != 1:
+            return self.value(function, stage)
+        output = Signal(name=name)
+        count = len(function.wires)
+        self.m.submodules[name] = Instance(
+            f"LUT{count}",
+            p_INIT=Const(function.table, 1 << count),
+            o_O=output,
+            **{f"i_I{n}": self.wires[number, stage] for n, number in enumerate(function.wires)},
+        )
+        return output
 
     def number(self, number: Number) -> Value:
         """The bits of an output."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .counts import STYLES, Bits, Node, Style, best_count
 from .graph import Output, Range, Sign, Sum, SumGraph, Table, Term
 
-__all__ = ["Adder", "Circuit", "Fn", "Gate", "Number", "build", "registers", "used"]
+__all__ = ["Adder", "Circuit", "Fn", "Gate", "Number", "build", "evaluated", "reduced", "registers", "used"]
 
 
 class Fn(NamedTuple):
@@ -227,7 +227,9 @@ class Circuit:
                 if len(v.wires) == 2 and v.at_zero:
                     v = self.settled(v)
                 u, v = (bit if len(bit.wires) <= 2 else self.settled(bit) for bit in (u, v))
-            elif self.style.name == "lut6":
+            elif self.style.lut == 6:
+                if len(u.wires) > 1 or _inverted(u):
+                    u, v = v, u
                 if len(u.wires) > 1:
                     u, v = v, u
                 u = self.settled(u)
@@ -240,10 +242,14 @@ class Circuit:
             carry = self.settled(carry)
         if not self.style.chain:
             carry = self.settled(carry)
+        # The first operand enters the carry as it is: better all bits are inverted, then so is the sum.
+        flip = self.style.lut == 6 and sum(map(_inverted, first)) * 2 > sum(len(bit.wires) for bit in first)
+        if flip:
+            first, second, carry = [bit.inverse for bit in first], [bit.inverse for bit in second], carry.inverse
         level = 1 + self.level([*first, *second, carry])
         outputs = tuple(self.wire(level) for _ in range(width))
         self.steps.append(Adder(tuple(first), tuple(second), carry, outputs, level))
-        return tuple(wire(output) for output in outputs)
+        return tuple(wire(output).inverse if flip else wire(output) for output in outputs)
 
     def total(self, numbers: list[Number], values: Range) -> Number:
         """The sum of many numbers."""
@@ -338,14 +344,15 @@ class Circuit:
         tables = [0] * width
         for index in range(1 << len(wires)):
             state = {number: index >> n & 1 for n, number in enumerate(wires)}
-            found = sum(_value(function, state) for function in functions)
+            found = sum(evaluated(function, state) for function in functions)
             for n in range(width):
                 tables[n] |= (found >> n & 1) << index
         made = [reduced(wires, table) for table in tables]
         return Number(tuple(made if free else map(self.settled, made)), 0, 0, len(lanes))
 
 
-def _value(function: Fn, state: dict[int, int]) -> int:
+def evaluated(function: Fn, state: dict[int, int]) -> int:
+    """A function where its wires have these values."""
     return function.table >> sum(state[number] << n for n, number in enumerate(function.wires)) & 1
 
 
@@ -457,7 +464,7 @@ def _table(circuit: Circuit, node: Table, numbers: list[Number]) -> Number:
     tables = [0] * width
     for index in range(1 << len(wires)):
         state = {number: index >> n & 1 for n, number in enumerate(wires)}
-        at = sum((bit.offset + (_value(bit.bits[0], state) if bit.bits else 0)) << n for n, bit in enumerate(bits))
+        at = sum((bit.offset + (evaluated(bit.bits[0], state) if bit.bits else 0)) << n for n, bit in enumerate(bits))
         for n in range(width):
             tables[n] |= (node.values[at] - least >> n & 1) << index
     return Number(tuple(circuit.gate(wires, table) for table in tables), least, 0, max(node.values) - least)
@@ -480,8 +487,8 @@ def _sign(circuit: Circuit, node: Sign, numbers: list[Number], values: Range) ->
         table = 0
         for index in range(1 << len(wires)):
             state = {number: index >> n & 1 for n, number in enumerate(wires)}
-            word = sum(_value(bit, state) << n for n, bit in enumerate(chunk))
-            table |= (word > part or (word == part and bool(_value(reached, state)))) << index
+            word = sum(evaluated(bit, state) << n for n, bit in enumerate(chunk))
+            table |= (word > part or (word == part and bool(evaluated(reached, state)))) << index
         reached = circuit.gate(wires, table)
         at += count
     if not reached.wires:

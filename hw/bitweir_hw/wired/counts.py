@@ -6,7 +6,8 @@ bits for nothing:
 | style | position                                   | so an adder takes                                              |
 |-------|--------------------------------------------|----------------------------------------------------------------|
 | ecp5  | CCU2C: a LUT4 and a LUT2 of its first two  | pairs of bits for both operands: 5 bits in 3 sites, carry too  |
-| lut6  | a LUT6, one operand is a wire              | up to 5 bits for one operand: 6 + 5 + 1 bits in 3 + 4 sites    |
+| xc7   | a LUT6, one operand is a wire              | up to 5 bits for one operand: 6 + 5 + 1 bits in 3 + 4 sites    |
+| lut6  | the same, from portable operators          | the same, but a carry takes a position more                    |
 | lut4  | a LUT4 of two wires and the carry          | numbers                                                        |
 
 With pairs in both operands n bits tend to 1.25 sites each, where whole bits tend to 1.5.
@@ -48,6 +49,7 @@ STYLES = {
     "lut4": Style("lut4", 4, (1, 1), (0, 2, 2, 3)),
     "fused": Style("fused", 4, (1, 1), (0, 2, 2, 3), 63),
     "lut6": Style("lut6", 6, (1, 5), (0, 2, 2, 3, 3, 3)),
+    "xc7": Style("xc7", 6, (1, 5), (0, 2, 2, 3, 3, 3), 64),
 }
 
 

@@ -20,7 +20,7 @@ __all__ = ["STYLE", "Wired", "naive", "wire", "ways"]
 
 #: How wired layers are built on each family, a key of `counts.STYLES`.
 STYLE = {
-    "generic": "fused", "ecp5": "ecp5", "ice40": "lut4", "gowin": "fused", "xilinx": "lut6", "ultrascale": "lut6",
+    "generic": "fused", "ecp5": "ecp5", "ice40": "lut4", "gowin": "fused", "xilinx": "xc7", "ultrascale": "lut6",
     "nexus": "fused", "gw5a": "fused",
 }  # fmt: skip
 
