@@ -72,8 +72,8 @@ def reuse(matrix: Any, alone: SumGraph, shared: SumGraph) -> Reuse:
     signs = np.sign(np.asarray(matrix))
     weights = left = 0
     if signs.size and (np.abs(matrix) == np.abs(matrix).flat[0]).all() and signs.all():
-        order, parents = spanning_tree(signs)
-        size = signs.shape[1]
-        agree = (abs(int(signs[row] @ signs[parents[row]])) for row in order[1:])
-        weights, left = signs.size, size + sum((size - same) // 2 for same in agree)
+        weights = signs.size
+        for row, (before, negative) in spanning_tree(signs).items():
+            change = signs[row] if before is None else signs[row] - (-signs[before] if negative else signs[before])
+            left += int(np.count_nonzero(change))
     return Reuse(alone.operations, shared.operations, alone.reads, shared.reads, weights, left)

@@ -213,59 +213,70 @@ def _pair(row: dict[tuple[int, int], bool], one: tuple[int, int], two: tuple[int
     return one[0], two[0], two[1] - one[1], row[one] != row[two]
 
 
-def by_tree(
-    nodes: Nodes, matrix: Matrix, sources: Sequence[int], leaf: int = 1, *, height: int = 0, group: int = 1
-) -> list[Form]:
-    """Rows of +-1 as differences along a spanning tree of Hamming distances, complemented where that is nearer.
+def by_tree(nodes: Nodes, matrix: Matrix, sources: Sequence[int], *, height: int = 0, price: int = 0) -> list[Form]:
+    """Rows as differences along a spanning tree, from rows or their negatives, whichever is nearer.
+
+    Parameters
+    ----------
+    height, price : int
+        See `spanning_tree`.
+    """
+    forms: dict[int, Form] = {}
+    for row, (before, negative) in spanning_tree(matrix, height, price).items():
+        if before is None:
+            forms[row] = terms_of(matrix[row], sources)
+            continue
+        term = nodes.term(forms[before])
+        assert term is not None
+        forms[before] = (term,)
+        part = nodes.term(terms_of(matrix[row] - (-matrix[before] if negative else matrix[before]), sources))
+        forms[row] = moved((term,), 0, negative) + ((part,) if part else ())
+    return [forms[row] for row in range(len(matrix))]
+
+
+def spanning_tree(matrix: Matrix, height: int = 0, price: int = 0) -> dict[int, tuple[int | None, bool]]:
+    """For each row from which row it is nearest, or from its negative; rows that are nearer to nothing have None.
+
+    Rows are as far apart as their difference has signed digits; for rows of +-1 that is the Hamming distance.
 
     Parameters
     ----------
     height : int
         Most differences on top of each other; 0: any number.
-    group : int
-        So many differences share classes of inputs.
+    price : int
+        Digits that adding a difference to a row is worth.
+
+    Returns
+    -------
+    dict
+        In an order in which each row comes after the one that it is reached from.
     """
-    if not (np.abs(matrix) == 1).all():
-        return by_classes(nodes, matrix, sources, leaf)
-    order, parents = spanning_tree(matrix, height)
-    changes, turns = [], []
-    for row in order[1:]:
-        before, now = matrix[parents[row]], matrix[row]
-        turned = bool(before @ now < 0)
-        turns.append(turned)
-        changes.append((now + before if turned else now - before) // 2)
-    differences: list[Form] = []
-    for start in range(0, len(changes), group):
-        differences += by_classes(nodes, np.array(changes[start : start + group]), sources, leaf)
-    forms: dict[int, Form] = {order[0]: terms_of(matrix[order[0]], sources)}
-    for row, turned, difference in zip(order[1:], turns, differences, strict=True):
-        term = nodes.term(forms[parents[row]])
-        assert term is not None
-        forms[parents[row]] = (term,)
-        part = nodes.term(difference)
-        forms[row] = moved((term,), 0, turned) + (moved((part,), 1) if part else ())
-    return [forms[row] for row in range(len(matrix))]
-
-
-def spanning_tree(matrix: Matrix, height: int = 0) -> tuple[list[int], dict[int, int]]:
-    """Rows of +-1 in the order in which they come to a tree, and the row from which each is reached."""
-    count, size = matrix.shape
-    agree = (size + matrix @ matrix.T) // 2
-    distance = np.minimum(agree, size - agree)
+    count = len(matrix)
+    plus = np.array([_digits(matrix - row) for row in matrix])
+    minus = np.array([_digits(matrix + row) for row in matrix])
+    distance = np.minimum(plus, minus) + price
+    near = _digits(matrix)
+    parents: list[int | None] = [None] * count
+    depth = dict.fromkeys(range(count), 0)
     # It grows from the row that is nearest to all.
-    root = int(distance.sum(1).argmin())
-    near, parent = distance[root].copy(), np.full(count, root)
-    depth = {root: 0}
-    order, parents = [root], {}
-    near[root] = size + 1
-    while len(order) < count:
-        row = int(near.argmin())
-        order.append(row)
-        parents[row] = int(parent[row])
-        depth[row] = depth[parents[row]] + 1
-        near[row] = size + 1
-        if height and depth[row] >= height:
-            continue
-        closer = (distance[row] < near) & (near <= size)
-        near[closer], parent[closer] = distance[row][closer], row
-    return order, parents
+    row = int(distance.sum(1).argmin())
+    found: dict[int, tuple[int | None, bool]] = {}
+    while True:
+        before = parents[row]
+        found[row] = before, before is not None and bool(minus[row, before] < plus[row, before])
+        depth[row] = 0 if before is None else depth[before] + 1
+        if not height or depth[row] < height:
+            closer = distance[row] < near
+            near[closer] = distance[row][closer]
+            for other in np.flatnonzero(closer):
+                parents[other] = row
+        left = [row for row in range(count) if row not in found]
+        if not left:
+            return found
+        row = min(left, key=lambda row: (near[row], row))
+
+
+def _digits(matrix: Matrix) -> NDArray[np.int64]:
+    """Signed digits of each row, see `signed_digits`."""
+    found: NDArray[np.int64] = np.bitwise_count(matrix ^ 3 * matrix).astype(np.int64).sum(1)
+    return found

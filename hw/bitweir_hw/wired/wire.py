@@ -130,10 +130,10 @@ def ways(rows: Matrix) -> Iterator[tuple[str, _Way]]:
             yield f"classes of {group} rows and their total", partial(_grouped, by_total, group, 1)
             if group == 4:
                 yield f"classes of {group} rows with common pairs", partial(_grouped, by_first, group, group)
-    if signs and count * size <= _TREE:
+    if count * size <= _TREE:
         for height in (1, 2, 3, 4, 0):
             title = f"differences along a tree of height {height}" if height else "differences along a tree"
-            yield title, partial(by_tree, height=height)
+            yield title, partial(by_tree, height=height, price=size.bit_length())
 
 
 def _grouped(
@@ -174,8 +174,8 @@ class _Layer:
         for title, values in (("constants", self.constants), ("thresholds", self.thresholds)):
             if values is not None and len(values) != count:
                 raise ValueError(f"A matrix of {count} rows cannot have {title} for {len(values)}.")
-        if not all(abs(int(value)) < 1 << 62 for value in weights.flat):
-            raise ValueError("A weight must be of less than 62 bits.")
+        if not all(abs(int(value)) < 1 << 59 for value in weights.flat):
+            raise ValueError("A weight must have less than 60 bits.")
         self.weights = weights.astype(np.int64).reshape(count, len(inputs))
         for n, (least, greatest) in enumerate(self.ranges):
             if least == greatest:

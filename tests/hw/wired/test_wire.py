@@ -108,7 +108,7 @@ WAYS = {
     "total": by_total,
     "pairs": by_pairs,
     "tree": by_tree,
-    "low tree": partial(by_tree, height=2, group=2),
+    "low tree": partial(by_tree, height=2, price=3),
 }
 
 
@@ -174,7 +174,7 @@ def test_pairs_in_both_operands_count_five_bits_in_three_sites():
         ([1], [(0, 1)], {}),
         ([[1]], [(0, 1)], {"constants": [1, 2]}),
         ([[1]], [(0, 1)], {"thresholds": []}),
-        ([[1 << 62]], [(0, 1)], {}),
+        ([[1 << 59]], [(0, 1)], {}),
     ],
 )
 def test_what_does_not_fit(matrix, inputs, more):
