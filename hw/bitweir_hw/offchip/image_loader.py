@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import crc, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,7 +33,7 @@ class ImageLoader(wiring.Component):
     |-----------|----------------------------------------------------------------------------------|
     | cycles    | one a byte, or what the memory takes for two; then what the memory takes to read |
     |           | all bursts                                                                       |
-    | latency   | 3 cycles from the last beat that is read to `loaded`                             |
+    | latency   | 4 cycles from the last beat that is read to `loaded`                             |
     | resources | a CRC-32 of beats, counters of bytes, beats and bursts, FIFOs of two bytes and   |
     |           | two beats                                                                        |
 
@@ -92,12 +92,13 @@ class ImageLoader(wiring.Component):
         byte = LOAD(taken.o.payload)
         left, low, odd = Signal(range(total + 1)), Signal(8, reset_less=True), Signal()
         beat = Signal(layout["beat"].width)
-        content, take, begin = Signal(), Signal(), Signal()
+        # What the next byte is, from registers: the first one, one of the image, the last one.
+        fresh, content, final = Signal(), Signal(), Signal()
+        take, begin = Signal(), Signal()
         m.d.comb += [
             taken.i.valid.eq(self.load.valid),
             taken.i.payload.eq(self.load.payload),
             self.load.ready.eq(taken.i.ready),
-            content.eq(left > CRC_BYTES),
             beats.i.payload.eq(Cat(beat, low, byte.data)),
             self.write.valid.eq(beats.o.valid),
             self.write.payload.eq(layout(beats.o.payload)),
@@ -114,9 +115,10 @@ class ImageLoader(wiring.Component):
             with m.State("BEGIN"):
                 m.d.comb += begin.eq(1)
                 m.d.sync += [left.eq(total), beat.eq(0), odd.eq(0), self.load_failed.eq(0)]
+                m.d.sync += [fresh.eq(1), content.eq(1), final.eq(0)]
                 m.next = "LOADING"
             with m.State("LOADING"):
-                again = byte.first & (left != total)
+                again = byte.first & ~fresh
                 m.d.comb += [
                     beats.i.valid.eq(taken.o.valid & ~again & content & odd),
                     taken.o.ready.eq(~again & (beats.i.ready | ~content | ~odd)),
@@ -128,11 +130,17 @@ class ImageLoader(wiring.Component):
                     m.d.sync += [
                         low.eq(byte.data),
                         odd.eq(~odd),
-                        beat.eq(Mux(odd & content, beat + 1, beat)),
                         left.eq(left - 1),
+                        fresh.eq(0),
+                        final.eq(left == 2),
                         self.load_checksum.eq(Cat(self.load_checksum[8:], byte.data)),
                     ]
-                    with m.If(left == 1):
+                    with m.If(left == CRC_BYTES + 1):
+                        m.d.sync += content.eq(0)
+                    with m.If(odd):
+                        # Behind the image it does not count any more.
+                        m.d.sync += beat.eq(beat + 1)
+                    with m.If(final):
                         m.next = "WRITING"
             with m.State("WRITING"), m.If(~beats.o.valid):
                 # Writes that have left are in memory before what is read later.
@@ -167,25 +175,26 @@ class ImageLoader(wiring.Component):
         asks, ends = Signal(range(bursts + 1)), Signal(range(bursts + 1))
         address = Signal(asked["address"].width)
         reads, whole, right, held, came = Signal(), Signal(), Signal(), Signal(16, reset_less=True), Signal()
+        asking, coming, same, wanted = Signal(), Signal(), Signal(), Signal(init=self.expected is None)
         m.d.comb += [
-            self.request.valid.eq(reads & (asks != 0)),
+            self.request.valid.eq(reads & asking),
             self.request.payload.eq(Cat(address, Const(layout.burst_beats - 1, asked["more"].width))),
             check.start.eq(begin),
             check.data.eq(held),
             check.valid.eq(came),
-            whole.eq((ends == 0) & ~came),
+            whole.eq(~coming & ~came),
+            right.eq(same & wanted),
         ]
         # In a cycle of its own, as a beat comes from a register at the pins and the CRC takes some levels.
         m.d.sync += [held.eq(self.answer.data), came.eq(self.answer.valid & reads)]
         with m.If(self.answer.valid & self.answer.last & reads):
-            m.d.sync += ends.eq(ends - 1)
+            m.d.sync += [ends.eq(ends - 1), coming.eq(ends != 1)]
         with m.If(self.request.valid & self.request.ready):
-            m.d.sync += [asks.eq(asks - 1), address.eq(address + layout.burst_bytes)]
+            m.d.sync += [asks.eq(asks - 1), asking.eq(asks != 1), address.eq(address + layout.burst_bytes)]
         with m.If(begin):
-            m.d.sync += [asks.eq(bursts), ends.eq(bursts), address.eq(0)]
-        found = check.crc == self.load_checksum
+            m.d.sync += [asks.eq(bursts), ends.eq(bursts), asking.eq(1), coming.eq(1), address.eq(0)]
+        # A cycle before `CHECK` both are known.
+        m.d.sync += same.eq(check.crc == self.load_checksum)
         if self.expected is not None:
-            found &= self.load_checksum == self.expected
-        # In `CHECK` since a cycle before.
-        m.d.sync += right.eq(found)
+            m.d.sync += wanted.eq(self.load_checksum == self.expected)
         return reads, whole, right

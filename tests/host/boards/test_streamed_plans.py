@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 
 import pytest
-from bitweir.board_memory import least_bandwidth, memory_on_board
+from bitweir.board_memory import least_bandwidth, memory_on_board, timing_on_board
 from bitweir.boards.bitstream import board_rtlil, identity_of
 from bitweir.cli import main
 from bitweir.design import Design
@@ -23,6 +23,9 @@ from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.errors import PlanError
 from bitweir_hw.files import save_network
 from bitweir_hw.lower import lower
+from bitweir_sim.time.cycles import schedule, steady_state
+from bitweir_sim.time.offchip import reader_supplies
+from bitweir_sim.time.sdram import SdramPattern
 from click.testing import CliRunner
 from support.samples import dense_network
 
@@ -137,3 +140,21 @@ def test_more_layers_from_outside_leave_less() -> None:
     assert limits[0] == board_limits(network, ULX3S)
     assert limits[1].sites - limits[2].sites == STREAM_SITES and limits[0].sites - limits[1].sites > STREAM_SITES
     assert replace(limits[1], counted=None).block_rams == limits[0].block_rams - 1
+
+
+@pytest.mark.parametrize("folding", ["48x24:stream,8x2", "32x12:stream,48x5:stream"])
+def test_the_time_that_is_told_is_no_less_than_the_exact_one(folding: str) -> None:
+    """The controller, the reader and the accelerator to the cycle, against the least that the memory gives."""
+    network = dense_network(96, 48, 10)
+    pipeline = lower(network, choose(network, PlanRequest(board="ulx3s_85f", folding=folding)).plan)
+    memory = memory_on_board(pipeline, ULX3S, 100e6)
+    assert memory
+    sdram = replace(memory.sdram, part=replace(memory.sdram.part, power_up_us=1.0))
+    supplies = reader_supplies(memory.reader().spec, SdramPattern(sdram))
+    frames = 40
+    beats = schedule(pipeline, frames, supplies=supplies)[len(pipeline.streams) - 1].reshape(frames, -1)
+    # At the end of what the buffers hold, the memory binds.
+    exact = (beats[-1, -1] - beats[frames // 2, -1]) / (frames - 1 - frames // 2)
+    told = timing_on_board(pipeline, steady_state(pipeline), ULX3S, 100e6).interval
+    assert steady_state(pipeline).interval < 0.5 * exact
+    assert 0.85 * told <= exact <= told
