@@ -95,8 +95,7 @@ def run(
         The images do not suit the network.
     """
     held = network.network if isinstance(network, Model) else network
-    with progress(f"Connecting to {device}"):
-        connected: Device = connect(device, network=held, baud=baud, progress=progress)
+    connected: Device = connect(device, network=held, baud=baud, progress=progress)
     with connected:
         loaded = images_for(known_network(connected), images, labels, limit=limit, rounding=rounding)
         return run_on_device(connected, loaded, address=device, scores=scores, check=check, progress=progress)

@@ -62,7 +62,7 @@ def connect(
     rounds : int
         The number of times that the device is asked in a row before there is an error; each wait is longer.
     progress : Progress
-        Shows how far streamed weights are loaded.
+        Shows what is under way, and how far streamed weights are loaded.
 
     Returns
     -------
@@ -92,21 +92,34 @@ def connect(
         named = DesignFolder.open(Path(network)) if Path(network).is_dir() else None
         network = named.network if named else load_network(Path(network))
     if scheme == "golden":
-        golden = GoldenDevice(named_network(Path(place)))
-        check_holds(network_digest(golden.network), network)
-        return golden
-    transport, build = _OPENERS[scheme](place, options)
+        with progress(f"Connecting to {url}"):
+            golden = GoldenDevice(named_network(Path(place)))
+            check_holds(network_digest(golden.network), network)
+            return golden
+    with progress(f"Connecting to {url}"):
+        device, build = _linked(_OPENERS[scheme](place, options), network, margin=margin, rounds=rounds)
     try:
-        device = LinkedDevice(
-            Client(transport, margin=margin, rounds=rounds), network or (build.network if build else None)
-        )
-        if build and device.identity.loads:
-            held = network or build.network
-            device.load(parameter_image(with_parameters_of(held, build.network, build.plan)), held)
         if (folder := build or named) and device.identity.weights and not device.identity.parameters:
             with progress("Loading the weights") as shown:
                 device.load(folder.design.weight_image(), folder.network, progress=shown)
         return device
+    except BaseException:
+        device.close()
+        raise
+
+
+def _linked(
+    opened: _Opened, network: Network | None, *, margin: float, rounds: int
+) -> tuple[LinkedDevice, DesignFolder | None]:
+    """The device behind a transport, which parameters in RAM are loaded into where it is simulated."""
+    transport, build = opened
+    try:
+        client = Client(transport, margin=margin, rounds=rounds)
+        device = LinkedDevice(client, network or (build.network if build else None))
+        if build and device.identity.loads:
+            held = network or build.network
+            device.load(parameter_image(with_parameters_of(held, build.network, build.plan)), held)
+        return device, build
     except BaseException:
         transport.close()
         raise

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 
 import pytest
-from bitweir.board_memory import least_bandwidth, memory_on_board, timing_on_board
+from bitweir.board_memory import board_reader_spec, least_bandwidth, memory_on_board, timing_on_board
 from bitweir.boards.bitstream import board_rtlil, identity_of
 from bitweir.cli import main
 from bitweir.design import Design
@@ -150,7 +150,7 @@ def test_the_time_that_is_told_is_no_less_than_the_exact_one(folding: str) -> No
     memory = memory_on_board(pipeline, ULX3S, 100e6)
     assert memory
     sdram = replace(memory.sdram, part=replace(memory.sdram.part, power_up_us=1.0))
-    supplies = reader_supplies(memory.reader().spec, SdramPattern(sdram))
+    supplies = reader_supplies(board_reader_spec(pipeline), SdramPattern(sdram))
     frames = 40
     beats = schedule(pipeline, frames, supplies=supplies)[len(pipeline.streams) - 1].reshape(frames, -1)
     # At the end of what the buffers hold, the memory binds.
