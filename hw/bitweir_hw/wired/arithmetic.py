@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
 
+from ..popcount.dot_product import FULL_CHAIN
 from ..popcount.ecp5 import Chains, Position
 from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, evaluated, reduced, used
 
@@ -15,6 +16,11 @@ __all__ = ["elaborate", "stages"]
 def stages(circuit: Circuit, levels_per_stage: int) -> int:
     """Registers between inputs and outputs: one after each `levels_per_stage` levels, but for the last ones."""
     return max(circuit.depth - 1, 0) // levels_per_stage if levels_per_stage else 0
+
+
+def chain_limit(circuit: Circuit, levels_per_stage: int) -> int:
+    """Positions of the longest chain that adders share, as `Popcount.chain`: timing analysis takes it for one path."""
+    return min(circuit.style.chain, {0: circuit.style.chain, 1: FULL_CHAIN}.get(levels_per_stage, 32))
 
 
 def elaborate(
@@ -62,6 +68,7 @@ class _Builder:
         portable: bool,
     ) -> None:
         self.m, self.circuit, self.each = m, circuit, each
+        self.chain = chain_limit(circuit, each)
         self.cells = "" if portable else circuit.style.name
         self.last = stages(circuit, each)
         moving: dict[int, set[int]] = {}
@@ -109,7 +116,7 @@ class _Builder:
                 self._chains(adders, stage, level)
             elif self.cells == "xc7":
                 self._carry4(adders, stage, level)
-            elif self.circuit.style.chain:
+            elif self.chain:
                 self._fused(adders, stage, level)
             else:
                 for adder in adders:
@@ -178,7 +185,7 @@ class _Builder:
             waiting.clear()
 
         for adder in adders:
-            if waiting and len(first) + 1 + len(adder.a) > self.circuit.style.chain:
+            if waiting and len(first) + 1 + len(adder.a) > self.chain:
                 close()
             carry = self.value(adder.carry, stage)
             if first or adder.carry != ZERO:
@@ -192,7 +199,7 @@ class _Builder:
 
     def _chains(self, adders: list[Adder], stage: int, level: int) -> None:
         """Adders in CCU2C cells, which take functions of two wires."""
-        chains = Chains(self.m, f"wired{level}", self.circuit.style.chain)
+        chains = Chains(self.m, f"wired{level}", self.chain)
         for adder in adders:
             positions = [self._position(u, v, stage) for u, v in zip(adder.a, adder.b, strict=True)]
 
@@ -267,7 +274,7 @@ class _Builder:
             waiting.clear()
 
         for adder in adders:
-            if waiting and len(chain) + 2 + len(adder.a) > self.circuit.style.chain:
+            if waiting and len(chain) + 2 + len(adder.a) > self.chain:
                 close()
             if chain or adder.carry != ZERO:
                 # Hands out the carry of the adder before, and takes this one's.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import trailing_zeros
+from ..arithmetic import ceil_div, trailing_zeros
 from .circuit import build
 from .counts import STYLES
 from .graph import BIT, Output, Range, Sign, Sum, SumGraph, Table, Term, pruned
@@ -25,7 +25,7 @@ STYLE = {
 }  # fmt: skip
 
 #: Ways are compared with no more weights than this, whole groups of rows apart.
-_SAMPLE = 12_288
+_SAMPLE = 28_672
 #: Most products of weights and columns in which common pairs are looked for.
 _PAIRS = 400_000
 #: Most weights of a layer whose spanning tree is tried.
@@ -139,11 +139,9 @@ def ways(rows: Matrix) -> Iterator[tuple[str, _Way]]:
 def _grouped(
     share: Callable[..., list[Form]], group: int, leaf: int, nodes: Nodes, rows: Matrix, sources: Sequence[int]
 ) -> list[Form]:
-    """Share within groups of rows."""
-    forms: list[Form] = []
-    for start in range(0, len(rows), group):
-        forms += share(nodes, rows[start : start + group], sources, leaf)
-    return forms
+    """Share within groups of rows, which are as large as one another, but for one row."""
+    parts = np.array_split(rows, ceil_div(len(rows), group))
+    return [form for part in parts for form in share(nodes, part, sources, leaf)]
 
 
 def _price(rows: Matrix, ranges: tuple[Range, ...], style: str, name: str, way: _Way) -> float:
