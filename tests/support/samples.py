@@ -48,7 +48,7 @@ def every_kind(*, style="fused", streams=1, kind="class"):
             name="conv", weights=rng.random((5, 3, 3, 5)) < 0.5, pads=(1, 1, 1, 1),
             thresholds=np.array([[-3, 0, 4]] * 5), output=wide,
         ),
-        Pool(name="pool", kind="max", kernel=(2, 2), stride=(2, 2)),
+        Pool(name="pool", kind="max", kernel=(3, 3), stride=(2, 2), pads=(1, 1, 0, 0)),
         Parallel(
             name="sum",
             branches=(

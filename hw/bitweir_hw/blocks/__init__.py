@@ -19,6 +19,7 @@ from .machines import Buffered, Collect, Level, Machine
 from .matvec import MATVEC, MatVecSpec
 from .pipeline import Node, Pipeline, Stream
 from .pool import POOL, PoolSpec
+from .running import RUNNING_MAX, RunningMaxSpec
 from .scores import ARGMAX, CHOICE, RESULT, VOTE, ArgmaxSpec, ChoiceSpec, EndSpec, ResultSpec, VoteSpec
 from .select import SELECT, SelectSpec
 from .upsample import UPSAMPLE, UpsampleSpec
@@ -48,6 +49,7 @@ __all__ = [
     "Pipeline",
     "PoolSpec",
     "ResultSpec",
+    "RunningMaxSpec",
     "SelectSpec",
     "Stream",
     "ThresholdSpec",
@@ -60,8 +62,8 @@ __all__ = [
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
 BLOCKS: tuple[Block, ...] = (
-    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, SELECT, UPSAMPLE, POOL, THRESHOLD, VOTE, CHOICE, AFFINE, PIECEWISE,
-    ARGMAX, RESULT,
+    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, SELECT, UPSAMPLE, POOL, RUNNING_MAX, THRESHOLD, VOTE, CHOICE,
+    AFFINE, PIECEWISE, ARGMAX, RESULT,
 )  # fmt: skip
 _OF_SPEC = {block.spec: block for block in BLOCKS}
 

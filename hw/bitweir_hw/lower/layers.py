@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import ceil, gcd, prod
+from math import ceil, gcd
 from typing import Any
-
-import numpy as np
 
 from ..arithmetic import ceil_div, divisors, signed_bits
 from ..blocks import (
@@ -18,10 +16,8 @@ from ..blocks import (
     ConcatSpec,
     FifoSpec,
     ForkSpec,
-    PoolSpec,
     ResultSpec,
     VoteSpec,
-    WindowSpec,
 )
 from ..blocks.pipeline import Pipeline
 from ..errors import PlanError
@@ -48,6 +44,7 @@ from .accumulators import pad_code, sign_only
 from .builder import Builder, Cursor
 from .elementwise import affine, piecewise, threshold
 from .moves import select, upsample
+from .pools import pool, window
 
 __all__ = ["LOWERINGS", "build", "fork", "lower", "meet", "meeting_lanes"]
 
@@ -131,7 +128,7 @@ def _conv(builder: Builder, layer: Conv, cursor: Cursor) -> Cursor:
     lanes, taps = _window_lanes(builder, layer, source)
     cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
     code = pad_code(layer, source, cursor.lane_bits)
-    cursor = _window(builder, layer, cursor, groups=layer.groups // at_once, taps=taps, pads=[code] * source.channels)
+    cursor = window(builder, layer, cursor, groups=layer.groups // at_once, taps=taps, pads=[code] * source.channels)
     return _matvec(builder, layer, source, builder.widened(cursor, layer.name, simd))
 
 
@@ -150,32 +147,6 @@ def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]
         return late_out, late_in, lanes * taps != at_once * folding.simd, lanes * taps
 
     return min(choices, key=rank)
-
-
-def _window(builder: Builder, layer: Conv | Pool, cursor: Cursor, *, groups: int, taps: int, pads: list[int]) -> Cursor:
-    """The windows of a map; `pads` has the code outside it for each channel."""
-    parallel_frames, bits = builder.plan.parallel_frames, cursor.lane_bits
-    lanes = cursor.lanes
-    words = []
-    for first in range(0, len(pads), lanes):
-        elements = [code for code in pads[first : first + lanes] for _ in range(parallel_frames)]
-        words.append(sum(code << at * bits for at, code in enumerate(elements)))
-    spec = WindowSpec(
-        name=builder.name(f"{layer.name}_window"),
-        layer=layer.name,
-        shape=cursor.map.shape,
-        kernel=layer.kernel,
-        stride=layer.stride,
-        pads=layer.pads,
-        groups=groups,
-        lanes=lanes,
-        taps=taps,
-        lane_bits=bits * parallel_frames,
-        pad_words=tuple(words) if len(set(words)) > 1 else (words[0],),
-        stage_levels=builder.stage_levels,
-    )
-    result = replace(cursor, length=spec.length, vectors=spec.vectors, lanes=lanes * taps, window=spec)
-    return builder.put(spec, cursor, result)
 
 
 def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) -> Cursor:
@@ -202,79 +173,6 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
 
 
 # ---- layers without
-
-
-def _pool(builder: Builder, layer: Pool, cursor: Cursor) -> Cursor:
-    source = cursor.map
-    apart = not any(layer.pads) and all(s >= k for s, k in zip(layer.stride, layer.kernel, strict=True))
-    least = np.zeros(source.channels, bool) if layer.least is None else layer.least
-    if apart:
-        cursor = builder.widened(cursor, layer.name, builder.lanes_for(cursor), length=source.channels)
-        shape, kernel, stride, taps = (
-            (*source.shape[:2], ceil_div(source.channels, cursor.lanes), 1),
-            layer.kernel,
-            layer.stride,
-            1,
-        )
-        lanes = cursor.lanes
-    else:
-        lanes, taps = _pool_lanes(builder, layer, source)
-        cursor = builder.widened(cursor, layer.name, lanes, length=source.channels)
-        pads = [_never_wins(source, cursor.lane_bits, bool(flag)) for flag in least]
-        cursor = _window(builder, layer, cursor, groups=source.channels // lanes, taps=taps, pads=pads)
-        window = cursor.window
-        assert window is not None
-        shape, kernel, stride = (*window.positions, window.groups, window.vector_beats), (1, 1), (1, 1)
-    result = builder.output_map(layer, source)
-    masks = np.zeros(shape[2] * lanes, bool)
-    masks[: source.channels] = least
-    bits = cursor.lane_bits if layer.kind == "max" else signed_bits(result.low, result.high)
-    spec = PoolSpec(
-        name=builder.name(layer.name),
-        layer=layer.name,
-        kind=layer.kind,
-        shape=shape,
-        kernel=kernel,
-        stride=stride,
-        taps=taps,
-        lanes=lanes,
-        i_lane_bits=cursor.lane_bits,
-        o_lane_bits=bits,
-        format=source.format,
-        least=masks.reshape(shape[2], lanes) if least.any() else None,
-        parallel_frames=builder.plan.parallel_frames,
-        stage_levels=builder.stage_levels,
-    )
-    end = Cursor(
-        stream=None, layer=layer.name, map=result, length=source.channels, vectors=result.pixels, lanes=lanes,
-        lane_bits=bits,
-    )  # fmt: skip
-    end = builder.put(spec, cursor, end)
-    row = result.shape[1] * shape[2]
-    if apart and layer.stride[0] > 1 and result.pixels > 1:
-        # A row of results leaves while one row of pixels arrives, then none for a while: spread them evenly.
-        return builder.buffered(end, layer.name, f"{layer.name}_fifo", enough=row + 1, likely=2)
-    return end
-
-
-def _pool_lanes(builder: Builder, layer: Pool, source: Map) -> tuple[int, int]:
-    """Fewest elements a beat with which overlapping windows keep up."""
-    result = layer.output_map(source)
-
-    def rank(choice: tuple[int, int]) -> tuple[bool, bool, int, int]:
-        lanes, taps = choice
-        late_out = result.size // lanes * prod(layer.kernel) // taps > builder.ii
-        return late_out, source.size // lanes > builder.ii, lanes * taps, taps
-
-    return min(word_choices(source.channels, layer.kernel), key=rank)
-
-
-def _never_wins(source: Map, lane_bits: int, least: bool) -> int:
-    """The element, as bits, that is never larger than another; with `least`, never smaller."""
-    if source.format is None:
-        lowest = 1 << (lane_bits - 1)
-        return lowest - 1 if least else lowest
-    return source.format.codes - 1 if least else 0
 
 
 def _vote(builder: Builder, layer: Vote, cursor: Cursor) -> Cursor:
@@ -452,7 +350,7 @@ MEETINGS: dict[type, Callable[[Builder, Any, list[Cursor], Map], Cursor]] = {Par
 LOWERINGS: dict[type, Callable[[Builder, Any, Cursor], Cursor]] = {
     Dense: _dense,
     Conv: _conv,
-    Pool: _pool,
+    Pool: pool,
     Threshold: threshold,
     Affine: affine,
     Piecewise: piecewise,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from bitweir_hw.blocks import ArgmaxSpec, EndSpec, ResultSpec
 from bitweir_hw.blocks.pipeline import Pipeline, Stream
-from bitweir_hw.network import Branched, Conv, Dense, Integers, Layer, Network, Threshold
+from bitweir_hw.network import Branched, Conv, Dense, Integers, Layer, Network, Pool, Threshold
 from numpy.typing import NDArray
 
 from . import golden
@@ -93,20 +93,25 @@ def stream_values(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> 
         Of that network.
     codes : array of integers, (N, K)
     """
-    shown = replace(network, layers=_with_sums(network.layers))
+    shown = replace(network, layers=_as_streamed(network.layers, {stream.layer for stream in pipeline.streams}))
     values = {"input": np.asarray(codes), **golden.trace(shown, codes)}
     return [_elements(values[stream.layer], stream) for stream in pipeline.streams]
 
 
-def _with_sums(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The same layers, with each layer that sums and compares split in two, as streams carry these sums."""
+def _as_streamed(layers: tuple[Layer, ...], shown: set[str]) -> tuple[Layer, ...]:
+    """The same layers, of which some are two, as streams carry what is between: sums, and maxima along the columns."""
     result: list[Layer] = []
     for layer in layers:
         if isinstance(layer, Branched):
-            result.append(replace(layer, branches=tuple(map(_with_sums, layer.branches))))
+            result.append(replace(layer, branches=tuple(_as_streamed(branch, shown) for branch in layer.branches)))
         elif isinstance(layer, Dense | Conv) and layer.thresholds is not None and layer.output is not None:
             result.append(replace(layer, name=f"{layer.name}.sums", thresholds=None, output=None))
             result.append(Threshold(name=layer.name, thresholds=layer.thresholds, output=layer.output))
+        elif isinstance(layer, Pool) and f"{layer.name}.columns" in shown:
+            (rows, columns), (down, across), (top, left, bottom, right) = layer.kernel, layer.stride, layer.pads
+            along = replace(layer, kernel=(1, columns), stride=(1, across), pads=(0, left, 0, right))
+            result.append(replace(along, name=f"{layer.name}.columns"))
+            result.append(replace(layer, kernel=(rows, 1), stride=(down, 1), pads=(top, 0, bottom, 0)))
         else:
             result.append(layer)
     return tuple(result)

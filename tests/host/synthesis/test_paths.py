@@ -14,6 +14,7 @@ from bitweir_hw.blocks import (
     ForkSpec,
     MatVecSpec,
     PoolSpec,
+    RunningMaxSpec,
     UpsampleSpec,
     WidthSpec,
     WindowSpec,
@@ -41,6 +42,8 @@ MOST_LUTS = {
     WindowSpec: (2, 3),
     # A partial result is chosen, compared, and chosen again.
     PoolSpec: (2, 3),
+    # Of few words, what was chosen is compared in the next cycle.
+    RunningMaxSpec: (3, 3),
     UpsampleSpec: (1, 3),
     # A multiplexer of the inputs.
     ConcatSpec: (1, 4),
@@ -106,6 +109,10 @@ BLOCKS: dict[str, BlockSpec] = {
     "pool": PoolSpec(
         name="pool", layer="pool", kind="sum", shape=(9, 9, 3, 1), kernel=(2, 2), stride=(2, 3), lanes=1, taps=3,
         i_lane_bits=5, o_lane_bits=9, stage_levels=1,
+    ),
+    "running": RunningMaxSpec(
+        name="pool", layer="pool", lines=1, places=9, words=6, kernel=3, stride=2, pads=(1, 0), lanes=1, lane_bits=9,
+        stage_levels=1,
     ),
     "upsample": UpsampleSpec(name="upsample", layer="upsample", shape=(4, 5, 2), factors=(2, 2), word_bits=2),
 }  # fmt: skip
