@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from ..arithmetic import signed_bits
 from ..blocks import MatVecSpec
 from ..blocks.matvec.planes import planes_for, weight_planes
+from ..network import BIPOLAR
 from ..network.layers import Conv, Dense, Format, Integers, Map
 from ..plan import Folding, Plan, group_channels, groups_at_once
 from ..popcount.dot_product import Plane
 from .ranges import ParameterRange
 
 Weights = NDArray[np.bool_] | Integers
+Outside = tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]
 
 __all__ = ["folded", "matvec", "pad_code", "row_counts", "sign_only", "stream_format"]
 
@@ -115,6 +117,14 @@ def matvec(
         popcount=plan.popcount,
         parallel_frames=plan.parallel_frames,
     )
+    if (
+        isinstance(layer, Conv)
+        and limits is None
+        and edges is None
+        and source.format == BIPOLAR
+        and not layer.pad_value
+    ):
+        spec = replace(spec, outside=padding.places(), kernel=layer.kernel)
     if layer.thresholds is not None and sign_only(layer):
         return _with_thresholds(spec, layer.thresholds[:, 0], consts, step)
     agree = _low_bits_agree(weights, form, padding, consts, runtime_loadable=stored is not None)
@@ -122,7 +132,8 @@ def matvec(
         # Each row would need low bits of its own: let the weights bring the step instead.
         limits = limits and (limits[0] * step, limits[1] * step)
         signs = 2 * weights.astype(np.int64) - 1 if weights.dtype == np.bool_ else weights.astype(np.int64)
-        spec = replace(spec, weights=signs * step, runtime_loadable=_stored_planes(signs, limits, zeros=_zeros(step)))
+        planes = _stored_planes(signs, limits, zeros=_zeros(step))
+        spec = replace(spec, weights=signs * step, runtime_loadable=planes, outside=None)
         total = signs.sum(axis=2)
         plain = replace(form, step=1, offset=0)
         const, _ = _constants(spec.weights, step * total, plain, folding, spec.runtime_loadable)
@@ -149,7 +160,7 @@ def folded(spec: MatVecSpec, layer: Dense | Conv, folding: Folding) -> MatVecSpe
     """The unit of a layer in a folding: groups that are worked on at once are parts of one vector."""
     at_once = groups_at_once(layer, folding.pe)
     shape = (layer.groups // at_once, at_once * layer.outputs // layer.groups)
-    return replace(
+    found = replace(
         spec,
         pe=folding.pe,
         simd=folding.simd,
@@ -160,6 +171,7 @@ def folded(spec: MatVecSpec, layer: Dense | Conv, folding: Folding) -> MatVecSpe
         parts=at_once,
         run=group_channels(layer) if at_once > 1 else 1,
     )
+    return found.with_mask() if found.outside and found.mask_pays else found
 
 
 def _stored_planes(weights: Weights, limits: ParameterRange | None, zeros: int = 0) -> tuple[Plane, ...] | None:
@@ -253,6 +265,16 @@ class _Padding:
             )
         found = layer.windows(source.shape)
         return cls(missing, found.row_classes, found.column_classes, found.rows, found.columns)
+
+    def places(self) -> Outside | None:
+        """What lies outside for each row and each column of windows; None where padding has nothing to correct."""
+        if not self.missing:
+            return None
+        sides = ((self.row_classes, self.rows), (self.column_classes, self.columns))
+        rows, columns = (
+            tuple(tuple(np.flatnonzero(outside[place]).tolist()) for place in classes) for classes, outside in sides
+        )
+        return rows, columns
 
     def __neg__(self) -> _Padding:
         return replace(self, missing=-self.missing)

@@ -71,7 +71,9 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     else:
         terms += _presets(spec, family)
     terms += ram(inputs.depth, inputs.width, family, block=inputs.block, layout=inputs.layout)
-    terms.ff += (spec.memory_stage - inputs.layout.registers) * spec.i_bits
+    terms.ff += (spec.memory_stage - inputs.layout.registers) * inputs.width
+    if spec.masked:
+        _masks(terms, spec, family)
     # Low bits that are 0 in all results are not kept, those that are 1 start as 0 in LUT RAM.
     ones = (spec.low & ((1 << _shift(spec)) - 1)).bit_count() * spec.pe * spec.parallel_frames
     kept = spec.o_bits - spec.pe * spec.parallel_frames * _shift(spec) + (ones if family != "ice40" else 0)
@@ -149,6 +151,20 @@ def _of_pixels(terms: Terms, spec: MatVecSpec, family: str) -> None:
     terms.ff += 1 + spec.memory_stage + spec.dot.stages(spec.popcount)
 
 
+def _masks(terms: Terms, spec: MatVecSpec, family: str) -> None:
+    """What is outside the map: counters of its places, marks, and a gate for each weight."""
+    assert spec.outside
+    rows, columns = spec.kernel
+    for end in (spec.synapse_folds // (rows * columns), columns, rows, len(spec.outside[1])):
+        stepped(terms, end, family, last=True)
+    stepped(terms, len(spec.outside[0]), family)
+    for places in spec.outside:
+        marks = len(set(places) - {()})
+        terms.ff += marks
+        terms.luts["count"] += 3 * marks
+    terms.luts["padding"] += spec.weight_width
+
+
 def _shift(spec: MatVecSpec) -> int:
     return 0 if spec.threshold else spec.shift
 
@@ -197,7 +213,8 @@ def _sums(spec: MatVecSpec) -> list[Path]:
     style, each = spec.built.style, spec.popcount.levels_per_stage
     levels = spec.dot.plan(spec.built).levels
     stages = spec.dot.stages(spec.popcount)
-    gates = style != "ecp5"
+    # A gate of a weight before its sum.
+    gates = (style != "ecp5") + spec.masked
     width = spec.acc_bits
     # No chain is longer than all adders of its level; those of style tree are apart.
     positions = width if style == "tree" else min(spec.built.chain, width * spec.pe * spec.parallel_frames)

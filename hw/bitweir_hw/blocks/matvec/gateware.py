@@ -103,7 +103,8 @@ class MatVec(wiring.Component):
             r_at = self._read_pixels_at(m, issue, last_pixel, last, last_group)
         else:
             r_at = self._read_at(m, issue, ends, last, last_group)
-        arrived = self._buffer(m, x, r_at, use, freed)
+        masked = Signal()
+        arrived = self._buffer(m, x, masked, r_at, use, freed)
         weights = self._weights()
         # A step that ends a group needs a place for the result; where weights are streamed, each needs its word.
         may_go: Value = output.free | ~last
@@ -129,7 +130,7 @@ class MatVec(wiring.Component):
         m.submodules.weights = weights
 
         loaded = spec.runtime_loadable is not None
-        m.d.comb += [elements.x.eq(x), elements.w.eq(weights.data[: spec.weight_width])]
+        m.d.comb += [elements.x.eq(x), elements.w.eq(self._masked(weights.data[: spec.weight_width], masked))]
 
         # What is known of a word at its issue travels beside its sum.
         marks = [Cat(issue, first, last, last_group, *([last_pixel] if shared else []))]
@@ -161,6 +162,13 @@ class MatVec(wiring.Component):
         m.d.sync += [done.eq(valid & last), ends.eq(last_group)]
         m.d.comb += [output.done.eq(done), output.result.eq(self._result(elements.acc, ends))]
         return m
+
+    def _masked(self, weights: Value, masked: Value) -> Value:
+        """Weights, of which every second one is 0 and the others are 1 where the inputs are outside the map."""
+        if not self.spec.masked:
+            return weights
+        ones = sum(1 << at for at in range(1, len(weights), 2))
+        return Mux(masked, Const(ones, len(weights)), weights)
 
     def _weights(self) -> Rom | Prefetch:
         """Where words of weights come from."""
@@ -241,8 +249,10 @@ class MatVec(wiring.Component):
             values.append(value)
         return Cat(*values)
 
-    def _buffer(self, m: Module, x: Signal, r_at: Signal, use: Signal, freed: Signal) -> Value:
+    def _buffer(self, m: Module, x: Signal, masked: Signal, r_at: Signal, use: Signal, freed: Signal) -> Value:
         """Build the input buffer; `x` becomes what stood at `r_at` ``1 + spec.memory_stage`` cycles before.
+
+        `masked` becomes whether that was outside the map.
 
         Parameters
         ----------
@@ -259,7 +269,7 @@ class MatVec(wiring.Component):
         # Left to itself, a small one becomes LUT RAM, and block RAM where a family has no LUT RAM.
         attrs = {"ram_style": "block"} if spec.sources[2].block else {}
         layout = replace(spec.sources[2].layout, registers=spec.memory_stage)
-        m.submodules.buffer = store = Store(depth=words, width=spec.i_bits, layout=layout, attrs=attrs)
+        m.submodules.buffer = store = Store(depth=words, width=spec.sources[2].width, layout=layout, attrs=attrs)
         take = Signal()
         w_at, _ = counter(m, "w_at", take, words)
         _, w_last = counter(m, "w_word", take, length)
@@ -267,6 +277,7 @@ class MatVec(wiring.Component):
         # Numbers in two's complement, counted from the lowest one up.
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
         arriving = self.i.payload ^ flips if spec.flip else self.i.payload
+        outside = [self._outside(m, take)] if spec.masked else []
         if spec.shared_pixels > 1:
             # Half of the buffer is filled, or is used.
             _, last_pixel = counter(m, "w_pixel", take & w_last, spec.shared_pixels)
@@ -282,11 +293,36 @@ class MatVec(wiring.Component):
             store.write.eq(take),
             store.w_address.eq(w_at),
             # Padding must not count, whatever the stream carries there.
-            store.w_data.eq(Mux(w_last, arriving[:kept], arriving)),
+            store.w_data.eq(Cat(Mux(w_last, arriving[:kept], arriving), *outside)),
             store.address.eq(r_at),
-            x.eq(self._by_part(store.data)),
+            x.eq(self._by_part(store.data[: spec.i_bits])),
+            masked.eq(store.data[-1] if spec.masked else 0),
         ]
         return unread.some
+
+    def _outside(self, m: Module, take: Value) -> Value:
+        """Whether the word that arrives next is outside the map. From registers and the place in a kernel."""
+        spec = self.spec
+        assert spec.outside
+        rows, columns = spec.kernel
+        _, last = counter(m, "w_part", take, spec.synapse_folds // (rows * columns))
+        step = take & last
+        kernel_column, last = counter(m, "w_kernel_column", step, columns)
+        step = step & last
+        kernel_row, last = counter(m, "w_kernel_row", step, rows)
+        step = step & last
+        found: list[Value] = []
+        for axis, tap in ((1, kernel_column), (0, kernel_row)):
+            places = spec.outside[axis]
+            number, last = counter(m, ("w_row", "w_column")[axis], step, len(places))
+            for out in sorted(set(places) - {()}):
+                before = [at - 1 if at else len(places) - 1 for at, some in enumerate(places) if some == out]
+                flag = Signal(name=f"w_outside_{axis}_{out[0]}", init=places[0] == out)
+                with m.If(step):
+                    m.d.sync += flag.eq(number.matches(*before) if len(number) else 1)
+                found.append(flag & (tap.matches(*out) if len(tap) else 1))
+            step = step & last
+        return Cat(*found).any()
 
     def _read_at(self, m: Module, issue: Value, ends: Value, last: Value, last_group: Value) -> Signal:
         """The address of the next word: vectors take turns in both halves, and each group begins at the first word."""

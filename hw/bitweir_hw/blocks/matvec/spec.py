@@ -20,6 +20,9 @@ from .planes import weight_planes, word_bits
 #: What a block RAM is worth in LUTs where presets could take either: about what parts have of both.
 BLOCK_LUTS = 300
 
+#: Counters of rows, columns and pixels of a kernel, beside inputs that are masked.
+_MASK_LUTS = 60
+
 #: Words of weights that wait where they come over a stream: the depth of a LUT RAM of ECP5 and Gowin.
 PREFETCH = 16
 
@@ -76,6 +79,14 @@ class MatVecSpec:
     shared_pixels : int
         M, pixels that each word of streamed weights serves, one after the other. Only where G is 1; it divides the
         columns of the map.
+    outside : (tuple, tuple), or None
+        Of a convolution of -1 and +1 whose padding counts 0: for each row of the map which rows of a kernel lie
+        outside, and for each column which columns of a kernel.
+    kernel : (int, int)
+        With `outside`, its rows and columns.
+    masked : bool
+        Whether weights are replaced where inputs are outside: half of them by 0, half by 1, which counts 0. Each word
+        of inputs is marked as it arrives; presets then need no classes. Else presets bring what padding counts.
     """
 
     name: str
@@ -100,6 +111,9 @@ class MatVecSpec:
     parts: int = 1
     run: int = 1
     shared_pixels: int = 1
+    outside: tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]] | None = None
+    kernel: tuple[int, int] = (1, 1)
+    masked: bool = False
 
     @property
     def groups(self) -> int:
@@ -425,8 +439,37 @@ class MatVecSpec:
         return (
             weights,
             Memory(role="thresholds", depth=weights.depth, width=riding, style="block") if riding else own,
-            Memory(role="buffer", depth=self.buffer_words, width=self.i_bits, writable=True, levels=self._bank_levels),
+            Memory(
+                role="buffer",
+                depth=self.buffer_words,
+                width=self.i_bits + self.masked,
+                writable=True,
+                levels=self._bank_levels,
+            ),
         )
+
+    @property
+    def mask_pays(self) -> bool:
+        """Whether a mask, a LUT for each weight of a word and counters, is worth the block RAM of presets."""
+        presets = self.preset_memory
+        if not presets.block:
+            return False
+        saved = block_rams(presets.depth, presets.width, "ecp5", writable=False)[0]
+        return BLOCK_LUTS * saved >= self.lanes + _MASK_LUTS
+
+    def with_mask(self) -> MatVecSpec:
+        """The same unit masked, where each word is of one pixel of a window, and some pixel has no padding."""
+        taps = self.kernel[0] * self.kernel[1]
+        if self.outside is None or self.simd % 2 or self.columns % (taps * self.simd) or self.groups * self.parts > 1:
+            return self
+        if not all(() in side for side in self.outside):
+            return self
+        row, column = (side.index(()) for side in self.outside)
+        inside = self.row_classes[row] * (max(self.column_classes) + 1) + self.column_classes[column]
+        return replace(
+            self, masked=True, initial_accumulators=self.initial_accumulators[inside][None], row_classes=(0,),
+            column_classes=(0,),
+        )  # fmt: skip
 
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
