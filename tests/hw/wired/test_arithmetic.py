@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
+from bitweir_hw.popcount import Popcount
 from bitweir_hw.wired import build, wire
-from bitweir_hw.wired.arithmetic import elaborate, stages
+from bitweir_hw.wired.arithmetic import chain_limit, elaborate, stages
 from bitweir_hw.wired.counts import STYLES
 
 
@@ -54,3 +55,12 @@ def test_values_come_after_the_stages(style, levels):
     assert late == ((circuit.depth - 1) // levels if levels else 0)
     assert got[late : late + 24] == graph.evaluate(rows)[: len(got) - late].tolist()
     assert len(got) > late + 20
+
+
+def test_chains_are_as_long_as_those_of_popcounts():
+    graph = wire([[1, 1, 1]], [(0, 1)] * 3).graph
+    for style, name in (("ecp5", "ecp5"), ("fused", "fused"), ("xc7", "xc7")):
+        for levels in (1, 2):
+            limit = Popcount(style=name, levels_per_stage=levels).chain
+            assert chain_limit(build(graph, style), levels) <= limit
+    assert chain_limit(build(graph, "lut4"), 1) == 0
