@@ -166,15 +166,19 @@ class Circuit:
     def sites(self) -> int:
         """LUT sites, as planned: without what registers and the ends of chains take."""
         total = 0
+        turned: set[int] = set()
         for step in self.steps:
             if isinstance(step, Gate):
                 extra = len(step.inputs) - self.style.lut
                 total += 1 if extra <= 0 else (1 << extra) + 1
-            else:
-                # The position after the last hands the carry out, and the next adder's in.
-                own = step.carry != ZERO and not self.style.chain
-                total += len(step.a) + (own or bool(self.style.chain) or len(step.outputs) > len(step.a))
-                total += 0 if self.style.name != "lut4" else sum(_inverted(bit) for bit in step.a + step.b)
+                continue
+            # The position after the last hands the carry out, and the next adder's in.
+            own = step.carry != ZERO and not self.style.chain
+            total += len(step.a) + (own or bool(self.style.chain) or len(step.outputs) > len(step.a))
+            turned.update(bit.wires[0] for bit in (*step.a, *step.b, step.carry) if _inverted(bit))
+        if self.style.pairs == (1, 1):
+            # Where operands enter the carry as they are, each wire that some adder takes inverted has an inverter.
+            total += len(turned)
         return total
 
     def add(self, a: Number, b: Number, carry: Number | None = None, values: Range | None = None) -> Number:
@@ -242,8 +246,9 @@ class Circuit:
             carry = self.settled(carry)
         if not self.style.chain:
             carry = self.settled(carry)
-        # The first operand enters the carry as it is: better all bits are inverted, then so is the sum.
-        flip = self.style.lut == 6 and sum(map(_inverted, first)) * 2 > sum(len(bit.wires) for bit in first)
+        # Operands enter the carry as they are, or the first does: better all bits are inverted, then so is the sum.
+        taken = [*first, *second, carry] if self.style.pairs == (1, 1) else first
+        flip = self.style.name != "ecp5" and sum(map(_inverted, taken)) * 2 > sum(len(bit.wires) for bit in taken)
         if flip:
             first, second, carry = [bit.inverse for bit in first], [bit.inverse for bit in second], carry.inverse
         level = 1 + self.level([*first, *second, carry])
