@@ -97,7 +97,8 @@ def generate(
         What is best on the part: ``"fps"``, ``"area"`` (for `fps`) or ``"latency"``; on a board ``"link"`` or
         ``"fps"``.
     folding : str, optional
-        SIMDxPE for each layer with weights, such as ``"16x4,8x10"``.
+        SIMDxPE for each layer with weights, such as ``"16x4,8x10"``; ``"wired"`` for one whose weights are to be
+        constants in logic, alone for all.
     fps : float, optional
         Frames a second to reach.
     board : str, optional

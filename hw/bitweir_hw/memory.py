@@ -12,6 +12,7 @@ __all__ = [
     "EIGHTEEN",
     "STREAM",
     "STYLES",
+    "WIRED",
     "Layout",
     "Memory",
     "in_luts",
@@ -25,6 +26,8 @@ __all__ = [
 STYLES = ("auto", "block", "lut")
 #: Where the weights of a layer are that sit in no memory of the accelerator: they come over a stream.
 STREAM = "stream"
+#: Where they are that sit in no memory at all: constants in logic, which the neurons of the layer share.
+WIRED = "wired"
 #: Words and bits that a block RAM of 18 kilobits can have: that of ECP5, Gowin and Xilinx.
 EIGHTEEN = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 #: Bits of theirs that are written together.

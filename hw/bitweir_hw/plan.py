@@ -9,7 +9,7 @@ from math import inf
 
 from .arithmetic import ceil_div, divisors
 from .errors import PlanError
-from .memory import STREAM
+from .memory import STREAM, WIRED
 from .network.layers import Conv, Dense, Map
 from .network.network import Network
 from .popcount.dot_product import Popcount
@@ -31,6 +31,7 @@ __all__ = [
     "several_groups",
     "weighted",
     "window_words",
+    "wired",
     "word_choices",
     "words_of",
 ]
@@ -62,7 +63,8 @@ class Folding:
         Inputs of each that are taken in one cycle.
     memory : str
         Where its weights sit: ``"block"`` RAM, LUTs (``"lut"``), or what fits their size (``"auto"``); or
-        ``"stream"``, outside the accelerator: they come over a stream of their own, in the order of use.
+        ``"stream"``, outside the accelerator: they come over a stream of their own, in the order of use; or
+        ``"wired"``, constants in logic that works on a whole vector each cycle: see `wired`.
     share : int
         Of a layer whose weights are streamed: M, pixels side by side in a row of its result that share each word of
         them, so that M times fewer come.
@@ -147,6 +149,8 @@ def check_plan(network: Network, plan: Plan) -> Plan:
     for (layer, result), folding in zip(layers, plan.foldings, strict=True):
         if folding.memory == STREAM:
             _check_stream(layer, folding, plan)
+        if folding.memory == WIRED:
+            _check_wired(layer, folding, plan)
         if folding.share != 1:
             _check_share(layer, result, folding)
     for name, depth in plan.depths:
@@ -204,6 +208,21 @@ def _check_stream(layer: Dense | Conv, folding: Folding, plan: Plan) -> None:
         )
 
 
+def _check_wired(layer: Dense | Conv, folding: Folding, plan: Plan) -> None:
+    """Raise a PlanError where the weights of a layer cannot be constants in logic."""
+    if plan.weights != "rom":
+        raise PlanError(
+            f"Layer {layer.name!r} must not be wired where parameters are loaded: its weights would be constants in "
+            f"logic; fold it {replace(folding, memory='auto')}, or choose --weights rom (in Python weights='rom')."
+        )
+    whole = wired(layer)
+    if replace(folding, share=1) != whole:
+        raise PlanError(
+            f"Layer {layer.name!r} must be wired with all of its weights at once, {whole}, not {folding}: logic of "
+            "constants that does a part of the layer serves that part alone, so parts that take turns need no less."
+        )
+
+
 def _check_share(layer: Dense | Conv, result: Map, folding: Folding) -> None:
     """Raise a PlanError where pixels of a layer cannot share weights."""
     columns = result.shape[1]
@@ -221,6 +240,11 @@ def _check_share(layer: Dense | Conv, result: Map, folding: Folding) -> None:
             f"Pixels of layer {layer.name!r} that share weights must be a divisor of its {columns} columns, up to "
             f"{MAX_SHARE}, not {folding.share}; the nearest is {nearest}."
         )
+
+
+def wired(layer: Dense | Conv) -> Folding:
+    """The folding of a layer whose weights are constants in logic: all inputs and all neurons, of all groups."""
+    return Folding(pe=layer.outputs, simd=layer.inputs, memory=WIRED)
 
 
 def words_of(layer: Dense | Conv, folding: Folding) -> int:
@@ -249,7 +273,8 @@ def plan_from_foldings(
     network : Network
     text : str
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
-        where its weights sit, or ``stream``; ``stream*M`` where M pixels share each word of them.
+        where its weights sit, or ``stream``; ``stream*M`` where M pixels share each word of them. ``wired`` for a
+        layer whose weights are constants in logic; alone, for all layers.
     popcount : Popcount, optional
     parallel_frames : int
 
@@ -259,11 +284,17 @@ def plan_from_foldings(
         The text has another form, or a folding does not fit its layer.
     """
     foldings = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream))?(?:\*(\d{1,4}))?\s*", part)
+    layers, parts = weighted(network), text.split(",")
+    if text.strip() == WIRED:
+        parts = [WIRED] * len(layers)
+    for number, part in enumerate(parts):
+        if part.strip() == WIRED and number < len(layers):
+            foldings.append(wired(layers[number][0]))
+            continue
+        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream|wired))?(?:\*(\d{1,4}))?\s*", part)
         if not match:
             raise PlanError(
-                "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, "
+                "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
                 f"not {part.strip()!r}."
             )
         foldings.append(

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bitweir_hw.blocks import MatVecSpec
+from bitweir_hw.blocks import MatVecSpec, WiredSpec
 from bitweir_hw.errors import PlanError
-from bitweir_hw.lower import lower
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Network
 from bitweir_hw.plan import (
     Folding,
@@ -56,6 +56,36 @@ def test_text_tells_where_weights_sit():
     assert [(unit.sources[0].block, unit.memory_stage) for unit in units] == [(False, 0), (True, 1)]
 
 
+def test_text_tells_which_layers_are_wired():
+    whole, last = Folding(pe=64, simd=784, memory="wired"), Folding(pe=10, simd=64, memory="wired")
+    assert plan_from_foldings(NET, "wired").foldings == (whole, last)
+    plan = plan_from_foldings(NET, "64x32, wired")
+    assert plan.foldings == (Folding(simd=64, pe=32), last)
+    assert ",".join(map(str, plan.foldings)) == "64x32,64x10:wired"
+    assert plan_from_foldings(NET, "64x32,64x10:wired") == plan
+    assert [type(block) for block in lower(NET, plan).blocks if block.name == "dense1"] == [WiredSpec]
+
+
+def test_a_wired_layer_has_all_of_its_weights_at_once():
+    told = (
+        "Layer 'dense1' must be wired with all of its weights at once, 64x10:wired, not 32x10:wired: logic of "
+        "constants that does a part of the layer serves that part alone, so parts that take turns need no less."
+    )
+    with pytest.raises(PlanError) as error:
+        plan_from_foldings(NET, "64x32,32x10:wired")
+    assert str(error.value) == told
+
+
+def test_wired_weights_cannot_be_loaded():
+    plan = with_loadable_parameters(NET, plan_from_foldings(NET, "64x32,wired"))
+    with pytest.raises(PlanError) as error:
+        lower(NET, plan)
+    assert str(error.value) == (
+        "Layer 'dense1' must not be wired where parameters are loaded: its weights would be constants in logic; fold "
+        "it 64x10, or choose --weights rom (in Python weights='rom')."
+    )
+
+
 def test_text_tells_which_weights_are_streamed():
     plan = plan_from_foldings(NET, "64x32:stream,8x16")
     assert ",".join(map(str, plan.foldings)) == "64x32:stream,8x16"
@@ -86,11 +116,12 @@ def test_text_tells_which_weights_are_streamed():
         ("64x32", "The folding must give SIMDxPE for each of the 2 layers with weights, not for 1."),
         (
             "64,8x16",
-            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, not '64'.",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, not '64'.",
         ),
         (
             "64x-1,8x16",
-            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, not '64x-1'.",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
+            "not '64x-1'.",
         ),
         ("64x0,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 0; the nearest is 1."),
         ("64x65,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 65; the nearest is 64."),

@@ -33,6 +33,7 @@ from support.strategies import (
     networks_of_two_groupings,
     plans,
     stalls,
+    wired_plans,
 )
 
 
@@ -68,6 +69,15 @@ def test_every_beat_of_results_of_pixels(data):
 def test_every_beat_of_several_groups_at_once(data):
     network = data.draw(grouped_networks())
     plan = data.draw(plans(network))
+    frames = data.draw(codes(network, data.draw(st.integers(1, 2))))
+    check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_every_beat_of_wired_layers(data):
+    network = data.draw(st.one_of(networks(), grouped_networks(), map_networks()))
+    plan = data.draw(wired_plans(network))
     frames = data.draw(codes(network, data.draw(st.integers(1, 2))))
     check_every_beat(network, plan, frames, data.draw(stalls()), data.draw(stalls()))
 

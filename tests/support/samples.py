@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from bitweir_hw.memory import WIRED
 from bitweir_hw.network import (
     BIPOLAR,
     Affine,
@@ -28,8 +29,11 @@ from bitweir_hw.popcount import Popcount
 from support.strategies import identity_input
 
 
-def every_kind(*, style="fused", streams=1, kind="class"):
-    """The network, with a result of a kind (its scores are those of a class), and a plan that divides nothing."""
+def every_kind(*, style="fused", streams=1, kind="class", wired=True):
+    """The network, with a result of a kind (its scores are those of a class), and a plan that divides nothing.
+
+    One of its layers is wired, if none is to be loaded.
+    """
     rng = np.random.default_rng(6)
     wide = Format(bits=2)
     layers = (
@@ -80,6 +84,8 @@ def every_kind(*, style="fused", streams=1, kind="class"):
     readout = Readout() if kind == "class" else Readout(kind="scores", scale=("1",), offset=("0",))
     network = check(Network(name="net", input=entry, layers=layers, readout=readout))
     foldings = (Folding(pe=2, simd=4), Folding(pe=3, simd=3), Folding(pe=1, simd=20))
+    if wired:
+        foldings = (*foldings[:2], Folding(pe=3, simd=20, memory=WIRED))
     return network, Plan(foldings=foldings, popcount=Popcount(style=style, levels_per_stage=1), parallel_frames=streams)
 
 

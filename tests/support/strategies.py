@@ -28,7 +28,7 @@ from bitweir_hw.network import (
     check,
     in_series,
 )
-from bitweir_hw.plan import Folding, Plan, weighted, words_of
+from bitweir_hw.plan import Folding, Plan, weighted, wired, words_of
 from bitweir_hw.popcount import Popcount
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -576,6 +576,16 @@ def plans(draw, network, *, max_streams=2, streamed=False):
         foldings.append(folding)
     popcount = Popcount(style=draw(st.sampled_from(["tree", "fused"])), levels_per_stage=draw(st.integers(0, 3)))
     return Plan(foldings=tuple(foldings), popcount=popcount, parallel_frames=draw(st.integers(1, max_streams)))
+
+
+@st.composite
+def wired_plans(draw, network):
+    """Plans in which some layers are wired."""
+    plan = draw(plans(network))
+    layers = zip(weighted(network), plan.foldings, strict=True)
+    foldings = tuple(wired(layer) if draw(st.sampled_from([True, True, False])) else own for (layer, _), own in layers)
+    style = draw(st.sampled_from(["tree", "fused", "xc7"]))
+    return replace(plan, foldings=foldings, popcount=replace(plan.popcount, style=style))
 
 
 def stalls():

@@ -23,6 +23,8 @@ CONSTANT = ("constant count", "constant position", "thin position", "inverse", "
 #: Where only features of constant weights are fitted: carry cells hold the positions, so LUTs may take none of them.
 FREE: dict[str, dict[str, float]] = {"lut": {"constant position": 0.0, "thin position": 0.0}}
 FREE_PULL = 0.2
+#: Of wired layers, where LUTs of the circuit stay what they are.
+WIRED = {"gate": 1.0, "position": 0.0, "inverted": 0.0, "fixed": 1.0}
 
 
 Weights = dict[str, dict[str, float]]
@@ -95,8 +97,11 @@ def refine(family: str, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str,
         chosen = [n for n, block in enumerate(blocks) if group_of(block) == group]
         own = [block_of(blocks[n]).cost(blocks[n], family) for n in chosen]
         kept = "weights" not in parts and group.startswith("MatVecSpec")
-        before = weights.get(group, {})
-        weights[group], found = _refined(own, [rows[n] for n in chosen], family, before, kept=kept)
+        wired = group.startswith("WiredSpec")
+        # What wired layers end in is what others end in; carry cells hold positions, as far as they can.
+        before = {"lut": weights["ThresholdSpec"]["lut"] | WIRED} if wired else weights.get(group, {})
+        strength = FREE_PULL if wired else PULL
+        weights[group], found = _refined(own, [rows[n] for n in chosen], family, before, kept=kept, strength=strength)
         for name, each in found.items() if kept else ():
             found[name] = [max(pair) for pair in zip(each, bands[group][name], strict=True)]
         bands[group] = found
@@ -104,7 +109,13 @@ def refine(family: str, parts: Sequence[str]) -> tuple[dict[str, Any], dict[str,
 
 
 def _refined(
-    own: Sequence[Terms], measured: Sequence[Mapping[str, Any]], family: str, before: Weights, *, kept: bool
+    own: Sequence[Terms],
+    measured: Sequence[Mapping[str, Any]],
+    family: str,
+    before: Weights,
+    *,
+    kept: bool,
+    strength: float = PULL,
 ) -> tuple[Weights, dict[str, list[float]]]:
     """Coefficients of a group, those it has being `kept` or a prior; and the bands, as `calibrate` finds them."""
     free, rest = list(own), list(measured)
@@ -117,7 +128,7 @@ def _refined(
 
     def fitted(at: Sequence[int]) -> Weights:
         some = [free[n] for n in at], [rest[n] for n in at]
-        found = fit(*some, family, FREE, strength=FREE_PULL) if kept else fit(*some, family, before)
+        found = fit(*some, family, FREE, strength=FREE_PULL) if kept else fit(*some, family, before, strength=strength)
         return {kind: {**before[kind], **found[kind]} for kind in found} if kept else found
 
     every = range(len(own))

@@ -20,6 +20,7 @@ from bitweir.synthesis.measure import absorb
 from bitweir_hw.blocks import (
     BlockSpec,
     MatVecSpec,
+    WiredSpec,
     block_of,
 )
 from bitweir_hw.parts import COUNTED_AS
@@ -87,6 +88,8 @@ def _size(block: BlockSpec) -> int:
     """About how much there is to map."""
     if isinstance(block, MatVecSpec):
         return block.weight_width * block.lane_bits * block.parallel_frames + 300
+    if isinstance(block, WiredSpec):
+        return len(block.circuit.steps) + 300
     return 100 + max(block.o_bits, 1)
 
 

@@ -23,6 +23,7 @@ from bitweir_hw.blocks import (
     VoteSpec,
     WidthSpec,
     WindowSpec,
+    WiredSpec,
 )
 from bitweir_hw.lower.accumulators import matvec
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Map
@@ -120,6 +121,24 @@ def _unrolled(style: str) -> Iterator[MatVecSpec]:
         yield _dense(
             rows, columns, rows, columns, style, weights=weights, bits=bits, levels=levels, threshold=threshold, seed=9
         )
+
+
+def _wired(style: str) -> Iterator[WiredSpec]:
+    """Wired layers: binary, ternary, integer, with inputs of more bits, and with other offsets at the edges of maps."""
+    for rows, columns, weights, bits, levels, threshold in (
+        (8, 24, 0, 1, 2, True), (16, 64, 0, 1, 2, True), (32, 64, 0, 1, 1, True), (10, 32, 0, 1, 2, False),
+        (24, 30, 0, 1, 3, True), (4, 100, 0, 1, 2, True), (12, 48, 1, 1, 2, True), (10, 40, 1, 1, 1, False),
+        (6, 14, 7, 1, 2, True), (10, 20, 3, 1, 2, False), (8, 16, 0, 2, 2, True), (6, 12, 1, 4, 1, True),
+        (7, 6, 0, 1, 0, True), (16, 16, 0, 1, 1, True), (1, 40, 0, 1, 2, False), (20, 128, 0, 1, 2, True),
+    ):  # fmt: skip
+        yield WiredSpec.of(
+            _dense(
+                rows, columns, rows, columns, style, weights=weights, bits=bits, levels=levels, threshold=threshold,
+                seed=9, memory="wired",
+            )
+        )  # fmt: skip
+    yield WiredSpec.of(_conv(2, 8, 8, 18, style))
+    yield WiredSpec.of(_conv(4, 6, 6, 36, style))
 
 
 def _windows() -> Iterator[WindowSpec]:
@@ -322,13 +341,15 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
         "weights": list(_matvecs(style)), "unrolled": list(_unrolled(style)), "windows": list(_windows()),
         "widths": list(_widths()), "pools": list(_pools()), "maps": list(_maps()), "elementwise": list(_elementwise()),
         "pieces": list(_pieces()), "others": list(_others()),
+        "wired": list(_wired(style)),
     }  # fmt: skip
     if style != "fused":
         # What portable Verilog has, where there is a better style.
         kinds["weights"] += list(_matvecs("fused"))[::2]
         kinds["unrolled"] += list(_unrolled("fused"))[::2]
+        kinds["wired"] += list(_wired("fused"))[::2]
     return [block for name in parts or PARTS for block in kinds[name][:: 4 if quick else 1]]
 
 
 #: Parts of the sweep.
-PARTS = ("weights", "unrolled", "windows", "widths", "pools", "maps", "elementwise", "pieces", "others")
+PARTS = ("weights", "unrolled", "windows", "widths", "pools", "maps", "elementwise", "pieces", "others", "wired")

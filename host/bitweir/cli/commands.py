@@ -107,7 +107,8 @@ def import_command(
 @click.option(
     "--folding",
     metavar="SIMDxPE,...",
-    help="SIMD and PE of each layer: the inputs and neurons that it computes in a cycle.",
+    help="SIMD and PE of each layer: the inputs and neurons that it computes in a cycle; or wired, for a layer that "
+    "computes all at once with constants in logic, which neurons share.",
 )
 @click.option(
     "--fps",

@@ -40,7 +40,7 @@ class PlanRequest:
         Hz. With a goal or a board, at most: each plan is judged at the clock that it is expected to reach, and None is
         for the highest that the part has (`bitweir_hw.cost.highest_clock`). Else None is for `DEFAULT_CLOCK`.
     folding : str or None
-        SIMDxPE for each layer, as in ``"16x4,8x10"``; it excludes all goals, on a board, too.
+        SIMDxPE for each layer, as in ``"16x4,8x10"``, or ``wired``; it excludes all goals, on a board, too.
     fps : float or None
         Frames a second to reach: with the fewest lanes without a part, with the fewest LUT sites with one.
     part : FpgaPart or str or None

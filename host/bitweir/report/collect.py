@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from bitweir_hw.blocks import BlockSpec, MatVecSpec, block_of
+from bitweir_hw.blocks import BlockSpec, MatVecSpec, WiredSpec, block_of
 from bitweir_hw.cost import READER_ERROR, estimate_reader, estimated_rams
 from bitweir_hw.files import digest
 from bitweir_hw.memory import Memory
@@ -51,6 +51,7 @@ from .model import (
     Popcount,
     ReaderReport,
     ResultReport,
+    Reuse,
     Run,
     StreamReport,
     TargetReport,
@@ -119,6 +120,8 @@ def collect(
     cycles = float(timing.interval) / frames
     blocks = tuple(_block(block, cycles) for block in build.pipeline.blocks)
     total = _totals(blocks, cycles)
+    if wired := [block for block in build.pipeline.blocks if isinstance(block, WiredSpec)]:
+        total = replace(total, reuse=_reuse(wired))
     measured = _measured(build)
     chosen = given or target.usual_part or PARTS[PART_OF[next(iter(measured), "ecp5")]]
     # Of other families that were measured, their usual part.
@@ -357,19 +360,41 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
         threshold_bits=bits["thresholds"],
         buffer_bits=bits["buffer"],
     )
-    if not isinstance(block, MatVecSpec):
+    if not isinstance(block, MatVecSpec | WiredSpec):
         return row
     lanes, products = block.lanes * block.parallel_frames, block.vectors * block.rows * block.columns
+    row = replace(row, reuse=_reuse([block])) if isinstance(block, WiredSpec) else row
     return replace(
         row,
         operations=2 * products,
         lanes=lanes,
         utilisation=products / (lanes * cycles),
-        outputs=block.rows * block.groups,
+        outputs=block.rows if isinstance(block, WiredSpec) else block.rows * block.groups,
         inputs=block.columns,
         vectors=block.vectors,
-        pe=block.pe,
-        simd=block.simd,
+        pe=block.rows if isinstance(block, WiredSpec) else block.pe,
+        simd=block.columns if isinstance(block, WiredSpec) else block.simd,
+    )
+
+
+def _reuse(wired: Sequence[WiredSpec]) -> Reuse:
+    """What neurons share in some layers; shares are those of a frame, in which a convolution has many vectors."""
+    alone, found = [block.alone for block in wired], [block.graph for block in wired]
+    vectors = [block.vectors for block in wired]
+
+    def skipped(before: Sequence[int], after: Sequence[int]) -> float:
+        all_before, all_after = (sum(n * v for n, v in zip(each, vectors, strict=True)) for each in (before, after))
+        return 1 - all_after / all_before if all_before else 0.0
+
+    additions = [graph.operations for graph in alone], [graph.operations for graph in found]
+    reads = [graph.reads for graph in alone], [graph.reads for graph in found]
+    return Reuse(
+        additions_alone=sum(additions[0]),
+        additions=sum(additions[1]),
+        reads_alone=sum(reads[0]),
+        reads=sum(reads[1]),
+        operations_skipped=skipped(*additions),
+        reads_skipped=skipped(*reads),
     )
 
 

@@ -64,6 +64,7 @@ def page(report: ReportData) -> str:
         gantt=[svg.gantt(row, way, kinds[row.name]) for row in way.blocks],
         memories=tables.memories(report),
         outside=tables.weight_streams(report),
+        reuse=tables.reuse(report),
         runs=tables.runs(report),
     )
 

@@ -58,6 +58,8 @@ def _lines(report: ReportData) -> Iterator[str]:
     yield from _table(tables.memories(report))
     if outside := tables.weight_streams(report):
         yield from _table(outside)
+    if reuse := tables.reuse(report):
+        yield from _table(reuse)
     yield from ("", "## Tools")
     for table in tables.runs(report):
         yield from _table(table)

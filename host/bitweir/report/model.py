@@ -35,6 +35,7 @@ __all__ = [
     "ResourceBands",
     "ResourceErrors",
     "ResultReport",
+    "Reuse",
     "Roofline",
     "Run",
     "StreamReport",
@@ -132,10 +133,10 @@ class Folding:
 
     simd: Positive
     pe: Positive
-    memory: Annotated[str, one_of("block", "lut", "stream")] | UnsetType = UNSET
+    memory: Annotated[str, one_of("block", "lut", "stream", "wired")] | UnsetType = UNSET
 
     def __str__(self) -> str:
-        told = {"block": " in block RAM", "lut": " in LUTs", "stream": " streamed"}
+        told = {"block": " in block RAM", "lut": " in LUTs", "stream": " streamed", "wired": " wired"}
         return f"{self.simd}×{self.pe}" + ("" if self.memory is UNSET else told[str(self.memory)])
 
 
@@ -360,6 +361,30 @@ class MemoryReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reuse:
+    """What neurons of wired layers share, as Fu et al. count it (arXiv 1810.02068, 2018).
+
+    Parameters
+    ----------
+    additions_alone, additions : int
+        For each vector: additions of two numbers, comparisons with thresholds included, if each neuron made its own
+        sum, and those that are made.
+    reads_alone, reads : int
+        For each vector: inputs that these take as operands, which a processor would read from memory. No weight is
+        read at all.
+    operations_skipped, reads_skipped : float
+        Shares of a frame's that are not made, since other neurons have made them before.
+    """
+
+    additions_alone: Count
+    additions: Count
+    reads_alone: Count
+    reads: Count
+    operations_skipped: float
+    reads_skipped: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockReport:
     """A block of the pipeline; what only blocks with weights have is unset in others.
 
@@ -389,6 +414,8 @@ class BlockReport:
     vectors : int
         Vectors of inputs in a frame: one for each pixel, and for each group of channels or several groups at once.
     pe, simd : int
+    reuse : Reuse, optional
+        Of a wired layer.
     """
 
     name: str
@@ -407,11 +434,12 @@ class BlockReport:
     vectors: Positive | UnsetType = UNSET
     pe: Positive | UnsetType = UNSET
     simd: Positive | UnsetType = UNSET
+    reuse: Reuse | UnsetType = UNSET
 
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """Sums over all blocks; see there."""
+    """Sums over all blocks; see there. Reuse is that of all wired layers, if there are any."""
 
     operations: Count
     lanes: Count
@@ -419,6 +447,7 @@ class Totals:
     weight_bits: Count
     threshold_bits: Count
     buffer_bits: Count
+    reuse: Reuse | UnsetType = UNSET
 
     @property
     def bits(self) -> int:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from bitweir_hw.arithmetic import signed_bits
-from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec
+from bitweir_hw.blocks import BlockSpec, MatVecSpec, WindowSpec, WiredSpec
 from bitweir_hw.memory import Memory
 from bitweir_hw.network import Branched, Map
 from bitweir_hw.parts import COUNTED_AS, FpgaPart
@@ -187,7 +187,7 @@ def _needs(build: DesignFolder) -> Iterator[_Needs]:
 
 def _needs_of(name: str, blocks: list[BlockSpec], activation_bits: int, frames: int) -> _Needs:
     memories = [memory for block in blocks for memory in block.memories()]
-    weighted = [block for block in blocks if isinstance(block, MatVecSpec)]
+    weighted = [block for block in blocks if isinstance(block, MatVecSpec | WiredSpec)]
     return _Needs(
         name=name,
         operations=sum(2 * block.vectors * block.rows * block.columns for block in weighted),

@@ -11,7 +11,7 @@ from msgspec import UnsetType
 
 from ..results import result_name
 from .fit import told_about, told_fmax, told_group, told_rate, told_target
-from .model import BlockRams, LayerNeeds, NetworkReport, ReportData, ResourceBands, block_rams_held
+from .model import BlockRams, LayerNeeds, NetworkReport, ReportData, ResourceBands, Reuse, block_rams_held
 
 __all__ = [
     "RESOURCE_NAMES",
@@ -29,6 +29,7 @@ __all__ = [
     "numbers",
     "part_use",
     "percent",
+    "reuse",
     "runs",
     "streams",
     "timeline",
@@ -165,6 +166,7 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
         ("Utilisation", percent(total.utilisation) or "–", "of all lane cycles"),
         ("Memory", number(total.bits), "bits on chip in total"),
         *_from_outside(report),
+        *_reused(report),
         ("Bottleneck", report.roofline.total.binding, f"is the binding resource on {report.part.name}"),
     ]
 
@@ -186,6 +188,17 @@ def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:
             )
             rows.append(("Reader", f"about {number(reader.sites)}", f"{told}{reader.error:.0%}"))
     return rows
+
+
+def _reused(report: ReportData) -> list[tuple[str, str, str]]:
+    """What neurons of wired layers share, if there are any."""
+    if not (reuse := report.total.reuse):
+        return []
+    told = (
+        f"of the operations of wired layers skipped: {number(reuse.additions)} additions in place of "
+        f"{number(reuse.additions_alone)}, {percent(reuse.reads_skipped)} of memory reads"
+    )
+    return [("Reuse", percent(reuse.operations_skipped) or "–", told)]
 
 
 def _outputs(network: NetworkReport) -> str:
@@ -448,6 +461,33 @@ def weight_streams(report: ReportData) -> Table | None:
             for row in rows
         ),
         total=(*_words("total", "", "", "", ""), Cell(text=_significant(total), value=total), Cell(text="")),
+    )  # fmt: skip
+
+
+def reuse(report: ReportData) -> Table | None:
+    """What neurons of wired layers share, layer by layer; None where no layer is wired."""
+    if not (total := report.total.reuse):
+        return None
+
+    def cells(name: str, found: Reuse) -> tuple[Cell, ...]:
+        return (
+            *_words(name),
+            *numbers(found.additions_alone, found.additions, found.additions_alone - found.additions),
+            _share(found.operations_skipped),
+            *numbers(found.reads_alone, found.reads),
+            _share(found.reads_skipped),
+        )
+
+    return Table(
+        name="reuse",
+        caption="Additions and reads of inputs for a vector of wired layers, if each neuron made its own sum, and made",
+        columns=_columns(
+            ("block", "Block", "", False), ("alone", "Additions", "alone"), ("shared", "Additions", "shared"),
+            ("saved", "Additions", "saved"), ("skipped", "Operations", "skipped"), ("readsAlone", "Reads", "alone"),
+            ("reads", "Reads", "shared"), ("readsSkipped", "Reads", "skipped"),
+        ),
+        rows=tuple(cells(block.name, block.reuse) for block in report.blocks if block.reuse),
+        total=cells("total", total),
     )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ def render(report: ReportData) -> Iterator[RenderableType]:
         yield _table(held, _MEMORIES)
     if outside := tables.weight_streams(report):
         yield _table(outside)
+    if reuse := tables.reuse(report):
+        yield _table(reuse)
     yield _table(tables.totals(report))
     for family in report.synthesis:
         measured = tables.logic(report, family)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.accelerator import accelerator_rtlil
-from bitweir_hw.blocks import MatVecSpec
+from bitweir_hw.blocks import MatVecSpec, WiredSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import COUNTED_AS
 from bitweir_hw.popcount import STYLE
@@ -82,7 +82,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
             run_yosys("read_json own.json\nwrite_verilog -noattr -norename netlist.v\n", folder)
             whole_file(netlist, (folder / "netlist.v").read_bytes())
     lanes = {
-        block.name: block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
+        block.name: block.lanes * block.parallel_frames if isinstance(block, MatVecSpec | WiredSpec) else 0
         for block in build.pipeline.blocks
     }
     blocks = {

@@ -25,6 +25,7 @@ from .select import SELECT, SelectSpec
 from .upsample import UPSAMPLE, UpsampleSpec
 from .width import WIDTH, WidthSpec
 from .window import WINDOW, WindowSpec
+from .wired import WIRED, WiredSpec
 
 __all__ = [
     "BLOCKS",
@@ -57,12 +58,13 @@ __all__ = [
     "VoteSpec",
     "WidthSpec",
     "WindowSpec",
+    "WiredSpec",
     "block_of",
 ]
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
 BLOCKS: tuple[Block, ...] = (
-    MATVEC, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, SELECT, UPSAMPLE, POOL, RUNNING_MAX, THRESHOLD, VOTE, CHOICE,
+    MATVEC, WIRED, WINDOW, WIDTH, FORK, FIFO, ADD, CONCAT, SELECT, UPSAMPLE, POOL, RUNNING_MAX, THRESHOLD, VOTE, CHOICE,
     AFFINE, PIECEWISE, ARGMAX, RESULT,
 )  # fmt: skip
 _OF_SPEC = {block.spec: block for block in BLOCKS}

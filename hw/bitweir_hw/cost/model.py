@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from ..accelerator.parameters import image_bytes
-from ..blocks import BlockSpec, MatVecSpec, block_of
+from ..blocks import BlockSpec, MatVecSpec, WiredSpec, block_of
 from ..blocks.pipeline import Pipeline
 from ..parts import COUNTED_AS
 from ..resources.terms import Cost, Terms
@@ -44,7 +44,7 @@ def coefficients() -> dict[str, Any]:
 
 def group_of(block: BlockSpec) -> str:
     """What shares coefficients: a kind of block, and for units with weights a style of popcount."""
-    style = block.built if isinstance(block, MatVecSpec) else None
+    style = block.built if isinstance(block, MatVecSpec) else block.popcount if isinstance(block, WiredSpec) else None
     return (block_of(block).cost_as or type(block)).__name__ + (f" {style.style}" if style else "")
 
 
@@ -71,7 +71,7 @@ def estimate(block: BlockSpec, family: str) -> Cost:
     family = COUNTED_AS[family]
     fitted = coefficients()["coefficients"][family]
     # A style of another family is built of the same operators as the portable one.
-    weights = fitted.get(group_of(block), fitted.get("MatVecSpec fused", {}))
+    weights = fitted.get(group_of(block), fitted.get(f"{type(block).__name__} fused", {}))
     return cost_of(block_of(block).cost(block, family), weights, family)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BitweirError, NetworkError, PlanError
-from ..memory import STREAM, STYLES
+from ..memory import STREAM, STYLES, WIRED
 from ..network import LAYERS, Bound, Format, Input, Network, Readout, Stored, check
 from ..plan import Folding, Plan
 from ..popcount.dot_product import Popcount
@@ -174,7 +174,7 @@ def _check_types(plan: Plan) -> None:
     for folding in plan.foldings:
         if not isinstance(folding, Folding) or {type(folding.pe), type(folding.simd), type(folding.share)} != {int}:
             raise ValueError("a folding is not of integers")
-        if folding.memory not in (*STYLES, STREAM):
+        if folding.memory not in (*STYLES, STREAM, WIRED):
             raise ValueError(f"a memory is {folding.memory!r}")
 
 

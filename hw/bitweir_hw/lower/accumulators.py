@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..arithmetic import signed_bits
 from ..blocks import MatVecSpec
 from ..blocks.matvec.planes import planes_for, weight_planes
+from ..memory import WIRED
 from ..network import BIPOLAR
 from ..network.layers import Conv, Dense, Format, Integers, Map
 from ..plan import Folding, Plan, group_channels, groups_at_once
@@ -171,7 +172,8 @@ def folded(spec: MatVecSpec, layer: Dense | Conv, folding: Folding) -> MatVecSpe
         parts=at_once,
         run=group_channels(layer) if at_once > 1 else 1,
     )
-    return found.with_mask() if found.outside and found.mask_pays else found
+    # Wired layers have their own way with borders.
+    return found.with_mask() if found.outside and folding.memory != WIRED and found.mask_pays else found
 
 
 def _stored_planes(weights: Weights, limits: ParameterRange | None, zeros: int = 0) -> tuple[Plane, ...] | None:

@@ -16,11 +16,14 @@ from ..blocks import (
     ConcatSpec,
     FifoSpec,
     ForkSpec,
+    MatVecSpec,
     ResultSpec,
     VoteSpec,
+    WiredSpec,
 )
 from ..blocks.pipeline import Pipeline
 from ..errors import PlanError
+from ..memory import WIRED
 from ..network.layers import (
     Affine,
     Argmax,
@@ -151,25 +154,36 @@ def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]
 
 def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) -> Cursor:
     result = builder.output_map(layer, source)
-    spec = builder.unit(layer, source, result, cursor.lane_bits)
-    spec = replace(spec, name=builder.name(layer.name))
+    unit = replace(builder.unit(layer, source, result, cursor.lane_bits), name=builder.name(layer.name))
+    folding = builder.folding(layer)
+    spec = _wired(layer, unit) if folding.memory == WIRED else unit
     sums = builder.output_map(replace(layer, thresholds=None, output=None), source)
-    done = sign_only(layer) or layer.thresholds is None
+    # Wired sums count thresholds themselves, unless their offsets differ between pixels.
+    counted = isinstance(spec, WiredSpec) and spec.thresholds is not None
+    done = sign_only(layer) or layer.thresholds is None or counted
     end = Cursor(
         stream=None,
         layer=layer.name if done else f"{layer.name}.sums",
         map=result if done else sums,
-        length=spec.rows,
-        vectors=spec.vectors,
-        lanes=spec.pe,
+        length=unit.rows,
+        vectors=unit.vectors,
+        lanes=unit.pe,
         lane_bits=spec.o_lane_bits,
     )
     cursor = builder.put(spec, cursor, end)
-    if layer.thresholds is None or sign_only(layer):
+    if done:
         return cursor
-    assert layer.output is not None
+    assert layer.output is not None and layer.thresholds is not None
     own = Threshold(name=layer.name, thresholds=layer.thresholds, output=layer.output)
     return threshold(builder, own, cursor, name=f"{layer.name}_levels")
+
+
+def _wired(layer: Dense | Conv, unit: MatVecSpec) -> WiredSpec:
+    """The block of a wired layer in place of its unit, with thresholds where these are the same for all pixels."""
+    if layer.thresholds is None or sign_only(layer) or len(unit.initial_accumulators) > 1:
+        return WiredSpec.of(unit)
+    assert layer.output is not None
+    return WiredSpec.of(unit, layer.thresholds, layer.output.bits)
 
 
 # ---- layers without

@@ -9,15 +9,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
+from ..blocks.matvec.unrolled import MOST
 from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
 from ..lower.layers import LOWERINGS
-from ..memory import STREAM, too_wide
+from ..memory import STREAM, WIRED, too_wide
 from ..network.layers import Affine, Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..parts import FpgaPart
-from ..plan import Folding, Plan
+from ..plan import Folding, Plan, wired
 
 __all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
 
@@ -164,6 +165,10 @@ class Prices:
             for style in _styles(blocks, streamed=layer.name in self.streamed):
                 styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
                 memories.append((replace(folding, memory=style), *self.of(styled)))
+            if replace(folding, memory=WIRED) == wired(layer) and _may_be_wired(probe, layer):
+                probe.refold(layer, wired(layer))
+                LOWERINGS[type(layer)](probe, layer, free)
+                memories.append((wired(layer), *self.of(probe.taken())))
             self._options[key] = Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
         return self._options[key]
 
@@ -216,6 +221,11 @@ class Prices:
         if where not in self._delays:
             self._delays[where] = slowest(block, pace.part, pace.block_rams)
         return _TOO_SLOW if self._delays[where] > pace.nanoseconds else 0.0
+
+
+def _may_be_wired(probe: Probe, layer: Dense | Conv) -> bool:
+    """Whether the sums that the neurons of a layer share may be looked for: it takes a second for so many weights."""
+    return not probe.runtime_loadable and layer.weights.size <= MOST
 
 
 def _styles(blocks: list[BlockSpec], *, streamed: bool) -> tuple[str, ...]:

@@ -237,7 +237,7 @@ def test_markdown(report):
     text = markdown(report)
     assert "<script" not in text and "<img" not in text and r"\`code\` \*stars\*" in text
     tables = re.findall(r"(?:^\|.*\|\n)+", text, re.M)
-    assert len(tables) == 10
+    assert len(tables) == 11
     for table in tables:
         rows = table.splitlines()
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1

@@ -18,7 +18,7 @@ from bitweir.report.terminal import render
 from bitweir_hw.blocks import BLOCKS
 from bitweir_hw.cost import block_rams
 from bitweir_hw.parts import part_of
-from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.plan import Folding, Plan, plan_from_foldings
 from support.samples import dense_network, every_kind
 
 
@@ -53,6 +53,24 @@ def test_operations(report):
     assert by_name["conv"].operations == 2 * 16 * 45 * 5
     assert by_name["dense0"].operations == 2 * 20 * 3
     assert report.total.operations == sum(block.operations for block in report.blocks)
+
+
+def test_what_neurons_of_wired_layers_share(tmp_path):
+    network = dense_network(24, 20, 4)
+    build = write_design(network, plan_from_foldings(network, "wired,20x2"), tmp_path / "build")
+    report = collect(build, clock=100e6)
+    jsonschema.validate(report.to_dict(), schema())
+    (found,) = [block.reuse for block in report.blocks if block.reuse]
+    assert report.total.reuse == found
+    # A comparison with a threshold is an addition, too; a neuron that is constant has none.
+    thresholds = network.layers[0].thresholds[:, 0]
+    varies = int((abs(thresholds) < 24).sum())
+    assert (found.additions_alone, found.reads_alone) == (24 * varies, 24 * varies)
+    assert 0 < found.additions < found.additions_alone
+    assert found.operations_skipped == 1 - found.additions / found.additions_alone
+    assert found.reads_skipped == 1 - found.reads / found.reads_alone
+    assert f"{found.operations_skipped:.1%} of the operations of wired layers skipped" in " ".join(repr(report).split())
+    assert not collect(write_design(*every_kind(wired=False), tmp_path / "folded"), clock=100e6).total.reuse
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Dense, Network
 from bitweir_hw.parts import BLOCK_RAM, PARTS
-from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.plan import Folding, Plan, plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
 from bitweir_sim.trace import SimulationError, Trace
@@ -216,6 +216,15 @@ def test_several_groups_at_once_are_right_once_mapped(family: str, tmp_path: Pat
     foldings = (Folding(pe=4, simd=9), Folding(pe=2, simd=32))
     plan = Plan(foldings=foldings, popcount=Popcount(style=STYLE[family], levels_per_stage=1))
     check_netlist(family, depthwise_network(4), plan, tmp_path)
+
+
+@pytest.mark.parametrize("family", [FITTED[0], *(pytest.param(f, marks=pytest.mark.long) for f in FITTED[1:])])
+def test_wired_layers_are_right_once_mapped(family: str, tmp_path: Path) -> None:
+    """Layers that share sums, of which one has other offsets at the edges of its map."""
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    network, popcount = depthwise_network(4), Popcount(style=STYLE[family], levels_per_stage=1)
+    check_netlist(family, network, plan_from_foldings(network, "wired", popcount=popcount), tmp_path)
 
 
 # Of the block RAM that is only read, there are models of these two.

@@ -246,7 +246,7 @@ def test_layers_may_have_other_names():
 
 
 def test_another_shape_is_refused_by_name():
-    network, plan = every_kind()
+    network, plan = every_kind(wired=False)
     plan = with_loadable_parameters(network, plan)
     shape = "Network 'net' must have the shape of 'net' to be loaded in its place, but "
     least = np.array([True, False, False, False, False])
@@ -276,7 +276,7 @@ ONE_SCALE = Readout(kind="scores", scale=("1",), offset=("0",))
 
 
 def test_parameters_beyond_their_limits_are_refused_by_name():
-    network, plan = every_kind()
+    network, plan = every_kind(wired=False)
     plan = with_loadable_parameters(network, plan)
     wide = changed(network, 4, scale=np.array([1, -2, 3, 1, 4]))
     with pytest.raises(PlanError) as error:
@@ -339,7 +339,7 @@ def test_a_network_without_parameters_has_nothing_to_load():
 
 
 def test_the_plan_keeps_the_limits(tmp_path):
-    network, plan = every_kind()
+    network, plan = every_kind(wired=False)
     plan = with_loadable_parameters(network, plan)
     assert plan.limits == (
         ("conv.edges", 0, 0), ("affine.scale", -4, 3), ("affine.offset", -8, 7),

@@ -16,6 +16,7 @@ from bitweir_hw.blocks import (
     RunningMaxSpec,
     SelectSpec,
     UpsampleSpec,
+    WiredSpec,
     block_of,
 )
 from bitweir_hw.cost import drawn, error_bands
@@ -27,7 +28,7 @@ from support.families import FITTED
 from support.samples import every_kind
 
 #: Kinds that no drawn accelerator has, by which the error of whole designs is told; reports say so.
-NOT_DRAWN = {ChoiceSpec, ConcatSpec, PiecewiseSpec, RunningMaxSpec, SelectSpec, UpsampleSpec}
+NOT_DRAWN = {ChoiceSpec, ConcatSpec, PiecewiseSpec, RunningMaxSpec, SelectSpec, UpsampleSpec, WiredSpec}
 GROUPS = {"weights", "window", "move", "sum", "map", "score"}
 
 
@@ -80,4 +81,4 @@ def test_every_kind_has_its_cost(block, family):
 @pytest.mark.parametrize("family", FITTED)
 def test_a_design_tells_what_no_drawn_accelerator_has(family):
     reasons = extrapolated(lower(*every_kind(style=STYLE[family])), family)
-    assert "blocks of the kind choice, concat, piecewise, runningmax, select, upsample" in reasons
+    assert "blocks of the kind choice, concat, piecewise, runningmax, select, upsample, wired" in reasons

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bitweir_hw.blocks import AffineSpec, FifoSpec, MatVecSpec
+from bitweir_hw.blocks import AffineSpec, FifoSpec, MatVecSpec, WiredSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Conv, Dense, Network, Pool, check
-from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, weighted
+from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, weighted, wired
 from bitweir_hw.search import Budget, Outside, Search, cheapest, fastest, prices
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.samples import depthwise_network, every_kind
+from support.samples import dense_network, depthwise_network, every_kind
 from support.strategies import dense_networks, identity_input, networks
 
 
@@ -28,8 +28,9 @@ def price(block, family):
     if isinstance(block, FifoSpec | AffineSpec):
         return SimpleNamespace(sites=0, bram=0, ff=0, lutram=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
-    lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec) else 0
-    return SimpleNamespace(sites=3 * lanes + bits, bram=rams, ff=lanes, lutram=0)
+    lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec | WiredSpec) else 0
+    each = 2 if isinstance(block, WiredSpec) else 3
+    return SimpleNamespace(sites=each * lanes + bits, bram=rams, ff=lanes, lutram=0)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def _legal(layer):
     one = itertools.product(range(1, neurons + 1), range(1, layer.inputs + 1))
     several = [n * neurons for n in range(2, layer.groups + 1) if layer.groups % n == 0]
     more = itertools.product(several, range(channels, layer.inputs + 1, channels))
-    return [Folding(pe=pe, simd=simd) for pe, simd in itertools.chain(one, more)]
+    return [wired(layer), *(Folding(pe=pe, simd=simd) for pe, simd in itertools.chain(one, more))]
 
 
 @settings(max_examples=12)
@@ -110,6 +111,24 @@ def test_groups_at_once_are_searched(shape, neurons, kernel, cycles):
     assert found.bound <= best + 1e-6
     # Conversions of width are priced before the interval is known; in networks as small as these, they count.
     assert found.sites <= 1.15 * best + 4
+
+
+def test_layers_that_take_all_at_once_are_wired_where_that_is_smaller(monkeypatch):
+    network = dense_network(6, 5, 4)
+    found = cheapest(network, family="ice40", cycles=1, limits=Budget())
+    assert found.plan.foldings == tuple(wired(layer) for layer, _ in weighted(network))
+    dear = lambda block, family: replace_sites(price(block, family), 1e4 * isinstance(block, WiredSpec))  # noqa: E731
+    monkeypatch.setattr(prices, "estimate", dear)
+    folded = cheapest(network, family="ice40", cycles=1, limits=Budget())
+    assert [folding.memory for folding in folded.plan.foldings] == ["auto", "auto"]
+    monkeypatch.setattr(prices, "estimate", price)
+    loaded = cheapest(network, family="ice40", cycles=1, limits=Budget(), runtime_loadable=True)
+    assert [folding.memory for folding in loaded.plan.foldings] == ["auto", "auto"]
+
+
+def replace_sites(cost, more):
+    """The same cost with more sites."""
+    return SimpleNamespace(**{**vars(cost), "sites": cost.sites + more})
 
 
 def test_a_depthwise_layer_as_fast_as_its_pixels():

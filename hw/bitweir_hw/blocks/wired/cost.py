@@ -1,0 +1,182 @@
+"""What a wired layer costs, and its longest paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...arithmetic import ceil_div
+from ...popcount.dot_product import FULL_CHAIN
+from ...resources.fifos import credited
+from ...resources.memories import rom
+from ...resources.paths import Path, behind, level_path
+from ...resources.terms import Terms, adder, chain_cells, counter, index_bits
+from ...wired.arithmetic import chain_limit
+from ...wired.circuit import ZERO, Adder, Circuit, Gate
+from .spec import WiredSpec
+
+__all__ = ["cost", "paths"]
+
+#: Inputs of a LUT.
+_LUT = {"xilinx": 6}
+#: Registers from which on those of Xilinx become shift registers.
+SHIFTED = 3
+#: About the nanoseconds of an adder, of a position of its chain and of a LUT: which of several paths is the longest.
+_ADDER_TIME, _POSITION_TIME, _LUT_TIME = 2.0, 0.05, 1.2
+
+
+def cost(spec: WiredSpec, family: str) -> Terms:
+    """`blocks.wired.gateware`: the circuit of V frames, its registers, offsets by class, and an output FIFO.
+
+    LUTs and adders are those that the circuit has; synthesis makes them anew, a little smaller.
+    """
+    terms = _circuit(spec, family).times(spec.parallel_frames)
+    if spec.by_class:
+        terms += _offsets(spec, family)
+    # Low bits that are 0 in all results are not kept, nor are results that never change.
+    fixed = sum(not any(bit.wires for bit in output.bits) for output in spec.circuit.outputs)
+    width = spec.o_bits - spec.parallel_frames * (spec.shift * spec.rows if spec.thresholds is None else fixed)
+    terms += credited(max(1, width), spec.fifo_depth, family)
+    terms.ff += spec.latency
+    terms.luts["fixed"] += 1
+    return terms
+
+
+def _circuit(spec: WiredSpec, family: str) -> Terms:
+    """LUTs, adders and registers of one frame."""
+    terms, circuit, each = Terms(), spec.circuit, spec.popcount.levels_per_stage
+    size = _LUT.get(family, 4)
+    for step in circuit.steps:
+        if isinstance(step, Gate):
+            extra = len(step.inputs) - size
+            terms.luts["gate"] += 1 if extra <= 0 else (1 << extra) + 1
+    adders: dict[int, list[Adder]] = {}
+    for step in circuit.steps:
+        if isinstance(step, Adder):
+            adders.setdefault(step.level, []).append(step)
+            terms.luts["inverted"] += sum(len(bit.wires) == 1 and bit.table == 1 for bit in (*step.a, *step.b))
+    for level in adders.values():
+        for positions in _chains(level, chain_limit(circuit, each)):
+            terms.luts["position"] += positions
+            terms.carry += ceil_div(positions, 2) if spec.popcount.style == "ecp5" else chain_cells(positions, family)
+    for stages in _waits(circuit, each):
+        # Xilinx has shift registers for what waits for three stages or more.
+        if family == "xilinx" and stages >= SHIFTED:
+            terms.lutram += 1
+            terms.ram_sites += 1
+        else:
+            terms.ff += stages
+    if each:
+        # Results are in registers before they are written.
+        results = [output for output in circuit.outputs if any(bit.wires for bit in output.bits)]
+        counts = spec.thresholds is not None and not spec.by_class
+        own = sum(
+            len(output.bits) if spec.by_class else spec.code_bits if counts else spec.sum_bits for output in results
+        )
+        terms.ff += own * (spec.sum_stages - spec.inner_stages)
+    for output in circuit.outputs:
+        if spec.thresholds is None and not spec.by_class and output.offset and output.bits:
+            adder(terms, spec.sum_bits, family, feature="offset")
+    return terms
+
+
+def _chains(adders: list[Adder], limit: int) -> Iterable[int]:
+    """Positions of the carry chains of a level, with separators, as `wired.arithmetic` lays them out."""
+    filled = 0
+    for step in adders:
+        own = len(step.a) + (len(step.outputs) > len(step.a) or limit > 0)
+        if not limit:
+            yield own + (step.carry != ZERO)
+        elif filled and filled + own > limit:
+            yield filled
+            filled = own
+        else:
+            filled += own
+    if filled:
+        yield filled
+
+
+def _waits(circuit: Circuit, each: int) -> list[int]:
+    """For each bit that somebody waits for, how many registers."""
+    if not each:
+        return []
+    last: dict[int, int] = {}
+
+    def stage(level: int) -> int:
+        return max(level - 1, 0) // each
+
+    for step in circuit.steps:
+        bits = (*step.a, *step.b, step.carry) if isinstance(step, Adder) else ()
+        wires = {wire for bit in bits for wire in bit.wires} if bits else set(getattr(step, "inputs", ()))
+        for wire in wires:
+            last[wire] = max(last.get(wire, 0), stage(step.level))
+    for output in circuit.outputs:
+        for bit in output.bits:
+            for wire in bit.wires:
+                last[wire] = stage(circuit.depth)
+    return [end - stage(circuit.levels[wire]) for wire, end in last.items()]
+
+
+def _offsets(spec: WiredSpec, family: str) -> Terms:
+    """Offsets by class: their memory, which class a pixel has, an adder for each neuron, and a register behind it."""
+    memory, copies = spec.offset_memory, spec.rows * spec.parallel_frames
+    terms = rom(spec.offset_words, memory.depth, memory.width, family, layout=memory.layout)
+    for end in (len(spec.column_classes), len(spec.row_classes)):
+        terms.ff += index_bits(end) + 2
+        counter(terms, end, family)
+    terms.ff += index_bits(memory.depth)
+    terms.luts["wrap"] += index_bits(memory.depth)
+    adder(terms, spec.offset_bits, family, copies, "offset")
+    if spec.popcount.levels_per_stage:
+        terms.ff += copies * (spec.offset_bits if spec.thresholds is None else 1)
+    terms.ff += spec.sum_stages - 1 - memory.layout.registers
+    return terms
+
+
+def paths(spec: WiredSpec) -> list[Path]:
+    """The longest way through each stage of the circuit, the offsets behind it, and the way into the output."""
+    found = [level_path(spec.fifo_depth), Path(luts=3), *_stages(spec)]
+    if spec.by_class:
+        found += [Path(adders=(spec.offset_bits,)), *behind(spec.offset_memory), Path(luts=3)]
+    return found
+
+
+def _stages(spec: WiredSpec) -> list[Path]:
+    """The longest path of each stage."""
+    circuit, each = spec.circuit, spec.popcount.levels_per_stage
+    lengths: dict[int, int] = {}
+    limit = chain_limit(circuit, each)
+    for step in circuit.steps:
+        if isinstance(step, Adder):
+            own = len(step.a) + 1
+            together = lengths.get(step.level, 0) + own
+            lengths[step.level] = min(together, limit) if limit else max(own, together - own)
+    ways: dict[int, Path] = {}
+    longest: dict[int, Path] = {}
+    for step in circuit.steps:
+        stage = max(step.level - 1, 0) // each if each else 0
+        wires: set[int] = set()
+        outputs: tuple[int, ...]
+        if isinstance(step, Gate):
+            wires, outputs = set(step.inputs), (step.output,)
+        else:
+            wires, outputs = {wire for bit in (*step.a, *step.b, step.carry) for wire in bit.wires}, step.outputs
+        before = [
+            ways[wire]
+            for wire in wires
+            if wire in ways and (not each or max(circuit.levels[wire] - 1, 0) // each == stage)
+        ]
+        way = max(before, key=_delay, default=Path())
+        if isinstance(step, Gate):
+            way = Path(adders=way.adders, luts=way.luts + 1)
+        else:
+            # Only the first chain is passed from end to end.
+            length = lengths[step.level]
+            way = Path(adders=(*way.adders, min(length, FULL_CHAIN) if way.adders else length), luts=way.luts)
+        ways |= dict.fromkeys(outputs, way)
+        longest[stage] = max(longest.get(stage, way), way, key=_delay)
+    return list(longest.values())
+
+
+def _delay(path: Path) -> float:
+    """About how long a path takes, in nanoseconds."""
+    return len(path.adders) * _ADDER_TIME + sum(path.adders) * _POSITION_TIME + path.luts * _LUT_TIME
