@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .counts import STYLES, Bits, Node, Style, best_count
@@ -403,7 +403,7 @@ def build(graph: SumGraph, style: str) -> Circuit:
     for output in graph.outputs:
         number = Number((), 0, 0, 0) if output.source is None else numbers[output.source].times(output)
         circuit.outputs.append(number.plus(output.constant))
-    return min(circuit, _late(circuit), key=registers)
+    return circuit
 
 
 def used(step: Gate | Adder) -> set[int]:
@@ -428,28 +428,6 @@ def registers(circuit: Circuit, levels_per_stage: int = 2) -> int:
         for made, level in zip(circuit.levels, last, strict=True)
     )
     return sum(max(stage, 0) for stage in stages)
-
-
-def _late(circuit: Circuit) -> Circuit:
-    """The same circuit with every step as late as it can be.
-
-    Then inputs wait, which many steps share, in place of results.
-    """
-    depth = circuit.depth
-    need = [depth] * len(circuit.levels)
-    steps: list[Gate | Adder] = []
-    for step in reversed(circuit.steps):
-        outputs = (step.output,) if isinstance(step, Gate) else step.outputs
-        level = min(need[number] for number in outputs)
-        for number in outputs:
-            need[number] = level
-        for number in used(step):
-            need[number] = min(need[number], level - 1)
-        steps.append(step._replace(level=level))
-    for wires in circuit.inputs:
-        for number in wires:
-            need[number] = 0
-    return replace(circuit, levels=need, steps=steps[::-1])
 
 
 def _total(circuit: Circuit, node: Sum | Sign, numbers: list[Number], values: Range) -> Number:
