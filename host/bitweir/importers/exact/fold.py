@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import reduce
+from functools import cached_property, reduce
 from operator import mul
 from typing import Any
 
@@ -54,8 +54,6 @@ __all__ = [
 
 #: Exact numbers take memory and time: as many parameters as no trained dense layer has.
 MAX_PARAMETERS = 1 << 18
-#: As many cuts are worth the float bounds of a chain.
-_MANY = 4
 #: Array of objects: fractions, or None for "no limit".
 Exacts = NDArray[Any]
 #: Where a quantiser changes its value: at ``y >= number``, or, if strict, at ``y > number``.
@@ -258,10 +256,14 @@ class Chain:
         """Float bounds of the values at some integers, where the chain is `enclosed`."""
         bounds = enclosures.of_integers(y)
         with np.errstate(all="ignore"):
-            for step, params in self.parts:
-                assert step.enclose is not None
-                bounds = step.enclose(bounds, *map(enclosures.of_number, params))
+            for (step, _), params in zip(self.parts, self._bounds, strict=True):
+                assert step.enclose
+                bounds = step.enclose(bounds, *params)
         return bounds
+
+    @cached_property
+    def _bounds(self) -> list[list[Bounds | None]]:
+        return [[enclosures.of_number(param) for param in params] for _, params in self.parts]
 
     @property
     def monotone(self) -> bool:
@@ -365,24 +367,37 @@ def integer_thresholds(chain: Chain, cuts: Sequence[Cut], low: int, high: int) -
     """
     turn = -1 if chain.slope < 0 else 1
     low, high = sorted((turn * low, turn * high))
-    if len(cuts) < _MANY or not chain.enclosed:
+    if not chain.enclosed:
         tests = [lambda a, c=cut: reaches(chain(turn * a), c) for cut in cuts]
         return [first(test, low, high) for test in tests], turn < 0
-    return _many_thresholds(chain, cuts, turn, low, high), turn < 0
+    return _enclosed_thresholds(chain, cuts, turn, low, high), turn < 0
 
 
-def _many_thresholds(chain: Chain, cuts: Sequence[Cut], turn: int, low: int, high: int) -> list[int]:
-    """`integer_thresholds` of many cuts at a time: floats decide where their bounds are clear of a cut."""
+def _enclosed_thresholds(chain: Chain, cuts: Sequence[Cut], turn: int, low: int, high: int) -> list[int]:
+    """`integer_thresholds` of all cuts at a time: floats decide where their bounds are clear of a cut."""
     marks = enclosures.of_numbers([number for number, _ in cuts])
     starts, ends = np.full(len(cuts), low, np.int64), np.full(len(cuts), high + 1, np.int64)
+    # Most chains are straight lines, for which the first two tries are enough.
+    tries = [(place := _places(chain, marks[0], turn, low, high)), place - 1]
     while (open_ := np.flatnonzero(starts < ends)).size:
         middle = (starts[open_] + ends[open_]) // 2
+        if tries:
+            guess = tries.pop()[open_]
+            middle = np.where(starts[open_] <= guess, np.minimum(guess, ends[open_] - 1), middle)
         found = chain.enclose(turn * middle)
         reached = found[0] > marks[1][open_]
-        for place in np.flatnonzero(~reached & ~(found[1] < marks[0][open_])):
-            reached[place] = reaches(chain(turn * int(middle[place])), cuts[open_[place]])
+        for at in np.flatnonzero(~reached & ~(found[1] < marks[0][open_])):
+            reached[at] = reaches(chain(turn * int(middle[at])), cuts[open_[at]])
         ends[open_[reached]], starts[open_[~reached]] = middle[reached], middle[~reached] + 1
     return starts.tolist()
+
+
+def _places(chain: Chain, marks: NDArray[np.float64], turn: int, low: int, high: int) -> NDArray[np.int64]:
+    """The integer at or behind which the line through both ends meets each mark."""
+    (start, end), _ = chain.enclose(turn * np.array([low, high]))
+    with np.errstate(all="ignore"):
+        place = np.nan_to_num(np.ceil(low + (marks - start) / (end - start) * (high - low)), nan=low)
+    return np.asarray(np.clip(place, low, high), np.int64)
 
 
 def float_threshold(chain: Chain, cut: Cut) -> float:
@@ -404,9 +419,7 @@ def float_threshold(chain: Chain, cut: Cut) -> float:
     found = first(test, low, high)
     if found == -top:
         return -np.inf
-    if found > top:
-        return np.inf
-    return _from_ordinal(found)
+    return np.inf if found > top else _from_ordinal(found)
 
 
 def _around(test: Callable[[int], bool], guess: int, low: int, high: int) -> tuple[int, int]:
@@ -431,7 +444,7 @@ def _from_ordinal(n: int) -> float:
 def nearest(chain: Chain, cuts: Sequence[Cut], thresholds: Sequence[int], step: int, grid: tuple[int, int]) -> float:
     """The least `tie_distance` of some cuts, each with its threshold."""
     places = list(range(len(cuts)))
-    if len(cuts) >= _MANY and chain.enclosed:
+    if len(cuts) > 1 and chain.enclosed:
         low, high = _distances(chain, cuts, thresholds, step, grid)
         places = np.flatnonzero(~(low > high.min())).tolist()
     return min((tie_distance(chain, cuts[k], thresholds[k], step, grid) for k in places), default=np.inf)

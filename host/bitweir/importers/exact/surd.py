@@ -96,6 +96,8 @@ class _Linear(Real):
 Exact = Fraction | Surd | Real
 #: Bits with which bounds of a `Real` begin, and at which a comparison gives up.
 _FIRST_BITS, _LAST_BITS = 64, 1 << 13
+#: Bits behind the point with which the sign of a sum of roots is tried before it is decided by squaring.
+_SIGN_BITS = 192
 
 
 def root(v: Fraction) -> Exact:
@@ -124,6 +126,9 @@ def sign(x: Exact | int) -> int:
         raise ModelError("a tanh, sigmoid or erf comes so near to a threshold that nothing tells on which side it lies")
     if not isinstance(x, Surd):
         return (x > 0) - (x < 0)
+    bounds = _scaled(x)
+    if bounds[0] > 0 or bounds[1] < 0:
+        return 1 if bounds[0] > 0 else -1
     p, q = sign(x.p), sign(x.q)
     if q == 0 or p == q:
         return p
@@ -131,6 +136,21 @@ def sign(x: Exact | int) -> int:
         return q
     # Of opposite signs: the term with the larger square wins.
     return p * sign(x.p * x.p - x.q * x.q * x.v)
+
+
+def _scaled(x: Exact) -> tuple[int, int]:
+    """Two integers between which a fraction or a sum of roots lies, times ``2**_SIGN_BITS``.
+
+    They tell the sign of nearly every number in a small part of the time that squaring takes.
+    """
+    if not isinstance(x, Surd):
+        assert isinstance(x, Fraction)
+        low, rest = divmod(x.numerator << _SIGN_BITS, x.denominator)
+        return low, low + bool(rest)
+    whole = isqrt((x.v.numerator << 2 * _SIGN_BITS) // x.v.denominator)
+    (low, high), factors = _scaled(x.p), _scaled(x.q)
+    products = [factor * end for factor in factors for end in (whole, whole + 1)]
+    return low + (min(products) >> _SIGN_BITS), high - (-max(products) >> _SIGN_BITS)
 
 
 def nearly(x: Exact) -> Fraction:

@@ -228,6 +228,8 @@ def closest(leaves: Sequence[Leaf], channel: int, thresholds: Sequence[Fraction]
     if max(counts) * channels > _MANY or min(counts) * len(thresholds) * channels > _ALL:
         return None
     small, large = sorted((_values(half) for half in halves), key=len)
+    # Of both, as a search for ascending numbers has its steps in the cache.
+    small.sort()
     large.sort()
     size = max(float(abs(small).max() + abs(large).max()), float(max(map(abs, thresholds))))
     best = inf

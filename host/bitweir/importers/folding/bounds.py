@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+import numpy as np
 from bitweir_hw.network import Bound
 
 from ..errors import ModelError
@@ -84,7 +85,18 @@ def _slope(chain: Chain) -> Fraction:
 
 
 def check_width(stream: Stream) -> None:
-    """Refuse what a sum in fixed point makes too wide, for registers or for the layer that multiplies it."""
-    excess = max(abs(stream.map.low), abs(stream.map.high)).bit_length() - MOST_BITS
-    if excess > 0 and stream.sums:
-        raise TooWide(excess)
+    """Refuse what a sum in fixed point makes too wide, for registers or for the layer that multiplies it.
+
+    Only the channels that are too wide get coarser units, in the sums before this one: their units differ.
+    """
+    if _excess(stream.map.low, stream.map.high) <= 0 or stream.accuracy is None or not stream.sums:
+        return
+    each = np.array([_excess(*ends) for ends in zip(stream.low, stream.high, strict=True)])
+    # Where no channel is too wide, the widest ones of the two streams that it adds are not the same: those count that
+    # are as wide as the widest.
+    raise TooWide(np.maximum(each + max(0, 1 - int(each.max())), 0), stream.sums, stream.accuracy.mixed)
+
+
+def _excess(low: int, high: int) -> int:
+    """Bits above what fits."""
+    return max(abs(int(low)), abs(int(high))).bit_length() - MOST_BITS

@@ -155,10 +155,9 @@ class FixedPoint:
         """Magnitude bits that an exact sum may have."""
         return int(self.widths(name).min()) if name in self.feeding else MOST_BITS
 
-    @property
-    def room(self) -> int:
-        """Magnitude bits of sums that are as exact as they can be: fewer where these proved too wide."""
-        return MOST_BITS + self.bits - _FINE_BITS
+    def rooms(self, name: str) -> Ints:
+        """Magnitude bits of each channel of a sum that is as exact as it can be: fewer where it proved too wide."""
+        return MOST_BITS - _FINE_BITS + self.bits - self._less.get(name, np.zeros(1, np.int64))
 
     def widths(self, name: str) -> Ints:
         """Magnitude bits that each channel of a sum may have, or one number for all, if another sum takes it."""
@@ -312,6 +311,7 @@ def fitted(name: str, pair: Pair, offsets: Exacts, plan: FixedPoint) -> Units:
     channels = len(offsets)
     sizes = [[_Size.of(one, channel) for one in pair] for channel in range(channels)]
     fine = np.broadcast_to(plan.widths(name) if name in plan.feeding else MOST_BITS - 1, (channels,))
+    room = np.broadcast_to(plan.rooms(name), (channels,))
     aims = plan.targets.get(name, [None] * channels)
     ratios = plan.ratios.get(name)
     if name in plan.common or ratios is not None:
@@ -323,9 +323,10 @@ def fitted(name: str, pair: Pair, offsets: Exacts, plan: FixedPoint) -> Units:
         found = _common((pair[0].over(ratios), pair[1].over(ratios)), offsets * (1 / ratios), int(fine.min()))
         units = [found * ratio for ratio in ratios]
     elif name in plan.feeding:
-        units = [_finer(a, b, int(bits), aim, plan.room) for (a, b), bits, aim in zip(sizes, fine, aims, strict=True)]
+        given = zip(sizes, fine, aims, room, strict=True)
+        units = [_finer(a, b, int(bits), aim, int(most)) for (a, b), bits, aim, most in given]
     else:
-        units = [_last(a, b, aim, plan.room) for (a, b), aim in zip(sizes, aims, strict=True)]
+        units = [_last(a, b, aim, int(most)) for (a, b), aim, most in zip(sizes, aims, room, strict=True)]
     result = _rounded(pair, np.array(units, object), offsets, held=name in plan.common)
     _check_room(pair, sizes, result)
     return result
@@ -400,12 +401,13 @@ def _kept(a: _Size, b: _Size, share: Fraction, room: int) -> Fraction:
     """The unit of the stream that is behind a sum, which so needs no multiplier, or a power of two below it.
 
     Its error has a share of the range; or a larger one that is enough, where the sum would else take more than so many
-    bits.
+    bits: one more than what either layer hands on in its widest channel.
     """
     anchor, other = (a, b) if a.fine else (b, a)
     unit, whole = anchor.slope, a.range + b.range
+    most = max(one.slope * one.room for one in (a, b))
     while (error := abs(other.slope - round(other.slope / unit) * unit) * other.reach) > whole * share:
-        if error <= whole * ENOUGH and 2 * whole >= unit * (1 << room):
+        if error <= whole * ENOUGH and 2 * most >= unit * (1 << room - 1):
             break
         unit /= 2
     return _short(unit)
@@ -478,8 +480,7 @@ def _nearest_whole(numbers: Exacts, units: Exacts) -> tuple[Ints, Exacts, Exacts
 
 def _check_room(pair: Pair, sizes: Sequence[Sequence[_Size]], found: Units) -> None:
     """Ask for narrower sums before this one, if it is too wide or its own error too large."""
-    before = pair[0].sums | pair[1].sums
-    if not before:
+    if not (before := pair[0].sums | pair[1].sums):
         return
     excess = np.zeros(len(sizes), np.int64)
     for channel, both in enumerate(sizes):

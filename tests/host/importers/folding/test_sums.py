@@ -14,7 +14,7 @@ from bitweir.cli import main
 from bitweir.importers import ModelError, load_model
 from bitweir.importers.ensemble import vote
 from bitweir.importers.folding.accuracy import Leaf, closest
-from bitweir.importers.folding.units import convergents
+from bitweir.importers.folding.units import ENOUGH, FixedPoint, Summand, convergents, fitted
 from bitweir_hw.files import digest, load_network, save_network
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.fast import run as golden
@@ -139,3 +139,21 @@ def test_sums_behind_layers_that_mix_channels(tmp_path):
     found = golden(network, encode(network.input, frames)).scores * scale + offset
     bound = max(float(Fraction(one.error)) for one in network.bounds if one.of == "scores")
     assert abs(found - runtime(path, frames.astype(np.float32))[0]).max() < bound + 1e-4
+
+
+@given(st.integers(0, 10**6), st.integers(1152, 4608))
+def test_units_leave_room_for_the_widest_channels_of_both_streams(seed, taps):
+    """Layers hand on what is as wide in all channels, so that no channel may get a large factor for a small error."""
+    rng, channels = np.random.default_rng(seed), 16
+    # Of a layer, and behind a sum that has 28 bits in each channel.
+    reaches = (2.0 ** rng.uniform(27, 28, channels)).astype(np.int64).astype(object)
+    ratios = [Fraction(float(x)) for x in 2.0 ** rng.uniform(-3, 1, channels)]
+    sizes = np.array(ratios, object) * reaches * Fraction(1, taps)
+    zero, one = (np.full(channels, Fraction(x), object) for x in (0, 1))
+    layer = Summand(sizes, np.full(channels, taps), zero, taps)
+    behind = Summand(one, reaches.astype(np.int64), zero, max(reaches), frozenset(["sum0"]), last="sum0", units=one)
+    found = fitted("sum1", (layer, behind), zero, FixedPoint())
+    widest = sum(max(abs(k)) * part.room for k, part in zip(found.factors, (layer, behind), strict=True))
+    assert widest < 1 << 31
+    ranges = sizes * taps + reaches
+    assert (found.error * found.unit <= ranges * ENOUGH).all()
