@@ -93,7 +93,7 @@ def test_a_family_may_be_counted_as_another_one(family):
 
 
 def test_what_no_drawn_design_had_is_extrapolated():
-    network, plan = every_kind()
+    network, plan = every_kind(wired=False)
     small = lower(dense_network(16, 8, 4), plan_from_foldings(dense_network(16, 8, 4), "4x2,4x2"))
     assert extrapolated(small, "ecp5") == []
     large = lower(dense_network(256, 256, 4), plan_from_foldings(dense_network(256, 256, 4), "256x64,4x2"))
