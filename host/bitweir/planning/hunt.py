@@ -324,7 +324,8 @@ class Hunt:
         if streaming is None:
             return None
         clock = min(self.clock, _MEMORY_CLOCK)
-        return replace(streaming.outside, bits_per_cycle=8 * (self.bandwidth_at(clock) or 0.0) / clock)
+        rate = 8 * (self.bandwidth_at(clock) or 0.0) / clock
+        return search.sharing(replace(streaming.outside, bits_per_cycle=rate), self.limits)
 
     def _with_memory(self, found: SearchResult, pipeline: Pipeline, clock: float) -> SearchResult:
         """The plan with the cycles that a frame takes at a clock: at a slower one, the memory gives more in each."""
@@ -333,6 +334,10 @@ class Hunt:
             return found
         busy = max(block.cycles for block in pipeline.blocks)
         return replace(found, cycles=max(busy, ceil(pipeline.weight_bits * clock / (8 * bandwidth))))
+
+    def _memory_bound(self, one: Expected) -> bool:
+        """Whether a frame takes as long as its weights from outside: no clock and no folding changes that."""
+        return self._outside is not None and max(block.cycles for block in one.pipeline.blocks) < one.found.cycles
 
     def _popcount(self, level: int) -> Popcount:
         return Popcount(style=STYLE[self.family], levels_per_stage=level)
@@ -368,6 +373,8 @@ class Hunt:
     def _quickest(self, level: int, streams: int, beat: Expected | None) -> Expected | None:
         """The plan with the most frames a second; None where one plan is not likely to be beaten."""
         search = self.search(level, streams)
+        if beat and self._memory_bound(beat):
+            return None
         if beat:
             clock = min(self._clock_with(beat, level) * _PROMISE, self.clock)
             cycles = int(streams * clock / beat.fps)
@@ -385,7 +392,7 @@ class Hunt:
     def _faster_clock(self, search: Search, best: Expected) -> Expected:
         """A plan with more frames a second, since each of its blocks keeps a faster clock."""
         first, pace = best, None
-        for step in _STEPS:
+        for step in () if self._memory_bound(best) else _STEPS:
             while best.fmax < self.clock:
                 clock = min(self.clock, best.fmax * step)
                 # As many frames a second as before, at least.

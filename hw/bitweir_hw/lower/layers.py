@@ -253,7 +253,7 @@ def fork(builder: Builder, layer: Branched, cursor: Cursor) -> list[Cursor]:
         bits=cursor.lanes * cursor.lane_bits * builder.plan.parallel_frames,
         beats=beats,
     )
-    delays = [_delay(branch, source) for branch in layer.branches]
+    delays = [_delay(builder, branch, source) for branch in layer.branches]
     slowest = delays.index(max(delays))
     starts = []
     for index, start in enumerate(builder.put_fork(spec, cursor)):
@@ -343,7 +343,7 @@ def _concat(builder: Builder, layer: Concat, ends: list[Cursor], result: Map) ->
     return builder.put(spec, *ends, end)
 
 
-def _delay(layers: tuple[Layer, ...], source: Map) -> float:
+def _delay(builder: Builder, layers: tuple[Layer, ...], source: Map) -> float:
     """How much of a frame a branch takes before its first result, as a share."""
     delay = 0.0
     for layer in layers:
@@ -353,8 +353,11 @@ def _delay(layers: tuple[Layer, ...], source: Map) -> float:
         elif isinstance(layer, Dense | Vote):
             delay += 1.0
         elif isinstance(layer, Branched):
-            delay += max(_delay(branch, source) for branch in layer.branches)
-        source = layer.output_map(source)
+            delay += max(_delay(builder, branch, source) for branch in layer.branches)
+        source = builder.output_map(layer, source)
+        if isinstance(layer, Conv):
+            # Pixels that share weights are all there before the first begins, and all done before the first leaves.
+            delay += 2 * (builder.folding(layer).share - 1) / source.pixels
     return delay
 
 

@@ -5,7 +5,6 @@ The search asks for the same parts again and again, so everything is kept.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
@@ -13,12 +12,13 @@ from ..blocks.matvec.unrolled import MOST
 from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
-from ..lower.layers import LOWERINGS
+from ..lower.layers import LOWERINGS, fork, meet
 from ..memory import STREAM, WIRED, too_wide
-from ..network.layers import Affine, Conv, Dense, Integers, Layer, Map
+from ..network.layers import Affine, Branched, Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..parts import FpgaPart
-from ..plan import Folding, Plan, wired
+from ..plan import Folding, Plan, wired, words_of
+from .outside import Outside
 
 __all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
 
@@ -139,32 +139,36 @@ class Prices:
         Blocks that do not keep it cost more than there is.
     shared : Prices, optional
         Without a pace, of the same family: what it knows of blocks serves here, too.
-    streamed : collection of str
+    outside : Outside, optional
         Layers whose weights come over a stream, where they are more than one word.
     """
 
     def __init__(
-        self, family: str, pace: Pace | None = None, shared: Prices | None = None, streamed: Collection[str] = ()
+        self, family: str, pace: Pace | None = None, shared: Prices | None = None, outside: Outside | None = None
     ) -> None:
-        self.family, self.pace, self.streamed = family, pace, streamed
+        self.family, self.pace, self.outside = family, pace, outside or Outside()
         self._costs: dict[object, tuple[float, float, int, int]] = shared._costs if shared else {}
         self._delays: dict[object, float] = shared._delays if shared else {}
         self._conversions: dict[object, tuple[float, float]] = {}
         self._options: dict[object, Option] = {}
         self._plain: dict[object, tuple[Cursor, tuple[float, float]]] = {}
+        self._forks: dict[object, tuple[list[Cursor], tuple[float, float]]] = {}
+        self._meetings: dict[object, tuple[Cursor, tuple[float, float]]] = {}
 
     def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Cursor) -> Option:
         """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
-        key = (probe.ii, layer.name, folding, free)
+        streamed = layer.name in self.outside.layers
+        share = self.outside.share(layer.name) if words_of(layer, folding) > 1 else 1
+        key = (probe.ii, layer.name, folding, free, streamed, share)
         if key not in self._options:
-            probe.refold(layer, folding)
+            probe.refold(layer, replace(folding, share=share))
             end = LOWERINGS[type(layer)](probe, layer, free)
             lanes, length = probe.input.lanes, probe.input.length
             blocks = probe.taken()
             memories = []
-            for style in _styles(blocks, streamed=layer.name in self.streamed):
+            for style in _styles(blocks, streamed=streamed):
                 styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
-                memories.append((replace(folding, memory=style), *self.of(styled)))
+                memories.append((replace(folding, memory=style, share=share), *self.of(styled)))
             if replace(folding, memory=WIRED) == wired(layer) and _may_be_wired(probe, layer):
                 probe.refold(layer, wired(layer))
                 LOWERINGS[type(layer)](probe, layer, free)
@@ -179,6 +183,30 @@ class Prices:
             end = LOWERINGS[type(layer)](probe, layer, cursor)
             self._plain[key] = end, self.of(probe.taken())
         return self._plain[key]
+
+    def fork(self, probe: Probe, layer: Branched, cursor: Cursor) -> tuple[list[Cursor], tuple[float, float]]:
+        """Where branches start, and what their fork and FIFOs take."""
+        key = (probe.ii, layer.name, cursor, self.outside.shares)
+        if key not in self._forks:
+            starts = fork(probe, layer, cursor)
+            self._forks[key] = starts, self.of(probe.taken())
+        return self._forks[key]
+
+    def meeting(
+        self, probe: Probe, layer: Branched, ends: list[Cursor], result: Map
+    ) -> tuple[Cursor, tuple[float, float]]:
+        """What follows branches with such ends, and what the block in which they meet takes, with conversions."""
+        key = (probe.ii, layer.name, tuple(ends))
+        if key not in self._meetings:
+            end = meet(probe, layer, ends, result)
+            self._meetings[key] = end, self.of(probe.taken())
+        return self._meetings[key]
+
+    def alike(self, other: Prices) -> Prices:
+        """These prices, with what `other` knows of the same network, built alike; which layers are streamed differs."""
+        self._conversions, self._options, self._plain = other._conversions, other._options, other._plain
+        self._forks, self._meetings = other._forks, other._meetings
+        return self
 
     def conversion(self, probe: Probe, cursor: Cursor, lanes: int, length: int) -> tuple[float, float]:
         """What brings a stream to so many lanes, in vectors of so many elements."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, inf
+from math import inf
 
 from ..errors import PlanError
 from ..lower.layers import build
 from ..network.network import Network
 from ..plan import Plan
+from .outside import Outside
 from .prices import Fitted, Learned
 
 __all__ = ["Budget", "Outside", "SearchResult", "Streaming", "TooLargeError"]
@@ -74,25 +75,6 @@ class SearchResult:
     ffs: int
     lut_rams: int
     bound: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """A memory outside the chip, and the layers whose weights come from it.
-
-    Parameters
-    ----------
-    layers : frozenset of str
-    bits_per_cycle : float
-        What it gives all of them.
-    """
-
-    layers: frozenset[str] = frozenset()
-    bits_per_cycle: float = inf
-
-    def cycles(self, bits: int) -> int:
-        """Cycles in which so many bits come."""
-        return ceil(bits / self.bits_per_cycle)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,13 +19,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import inf
 
+import numpy as np
+
 from ..arithmetic import ceil_div, divisors
 from ..blocks import MatVecSpec
+from ..blocks.matvec.planes import weight_planes
 from ..cost import estimate_loader
 from ..errors import PlanError
 from ..lower.builder import Cursor
-from ..lower.layers import build, fork, meet, meeting_lanes
+from ..lower.layers import build, meeting_lanes
 from ..lower.ranges import with_loadable_parameters
+from ..memory import STREAM
 from ..network.layers import Branched, Conv, Dense, Layer, Map, in_series
 from ..network.network import Network
 from ..plan import (
@@ -39,11 +43,14 @@ from ..plan import (
     window_words,
 )
 from ..popcount.dot_product import STYLE, Popcount
+from .outside import Outside
 from .prices import Fitted, Learned, Option, Pace, Prices, Probe
-from .results import Budget, Outside, SearchResult, Streaming, TooLargeError
+from .results import Budget, SearchResult, Streaming, TooLargeError
 
 __all__ = ["Search", "cheapest", "fastest"]
 
+#: Pixels that share weights, at most, where the search lets them.
+MOST_SHARE = 8
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
 
@@ -187,7 +194,7 @@ class Search:
     ) -> None:
         self.network, self.outside = network, outside or Outside()
         self._layers = weighted(network)
-        start = tuple(Folding(pe=1, simd=1) for _ in self._layers)
+        start = tuple(self._first(layer) for layer, _ in self._layers)
         popcount = popcount or Popcount(style=STYLE[family])
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
         self._plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
@@ -199,7 +206,7 @@ class Search:
         self._units: dict[str, MatVecSpec] = {}
         #: Without a pace, and those that count now.
         self._usual_prices: Prices = Prices(
-            family, shared=shared._usual_prices if shared else None, streamed=self.outside.layers
+            family, shared=shared._usual_prices if shared else None, outside=self.outside
         )
         self._prices: Prices = self._usual_prices
         #: Plans that were built, with what they take.
@@ -208,6 +215,11 @@ class Search:
         self._rule: _AtPrice | _Frontier = _AtPrice(0.0)
         #: The first price to try: that of the last question, as intervals that follow each other need much the same.
         self._usual = 1.0
+
+    def _first(self, layer: Dense | Conv) -> Folding:
+        """A folding to begin with: it tells how many pixels share weights."""
+        share = self.outside.share(layer.name)
+        return Folding(pe=1, simd=1, memory=STREAM, share=share) if share > 1 else Folding(pe=1, simd=1)
 
     def cheapest(self, cycles: int, limits: Budget, pace: Pace | None = None) -> SearchResult:
         """The plan with the fewest LUT sites that takes at most so many cycles a frame.
@@ -249,6 +261,9 @@ class Search:
         """
         self._keep(pace)
         intervals = self._intervals
+        if most is None and self.outside.known is not None and self.within(self.outside.known, limits)[0] is not None:
+            # Where a frame takes longer, blocks that have time for it may take more block RAM in place of LUTs.
+            most = self.outside.known
         high = len(intervals) - 1 if most is None else bisect_left(intervals, most, 0, len(intervals) - 1)
         low = bisect_left(intervals, least, 0, high)
         best, _ = self.within(intervals[high], limits)
@@ -277,7 +292,7 @@ class Search:
         """Ask for a pace, or for none, from now on."""
         if self._prices.pace != pace:
             usual = self._usual_prices
-            self._prices = Prices(usual.family, pace, usual, self.outside.layers) if pace else usual
+            self._prices = Prices(usual.family, pace, usual, self.outside) if pace else usual
             self._known = {}
 
     # ---- questions
@@ -291,7 +306,9 @@ class Search:
     def _least(self) -> int:
         """No plan takes fewer cycles: none of its blocks does, nor the memory of streamed weights."""
         bits = sum(
-            layer.weights.size * result.pixels for layer, result in self._layers if layer.name in self.outside.layers
+            _frame_bits(layer, result) // self.outside.share(layer.name)
+            for layer, result in self._layers
+            if layer.name in self.outside.layers
         )
         return max(least_cycles(self.network), self.outside.cycles(bits))
 
@@ -323,7 +340,7 @@ class Search:
         for _ in range(20):
             found, score = self._at_price(cycles, price)
             for (layer, _), folding in zip(self._layers, found.plan.foldings, strict=True):
-                seen[layer.name].add(replace(folding, memory="auto"))
+                seen[layer.name].add(replace(folding, memory="auto", share=1))
             bound = max(bound, score - price * limits.block_rams if price else score)
             fits = found.block_rams <= limits.block_rams
             if limits.holds(found) and (best is None or found.sites < best.sites):
@@ -377,10 +394,7 @@ class Search:
 
         def first(count: int) -> tuple[Outside, SearchResult | None]:
             outside = Outside(layers=frozenset(names[:count]))
-            search = Search(
-                self.network, self._prices.family, popcount=self._plan.popcount,
-                parallel_frames=self._plan.parallel_frames, shared=self, outside=outside,
-            )  # fmt: skip
+            search = self.streaming_from(outside)
             return outside, search.within(cycles, limits)[0]
 
         # More layers take more off, almost always.
@@ -393,6 +407,64 @@ class Search:
             else:
                 low = middle + 1
         return best
+
+    def sharing(self, outside: Outside, limits: Budget) -> Outside:
+        """The same layers, of which pixels share weights: so many that a plan fits which is as fast as the memory.
+
+        Layers share in the order of what they save for each block RAM, from few to many pixels. More of them need
+        fewer bits and more block RAM, so that the last of this order with which a plan fits is found by halving.
+
+        Parameters
+        ----------
+        outside : Outside
+            Which layers, and what the memory gives in a cycle.
+        limits : Budget
+        """
+        alone = self.streaming_from(outside)
+        cycles = min(alone._least, alone.slowest)
+        found, _ = alone.within(cycles, limits)
+        if found is None or self._plan.parallel_frames > 1:
+            return outside
+        ways = []
+        for at, (layer, result) in enumerate(self._layers):
+            folding = found.plan.foldings[at]
+            if folding.memory != STREAM or layer.groups > 1:
+                continue
+            rams, bits = found.block_rams, _frame_bits(layer, result)
+            before = 1
+            for share in [count for count in divisors(result.shape[1]) if 1 < count <= MOST_SHARE]:
+                shared = self.streaming_from(replace(outside, shares=((layer.name, share),)))
+                foldings = list(found.plan.foldings)
+                foldings[at] = replace(folding, share=share)
+                more = shared._costed(tuple(foldings)).block_rams
+                ways.append((max(more - rams, 0.5) / (bits / before - bits / share), layer.name, share))
+                rams, before = max(more, rams), share
+        ways.sort()
+
+        def first(count: int) -> Outside:
+            shares: dict[str, int] = {}
+            for _, name, share in ways[:count]:
+                shares[name] = max(share, shares.get(name, 1))
+            return replace(outside, shares=tuple(sorted(shares.items())))
+
+        low, high, best = 1, len(ways), replace(outside, known=cycles)
+        while low <= high:
+            middle = (low + high) // 2
+            search = self.streaming_from(first(middle))
+            if search.within(search._least, limits)[0] is not None:
+                best, low = replace(first(middle), known=search._least), middle + 1
+            else:
+                high = middle - 1
+        return best
+
+    def streaming_from(self, outside: Outside) -> Search:
+        """The same search with weights from outside."""
+        search = Search(
+            self.network, self._prices.family, popcount=self._plan.popcount,
+            parallel_frames=self._plan.parallel_frames, shared=self, outside=outside,
+        )  # fmt: skip
+        search._usual_prices.alike(self._usual_prices)
+        return search
 
     # ---- dynamic programming
 
@@ -495,8 +567,7 @@ class Search:
         channels = [in_series(branch, source).channels for branch in layer.branches]
         lanes = meeting_lanes(probe, layer, channels, end_map)
         for cursor, before in ways.items():
-            starts = fork(probe, layer, cursor)
-            cost = self._prices.of(probe.taken())
+            starts, cost = self._prices.fork(probe, layer, cursor)
             reached = [way.longer(cost) for way in before]
             chosen, counted = [], [0.0, 0.0]
             for branch, start, count, length in zip(layer.branches, starts, lanes, channels, strict=True):
@@ -511,8 +582,7 @@ class Search:
                 chosen.append(next(iter(found)))
                 counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
             # Any end of a branch shows what it costs to meet, once its conversion is left out: each way has its own.
-            after = meet(probe, layer, chosen, end_map)
-            sites, rams = self._prices.of(probe.taken())
+            after, (sites, rams) = self._prices.meeting(probe, layer, chosen, end_map)
             _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
         return self._pruned(result)
 
@@ -532,6 +602,15 @@ class Search:
         for pe, least in several_groups(layer, probe.ii // (vectors // layer.groups)):
             larger = [simd for simd in whole if simd >= least and simd % group_channels(layer) == 0]
             yield from (Folding(pe=pe, simd=simd) for simd in sorted({least, *larger[:2]}))
+
+
+def _frame_bits(layer: Dense | Conv, result: Map) -> int:
+    """Bits of weights that come in a frame at least, where no pixels share them."""
+    planes = 1
+    if layer.weights.dtype != bool:
+        # Those of negated weights, where a format counts down.
+        planes = min(len(weight_planes(layer.weights)), len(weight_planes(-layer.weights.astype(np.int64))))
+    return int(layer.weights.size) * planes * result.pixels
 
 
 def _put(ways: _Ways, end: Cursor, entries: list[_Way]) -> None:

@@ -11,7 +11,7 @@ from bitweir_hw.blocks import AffineSpec, FifoSpec, MatVecSpec, WiredSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
-from bitweir_hw.network import Conv, Dense, Network, Pool, check
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Network, Pool, check
 from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, weighted, wired
 from bitweir_hw.search import Budget, Outside, Search, cheapest, fastest, prices
 from hypothesis import given, settings
@@ -235,3 +235,37 @@ def test_a_memory_outside_the_chip_is_one_of_the_limits(bits):
     assert found.bound >= min(found.cycles, (256 + 512) * 512 / bits)
     with pytest.raises(PlanError, match="cycles with weights from that memory, so it cannot take at most 0"):
         Search(network, "ice40", outside=outside).cheapest(0, Budget())
+
+
+def two_convolutions():
+    """Of 8 x 8 pixels each."""
+    rng = np.random.default_rng(7)
+    shapes = ((24, 3, 3, 8), (8, 3, 3, 24))
+    layers = [
+        Conv(name=f"conv{n}", weights=rng.random(s) < 0.5, pads=(1,) * 4, pad_value=-1) for n, s in enumerate(shapes)
+    ]
+    layers = [replace(layer, thresholds=np.zeros((layer.outputs, 1), np.int64), output=BIPOLAR) for layer in layers]
+    layers.append(Dense(name="end", weights=rng.random((2, 512)) < 0.5))
+    entry = replace(identity_input(512), map_shape=(8, 8, 8))
+    return check(Network(name="net", input=entry, layers=tuple(layers)))
+
+
+@pytest.mark.parametrize("more", [0, 3, 1000])
+def test_pixels_share_weights_as_far_as_block_ram_allows(more):
+    network = two_convolutions()
+    outside = Outside(layers=frozenset({"conv0", "conv1"}), bits_per_cycle=64)
+    search = Search(network, "ice40")
+    alone = search.streaming_from(outside)
+    limits = Budget(block_rams=alone.within(alone.slowest, Budget())[0].block_rams + more)
+    first = alone.fastest(limits)
+    shared = search.sharing(outside, limits)
+    found = search.streaming_from(shared).fastest(limits)
+    assert limits.holds(found) and found.cycles <= first.cycles
+    assert [folding.share for folding in found.plan.foldings] == [
+        shared.share(layer.name) for layer, _ in weighted(network)
+    ]
+    pipeline = lower(network, found.plan)
+    assert found.cycles == max(*(block.cycles for block in pipeline.blocks), -(-pipeline.weight_bits // 64))
+    if more == 1000:
+        assert dict(shared.shares) == {"conv0": 8, "conv1": 8}
+        assert found.cycles < first.cycles
