@@ -39,7 +39,7 @@ _SCARCE = 0.9
 _SLOWER = (1.25, 1.6, 2.0, 3.0)
 #: Hz, at most, for which the search counts what a memory of weights gives in a cycle: few plans are slower. A plan is
 #: then judged at its own clock.
-_MEMORY_CLOCK = 100e6
+_MEMORY_CLOCK = 50e6
 #: Clocks to try for a frame rate.
 _CLOCKS = 6
 
@@ -345,7 +345,7 @@ class Hunt:
     def expected(self, found: SearchResult) -> Expected:
         """A plan with the clock that it is expected to reach."""
         pipeline = lower(self.network, found.plan)
-        reached = fmax(pipeline, self.part)
+        reached = fmax(pipeline, self.part, block_rams=found.block_rams)
         clock = min(self.clock, reached)
         return Expected(
             found=self._with_memory(found, pipeline, clock), pipeline=pipeline, fmax=reached, clock=clock,

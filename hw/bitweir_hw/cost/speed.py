@@ -117,9 +117,17 @@ def delays(part: Part) -> Delays:
     return Delays(**{name: value for name, value in fitted["delays"].items() if name in known})
 
 
-def fmax(pipeline: Pipeline, part: Part) -> float:
-    """Hz that a router may reach on a part, within about `fmax_error`."""
-    many = estimate_pipeline(pipeline, part_of(part).family)[1].bram
+def fmax(pipeline: Pipeline, part: Part, *, block_rams: int | None = None) -> float:
+    """Hz that a router may reach on a part, within about `fmax_error`.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    part : str or FpgaPart
+    block_rams : int, optional
+        How many the design will have, where FIFOs of the pipeline are not fitted yet.
+    """
+    many = estimate_pipeline(pipeline, part_of(part).family)[1].bram if block_rams is None else block_rams
     return 1e9 / max(slowest(block, part, many) for block in pipeline.blocks)
 
 
