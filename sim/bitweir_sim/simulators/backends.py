@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,9 @@ from bitweir_hw.tools import run_yosys
 from ..cache import cached, content_key
 from ..compiler import compile_with, run_tool
 from .cxxrtl import adapt, compiler_options
+from .direct.build import Direct, direct, top_code
+from .direct.build import objects as direct_objects
+from .direct.rtlil import UnknownError
 from .harness import Harness, Ports
 from .pieces import MEMORIES, CannotSplitError, Leaf, Memories, Pieces, objects, runtime, shell_commands
 from .verilator import verilator_environment, verilator_root
@@ -142,6 +146,47 @@ def _build_cxxrtl(
     (folder / "ports.json").write_text(json.dumps(ports))
 
 
+def build_direct(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    top: str,
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    waves: bool,
+    harness: Harness,
+) -> None:
+    """Build ``design.so`` and ``ports.json``; through CXXRTL what cannot be translated directly."""
+    # Waveforms show what is in all units; a second clock would have to reach them; and Verilog is for Yosys.
+    able = sys.byteorder == "little" and len(names) == 1 and names[0].endswith(".il")
+    if able and not waves and not harness.link_clock:
+        try:
+            design = direct((folder / names[0]).read_text(), top)
+        except UnknownError as error:
+            (folder / "direct.log").write_text(f"{error}\n")
+        else:
+            _build_direct(folder, design, top=top, flags=flags, compiler=compiler, harness=harness)
+            return
+    build_cxxrtl(folder, names, top=top, flags=flags, compiler=compiler, waves=waves, harness=harness)
+
+
+def _build_direct(
+    folder: Path, design: Direct, *, top: str, flags: Sequence[str], compiler: Sequence[str], harness: Harness
+) -> None:
+    places = {name: place for side in design.ports() for name, place in side.items() if name.startswith("\\")}
+    ports = {name[1:]: width for name, (width, _) in places.items()}
+    _check_ports(ports, top, harness)
+    data, words = design.words()
+    access = Ports(ports, lambda name: f"p_{name}", "{}.set(on)")
+    glue = _glue("Top", "shim_direct.h", harness, access)
+    (folder / "design.h").write_text(f"{top_code(design, words)}\n{glue}")
+    parts = direct_objects(design.units, flags=flags, compiler=compiler)
+    options = ["-std=c++17", "-shared", "-fPIC", *flags, "-I.", f"-I{_HERE}"]
+    compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source, *parts], folder, "compiler.log")
+    (folder / MEMORIES).write_bytes(data)
+    (folder / "ports.json").write_text(json.dumps(ports))
+
+
 def build_verilator(
     folder: Path,
     names: Sequence[str],
@@ -203,4 +248,4 @@ def _verilator_library(root: Path, common: Sequence[str | Path], waves: bool) ->
 
 
 #: How each backend builds.
-BACKENDS = {"cxxrtl": build_cxxrtl, "verilator": build_verilator}
+BACKENDS = {"direct": build_direct, "cxxrtl": build_cxxrtl, "verilator": build_verilator}

@@ -1,7 +1,7 @@
 """Compiled simulation: a design becomes a shared library that runs many cycles in one call.
 
-Yosys (CXXRTL) or Verilator translates the design into C++, the system's compiler builds it together
-with `shim.cpp`, and the cache keeps the library. Both backends give the same trace.
+The design becomes C++: RTLIL directly (`direct`), all else through Yosys (CXXRTL) or Verilator. The system's compiler
+builds it together with `shim.cpp`, and the cache keeps the library. All backends give the same trace.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ def compile_design(
     *,
     top: str,
     verilog: Sequence[Path] = (),
-    backend: str = "cxxrtl",
+    backend: str = "direct",
     optimise: int = 2,
     waves: bool = False,
 ) -> CompiledDesign:
@@ -291,7 +291,8 @@ def compile_design(
     verilog : sequence of Path
         Further modules, such as the models of the cells of a netlist.
     backend : str
-        ``"cxxrtl"``, which needs nothing but a C++ compiler, or ``"verilator"``.
+        ``"direct"``, for RTLIL as Amaranth writes it, with all else through ``"cxxrtl"``: both need nothing but a C++
+        compiler; or ``"verilator"``.
     optimise : int
         Level of the C++ compiler, 0 to 2. A large netlist compiles ten times as fast at 0, and runs slowly; 1 suits
         small designs and short runs.
@@ -333,8 +334,9 @@ def build_library(
     # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
     # cache may be shared between machines.
     flags = [f"-O{optimise}", *(["-DWAVES"] if waves else [])]
-    files = (harness.source, f"shim_{backend}.h", "harness.py", "backends.py", "cxxrtl.py", "pieces.py")
-    shims = [(_HERE / name).read_bytes() for name in files]
+    files = [_HERE / harness.source, *sorted(_HERE.glob("shim_*.h")), *sorted((_HERE / "direct").glob("*.[ph]*"))]
+    files += [_HERE / name for name in ("harness.py", "backends.py", "cxxrtl.py", "pieces.py")]
+    shims = [path.read_bytes() for path in files]
     settings = json.dumps([top, flags, compiler_command(), compiler_version(*compiler_command()), yosys_version()])
     key = content_key(backend, *shims, settings, *(part for source in sources for part in source))
 

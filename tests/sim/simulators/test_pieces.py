@@ -58,13 +58,13 @@ def test_pieces_are_the_design(monkeypatch):
     elements = {f"odd__dense{n}__elements" for n in range(3)}
     assert elements <= taken.leaves.keys()
     assert taken.leaves["odd__dense1__elements"] == taken.leaves["odd__dense2__elements"]
-    check_runs(network, pipeline, compile_design(text, top="odd", optimise=0))
+    check_runs(network, pipeline, compile_design(text, top="odd", optimise=0, backend="cxxrtl"))
     first = datapaths()
     # The equal ones are one.
     assert len(first) == len(taken.leaves) - 1
     # Other weights, the same datapaths: none is compiled again.
     network, pipeline, text = example(seed=2)
-    other = compile_design(text, top="odd", optimise=0)
+    other = compile_design(text, top="odd", optimise=0, backend="cxxrtl")
     assert datapaths() == first
     check_runs(network, pipeline, other)
 
@@ -77,7 +77,7 @@ def test_a_design_that_does_not_suit_compiles_as_a_whole(monkeypatch):
     monkeypatch.setattr(pieces, "_LARGE", 1000)
     monkeypatch.setattr(Pieces, "check", refuse)
     network, pipeline, text = example(seed=3)
-    whole = compile_design(text, top="odd", optimise=0)
+    whole = compile_design(text, top="odd", optimise=0, backend="cxxrtl")
     assert (whole.folder / pieces.MEMORIES).stat().st_size == 0
     check_runs(network, pipeline, whole)
 
@@ -87,7 +87,7 @@ def test_a_wrong_word_in_the_file_is_found(monkeypatch):
     # Without pieces, which compile for nothing here.
     monkeypatch.setattr(pieces, "_LARGE", 1000)
     network, pipeline, text = example()
-    design = compile_design(text, top="odd", optimise=0)
+    design = compile_design(text, top="odd", optimise=0, backend="cxxrtl")
     file = design.folder / pieces.MEMORIES
     file.write_bytes(bytes(byte ^ 1 for byte in file.read_bytes()))
     with pytest.raises(SimulationError, match="differs"):
