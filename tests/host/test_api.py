@@ -283,7 +283,7 @@ def test_parameters_of_another_network(tmp_path):
         ({"goal": "area", "board": "ulx3s_85f"}, "The goal must be one of link, fps, not 'area'."),
         (
             {"board": "ulx3s_85f", "part": "ecp5-25k"},
-            "A board determines the part and the family, and the plan is searched for: ",
+            "A board determines the part and the family: name neither.",
         ),
         ({"board": "ulx3s_85f", "streams": 2}, "A board takes one frame at a time, not 2 parallel frames."),
         ({"part": "none"}, "The part must be one of "),

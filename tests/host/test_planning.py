@@ -154,15 +154,15 @@ def test_what_is_kept_free(network):
     part = PARTS["ecp5-25k"]
     assert Reserve(luts="10%", bram=3).of(part) == (2_429, 3)
     assert Reserve(luts="0", bram="12.5%").of(part) == (0, 7)
-    whole, less = part_limits(part), part_limits(part, Reserve(luts=7_000, bram="50%"))
-    assert (whole.sites - less.sites, whole.block_rams - less.block_rams) == (7_000, 28)
+    whole, less = part_limits(part), part_limits(part, Reserve(luts=8_000, bram="50%"))
+    assert (whole.sites - less.sites, whole.block_rams - less.block_rams) == (8_000, 28)
     assert less.ffs < whole.ffs
     free = choose(network, PlanRequest(part=part.name, goal="fps")).search
-    kept = choose(network, PlanRequest(part=part.name, goal="fps", reserve_luts=7_000, reserve_bram=44)).search
-    assert kept.sites <= kept.available_sites == int(whole.sites - 7_000) < free.sites
+    kept = choose(network, PlanRequest(part=part.name, goal="fps", reserve_luts=8_000, reserve_bram=44)).search
+    assert kept.sites <= kept.available_sites == int(whole.sites - 8_000) < free.sites
     assert kept.block_rams <= kept.available_block_rams == 6
     assert (
-        f"of {kept.available_sites:,} and 6 that it may use after the reserve of 7,000 LUTs and 44 block RAMs."
+        f"of {kept.available_sites:,} and 6 that it may use after the reserve of 8,000 LUTs and 44 block RAMs."
         in kept.summary
     )
     with pytest.raises(

@@ -27,6 +27,8 @@ class Path:
     adders : tuple of int
         Positions of the carry chain of each adder or comparison.
     luts, multipliers : int
+    area : int
+        LUT sites over which its wires may spread, where they lead from any of a datapath to any other.
     """
 
     block: bool = False
@@ -34,6 +36,7 @@ class Path:
     adders: tuple[int, ...] = ()
     luts: int = 0
     multipliers: int = 0
+    area: int = 0
 
 
 #: From the register of one block through its handshake with another to what the beat changes there: one LUT says that

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 
 from ..blocks import BlockSpec, MatVecSpec
-from ..blocks.matvec.unrolled import MOST
 from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
@@ -26,6 +25,8 @@ __all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
 LUT_DEPTH, BLOCK_BITS = 128, 512
 #: Sites that are added to a block that is too slow: more than any part has, so that no plan with it fits.
 _TOO_SLOW = 1e9
+#: Weights of a layer for which a search looks for shared sums: a second for so many, where 50,000 take ten.
+_MOST_WIRED = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,8 +253,8 @@ class Prices:
 
 
 def _may_be_wired(probe: Probe, layer: Dense | Conv) -> bool:
-    """Whether the sums that the neurons of a layer share may be looked for: it takes a second for so many weights."""
-    return not probe.runtime_loadable and layer.weights.size <= MOST
+    """Whether the sums that the neurons of a layer share may be looked for."""
+    return not probe.runtime_loadable and layer.weights.size <= _MOST_WIRED
 
 
 def _styles(blocks: list[BlockSpec], *, streamed: bool) -> tuple[str, ...]:

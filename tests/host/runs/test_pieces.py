@@ -277,8 +277,8 @@ def test_workers_of_dask_compile_for_themselves(tmp_path, monkeypatch):
         assert one.to_dict()[name] == many.to_dict()[name], name
     np.testing.assert_array_equal(one.result.scores, many.result.scores)
     assert many.pieces > 1
-    assert any(name.startswith("cxxrtl-") for name in entries(tmp_path / "theirs"))
-    assert not any(name.startswith("cxxrtl-") for name in entries(tmp_path / "ours"))
+    assert any(name.startswith("direct-") for name in entries(tmp_path / "theirs"))
+    assert not any(name.startswith(("direct-", "cxxrtl-")) for name in entries(tmp_path / "ours"))
 
 
 def entries(folder):

@@ -228,7 +228,15 @@ def made_up(
     """
 
     def place(
-        board: Any, folder: Path, *, netlist: str, clock: float, link_clock: float | None, seed: int, told: Any
+        board: Any,
+        folder: Path,
+        *,
+        netlist: str,
+        clock: float,
+        link_clock: float | None,
+        seed: int,
+        sdram: Any,
+        told: Any,
     ) -> Routed:
         assert link_clock in (None, BOARD.oscillator * (1 + MARGIN))
         early = ["device.a.D"] if seed in hold else []

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from bitweir_hw.blocks import BLOCKS, MatVecSpec
+from bitweir_hw.blocks import BLOCKS, MatVecSpec, WiredSpec
 from bitweir_hw.blocks.matvec.unrolled import MOST
 from bitweir_hw.cost import (
     Cost,
@@ -22,7 +22,7 @@ from bitweir_hw.cost import (
     highest_clock,
     network_errors,
 )
-from bitweir_hw.cost.speed import Delays, hops, longest
+from bitweir_hw.cost.speed import Delays, delays, hops, longest, slowest
 from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.parts import BLOCK_RAM, COUNTED_AS, PARTS
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
@@ -196,6 +196,24 @@ def test_the_delay_of_a_path_is_the_sum_of_its_hops():
     registered = hops(Path(block=True, registered=True, luts=2), 16)
     assert (registered["block"], registered["output"], registered["spread"]) == (0, 1, 4.0)
     assert {entry.name for entry in fields(Delays)} == set(hops(path, 16))
+
+
+def test_wires_of_a_large_wired_datapath_take_time():
+    small, large = (
+        next(
+            block
+            for block in lower(network, plan_from_foldings(network, "wired")).blocks
+            if isinstance(block, WiredSpec)
+        )
+        for network in (dense_network(32, 10), dense_network(400, 120))
+    )
+    assert small.circuit.sites < 10_000 < large.circuit.sites
+    for block in (small, large):
+        alone = max(
+            sum(vars(delays("ecp5-85k"))[name] * count for name, count in hops(path, 0).items())
+            for path in longest(block, "ecp5")
+        )
+        assert slowest(block, "ecp5-85k", 0) - alone == pytest.approx(0.6e-3 * max(0, block.circuit.sites - 10_000))
 
 
 def test_a_register_behind_block_ram_is_elsewhere_where_block_ram_has_none():

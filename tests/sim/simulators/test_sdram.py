@@ -324,14 +324,18 @@ def test_chips_and_images_that_cannot_be():
     with pytest.raises(PlanError, match="The clock of ulx3s-32mb must be at most 142 MHz, not 150."):
         SdramSpec(part=PART, clock=150_000_000, layout=layout)
     with pytest.raises(PlanError, match="must be of at most 512 beats of 2 bytes, not 8 of 4"):
-        SdramSpec(part=PART, clock=1, layout=made_layout([(16, 8)], beat_bytes=4, burst_beats=8))
+        SdramSpec(part=PART, clock=100_000_000, layout=made_layout([(16, 8)], beat_bytes=4, burst_beats=8))
     with pytest.raises(PlanError, match="An image in ulx3s-32mb must have at most 33554432 bytes, not 33554448."):
-        SdramSpec(part=PART, clock=1, layout=made_layout([(16, 1 << 24), (1, 1)], beat_bytes=2, burst_beats=8))
+        large = made_layout([(16, 1 << 24), (1, 1)], beat_bytes=2, burst_beats=8)
+        SdramSpec(part=PART, clock=100_000_000, layout=large)
+    slow = "must be about 67 MHz or more, so that it is refreshed between bursts of 256 beats, not 25."
+    with pytest.raises(PlanError, match=slow):
+        SdramSpec(part=PART, clock=25_000_000, layout=made_layout([(16, 8)], beat_bytes=2, burst_beats=256))
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_each_row_is_refreshed_in_time(clock):
-    layout = made_layout([(16, 8)], beat_bytes=2, burst_beats=256)
+    layout = made_layout([(16, 8)], beat_bytes=2, burst_beats=64)
     spec = SdramSpec(part=PART, clock=clock, layout=layout)
     # All rows, though the first is refreshed in time and the last one late.
     assert 8192 * spec.refresh_cycles + spec.refresh_delay <= 0.064 * clock
@@ -340,7 +344,8 @@ def test_each_row_is_refreshed_in_time(clock):
 
 def test_each_beat_has_a_place_of_its_own():
     for burst in (1, 8, 256):
-        spec = SdramSpec(part=PART, clock=1, layout=made_layout([(16, 8)], beat_bytes=2, burst_beats=burst))
+        layout = made_layout([(16, 8)], beat_bytes=2, burst_beats=burst)
+        spec = SdramSpec(part=PART, clock=100_000_000, layout=layout)
         beats = [*range(3000), *range((1 << 24) - 3000, 1 << 24)]
         places = [spec.location(beat) for beat in beats]
         assert len(set(places)) == len(beats)

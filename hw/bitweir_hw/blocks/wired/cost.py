@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ...arithmetic import ceil_div
 from ...popcount.dot_product import FULL_CHAIN
@@ -174,7 +175,9 @@ def _stages(spec: WiredSpec) -> list[Path]:
             way = Path(adders=(*way.adders, min(length, FULL_CHAIN) if way.adders else length), luts=way.luts)
         ways |= dict.fromkeys(outputs, way)
         longest[stage] = max(longest.get(stage, way), way, key=_delay)
-    return list(longest.values())
+    # Inputs and sums go to neurons anywhere in the datapath.
+    area = spec.parallel_frames * circuit.sites
+    return [replace(path, area=area) for path in longest.values()]
 
 
 def _delay(path: Path) -> float:
