@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from . import shipped
 from .accelerator import Accelerator
+from .board_memory import memory_of_board
 from .boards.bitstream import Options
 from .boards.build import BoardBuild, build_for_board
 from .chips import ChipsFolder, ChipsRequest, SeveralChips, make_chips
@@ -165,6 +166,8 @@ def generate(
     target = _target(request, result)
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline, progress=done)
+    # Refuses a clock that the memory of the board cannot have.
+    memory_of_board(design.pipeline, target.board, target.clock)
     with progress("Generating Verilog"):
         written = design.write(Path(folder), axi=axi, axi_crc=axi_crc, axi_memory=axi_memory)
     return Accelerator(written=written, search=result.search)

@@ -291,6 +291,11 @@ def plan_from_foldings(
         if part.strip() == WIRED and number < len(layers):
             foldings.append(wired(layers[number][0]))
             continue
+        if part.strip() == WIRED:
+            raise PlanError(
+                f"A folding must give SIMDxPE, or wired, for each of the {len(layers)} layers with weights, "
+                f"not for {len(parts)}."
+            )
         match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream|wired))?(?:\*(\d{1,4}))?\s*", part)
         if not match:
             raise PlanError(

@@ -169,7 +169,7 @@ class Hunt:
         """Whether a plan fits, at whatever speed, with one of the first so many numbers of adder levels."""
         for level in self.levels[:levels]:
             search = self.search(level, self._frames)
-            if search.fits(search.slowest, self.limits):
+            if search.slowest_that_fits(self.limits) is not None:
                 return True
         return False
 
@@ -318,7 +318,7 @@ class Hunt:
             self.network, self.part.family, popcount=self._popcount(self.levels[0]), parallel_frames=self._frames,
             runtime_loadable=self.runtime_loadable,
         )  # fmt: skip
-        if search.within(search.slowest, self.limits)[0] is not None:
+        if search.slowest_that_fits(self.limits) is not None:
             return None
         streaming = search.streaming(search.slowest, self.limits)
         if streaming is None:

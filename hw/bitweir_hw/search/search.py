@@ -53,6 +53,8 @@ __all__ = ["Search", "cheapest", "fastest"]
 MOST_SHARE = 8
 #: Ways to a point that are kept, where none is best.
 MOST_WAYS = 48
+#: Speeds that are looked at where the slowest plan does not fit.
+_TRIES = 9
 
 
 def cheapest(
@@ -267,6 +269,10 @@ class Search:
         high = len(intervals) - 1 if most is None else bisect_left(intervals, most, 0, len(intervals) - 1)
         low = bisect_left(intervals, least, 0, high)
         best, _ = self.within(intervals[high], limits)
+        if best is None and (fitting := self.slowest_that_fits(limits, pace)) is not None:
+            high = bisect_left(intervals, fitting)
+            low = min(low, high)
+            best, _ = self.within(intervals[high], limits)
         if best is None:
             raise self.too_large(intervals[high], limits)
         # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
@@ -317,6 +323,26 @@ class Search:
         """Cycles a frame from which on more allow no smaller plan."""
         return self._intervals[-1]
 
+    def slowest_that_fits(self, limits: Budget, pace: Pace | None = None) -> int | None:
+        """Cycles a frame of the slowest plan found that fits; None if there is none.
+
+        Fewer lanes need fewer LUTs, but deeper memories: where there is no block RAM for these, faster plans may fit.
+        """
+        self._keep(pace)
+        for cycles in self._some(self.slowest):
+            if (
+                self._at_price(cycles, 1e6)[0].block_rams <= limits.block_rams
+                and self.within(cycles, limits)[0] is not None
+            ):
+                return cycles
+        return None
+
+    def _some(self, most: int) -> list[int]:
+        """Some numbers of cycles a frame, from at most so many to the fewest."""
+        last = max(bisect_left(self._intervals, most + 1) - 1, 0)
+        numbers = {last - last * n // (_TRIES - 1) for n in range(_TRIES)}
+        return [min(most, self._intervals[number]) for number in sorted(numbers, reverse=True)]
+
     @cached_property
     def _intervals(self) -> list[int]:
         """Every number of cycles a frame that some folding of some layer takes."""
@@ -362,7 +388,9 @@ class Search:
     def too_large(self, cycles: int, limits: Budget) -> TooLargeError:
         """Why nothing fits."""
         found, _ = self._at_price(cycles, 0.0)
-        small, _ = self._at_price(cycles, 1e6)
+        slow, *quicker = (self._at_price(each, 1e6)[0] for each in self._some(cycles))
+        within = [one for one in quicker if one.sites <= limits.sites]
+        small = min((slow, *within), key=lambda one: one.block_rams)
         what = f"{limits.sites:,.0f} LUT sites and {limits.block_rams:,.0f} block RAMs"
         if limits.reserved:
             what += f" {limits.reserved}"
@@ -379,7 +407,7 @@ class Search:
             f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}",
             f"By count it fits; {limits.why}." if counted and (counted.holds(found) or counted.holds(small)) else "",
             slower=cycles < self._intervals[-1],
-            streaming=lambda: self.streaming(cycles, limits) if small.block_rams > limits.block_rams else None,
+            streaming=lambda: self.streaming(cycles, limits) if slow.block_rams > limits.block_rams else None,
         )
 
     def streaming(self, cycles: int, limits: Budget) -> Streaming | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
+import bitweir
 import pytest
 from bitweir.board_memory import board_reader_spec, least_bandwidth, memory_on_board, timing_on_board
 from bitweir.boards.bitstream import board_rtlil, identity_of
@@ -158,3 +159,11 @@ def test_the_time_that_is_told_is_no_less_than_the_exact_one(folding: str) -> No
     told = timing_on_board(pipeline, steady_state(pipeline), ULX3S, 100e6).interval
     assert steady_state(pipeline).interval < 0.5 * exact
     assert 0.85 * told <= exact <= told
+
+
+def test_a_clock_that_the_memory_cannot_have_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"The clock of ulx3s-32mb must be about \d+ MHz or more"):
+        bitweir.generate(
+            dense_network(48, 16, 5), tmp_path / "out", board="ulx3s_85f", folding=FOLDING, clock=20e6
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()

@@ -269,3 +269,16 @@ def test_pixels_share_weights_as_far_as_block_ram_allows(more):
     if more == 1000:
         assert dict(shared.shares) == {"conv0": 8, "conv1": 8}
         assert found.cycles < first.cycles
+
+
+def test_without_block_ram_a_faster_plan_may_fit_where_the_slowest_does_not():
+    """The memories of few lanes are deep, and want block RAM; those of many are in LUTs."""
+    search, none = Search(dense_network(256, 128, 10), "ecp5"), Budget(sites=9_000, block_rams=0)
+    assert search.within(search.slowest, none)[0] is None
+    fitting = search.slowest_that_fits(none)
+    assert fitting is not None and fitting < search.slowest
+    found = search.fastest(none)
+    assert found.block_rams == 0 and found.sites <= 9_000 and found.cycles <= fitting
+    # Those that need none take more LUT sites than these.
+    with pytest.raises(PlanError, match="but needs at least 8 block RAMs"):
+        search.fastest(Budget(sites=300, block_rams=0))
