@@ -102,7 +102,7 @@ def whole_way(network: Any) -> tuple[Any, Clock]:
         design = clock.time("sizing", lambda: Design.fitted(network, plan, pipeline=pipeline))
         clock.time("cycles", lambda: design.timing)
         clock.time("generate", lambda: design.write(Path(folder) / "build"))
-    codes = np.random.default_rng(0).integers(0, 256, (FRAMES, network.input.size))
+    codes = np.random.default_rng(0).integers(0, 1 << network.input.format.bits, (FRAMES, network.input.size))
     clock.time("golden", lambda: run(network, codes))
     return network, clock
 
