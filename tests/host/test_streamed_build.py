@@ -17,6 +17,7 @@ from bitweir.design import Design, DesignFolder
 from bitweir.folders import FileError
 from bitweir.images import as_images
 from bitweir.planning import PlanRequest, choose
+from bitweir.report import tables
 from bitweir.report.collect import collect
 from bitweir.report.html import page
 from bitweir.report.markdown import markdown
@@ -250,3 +251,15 @@ def test_a_port_for_weights_needs_weights_that_are_streamed(tmp_path: Path) -> N
     options = ["generate", "digits", "-o", str(tmp_path / "build"), "--axi-memory", "16"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 2 and "--axi-memory needs --axi." in result.output
+
+
+def test_the_first_figures_say_what_a_memory_makes_of_them(folder: Path) -> None:
+    build = DesignFolder.open(folder)
+    slow = collect(build, weight_memory=WeightMemory(bandwidth=1e6))
+    assert slow.weight_memory and slow.weight_memory.cycles_per_frame > slow.timing.cycles_per_frame
+    for report, binds in ((slow, True), (collect(build, weight_memory=WeightMemory(bandwidth=1e12)), False)):
+        told = {what: (figure, unit) for what, figure, unit in tables.figures(report)}
+        assert all(
+            told[what][1].endswith(" if weights are never late") for what in ("Throughput", "Interval", "Latency")
+        )
+        assert (told["Bottleneck"][0] == "memory") is binds

@@ -17,6 +17,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.parts import BLOCK_RAM, PART_OF, PARTS, FpgaPart, Part, part_of
 from bitweir_hw.plan import Plan
 from bitweir_hw.tools import yosys_version
+from bitweir_hw.wired import Reuse as WiredReuse
 from bitweir_sim.time.stall_analysis import stalls
 from bitweir_sim.time.stepping import Stepper, stepper
 from msgspec import UNSET
@@ -379,22 +380,17 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
 
 def _reuse(wired: Sequence[WiredSpec]) -> Reuse:
     """What neurons share in some layers; shares are those of a frame, in which a convolution has many vectors."""
-    alone, found = [block.alone for block in wired], [block.graph for block in wired]
-    vectors = [block.vectors for block in wired]
-
-    def skipped(before: Sequence[int], after: Sequence[int]) -> float:
-        all_before, all_after = (sum(n * v for n, v in zip(each, vectors, strict=True)) for each in (before, after))
-        return 1 - all_after / all_before if all_before else 0.0
-
-    additions = [graph.operations for graph in alone], [graph.operations for graph in found]
-    reads = [graph.reads for graph in alone], [graph.reads for graph in found]
+    each = [WiredReuse.of(block.alone, block.graph) for block in wired]
+    none = WiredReuse(0, 0, 0, 0)
+    once = sum(each, none)
+    frame = sum((one.times(block.vectors) for one, block in zip(each, wired, strict=True)), none)
     return Reuse(
-        additions_alone=sum(additions[0]),
-        additions=sum(additions[1]),
-        reads_alone=sum(reads[0]),
-        reads=sum(reads[1]),
-        operations_skipped=skipped(*additions),
-        reads_skipped=skipped(*reads),
+        additions_alone=once.additions_alone,
+        additions=once.additions,
+        reads_alone=once.reads_alone,
+        reads=once.reads,
+        operations_skipped=frame.skipped_operations,
+        reads_skipped=frame.skipped_reads,
     )
 
 

@@ -153,10 +153,12 @@ def _columns(*columns: tuple[str, str, str] | tuple[str, str, str, bool]) -> tup
 def figures(report: ReportData) -> list[tuple[str, str, str]]:
     """The figures that matter most: what, how much, in which unit."""
     timing, total, about = report.timing, report.total, told_about(report)
+    # What a memory outside makes of these has a row of its own.
+    on_time = " if weights are never late" if report.weight_streams else ""
     return [
-        ("Throughput", about + number(timing.frames_per_second), told_rate(report)),
-        ("Interval", _significant(timing.cycles_per_frame), "cycles per frame in steady state"),
-        ("Latency", about + _significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles"),
+        ("Throughput", about + number(timing.frames_per_second), told_rate(report) + on_time),
+        ("Interval", _significant(timing.cycles_per_frame), "cycles per frame in steady state" + on_time),
+        ("Latency", about + _significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles{on_time}"),
         (
             "Operations",
             about + _significant(timing.giga_operations_per_second),
@@ -167,8 +169,16 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
         ("Memory", number(total.bits), "bits on chip in total"),
         *_from_outside(report),
         *_reused(report),
-        ("Bottleneck", report.roofline.total.binding, f"is the binding resource on {report.part.name}"),
+        _bottleneck(report),
     ]
+
+
+def _bottleneck(report: ReportData) -> tuple[str, str, str]:
+    """What binds: the memory that streamed weights come from, or else a resource of the part."""
+    memory = report.weight_memory
+    if memory and memory.cycles_per_frame > report.timing.cycles_per_frame:
+        return ("Bottleneck", "memory", "of streamed weights: a frame waits for them")
+    return ("Bottleneck", report.roofline.total.binding, f"is the binding resource on {report.part.name}")
 
 
 def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:

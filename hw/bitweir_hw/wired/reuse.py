@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,15 @@ class Reuse:
     weights: int = 0
     tree_weights: int = 0
 
+    @classmethod
+    def of(cls, alone: SumGraph, shared: SumGraph) -> Reuse:
+        """Of one layer, from `naive` and from `wire`, without what a spanning tree tells."""
+        return cls(alone.operations, shared.operations, alone.reads, shared.reads)
+
+    def times(self, vectors: int) -> Reuse:
+        """Of so many vectors."""
+        return Reuse(*(count * vectors for count in vars(self).values()))
+
     def __add__(self, other: Reuse) -> Reuse:
         return Reuse(*(mine + its for mine, its in zip(vars(self).values(), vars(other).values(), strict=True)))
 
@@ -46,7 +55,7 @@ class Reuse:
     @property
     def skipped_operations(self) -> float:
         """Share of additions that are skipped, 0 to 1."""
-        return self.saved / self.additions_alone if self.additions_alone else 0.0
+        return 1 - self.additions / self.additions_alone if self.additions_alone else 0.0
 
     @property
     def skipped_reads(self) -> float:
@@ -76,4 +85,4 @@ def reuse(matrix: Any, alone: SumGraph, shared: SumGraph) -> Reuse:
         for row, (before, negative) in spanning_tree(signs).items():
             change = signs[row] if before is None else signs[row] - (-signs[before] if negative else signs[before])
             left += int(np.count_nonzero(change))
-    return Reuse(alone.operations, shared.operations, alone.reads, shared.reads, weights, left)
+    return replace(Reuse.of(alone, shared), weights=weights, tree_weights=left)

@@ -35,4 +35,5 @@ def test_other_weights_have_no_such_figure():
 
 def test_layers_add_up():
     assert Reuse(1, 2, 3, 4, 5, 6) + Reuse(1, 1, 1, 1, 1, 1) == Reuse(2, 3, 4, 5, 6, 7)
+    assert Reuse(1, 2, 3, 4, 5, 6).times(3) == Reuse(3, 6, 9, 12, 15, 18)
     assert Reuse(0, 0, 0, 0).skipped_operations == Reuse(0, 0, 0, 0).skipped_reads == 0
