@@ -10,10 +10,6 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, 
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from bitweir_hw.accelerator import accelerator_rtlil
-from bitweir_hw.lower import lower
-from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.popcount import Popcount
 from bitweir_sim.cache import cache_folder
 from bitweir_sim.simulators import backends
 from bitweir_sim.simulators.amaranth import run_amaranth
@@ -22,11 +18,9 @@ from bitweir_sim.simulators.direct.build import direct
 from bitweir_sim.simulators.direct.rtlil import UnknownError
 from bitweir_sim.simulators.pieces import MEMORIES
 from bitweir_sim.trace import SimulationError
-from bitweir_sim.values.frames import pack
-from bitweir_sim.verify import expected_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.samples import dense_network
+from support.compiled import check_runs, equal_datapaths
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 
@@ -171,29 +165,9 @@ def units() -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in cache_folder().glob("unit-*/unit.o")}
 
 
-def accelerator(seed: int, pe: int) -> tuple:
-    network = dense_network(30, 12, 12, 12, 5, seed=seed)
-    # Two blocks in the middle are equal.
-    foldings = (Folding(pe=pe, simd=10), Folding(pe=3, simd=6), Folding(pe=3, simd=6), Folding(pe=1, simd=6))
-    pipeline = lower(network, Plan(foldings=foldings, popcount=Popcount(style="fused")))
-    return network, pipeline, accelerator_rtlil(pipeline, name="odd", taps=True)
-
-
-def check_runs(network, pipeline, built):
-    """The trace is that of the model, with long pauses, after which all begins to move again."""
-    rng = np.random.default_rng(3)
-    frames = rng.integers(0, 2, (8, 30))
-    pauses = [None, rng.random(900) < 0.5, np.repeat(rng.random(30) < 0.5, 40)]
-    for i_stalls, o_stalls in zip(pauses, pauses[::-1], strict=True):
-        timed = {"i_stalls": i_stalls, "o_stalls": o_stalls}
-        expected = expected_trace(network, pipeline, frames, drain=20, **timed)
-        found = built.run(pack(frames, pipeline.input), expected=expected, drain=20, **timed)
-        assert len(found.o) == 8 * pipeline.output.beats
-
-
 def test_another_folding_rebuilds_what_changes(monkeypatch, tmp_path):
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "cache"))
-    network, pipeline, text = accelerator(1, 4)
+    network, pipeline, text = equal_datapaths(pe=4)
     names = [unit.name for unit in direct(text, "odd").units]
     # Equal blocks are one.
     assert len(set(names)) < len(names)
@@ -201,14 +175,14 @@ def test_another_folding_rebuilds_what_changes(monkeypatch, tmp_path):
     first = units()
     assert len(first) == len(set(names))
     # Another folding of the first layer: its block, and what fits widths before or behind it.
-    network, pipeline, text = accelerator(1, 6)
+    network, pipeline, text = equal_datapaths(pe=6)
     check_runs(network, pipeline, compile_design(text, top="odd", optimise=0))
     assert len(units()) - len(first) <= 3 and units().items() >= first.items()
 
 
 def test_a_wrong_word_in_the_file_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "cache"))
-    network, pipeline, text = accelerator(1, 4)
+    network, pipeline, text = equal_datapaths(pe=4)
     built = compile_design(text, top="odd", optimise=0)
     file = built.folder / MEMORIES
     file.write_bytes(bytes(byte ^ 1 for byte in file.read_bytes()))
@@ -225,7 +199,7 @@ def test_a_wrong_word_in_the_file_is_found(monkeypatch, tmp_path):
     ],
 )
 def test_what_is_not_known_is_refused(old, new, message):
-    text = accelerator(1, 4)[2]
+    text = equal_datapaths(pe=4)[2]
     assert old in text
     with pytest.raises(UnknownError, match=message):
         direct(text.replace(old, new, 1), "odd")
@@ -237,7 +211,7 @@ def test_what_is_not_known_goes_through_cxxrtl(monkeypatch, tmp_path):
 
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(backends, "direct", refuse)
-    network, pipeline, text = accelerator(1, 4)
+    network, pipeline, text = equal_datapaths(pe=4)
     built = compile_design(text, top="odd", optimise=0)
     assert (built.folder / "direct.log").read_text() == "something new\n"
     check_runs(network, pipeline, built)

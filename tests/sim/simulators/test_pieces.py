@@ -3,41 +3,15 @@
 
 import numpy as np
 import pytest
-from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.accelerator.literals import Contents
-from bitweir_hw.lower import lower
-from bitweir_hw.plan import Folding, Plan
-from bitweir_hw.popcount import Popcount
 from bitweir_sim.cache import cache_folder
 from bitweir_sim.simulators import pieces
 from bitweir_sim.simulators.compiled import compile_design, compiler_missing
 from bitweir_sim.simulators.pieces import CannotSplitError, Memories, Pieces, _ports
 from bitweir_sim.trace import SimulationError
-from bitweir_sim.values.frames import pack
-from bitweir_sim.verify import expected_trace
-from support.samples import dense_network
+from support.compiled import check_runs, equal_datapaths
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
-
-
-def example(seed=1):
-    network = dense_network(30, 12, 12, 12, 5, seed=seed)
-    # Two datapaths are equal.
-    foldings = (Folding(pe=4, simd=10), Folding(pe=3, simd=6), Folding(pe=3, simd=6), Folding(pe=1, simd=6))
-    pipeline = lower(network, Plan(foldings=foldings, popcount=Popcount(style="fused")))
-    return network, pipeline, accelerator_rtlil(pipeline, name="odd", taps=True)
-
-
-def check_runs(network, pipeline, design):
-    """The trace is that of the model, with long pauses, after which all begins to move again."""
-    rng = np.random.default_rng(3)
-    frames = rng.integers(0, 2, (8, 30))
-    pauses = [None, rng.random(900) < 0.5, np.repeat(rng.random(30) < 0.5, 40)]
-    for i_stalls, o_stalls in zip(pauses, pauses[::-1], strict=True):
-        timed = {"i_stalls": i_stalls, "o_stalls": o_stalls}
-        expected = expected_trace(network, pipeline, frames, drain=20, **timed)
-        found = design.run(pack(frames, pipeline.input), expected=expected, drain=20, **timed)
-        assert len(found.o) == 8 * pipeline.output.beats
 
 
 def datapaths():
@@ -53,7 +27,7 @@ def own_cache(monkeypatch, tmp_path):
 
 @pytest.mark.usefixtures("own_cache")
 def test_pieces_are_the_design(monkeypatch):
-    network, pipeline, text = example()
+    network, pipeline, text = equal_datapaths()
     taken = Pieces.of(text, "odd")
     elements = {f"odd__dense{n}__elements" for n in range(3)}
     assert elements <= taken.leaves.keys()
@@ -63,7 +37,7 @@ def test_pieces_are_the_design(monkeypatch):
     # The equal ones are one.
     assert len(first) == len(taken.leaves) - 1
     # Other weights, the same datapaths: none is compiled again.
-    network, pipeline, text = example(seed=2)
+    network, pipeline, text = equal_datapaths(seed=2)
     other = compile_design(text, top="odd", optimise=0, backend="cxxrtl")
     assert datapaths() == first
     check_runs(network, pipeline, other)
@@ -76,7 +50,7 @@ def test_a_design_that_does_not_suit_compiles_as_a_whole(monkeypatch):
 
     monkeypatch.setattr(pieces, "_LARGE", 1000)
     monkeypatch.setattr(Pieces, "check", refuse)
-    network, pipeline, text = example(seed=3)
+    network, pipeline, text = equal_datapaths(seed=3)
     whole = compile_design(text, top="odd", optimise=0, backend="cxxrtl")
     assert (whole.folder / pieces.MEMORIES).stat().st_size == 0
     check_runs(network, pipeline, whole)
@@ -86,7 +60,7 @@ def test_a_design_that_does_not_suit_compiles_as_a_whole(monkeypatch):
 def test_a_wrong_word_in_the_file_is_found(monkeypatch):
     # Without pieces, which compile for nothing here.
     monkeypatch.setattr(pieces, "_LARGE", 1000)
-    network, pipeline, text = example()
+    network, pipeline, text = equal_datapaths()
     design = compile_design(text, top="odd", optimise=0, backend="cxxrtl")
     file = design.folder / pieces.MEMORIES
     file.write_bytes(bytes(byte ^ 1 for byte in file.read_bytes()))
