@@ -7,8 +7,7 @@ from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.popcount import Popcount
 from bitweir_sim.values.frames import pack
 from bitweir_sim.verify import expected_trace
-
-from .samples import dense_network
+from support.samples import dense_network
 
 
 def equal_datapaths(*, seed=1, pe=4):

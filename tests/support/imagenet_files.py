@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
-from .onnxgraphs import QONNX, Graph
+from support.onnxgraphs import QONNX, Graph
 
 __all__ = ["bireal18_file"]
 
