@@ -22,7 +22,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import MAX_STREAMS, least_cycles
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult, TooLargeError
+from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult, TooLargeError, few_streamed, sharing
 from bitweir_sim.time.sizing import jam_error, latency
 
 __all__ = ["LEVELS", "Expected", "Hunt"]
@@ -320,12 +320,12 @@ class Hunt:
         )  # fmt: skip
         if search.slowest_that_fits(self.limits) is not None:
             return None
-        streaming = search.streaming(search.slowest, self.limits)
+        streaming = few_streamed(search, search.slowest, self.limits)
         if streaming is None:
             return None
         clock = min(self.clock, _MEMORY_CLOCK)
         rate = 8 * (self.bandwidth_at(clock) or 0.0) / clock
-        return search.sharing(replace(streaming.outside, bits_per_cycle=rate), self.limits)
+        return sharing(search, replace(streaming.outside, bits_per_cycle=rate), self.limits)
 
     def _with_memory(self, found: SearchResult, pipeline: Pipeline, clock: float) -> SearchResult:
         """The plan with the cycles that a frame takes at a clock: at a slower one, the memory gives more in each."""

@@ -3,5 +3,18 @@
 from .prices import Pace
 from .results import Budget, Outside, SearchResult, Streaming, TooLargeError
 from .search import Search, cheapest, fastest
+from .streaming import few_streamed, sharing
 
-__all__ = ["Budget", "Outside", "Pace", "Search", "SearchResult", "Streaming", "TooLargeError", "cheapest", "fastest"]
+__all__ = [
+    "Budget",
+    "Outside",
+    "Pace",
+    "Search",
+    "SearchResult",
+    "Streaming",
+    "TooLargeError",
+    "cheapest",
+    "fastest",
+    "few_streamed",
+    "sharing",
+]

@@ -15,18 +15,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from math import inf
 
-import numpy as np
-
 from ..arithmetic import ceil_div, divisors
 from ..blocks import MatVecSpec
-from ..blocks.matvec.planes import weight_planes
 from ..cost import estimate_loader
 from ..errors import PlanError
-from ..lower.builder import Cursor
 from ..lower.layers import build, meeting_lanes
 from ..lower.ranges import with_loadable_parameters
 from ..memory import STREAM
@@ -45,14 +41,12 @@ from ..plan import (
 from ..popcount.dot_product import STYLE, Popcount
 from .outside import Outside
 from .prices import Fitted, Learned, Option, Pace, Prices, Probe
-from .results import Budget, SearchResult, Streaming, TooLargeError
+from .results import Budget, SearchResult, TooLargeError
+from .streaming import few_streamed, frame_bits
+from .ways import AtPrice, Frontier, Way, Ways, put, unfold
 
 __all__ = ["Search", "cheapest", "fastest"]
 
-#: Pixels that share weights, at most, where the search lets them.
-MOST_SHARE = 8
-#: Ways to a point that are kept, where none is best.
-MOST_WAYS = 48
 #: Speeds that are looked at where the slowest plan does not fit.
 _TRIES = 9
 
@@ -90,79 +84,6 @@ def fastest(
     return search.fastest(limits)
 
 
-@dataclass(frozen=True)
-class _Way:
-    """A way to get to a point of the network.
-
-    Parameters
-    ----------
-    sites, rams : float
-        Of all blocks on it.
-    choices : tuple
-        The foldings, as nested pairs (earlier, last).
-    """
-
-    sites: float = 0.0
-    rams: float = 0.0
-    choices: tuple[object, ...] = ()
-
-    def longer(self, cost: tuple[float, float], *choices: object) -> _Way:
-        """With more blocks, and perhaps a choice."""
-        return _Way(self.sites + cost[0], self.rams + cost[1], (self.choices, *choices) if choices else self.choices)
-
-
-_Ways = dict[Cursor, list[_Way]]
-_Costs = Iterable[tuple[list[_Way], tuple[float, float]]]
-
-
-@dataclass(frozen=True)
-class _AtPrice:
-    """Keeps one way, the cheapest when a block RAM costs so many sites; of each layer, all foldings are tried."""
-
-    price: float
-
-    def score(self, way: _Way) -> float:
-        return way.sites + self.price * way.rams
-
-    def tries(self, layer: str, folding: Folding) -> bool:
-        return True
-
-    def kept(self, ways: list[_Way]) -> list[_Way]:
-        return [min(ways, key=self.score)]
-
-    def longer(self, costs: _Costs) -> list[_Way]:
-        """The best of ways that each become longer by a cost."""
-        ways, cost = min(costs, key=lambda entry: self.score(entry[0][0]) + entry[1][0] + self.price * entry[1][1])
-        return [ways[0].longer(cost)]
-
-
-@dataclass(frozen=True)
-class _Frontier:
-    """Keeps the ways that no other beats and that fit into a budget; of each layer, some foldings are tried."""
-
-    budget: Budget
-    among: dict[str, set[Folding]]
-
-    def tries(self, layer: str, folding: Folding) -> bool:
-        return folding in self.among[layer]
-
-    def kept(self, ways: list[_Way]) -> list[_Way]:
-        kept: list[_Way] = []
-        for way in sorted(ways, key=lambda way: (way.rams, way.sites)):
-            if way.rams > self.budget.block_rams or way.sites > self.budget.sites:
-                continue
-            if not kept or way.sites < kept[-1].sites:
-                kept.append(way)
-        # A few along the front stand for those between.
-        return (
-            kept if len(kept) <= MOST_WAYS else [kept[n * (len(kept) - 1) // (MOST_WAYS - 1)] for n in range(MOST_WAYS)]
-        )
-
-    def longer(self, costs: _Costs) -> list[_Way]:
-        """As `_AtPrice.longer`."""
-        return self.kept([way.longer(cost) for ways, cost in costs for way in ways])
-
-
 class Search:
     """The plans of a network with one kind of popcounts. What it learns for one question helps with the next.
 
@@ -195,16 +116,16 @@ class Search:
         outside: Outside | None = None,
     ) -> None:
         self.network, self.outside = network, outside or Outside()
-        self._layers = weighted(network)
-        start = tuple(self._first(layer) for layer, _ in self._layers)
+        self.layers = weighted(network)
+        start = tuple(self._first(layer) for layer, _ in self.layers)
         popcount = popcount or Popcount(style=STYLE[family])
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
-        self._plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
+        self.plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
         # Bounds of sums are others where parameters are loaded.
-        alike = shared is not None and shared._plan.weights == self._plan.weights
+        alike = shared is not None and shared.plan.weights == self.plan.weights
         self._learned: Learned = shared._learned if shared and alike else Learned()
         #: Sites that belong to no layer, more or less: the folding hardly matters.
-        self._loader = float(estimate_loader(build(Fitted(network, self._plan, self._learned)), family).sites)
+        self._loader = float(estimate_loader(build(Fitted(network, self.plan, self._learned)), family).sites)
         self._units: dict[str, MatVecSpec] = {}
         #: Without a pace, and those that count now.
         self._usual_prices: Prices = Prices(
@@ -214,7 +135,7 @@ class Search:
         #: Plans that were built, with what they take.
         self._known: dict[tuple[Folding, ...], SearchResult] = {}
         #: Which ways are kept.
-        self._rule: _AtPrice | _Frontier = _AtPrice(0.0)
+        self._rule: AtPrice | Frontier = AtPrice(0.0)
         #: The first price to try: that of the last question, as intervals that follow each other need much the same.
         self._usual = 1.0
 
@@ -276,7 +197,7 @@ class Search:
         if best is None:
             raise self.too_large(intervals[high], limits)
         # Fewer cycles never need less: bisect for the first interval that fits, and remember the last proved not to.
-        proved = float(max(self._least, least))
+        proved = float(max(self.least, least))
         while low < high:
             middle = (low + high) // 2
             found, bound = self.within(intervals[middle], limits)
@@ -292,7 +213,7 @@ class Search:
     def fits(self, cycles: int, limits: Budget, pace: Pace | None = None) -> bool:
         """Whether a plan of at most so many cycles a frame was found that fits."""
         self._keep(pace)
-        return cycles >= self._least and self.within(cycles, limits)[0] is not None
+        return cycles >= self.least and self.within(cycles, limits)[0] is not None
 
     def _keep(self, pace: Pace | None) -> None:
         """Ask for a pace, or for none, from now on."""
@@ -304,16 +225,16 @@ class Search:
     # ---- questions
 
     def check_ii(self, cycles: int) -> None:
-        if cycles < self._least:
+        if cycles < self.least:
             why = " with weights from that memory" if self.outside.layers else ""
-            raise PlanError(f"A frame takes at least {self._least} cycles{why}, so it cannot take at most {cycles}.")
+            raise PlanError(f"A frame takes at least {self.least} cycles{why}, so it cannot take at most {cycles}.")
 
     @cached_property
-    def _least(self) -> int:
+    def least(self) -> int:
         """No plan takes fewer cycles: none of its blocks does, nor the memory of streamed weights."""
         bits = sum(
-            _frame_bits(layer, result) // self.outside.share(layer.name)
-            for layer, result in self._layers
+            frame_bits(layer, result) // self.outside.share(layer.name)
+            for layer, result in self.layers
             if layer.name in self.outside.layers
         )
         return max(least_cycles(self.network), self.outside.cycles(bits))
@@ -346,9 +267,9 @@ class Search:
     @cached_property
     def _intervals(self) -> list[int]:
         """Every number of cycles a frame that some folding of some layer takes."""
-        least = self._least
+        least = self.least
         found = {least}
-        for layer, result in self._layers:
+        for layer, result in self.layers:
             vectors, synapses = result.pixels * layer.groups, _quotients(layer.inputs)
             neurons = _quotients(layer.outputs // layer.groups)
             found |= {max(least, vectors * n * s) for n in neurons for s in synapses}
@@ -362,10 +283,10 @@ class Search:
         best: SearchResult | None = None
         bound = 0.0
         low, high, price = 0.0, inf, 0.0
-        seen: dict[str, set[Folding]] = {layer.name: set() for layer, _ in self._layers}
+        seen: dict[str, set[Folding]] = {layer.name: set() for layer, _ in self.layers}
         for _ in range(20):
             found, score = self._at_price(cycles, price)
-            for (layer, _), folding in zip(self._layers, found.plan.foldings, strict=True):
+            for (layer, _), folding in zip(self.layers, found.plan.foldings, strict=True):
                 seen[layer.name].add(replace(folding, memory="auto", share=1))
             bound = max(bound, score - price * limits.block_rams if price else score)
             fits = found.block_rams <= limits.block_rams
@@ -407,89 +328,14 @@ class Search:
             f"The network must fit into {what} at {cycles:,} cycles a frame, but needs {needs}",
             f"By count it fits; {limits.why}." if counted and (counted.holds(found) or counted.holds(small)) else "",
             slower=cycles < self._intervals[-1],
-            streaming=lambda: self.streaming(cycles, limits) if slow.block_rams > limits.block_rams else None,
+            streaming=lambda: few_streamed(self, cycles, limits) if slow.block_rams > limits.block_rams else None,
         )
-
-    def streaming(self, cycles: int, limits: Budget) -> Streaming | None:
-        """Few layers whose weights come from outside the chip, so that a plan fits; None if no such plan was found.
-
-        Those of the fewest pixels first: they need the fewest bits a frame for each bit that they do not store.
-        """
-        if self._plan.weights != "rom" or self.outside.layers:
-            return None
-        order = sorted(self._layers, key=lambda entry: (entry[1].pixels, -entry[0].weights.size))
-        names = [layer.name for layer, _ in order]
-
-        def first(count: int) -> tuple[Outside, SearchResult | None]:
-            outside = Outside(layers=frozenset(names[:count]))
-            search = self.streaming_from(outside)
-            return outside, search.within(cycles, limits)[0]
-
-        # More layers take more off, almost always.
-        low, high, best = 1, len(names), None
-        while low <= high:
-            middle = (low + high) // 2
-            outside, found = first(middle)
-            if found is not None:
-                best, high = Streaming(outside=outside, found=found, network=self.network), middle - 1
-            else:
-                low = middle + 1
-        return best
-
-    def sharing(self, outside: Outside, limits: Budget) -> Outside:
-        """The same layers, of which pixels share weights: so many that a plan fits which is as fast as the memory.
-
-        Layers share in the order of what they save for each block RAM, from few to many pixels. More of them need
-        fewer bits and more block RAM, so that the last of this order with which a plan fits is found by halving.
-
-        Parameters
-        ----------
-        outside : Outside
-            Which layers, and what the memory gives in a cycle.
-        limits : Budget
-        """
-        alone = self.streaming_from(outside)
-        cycles = min(alone._least, alone.slowest)
-        found, _ = alone.within(cycles, limits)
-        if found is None or self._plan.parallel_frames > 1:
-            return outside
-        ways = []
-        for at, (layer, result) in enumerate(self._layers):
-            folding = found.plan.foldings[at]
-            if folding.memory != STREAM or layer.groups > 1:
-                continue
-            rams, bits = found.block_rams, _frame_bits(layer, result)
-            before = 1
-            for share in [count for count in divisors(result.shape[1]) if 1 < count <= MOST_SHARE]:
-                shared = self.streaming_from(replace(outside, shares=((layer.name, share),)))
-                foldings = list(found.plan.foldings)
-                foldings[at] = replace(folding, share=share)
-                more = shared._costed(tuple(foldings)).block_rams
-                ways.append((max(more - rams, 0.5) / (bits / before - bits / share), layer.name, share))
-                rams, before = max(more, rams), share
-        ways.sort()
-
-        def first(count: int) -> Outside:
-            shares: dict[str, int] = {}
-            for _, name, share in ways[:count]:
-                shares[name] = max(share, shares.get(name, 1))
-            return replace(outside, shares=tuple(sorted(shares.items())))
-
-        low, high, best = 1, len(ways), replace(outside, known=cycles)
-        while low <= high:
-            middle = (low + high) // 2
-            search = self.streaming_from(first(middle))
-            if search.within(search._least, limits)[0] is not None:
-                best, low = replace(first(middle), known=search._least), middle + 1
-            else:
-                high = middle - 1
-        return best
 
     def streaming_from(self, outside: Outside) -> Search:
         """The same search with weights from outside."""
         search = Search(
-            self.network, self._prices.family, popcount=self._plan.popcount,
-            parallel_frames=self._plan.parallel_frames, shared=self, outside=outside,
+            self.network, self._prices.family, popcount=self.plan.popcount,
+            parallel_frames=self.plan.parallel_frames, shared=self, outside=outside,
         )  # fmt: skip
         search._usual_prices.alike(self._usual_prices)
         return search
@@ -498,13 +344,13 @@ class Search:
 
     def _at_price(self, cycles: int, price: float) -> tuple[SearchResult, float]:
         """The cheapest plan when a block RAM costs so many sites, and what it costs."""
-        self._rule = rule = _AtPrice(price)
+        self._rule = rule = AtPrice(price)
         (way,) = self._ways(cycles)
         return self._built(way), rule.score(way)
 
     def _between(self, cycles: int, limits: Budget, among: dict[str, set[Folding]]) -> SearchResult | None:
         """The cheapest plan of some foldings of each layer that fits."""
-        self._rule = _Frontier(limits, among)
+        self._rule = Frontier(limits, among)
         # What the plan costs as it is built may differ a little from what its parts cost.
         for way in sorted(self._ways(cycles), key=lambda way: way.sites)[:8]:
             found = self._built(way)
@@ -512,21 +358,21 @@ class Search:
                 return found
         return None
 
-    def _ways(self, cycles: int) -> list[_Way]:
+    def _ways(self, cycles: int) -> list[Way]:
         """The best ways through the whole network; at a price, only one."""
-        probe = Probe(self.network, self._plan, self._learned, cycles, self._units)
-        ends = self._series(probe, self.network.layers, {probe.start(): [_Way(sites=self._loader)]})
+        probe = Probe(self.network, self.plan, self._learned, cycles, self._units)
+        ends = self._series(probe, self.network.layers, {probe.start(): [Way(sites=self._loader)]})
         return self._rule.kept([way for ways in ends.values() for way in ways])
 
-    def _built(self, way: _Way) -> SearchResult:
-        foldings = dict(_unfold(way.choices))
-        chosen = tuple(foldings[layer.name] for layer, _ in self._layers)
+    def _built(self, way: Way) -> SearchResult:
+        foldings = dict(unfold(way.choices))
+        chosen = tuple(foldings[layer.name] for layer, _ in self.layers)
         if chosen not in self._known:
-            self._known[chosen] = self._costed(chosen)
+            self._known[chosen] = self.costed(chosen)
         return self._known[chosen]
 
-    def _costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
-        plan = replace(self._plan, foldings=chosen)
+    def costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
+        plan = replace(self.plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan, self._learned))
         totals = [self._prices.of([block]) for block in pipeline.blocks]
         loader = estimate_loader(pipeline, self._prices.family)
@@ -540,7 +386,7 @@ class Search:
             bound=0.0,
         )
 
-    def _series(self, probe: Probe, layers: tuple[Layer, ...], ways: _Ways) -> _Ways:
+    def _series(self, probe: Probe, layers: tuple[Layer, ...], ways: Ways) -> Ways:
         for layer in layers:
             if not ways:
                 break
@@ -552,44 +398,44 @@ class Search:
                 ways = self._plain(probe, layer, ways)
         return ways
 
-    def _weighted(self, probe: Probe, layer: Dense | Conv, ways: _Ways) -> _Ways:
-        result: _Ways = {}
+    def _weighted(self, probe: Probe, layer: Dense | Conv, ways: Ways) -> Ways:
+        result: Ways = {}
         some = next(iter(ways))
         free = replace(some, stream=None, lanes=0)
         for folding in self._foldings(probe, layer, some.map):
             if not self._rule.tries(layer.name, folding):
                 continue
             option = self._prices.option(probe, layer, folding, free)
-            own = self._rule.kept([_Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
+            own = self._rule.kept([Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
             reached = self._reached(probe, ways, option)
-            _put(
+            put(
                 result,
                 option.end,
                 [way.longer((unit.sites, unit.rams), unit.choices) for way in reached for unit in own],
             )
         return self._pruned(result)
 
-    def _reached(self, probe: Probe, ways: _Ways, option: Option) -> list[_Way]:
+    def _reached(self, probe: Probe, ways: Ways, option: Option) -> list[Way]:
         """The best ways to the stream that an option wants."""
         return self._rule.longer(
             (before, self._prices.conversion(probe, cursor, option.lanes, option.length))
             for cursor, before in ways.items()
         )
 
-    def _pruned(self, ways: _Ways) -> _Ways:
+    def _pruned(self, ways: Ways) -> Ways:
         kept = {cursor: self._rule.kept(entries) for cursor, entries in ways.items()}
         return {cursor: entries for cursor, entries in kept.items() if entries}
 
-    def _plain(self, probe: Probe, layer: Layer, ways: _Ways) -> _Ways:
-        result: _Ways = {}
+    def _plain(self, probe: Probe, layer: Layer, ways: Ways) -> Ways:
+        result: Ways = {}
         for cursor, before in ways.items():
             end, cost = self._prices.plain(probe, layer, cursor)
-            _put(result, end, [way.longer(cost) for way in before])
+            put(result, end, [way.longer(cost) for way in before])
         return self._pruned(result)
 
-    def _branched(self, probe: Probe, layer: Branched, ways: _Ways) -> _Ways:
+    def _branched(self, probe: Probe, layer: Branched, ways: Ways) -> Ways:
         """Branches are chosen each for itself: they share only the lanes at the fork and those where they meet."""
-        result: _Ways = {}
+        result: Ways = {}
         source = next(iter(ways)).map
         end_map = probe.output_map(layer, source)
         channels = [in_series(branch, source).channels for branch in layer.branches]
@@ -599,7 +445,7 @@ class Search:
             reached = [way.longer(cost) for way in before]
             chosen, counted = [], [0.0, 0.0]
             for branch, start, count, length in zip(layer.branches, starts, lanes, channels, strict=True):
-                found = self._series(probe, branch, {start: [_Way()]})
+                found = self._series(probe, branch, {start: [Way()]})
                 ends = {end: self._prices.conversion(probe, end, count, length) for end in found}
                 whole = self._rule.kept([way.longer(ends[end]) for end, entries in found.items() for way in entries])
                 reached = self._rule.kept(
@@ -611,7 +457,7 @@ class Search:
                 counted = [sum(pair) for pair in zip(counted, ends[chosen[-1]], strict=True)]
             # Any end of a branch shows what it costs to meet, once its conversion is left out: each way has its own.
             after, (sites, rams) = self._prices.meeting(probe, layer, chosen, end_map)
-            _put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
+            put(result, after, [way.longer((sites - counted[0], rams - counted[1])) for way in reached])
         return self._pruned(result)
 
     def _foldings(self, probe: Probe, layer: Dense | Conv, source: Map) -> Iterable[Folding]:
@@ -630,29 +476,6 @@ class Search:
         for pe, least in several_groups(layer, probe.ii // (vectors // layer.groups)):
             larger = [simd for simd in whole if simd >= least and simd % group_channels(layer) == 0]
             yield from (Folding(pe=pe, simd=simd) for simd in sorted({least, *larger[:2]}))
-
-
-def _frame_bits(layer: Dense | Conv, result: Map) -> int:
-    """Bits of weights that come in a frame at least, where no pixels share them."""
-    planes = 1
-    if layer.weights.dtype != bool:
-        # Those of negated weights, where a format counts down.
-        planes = min(len(weight_planes(layer.weights)), len(weight_planes(-layer.weights.astype(np.int64))))
-    return int(layer.weights.size) * planes * result.pixels
-
-
-def _put(ways: _Ways, end: Cursor, entries: list[_Way]) -> None:
-    # Where a stream comes from does not matter to what follows.
-    ways.setdefault(replace(end, stream=0, window=None), []).extend(entries)
-
-
-def _unfold(choices: tuple[object, ...]) -> Iterable[tuple[str, Folding]]:
-    for entry in choices:
-        if isinstance(entry, tuple):
-            if len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], Folding):
-                yield entry[0], entry[1]
-            else:
-                yield from _unfold(entry)
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Network, Pool, check
 from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, weighted, wired
-from bitweir_hw.search import Budget, Outside, Search, cheapest, fastest, prices
+from bitweir_hw.search import Budget, Outside, Search, cheapest, fastest, prices, sharing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.samples import dense_network, depthwise_network, every_kind
@@ -258,7 +258,7 @@ def test_pixels_share_weights_as_far_as_block_ram_allows(more):
     alone = search.streaming_from(outside)
     limits = Budget(block_rams=alone.within(alone.slowest, Budget())[0].block_rams + more)
     first = alone.fastest(limits)
-    shared = search.sharing(outside, limits)
+    shared = sharing(search, outside, limits)
     found = search.streaming_from(shared).fastest(limits)
     assert limits.holds(found) and found.cycles <= first.cycles
     assert [folding.share for folding in found.plan.foldings] == [
