@@ -55,7 +55,7 @@ def unstuff(data: bytes) -> bytes | None:
 
 def packet(kind: int, number: int, count: int, payload: bytes) -> bytes:
     """Bytes on the wire."""
-    body = bytes([kind]) + number.to_bytes(2, "little") + count.to_bytes(2, "little") + payload
+    body = bytes([kind]) + number.to_bytes(8, "little") + count.to_bytes(2, "little") + payload
     return stuff(body + crc32(body)) + b"\0"
 
 
@@ -177,10 +177,10 @@ class ReferenceDevice:
             self.refused += 1
 
     def _request(self, data):
-        if data is None or len(data) < 9 or crc32(data[:-4]) != data[-4:]:
+        if data is None or len(data) < 15 or crc32(data[:-4]) != data[-4:]:
             return False
-        kind, number, count = data[0], data[1:3], int.from_bytes(data[3:5], "little")
-        payload, size = data[5:-4], self.identity.frame_bytes
+        kind, number, count = data[0], data[1:9], int.from_bytes(data[9:11], "little")
+        payload, size = data[11:-4], self.identity.frame_bytes
         self._held = [(until, room) for until, room in self._held if until > self._at]
         if sum(room for _, room in self._held) + len(data) - 4 > self.identity.capacity:
             self.overfull += 1

@@ -32,7 +32,7 @@ HELLO, CLASSES, SCORES = 1, 2, 3
 
 def packet(kind, number, count, payload=b""):
     """A packet with its check sum."""
-    body = bytes([kind]) + number.to_bytes(2, "little") + count.to_bytes(2, "little") + payload
+    body = bytes([kind]) + number.to_bytes(8, "little") + count.to_bytes(2, "little") + payload
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
@@ -66,16 +66,17 @@ class Request:
     @property
     def size(self):
         """Bytes that it takes of the room."""
-        return 5 + len(self.payload)
+        return 11 + len(self.payload)
 
 
 def taken(data, *, frame_bytes, capacity, loads=False):
     """The requests in the bytes on a wire that a device takes, if all those before have left."""
     requests = []
     for body in packets(data):
-        if body is None or len(body) < 9 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+        if body is None or len(body) < 15 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
             continue
-        request = Request(body[0], int.from_bytes(body[1:3], "little"), int.from_bytes(body[3:5], "little"), body[5:-4])
+        number, count = int.from_bytes(body[1:9], "little"), int.from_bytes(body[9:11], "little")
+        request = Request(body[0], number, count, body[11:-4])
         frames = 0 if request.kind == HELLO else request.count
         shaped = len(request.payload) == frames * frame_bytes and (request.kind != HELLO or request.count == 0)
         if request.kind in range(HELLO, 7 if loads else 4) and shaped and request.size <= capacity:

@@ -16,11 +16,11 @@ def frames(identity, count, rng):
 def chunks(draw, identity, *, most=5):
     """Packets and what a bad wire makes of them."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    room = (identity.capacity - 5) // identity.frame_bytes
-    number = draw(st.integers(0, 65535))
+    room = (identity.capacity - 11) // identity.frame_bytes
+    number = draw(st.integers(0, (1 << 64) - 1))
     parts = []
     for _ in range(draw(st.integers(1, most))):
-        number = (number + 1) % 65536
+        number = (number + 1) % (1 << 64)
         kind = draw(st.sampled_from([CLASSES, SCORES] * 3 + [HELLO]))
         count = 0 if kind == HELLO else draw(st.integers(0, min(room, 3)))
         good = packet(kind, number, count, frames(identity, count, rng))
@@ -32,7 +32,7 @@ def _spoilt(draw, identity, good, kind, number, count, rng):
     whole = wire(good)
     place = draw(st.integers(0, len(whole) - 1))
     extra = frames(identity, count, rng)
-    many = (identity.capacity - 5) // identity.frame_bytes + 1
+    many = (identity.capacity - 11) // identity.frame_bytes + 1
     return {
         "good": lambda: whole,
         "zeros before": lambda: b"\0\0" + whole,
@@ -48,7 +48,7 @@ def _spoilt(draw, identity, good, kind, number, count, rng):
         "too short": lambda: wire(packet(kind, number, count + 1, frames(identity, count + 1, rng)[:-1])),
         "too large": lambda: wire(packet(kind, number, many, frames(identity, many, rng))),
         "check": lambda: wire(good[:-4] + rng.bytes(4)),
-        "short": lambda: wire(good[: draw(st.integers(1, 8))]),
+        "short": lambda: wire(good[: draw(st.integers(1, 14))]),
         "twice": lambda: whole + whole,
     }[draw(st.sampled_from(WAYS))]()
 

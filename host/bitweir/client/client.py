@@ -18,10 +18,10 @@ from itertools import chain, cycle, takewhile
 
 import numpy as np
 from bitweir_hw.errors import LinkError
-from bitweir_hw.link.protocol import ANSWER, HEADER, Identity, Kind
+from bitweir_hw.link.protocol import ANSWER, HEADER, NUMBER_BITS, VERSION, Identity, Kind
 from numpy.typing import NDArray
 
-from .codec import DELIMITER, Decoder, Packet, encode, wire_bytes
+from .codec import DELIMITER, OLD_HELLO, Decoder, Packet, encode, old_version, wire_bytes
 from .transport import Transport
 
 __all__ = ["HOST_BUFFER", "Client", "frames_per_request"]
@@ -30,14 +30,14 @@ Octets = NDArray[np.uint8]
 
 #: Maximum bytes of answers under way: serial ports of Linux hold 4,095.
 HOST_BUFFER = 3072
-#: Maximum number of requests under way: far fewer than there are numbers.
+#: Maximum number of requests under way.
 _MAX_REQUESTS = 256
 #: Bytes of frames in a request; longer requests would hardly use the wire better.
 _ENOUGH_BYTES = 512
 #: Bytes of an image in a request, while none is lost: so the wire waits for few answers.
 _IMAGE_BYTES = 4096
 #: With this many bytes of frames or more, 95 % of a request are frames.
-_WORTHWHILE_BYTES = 256
+_WORTHWHILE_BYTES = 352
 #: Requests that should fit into the device together, so that one arrives while another is computed and answered.
 _PARTS = 4
 #: Times that an image is sent before it counts as wrong: a reset during a load spoils it.
@@ -142,8 +142,8 @@ class Client:
         self._came: deque[Packet] = deque()
         # In the order in which they were sent, by number.
         self._under_way: dict[int, _Sent] = {}
-        # What an earlier program asked for must not look like an answer to this one.
-        self._number = secrets.randbelow(1 << 16)
+        # What an earlier program asked for must not look like an answer to this one: no number ever comes twice.
+        self._number = secrets.randbits(NUMBER_BITS)
         self._deadline = 0.0
         self._silent = 0
         self._at_rest = False
@@ -253,7 +253,7 @@ class Client:
         fresh = DELIMITER * 2 if probe or not self._under_way else b""
         self.transport.write(fresh + data)
         self._under_way[self._number] = sent
-        self._number = (self._number + 1) % (1 << 16)
+        self._number = (self._number + 1) % (1 << NUMBER_BITS)
         self._wait_anew()
         return True
 
@@ -299,7 +299,14 @@ class Client:
             self._fruitless("does not answer")
             # The shortest request, with the shortest answer, is the most likely to get through.
             self._send(Kind.CLASSES, range(0), job, probe=True)
+            if not self._known:
+                self.transport.write(OLD_HELLO)
             return False
+        if not self._known and (version := old_version(packet)):
+            raise LinkError(
+                f"The device at {self.transport} speaks version {version} of the protocol, this host version "
+                f"{VERSION}: build its bitstream again."
+            )
         sent = self._under_way.get(packet.number)
         if sent and sent.refused_by(packet):
             raise LinkError(self._nothing_loaded())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 
-from bitweir_hw.link.protocol import CHECK_BYTES, HEADER
+from bitweir_hw.link.protocol import ANSWER, CHECK_BYTES, HEADER, Identity, Kind
 from cobs import cobs
 
-__all__ = ["DELIMITER", "Decoder", "Packet", "encode", "wire_bytes"]
+__all__ = ["DELIMITER", "OLD_HELLO", "Decoder", "Packet", "encode", "old_version", "wire_bytes"]
 
 DELIMITER = b"\0"
 #: No packet of the protocol is longer; a longer piece without a delimiter is noise.
 _LONGEST = 1 << 20
+#: Of versions 1 to 3 of the protocol.
+_OLD_HEADER = struct.Struct("<BHH")
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,24 @@ class Packet:
 
 def encode(packet: Packet) -> bytes:
     """Encode a packet as bytes on the wire, with the checksum and the zero byte that ends the packet."""
-    data = HEADER.pack(packet.kind, packet.number, packet.count) + packet.payload
+    return _encoded(HEADER.pack(packet.kind, packet.number, packet.count) + packet.payload)
+
+
+def _encoded(data: bytes) -> bytes:
     return bytes(cobs.encode(data + zlib.crc32(data).to_bytes(CHECK_BYTES, "little"))) + DELIMITER
+
+
+#: A hello of versions 1 to 3, which is no packet to a device of today.
+OLD_HELLO = _encoded(_OLD_HEADER.pack(Kind.HELLO, 0, 0))
+
+
+def old_version(packet: Packet) -> int:
+    """The version of a device that answered `OLD_HELLO`; 0 if the packet is no such answer."""
+    body = HEADER.pack(packet.kind, packet.number, packet.count) + packet.payload
+    kind, _, count = _OLD_HEADER.unpack_from(body)
+    identity = body[_OLD_HEADER.size :]
+    is_answer = kind == Kind.HELLO | ANSWER and count == len(identity) == Identity.SIZE
+    return identity[Identity.VERSION_AT] if is_answer and identity.startswith(Identity.MAGIC) else 0
 
 
 def wire_bytes(payload: int) -> int:

@@ -10,7 +10,7 @@ from ..blocks import EndSpec
 from ..blocks.scores.argmax import result_layout
 from .cobs import PIECE
 from .counting import FrameCounter
-from .protocol import CHECK_BYTES, HEADER, KIND_BITS, Identity, Kind
+from .protocol import CHECK_BYTES, COUNT_AT, HEADER, KIND_BITS, Identity, Kind
 from .sender import Sender
 
 __all__ = ["Answerer"]
@@ -141,8 +141,8 @@ class Answerer(wiring.Component):
             sender.step.eq(sender.loaded),
             sender.last.eq(sender.at == HEADER.size - 1),
             counter.data.eq(header),
-            counter.low.eq(sender.load & (sender.at == 3)),
-            counter.high.eq(sender.load & (sender.at == 4)),
+            counter.low.eq(sender.load & (sender.at == COUNT_AT)),
+            counter.high.eq(sender.load & (sender.at == COUNT_AT + 1)),
         ]
         with m.If(sender.load & (sender.at == 0)):
             kind = header[:KIND_BITS]

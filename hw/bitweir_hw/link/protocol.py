@@ -14,13 +14,16 @@ from ..blocks.pipeline import Pipeline
 from ..errors import LinkError
 from ..network.readout import READOUTS
 
-__all__ = ["ANSWER", "CHECK_BYTES", "HEADER", "KIND_BITS", "VERSION", "Identity", "Kind"]
+__all__ = ["ANSWER", "CHECK_BYTES", "COUNT_AT", "HEADER", "KIND_BITS", "NUMBER_BITS", "VERSION", "Identity", "Kind"]
 
-#: Of devices that tell classes, which hosts of all versions understand, of those with other results, and of those
-#: with classes of pixels.
-VERSION, RESULT_VERSION, PIXELS_VERSION = 1, 2, 3
+#: Numbers had 16 bits in versions 1 to 3, whose packets are no packets now.
+VERSION = 4
+#: Of the number of a request: none ever comes twice, so an answer that was held back for however long counts no more.
+NUMBER_BITS = 64
 #: Kind, number and count.
-HEADER = struct.Struct("<BHH")
+HEADER = struct.Struct("<BQH")
+#: The place of the low byte of the count.
+COUNT_AT = HEADER.size - 2
 #: Low bits of a kind that tell it from all others.
 KIND_BITS = 3
 #: Of the CRC-32 that ends a packet.
@@ -103,7 +106,9 @@ class Identity:
     weights: bool = False
 
     _LAYOUT: ClassVar[struct.Struct] = struct.Struct("<4sBBH7I2BH16s8sI")
-    _MAGIC: ClassVar[bytes] = b"weir"
+    #: The first bytes, and the place of the version, of all versions of the protocol.
+    MAGIC: ClassVar[bytes] = b"weir"
+    VERSION_AT: ClassVar[int] = 4
     _LOADS: ClassVar[int] = 1
     _WEIGHTS: ClassVar[int] = 16
     #: Between these flags, in three bits: the kind of result.
@@ -155,9 +160,8 @@ class Identity:
     def to_bytes(self) -> bytes:
         """As the device sends it."""
         *fixed, loads, parameters, result, weights = astuple(self)
-        version = {"class": VERSION, "classes": PIXELS_VERSION}.get(result, RESULT_VERSION)
         flags = self._LOADS * loads | self._RESULTS.index(result) << 1 | self._WEIGHTS * weights
-        return self._LAYOUT.pack(self._MAGIC, version, flags, *fixed, parameters)
+        return self._LAYOUT.pack(self.MAGIC, VERSION, flags, *fixed, parameters)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Identity:
@@ -168,25 +172,20 @@ class Identity:
         LinkError
             That is no identity, or one of another version of the protocol.
         """
-        if len(data) != cls.SIZE or data[:4] != cls._MAGIC:
+        if len(data) != cls.SIZE or data[:4] != cls.MAGIC:
             raise LinkError("What answers is no bitweir accelerator.")
         _, version, flags, *fixed, parameters = cls._LAYOUT.unpack(data)
-        if version not in (VERSION, RESULT_VERSION, PIXELS_VERSION):
-            raise LinkError(
-                f"The device speaks version {version} of the protocol, this host versions {VERSION} to "
-                f"{PIXELS_VERSION}."
-            )
-        result = cls._result(version, flags >> 1 & 7)
+        if version != VERSION:
+            raise LinkError(f"The device speaks version {version} of the protocol, this host version {VERSION}.")
+        result = cls._result(flags >> 1 & 7)
         values = [*fixed, bool(flags & cls._LOADS), parameters, result, bool(flags & cls._WEIGHTS)]
         identity = cls(**dict(zip((field.name for field in fields(cls)), values, strict=True)))
         identity._check()
         return identity
 
     @classmethod
-    def _result(cls, version: int, number: int) -> str:
+    def _result(cls, number: int) -> str:
         """The kind of result of this number."""
-        if version == VERSION:
-            return "class"
         if number >= len(cls._RESULTS):
             raise LinkError("What answers is no bitweir accelerator: its result is of no known kind.")
         return cls._RESULTS[number]

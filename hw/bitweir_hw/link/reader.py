@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from ..gateware.fifo import wrap_increment
 from ..gateware.loading import LOAD
 from .counting import FrameCounter
-from .protocol import ANSWER, HEADER, KIND_BITS, Identity, Kind
+from .protocol import ANSWER, COUNT_AT, HEADER, KIND_BITS, Identity, Kind
 from .ring import ByteQueue
 
 __all__ = ["FRAME_BYTE", "Reader", "Unpacker"]
@@ -88,7 +88,7 @@ class Reader(wiring.Component):
     |-----------|-----------------------------------------------------------------------------------|
     | latency   | 3 cycles from a byte of a header to `headers`; see `Unpacker` for `frames`        |
     | cycles    | 2 for each byte of a header, 1 more for each request, and those of the `Unpacker` |
-    | resources | a `ByteQueue` of 64 bytes, a `FrameCounter`, an `Unpacker`, 4 registers, 4 more   |
+    | resources | a `ByteQueue` of 128 bytes, a `FrameCounter`, an `Unpacker`, 4 registers, 4 more   |
     |           | where there are parameters to load                                                |
 
     Parameters
@@ -119,8 +119,8 @@ class Reader(wiring.Component):
     headers: stream.Interface
     frames: stream.Interface
 
-    #: Headers of 12 requests: more than an accelerator works on, as each one takes its time on the wire.
-    QUEUE_BYTES = 64
+    #: Headers of 11 requests: more than an accelerator works on, as each one takes its time on the wire.
+    QUEUE_BYTES = 128
 
     def __init__(self, *, frame_bytes: int, most: int, beat_bits: int, frame_bits: int, loads: bool = False) -> None:
         self.frame_bytes, self.most = frame_bytes, most
@@ -149,10 +149,10 @@ class Reader(wiring.Component):
             m.d.sync += hello.eq(self.i.payload[:KIND_BITS] == Kind.HELLO)
         # Whether a request may begin; whether the answer has nothing for each frame; and who takes the payload.
         begins, empty, some, taken = Signal(init=1), Signal(), Signal(), Signal()
-        count = Mux(empty & (at >= 3), 0, self.i.payload)
+        count = Mux(empty & (at >= COUNT_AT), 0, self.i.payload)
         m.d.comb += [
             is_header.eq(at != HEADER.size),
-            queue.i.payload.eq(count | Mux(at == 0, ANSWER, 0) | Mux(hello & (at == 3), Identity.SIZE, 0)),
+            queue.i.payload.eq(count | Mux(at == 0, ANSWER, 0) | Mux(hello & (at == COUNT_AT), Identity.SIZE, 0)),
             queue.i.valid.eq(self.i.valid & is_header & begins),
             some.eq(self.i.valid & ~is_header & counter.some),
             unpacker.i.payload.data.eq(self.i.payload),
@@ -160,8 +160,8 @@ class Reader(wiring.Component):
             self.i.ready.eq(Mux(is_header, queue.i.ready & begins, taken & counter.some)),
             take.eq(self.i.valid & self.i.ready),
             counter.data.eq(self.i.payload),
-            counter.low.eq(take & (at == 3)),
-            counter.high.eq(take & (at == 4)),
+            counter.low.eq(take & (at == COUNT_AT)),
+            counter.high.eq(take & (at == COUNT_AT + 1)),
             counter.step.eq(take & ~is_header),
         ]
         with m.If(is_header):

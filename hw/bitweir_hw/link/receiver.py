@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from .cobs import DECODED
 from .counting import FrameCounter
 from .crc import CheckSum
-from .protocol import CHECK_BYTES, HEADER, Kind
+from .protocol import CHECK_BYTES, COUNT_AT, HEADER, Kind
 from .ring import Ring
 
 __all__ = ["Receiver"]
@@ -126,8 +126,8 @@ class Receiver(wiring.Component):
             stored.eq(is_header | frames.some),
             complete.eq(at == _COMPLETE),
             frames.data.eq(data),
-            frames.low.eq(byte & (at == 3)),
-            frames.high.eq(byte & (at == 4)),
+            frames.low.eq(byte & (at == COUNT_AT)),
+            frames.high.eq(byte & (at == COUNT_AT + 1)),
             frames.step.eq(byte & ~is_header & frames.some),
         ]
         with m.Switch(at):
@@ -135,7 +135,7 @@ class Receiver(wiring.Component):
                 m.d.comb += wrong.eq(~Cat(data == kind for kind in Kind.known(loads=self.loads)).any())
                 with m.If(byte):
                     m.d.sync += hello.eq(data == Kind.HELLO)
-            with m.Case(3, 4):
+            with m.Case(COUNT_AT, COUNT_AT + 1):
                 m.d.comb += wrong.eq(frames.excess)
             with m.Case(HEADER.size):
                 m.d.comb += wrong.eq(hello & frames.some)

@@ -8,10 +8,10 @@ from bitweir.client.client import HOST_BUFFER, Client, frames_per_request
 from bitweir.client.faults import KINDS, Faults, FaultyTransport
 from bitweir.client.linked import LinkedDevice
 from bitweir_hw.errors import LinkError
-from bitweir_hw.link.protocol import Identity
+from bitweir_hw.link.protocol import NUMBER_BITS, Identity
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.link_reference import IDENTITY, ReferenceDevice, packet, scores_and_class
+from support.link_reference import IDENTITY, ReferenceDevice, crc32, packet, scores_and_class, stuff
 
 RNG = np.random.default_rng(3)
 CODES = RNG.integers(0, 2, (700, 20))
@@ -55,7 +55,7 @@ def test_batches_of_any_size(frames):
 
 
 @given(
-    capacity=st.integers(8, 3000),
+    capacity=st.integers(14, 3000),
     classes=st.one_of(st.integers(2, 20), st.just(300)),
     lane_bits=st.integers(1, 9),
     baud=st.sampled_from([9_600, 115_200, 12_000_000]),
@@ -66,7 +66,7 @@ def test_batches_of_any_size(frames):
 def test_devices_of_all_kinds(capacity, classes, lane_bits, baud, cycles, slow, frames):
     identity = replace(
         IDENTITY, classes=classes, lane_bits=lane_bits, cycles=cycles, lanes=1, length=3, score_bits=13,
-        capacity=max(capacity, 5 + (3 * lane_bits + 7) // 8),
+        capacity=max(capacity, 11 + (3 * lane_bits + 7) // 8),
     )  # fmt: skip
 
     def answer(frame):
@@ -105,10 +105,10 @@ def test_most_of_the_wire_carries_frames(capacity, frame_bytes):
 
 
 def test_a_device_without_room_for_a_frame():
-    with connected(ReferenceDevice(replace(IDENTITY, capacity=7))) as device, pytest.raises(LinkError) as told:
+    with connected(ReferenceDevice(replace(IDENTITY, capacity=13))) as device, pytest.raises(LinkError) as told:
         device.classify(CODES)
-    assert str(told.value) == "The device has room for 7 bytes, but a request of one frame takes 8."
-    assert frames_per_request(8, 3, 1) == 1
+    assert str(told.value) == "The device has room for 13 bytes, but a request of one frame takes 14."
+    assert frames_per_request(14, 3, 1) == 1
 
 
 # ---- a link with faults
@@ -241,10 +241,10 @@ def test_a_host_that_vanished_in_a_packet():
     first = device.client._number
     # Requests that a program sent before it ended, with the numbers that the next one will use.
     for number in range(first, first + 40):
-        transport.write(packet(2, number % (1 << 16), 2, bytes(6)))
+        transport.write(packet(2, number % (1 << 64), 2, bytes(6)))
     transport.write(packet(2, 7, 2, bytes(6))[:9])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bitweir.client.client.secrets.randbelow", lambda end: first)
+        patch.setattr("bitweir.client.client.secrets.randbits", lambda bits: first)
         with connected(transport) as device:
             check(device)
 
@@ -258,10 +258,57 @@ def test_noise_while_nothing_is_sent_costs_nothing():
     assert device.client.lost == 0
 
 
+@pytest.mark.parametrize("requests", [1, 256, 1 << 16, 1 << 32])
+def test_an_answer_that_was_held_back_for_long(requests):
+    """It has the kind and the size of what the host waits for, and once even the low bits of its number."""
+    transport = ReferenceDevice()
+    with connected(transport) as device:
+        number = device.client._number
+        right = expected(CODES[:39])[1]
+        assert np.array_equal(device.classify(CODES[:39]), right) and right.any()
+        device.client._number = (number + requests) % (1 << NUMBER_BITS)
+        read, late = transport.read, [packet(130, number, 39, bytes(39))]
+        transport.read = lambda timeout: late.pop() if late else read(timeout)
+        assert np.array_equal(device.classify(CODES[:39]), right)
+    assert not late and device.client.lost == 0
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_device_of_an_older_version(version):
+    """It takes no packet of today; but it answers a hello of its own, of which a device of today takes none."""
+    old = b"weir" + bytes([version]) + IDENTITY.to_bytes()[5:]
+    body = bytes([0x81, 0, 0, len(old), 0]) + old
+    answer = stuff(body + crc32(body)) + b"\0"
+    hello = bytes([1, 0, 0, 0, 0])
+    asked = stuff(hello + crc32(hello)) + b"\0"
+    transport, came, going = ReferenceDevice(), bytearray(), bytearray()
+
+    def write(data):
+        came.extend(data)
+        going.extend(answer * data.count(asked))
+
+    def read(timeout):
+        transport.time += timeout
+        data = bytes(going)
+        going.clear()
+        return data
+
+    transport.write, transport.read = write, read
+    with pytest.raises(LinkError) as told:
+        connected(transport)
+    assert str(told.value) == (
+        f"The device at a device in Python speaks version {version} of the protocol, this host version 4: build its "
+        "bitstream again."
+    )
+    today = ReferenceDevice()
+    today.write(asked)
+    assert today.read(1.0) == b"" and today.refused == 1
+
+
 def test_numbers_begin_anew():
     transport = ReferenceDevice()
     with connected(transport) as device:
-        device.client._number = (1 << 16) - 3
+        device.client._number = (1 << 64) - 3
         check(device)
         assert device.client._number < 100
     assert device.client.lost == 0
@@ -278,7 +325,7 @@ def test_other_things_that_answer():
 
     with pytest.raises(LinkError, match="^What answers is no bitweir accelerator.$"):
         connect_to(b"hello")
-    with pytest.raises(LinkError, match="^The device speaks version 9 of the protocol, this host versions 1 to 3.$"):
+    with pytest.raises(LinkError, match="^The device speaks version 9 of the protocol, this host version 4.$"):
         connect_to(b"weir\x09" + IDENTITY.to_bytes()[5:])
 
 
@@ -307,14 +354,13 @@ def test_results_that_are_no_class(kind, bits):
                 device.classify(CODES)
 
 
-def test_identities_of_devices_with_a_class_are_as_before():
-    assert IDENTITY.to_bytes()[4:6] == b"\x01\x00" and replace(IDENTITY, loads=True).to_bytes()[4:6] == b"\x01\x01"
+def test_versions_and_flags_of_identities():
+    assert IDENTITY.to_bytes()[4:6] == b"\x04\x00" and replace(IDENTITY, loads=True).to_bytes()[4:6] == b"\x04\x01"
     for flags, kind in ((2, "labels"), (4, "scores"), (6, "codes")):
         for loads in (False, True):
             identity = replace(IDENTITY, result=kind, loads=loads)
             data = identity.to_bytes()
-            # Hosts that know no other results than classes must refuse it.
-            assert data[4:6] == bytes([2, flags + loads]) and Identity.from_bytes(data) == identity
+            assert data[4:6] == bytes([4, flags + loads]) and Identity.from_bytes(data) == identity
 
 
 def test_a_class_that_there_is_not():

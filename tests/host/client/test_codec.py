@@ -16,7 +16,7 @@ payloads = st.one_of(
     st.binary(max_size=40),
     st.lists(st.sampled_from([b"\0", b"\1" * 253, b"\2" * 254, b"\3" * 255, b"a"]), max_size=6).map(b"".join),
 )
-packets = st.builds(Packet, st.integers(0, 255), st.integers(0, 65535), st.integers(0, 65535), payloads)
+packets = st.builds(Packet, st.integers(0, 255), st.integers(0, (1 << 64) - 1), st.integers(0, 65535), payloads)
 
 
 @given(sent=st.lists(packets, max_size=4), cuts=st.lists(st.integers(0, 2000), max_size=5))

@@ -83,10 +83,10 @@ def test_ring_is_full_to_the_byte():
     # Nothing leaves: the accelerator takes nothing. Its first beat and the header's bytes have left the ring.
     bench, rng = example()
     bench.stalls["frames"] = np.arange(30_000) < 6000
-    payload = frames(bench.identity, 31, rng)
-    first = wire(packet(CLASSES, 1, 31, payload))
-    size, left = 5 + 31 * 8, 5 + 8 + 1
-    fits = (256 - size + left - 5) // 8
+    payload = frames(bench.identity, 30, rng)
+    first = wire(packet(CLASSES, 1, 30, payload))
+    size, left = 11 + 30 * 8, 11 + 8 + 1
+    fits = (256 - size + left - 11) // 8
     exact = wire(packet(CLASSES, 2, fits, frames(bench.identity, fits, rng)))
     over = wire(packet(CLASSES, 3, fits + 1, frames(bench.identity, fits + 1, rng)))
     bench.run(first + over + exact, quiet=6000)
@@ -95,7 +95,7 @@ def test_ring_is_full_to_the_byte():
 
 
 def test_a_request_of_the_whole_capacity():
-    bench, rng = example(beat_bits=8, beats=251)
+    bench, rng = example(beat_bits=8, beats=245)
     data = wire(packet(SCORES, 1, 1, frames(bench.identity, 1, rng)))
     bench.run(data * 3, waits=lambda bench, place: place % len(data) == 0 and bench.under_way)
     assert bench.answers() == [answer(request, bench.identity) for request in bench.requests()]
@@ -151,14 +151,14 @@ def test_a_wire_is_never_slowed():
 
 def test_hello_takes_its_turn():
     bench, rng = example()
-    hello = wire(packet(HELLO, 0x1234, 0))
+    hello = wire(packet(HELLO, 0x123456789ABCDEF0, 0))
     bench.run(hello + wire(packet(CLASSES, 7, 3, frames(bench.identity, 3, rng))) + hello)
     assert [found[0] for found in bench.answers()] == [0x81, 0x82, 0x81]
-    assert bench.answers()[0][5:-4] == bench.identity.to_bytes()
-    assert bench.answers()[0][1:5] == b"\x34\x12\x44\x00"
+    assert bench.answers()[0][11:-4] == bench.identity.to_bytes()
+    assert bench.answers()[0][1:11] == b"\xf0\xde\xbc\x9a\x78\x56\x34\x12\x44\x00"
 
 
-@pytest.mark.parametrize(("capacity", "least"), [(8, 16), (12, 16), (100, 16), (255, 16), (0, 16)])
+@pytest.mark.parametrize(("capacity", "least"), [(8, 32), (16, 32), (100, 32), (255, 32), (0, 32)])
 def test_capacity(capacity, least):
     with pytest.raises(LinkError) as failure:
         Endpoint(ends_of(), identity_of(ends_of(), capacity=capacity))

@@ -38,7 +38,7 @@ def test_sound_ones_come_through():
         ("score_bits", 200, "1 to 64"),
         ("classes", 0, "1 to 65,535"),
         ("output_lanes", 0, "1 to 65,535"),
-        ("capacity", (1 << 32) - 1, "6 to 268,435,456"),
+        ("capacity", (1 << 32) - 1, "12 to 268,435,456"),
     ],
 )
 def test_numbers_that_no_accelerator_has(field, value, limits):

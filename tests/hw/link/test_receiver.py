@@ -19,7 +19,7 @@ def pieces(packets):
 
 def requests(packets, **shape):
     return b"".join(
-        bytes([found.kind]) + found.number.to_bytes(2, "little") + found.count.to_bytes(2, "little") + found.payload
+        bytes([found.kind]) + found.number.to_bytes(8, "little") + found.count.to_bytes(2, "little") + found.payload
         for found in taken(b"".join(map(wire, packets)), **shape)
     )
 
@@ -32,7 +32,8 @@ def packets(draw, frame_bytes):
         draw(st.sampled_from([count, count, count, 0, 1, 2])) if kind != HELLO else draw(st.sampled_from([0, 0, 1]))
     )
     payload = np.random.default_rng(draw(st.integers(0, 99))).bytes(min(frames, 4) * frame_bytes)
-    data = packet(kind, draw(st.integers(0, 65535)), count, payload + draw(st.sampled_from([b"", b"", b"", b"\0"])))
+    number = draw(st.integers(0, (1 << 64) - 1))
+    data = packet(kind, number, count, payload + draw(st.sampled_from([b"", b"", b"", b"\0"])))
     place, cut = draw(st.integers(0, len(data) - 1)), draw(st.integers(0, len(data)))
     flipped = bytes([data[place] ^ 1 << draw(st.integers(0, 7))])
     return draw(st.sampled_from([data] * 6 + [data[:cut], data[:place] + flipped + data[place + 1 :], data + b"\0"]))
@@ -67,7 +68,7 @@ def test_hello_has_no_frames():
 def test_room_to_the_byte():
     # The output takes nothing: one byte waits there, and the rest has room.
     shape = {"frame_bytes": 1, "capacity": 64}
-    large, first, exact, over = (packet(CLASSES, n, n, bytes(range(n))) for n in (60, 59, 32, 33))
+    large, first, exact, over = (packet(CLASSES, n, n, bytes(range(n))) for n in (54, 53, 20, 21))
     sent = [large, first[:-1], packet(CLASSES, 2, 23, bytes(23)), over, exact, exact]
     out, *_ = exchange(Receiver(**shape), pieces(sent), o_stalls=np.ones(3000, bool))
     assert bytes(out) == sent[2][:-4] + exact[:-4]

@@ -37,5 +37,5 @@ def test_baud_is_checked():
 
 def test_capacity_is_checked():
     board = BOARDS[0]
-    with pytest.raises(LinkError, match="^The capacity must be a power of two from 16 bytes on, so that "):
+    with pytest.raises(LinkError, match="^The capacity must be a power of two from 32 bytes on, so that "):
         Device(board.pipeline, identity_of(board.pipeline, capacity=100), link_clock=board.CLOCK, baud=1000)
