@@ -20,9 +20,10 @@ from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSign
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import route as routing
-from bitweir.synthesis.nextpnr import CONSTRAINTS, NEXTPNR, constraints, device
+from bitweir.synthesis.nextpnr import CONSTRAINTS, NEXTPNR, constraints, device, placing
 from bitweir.synthesis.paths import longest_path
 from bitweir_hw.accelerator import Accelerator
+from bitweir_hw.blocks import WiredSpec
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.boards.boards import Pin
@@ -170,7 +171,7 @@ def route(pipeline: Pipeline, text: str, chip: Board) -> Routed:
         kept = [line for line in lines if re.search(rf"\b({'|'.join(_PINS)})\b", line)]
         (folder / CONSTRAINTS[chip.family]).write_text("".join(kept))
         aim = fmax(pipeline, chip.part_name) * _AIM / 1e6
-        placer = ["--placer", "static"] if chip.family == "ecp5" else []
+        placer = placing(chip.family, wired=any(isinstance(block, WiredSpec) for block in pipeline.blocks))
         done = tool.run(
             [
                 *device(chip), *placer, "--seed", "1", "--freq", f"{aim:.3f}", "--json", "netlist.json", "--report",

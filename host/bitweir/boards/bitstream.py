@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
+from bitweir_hw.blocks import WiredSpec
 from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import Pll
 from bitweir_hw.boards.sdram_clock import HIGHEST, sdram_clock
@@ -204,6 +205,7 @@ def write_bitstream(
             rtlil=lambda pll: board_rtlil(design, board, pll),
             layers={block.name: block.layer for block in design.pipeline.blocks},
             sdram=bool(design.pipeline.weight_streams),
+            wired=any(isinstance(block, WiredSpec) for block in design.pipeline.blocks),
             highest=HIGHEST if design.pipeline.weight_streams else inf,
         )
         result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs, told=told)

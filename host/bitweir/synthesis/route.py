@@ -60,6 +60,8 @@ class Routable:
         The layer of each block of the accelerator.
     sdram : bool
         Whether it has the pins of the board's SDRAM chip.
+    wired : bool
+        Whether it has wired layers.
     highest : float
         Hz, of the fastest clock that it may have.
     """
@@ -67,6 +69,7 @@ class Routable:
     rtlil: Callable[[Pll | None], str]
     layers: Mapping[str, str]
     sdram: bool = False
+    wired: bool = False
     highest: float = inf
 
 
@@ -221,7 +224,7 @@ class _Run:
             link_clock = board.oscillator if pll else None
             seed, routed = _sweep(
                 board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs,
-                sdram=self.design.sdram, told=told,
+                sdram=self.design.sdram, wired=self.design.wired, told=told,
             )  # fmt: skip
             self.seconds["routing"] += time.perf_counter() - started
             path, link_path = (
@@ -347,6 +350,7 @@ def _sweep(
     seeds: int,
     jobs: int | None,
     sdram: bool,
+    wired: bool,
     told: Told | None,
 ) -> tuple[int, Routed]:
     """Route with seeds 1 to `seeds`, aiming `MARGIN` above the clocks; the best of them, the lowest of equals."""
@@ -358,7 +362,7 @@ def _sweep(
         name = f"nextpnr, seed {seed} of {seeds}" if seeds > 1 else "nextpnr"
         return place_and_route(
             board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed, sdram=sdram,
-            told=told and (lambda what: told(f"{name}: {what}")),
+            wired=wired, told=told and (lambda what: told(f"{name}: {what}")),
         )  # fmt: skip
 
     # Threads, as each one waits for a process of its own.

@@ -8,14 +8,15 @@ from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
 
 from ..popcount.dot_product import FULL_CHAIN
 from ..popcount.ecp5 import Chains, Position
-from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, evaluated, reduced, used
+from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, evaluated, reduced
+from .schedule import schedule
 
 __all__ = ["elaborate", "stages"]
 
 
 def stages(circuit: Circuit, levels_per_stage: int) -> int:
-    """Registers between inputs and outputs: one after each `levels_per_stage` levels, but for the last ones."""
-    return max(circuit.depth - 1, 0) // levels_per_stage if levels_per_stage else 0
+    """Registers between inputs and outputs, see `schedule`."""
+    return schedule(circuit, levels_per_stage).last
 
 
 def chain_limit(circuit: Circuit, levels_per_stage: int) -> int:
@@ -67,18 +68,15 @@ class _Builder:
         enable: Value | None,
         portable: bool,
     ) -> None:
-        self.m, self.circuit, self.each = m, circuit, each
+        self.m, self.circuit = m, circuit
         self.chain = chain_limit(circuit, each)
         self.cells = "" if portable else circuit.style.name
-        self.last = stages(circuit, each)
-        moving: dict[int, set[int]] = {}
-        for step in circuit.steps:
-            for number in used(step):
-                self._need(moving, number, self._stage(step.level))
-        for output in circuit.outputs:
-            for bit in output.bits:
-                for number in bit.wires:
-                    self._need(moving, number, self.last)
+        self.schedule = schedule(circuit, each)
+        self.last = self.schedule.last
+        moving: dict[int, list[int]] = {}
+        for number, stages in self.schedule.taps(circuit).items():
+            for later in range(self.schedule.wires[number] + 1, stages[-1] + 1):
+                moving.setdefault(later, []).append(number)
         self.wires: dict[tuple[int, int], Value] = {}
         registers: dict[int, Signal] = {}
         for stage, numbers in sorted(moving.items()):
@@ -93,31 +91,25 @@ class _Builder:
             for stage, register in registers.items():
                 m.d.sync += register.eq(Cat(*(self.wires[number, stage - 1] for number in sorted(moving[stage]))))
 
-    def _stage(self, level: int) -> int:
-        return max(level - 1, 0) // self.each if self.each else 0
-
-    def _need(self, moving: dict[int, set[int]], number: int, stage: int) -> None:
-        for later in range(self._stage(self.circuit.levels[number]) + 1, stage + 1):
-            moving.setdefault(later, set()).add(number)
-
     def _logic(self) -> None:
-        by_level: dict[int, list[Gate | Adder]] = {}
-        for step in self.circuit.steps:
-            by_level.setdefault(step.level, []).append(step)
-        for level, steps in sorted(by_level.items()):
-            stage = self._stage(level)
-            adders = [step for step in steps if isinstance(step, Adder)]
-            for step in steps:
+        together: dict[tuple[int, int], list[tuple[Gate | Adder, int]]] = {}
+        for step, turn, stage in zip(self.circuit.steps, self.schedule.turns, self.schedule.steps, strict=True):
+            together.setdefault((step.level, turn), []).append((step, stage))
+        for (level, turn), steps in sorted(together.items()):
+            stage = steps[0][1]
+            adders = [step for step, _ in steps if isinstance(step, Adder)]
+            for step, _ in steps:
                 if isinstance(step, Gate):
                     gate = Signal(name=f"gate{step.output}")
                     self.m.d.comb += gate.eq(self.value(Fn(step.inputs, step.table), stage))
                     self.wires[step.output, stage] = gate
+            name = f"{level}_{turn}" if self.schedule.parts > 1 else f"{level}"
             if self.cells == "ecp5":
-                self._chains(adders, stage, level)
+                self._chains(adders, stage, name)
             elif self.cells == "xc7":
-                self._carry4(adders, stage, level)
+                self._carry4(adders, stage, name)
             elif self.chain:
-                self._fused(adders, stage, level)
+                self._fused(adders, stage, name)
             else:
                 for adder in adders:
                     self._adder(adder, stage)
@@ -165,7 +157,7 @@ class _Builder:
         for n, number in enumerate(adder.outputs):
             self.wires[number, stage] = total[n]
 
-    def _fused(self, adders: list[Adder], stage: int, level: int) -> None:
+    def _fused(self, adders: list[Adder], stage: int, level: str) -> None:
         """Adders in long chains; between two is a position that hands out a carry, and takes one in."""
         first: list[Value] = []
         second: list[Value] = []
@@ -197,7 +189,7 @@ class _Builder:
         if waiting:
             close()
 
-    def _chains(self, adders: list[Adder], stage: int, level: int) -> None:
+    def _chains(self, adders: list[Adder], stage: int, level: str) -> None:
         """Adders in CCU2C cells, which take functions of two wires."""
         chains = Chains(self.m, f"wired{level}", self.chain)
         for adder in adders:
@@ -242,7 +234,7 @@ class _Builder:
         c, d = second if wide else ((*second, zero)[0], high)
         return Position((a, b, c, d), init)
 
-    def _carry4(self, adders: list[Adder], stage: int, level: int) -> None:
+    def _carry4(self, adders: list[Adder], stage: int, level: str) -> None:
         """Adders in CARRY4 cells, each position with a LUT of both operands; the first is a wire."""
         chain: list[tuple[Value, Value]] = []
         waiting: list[tuple[Adder, int]] = []

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .counts import STYLES, Bits, Node, Style, best_count
 from .graph import Output, Range, Sign, Sum, SumGraph, Table, Term
 
-__all__ = ["Adder", "Circuit", "Fn", "Gate", "Number", "build", "evaluated", "reduced", "registers", "used"]
+__all__ = ["Adder", "Circuit", "Fn", "Gate", "Number", "build", "evaluated", "reduced", "used"]
 
 
 class Fn(NamedTuple):
@@ -411,23 +411,6 @@ def used(step: Gate | Adder) -> set[int]:
     if isinstance(step, Gate):
         return set(step.inputs)
     return {number for bit in (*step.a, *step.b, step.carry) for number in bit.wires}
-
-
-def registers(circuit: Circuit, levels_per_stage: int = 2) -> int:
-    """Flip-flops between inputs and outputs, with registers after so many levels."""
-    last = [0] * len(circuit.levels)
-    for step in circuit.steps:
-        for number in used(step):
-            last[number] = max(last[number], step.level)
-    for output in circuit.outputs:
-        for bit in output.bits:
-            for number in bit.wires:
-                last[number] = circuit.depth
-    stages = (
-        (level - 1) // levels_per_stage - max(made - 1, 0) // levels_per_stage
-        for made, level in zip(circuit.levels, last, strict=True)
-    )
-    return sum(max(stage, 0) for stage in stages)
 
 
 def _total(circuit: Circuit, node: Sum | Sign, numbers: list[Number], values: Range) -> Number:

@@ -15,7 +15,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows, nextpnr, route
-from bitweir.synthesis.nextpnr import Routed, clock_constraints, constraints, hold_violations, missing
+from bitweir.synthesis.nextpnr import Routed, clock_constraints, constraints, hold_violations, missing, placing
 from bitweir.synthesis.paths import LINK, longest_path
 from bitweir.synthesis.results import PathEnd
 from bitweir.synthesis.route import MARGIN, Routable, TimingError
@@ -236,6 +236,7 @@ def made_up(
         link_clock: float | None,
         seed: int,
         sdram: Any,
+        wired: bool,
         told: Any,
     ) -> Routed:
         assert link_clock in (None, BOARD.oscillator * (1 + MARGIN))
@@ -453,3 +454,10 @@ def test_without_a_pll_there_is_one_clock(monkeypatch: pytest.MonkeyPatch) -> No
     assert clock_constraints(12e6, None) == (
         "create_clock -period 83.333333 -name accelerator_clk [get_nets accelerator_clk]\n"
     )
+
+
+def test_designs_with_wired_layers_are_placed_in_their_own_way() -> None:
+    assert placing("ecp5", wired=False) == ["--placer", "static"]
+    assert placing("ecp5", wired=True)[-1] == "router2"
+    for family in ("ice40", "gowin"):
+        assert placing(family, wired=True) == placing(family, wired=False)

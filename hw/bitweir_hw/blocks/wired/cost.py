@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 from ...arithmetic import ceil_div
 from ...popcount.dot_product import FULL_CHAIN
@@ -12,7 +13,7 @@ from ...resources.memories import rom
 from ...resources.paths import Path, behind, level_path
 from ...resources.terms import Terms, adder, chain_cells, counter, index_bits
 from ...wired.arithmetic import chain_limit
-from ...wired.circuit import ZERO, Adder, Circuit, Gate
+from ...wired.circuit import ZERO, Adder, Gate, used
 from .spec import WiredSpec
 
 __all__ = ["cost", "paths"]
@@ -50,16 +51,16 @@ def _circuit(spec: WiredSpec, family: str) -> Terms:
         if isinstance(step, Gate):
             extra = len(step.inputs) - size
             terms.luts["gate"] += 1 if extra <= 0 else (1 << extra) + 1
-    adders: dict[int, list[Adder]] = {}
-    for step in circuit.steps:
+    adders: dict[tuple[int, int], list[Adder]] = {}
+    for step, turn in zip(circuit.steps, spec.schedule.turns, strict=True):
         if isinstance(step, Adder):
-            adders.setdefault(step.level, []).append(step)
+            adders.setdefault((step.level, turn), []).append(step)
             terms.luts["inverted"] += sum(len(bit.wires) == 1 and bit.table == 1 for bit in (*step.a, *step.b))
     for level in adders.values():
         for positions in _chains(level, chain_limit(circuit, each)):
             terms.luts["position"] += positions
             terms.carry += ceil_div(positions, 2) if spec.popcount.style == "ecp5" else chain_cells(positions, family)
-    for stages in _waits(circuit, each):
+    for stages in _waits(spec):
         # Xilinx has shift registers for what waits for three stages or more.
         if family == "xilinx" and stages >= SHIFTED:
             terms.lutram += 1
@@ -96,25 +97,16 @@ def _chains(adders: list[Adder], limit: int) -> Iterable[int]:
         yield filled
 
 
-def _waits(circuit: Circuit, each: int) -> list[int]:
-    """For each bit that somebody waits for, how many registers."""
-    if not each:
+def _waits(spec: WiredSpec) -> list[int]:
+    """How many registers follow one another, for each bit that waits, from where it is taken to where it is again."""
+    plan = spec.schedule
+    if not plan.last:
         return []
-    last: dict[int, int] = {}
-
-    def stage(level: int) -> int:
-        return max(level - 1, 0) // each
-
-    for step in circuit.steps:
-        bits = (*step.a, *step.b, step.carry) if isinstance(step, Adder) else ()
-        wires = {wire for bit in bits for wire in bit.wires} if bits else set(getattr(step, "inputs", ()))
-        for wire in wires:
-            last[wire] = max(last.get(wire, 0), stage(step.level))
-    for output in circuit.outputs:
-        for bit in output.bits:
-            for wire in bit.wires:
-                last[wire] = stage(circuit.depth)
-    return [end - stage(circuit.levels[wire]) for wire, end in last.items()]
+    return [
+        after - before
+        for wire, taken in plan.taps(spec.circuit).items()
+        for before, after in pairwise([plan.wires[wire], *taken])
+    ]
 
 
 def _offsets(spec: WiredSpec, family: str) -> Terms:
@@ -143,40 +135,30 @@ def paths(spec: WiredSpec) -> list[Path]:
 
 def _stages(spec: WiredSpec) -> list[Path]:
     """The longest path of each stage."""
-    circuit, each = spec.circuit, spec.popcount.levels_per_stage
-    lengths: dict[int, int] = {}
-    limit = chain_limit(circuit, each)
-    for step in circuit.steps:
+    circuit, plan = spec.circuit, spec.schedule
+    lengths: dict[tuple[int, int], int] = {}
+    limit = chain_limit(circuit, spec.popcount.levels_per_stage)
+    for step, turn in zip(circuit.steps, plan.turns, strict=True):
         if isinstance(step, Adder):
             own = len(step.a) + 1
-            together = lengths.get(step.level, 0) + own
-            lengths[step.level] = min(together, limit) if limit else max(own, together - own)
+            together = lengths.get((step.level, turn), 0) + own
+            lengths[step.level, turn] = min(together, limit) if limit else max(own, together - own)
     ways: dict[int, Path] = {}
     longest: dict[int, Path] = {}
-    for step in circuit.steps:
-        stage = max(step.level - 1, 0) // each if each else 0
-        wires: set[int] = set()
-        outputs: tuple[int, ...]
-        if isinstance(step, Gate):
-            wires, outputs = set(step.inputs), (step.output,)
-        else:
-            wires, outputs = {wire for bit in (*step.a, *step.b, step.carry) for wire in bit.wires}, step.outputs
-        before = [
-            ways[wire]
-            for wire in wires
-            if wire in ways and (not each or max(circuit.levels[wire] - 1, 0) // each == stage)
-        ]
+    for step, turn, stage in zip(circuit.steps, plan.turns, plan.steps, strict=True):
+        outputs = step.outputs if isinstance(step, Adder) else (step.output,)
+        before = [ways[wire] for wire in used(step) if wire in ways and plan.wires[wire] == stage]
         way = max(before, key=_delay, default=Path())
         if isinstance(step, Gate):
             way = Path(adders=way.adders, luts=way.luts + 1)
         else:
             # Only the first chain is passed from end to end.
-            length = lengths[step.level]
+            length = lengths[step.level, turn]
             way = Path(adders=(*way.adders, min(length, FULL_CHAIN) if way.adders else length), luts=way.luts)
         ways |= dict.fromkeys(outputs, way)
         longest[stage] = max(longest.get(stage, way), way, key=_delay)
-    # Inputs and sums go to neurons anywhere in the datapath.
-    area = spec.parallel_frames * circuit.sites
+    # Inputs and sums go to neurons anywhere in a part.
+    area = spec.parallel_frames * circuit.sites // plan.parts
     return [replace(path, area=area) for path in longest.values()]
 
 

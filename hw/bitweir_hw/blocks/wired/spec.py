@@ -13,7 +13,7 @@ from ...memory import Memory
 from ...network.layers import Integers
 from ...popcount.dot_product import Popcount
 from ...wired import STYLE, Circuit, SumGraph, build, naive, wire
-from ...wired.arithmetic import stages
+from ...wired.schedule import Schedule, schedule
 from ..machines import Collect, one_to_one
 from ..matvec.spec import MatVecSpec
 
@@ -241,10 +241,15 @@ class WiredSpec:
         """The graph as LUTs and adders."""
         return self._planned.circuit
 
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The stage of each step of the circuit."""
+        return schedule(self.circuit, self.popcount.levels_per_stage)
+
     @property
     def inner_stages(self) -> int:
-        """Registers between the levels of the circuit."""
-        return stages(self.circuit, self.popcount.levels_per_stage)
+        """Registers between inputs and outputs of the circuit."""
+        return self.schedule.last
 
     @property
     def sum_stages(self) -> int:
