@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSignal, Signal
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import route as routing
@@ -53,6 +53,10 @@ _TOP, _PINS = "top", ("clk", "rx", "tx")
 _AIM = 1.2
 
 
+def _is_wired(pipeline: Pipeline) -> bool:
+    return any(isinstance(block, WiredSpec) for block in pipeline.blocks)
+
+
 class _Shell(wiring.Component):
     """The accelerator between a shift register that makes beats and one that takes results away."""
 
@@ -72,8 +76,12 @@ class _Shell(wiring.Component):
         m.d.comb += [accelerator.i.payload.eq(beat), accelerator.i.valid.eq(valid)]
         result = Signal(len(accelerator.o.payload), reset_less=True)
         leaving = Signal.like(result)
-        take = Signal()
-        m.d.sync += [take.eq(self.rx), result.eq(accelerator.o.payload)]
+        take, ready = Signal(), Value.cast(self.rx)
+        if _is_wired(self.pipeline):
+            # Such accelerators are all over the chip, and their ends far from a pin; a link is at its end.
+            ready = Signal(name="near")
+            m.d.sync += ready.eq(self.rx)
+        m.d.sync += [take.eq(ready), result.eq(accelerator.o.payload)]
         # Shift and XOR share the LUT in front of each flip-flop.
         m.d.sync += leaving.eq(Cat(leaving[1:], Const(0, 1)) ^ result)
         m.d.comb += [accelerator.o.ready.eq(take), self.tx.eq(leaving[0])]
@@ -171,7 +179,7 @@ def route(pipeline: Pipeline, text: str, chip: Board) -> Routed:
         kept = [line for line in lines if re.search(rf"\b({'|'.join(_PINS)})\b", line)]
         (folder / CONSTRAINTS[chip.family]).write_text("".join(kept))
         aim = fmax(pipeline, chip.part_name) * _AIM / 1e6
-        placer = placing(chip.family, wired=any(isinstance(block, WiredSpec) for block in pipeline.blocks))
+        placer = placing(chip.family, wired=_is_wired(pipeline))
         done = tool.run(
             [
                 *device(chip), *placer, "--seed", "1", "--freq", f"{aim:.3f}", "--json", "netlist.json", "--report",

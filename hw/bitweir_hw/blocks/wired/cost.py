@@ -157,8 +157,8 @@ def _stages(spec: WiredSpec) -> list[Path]:
             way = Path(adders=(*way.adders, min(length, FULL_CHAIN) if way.adders else length), luts=way.luts)
         ways |= dict.fromkeys(outputs, way)
         longest[stage] = max(longest.get(stage, way), way, key=_delay)
-    # Inputs and sums go to neurons anywhere in a part.
-    area = spec.parallel_frames * circuit.sites // plan.parts
+    # Inputs and sums go to neurons anywhere in the datapath.
+    area = spec.parallel_frames * circuit.sites
     return [replace(path, area=area) for path in longest.values()]
 
 

@@ -10,6 +10,7 @@ from bitweir_hw.arithmetic import signed_bits
 from bitweir_hw.blocks import WiredSpec, block_of
 from bitweir_hw.blocks.wired.gateware import Wired
 from bitweir_hw.popcount import Popcount
+from bitweir_hw.wired import schedule
 from hypothesis import given
 from hypothesis import strategies as st
 from support.elementbench import drive, pack
@@ -85,7 +86,25 @@ def test_every_beat_in_its_cycle(data):
     results = pack(expected(spec, codes), spec.o_lane_bits)
     masks = [(1 << spec.o_bits) - 1] * len(results)
     assert all(beat < 1 << spec.i_bits for beat in beats)
-    drive(Wired, spec, [beats], results, masks, [data.draw(stalls())], data.draw(stalls()))
+    with pytest.MonkeyPatch.context() as patch:
+        # Small layers are cut into parts as large ones are.
+        patch.setattr(schedule, "PART", data.draw(st.sampled_from([schedule.PART, 40, 10])))
+        drive(Wired, spec, [beats], results, masks, [data.draw(stalls())], data.draw(stalls()))
+
+
+def test_parts_begin_one_after_the_other(monkeypatch):
+    usual = layer(rows=16, columns=40)
+    assert usual.schedule.parts == 1
+    monkeypatch.setattr(schedule, "PART", usual.circuit.sites // 3)
+    cut = layer(rows=16, columns=40)
+    assert cut.schedule.parts > 2
+    assert cut.latency == usual.latency + cut.schedule.parts - 1
+    assert cut.fifo_depth == cut.latency + 2
+    # Inputs and results that wait are registers that are counted.
+    costs = [block_of(spec).cost(spec, "ecp5") for spec in (usual, cut)]
+    more = cut.schedule.registers(cut.circuit) - usual.schedule.registers(usual.circuit)
+    assert more > 0
+    assert abs(costs[1].ff - costs[0].ff - more) < 2 * cut.fifo_depth
 
 
 def layer(rows=6, columns=20, **changes) -> WiredSpec:
