@@ -70,6 +70,7 @@ def test_an_input_goes_to_few_parts_at_once(monkeypatch):
                 counts[number, stage] = counts.get((number, stage), 0) + 1
         return max(counts.values())
 
+    monkeypatch.setattr(schedule, "PART", circuit.sites)
     whole = most(stages_of(circuit, 1))
     monkeypatch.setattr(schedule, "PART", circuit.sites // 4)
     assert most(stages_of(circuit, 1)) < 0.5 * whole
