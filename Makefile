@@ -9,7 +9,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 # Errors only: warnings are of the machine's own pip settings.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long lint bench bitstreams clean
+.PHONY: help setup demo test test-long prove lint bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -40,6 +40,9 @@ test: $(VENV)/installed-dev lint  ## style, types and all tests
 test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones, routing
 	@$(PIP) --editable '.[pnr]'
 	@$(PYTEST) -m "long or drawn" --hypothesis-profile=full
+
+prove: $(VENV)/installed-dev  ## what is proved of the gateware, and planted faults that are not
+	@PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tools.prove
 
 lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
 	@$(BIN)/ruff check .

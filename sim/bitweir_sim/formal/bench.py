@@ -22,11 +22,12 @@ __all__ = ["Bench", "circuit_of", "from_rtlil", "from_yosys"]
 
 #: The input that is 1 in the cycle of reset; `Circuit.registered` makes a register of it.
 _FIRST = "bitweir_first"
-#: From one module to gates: memories that nobody writes become constants, and what is undefined may be anything.
+#: From one module to gates. Memories that nobody writes become constants. What is undefined may be anything, and that
+#: is settled before anything is optimised; what optimisation calls undefined later is never seen.
 _LOWER = """\
-proc
+proc -noopt
 flatten -noscopeinfo
-opt
+opt_clean
 memory -nomap
 memory_map
 setundef -undriven -anyseq
@@ -36,6 +37,7 @@ techmap
 opt -full
 dffunmap
 simplemap
+setundef -zero
 opt
 aigmap
 opt_clean

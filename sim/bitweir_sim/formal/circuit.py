@@ -12,7 +12,10 @@ from typing import Any
 
 from bitweir_hw.errors import ToolError
 
-__all__ = ["Circuit", "read_netlist"]
+__all__ = ["UNDEFINED", "Circuit", "read_netlist"]
+
+#: Begins the names of inputs that stand for what a design leaves undefined.
+UNDEFINED = "undefined_"
 
 #: A bit of a signal that has a name.
 Bit = tuple[str, int]
@@ -162,7 +165,7 @@ def read_netlist(module: dict[str, Any]) -> Circuit:
     for cell in cells:
         wires = cell["connections"]
         if cell["type"] == "$anyseq":
-            free |= {bit: (f"anything_{bit}", 0) for bit in wires["Y"]}
+            free |= {bit: (f"{UNDEFINED}{bit}", 0) for bit in wires["Y"]}
         elif cell["type"] == "$_FF_":
             held.append(wires)
         else:

@@ -6,7 +6,8 @@ Each also gives what its compiled twin in `cycles.cpp` starts from: `kind`, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from copy import copy
+from typing import Protocol, Self
 
 from bitweir_hw.blocks import BlockSpec, Buffered, Collect, Level
 
@@ -49,6 +50,9 @@ class Stepped(Protocol):
 
     def state(self) -> tuple[int, ...]:
         """All numbers that its further behaviour depends on."""
+
+    def copied(self) -> Self:
+        """Another one in the same state."""
 
 
 class Credits:
@@ -96,15 +100,27 @@ class Credits:
         return (self._moving, self._latency), (self._returning, self._back)
 
 
-class _Wordless:
+class _Copied:
+    """A machine whose lists are never changed in place."""
+
+    _credits: Credits | None = None
+
+    def copied(self) -> Self:
+        found = copy(self)
+        found._credits = copy(self._credits)
+        return found
+
+
+class _Wordless(_Copied):
     """A machine that needs no streamed weights."""
 
     def word_ready(self) -> bool:
         return False
 
 
-class _Buffered:
+class _Buffered(_Copied):
     kind = 0
+    _credits: Credits
 
     def __init__(self, machine: Buffered) -> None:
         self._room, self._programme = machine.room, machine.programme.tolist()
@@ -163,6 +179,7 @@ class _Buffered:
 
 class _Collect(_Wordless):
     kind = 1
+    _credits: Credits
 
     def __init__(self, machine: Collect) -> None:
         self._completes = machine.completes.tolist()

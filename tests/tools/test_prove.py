@@ -1,0 +1,62 @@
+"""What `make prove` proves: a part of it, that planted faults are refuted, and that nothing is missing."""
+
+from itertools import islice
+from unittest.mock import patch
+
+import pytest
+from bitweir_hw.blocks import BLOCKS
+from bitweir_sim.formal import Verdict
+
+from tools.prove import run, schedules, specs, streams
+from tools.prove.claim import Case, Claim
+from tools.prove.registry import CLAIMS
+from tools.prove.table import BEGIN, END, PAGE, row, static
+
+#: Of each claim, the quick cases that run here; `make prove` runs all.
+PROOFS, FAULTS = 2, 2
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_some_cases_are_proved(claim):
+    for case in islice((case for case in claim.cases() if case.quick), PROOFS):
+        verdict = case.run()
+        assert verdict.status == "proved", (case.name, verdict)
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_planted_faults_are_refuted(claim):
+    planted = list(claim.faults())
+    assert planted, "a kind of proof that cannot fail proves nothing"
+    for case in planted[:FAULTS]:
+        verdict = case.run()
+        assert verdict.status == "refuted", (case.name, verdict)
+        assert verdict.trace is None or verdict.trace.table()
+
+
+def test_every_kind_of_block_is_proved():
+    # A new kind of block belongs into the networks of `tools.prove.specs`.
+    sampled = [(name, type(spec)) for name, spec in specs.sampled()]
+    assert {kind for _, kind in sampled} == {block.spec for block in BLOCKS}
+    for module in (schedules, streams):
+        (claim,) = module.CLAIMS
+        assert {case.name for case in claim.cases()} >= {name for name, _ in sampled}, claim.name
+
+
+def test_the_page_is_up_to_date():
+    table = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+    rows = [line for line in table.splitlines() if "**" in line]
+    assert [line[: line.rstrip("| ").rindex("|") + 1] for line in rows] == [static(claim) for claim in CLAIMS]
+
+
+def test_unknown_is_never_right():
+    def told(status):
+        return lambda: Verdict(status=status, method="", tool="", seconds=0)
+
+    cases = [Case(name=status, run=told(status)) for status in ("proved", "refuted", "unknown")]
+    claim = Claim(
+        name="c", says="", parameters="", method="", tool="", fault="", cases=lambda: cases, faults=lambda: cases
+    )
+    with patch.object(run, "CLAIMS", (claim,)):
+        ((_, found),) = run.results()
+    assert [result.right for result in found] == [True, False, False, False, True, False]
+    assert "proved 1 of 3, planted faults refuted 1 of 3" in row(claim, found)

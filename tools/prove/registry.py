@@ -1,0 +1,10 @@
+"""The only list of what is proved. A new kind of claim is a module that gives `CLAIMS`, and one name here."""
+
+from __future__ import annotations
+
+from . import fifos, schedules, streams
+from .claim import Claim
+
+__all__ = ["CLAIMS"]
+
+CLAIMS: tuple[Claim, ...] = (*streams.CLAIMS, *fifos.CLAIMS, *schedules.CLAIMS)

@@ -1,0 +1,31 @@
+"""Specifications of blocks that are proved: of each kind, as they occur in networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bitweir_hw.blocks import BlockSpec
+from bitweir_hw.lower import lower
+from support.samples import every_kind, streamed_example
+
+__all__ = ["sampled"]
+
+
+def sampled() -> Iterator[tuple[str, BlockSpec]]:
+    """Every kind of block in its place in small networks: plain, with two frames side by side, with streamed weights.
+
+    Equal ones, but for their names, come once.
+    """
+    pipelines = {
+        "class": lower(*every_kind()),
+        "scores": lower(*every_kind(kind="scores")),
+        "2 frames": lower(*every_kind(streams=2, wired=False)),
+        "streamed": lower(*streamed_example()),
+    }
+    seen = set[str]()
+    for network, pipeline in pipelines.items():
+        for block in pipeline.blocks:
+            told = repr({**vars(block), "name": "", "layer": ""})
+            if told not in seen:
+                seen.add(told)
+                yield f"{network} {block.name}", block
