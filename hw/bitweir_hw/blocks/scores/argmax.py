@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
@@ -12,7 +13,7 @@ from ...gateware.credits import CreditedOutput
 from ...gateware.fifo import Fifo
 from ...gateware.stages import delayed, held
 from ...gateware.values import elements
-from .spec import ArgmaxSpec, EndSpec
+from .spec import ArgmaxSpec, EndSpec, all_pairs
 
 __all__ = ["Argmax", "RunningArgmax", "result_layout"]
 
@@ -48,13 +49,19 @@ class RunningArgmax(wiring.Component):
     another, and its end; the leader then is told from registers. Only the comparison with the leader stays one carry
     chain, and a LUT and a clock enable behind it: the next beat needs it.
 
+    Of a few classes in one beat all pairs are compared at once, and the class follows from what is found: the same
+    tree, without scores that pass through it.
+
     | property          | formula                                                               |
     |-------------------|-----------------------------------------------------------------------|
     | latency           | `spec.lead_latency`: without `stage_levels` none, the outputs tell of |
     |                   | the beat at the input; else ``ceil(2 * ceil(log2(lanes)) /            |
-    |                   | stage_levels)``, and 1 where a frame has several beats                |
+    |                   | stage_levels)``, and 1 where a frame has several beats;               |
+    |                   | ``ceil(2 / stage_levels)`` with all pairs at once                     |
     | resources         | a comparator and a multiplexer for each lane and frame, in a tree;    |
     |                   | registers of the scores that are left at each of the tree's registers |
+    | `spec.all_pairs`  | a comparator for each pair of lanes and a few LUTs; registers of what |
+    |                   | they find                                                             |
 
     Parameters
     ----------
@@ -106,6 +113,9 @@ class RunningArgmax(wiring.Component):
         # Of a number of lanes that is no power of two, a beat counts as its first index.
         self._stride = 1 if self.lanes & (self.lanes - 1) == 0 else self.lanes
         at = self._counted(m, self.step, self.last, first, self.last)
+        if all_pairs(self.classes, self.lanes, self.stage_levels):
+            m.d.comb += self.best.eq(Cat(self._matrix(m, scores[: self.classes]) for scores in self._frames))
+            return m
         step, last, winners = self._winners(m, kept)
         if self.stage_levels and self.lanes > 1:
             first = Signal(init=1)
@@ -132,8 +142,7 @@ class RunningArgmax(wiring.Component):
         Padding never wins: of a pair, the later one pads if its first lane does.
         """
         step, last = Value.cast(self.step), Value.cast(self.last)
-        bits = self.score.width
-        frames = [elements(self.scores, bits)[v :: self.parallel_frames] for v in range(self.parallel_frames)]
+        bits, frames = self.score.width, self._frames
         for size in range(self._sizes):
             earlier = []
             for contenders in frames:
@@ -158,6 +167,35 @@ class RunningArgmax(wiring.Component):
             if self._ends_stage(2 * size + 2):
                 step, last, frames = delayed(m, step, 1), held(m, last), _held(m, frames)
         return step, last, [contenders[0] for contenders in frames]
+
+    @property
+    def _frames(self) -> list[list[Value]]:
+        """The scores of each frame."""
+        scores = elements(self.scores, self.score.width)
+        return [scores[v :: self.parallel_frames] for v in range(self.parallel_frames)]
+
+    def _matrix(self, m: Module, scores: list[Value]) -> Value:
+        """The class of a frame, from comparisons of all of its scores with each other."""
+        found = Signal(len(scores) * (len(scores) - 1) // 2, name="earlier")
+        pairs = list(itertools.combinations(range(len(scores)), 2))
+        leads: Value = found
+        for bit, (a, b) in zip(found, pairs, strict=True):
+            first, second = self._unsigned(scores[a], scores[b])
+            # Earlier classes keep the lead in a tie.
+            m.d.comb += bit.eq(first >= second)
+        if self.stage_levels == 1:
+            leads = held(m, found)
+        wins = dict(zip(pairs, leads, strict=True))
+        # One leads if it does against all others; the last class does if no other one does.
+        winners = [
+            Cat(wins[n, k] if n < k else ~wins[k, n] for k in range(len(scores)) if k != n).all()
+            for n in range(len(scores) - 1)
+        ]
+        last = ~Cat(winners).any()
+        index = [
+            Cat([*winners, last][n] for n in range(len(scores)) if n >> bit & 1).any() for bit in range(self.index_bits)
+        ]
+        return held(m, Cat(index))
 
     @property
     def _sizes(self) -> int:

@@ -6,7 +6,7 @@ from ...arithmetic import ceil_div
 from ...resources.fifos import credited, fifo
 from ...resources.paths import Path
 from ...resources.terms import Terms, adder, compare, counter, index_bits
-from .spec import ArgmaxSpec, ChoiceSpec, ResultSpec, VoteSpec, tree_latency
+from .spec import ArgmaxSpec, ChoiceSpec, ResultSpec, VoteSpec, all_pairs, lead_levels, tree_latency
 
 __all__ = ["argmax_cost", "choice_cost", "result_cost", "scores_paths", "vote_cost"]
 
@@ -14,8 +14,16 @@ __all__ = ["argmax_cost", "choice_cost", "result_cost", "scores_paths", "vote_co
 def _leader(spec: ArgmaxSpec | VoteSpec | ChoiceSpec, family: str) -> Terms:
     """`RunningArgmax`: a comparator and a multiplexer for each lane and frame, the leader and its index."""
     beats, index = ceil_div(spec.classes, spec.lanes), max(1, index_bits(spec.classes))
-    terms = Terms(ff=_tree_registers(spec))
     bits, frames = spec.lane_bits, spec.parallel_frames
+    if all_pairs(spec.classes, spec.lanes, spec.stage_levels):
+        pairs = spec.classes * (spec.classes - 1) // 2
+        terms = Terms(ff=frames * (index + pairs * (spec.stage_levels == 1)))
+        compare(terms, bits, family, pairs * frames)
+        # Carries that leave their chains, and what a class wins against the others.
+        terms.luts["choose"] += 3 * frames * pairs
+        terms.luts["fixed"] += 1
+        return terms
+    terms = Terms(ff=_tree_registers(spec))
     compare(terms, bits, family, (spec.lanes - 1) * frames)
     terms.luts["choose"] += frames * (spec.lanes - 1) * (bits + index_bits(spec.lanes))
     terms.luts["fixed"] += 1
@@ -63,7 +71,8 @@ def argmax_cost(spec: ArgmaxSpec, family: str) -> Terms:
     terms += credited(spec.o_bits - spec.i_bits, spec.fifo_depth, family)
     terms += fifo(spec.i_bits, spec.fifo_depth, family)
     # Whether a beat moved, and its mark; of several beats those at the tree's registers are counted there.
-    terms.ff += 2 * (spec.latency - tree_latency(spec.lanes, spec.stage_levels)) if spec.cycles > 1 else spec.latency
+    in_tree = tree_latency(spec.classes, spec.lanes, spec.stage_levels)
+    terms.ff += 2 * (spec.latency - in_tree) if spec.cycles > 1 else spec.latency
     return terms
 
 
@@ -104,7 +113,7 @@ def scores_paths(spec: ArgmaxSpec | VoteSpec | ChoiceSpec) -> list[Path]:
     if not spec.stage_levels:
         depth = sizes + several
         return [Path(adders=(bits + 2,) * depth, luts=depth + 1 + votes + padded)]
-    levels = range(1, 2 * sizes + 1)
+    levels = range(1, lead_levels(spec.classes, spec.lanes, spec.stage_levels) + 1)
     stages = [levels[at : at + spec.stage_levels] for at in range(0, len(levels), spec.stage_levels)]
     paths = [
         Path(
