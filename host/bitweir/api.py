@@ -105,7 +105,7 @@ def generate(
     board : str, optional
         Plan for this board, and leave room for its link; `build` makes the bitstream as well.
     family : str, optional
-        FPGA family whose primitives the popcounts use; portable Verilog without one and without a part.
+        FPGA family whose primitives popcounts and wired layers use; portable Verilog without one and without a part.
     stage_levels : int, optional
         Levels of adders between registers, in all blocks.
     streams : int, optional

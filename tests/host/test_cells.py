@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from bitweir.cells import CELLS, cell_model, needed_cells
 from bitweir.design import write_design
-from bitweir_hw.errors import NetworkError, ToolError
-from bitweir_hw.popcount import STYLE
+from bitweir_hw.errors import NetworkError, PlanError, ToolError
+from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators.cocotb import available, run_cocotb
+from bitweir_sim.trace import Trace
 from bitweir_sim.values.frames import pack, unpack_results
 from bitweir_sim.values.golden import run_slow
+from bitweir_sim.verify import expected_trace
 from support.cellmodels import cell_models
 from support.samples import every_kind
 
@@ -53,34 +55,64 @@ def test_the_carry_cell_is_that_of_yosys(tmp_path):
         run_yosys(script, tmp_path)
 
 
+def test_the_carry_cell_of_xilinx_is_that_of_yosys(tmp_path):
+    (tmp_path / "theirs.v").write_text(cell_models("xilinx", "  CARRY4 #("))
+    ours = cell_model("CARRY4").read_text().replace("module CARRY4", "module OURS")
+    (tmp_path / "ours.v").write_text(ours)
+    text = "module top(input CI, CYINIT, input [3:0] DI, S, output differ);\nwire [7:0] t, o;\n"
+    for kind, wire in (("CARRY4", "t"), ("OURS", "o")):
+        text += f"{kind} {wire}_cell (.CI(CI), .CYINIT(CYINIT), .DI(DI), .S(S), .CO({wire}[3:0]), .O({wire}[7:4]));\n"
+    (tmp_path / "top.v").write_text(f"{text}assign differ = t != o;\nendmodule\n")
+    script = "read_verilog theirs.v ours.v top.v\nhierarchy -check -top top\nproc\nflatten\nopt -full\n"
+    script += "sat -verify -prove differ 0\n"
+    run_yosys(script, tmp_path)
+    (tmp_path / "ours.v").write_text(ours.replace("CI | CYINIT", "CI"))
+    with pytest.raises(ToolError, match="proof did fail"):
+        run_yosys(script, tmp_path)
+
+
 @needs_icarus
 @pytest.mark.parametrize("family", sorted(STYLE))
 def test_a_folder_holds_all_that_a_simulator_needs(tmp_path, family):
     network, plan = every_kind(style=STYLE[family])
+    plan = replace(plan, popcount=Popcount.of(family, plan.popcount.levels_per_stage))
     folder = write_design(network, plan, tmp_path / "build", axi=4).folder
     sources = sorted(folder.glob("*.v"))
-    cells = ("CCU2C",) if family == "ecp5" else ()
-    assert [source.name for source in sources] == ["ccu2c.v"] * len(cells) + ["net.v", "net_axi.v"]
+    cell, whose = {"ecp5": ("CCU2C", "ECP5"), "xilinx": ("CARRY4", "Xilinx 7")}.get(family, ("", ""))
+    cells = (cell,) if cell else ()
+    assert [source.name for source in sources] == [f"{cell.lower()}.v"] * len(cells) + ["net.v", "net_axi.v"]
     assert needed_cells((folder / "net.v").read_text()) == cells
     readme = " ".join((folder / "README.md").read_text().split())
     portable = "as portable Verilog: `net.v`, top module `net`. It instantiates no primitives."
-    carry = "as Verilog that instantiates the ECP5 carry cell CCU2C: `net.v`, top module `net`."
+    carry = f"as Verilog that instantiates the {whose} carry cell {cell}: `net.v`, top module `net`."
     assert (portable in readme, carry in readme) == (not cells, bool(cells))
-    assert ("`iverilog net.v ccu2c.v`" in readme) == bool(cells)
+    assert (f"`iverilog net.v {cell.lower()}.v`" in readme) == bool(cells)
     for top, files in (("net", sources[:-1]), ("net_axi", sources)):
         subprocess.run(["iverilog", "-g2005-sv", "-s", top, "-o", tmp_path / "a.out", *files], check=True)
     frames = np.random.default_rng(2).integers(0, 4, (5, 32))
     pipeline = write_design(network, plan, tmp_path / "again").pipeline
+    trace = expected_trace(network, pipeline, frames)
     found = run_cocotb(
         sources[:-1],
         top="net",
         simulator="icarus",
         beats=pack(frames, pipeline.input),
         i_bits=pipeline.input.bits,
-        expected_outputs=5 * pipeline.output.beats,
-        max_cycles=5000,
+        expected=Trace({name: trace.streams[name] for name in "io"}, trace.cycles_run),
     )
     assert np.array_equal(unpack_results(found.o.payloads, pipeline, 5).scores, run_slow(network, frames).scores)
+
+
+def test_without_wired_layers_xilinx_needs_no_cells(tmp_path):
+    network, plan = every_kind(style=STYLE["xilinx"], wired=False)
+    texts = []
+    for n, popcount in enumerate((plan.popcount, replace(plan.popcount, carry4=True))):
+        folder = write_design(network, replace(plan, popcount=popcount), tmp_path / str(n)).folder
+        texts.append((folder / "net.v").read_text())
+        assert [path.name for path in folder.glob("*.v")] == ["net.v"]
+    assert texts[0] == texts[1]
+    with pytest.raises(PlanError, match="CARRY4 cells need the popcount style xc7, not 'ecp5'"):
+        Popcount(style="ecp5", carry4=True)
 
 
 def test_a_network_with_the_name_of_a_cell(tmp_path):
@@ -91,5 +123,5 @@ def test_a_network_with_the_name_of_a_cell(tmp_path):
         "Network 'ccu2c' must have another name than the cell CCU2C of which its accelerator is made: choose "
         "another name (--name, in Python name=)."
     )
-    assert not (tmp_path / "build").exists() and list(CELLS) == ["CCU2C"]
+    assert not (tmp_path / "build").exists() and list(CELLS) == ["CCU2C", "CARRY4"]
     write_design(replace(network, name="ccu2c"), every_kind()[1], tmp_path / "build")

@@ -108,7 +108,7 @@ def test_points_fit_and_can_be_generated(network):
         assert point["sites"] <= ROUTES[part.family].sites * part.luts and point["block_rams"] <= part.block_rams
         clock = min(50e6, point["fmax_mhz"] * 1e6)
         assert point["frames_per_second"] == pytest.approx(clock / point["cycles"], rel=2e-3)
-        popcount = exploring.Popcount(style=exploring.STYLE[part.family], levels_per_stage=point["stage_levels"])
+        popcount = exploring.Popcount.of(part.family, point["stage_levels"])
         pipeline = lower(network, plan_from_foldings(network, point["foldings"], popcount=popcount))
         total = estimate_pipeline(pipeline, part.family)[1]
         assert (point["lut"], point["ff"], point["block_rams"]) == (total.lut, total.ff, total.bram)

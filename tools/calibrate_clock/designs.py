@@ -14,7 +14,7 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Conv, Dense, Input, Network, Pool, check
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
-from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.popcount import Popcount
 from bitweir_sim.time.sizing import fit_depths
 from support.shared_data import DATA, bnn_npz
 
@@ -53,7 +53,7 @@ class Routing:
     def pipeline(self) -> Pipeline:
         """The blocks, with FIFOs as `generate` makes them."""
         network = network_of(self.network)
-        popcount = Popcount(style=STYLE[CHIPS[self.chip].family], levels_per_stage=self.levels)
+        popcount = Popcount.of(CHIPS[self.chip].family, self.levels)
         if isinstance(self.plan, str):
             plan = plan_from_foldings(network, self.plan, popcount=popcount)
         else:

@@ -10,7 +10,7 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost.model import estimate_pipeline
 from bitweir_hw.lower import lower
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
-from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.popcount import Popcount
 from support.shared_data import DATA, bnn_npz
 
 from tools.calibrate_cost.measure import RESOURCES, measure
@@ -30,7 +30,7 @@ LARGE = {
 
 def networks(family: str, *, quick: bool, large: bool) -> Iterator[tuple[str, Pipeline]]:
     """Accelerators that the fit has not seen."""
-    popcount = Popcount(style=STYLE[family])
+    popcount = Popcount.of(family)
     with resources.as_file(resources.files("bitweir.networks")) as folder:
         for name, rates in (("digits", (1e5, 1e6, 5e6)), ("cnn", (1e4, 1e5, 4e5))):
             network = load_model(folder / f"{name}.onnx", input_scale="1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from bitweir_hw.blocks import (
@@ -348,6 +349,9 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
         kinds["weights"] += list(_matvecs("fused"))[::2]
         kinds["unrolled"] += list(_unrolled("fused"))[::2]
         kinds["wired"] += list(_wired("fused"))[::2]
+    if family == "xilinx":
+        # With cells of its own.
+        kinds["wired"] += [replace(spec, popcount=replace(spec.popcount, carry4=True)) for spec in _wired(style)]
     return [block for name in parts or PARTS for block in kinds[name][:: 4 if quick else 1]]
 
 

@@ -117,7 +117,9 @@ def import_command(
     f"[default: {DEFAULT_FPS:,.0f}, or what {MODERATE_LANES:,} lanes reach]",
 )
 @most_clock_option
-@click.option("--part", type=PART, help="FPGA to plan for: a listed one, or a file in TOML; it needs --goal.")
+@click.option(
+    "--part", type=PART, help="FPGA to plan for: a listed one, or a file in TOML; it needs --goal or --folding."
+)
 @board_option
 @click.option(
     "--goal",
@@ -128,7 +130,8 @@ def import_command(
 @click.option(
     "--family",
     type=click.Choice(sorted(STYLE)),
-    help="FPGA family whose primitives the popcounts use.  [default: that of the part, or generic: portable Verilog]",
+    help="FPGA family whose primitives popcounts and wired layers use.  [default: that of the part, or generic: "
+    "portable Verilog]",
 )
 @click.option(
     "--stage-levels",
@@ -210,8 +213,10 @@ def generate(
         return
     if folding is not None and (fps is not None or goal is not None):
         raise click.UsageError("--folding excludes --fps and --goal, as it determines the frame rate.")
-    if board is None and (part is None) != (goal is None):
-        raise click.UsageError("--part and --goal need each other: what is best depends on both.")
+    if board is None and goal is not None and part is None:
+        raise click.UsageError("--goal needs --part, as what is best depends on the part.")
+    if board is None and part is not None and goal is None and folding is None:
+        raise click.UsageError("--part needs --goal, which says what is best on it, or --folding.")
     if goal and (goal == "area") != (fps is not None):
         raise click.UsageError("--goal area needs --fps, the frame rate to reach, and the other goals exclude it.")
     if weight_bandwidth is not None and goal is None:

@@ -15,7 +15,7 @@ from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart, part_of
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings, plan_of_moderate_size
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import TooLargeError
+from bitweir_hw.search import TooLargeError, with_wired_layers
 
 from ..board_memory import check_memory, least_bandwidth
 from ..target import DEFAULT_CLOCK
@@ -77,11 +77,12 @@ def choose(
     levels = request.stage_levels
     if levels is None:
         levels = stage_levels(network, part, family, clock) if part else DEFAULT_LEVELS
-    popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
+    popcount = Popcount.of(family, levels)
     if request.folding is not None:
         plan = plan_from_foldings(network, request.folding, popcount=popcount, parallel_frames=streams)
     elif request.fps is not None:
         plan = plan_for_fps(network, request.fps, clock, popcount=popcount, parallel_frames=streams)
+        plan = with_wired_layers(network, plan, family) if request.weights == "rom" else plan
     else:
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, parallel_frames=streams)
     return PlanResult(plan=with_loadable_parameters(network, plan) if request.weights == "ram" else plan)
@@ -101,7 +102,7 @@ def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) ->
     """
     reached = {}
     for levels in range(DEFAULT_LEVELS, 0, -1):
-        popcount = Popcount(style=STYLE[family], levels_per_stage=levels)
+        popcount = Popcount.of(family, levels)
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount)
         reached[levels] = fmax(lower(network, plan), part)
         if reached[levels] >= clock:
@@ -219,7 +220,7 @@ def _for_board(network: Network, request: PlanRequest, board: Board, progress: C
     """The plan for a board: with the foldings that were asked for, or the best."""
     if request.folding is not None:
         levels = BOARD_LEVELS if request.stage_levels is None else request.stage_levels
-        popcount = Popcount(style=STYLE[board.family], levels_per_stage=levels)
+        popcount = Popcount.of(board.family, levels)
         plan = plan_from_foldings(network, request.folding, popcount=popcount)
         plan = with_loadable_parameters(network, plan) if request.weights == "ram" else plan
         pipeline = lower(network, plan)

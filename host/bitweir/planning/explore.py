@@ -22,7 +22,7 @@ from bitweir_hw.files import digest
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart, Part, part_of
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.popcount import Popcount
 from bitweir_hw.search import TooLargeError
 from bitweir_hw.tools import yosys_version
 from bitweir_sim.cache import cached, content_key, kept
@@ -188,7 +188,7 @@ class _Measurement:
         return (yosys_version(),)
 
     def run(self, network: Network) -> _Kept:
-        popcount = Popcount(style=STYLE[self.family], levels_per_stage=self.stage_levels)
+        popcount = Popcount.of(self.family, self.stage_levels)
         plan = plan_from_foldings(network, self.foldings, popcount=popcount, parallel_frames=self.streams)
         with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
             # No Verilog is written, as Yosys reads what it would be made from.

@@ -21,7 +21,7 @@ from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import MAX_STREAMS, least_cycles
-from bitweir_hw.popcount import STYLE, Popcount
+from bitweir_hw.popcount import Popcount
 from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult, TooLargeError, few_streamed, sharing
 from bitweir_sim.time.sizing import jam_error, latency
 
@@ -340,7 +340,8 @@ class Hunt:
         return self._outside is not None and max(block.cycles for block in one.pipeline.blocks) < one.found.cycles
 
     def _popcount(self, level: int) -> Popcount:
-        return Popcount(style=STYLE[self.family], levels_per_stage=level)
+        popcount = Popcount.of(self.family, level)
+        return popcount if self.family == self.part.family else replace(popcount, carry4=False)
 
     def expected(self, found: SearchResult) -> Expected:
         """A plan with the clock that it is expected to reach."""

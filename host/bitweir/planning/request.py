@@ -50,7 +50,8 @@ class PlanRequest:
     goal : str or None
         What is best: one of `PART_GOALS` with a part, or of `BOARD_GOALS` with a board, where None is ``"link"``.
     family : str or None
-        FPGA family whose primitives the popcounts use, or ``"generic"``; None for that of the part, or generic.
+        FPGA family whose primitives popcounts and wired layers use, or ``"generic"``; None for that of the part, or
+        generic.
     stage_levels : int or None
         Adder levels between registers, 0 for none; None: the most with which the clock may be reached.
     streams : int or None

@@ -270,7 +270,7 @@ def _fit(
     found = fit(part, measured=measured, estimated=estimated, routed=on_boards)
     if found.fits:
         return found
-    other = smallest_that_holds(build.pipeline, build.plan.popcount.style, part, measured)
+    other = smallest_that_holds(build.pipeline, build.plan, part, measured)
     return replace(found, smallest=other)
 
 

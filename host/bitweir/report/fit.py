@@ -9,9 +9,10 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.cost import Cost, estimate_pipeline
 from bitweir_hw.parts import FpgaPart
-from bitweir_hw.popcount import STYLE
+from bitweir_hw.plan import Plan
 from msgspec import UNSET
 
+from ..cells import FAMILY_OF_CELL, cell_of
 from ..planning.remedy import smallest_part
 from ..speed import ExpectedClock
 from ..synthesis.results import Measured, Resources, Routed
@@ -78,27 +79,28 @@ def fit(
 
 
 def smallest_that_holds(
-    pipeline: Pipeline, style: str, unfit: FpgaPart, measured: Mapping[str, Measured]
+    pipeline: Pipeline, plan: Plan, unfit: FpgaPart, measured: Mapping[str, Measured]
 ) -> str | None:
     """The listed part with the fewest LUT sites that has what a design takes, by the same counts as `fit`.
 
     Parameters
     ----------
     pipeline : Pipeline
-    style : str
-        Of its popcounts: parts without the primitives are left out.
+    plan : Plan
+        Parts without the primitives that it takes are left out.
     unfit : FpgaPart
         Has not what it takes.
     measured : mapping
         As of `fit`.
     """
+    cell = cell_of(plan)
 
     @cache
     def taken(family: str) -> Cost | Resources:
         return measured[family].total if family in measured else estimate_pipeline(pipeline, family)[1]
 
     def holds(part: FpgaPart) -> bool:
-        if style == STYLE["ecp5"] != STYLE[part.family]:
+        if cell and FAMILY_OF_CELL[cell] != part.family:
             return False
         found = taken(part.family)
         limits = ((getattr(found, key), getattr(part, has)) for _, key, has in _RESOURCES)

@@ -12,10 +12,10 @@ from bitweir_hw.accelerator import accelerator_rtlil
 from bitweir_hw.blocks import MatVecSpec, WiredSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import COUNTED_AS
-from bitweir_hw.popcount import STYLE
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import Told, run_yosys, yosys_version
 
+from ..cells import FAMILY_OF_CELL, cell_of
 from ..design import DesignFolder
 from ..folders import added_file, whole_file
 from .flows import FAMILIES, classify, lone_carries, script, sites
@@ -52,10 +52,11 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
     ToolError
         Yosys failed.
     """
-    style = build.plan.popcount.style
-    if style == STYLE["ecp5"] != STYLE[family]:
+    cell = cell_of(build.plan)
+    if cell and FAMILY_OF_CELL[cell] != family:
+        what, whose = {"CCU2C": ("popcounts", "ECP5"), "CARRY4": ("wired layers", "Xilinx 7")}[cell]
         raise PlanError(
-            f"The popcounts of this build are made of ECP5's carry cells, which {family} does not have: "
+            f"The {what} of this build are made of {whose}'s carry cells, which {family} does not have: "
             f"generate it again with --family {family} or generic."
         )
     # What jams is refused before Yosys starts.

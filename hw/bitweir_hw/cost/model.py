@@ -45,7 +45,8 @@ def coefficients() -> dict[str, Any]:
 def group_of(block: BlockSpec) -> str:
     """What shares coefficients: a kind of block, and for units with weights a style of popcount."""
     style = block.built if isinstance(block, MatVecSpec) else block.popcount if isinstance(block, WiredSpec) else None
-    return (block_of(block).cost_as or type(block)).__name__ + (f" {style.style}" if style else "")
+    kind = (block_of(block).cost_as or type(block)).__name__
+    return f"{kind} {'carry4' if style.carry4 else style.style}" if style else kind
 
 
 def cost_of(terms: Terms, weights: dict[str, dict[str, float]], family: str) -> Cost:

@@ -115,7 +115,8 @@ def matvec(
         flip=source.format is None,
         acc_bits=1,
         runtime_loadable=stored,
-        popcount=plan.popcount,
+        # Cells for wired layers change nothing here.
+        popcount=replace(plan.popcount, carry4=False),
         parallel_frames=plan.parallel_frames,
     )
     if (

@@ -156,7 +156,7 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
     result = builder.output_map(layer, source)
     unit = replace(builder.unit(layer, source, result, cursor.lane_bits), name=builder.name(layer.name))
     folding = builder.folding(layer)
-    spec = _wired(layer, unit) if folding.memory == WIRED else unit
+    spec = _wired(builder, layer, unit) if folding.memory == WIRED else unit
     sums = builder.output_map(replace(layer, thresholds=None, output=None), source)
     # Wired sums count thresholds themselves, unless their offsets differ between pixels.
     counted = isinstance(spec, WiredSpec) and spec.thresholds is not None
@@ -178,8 +178,9 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
     return threshold(builder, own, cursor, name=f"{layer.name}_levels")
 
 
-def _wired(layer: Dense | Conv, unit: MatVecSpec) -> WiredSpec:
+def _wired(builder: Builder, layer: Dense | Conv, unit: MatVecSpec) -> WiredSpec:
     """The block of a wired layer in place of its unit, with thresholds where these are the same for all pixels."""
+    unit = replace(unit, popcount=builder.plan.popcount)
     if layer.thresholds is None or sign_only(layer) or len(unit.initial_accumulators) > 1:
         return WiredSpec.of(unit)
     assert layer.output is not None

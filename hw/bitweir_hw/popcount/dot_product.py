@@ -42,21 +42,31 @@ class Popcount:
         ``"xc7"``: shaped for LUT6: full adders and 6:3 counters before the chains. Portable.
     levels_per_stage : int
         Levels of the tree between registers; 0 for none.
+    carry4 : bool
+        Sums of wired layers are built of CARRY4 cells: Xilinx 7 only. Popcounts are not.
 
     Raises
     ------
     PlanError
-        If there is no such style, or the number of levels is negative.
+        If there is no such style, the number of levels is negative, or the cells are those of another style's family.
     """
 
     style: str = "fused"
     levels_per_stage: int = 2
+    carry4: bool = False
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
             raise PlanError(f"Popcount style must be one of {', '.join(STYLES)}, not {self.style!r}.")
         if self.levels_per_stage < 0:
             raise PlanError(f"Levels per stage must be 0 (no registers) or more, not {self.levels_per_stage}.")
+        if self.carry4 and self.style != STYLE["xilinx"]:
+            raise PlanError(f"CARRY4 cells need the popcount style {STYLE['xilinx']}, not {self.style!r}.")
+
+    @classmethod
+    def of(cls, family: str, levels_per_stage: int = 2) -> Popcount:
+        """The best for a family, a key of `STYLE`."""
+        return cls(style=STYLE[family], levels_per_stage=levels_per_stage, carry4=family == "xilinx")
 
     @property
     def chain(self) -> int:

@@ -4,6 +4,7 @@ from .prices import Pace
 from .results import Budget, Outside, SearchResult, Streaming, TooLargeError
 from .search import Search, cheapest, fastest
 from .streaming import few_streamed, sharing
+from .wiring import with_wired_layers
 
 __all__ = [
     "Budget",
@@ -17,4 +18,5 @@ __all__ = [
     "fastest",
     "few_streamed",
     "sharing",
+    "with_wired_layers",
 ]

@@ -26,7 +26,7 @@ LUT_DEPTH, BLOCK_BITS = 128, 512
 #: Sites that are added to a block that is too slow: more than any part has, so that no plan with it fits.
 _TOO_SLOW = 1e9
 #: Weights of a layer for which a search looks for shared sums: a second for so many, where 50,000 take ten.
-_MOST_WIRED = 8_192
+MOST_WIRED = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +254,7 @@ class Prices:
 
 def _may_be_wired(probe: Probe, layer: Dense | Conv) -> bool:
     """Whether the sums that the neurons of a layer share may be looked for."""
-    return not probe.runtime_loadable and layer.weights.size <= _MOST_WIRED
+    return not probe.runtime_loadable and layer.weights.size <= MOST_WIRED
 
 
 def _styles(blocks: list[BlockSpec], *, streamed: bool) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from ..plan import (
     weighted,
     window_words,
 )
-from ..popcount.dot_product import STYLE, Popcount
+from ..popcount.dot_product import Popcount
 from .outside import Outside
 from .prices import Fitted, Learned, Option, Pace, Prices, Probe
 from .results import Budget, SearchResult, TooLargeError
@@ -118,7 +118,7 @@ class Search:
         self.network, self.outside = network, outside or Outside()
         self.layers = weighted(network)
         start = tuple(self._first(layer) for layer, _ in self.layers)
-        popcount = popcount or Popcount(style=STYLE[family])
+        popcount = popcount or Popcount.of(family)
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
         self.plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
         # Bounds of sums are others where parameters are loaded.

@@ -278,24 +278,15 @@ class _Builder:
             close()
 
     def _half(self, u: Fn, v: Fn, stage: int, name: str) -> Value:
-        """The XOR of two functions, in one LUT."""
+        """The XOR of two functions: one LUT."""
         pins = tuple(dict.fromkeys((*u.wires, *v.wires)))
         table = 0
         for index in range(1 << len(pins)):
             state = {number: index >> n & 1 for n, number in enumerate(pins)}
             table |= (evaluated(u, state) ^ evaluated(v, state)) << index
-        function = reduced(pins, table)
-        if len(function.wires) < 2 and function.table != 1:
-            return self.value(function, stage)
-        output = Signal(name=name)
-        count = len(function.wires)
-        self.m.submodules[name] = Instance(
-            f"LUT{count}",
-            p_INIT=Const(function.table, 1 << count),
-            o_O=output,
-            **{f"i_I{n}": self.wires[number, stage] for n, number in enumerate(function.wires)},
-        )
-        return output
+        half = Signal(name=name)
+        self.m.d.comb += half.eq(self.value(reduced(pins, table), stage))
+        return half
 
     def number(self, number: Number) -> Value:
         """The bits of an output."""

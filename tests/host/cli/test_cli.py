@@ -8,6 +8,7 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
+import bitweir
 import jsonschema
 import numpy as np
 import onnx
@@ -82,6 +83,18 @@ def test_the_golden_engine_and_a_limit(folder):
     result = run_json("simulate", folder, "--images", IMAGES, "--engine", "golden", "--limit", 7)
     assert (result["engine"], result["images"], result["mismatches"]) == ("golden", 7, 0)
     assert result["cycles_per_frame_from"] == "model"
+
+
+def test_a_folding_on_a_part(tmp_path):
+    """Wired layers are built for the part, whose cells they need."""
+    model = tmp_path / "little.npz"
+    dense = bitweir.dense(np.where(np.eye(4, 9), 1, -1))
+    bitweir.network([dense], shape=(9,), threshold=128, name="little").save(model)
+    run("generate", model, "-o", tmp_path / "out", "--part", "xc7z020", "--folding", "wired")
+    assert '"xc7z020"' in (tmp_path / "out/target.json").read_text()
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.v")) == ["carry4.v", "little.v"]
+    told = run("report", tmp_path / "out", "--synth", "ecp5", code=5).stderr
+    assert "The wired layers of this build are made of Xilinx 7's carry cells, which ecp5 does not have" in told
 
 
 @needs_compiler
@@ -219,6 +232,8 @@ def test_plans_that_do_not_fit(tmp_path, options, told):
         ["generate", MODEL],
         ["generate", MODEL, "-o", "x", "--fps", "1", "--folding", "1x1"],
         ["generate", MODEL, "-o", "x", "--clock", "0"],
+        ["generate", MODEL, "-o", "x", "--part", "xc7z020", "--fps", "1"],
+        ["generate", MODEL, "-o", "x", "--goal", "fps"],
         ["simulate", "x", "--images", IMAGES, "--limit", "0"],
         ["report", "x", "--synth", "asic"],
         ["unknown"],

@@ -223,8 +223,8 @@ def test_wired_layers_are_right_once_mapped(family: str, tmp_path: Path) -> None
     """Layers that share sums, of which one has other offsets at the edges of its map."""
     if missing := compiler_missing():
         pytest.skip(missing)
-    network, popcount = depthwise_network(4), Popcount(style=STYLE[family], levels_per_stage=1)
-    check_netlist(family, network, plan_from_foldings(network, "wired", popcount=popcount), tmp_path)
+    network = depthwise_network(4)
+    check_netlist(family, network, plan_from_foldings(network, "wired", popcount=Popcount.of(family, 1)), tmp_path)
 
 
 # Of the block RAM that is only read, there are models of these two.

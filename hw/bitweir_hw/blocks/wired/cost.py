@@ -55,7 +55,9 @@ def _circuit(spec: WiredSpec, family: str) -> Terms:
     for step, turn in zip(circuit.steps, spec.schedule.turns, strict=True):
         if isinstance(step, Adder):
             adders.setdefault((step.level, turn), []).append(step)
-            terms.luts["inverted"] += sum(len(bit.wires) == 1 and bit.table == 1 for bit in (*step.a, *step.b))
+            # What Yosys finds in a position of a carry cell, and what stands before it.
+            before = step.a if spec.popcount.carry4 else (*step.a, *step.b)
+            terms.luts["inverted"] += sum(len(bit.wires) == 1 and bit.table == 1 for bit in before)
     for level in adders.values():
         for positions in _chains(level, chain_limit(circuit, each)):
             terms.luts["position"] += positions

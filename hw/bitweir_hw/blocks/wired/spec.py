@@ -20,7 +20,7 @@ from ..matvec.spec import MatVecSpec
 __all__ = ["WiredSpec"]
 
 #: The family for which sums are shared and built, a key of `wired.STYLE`, by the style of popcounts: of Xilinx the one
-#: without cells of its own, since that style of popcounts is portable Verilog, too.
+#: without cells of its own, unless `Popcount.carry4` says otherwise.
 FAMILY = {"ecp5": "ecp5", "fused": "generic", "tree": "ice40", "xc7": "ultrascale"}
 
 
@@ -219,7 +219,12 @@ class WiredSpec:
         # Offsets that differ between pixels are added behind the sums.
         arrays = (self.matrix, *((None, None) if self.by_class else (self.offsets[0], self.thresholds)))
         given = tuple(None if array is None else (array.tobytes(), array.shape) for array in arrays)
-        return _circuit(given, (1 << self.lane_bits) - 1, FAMILY[self.popcount.style])
+        return _circuit(given, (1 << self.lane_bits) - 1, self.family)
+
+    @property
+    def family(self) -> str:
+        """The family for whose cells sums are built, a key of `wired.STYLE`."""
+        return "xilinx" if self.popcount.carry4 else FAMILY[self.popcount.style]
 
     @property
     def graph(self) -> SumGraph:
