@@ -47,6 +47,8 @@ def dense_pipeline(fps, style="ecp5"):
 @pytest.mark.parametrize("family", FITTED)
 def test_every_kind_has_coefficients_and_error_bands(family):
     pipelines = [lower(*every_kind(style=STYLE[family], kind=kind)) for kind in ("class", "scores")]
+    network, plan = every_kind(style=STYLE[family])
+    pipelines.append(lower(network, replace(plan, popcount=Popcount.of(family, 1))))
     for pipeline in pipelines:
         check_costs(pipeline, family)
     assert {type(block) for pipeline in pipelines for block in pipeline.blocks} == {block.spec for block in BLOCKS}
