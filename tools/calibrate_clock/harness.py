@@ -20,10 +20,9 @@ from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSign
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import route as routing
-from bitweir.synthesis.nextpnr import CONSTRAINTS, NEXTPNR, constraints, device, placing
+from bitweir.synthesis.nextpnr import CONSTRAINTS, NEXTPNR, constraints, device, in_parts, placing
 from bitweir.synthesis.paths import longest_path
 from bitweir_hw.accelerator import Accelerator
-from bitweir_hw.blocks import WiredSpec
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.boards.boards import Pin
@@ -53,10 +52,6 @@ _TOP, _PINS = "top", ("clk", "rx", "tx")
 _AIM = 1.2
 
 
-def _is_wired(pipeline: Pipeline) -> bool:
-    return any(isinstance(block, WiredSpec) for block in pipeline.blocks)
-
-
 class _Shell(wiring.Component):
     """The accelerator between a shift register that makes beats and one that takes results away."""
 
@@ -77,7 +72,7 @@ class _Shell(wiring.Component):
         result = Signal(len(accelerator.o.payload), reset_less=True)
         leaving = Signal.like(result)
         take, ready = Signal(), Value.cast(self.rx)
-        if _is_wired(self.pipeline):
+        if in_parts(self.pipeline):
             # Such accelerators are all over the chip, and their ends far from a pin; a link is at its end.
             ready = Signal(name="near")
             m.d.sync += ready.eq(self.rx)
@@ -179,7 +174,7 @@ def route(pipeline: Pipeline, text: str, chip: Board) -> Routed:
         kept = [line for line in lines if re.search(rf"\b({'|'.join(_PINS)})\b", line)]
         (folder / CONSTRAINTS[chip.family]).write_text("".join(kept))
         aim = fmax(pipeline, chip.part_name) * _AIM / 1e6
-        placer = placing(chip.family, wired=_is_wired(pipeline))
+        placer = placing(chip.family, in_parts=in_parts(pipeline))
         done = tool.run(
             [
                 *device(chip), *placer, "--seed", "1", "--freq", f"{aim:.3f}", "--json", "netlist.json", "--report",

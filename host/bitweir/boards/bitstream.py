@@ -11,7 +11,6 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from bitweir_hw.blocks import WiredSpec
 from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import Pll
 from bitweir_hw.boards.sdram_clock import HIGHEST, sdram_clock
@@ -27,7 +26,7 @@ from ..design import Design, DesignFolder
 from ..folders import whole_folder
 from ..planning.link import baud_of, capacity_of, link_rate
 from ..schemas import Count, Digest, Json, to_dict
-from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints
+from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints, in_parts
 from ..synthesis.results import CellUse, Routed, Speeds
 from ..synthesis.route import Result, Routable, route
 from ..target import TARGET_FILE, Target, target_text
@@ -205,7 +204,7 @@ def write_bitstream(
             rtlil=lambda pll: board_rtlil(design, board, pll),
             layers={block.name: block.layer for block in design.pipeline.blocks},
             sdram=bool(design.pipeline.weight_streams),
-            wired=any(isinstance(block, WiredSpec) for block in design.pipeline.blocks),
+            in_parts=in_parts(design.pipeline),
             highest=HIGHEST if design.pipeline.weight_streams else inf,
         )
         result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs, told=told)

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bitweir_hw.blocks import WiredSpec
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import Board, Pin
 from bitweir_hw.boards.top import CLOCK_NETS, SDRAM_NET
 from bitweir_hw.errors import ToolError
@@ -26,6 +28,7 @@ __all__ = [
     "constraints",
     "device",
     "hold_violations",
+    "in_parts",
     "missing",
     "pack",
     "place_and_route",
@@ -66,9 +69,9 @@ _PART = {
 #: default placer does, an array of some 10,000 LUT sites did not route in half an hour on ECP5, spread evenly in two
 #: minutes. Smaller designs are some per cent faster.
 _PLACE = {"ecp5": ["--placer", "static"], "ice40": [], "gowin": []}
-#: Where layers are wired. Wires of digits, all wired (28,700 TRELLIS_COMB), cross each other: router1 had a third of
-#: them after ten minutes. router2 lets wires share a place at first, and needed two; this placer is the faster one.
-_PLACE_WIRED = {"ecp5": ["--placer", "heap", "--placer-heap-beta", "0.5", "--router", "router2"]}
+#: Where wired layers are cut into parts. Wires of digits, all wired (28,700 TRELLIS_COMB), cross each other: router1
+#: had a third of them after ten minutes. router2 lets wires share a place at first, and needed two.
+_PLACE_PARTS = {"ecp5": ["--placer", "heap", "--placer-heap-beta", "0.5", "--router", "router2"]}
 _OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 _ROUTED, _LOG = "routed.txt", "nextpnr.log"
 #: What nextpnr tells of its way; the router's iterations are in a table.
@@ -165,9 +168,14 @@ def clock_constraints(clock: float, link_clock: float | None) -> str:
     )
 
 
-def placing(family: str, *, wired: bool) -> list[str]:
-    """Options of how nextpnr places and routes, for designs with wired layers or without."""
-    return (wired and _PLACE_WIRED.get(family)) or _PLACE[family]
+def in_parts(pipeline: Pipeline) -> bool:
+    """Whether a wired layer of an accelerator is so large that it is cut into parts."""
+    return any(isinstance(block, WiredSpec) and block.schedule.parts > 1 for block in pipeline.blocks)
+
+
+def placing(family: str, *, in_parts: bool) -> list[str]:
+    """Options of how nextpnr places and routes, where wired layers are cut into parts, and elsewhere."""
+    return (in_parts and _PLACE_PARTS.get(family)) or _PLACE[family]
 
 
 def place_and_route(
@@ -179,7 +187,7 @@ def place_and_route(
     link_clock: float | None,
     seed: int,
     sdram: bool = False,
-    wired: bool = False,
+    in_parts: bool = False,
     told: Told | None = None,
 ) -> Routed:
     """Place and route a netlist.
@@ -196,8 +204,8 @@ def place_and_route(
     seed : int
     sdram : bool
         Whether the design has the pins of the board's SDRAM chip.
-    wired : bool
-        Whether it has wired layers.
+    in_parts : bool
+        See `in_parts`.
     told : callable, optional
         Takes what nextpnr logs.
 
@@ -211,7 +219,7 @@ def place_and_route(
     tool = NEXTPNR[board.family]
     (folder / CONSTRAINTS[board.family]).write_text(constraints(board, sdram=sdram))
     (folder / _CLOCKS).write_text(clock_constraints(clock, link_clock))
-    options = [*device(board), *placing(board.family, wired=wired), "--seed", str(seed), "--sdc", _CLOCKS]
+    options = [*device(board), *placing(board.family, in_parts=in_parts), "--seed", str(seed), "--sdc", _CLOCKS]
     # What a path without a clock is judged by.
     options += ["--freq", f"{clock / 1e6:.3f}"]
     with followed(folder / _LOG, _INFO, told):

@@ -60,8 +60,8 @@ class Routable:
         The layer of each block of the accelerator.
     sdram : bool
         Whether it has the pins of the board's SDRAM chip.
-    wired : bool
-        Whether it has wired layers.
+    in_parts : bool
+        Whether wired layers of it are cut into parts.
     highest : float
         Hz, of the fastest clock that it may have.
     """
@@ -69,7 +69,7 @@ class Routable:
     rtlil: Callable[[Pll | None], str]
     layers: Mapping[str, str]
     sdram: bool = False
-    wired: bool = False
+    in_parts: bool = False
     highest: float = inf
 
 
@@ -224,7 +224,7 @@ class _Run:
             link_clock = board.oscillator if pll else None
             seed, routed = _sweep(
                 board, folder, clock=hertz, link_clock=link_clock, seeds=self.seeds, jobs=self.jobs,
-                sdram=self.design.sdram, wired=self.design.wired, told=told,
+                sdram=self.design.sdram, in_parts=self.design.in_parts, told=told,
             )  # fmt: skip
             self.seconds["routing"] += time.perf_counter() - started
             path, link_path = (
@@ -350,7 +350,7 @@ def _sweep(
     seeds: int,
     jobs: int | None,
     sdram: bool,
-    wired: bool,
+    in_parts: bool,
     told: Told | None,
 ) -> tuple[int, Routed]:
     """Route with seeds 1 to `seeds`, aiming `MARGIN` above the clocks; the best of them, the lowest of equals."""
@@ -362,7 +362,7 @@ def _sweep(
         name = f"nextpnr, seed {seed} of {seeds}" if seeds > 1 else "nextpnr"
         return place_and_route(
             board, own, netlist="../netlist.json", clock=aim, link_clock=link_aim, seed=seed, sdram=sdram,
-            wired=wired, told=told and (lambda what: told(f"{name}: {what}")),
+            in_parts=in_parts, told=told and (lambda what: told(f"{name}: {what}")),
         )  # fmt: skip
 
     # Threads, as each one waits for a process of its own.

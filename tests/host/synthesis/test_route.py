@@ -15,7 +15,15 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir.synthesis import flows, nextpnr, route
-from bitweir.synthesis.nextpnr import Routed, clock_constraints, constraints, hold_violations, missing, placing
+from bitweir.synthesis.nextpnr import (
+    Routed,
+    clock_constraints,
+    constraints,
+    hold_violations,
+    in_parts,
+    missing,
+    placing,
+)
 from bitweir.synthesis.paths import LINK, longest_path
 from bitweir.synthesis.results import PathEnd
 from bitweir.synthesis.route import MARGIN, Routable, TimingError
@@ -23,7 +31,11 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.boards.pll import Pll, highest, settings
 from bitweir_hw.boards.top import Top
 from bitweir_hw.errors import ToolError
+from bitweir_hw.lower import lower
+from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.tools import run_yosys
+from bitweir_hw.wired import schedule
+from support.samples import dense_network
 
 BOARD = BOARDS["icebreaker"]
 LAYERS = {"sum": "first", "delay": "second"}
@@ -236,7 +248,7 @@ def made_up(
         link_clock: float | None,
         seed: int,
         sdram: Any,
-        wired: bool,
+        in_parts: bool,
         told: Any,
     ) -> Routed:
         assert link_clock in (None, BOARD.oscillator * (1 + MARGIN))
@@ -456,8 +468,13 @@ def test_without_a_pll_there_is_one_clock(monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
-def test_designs_with_wired_layers_are_placed_in_their_own_way() -> None:
-    assert placing("ecp5", wired=False) == ["--placer", "static"]
-    assert placing("ecp5", wired=True)[-1] == "router2"
+def test_wired_layers_in_parts_are_placed_in_their_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert placing("ecp5", in_parts=False) == ["--placer", "static"]
+    assert placing("ecp5", in_parts=True)[-1] == "router2"
     for family in ("ice40", "gowin"):
-        assert placing(family, wired=True) == placing(family, wired=False)
+        assert placing(family, in_parts=True) == placing(family, in_parts=False)
+    network = dense_network(24, 20, 10)
+    pipeline = lower(network, plan_from_foldings(network, "wired"))
+    assert not in_parts(pipeline)
+    monkeypatch.setattr(schedule, "PART", 50)
+    assert in_parts(lower(network, plan_from_foldings(network, "wired")))
