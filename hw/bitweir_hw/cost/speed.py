@@ -97,10 +97,10 @@ HIGHEST = {
 }  # fmt: skip
 
 
-#: LUT sites of a wired datapath from which on its wires cross each other, and nanoseconds for each more. One of 10,000
-#: sites and 13,500 flip-flops routed on ECP5 at 158 MHz, bound elsewhere; of one of 25,500, nextpnr expected 70 MHz
-#: when it was placed, and a third of its wires were routed after ten minutes. Other families are taken to be alike.
-_CROSSED, _ACROSS = 10_000, 0.6e-3
+#: Nanoseconds that wires of a wired datapath take beyond what `Delays` have, for the square root of its LUT sites: as far
+#: apart are its cells. Fitted to what was routed on ECP5, see docs/wired.md: 1,800 sites took 0.7 ns more, 9,400 took 1.5,
+#: and 21,600 from ROUTEDNS. Other families are taken to be alike.
+_ACROSS = 0.02
 
 
 @cache
@@ -166,8 +166,8 @@ def slowest(block: BlockSpec, part: Part, block_rams: int) -> float:
 
 
 def _across(path: Path) -> float:
-    """Nanoseconds that wires of a large datapath take beyond what `Delays` have: an assumption, see `_ACROSS`."""
-    return _ACROSS * max(0, path.area - _CROSSED)
+    """Nanoseconds that wires of a wired datapath take beyond what `Delays` have, see `_ACROSS`."""
+    return _ACROSS * sqrt(path.area)
 
 
 def hops(path: Path, block_rams: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ from .circuit import Adder, Circuit, used
 __all__ = ["Schedule", "schedule"]
 
 #: About the LUT sites of a part.
-PART = 1_500
+PART = 5_500
 
 
 @dataclass(frozen=True)

@@ -209,13 +209,13 @@ def test_wires_of_a_large_wired_datapath_take_time():
         )
         for network in (dense_network(32, 10), dense_network(400, 120))
     )
-    assert small.circuit.sites < 10_000 < large.circuit.sites
+    assert small.circuit.sites < large.circuit.sites / 10
     for block in (small, large):
         alone = max(
             sum(vars(delays("ecp5-85k"))[name] * count for name, count in hops(path, 0).items())
             for path in longest(block, "ecp5")
         )
-        assert slowest(block, "ecp5-85k", 0) - alone == pytest.approx(0.6e-3 * max(0, block.circuit.sites - 10_000))
+        assert slowest(block, "ecp5-85k", 0) - alone == pytest.approx(0.02 * block.circuit.sites**0.5)
 
 
 def test_a_register_behind_block_ram_is_elsewhere_where_block_ram_has_none():

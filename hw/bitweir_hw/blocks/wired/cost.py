@@ -132,7 +132,9 @@ def paths(spec: WiredSpec) -> list[Path]:
     found = [level_path(spec.fifo_depth), Path(luts=3), *_stages(spec)]
     if spec.by_class:
         found += [Path(adders=(spec.offset_bits,)), *behind(spec.offset_memory), Path(luts=3)]
-    return found
+    # Inputs and sums go to neurons anywhere in the datapath, and its results come from anywhere.
+    area = spec.parallel_frames * spec.circuit.sites
+    return [replace(path, area=area) for path in found]
 
 
 def _stages(spec: WiredSpec) -> list[Path]:
@@ -159,9 +161,7 @@ def _stages(spec: WiredSpec) -> list[Path]:
             way = Path(adders=(*way.adders, min(length, FULL_CHAIN) if way.adders else length), luts=way.luts)
         ways |= dict.fromkeys(outputs, way)
         longest[stage] = max(longest.get(stage, way), way, key=_delay)
-    # Inputs and sums go to neurons anywhere in the datapath.
-    area = spec.parallel_frames * circuit.sites
-    return [replace(path, area=area) for path in longest.values()]
+    return list(longest.values())
 
 
 def _delay(path: Path) -> float:
