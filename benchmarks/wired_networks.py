@@ -33,7 +33,6 @@ from bitweir_hw.cost import fmax, fmax_error
 from bitweir_hw.network import Network
 from bitweir_hw.parts import part_of
 from bitweir_hw.plan import plan_from_foldings
-from bitweir_hw.popcount import STYLE as POPCOUNTS
 from bitweir_hw.popcount import Popcount
 from bitweir_hw.tools import convert, run_yosys
 from bitweir_hw.wired import STYLE, build, wire
@@ -104,7 +103,7 @@ def main() -> None:
             for levels in options.levels:
                 alone, wrong = wrong_frames(network, family, levels, codes, scores)
                 print(f"  {part}, levels {levels}: layers alone {alone:,} sites; {wrong} of {len(codes)} frames wrong")
-                popcount = Popcount(style=POPCOUNTS[family], levels_per_stage=levels)
+                popcount = Popcount.of(family, levels)
                 design = Design.fitted(network, plan_from_foldings(network, "wired", popcount=popcount))
                 with tempfile.TemporaryDirectory(dir=".") as work:
                     total = synthesise(design.write(Path(work) / "build"), family).total

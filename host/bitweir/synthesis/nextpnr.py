@@ -69,9 +69,15 @@ _PART = {
 #: default placer does, an array of some 10,000 LUT sites did not route in half an hour on ECP5, spread evenly in two
 #: minutes. Smaller designs are some per cent faster.
 _PLACE = {"ecp5": ["--placer", "static"], "ice40": [], "gowin": []}
-#: Where wired layers are cut into parts. Wires of digits, all wired (28,700 TRELLIS_COMB), cross each other: router1
-#: had a third of them after ten minutes. router2 lets wires share a place at first, and needed two.
-_PLACE_PARTS = {"ecp5": ["--placer", "heap", "--placer-heap-beta", "0.5", "--router", "router2"]}
+#: Where wired layers are cut into parts. Wires of digits, all wired (28,800 TRELLIS_COMB), cross each other: router1
+#: had a third of them after ten minutes. router2 lets wires share a place at first, and needed three. With the weight
+#: of time that is usual, FIFOs behind layers lie apart.
+_PLACE_PARTS = {
+    "ecp5": [
+        "--placer", "heap", "--placer-heap-beta", "0.6", "--placer-heap-timingweight", "40", "--router", "router2",
+        "--tmg-ripup",
+    ],
+}  # fmt: skip
 _OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 _ROUTED, _LOG = "routed.txt", "nextpnr.log"
 #: What nextpnr tells of its way; the router's iterations are in a table.

@@ -97,9 +97,9 @@ HIGHEST = {
 }  # fmt: skip
 
 
-#: Nanoseconds that wires of a wired datapath take beyond what `Delays` have, for the square root of its LUT sites: as far
-#: apart are its cells. Fitted to what was routed on ECP5, see docs/wired.md: 1,800 sites took 0.7 ns more, 9,400 took 1.5,
-#: and 21,600 from ROUTEDNS. Other families are taken to be alike.
+#: Nanoseconds that wires of a wired datapath take beyond what `Delays` have, for the square root of its LUT sites: as
+#: far apart are its cells. From what was routed on ECP5, see docs/wired.md: 1,100 sites took 0.7 ns more, 9,000 took
+#: 1.5, and 20,700 from 3.4 to 4.6, with the FIFO behind them. Other families are taken to be alike.
 _ACROSS = 0.02
 
 

@@ -470,7 +470,7 @@ def test_without_a_pll_there_is_one_clock(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_wired_layers_in_parts_are_placed_in_their_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert placing("ecp5", in_parts=False) == ["--placer", "static"]
-    assert placing("ecp5", in_parts=True)[-1] == "router2"
+    assert "router2" in placing("ecp5", in_parts=True)
     for family in ("ice40", "gowin"):
         assert placing(family, in_parts=True) == placing(family, in_parts=False)
     network = dense_network(24, 20, 10)
