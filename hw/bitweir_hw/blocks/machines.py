@@ -67,12 +67,15 @@ class Collect:
         As in `Buffered`.
     back : int
         Cycles after which the slot of a beat that leaves is known to be free.
+    every : int
+        Cycles from a beat to the next one at least.
     """
 
     completes: Integers
     latency: int
     depth: int
     back: int = 0
+    every: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

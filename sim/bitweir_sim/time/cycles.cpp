@@ -129,18 +129,20 @@ struct Buffered : Block {
 struct Collect : Block {
     Credits credits;
     Numbers completes;
-    int64_t beat = 0;
+    int64_t beat = 0, pause, resting = 0; // cycles in which it takes nothing, behind a beat and yet to come
 
-    explicit Collect(const int64_t *p) : credits(p[0], p[1], 1, p[3 + p[2]]), completes(p + 3, p + 3 + p[2]) {}
-    bool ready() const override { return credits.available() || !completes[beat]; }
+    explicit Collect(const int64_t *p)
+        : credits(p[0], p[1], 1, p[3 + p[2]]), completes(p + 3, p + 3 + p[2]), pause(p[4 + p[2]] - 1) {}
+    bool ready() const override { return !resting && (credits.available() || !completes[beat]); }
     bool valid(int) const override { return credits.valid(); }
-    bool busy() const override { return credits.busy(); }
+    bool busy() const override { return resting > 0 || credits.busy(); }
     void step(bool take, const uint8_t *moves, bool) override {
         credits.step(take && completes[beat], gives(moves));
+        resting = take ? pause : std::max<int64_t>(0, resting - 1);
         if (take && ++beat == int64_t(completes.size())) beat = 0;
     }
     void state(Numbers &to) const override {
-        to.push_back(beat);
+        to.insert(to.end(), {beat, resting});
         credits.state(to);
     }
 };

@@ -92,18 +92,18 @@ struct Block {
 };
 
 struct Collect : Block {
-    int64_t latency, depth, back, beat = 0, last = -1, left = 0, results = 0, count = 0;
+    int64_t latency, depth, back, every, beat = 0, last = -1, left = 0, results = 0, count = 0;
     Numbers completes;
 
     explicit Collect(const int64_t *p)
-        : latency(p[0]), depth(p[1]), back(p[3 + p[2]]), completes(p + 3, p + 3 + p[2]) {}
+        : latency(p[0]), depth(p[1]), back(p[3 + p[2]]), every(p[4 + p[2]]), completes(p + 3, p + 3 + p[2]) {}
     int64_t capacity() const override { return depth; }
     int64_t lag() const override { return ceil_div(depth, out[0]->beats); }
 
     bool forward() override {
         Stream &o = *out[0];
         for (bool some = false;; some = true) {
-            int64_t at = last + 1;
+            int64_t at = last < 0 ? 0 : last + every;
             for (Stream *i : in) {
                 if (!i->waits()) return some;
                 at = std::max(at, i->next());
@@ -134,7 +134,7 @@ struct Collect : Block {
         Stream &o = *out[0];
         bool some = false;
         for (; left; some = true) {
-            int64_t at = last - 1;
+            int64_t at = last == NEVER ? last - 1 : last - every;
             for (Stream *i : in) {
                 if (!i->waits()) return some;
                 at = std::min(at, i->next());

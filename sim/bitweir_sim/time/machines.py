@@ -185,24 +185,29 @@ class _Collect(_Wordless):
         self._completes = machine.completes.tolist()
         self._credits = Credits(machine.latency, machine.depth, back=machine.back)
         self._beat = 0
-        self.parameters = [machine.latency, machine.depth, len(self._completes), *self._completes, machine.back]
+        #: Cycles in which it takes nothing, behind a beat and yet to come.
+        self._pause, self._resting = machine.every - 1, 0
+        self.parameters = [
+            machine.latency, machine.depth, len(self._completes), *self._completes, machine.back, machine.every,
+        ]  # fmt: skip
 
     def ready(self, input: int = 0) -> bool:
-        return self._credits.free() or not self._completes[self._beat]
+        return not self._resting and (self._credits.free() or not self._completes[self._beat])
 
     def valid(self, output: int) -> bool:
         return self._credits.valid()
 
     def busy(self) -> bool:
-        return self._credits.busy()
+        return self._resting > 0 or self._credits.busy()
 
     def step(self, take: bool, gives: Sequence[bool], word: bool = False) -> None:
         self._credits.step(take and bool(self._completes[self._beat]), gives[0])
+        self._resting = self._pause if take else max(0, self._resting - 1)
         if take:
             self._beat = (self._beat + 1) % len(self._completes)
 
     def state(self) -> tuple[int, ...]:
-        return self._beat, *self._credits.state()
+        return self._beat, self._resting, *self._credits.state()
 
 
 class _Level(_Wordless):
