@@ -99,7 +99,7 @@ def generate(
         ``"fps"``.
     folding : str, optional
         SIMDxPE for each layer with weights, such as ``"16x4,8x10"``; ``"wired"`` for one whose weights are to be
-        constants in logic, alone for all.
+        constants in logic, alone for all; ``"wired/2"`` where it takes the bits of its inputs in 2 cycles.
     fps : float, optional
         Frames a second to reach.
     board : str, optional

@@ -29,6 +29,7 @@ __all__ = [
     "plan_from_foldings",
     "plan_of_moderate_size",
     "several_groups",
+    "step_counts",
     "weighted",
     "window_words",
     "wired",
@@ -68,16 +69,20 @@ class Folding:
     share : int
         Of a layer whose weights are streamed: M, pixels side by side in a row of its result that share each word of
         them, so that M times fewer come.
+    steps : int
+        Of a wired layer: cycles a vector, of which each takes as many bits of each input as any other, or fewer.
     """
 
     pe: int
     simd: int
     memory: str = "auto"
     share: int = 1
+    steps: int = 1
 
     def __str__(self) -> str:
         where = f":{self.memory}" if self.memory != "auto" else ""
-        return f"{self.simd}x{self.pe}{where}" + (f"*{self.share}" if self.share > 1 else "")
+        shared = f"*{self.share}" if self.share > 1 else ""
+        return f"{self.simd}x{self.pe}{where}{shared}" + (f"/{self.steps}" if self.steps > 1 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +156,8 @@ def check_plan(network: Network, plan: Plan) -> Plan:
             _check_stream(layer, folding, plan)
         if folding.memory == WIRED:
             _check_wired(layer, folding, plan)
+        if folding.steps != 1:
+            _check_steps(network, layer, folding)
         if folding.share != 1:
             _check_share(layer, result, folding)
     for name, depth in plan.depths:
@@ -216,10 +223,31 @@ def _check_wired(layer: Dense | Conv, folding: Folding, plan: Plan) -> None:
             f"logic; fold it {replace(folding, memory='auto')}, or choose --weights rom (in Python weights='rom')."
         )
     whole = wired(layer)
-    if replace(folding, share=1) != whole:
+    if replace(folding, share=1, steps=1) != whole:
         raise PlanError(
             f"Layer {layer.name!r} must be wired with all of its weights at once, {whole}, not {folding}: logic of "
-            "constants that does a part of the layer serves that part alone, so parts that take turns need no less."
+            "constants that does a part of the layer serves that part alone, so parts that take turns need no less. "
+            "Parts that do share it are the bits of inputs: see wired/2."
+        )
+
+
+def _check_steps(network: Network, layer: Dense | Conv, folding: Folding) -> None:
+    """Raise a PlanError where the inputs of a layer cannot be taken in so many steps."""
+    if folding.memory != WIRED:
+        raise PlanError(
+            f"Layer {layer.name!r} takes the bits of its inputs in steps only if it is wired, not {folding}."
+        )
+    legal = step_counts(network, layer)
+    if not legal:
+        raise PlanError(
+            f"Layer {layer.name!r} must be wired whole, {wired(layer)}, not {folding}: its inputs are sums, which have "
+            "other bits in each plan."
+        )
+    if folding.steps not in legal:
+        nearest = min(legal, key=lambda count: abs(count - folding.steps))
+        raise PlanError(
+            f"Layer {layer.name!r} must take the {legal[-1]} bits of its inputs in {', '.join(map(str, legal))} steps, "
+            f"not {folding.steps}: each step takes as many, or fewer at the end; the nearest is {nearest}."
         )
 
 
@@ -247,9 +275,19 @@ def wired(layer: Dense | Conv) -> Folding:
     return Folding(pe=layer.outputs, simd=layer.inputs, memory=WIRED)
 
 
+def step_counts(network: Network, layer: Dense | Conv) -> list[int]:
+    """In how many steps a wired layer may take the bits of its inputs, ascending; nothing where these are sums.
+
+    Steps that would need no fewer bits each than a lower number of them are left out.
+    """
+    (form,) = (source.format for other, source, _ in network.placed() if other is layer)
+    bits = 0 if form is None else form.bits
+    return sorted({ceil_div(bits, each) for each in range(1, bits + 1)})
+
+
 def words_of(layer: Dense | Conv, folding: Folding) -> int:
     """Words of weights of a layer, of PE times SIMD weights each: the steps of a pixel of its result."""
-    steps = layer.groups // groups_at_once(layer, folding.pe)
+    steps = folding.steps * layer.groups // groups_at_once(layer, folding.pe)
     return steps * ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
 
 
@@ -274,7 +312,8 @@ def plan_from_foldings(
     text : str
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
         where its weights sit, or ``stream``; ``stream*M`` where M pixels share each word of them. ``wired`` for a
-        layer whose weights are constants in logic; alone, for all layers.
+        layer whose weights are constants in logic; alone, for all layers. ``wired/N`` where it takes the bits of its
+        inputs in N steps.
     popcount : Popcount, optional
     parallel_frames : int
 
@@ -288,22 +327,31 @@ def plan_from_foldings(
     if text.strip() == WIRED:
         parts = [WIRED] * len(layers)
     for number, part in enumerate(parts):
-        if part.strip() == WIRED and number < len(layers):
-            foldings.append(wired(layers[number][0]))
+        alone = re.fullmatch(rf"\s*{WIRED}(?:/(\d{{1,4}}))?\s*", part)
+        if alone and number < len(layers):
+            foldings.append(replace(wired(layers[number][0]), steps=int(alone[1] or 1)))
             continue
-        if part.strip() == WIRED:
+        if alone:
             raise PlanError(
                 f"A folding must give SIMDxPE, or wired, for each of the {len(layers)} layers with weights, "
                 f"not for {len(parts)}."
             )
-        match = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream|wired))?(?:\*(\d{1,4}))?\s*", part)
+        match = re.fullmatch(
+            r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream|wired))?(?:\*(\d{1,4}))?(?:/(\d{1,4}))?\s*", part
+        )
         if not match:
             raise PlanError(
                 "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
-                f"not {part.strip()!r}."
+                f"or wired/2, not {part.strip()!r}."
             )
         foldings.append(
-            Folding(simd=int(match[1]), pe=int(match[2]), memory=match[3] or "auto", share=int(match[4] or 1))
+            Folding(
+                simd=int(match[1]),
+                pe=int(match[2]),
+                memory=match[3] or "auto",
+                share=int(match[4] or 1),
+                steps=int(match[5] or 1),
+            )
         )
     return check_plan(
         network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), parallel_frames=parallel_frames)

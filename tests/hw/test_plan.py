@@ -8,7 +8,7 @@ import pytest
 from bitweir_hw.blocks import MatVecSpec, WiredSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower, with_loadable_parameters
-from bitweir_hw.network import BIPOLAR, Conv, Dense, Network
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network
 from bitweir_hw.plan import (
     Folding,
     check_plan,
@@ -16,6 +16,7 @@ from bitweir_hw.plan import (
     least_cycles,
     plan_for_fps,
     plan_from_foldings,
+    step_counts,
     weighted,
 )
 from hypothesis import given
@@ -69,11 +70,62 @@ def test_text_tells_which_layers_are_wired():
 def test_a_wired_layer_has_all_of_its_weights_at_once():
     told = (
         "Layer 'dense1' must be wired with all of its weights at once, 64x10:wired, not 32x10:wired: logic of "
-        "constants that does a part of the layer serves that part alone, so parts that take turns need no less."
+        "constants that does a part of the layer serves that part alone, so parts that take turns need no less. "
+        "Parts that do share it are the bits of inputs: see wired/2."
     )
     with pytest.raises(PlanError) as error:
         plan_from_foldings(NET, "64x32,32x10:wired")
     assert str(error.value) == told
+
+
+def steps_network():
+    """Inputs of 5 bits, then of 1 bit, then sums."""
+    layers = (
+        Dense(name="first", weights=np.ones((4, 6), bool), thresholds=np.zeros((4, 1), int), output=BIPOLAR),
+        Dense(name="second", weights=np.ones((3, 4), bool)),
+        Dense(name="third", weights=np.ones((2, 3), bool)),
+    )
+    form = Format(bits=5)
+    source = Input(shape=(6,), format=form, thresholds=np.arange(1, 32)[None] / 1.0, source=np.arange(6))
+    return Network(name="net", input=source, layers=layers)
+
+
+def test_text_tells_in_how_many_steps_a_wired_layer_takes_bits():
+    network = steps_network()
+    plan = plan_from_foldings(network, "wired/3,4x3,wired")
+    assert plan.foldings[0] == Folding(pe=4, simd=6, memory="wired", steps=3)
+    assert ",".join(map(str, plan.foldings)) == "6x4:wired/3,4x3,3x2:wired"
+    assert plan_from_foldings(network, "6x4:wired/3,4x3,wired") == plan
+    assert [block.cycles for block in lower(network, plan).blocks if isinstance(block, WiredSpec)] == [3, 1]
+    assert plan_from_foldings(network, "wired/1,wired,wired") == plan_from_foldings(network, "wired")
+    assert [step_counts(network, layer) for layer, _ in weighted(network)] == [[1, 2, 3, 5], [1], []]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "wired/4,wired,wired",
+            "Layer 'first' must take the 5 bits of its inputs in 1, 2, 3, 5 steps, not 4: each step takes as many, or "
+            "fewer at the end; the nearest is 3.",
+        ),
+        (
+            "wired,wired/2,wired",
+            "Layer 'second' must take the 1 bits of its inputs in 1 steps, not 2: each step takes as many, or "
+            "fewer at the end; the nearest is 1.",
+        ),
+        (
+            "wired,wired,wired/2",
+            "Layer 'third' must be wired whole, 3x2:wired, not 3x2:wired/2: its inputs are sums, which have other bits "
+            "in each plan.",
+        ),
+        ("6x4/2,wired,wired", "Layer 'first' takes the bits of its inputs in steps only if it is wired, not 6x4/2."),
+    ],
+)
+def test_steps_that_do_not_fit(text, message):
+    with pytest.raises(PlanError) as error:
+        plan_from_foldings(steps_network(), text)
+    assert str(error.value) == message
 
 
 def test_wired_weights_cannot_be_loaded():
@@ -116,12 +168,13 @@ def test_text_tells_which_weights_are_streamed():
         ("64x32", "The folding must give SIMDxPE for each of the 2 layers with weights, not for 1."),
         (
             "64,8x16",
-            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, not '64'.",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
+            "or wired/2, not '64'.",
         ),
         (
             "64x-1,8x16",
             "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
-            "not '64x-1'.",
+            "or wired/2, not '64x-1'.",
         ),
         ("64x0,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 0; the nearest is 1."),
         ("64x65,8x16", "PE of layer 'dense0' must be 1 to 64 for its 64 neurons, not 65; the nearest is 64."),

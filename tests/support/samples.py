@@ -158,3 +158,24 @@ def shared_example(parallel_frames=1):
     )
     plan = Plan(foldings=foldings, popcount=Popcount(style="fused"), parallel_frames=parallel_frames)
     return check(Network(name="odd", input=entry, layers=tuple(layers))), plan
+
+
+def network_of_bits():
+    """Inputs of 3 bits, then of 2 bits, of 2 bits with another offset at the edges of a map, then sums."""
+    rng = np.random.default_rng(8)
+    source = Input(
+        shape=(18,), format=Format(bits=3), thresholds=np.arange(1, 8)[None] / 8, source=np.arange(18),
+        map_shape=(3, 3, 2),
+    )  # fmt: skip
+    layers = (
+        Conv(
+            name="conv", weights=rng.random((3, 2, 2, 2)) < 0.5, thresholds=np.array([[-9, 0, 8]] * 3),
+            output=Format(bits=2),
+        ),
+        Conv(
+            name="padded", weights=rng.random((4, 3, 3, 3)) < 0.5, pads=(1, 1, 1, 1), pad_value=-1,
+            thresholds=np.array([[-5, 1, 6]] * 4), output=Format(bits=2),
+        ),
+        Dense(name="dense", weights=rng.integers(-1, 2, (3, 16))),
+    )  # fmt: skip
+    return check(Network(name="net", input=source, layers=layers))

@@ -28,7 +28,7 @@ from bitweir_hw.network import (
     check,
     in_series,
 )
-from bitweir_hw.plan import Folding, Plan, weighted, wired, words_of
+from bitweir_hw.plan import Folding, Plan, step_counts, weighted, wired, words_of
 from bitweir_hw.popcount import Popcount
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -583,7 +583,12 @@ def wired_plans(draw, network):
     """Plans in which some layers are wired."""
     plan = draw(plans(network))
     layers = zip(weighted(network), plan.foldings, strict=True)
-    foldings = tuple(wired(layer) if draw(st.sampled_from([True, True, False])) else own for (layer, _), own in layers)
+    foldings = tuple(
+        replace(wired(layer), steps=draw(st.sampled_from(step_counts(network, layer) or [1])))
+        if draw(st.sampled_from([True, True, False]))
+        else own
+        for (layer, _), own in layers
+    )
     style = draw(st.sampled_from(["tree", "fused", "xc7"]))
     return replace(plan, foldings=foldings, popcount=replace(plan.popcount, style=style))
 

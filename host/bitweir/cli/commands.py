@@ -108,7 +108,7 @@ def import_command(
     "--folding",
     metavar="SIMDxPE,...",
     help="SIMD and PE of each layer: the inputs and neurons that it computes in a cycle; or wired, for a layer that "
-    "computes all at once with constants in logic, which neurons share.",
+    "computes all at once with constants in logic, which neurons share; wired/N takes the bits of inputs in N cycles.",
 )
 @click.option(
     "--fps",

@@ -220,7 +220,12 @@ def _network(network: Network) -> NetworkReport:
 def _plan(plan: Plan, frames: int) -> PlanReport:
     return PlanReport(
         foldings=tuple(
-            Folding(simd=folding.simd, pe=folding.pe, memory=UNSET if folding.memory == "auto" else folding.memory)
+            Folding(
+                simd=folding.simd,
+                pe=folding.pe,
+                memory=UNSET if folding.memory == "auto" else folding.memory,
+                steps=UNSET if folding.steps == 1 else folding.steps,
+            )
             for folding in plan.foldings
         ),
         popcount=Popcount(style=plan.popcount.style, levels_per_stage=plan.popcount.levels_per_stage),
@@ -380,7 +385,7 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
 
 def _reuse(wired: Sequence[WiredSpec]) -> Reuse:
     """What neurons share in some layers; shares are those of a frame, in which a convolution has many vectors."""
-    each = [WiredReuse.of(block.alone, block.graph) for block in wired]
+    each = [block.reuse for block in wired]
     none = WiredReuse(0, 0, 0, 0)
     once = sum(each, none)
     frame = sum((one.times(block.vectors) for one, block in zip(each, wired, strict=True)), none)

@@ -48,7 +48,7 @@ _OLD_NAMES = {
 #: What blocks did not have when images were first made: it is left out where it says no more than they did then.
 _LATER = {
     "parts": 1, "run": 1, "stage_levels": 0, "serial": False, "multiplier_bits": 17, "shared_pixels": 1,
-    "outside": None, "kernel": (1, 1), "masked": False, "carry4": False,
+    "outside": None, "kernel": (1, 1), "masked": False, "carry4": False, "steps": 1,
 }  # fmt: skip
 #: What has no meaning for the hardware.
 _NAMES = {"name", "layer"}

@@ -26,7 +26,7 @@ VERSION, PLAN_VERSION = 3, 2
 #: Fields of networks that version 3 has added.
 _LATER = {"edges"}
 #: Fields that are left out where they hold their default, so that networks without them keep their bytes.
-_RARE = {"by_pixel", "parts", "share"}
+_RARE = {"by_pixel", "parts", "share", "steps"}
 #: Names of fields in files, where the classes have others.
 _IN_FILES = {"parallel_frames": "streams"}
 _IN_CLASSES: dict[str, str] = {name: field for field, name in _IN_FILES.items()}
@@ -172,7 +172,8 @@ def _check_types(plan: Plan) -> None:
         if not isinstance(limit, tuple) or [type(part) for part in limit] != [str, int, int]:
             raise ValueError("a limit is not a name and two integers")
     for folding in plan.foldings:
-        if not isinstance(folding, Folding) or {type(folding.pe), type(folding.simd), type(folding.share)} != {int}:
+        numbers = (folding.pe, folding.simd, folding.share, folding.steps) if isinstance(folding, Folding) else ("",)
+        if {type(number) for number in numbers} != {int}:
             raise ValueError("a folding is not of integers")
         if folding.memory not in (*STYLES, STREAM, WIRED):
             raise ValueError(f"a memory is {folding.memory!r}")

@@ -139,7 +139,7 @@ def _window_lanes(builder: Builder, layer: Conv, source: Map) -> tuple[int, int]
     """Channels of a word and taps of a beat with which windows keep up: those that the unit takes, or the fewest."""
     folding = builder.folding(layer)
     at_once = groups_at_once(layer, folding.pe)
-    fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd)
+    fold = ceil_div(layer.outputs // layer.groups, folding.pe) * ceil_div(layer.inputs, folding.simd) * folding.steps
     cycles = cycles_of(layer, builder.output_map(layer, source), folding)
     choices = word_choices(at_once * source.channels // layer.groups, layer.kernel)
 
@@ -156,7 +156,7 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
     result = builder.output_map(layer, source)
     unit = replace(builder.unit(layer, source, result, cursor.lane_bits), name=builder.name(layer.name))
     folding = builder.folding(layer)
-    spec = _wired(builder, layer, unit) if folding.memory == WIRED else unit
+    spec = _wired(builder, layer, unit, folding.steps) if folding.memory == WIRED else unit
     sums = builder.output_map(replace(layer, thresholds=None, output=None), source)
     # Wired sums count thresholds themselves, unless their offsets differ between pixels.
     counted = isinstance(spec, WiredSpec) and spec.thresholds is not None
@@ -178,13 +178,13 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
     return threshold(builder, own, cursor, name=f"{layer.name}_levels")
 
 
-def _wired(builder: Builder, layer: Dense | Conv, unit: MatVecSpec) -> WiredSpec:
+def _wired(builder: Builder, layer: Dense | Conv, unit: MatVecSpec, steps: int) -> WiredSpec:
     """The block of a wired layer in place of its unit, with thresholds where these are the same for all pixels."""
     unit = replace(unit, popcount=builder.plan.popcount)
     if layer.thresholds is None or sign_only(layer) or len(unit.initial_accumulators) > 1:
-        return WiredSpec.of(unit)
+        return WiredSpec.of(unit, steps=steps)
     assert layer.output is not None
-    return WiredSpec.of(unit, layer.thresholds, layer.output.bits)
+    return WiredSpec.of(unit, layer.thresholds, layer.output.bits, steps)
 
 
 # ---- layers without

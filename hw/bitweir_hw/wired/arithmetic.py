@@ -32,6 +32,7 @@ def elaborate(
     levels_per_stage: int = 0,
     enable: Value | None = None,
     portable: bool = False,
+    name: str = "",
 ) -> list[tuple[Value, int]]:
     """Build a circuit.
 
@@ -47,13 +48,15 @@ def elaborate(
         Registers move in cycles with it only.
     portable : bool
         Without vendor cells, for simulators; the same values in every cycle.
+    name : str
+        What names of cells begin with; another one for each circuit of a module.
 
     Returns
     -------
     list of (Value, int)
         For each output an unsigned number and its offset: the output is their sum, `stages` cycles after the inputs.
     """
-    return _Builder(m, circuit, inputs, levels_per_stage, enable, portable).outputs()
+    return _Builder(m, circuit, inputs, levels_per_stage, enable, portable, name).outputs()
 
 
 class _Builder:
@@ -67,8 +70,9 @@ class _Builder:
         each: int,
         enable: Value | None,
         portable: bool,
+        name: str,
     ) -> None:
-        self.m, self.circuit = m, circuit
+        self.m, self.circuit, self.name = m, circuit, name
         self.chain = chain_limit(circuit, each)
         self.cells = "" if portable else circuit.style.name
         self.schedule = schedule(circuit, each)
@@ -191,7 +195,7 @@ class _Builder:
 
     def _chains(self, adders: list[Adder], stage: int, level: str) -> None:
         """Adders in CCU2C cells, which take functions of two wires."""
-        chains = Chains(self.m, f"wired{level}", self.chain)
+        chains = Chains(self.m, f"{self.name}wired{level}", self.chain)
         for adder in adders:
             positions = [self._position(u, v, stage) for u, v in zip(adder.a, adder.b, strict=True)]
 
@@ -242,7 +246,7 @@ class _Builder:
 
         def close() -> None:
             nonlocal chains
-            name = f"carry{level}_{chains}"
+            name = f"{self.name}carry{level}_{chains}"
             chains += 1
             end = waiting[-1][1] + len(waiting[-1][0].outputs)
             while len(chain) < end or len(chain) % 4:
@@ -273,7 +277,7 @@ class _Builder:
                 chain.append((Const(0, 1), self.value(adder.carry, stage)))
             waiting.append((adder, len(chain)))
             for n, (u, v) in enumerate(zip(adder.a, adder.b, strict=True)):
-                chain.append((self._half(u, v, stage, f"half{adder.outputs[0]}_{n}"), self.value(u, stage)))
+                chain.append((self._half(u, v, stage, f"{self.name}half{adder.outputs[0]}_{n}"), self.value(u, stage)))
         if waiting:
             close()
 

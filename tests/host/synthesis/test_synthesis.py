@@ -33,7 +33,7 @@ from bitweir_sim.verify import expected_trace
 from rich.table import Table
 from support.cellmodels import cell_models, instances
 from support.families import FITTED
-from support.samples import dense_network, depthwise_network, every_kind
+from support.samples import dense_network, depthwise_network, every_kind, network_of_bits
 
 CLOCK = 100e6
 
@@ -225,6 +225,15 @@ def test_wired_layers_are_right_once_mapped(family: str, tmp_path: Path) -> None
         pytest.skip(missing)
     network = depthwise_network(4)
     check_netlist(family, network, plan_from_foldings(network, "wired", popcount=Popcount.of(family, 1)), tmp_path)
+
+
+@pytest.mark.parametrize("family", [FITTED[0], *(pytest.param(f, marks=pytest.mark.long) for f in FITTED[1:])])
+def test_wired_layers_that_take_bits_in_steps_are_right_once_mapped(family: str, tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    network, popcount = network_of_bits(), Popcount(style=STYLE[family], levels_per_stage=1)
+    plan = plan_from_foldings(network, "wired/3,wired/2,wired/2", popcount=popcount)
+    check_netlist(family, network, plan, tmp_path)
 
 
 # Of the block RAM that is only read, there are models of these two.

@@ -84,15 +84,25 @@ class NetworkReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Folding:
-    """The parallelism of a layer with weights, and where these are, if the plan says so."""
+    """The parallelism of a layer with weights, and where these are, if the plan says so.
+
+    Parameters
+    ----------
+    simd, pe : int
+    memory : str, optional
+    steps : int, optional
+        Cycles a vector of a wired layer, of which each takes some bits of all inputs.
+    """
 
     simd: Positive
     pe: Positive
     memory: Annotated[str, one_of("block", "lut", "stream", "wired")] | UnsetType = UNSET
+    steps: Positive | UnsetType = UNSET
 
     def __str__(self) -> str:
         told = {"block": " in block RAM", "lut": " in LUTs", "stream": " streamed", "wired": " wired"}
-        return f"{self.simd}×{self.pe}" + ("" if self.memory is UNSET else told[str(self.memory)])
+        steps = "" if self.steps is UNSET else f" in {self.steps} steps"
+        return f"{self.simd}×{self.pe}" + ("" if self.memory is UNSET else told[str(self.memory)]) + steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from ...resources.memories import rom
 from ...resources.paths import Path, behind, level_path
 from ...resources.terms import Terms, adder, chain_cells, counter, index_bits
 from ...wired.arithmetic import chain_limit
-from ...wired.circuit import ZERO, Adder, Gate, used
+from ...wired.circuit import ZERO, Adder, Circuit, Gate, used
+from ...wired.schedule import Schedule
 from .spec import WiredSpec
 
 __all__ = ["cost", "paths"]
@@ -31,11 +32,21 @@ def cost(spec: WiredSpec, family: str) -> Terms:
 
     LUTs and adders are those that the circuit has; synthesis makes them anew, a little smaller.
     """
-    terms = _circuit(spec, family).times(spec.parallel_frames)
+    terms = Terms()
+    for circuit, plan in spec.circuits:
+        terms += _circuit(spec, circuit, plan, family)
+    if spec.steps > 1:
+        terms += _steps(spec, family)
+    terms += _results(spec, family)
+    terms = terms.times(spec.parallel_frames)
+    if spec.steps > 1:
+        # Which step it is, and when the first one begins.
+        counter(terms, spec.steps, family)
+        terms.ff += index_bits(spec.steps) + spec.first_stage - 1
     if spec.by_class:
         terms += _offsets(spec, family)
     # Low bits that are 0 in all results are not kept, nor are results that never change.
-    fixed = sum(not any(bit.wires for bit in output.bits) for output in spec.circuit.outputs)
+    fixed = sum(not any(bit.wires for bit in output.bits) for output in spec.last_circuit.outputs)
     width = spec.o_bits - spec.parallel_frames * (spec.shift * spec.rows if spec.thresholds is None else fixed)
     terms += credited(max(1, width), spec.fifo_depth, family)
     terms.ff += spec.latency
@@ -43,16 +54,60 @@ def cost(spec: WiredSpec, family: str) -> Terms:
     return terms
 
 
-def _circuit(spec: WiredSpec, family: str) -> Terms:
-    """LUTs, adders and registers of one frame."""
-    terms, circuit, each = Terms(), spec.circuit, spec.popcount.levels_per_stage
+def _steps(spec: WiredSpec, family: str) -> Terms:
+    """Elements of which each step takes the lowest bits, and accumulators, of one frame."""
+    terms, inputs = Terms(), spec.parts * spec.columns
+    terms.ff += inputs * spec.lane_bits
+    # The highest bits come from the beat alone; 0 follows them.
+    terms.luts["gate"] += inputs * spec.lane_bits
+    staged, last = spec.popcount.levels_per_stage > 0, spec.last_circuit
+    taken = {wire for step in last.steps for wire in used(step)}
+    taken |= {wire for output in last.outputs for bit in output.bits for wire in bit.wires}
+    below = spec.step_bits * (spec.steps - 1)
+    for output, width, pins in zip(spec.circuit.outputs, spec.accumulators, last.inputs, strict=True):
+        # Low bits that decide nothing are not kept.
+        kept = {place for place, wire in enumerate(pins) if wire in taken}
+        if not kept:
+            continue
+        passing = {
+            place for place in range(below) if any(place - at in kept for at in range(0, place + 1, spec.step_bits))
+        }
+        adder(terms, width, family, feature="position")
+        terms.ff += max(width - spec.step_bits, 0) + len(passing)
+        if staged:
+            # What has passed by a step before is the same.
+            terms.ff += sum(place - spec.step_bits not in passing for place in kept)
+            terms.ff += sum(bool(bit.wires) for bit in output.bits)
+    return terms
+
+
+def _results(spec: WiredSpec, family: str) -> Terms:
+    """Registers of the results of one frame, and what makes numbers of them."""
+    terms = Terms()
+    if spec.popcount.levels_per_stage:
+        # Results are in registers before they are written.
+        results = [output for output in spec.last_circuit.outputs if any(bit.wires for bit in output.bits)]
+        counts = spec.thresholds is not None and not spec.by_class
+        own = sum(
+            len(output.bits) if spec.by_class else spec.code_bits if counts else spec.sum_bits for output in results
+        )
+        terms.ff += own * (spec.sum_stages - spec.inner_stages)
+    for output in spec.last_circuit.outputs:
+        if spec.thresholds is None and not spec.by_class and output.offset and output.bits:
+            adder(terms, spec.sum_bits, family, feature="offset")
+    return terms
+
+
+def _circuit(spec: WiredSpec, circuit: Circuit, plan: Schedule, family: str) -> Terms:
+    """LUTs, adders and registers of a circuit."""
+    terms, each = Terms(), spec.popcount.levels_per_stage
     size = _LUT.get(family, 4)
     for step in circuit.steps:
         if isinstance(step, Gate):
             extra = len(step.inputs) - size
             terms.luts["gate"] += 1 if extra <= 0 else (1 << extra) + 1
     adders: dict[tuple[int, int], list[Adder]] = {}
-    for step, turn in zip(circuit.steps, spec.schedule.turns, strict=True):
+    for step, turn in zip(circuit.steps, plan.turns, strict=True):
         if isinstance(step, Adder):
             adders.setdefault((step.level, turn), []).append(step)
             # What Yosys finds in a position of a carry cell, and what stands before it.
@@ -62,24 +117,13 @@ def _circuit(spec: WiredSpec, family: str) -> Terms:
         for positions in _chains(level, chain_limit(circuit, each)):
             terms.luts["position"] += positions
             terms.carry += ceil_div(positions, 2) if spec.popcount.style == "ecp5" else chain_cells(positions, family)
-    for stages in _waits(spec):
+    for stages in _waits(circuit, plan):
         # Xilinx has shift registers for what waits for three stages or more.
         if family == "xilinx" and stages >= SHIFTED:
             terms.lutram += 1
             terms.ram_sites += 1
         else:
             terms.ff += stages
-    if each:
-        # Results are in registers before they are written.
-        results = [output for output in circuit.outputs if any(bit.wires for bit in output.bits)]
-        counts = spec.thresholds is not None and not spec.by_class
-        own = sum(
-            len(output.bits) if spec.by_class else spec.code_bits if counts else spec.sum_bits for output in results
-        )
-        terms.ff += own * (spec.sum_stages - spec.inner_stages)
-    for output in circuit.outputs:
-        if spec.thresholds is None and not spec.by_class and output.offset and output.bits:
-            adder(terms, spec.sum_bits, family, feature="offset")
     return terms
 
 
@@ -99,14 +143,13 @@ def _chains(adders: list[Adder], limit: int) -> Iterable[int]:
         yield filled
 
 
-def _waits(spec: WiredSpec) -> list[int]:
+def _waits(circuit: Circuit, plan: Schedule) -> list[int]:
     """How many registers follow one another, for each bit that waits, from where it is taken to where it is again."""
-    plan = spec.schedule
     if not plan.last:
         return []
     return [
         after - before
-        for wire, taken in plan.taps(spec.circuit).items()
+        for wire, taken in plan.taps(circuit).items()
         for before, after in pairwise([plan.wires[wire], *taken])
     ]
 
@@ -129,7 +172,13 @@ def _offsets(spec: WiredSpec, family: str) -> Terms:
 
 def paths(spec: WiredSpec) -> list[Path]:
     """The longest way through each stage of the circuit, the offsets behind it, and the way into the output."""
-    found = [level_path(spec.fifo_depth), Path(luts=3), *_stages(spec)]
+    found = [
+        level_path(spec.fifo_depth),
+        Path(luts=3),
+        *(path for each in spec.circuits for path in _stages(spec, *each)),
+    ]
+    if spec.steps > 1:
+        found.append(Path(adders=(max(spec.accumulators),), luts=1))
     if spec.by_class:
         found += [Path(adders=(spec.offset_bits,)), *behind(spec.offset_memory), Path(luts=3)]
     # Inputs and sums go to neurons anywhere in the datapath, and its results come from anywhere.
@@ -137,9 +186,8 @@ def paths(spec: WiredSpec) -> list[Path]:
     return [replace(path, area=area) for path in found]
 
 
-def _stages(spec: WiredSpec) -> list[Path]:
+def _stages(spec: WiredSpec, circuit: Circuit, plan: Schedule) -> list[Path]:
     """The longest path of each stage."""
-    circuit, plan = spec.circuit, spec.schedule
     lengths: dict[tuple[int, int], int] = {}
     limit = chain_limit(circuit, spec.popcount.levels_per_stage)
     for step, turn in zip(circuit.steps, plan.turns, strict=True):

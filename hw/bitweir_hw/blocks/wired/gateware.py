@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,10 +24,13 @@ class Wired(wiring.Component):
 
     | property          | formula                                                                |
     |-------------------|------------------------------------------------------------------------|
-    | cycles a vector   | 1                                                                      |
+    | cycles a vector   | ``spec.steps``                                                         |
     | latency           | ``spec.latency``, write, 1 cycle, output                               |
-    | ready             | a place of ``fifo_depth`` is free                                      |
-    | sums              | V times the LUTs and adders of ``spec.circuit``                        |
+    | ready             | a place of ``fifo_depth`` is free, and the last vector is in its last  |
+    |                   | step                                                                   |
+    | sums              | V times the LUTs and adders of ``spec.circuit``; with several steps, a |
+    |                   | LUT for each bit of the vector that a step leaves, an accumulator for  |
+    |                   | each sum, and ``spec.last_circuit``                                    |
     | registers         | behind every ``levels_per_stage`` levels of these, and of the results  |
     | offset memory     | a word of M offsets for each class of pixels, where there are several  |
 
@@ -53,26 +56,70 @@ class Wired(wiring.Component):
         wiring.connect(m, output.o, wiring.flipped(self.o))
         take = Signal()
         m.d.comb += [
-            self.i.ready.eq(output.free),
+            self.i.ready.eq(self._ready(m, output.free, take)),
             take.eq(self.i.valid & self.i.ready),
             output.start.eq(take),
             output.done.eq(delayed(m, take, spec.latency)),
         ]
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
         codes = elements(self.i.payload ^ flips if spec.flip else self.i.payload, spec.lane_bits)
-        found = [self._sums(m, codes[v :: spec.parallel_frames]) for v in range(spec.parallel_frames)]
+        found = [self._sums(m, codes[v :: spec.parallel_frames], take, v) for v in range(spec.parallel_frames)]
         sums = [value for neuron in zip(*found, strict=True) for value in neuron]
         if spec.by_class:
             sums = self._with_offsets(m, sums, take)
         m.d.comb += output.result.eq(Cat(sums))
         return m
 
-    def _sums(self, m: Module, codes: list[Value]) -> list[Value]:
+    def _ready(self, m: Module, free: Value, take: Value) -> Value:
+        """Whether there is a place for a result, and the last vector needs no step but that of this cycle."""
+        if self.spec.steps == 1:
+            return free
+        left = Signal(range(self.spec.steps))
+        with m.If(take):
+            m.d.sync += left.eq(self.spec.steps - 1)
+        with m.Elif(left.any()):
+            m.d.sync += left.eq(left - 1)
+        return free & ~left.any()
+
+    def _accumulated(self, m: Module, codes: list[Value], take: Value, name: str) -> list[Value]:
+        """Sums of all steps, of which each takes the lowest bits that are left of its elements."""
+        spec, bits = self.spec, self.spec.step_bits
+        staged = spec.popcount.levels_per_stage > 0
+        parts: list[Value] = []
+        for n, code in enumerate(codes):
+            left = Signal(spec.lane_bits, name=f"left_{n}", reset_less=True)
+            m.d.sync += left.eq(Mux(take, code, left >> bits))
+            parts.append(Cat(left[:bits]))
+        # A cycle before the first step.
+        clear = delayed(m, take, spec.first_stage - 1)
+        sums = elaborate(m, spec.circuit, parts, levels_per_stage=spec.popcount.levels_per_stage, name=name)
+        found: list[Value] = []
+        for n, ((value, _), width) in enumerate(zip(sums, spec.accumulators, strict=True)):
+            if not width:
+                found.append(Const(0, 0))
+                continue
+            total = Signal(width, name=f"accumulated_{n}")
+            above = Signal(max(width - bits, 0), name=f"above_{n}")
+            below = Signal(bits * (spec.steps - 1), name=f"below_{n}", reset_less=True)
+            m.d.comb += total.eq((held(m, value) if staged else value) + above)
+            m.d.sync += [
+                above.eq(Mux(clear, 0, total >> bits)),
+                below.eq(Cat(below, Cat(total, Const(0, bits))[:bits])[bits:]),
+            ]
+            whole = Cat(below, total)
+            found.append(held(m, whole) if staged else whole)
+        return found
+
+    def _sums(self, m: Module, codes: list[Value], take: Value, v: int) -> list[Value]:
         """The sums of one frame, or its output elements where no offsets are to come."""
-        spec = self.spec
+        spec, name = self.spec, f"_{v}_" if v else ""
+        if spec.steps > 1:
+            codes = self._accumulated(m, codes, take, f"step{name}")
         found, result = [], Value.cast(0)
         counts = spec.thresholds is not None and not spec.by_class
-        for value, offset in elaborate(m, spec.circuit, codes, levels_per_stage=spec.popcount.levels_per_stage):
+        for value, offset in elaborate(
+            m, spec.last_circuit, codes, levels_per_stage=spec.popcount.levels_per_stage, name=name
+        ):
             if spec.by_class:
                 # What it lacks is in the offsets.
                 result = value

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arithmetic import signed_bits
+from ...arithmetic import ceil_div, signed_bits
 from ...memory import Memory
 from ...network.layers import Integers
 from ...popcount.dot_product import Popcount
-from ...wired import STYLE, Circuit, SumGraph, build, naive, wire
+from ...wired import STYLE, Circuit, Reuse, SumGraph, build, naive, wire
 from ...wired.schedule import Schedule, schedule
-from ..machines import Collect, one_to_one
+from ..machines import Collect
 from ..matvec.spec import MatVecSpec
 
 __all__ = ["WiredSpec"]
@@ -31,6 +31,19 @@ class _Planned(NamedTuple):
     alone: SumGraph
     way: str
     circuit: Circuit
+
+
+@lru_cache(maxsize=256)
+def _finish(
+    highest: tuple[int, ...], arrays: tuple[tuple[bytes, tuple[int, ...]] | None, ...], family: str
+) -> tuple[SumGraph, Circuit]:
+    """What follows numbers from 0 to `highest`: a constant for each, and its thresholds."""
+    constants, thresholds = (
+        None if array is None else np.frombuffer(array[0], np.int64).reshape(array[1]) for array in arrays
+    )
+    alone = np.eye(len(highest), dtype=np.int64)
+    graph = naive(alone, [(0, high) for high in highest], constants=constants, thresholds=thresholds)
+    return graph, build(graph, STYLE[family])
 
 
 @lru_cache(maxsize=256)
@@ -52,6 +65,9 @@ class WiredSpec:
 
     A vector comes in one beat: K elements, or `run` of each of Q parts, then the next `run` of each, and so on. Each
     neuron sees the elements of one part.
+
+    With several steps, each takes some bits of all elements, the lowest first: weights are the same for all bits, so
+    one circuit serves all steps. What it finds is added to a half, a quarter ... of what there was before.
 
     A sum is ``offsets[class, m] + sum_k weights[m, k] * code[k]``, where codes are the elements, and class is that of
     the pixel: ``row_classes[y] * (columns of classes) + column_classes[x]``.
@@ -78,6 +94,8 @@ class WiredSpec:
         See `thresholds`.
     positions, row_classes, column_classes, parts, run, parallel_frames
         As in `MatVecSpec`.
+    steps : int
+        Cycles a vector, 1 to `lane_bits`.
     popcount : Popcount
         For which family sums are built, and how many levels of them lie between registers.
     """
@@ -100,9 +118,10 @@ class WiredSpec:
     parallel_frames: int = 1
     parts: int = 1
     run: int = 1
+    steps: int = 1
 
     @classmethod
-    def of(cls, unit: MatVecSpec, thresholds: Integers | None = None, code_bits: int = 1) -> WiredSpec:
+    def of(cls, unit: MatVecSpec, thresholds: Integers | None = None, code_bits: int = 1, steps: int = 1) -> WiredSpec:
         """The block that does what a unit with a word of all weights does.
 
         Parameters
@@ -112,6 +131,7 @@ class WiredSpec:
             Of what the unit hands on, to be reached in its place; only with the same offsets for all pixels.
         code_bits : int
             Of a number of thresholds.
+        steps : int
         """
         bits = unit.weights.dtype == np.bool_
         weights = (2 * unit.weights[0].astype(np.int64) - 1) if bits else unit.weights[0].astype(np.int64)
@@ -145,6 +165,7 @@ class WiredSpec:
             parallel_frames=unit.parallel_frames,
             parts=unit.parts,
             run=unit.run,
+            steps=steps,
         )
 
     @property
@@ -165,7 +186,7 @@ class WiredSpec:
     @property
     def cycles(self) -> int:
         """Cycles a frame."""
-        return self.vectors
+        return self.vectors * self.steps
 
     @property
     def i_beats(self) -> int:
@@ -180,7 +201,12 @@ class WiredSpec:
     @property
     def lanes(self) -> int:
         """Products of an input and a weight each cycle, for each of the V frames."""
-        return self.rows * self.columns
+        return ceil_div(self.rows * self.columns, self.steps)
+
+    @property
+    def step_bits(self) -> int:
+        """Bits of an element that a step takes."""
+        return ceil_div(self.lane_bits, self.steps)
 
     @property
     def i_bits(self) -> int:
@@ -216,10 +242,17 @@ class WiredSpec:
 
     @cached_property
     def _planned(self) -> _Planned:
-        # Offsets that differ between pixels are added behind the sums.
-        arrays = (self.matrix, *((None, None) if self.by_class else (self.offsets[0], self.thresholds)))
-        given = tuple(None if array is None else (array.tobytes(), array.shape) for array in arrays)
-        return _circuit(given, (1 << self.lane_bits) - 1, self.family)
+        # Offsets that differ between pixels are added behind the sums, and so is all where sums take several steps.
+        return _circuit(
+            _stored(self.matrix, *((None, None) if self.steps > 1 else self._ending)),
+            (1 << self.step_bits) - 1,
+            self.family,
+        )
+
+    @property
+    def _ending(self) -> tuple[Integers | None, Integers | None]:
+        """What is added to sums, and their thresholds, where these are the same for all pixels."""
+        return (None, None) if self.by_class else (self.offsets[0], self.thresholds)
 
     @property
     def family(self) -> str:
@@ -243,7 +276,7 @@ class WiredSpec:
 
     @property
     def circuit(self) -> Circuit:
-        """The graph as LUTs and adders."""
+        """The graph as LUTs and adders; of each step, where there are several."""
         return self._planned.circuit
 
     @cached_property
@@ -251,14 +284,71 @@ class WiredSpec:
         """The stage of each step of the circuit."""
         return schedule(self.circuit, self.popcount.levels_per_stage)
 
+    @cached_property
+    def last_schedule(self) -> Schedule:
+        """That of `last_circuit`."""
+        return self.schedule if self.steps == 1 else schedule(self.last_circuit, self.popcount.levels_per_stage)
+
+    @property
+    def last_circuit(self) -> Circuit:
+        """The circuit that makes results: with several steps, what follows the accumulators."""
+        return self.circuit if self.steps == 1 else self._finished[1]
+
+    @property
+    def circuits(self) -> list[tuple[Circuit, Schedule]]:
+        """All circuits of a frame."""
+        first = [(self.circuit, self.schedule)] if self.steps > 1 else []
+        return [*first, (self.last_circuit, self.last_schedule)]
+
+    @property
+    def reuse(self) -> Reuse:
+        """What neurons share, of a vector; without what a spanning tree tells."""
+        found = Reuse.of(self.alone, self.graph)
+        if self.steps == 1:
+            return found
+        more = self.rows * (self.steps - 1) + self._finished[0].operations
+        return found.times(self.steps) + Reuse(more, more, 0, 0)
+
+    @cached_property
+    def _finished(self) -> tuple[SumGraph, Circuit]:
+        """What follows accumulators."""
+        added = np.array([output.offset for output in self.circuit.outputs]) * self._places
+        highest = self._ends[1] - added
+        constants, thresholds = self._ending
+        constants = added if constants is None else constants + added
+        return _finish(tuple(map(int, highest)), _stored(constants, thresholds), self.family)
+
+    @property
+    def _places(self) -> int:
+        """What a number counts that each step finds: 1, 1 + 2, ..."""
+        return sum(1 << self.step_bits * step for step in range(self.steps))
+
+    @property
+    def accumulators(self) -> tuple[int, ...]:
+        """Bits of each sum of what a step finds and what is left of those before; 0 for one that is always 0."""
+        found = []
+        for output in self.circuit.outputs:
+            # It never gets beyond g + g / 2 + g / 4 + ...
+            found.append((output.greatest << self.step_bits) // ((1 << self.step_bits) - 1))
+        return tuple(most.bit_length() for most in found)
+
+    @property
+    def first_stage(self) -> int:
+        """With several steps, cycles from taking a beat to what the first one found: elements are in a register."""
+        each = self.popcount.levels_per_stage
+        return 1 + self.schedule.last + (each > 0)
+
     @property
     def inner_stages(self) -> int:
-        """Registers between inputs and outputs of the circuit."""
-        return self.schedule.last
+        """Cycles from taking a beat to what the last circuit gives: registers between levels."""
+        if self.steps == 1:
+            return self.schedule.last
+        each = self.popcount.levels_per_stage
+        return self.first_stage + self.steps - 1 + (each > 0) + self.last_schedule.last
 
     @property
     def sum_stages(self) -> int:
-        """Registers up to the results of the circuit, which are in one; with offsets by class, that those are there."""
+        """Cycles up to the results of the circuit, which are in a register; with offsets by class, until those are."""
         found = self.inner_stages + (self.popcount.levels_per_stage > 0)
         return max(found, 1 + self.offset_memory.layout.registers) if self.by_class else found
 
@@ -272,13 +362,13 @@ class WiredSpec:
 
     @property
     def fifo_depth(self) -> int:
-        """Results under way or waiting, so that a beat moves every cycle."""
-        return self.latency + 2
+        """Results under way or waiting, so that a beat moves every cycle, or as often as it can; then one more."""
+        return ceil_div(self.latency + 2, self.steps) + (self.steps > 1)
 
     @property
     def machine(self) -> Collect:
         """When it moves beats: one for each that comes."""
-        return one_to_one(latency=self.latency, depth=self.fifo_depth)
+        return Collect(completes=np.ones(1, np.int64), latency=self.latency, depth=self.fifo_depth, every=self.steps)
 
     @property
     def offset_memory(self) -> Memory:
@@ -306,7 +396,7 @@ class WiredSpec:
         return [
             sum(
                 (int(one) + output.offset & mask) << n * bits
-                for n, (one, output) in enumerate(zip(row, self.circuit.outputs, strict=True))
+                for n, (one, output) in enumerate(zip(row, self.last_circuit.outputs, strict=True))
             )
             for row in self.offsets
         ]
@@ -321,3 +411,8 @@ class WiredSpec:
         """What it stores."""
         output = Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True)
         return (self.offset_memory, output) if self.by_class else (output,)
+
+
+def _stored(*arrays: Integers | None) -> tuple[tuple[bytes, tuple[int, ...]] | None, ...]:
+    """Arrays as keys."""
+    return tuple(None if array is None else (np.asarray(array, np.int64).tobytes(), array.shape) for array in arrays)

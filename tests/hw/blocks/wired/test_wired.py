@@ -28,6 +28,9 @@ def specs(draw):
     if draw(st.booleans()):
         weights = np.where(weights > 0, 1, -1)
     lane_bits = draw(st.sampled_from([1, 1, 2, 5]))
+    steps = draw(
+        st.sampled_from([1, *(n for n in range(2, lane_bits + 1) if -(-lane_bits // -(-lane_bits // n)) == n)])
+    )
     row_classes, column_classes = draw(
         st.sampled_from([((0,), (0,)), ((0, 0), (0, 0, 0)), ((0, 1, 1), (0, 1)), ((0, 1), (0, 1, 1, 2))])
     )
@@ -47,7 +50,7 @@ def specs(draw):
         popcount=Popcount(
             style=draw(st.sampled_from(["fused", "tree", "xc7"])), levels_per_stage=draw(st.integers(0, 3))
         ),
-        parallel_frames=draw(st.sampled_from([1, 1, 2])), parts=parts, run=run,
+        parallel_frames=draw(st.sampled_from([1, 1, 2])), parts=parts, run=run, steps=steps,
     )  # fmt: skip
 
 
