@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -167,24 +168,46 @@ print(json.dumps([[int(part) for part in minimal_kif(interval)] for interval in 
 """
 
 
+def environment(folder: Path, *packages: str) -> Path:
+    """The Python of an environment with some packages, which is made where it is not there."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+    return python
+
+
+def plain_environment() -> dict[str, str]:
+    """Variables for a peer, to which nothing of this Python belongs."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def run_peer(peers: Path, program: str, folder: Path) -> list[list[int]]:
+    """Run a program with da4ml on layers.npz in the folder; formats of its outputs, as it prints them."""
+    python = environment(peers / "da4ml", "da4ml==0.6.*")
+    command = [python, "-c", program, folder / "layers.npz", folder / "peer"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=plain_environment())
+    found: list[list[int]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def peer_rtlil(folder: Path) -> None:
+    """Leave the Verilog of da4ml as design.il in the folder."""
+    sources = sorted((folder / "peer" / "src").rglob("*.v"))
+    names = [str(path.relative_to(folder)) for path in sources if not path.stem.endswith("_wrapper")]
+    reading = "\n".join(f"read_verilog -sv -defer {name}" for name in names)
+    run_yosys(f"{reading}\nhierarchy -top peer\nproc\nflatten\nrename peer top\nwrite_rtlil design.il\n", folder)
+
+
 def da4ml(peers: Path, layers: list[Layer], folder: Path) -> list[tuple[int, int]]:
     """Leave what da4ml makes as design.il in the folder, and tell the shapes of its outputs."""
-    python = peers / "da4ml" / "bin" / "python"
-    if not python.exists():
-        venv.create(peers / "da4ml", with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "da4ml==0.6.*"], check=True)
     arrays = {}
     for n, layer in enumerate(layers):
         arrays[f"w{n}"] = layer.weights
         arrays[f"t{n}"] = np.zeros(0) if layer.thresholds is None else layer.thresholds
     np.savez(folder / "layers.npz", **arrays)
-    command = [python, "-c", _DA4ML, folder / "layers.npz", folder / "peer"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    sources = sorted((folder / "peer" / "src").rglob("*.v"))
-    names = [str(path.relative_to(folder)) for path in sources if not path.stem.endswith("_wrapper")]
-    reading = "\n".join(f"read_verilog -sv -defer {name}" for name in names)
-    run_yosys(f"{reading}\nhierarchy -top peer\nproc\nflatten\nrename peer top\nwrite_rtlil design.il\n", folder)
-    formats = json.loads(done.stdout.splitlines()[-1])
+    formats = run_peer(peers, _DA4ML, folder)
+    peer_rtlil(folder)
     return [(sum(parts), -parts[2]) for parts in formats]
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis import flows
-from bitweir_hw.blocks import MatVecSpec
+from bitweir_hw.blocks import MatVecSpec, WiredSpec
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import estimate_pipeline
 from bitweir_hw.cost.model import coefficients
@@ -45,7 +45,7 @@ from bitweir_hw.network import (
     Vote,
     check,
 )
-from bitweir_hw.plan import Folding, Plan, plan_for_fps, weighted
+from bitweir_hw.plan import Folding, Plan, plan_for_fps, plan_from_foldings, weighted
 from bitweir_hw.popcount import STYLE, Popcount
 
 from tools.calibrate_cost import FILE, measure
@@ -53,11 +53,14 @@ from tools.calibrate_cost.networks import print_head
 
 Random = np.random.Generator
 
-#: Networks of each family by which bands are told.
-COUNT = 16
+#: Networks of each family by which bands are told. Of so many that follow one another, the last ones are wired.
+COUNT = 20
+WIRED = 4
 SEED = 20261129
-#: Product bits a cycle that a design has: small ones are quick to map, and there may be more of them.
+#: Product bits a cycle that a design has: small ones are quick to map, and there may be more of them. Wired layers have
+#: all of their products in each cycle.
 LANES = (8, 100)
+WIRED_LANES = (100, 1500)
 #: The part whose logic a family's goals are for.
 PARTS = {
     "ecp5": "ecp5-25k", "ice40": "ice40-up5k", "gowin": "gw1n-9", "xilinx": "xc7a35t", "ultrascale": "xczu3eg",
@@ -234,6 +237,11 @@ def _unrolled(rng: Random, network: Network, popcount: Popcount) -> Plan:
     return Plan(foldings=tuple(foldings), popcount=popcount)
 
 
+def _wired(rng: Random, network: Network, popcount: Popcount) -> Plan:
+    """All layers wired."""
+    return plan_from_foldings(network, "wired", popcount=popcount)
+
+
 def _rate(rng: Random, network: Network, popcount: Popcount) -> Plan:
     return plan_for_fps(network, 10 ** rng.uniform(4, 6.7), 100e6, popcount=popcount)
 
@@ -266,29 +274,42 @@ class Design:
 def draw(family: str, number: int) -> Design:
     """The design of a number: another one is drawn until its size is within `LANES`."""
     rng = np.random.default_rng((SEED, flows.FAMILIES.index(family), number))
-    kind = list(KINDS)[number % len(KINDS)]
+    turn, place = divmod(number, COUNT)
+    is_wired = place >= COUNT - WIRED
+    # Wired ones have numbers of their own, and kinds in turn.
+    number = turn * WIRED + place - COUNT + WIRED if is_wired else number - turn * WIRED
+    kind = list(KINDS)[number * (3 if is_wired else 1) % len(KINDS)]
     ways: dict[str, Callable[..., Plan]] = {"folded": _folded, "unrolled": _unrolled, "rate": _rate}
     for goal in ("fps", "area"):
         ways[f"goal {goal}"] = lambda *args, goal=goal: _goal(goal, family, *args)
     # Every kind with another way when it comes again.
-    way = list(ways)[(number + number // len(KINDS)) % len(ways)]
+    way = "wired" if is_wired else list(ways)[(number + number // len(KINDS)) % len(ways)]
+    ways["wired"] = _wired
     style = STYLE[family] if rng.random() < 0.67 else STYLE["generic"]
     popcount = Popcount(style=style, levels_per_stage=int(rng.choice([1, 2, 2, 3])))
+    if is_wired and style == STYLE[family]:
+        popcount = Popcount.of(family, popcount.levels_per_stage)
     for tries in count():
         network = KINDS[kind](rng)
         try:
             pipeline = lower(network, ways[way](rng, network, popcount))
         except PlanError:
             continue
-        bits = sum(block.weight_width * block.lane_bits * block.parallel_frames for block in _units(pipeline))
+        bits = sum(_products(block) * block.lane_bits * block.parallel_frames for block in _units(pipeline))
         # Some kinds are rarely as small with some plans.
-        if LANES[0] <= bits <= LANES[1] * 1.1**tries:
+        least, most = WIRED_LANES if is_wired else LANES
+        if least <= bits <= most * 1.1**tries:
             return Design(kind=kind, way=f"{way}, {style}", pipeline=pipeline)
     raise AssertionError
 
 
-def _units(pipeline: Pipeline) -> Iterator[MatVecSpec]:
-    return (block for block in pipeline.blocks if isinstance(block, MatVecSpec))
+def _units(pipeline: Pipeline) -> Iterator[MatVecSpec | WiredSpec]:
+    return (block for block in pipeline.blocks if isinstance(block, MatVecSpec | WiredSpec))
+
+
+def _products(block: MatVecSpec | WiredSpec) -> int:
+    """Products of a bit of a weight and an input in each cycle."""
+    return block.lanes if isinstance(block, WiredSpec) else block.weight_width
 
 
 # ---- comparison
