@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import fifos, schedules, streams
+from . import deadlocks, fifos, link, schedules, streams
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
 
-CLAIMS: tuple[Claim, ...] = (*streams.CLAIMS, *fifos.CLAIMS, *schedules.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (*streams.CLAIMS, *fifos.CLAIMS, *schedules.CLAIMS, *deadlocks.CLAIMS, *link.CLAIMS)
