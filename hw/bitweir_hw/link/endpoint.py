@@ -51,7 +51,7 @@ class Endpoint(wiring.Component):
     |           | beats of one bit may take longer than their bytes on the wire                       |
     | ready     | always within 10 cycles                                                             |
     | resources | a block RAM for each of `RAMS` and one of `capacity` bytes; with beats of 64 bits   |
-    |           | and one score a beat about 430 LUTs on iCE40 (`benchmarks/link_size.py`)            |
+    |           | and one score a beat about 445 LUTs on iCE40 (`benchmarks/link_size.py`)            |
 
     Parameters
     ----------
