@@ -20,9 +20,15 @@ class Around:
     bench : Bench
     inputs, outputs : dict of str to stream
         Those of the block; streamed weights are an input.
+
+    Parameters
+    ----------
+    component : Component
+    payloads : bool
+        Whether payloads are shown; without them, there are gates for handshakes alone.
     """
 
-    def __init__(self, component: wiring.Component) -> None:
+    def __init__(self, component: wiring.Component, *, payloads: bool = True) -> None:
         self.bench = bench = Bench()
         bench.m.submodules.block = component
         self.inputs: dict[str, Any] = {}
@@ -42,7 +48,8 @@ class Around:
                 self.outputs[name] = port
                 bench.m.d.comb += port.ready.eq(bench.free(1, f"{name}_ready"))
                 bench.show(f"{name}_valid", port.valid)
-                bench.show(f"{name}_payload", port.payload)
+                if payloads:
+                    bench.show(f"{name}_payload", port.payload)
 
     def _free(self, name: str, port: Any, member: wiring.Member) -> None:
         """Let inputs of another kind, such as the chain of bytes that loads memories, be anything."""
@@ -56,9 +63,9 @@ class Around:
             self.bench.m.d.comb += signal.eq(self.bench.free(len(signal), "_".join((name, *map(str, path)))))
 
     @classmethod
-    def of(cls, spec: BlockSpec) -> Around:
+    def of(cls, spec: BlockSpec, *, payloads: bool = True) -> Around:
         """Around the gateware of a specification."""
-        return cls(block_of(spec).component(spec))
+        return cls(block_of(spec).component(spec), payloads=payloads)
 
     def handshakes(self) -> Handshakes:
         """The names of its handshakes."""

@@ -19,6 +19,9 @@ __all__ = ["CLAIMS"]
 
 #: A beat of two bits, of which the solver marks one beat: the other beats may be anything.
 WIDTH = 2
+#: Fill levels are kept in two ways, up to 9 and from there on.
+LUT_DEPTHS, BLOCK_DEPTHS = range(2, 10), range(4, 11)
+LATENCIES, DEPTHS = range(3), range(2, 11)
 
 
 def followed(depth: int, *, block: bool = False, lies: int = 0) -> Verdict:
@@ -92,12 +95,10 @@ def credited(latency: int, depth: int, *, short: int = 0) -> Verdict:
 
 
 def _fifos() -> Iterator[Case]:
-    for block in (False, True):
-        for depth in (*range(2, 13), 16, 17):
-            if depth > 3 or not block:
-                kind = "block RAM" if block else "LUT RAM"
-                quick = depth in (2, 5)
-                yield Case(name=f"{kind}, {depth}", run=partial(followed, depth, block=block), quick=quick)
+    for block, depths in ((False, LUT_DEPTHS), (True, BLOCK_DEPTHS)):
+        for depth in depths:
+            kind = "block RAM" if block else "LUT RAM"
+            yield Case(name=f"{kind}, {depth}", run=partial(followed, depth, block=block), quick=depth in (2, 5))
 
 
 def _fifo_faults() -> Iterator[Case]:
@@ -105,8 +106,8 @@ def _fifo_faults() -> Iterator[Case]:
 
 
 def _credits() -> Iterator[Case]:
-    for latency in range(6):
-        for depth in (2, 3, 4, 9, 12):
+    for latency in LATENCIES:
+        for depth in DEPTHS:
             quick = (latency, depth) in ((0, 2), (3, 4))
             yield Case(name=f"latency {latency}, depth {depth}", run=partial(credited, latency, depth), quick=quick)
 
@@ -120,7 +121,7 @@ CLAIMS = (
         name="FIFOs",
         says="A FIFO holds no more than its depth, takes a beat whenever it holds less, offers one whenever it holds "
         "any, and gives each beat as it came, in the order of their coming.",
-        parameters="depths 2 to 12, 16 and 17, in LUT RAM and in block RAM; beats of 2 bits",
+        parameters="all depths from 2 to 9 in LUT RAM, from 4 to 10 in block RAM; beats of 2 bits",
         method="a beat that is marked at any time; an invariant by PDR",
         tool="ABC, checked by Glucose (python-sat)",
         fault="a place that is not there",
@@ -131,7 +132,7 @@ CLAIMS = (
         name="credits",
         says="Results of a datapath that never stalls always find a place, and a place is free unless so many results "
         "are under way or wait.",
-        parameters="latencies 0 to 5, depths 2, 3, 4, 9 and 12",
+        parameters="all latencies from 0 to 2 with all depths from 2 to 10",
         method="an invariant by PDR",
         tool="ABC, checked by Glucose (python-sat)",
         fault="a start that has no place",

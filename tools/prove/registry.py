@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from . import deadlocks, fifos, link, schedules, streams
+from . import deadlocks, fifos, link, orders, schedules, streams
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
 
-CLAIMS: tuple[Claim, ...] = (*streams.CLAIMS, *fifos.CLAIMS, *schedules.CLAIMS, *deadlocks.CLAIMS, *link.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *streams.CLAIMS,
+    *fifos.CLAIMS,
+    *orders.CLAIMS,
+    *schedules.CLAIMS,
+    *deadlocks.CLAIMS,
+    *link.CLAIMS,
+)

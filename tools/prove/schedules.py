@@ -14,14 +14,17 @@ from bitweir_sim.time.machines import stepped
 
 from .around import Around
 from .claim import Case, Claim
-from .specs import sampled
+from .specs import SAMPLED, sampled
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "large"]
+
+#: Words of a buffer times steps, up to which all states are compared.
+MOST = 10_000
 
 
 def decide(spec: BlockSpec, machine: Machine | None = None) -> Verdict:
     """Compare a block with its machine, or with another one."""
-    around = Around.of(spec)
+    around = Around.of(spec, payloads=False)
     told = spec if machine is None else _Told(machine)
     return compare_states(around.bench.circuit(), around.handshakes(), stepped(told))  # type: ignore[arg-type]
 
@@ -33,12 +36,18 @@ class _Told:
         self.machine = machine
 
 
+def large(spec: BlockSpec) -> bool:
+    """Whether there are too many states: words that may be held in each of many steps."""
+    machine = spec.machine
+    return isinstance(machine, Buffered) and machine.room * int(machine.programme[:, 0].sum()) > MOST
+
+
 def _cases() -> Iterator[Case]:
     kinds = set[type]()
     for name, spec in sampled():
-        quick = type(spec) not in kinds
-        kinds.add(type(spec))
-        yield Case(name=name, run=partial(decide, spec), quick=quick)
+        if not large(spec):
+            yield Case(name=name, run=partial(decide, spec), quick=type(spec) not in kinds)
+            kinds.add(type(spec))
 
 
 def _wrong(machine: Any) -> Machine:
@@ -63,7 +72,7 @@ CLAIMS = (
     Claim(
         name="schedules",
         says="A block takes and offers each beat in the cycle in which its machine in the cycle model does.",
-        parameters="every kind of block, as in small networks with 1 and 2 frames side by side; all stalls, all data",
+        parameters=f"{SAMPLED}, without units of more than {MOST:,} steps times words of buffer; all stalls, all data",
         method="all states of block and model side by side",
         tool="bitweir",
         fault="a block that is one cycle later, or has one place less, than its machine",

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
-from bitweir_hw.blocks import BlockSpec
+import bitweir
+from bitweir.shipped import NETWORKS, model_file
+from bitweir_hw.blocks import BlockSpec, Pipeline
 from bitweir_hw.lower import lower
-from bitweir_hw.plan import plan_from_foldings
+from bitweir_hw.plan import plan_for_fps, plan_from_foldings
 from support.samples import every_kind, network_of_bits, streamed_example
 
-__all__ = ["sampled"]
+__all__ = ["SAMPLED", "pipelines", "sampled"]
+
+#: What `sampled` gives, in words.
+SAMPLED = (
+    "every kind of block as in small networks, streamed weights among them, and the blocks of the shipped networks"
+)
+
+#: Hz, for which the shipped networks are planned.
+CLOCK = 100e6
 
 
-def sampled() -> Iterator[tuple[str, BlockSpec]]:
-    """Every kind of block in its place in small networks: plain, with two frames side by side, with streamed weights.
+@cache
+def sampled() -> tuple[tuple[str, BlockSpec], ...]:
+    """Every kind of block in its place in small networks, and those of the shipped networks.
 
-    Equal ones, but for their names, come once. So do wired layers that take bits in steps.
+    Equal ones, but for their names, come once.
     """
-    bits = network_of_bits()
-    pipelines = {
-        "class": lower(*every_kind()),
-        "scores": lower(*every_kind(kind="scores")),
-        "2 frames": lower(*every_kind(streams=2, wired=False)),
-        "streamed": lower(*streamed_example()),
-        "steps": lower(bits, plan_from_foldings(bits, "wired/3,wired/2,wired/2")),
-    }
-    seen = set[str]()
-    for network, pipeline in pipelines.items():
+    found, seen = list[tuple[str, BlockSpec]](), set[str]()
+    for network, pipeline in pipelines():
         for block in pipeline.blocks:
             told = repr({**vars(block), "name": "", "layer": ""})
             if told not in seen:
                 seen.add(told)
-                yield f"{network} {block.name}", block
+                found.append((f"{network} {block.name}", block))
+    return tuple(found)
+
+
+def pipelines() -> Iterator[tuple[str, Pipeline]]:
+    """Small networks, and the shipped ones as the demonstration builds them.
+
+    Of the small ones, one has streamed weights, and one has wired layers that take bits in steps.
+    """
+    yield "class", lower(*every_kind())
+    yield "scores", lower(*every_kind(kind="scores"))
+    yield "streamed", lower(*streamed_example())
+    bits = network_of_bits()
+    yield "steps", lower(bits, plan_from_foldings(bits, "wired/3,wired/2,wired/2"))
+    for name, bundled in NETWORKS.items():
+        network = bitweir.load(model_file(name), input_scale=bundled.input_scale, compare=False).network
+        yield name, lower(network, plan_for_fps(network, bundled.fps, CLOCK))

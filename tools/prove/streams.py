@@ -14,7 +14,7 @@ from bitweir_sim.formal import Circuit, Verdict, prove, prove_by_induction
 
 from .around import Around
 from .claim import Case, Claim
-from .specs import sampled
+from .specs import SAMPLED, sampled
 
 __all__ = ["CLAIMS"]
 
@@ -37,8 +37,8 @@ def ruled(component: wiring.Component) -> Circuit:
 def decide(component: wiring.Component) -> Verdict:
     """Prove the rules: by induction of a step or two, else with an invariant."""
     circuit = ruled(component)
-    verdict = prove_by_induction(circuit, 2)
-    return prove(circuit) if verdict.status == "unknown" else verdict
+    verdict = prove_by_induction(circuit, 2, seconds=300)
+    return prove(circuit, seconds=300) if verdict.status == "unknown" else verdict
 
 
 def _of(spec: BlockSpec) -> Verdict:
@@ -99,7 +99,7 @@ CLAIMS = (
         name="stream rules",
         says="A beat that is offered stays, with its payload, until it moves; after a reset at any time, nothing is "
         "offered.",
-        parameters="every kind of block, as in small networks with 1 and 2 frames side by side, whole payloads",
+        parameters=f"{SAMPLED}, whole payloads",
         method="induction of up to 2 steps, else an invariant by PDR",
         tool="Glucose (python-sat); ABC",
         fault="a register that changes or drops a beat that waits, or begins with one",

@@ -93,7 +93,7 @@ class Solver:
 
 
 class Unrolled:
-    """The cycles of a circuit, one after the other, in a solver.
+    """The cycles of a circuit, one after the other, in a solver; of each what is asked for, and what that depends on.
 
     Parameters
     ----------
@@ -107,30 +107,49 @@ class Unrolled:
         self.circuit, self.solver = circuit, solver
         self.cycles = 0
         self._start = start
+        self._reached = set[int]()
         self._assumed = list(circuit.named("assume_").values())
 
     def literal(self, literal: int, cycle: int) -> int:
-        """The solver's literal of a literal of the circuit in a cycle."""
+        """The solver's literal of a literal of the circuit in a cycle; what it depends on is put into clauses."""
+        self._reach(literal >> 1, cycle)
+        return self._name(literal, cycle)
+
+    def _name(self, literal: int, cycle: int) -> int:
         variable = (literal >> 1) + 1 + cycle * self.circuit.variables
         return -variable if literal & 1 else variable
 
+    def _reach(self, variable: int, cycle: int) -> None:
+        circuit, name = self.circuit, self._name
+        clauses, stack = list[list[int]](), [(variable, cycle)]
+        while stack:
+            variable, at = stack.pop()
+            out = name(2 * variable, at)
+            if out in self._reached:
+                continue
+            self._reached.add(out)
+            if variable >= circuit.first_gate:
+                left, right = circuit.gates[variable - circuit.first_gate]
+                a, b = name(left, at), name(right, at)
+                clauses += [[-out, a], [-out, b], [out, -a, -b]]
+                stack += [(left >> 1, at), (right >> 1, at)]
+            elif variable >= circuit.first_register:
+                number = variable - circuit.first_register
+                if at:
+                    following = circuit.following[number]
+                    before = name(following, at - 1)
+                    clauses += [[-out, before], [out, -before]]
+                    stack.append((following >> 1, at - 1))
+                elif self._start and (initial := circuit.initial[number]) is not None:
+                    clauses.append([out if initial else -out])
+            elif not variable:
+                clauses.append([-out])
+        self.solver.add(clauses)
+
     def extend(self) -> None:
         """Add a cycle, in which assumptions hold."""
-        circuit, cycle, at = self.circuit, self.cycles, self.literal
-        clauses = [[-at(0, cycle)]]
-        for number, (left, right) in enumerate(circuit.gates):
-            out, a, b = at(2 * (circuit.first_gate + number), cycle), at(left, cycle), at(right, cycle)
-            clauses += [[-out, a], [-out, b], [out, -a, -b]]
-        for number, following in enumerate(circuit.following):
-            now = at(2 * (circuit.first_register + number), cycle)
-            if cycle:
-                before = at(following, cycle - 1)
-                clauses += [[-now, before], [now, -before]]
-            elif self._start and (initial := circuit.initial[number]) is not None:
-                clauses.append([now if initial else -now])
-        clauses += [[at(literal, cycle)] for literal in self._assumed]
-        self.solver.add(clauses)
         self.cycles += 1
+        self.solver.add([[self.literal(literal, self.cycles - 1)] for literal in self._assumed])
 
     def run(self) -> Run:
         """The run in the solver's last answer."""
@@ -138,7 +157,7 @@ class Unrolled:
         first, behind = self.circuit.first_register, self.circuit.first_gate
 
         def bits(variables: range, cycle: int) -> list[int]:
-            return [int(self.literal(2 * variable, cycle) in true) for variable in variables]
+            return [int(self._name(2 * variable, cycle) in true) for variable in variables]
 
         return Run(
             inputs=[bits(range(1, first), cycle) for cycle in range(self.cycles)],

@@ -24,7 +24,7 @@ __all__ = ["Handshakes", "compare_states", "evaluated"]
 Bits = NDArray[np.uint8]
 
 #: Bits that may be anything without being seen.
-_MOST_LOOSE = 8
+_MOST_LOOSE = 12
 
 
 @dataclass(frozen=True, kw_only=True)
