@@ -74,10 +74,16 @@ _PLACE = {"ecp5": ["--placer", "static"], "ice40": [], "gowin": []}
 #: of time that is usual, FIFOs behind layers lie apart.
 _PLACE_PARTS = {
     "ecp5": [
-        "--placer", "heap", "--placer-heap-beta", "0.6", "--placer-heap-timingweight", "40", "--router", "router2",
-        "--tmg-ripup",
+        "--placer",
+        "heap",
+        "--placer-heap-beta",
+        "0.6",
+        "--placer-heap-timingweight",
+        "40",
+        "--router",
+        "router2",
     ],
-}  # fmt: skip
+}
 _OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
 _ROUTED, _LOG = "routed.txt", "nextpnr.log"
 #: What nextpnr tells of its way; the router's iterations are in a table.
