@@ -20,6 +20,7 @@ __all__ = [
     "compiler_missing",
     "compiler_version",
     "load_library",
+    "optimisation",
     "run_tool",
 ]
 
@@ -43,6 +44,20 @@ def compiler_missing() -> str | None:
         f"Compiled simulation needs a C++ compiler, and {command[0]} was not found: "
         "install g++ (Debian, Ubuntu: apt install g++), or name another compiler in CXX."
     )
+
+
+def optimisation(asked: int | None = None) -> int:
+    """The level of optimisation with which a simulator is compiled: what was asked for, BITWEIR_OPTIMISE, or 2.
+
+    Raises
+    ------
+    ToolError
+        BITWEIR_OPTIMISE is no level.
+    """
+    text = os.environ.get("BITWEIR_OPTIMISE") or "2"
+    if asked is None and text not in ("0", "1", "2"):
+        raise ToolError(f"BITWEIR_OPTIMISE must be 0, 1 or 2, not {text!r}.")
+    return int(text) if asked is None else asked
 
 
 @cache

@@ -139,7 +139,7 @@ def _build_cxxrtl(
     )
     # Without CXXRTL_NDEBUG an address out of range would end the Python process.
     options = ["-std=c++17", "-shared", "-fPIC", *flags, *(["-DFEEDBACK"] if feedback else []), "-DCXXRTL_NDEBUG"]
-    options += [*compiler_options(code), "-I.", f"-I{_HERE}", f"-I{runtime()}"]
+    options += [*compiler_options(code, flags), "-I.", f"-I{_HERE}", f"-I{runtime()}"]
     parts = dict.fromkeys(leaf.folder / "leaf.o" for leaf in leaves.values())
     compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source, *parts], folder, "compiler.log")
     (folder / MEMORIES).write_bytes(memories.data)
@@ -214,7 +214,7 @@ def build_verilator(
     defines = [f"-DVM_TRACE={int(waves)}", f"-DVM_TRACE_VCD={int(waves)}", "-DVL_TIME_CONTEXT", "-DVERILATOR=1"]
     includes = ["-I.", f"-I{_HERE}", f"-I{root / 'include'}", f"-I{root / 'include/vltstd'}"]
     common: list[str | Path] = [*compiler, "-std=c++17", "-fPIC", "-w", "-pthread", *defines, *includes]
-    library = _verilator_library(root, common, waves)
+    library = _verilator_library(root, [*common, *flags], waves)
     # What runs once is not worth optimising.
     units: list[tuple[Path, Sequence[str]]] = [(_HERE / harness.source, flags)]
     for path in folder.glob("V*.cpp"):
@@ -242,7 +242,7 @@ def _verilator_library(root: Path, common: Sequence[str | Path], waves: bool) ->
 
     def build(folder: Path) -> None:
         for source in sources:
-            compile_with([*common, "-O2", "-c", source, "-o", f"{source.stem}.o"], folder, f"{source.stem}.log")
+            compile_with([*common, "-c", source, "-o", f"{source.stem}.o"], folder, f"{source.stem}.log")
 
     return cached(key, build)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ..compiler import compiler_command, load_library
+from ..compiler import compiler_command, load_library, optimisation
 from .board_chip import BoardChip
 from .compiled import build_library
 from .harness import UART
@@ -16,7 +16,7 @@ __all__ = ["SimulatedUart", "compile_board"]
 
 
 def compile_board(
-    design: str | Path, *, top: str, verilog: Sequence[Path] = (), backend: str = "cxxrtl", optimise: int = 2
+    design: str | Path, *, top: str, verilog: Sequence[Path] = (), backend: str = "cxxrtl", optimise: int | None = None
 ) -> Path:
     """Compile a design for `SimulatedUart`, or take it from the cache.
 
@@ -28,7 +28,7 @@ def compile_board(
         The top module, with ports ``clk``, ``rst``, ``link_clk``, ``link_rst``, ``rx``, ``tx`` and ``busy``, and
         perhaps the pins of an SDRAM chip; see `bitweir_hw.link.board_core.Device`.
     verilog, backend, optimise
-        See `compiled.compile_design`.
+        See `compiled.compile_design`; BITWEIR_OPTIMISE counts from 1, as each bit of the wire takes many cycles.
 
     Returns
     -------
@@ -40,6 +40,7 @@ def compile_board(
     ToolError
         The compiler is missing, or a tool fails.
     """
+    optimise = max(1, optimisation()) if optimise is None else optimise
     return build_library(
         design, top=top, verilog=verilog, backend=backend, optimise=optimise, waves=False, harness=UART
     )

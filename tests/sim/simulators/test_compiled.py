@@ -15,6 +15,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import run_yosys
+from bitweir_sim.compiler import optimisation
 from bitweir_sim.simulators import compiled
 from bitweir_sim.simulators.amaranth import run_amaranth
 from bitweir_sim.simulators.compiled import CompiledDesign, compile_design
@@ -265,6 +266,17 @@ def test_joined_bits_on_the_left_are_assigned_part_by_part() -> None:
     ]
 
 
+def test_the_level_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text, level in (("", 2), ("0", 0), ("1", 1)):
+        monkeypatch.setenv("BITWEIR_OPTIMISE", text)
+        assert (optimisation(), optimisation(0), optimisation(2)) == (level, 0, 2)
+    monkeypatch.setenv("BITWEIR_OPTIMISE", "fast")
+    with pytest.raises(ToolError, match="^BITWEIR_OPTIMISE must be 0, 1 or 2, not 'fast'.$"):
+        compile_design("module \\bare\nend\n", top="bare")
+    # Nothing is inlined that is not optimised.
+    assert compiler_options("", ["-O0"]) == ["-D__always_inline__=__unused__"]
+
+
 def test_large_code_is_optimised_less() -> None:
-    assert compiler_options(" " * ((1 << 18) - 1)) == []
-    assert compiler_options(" " * (1 << 18)) == ["--param", "max-combine-insns=2"]
+    assert compiler_options(" " * ((1 << 18) - 1), ["-O1"]) == []
+    assert compiler_options(" " * (1 << 18), ["-O1"]) == ["--param", "max-combine-insns=2"]
