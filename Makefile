@@ -9,7 +9,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 # Errors only: warnings are of the machine's own pip settings.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long prove lint bench bitstreams clean
+.PHONY: help setup demo test test-long prove lint style types bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -34,8 +34,10 @@ setup: $(VENV)/installed-dev  ## a virtual environment with everything for devel
 demo: $(VENV)/installed  ## a trained network becomes a verified accelerator, with a report
 	@$(BIN)/bitweir demo
 
-test: $(VENV)/installed-dev lint  ## style, types and all tests
-	@$(PYTEST)
+# Types take one core for a minute, while the first tests compile the tools of YoWASP on all.
+test: style  ## style, types and all tests
+	@$(BIN)/mypy & types=$$!; $(PYTEST); tests=$$?; \
+	wait $$types || { echo "mypy has found mistakes: see above."; exit 1; }; exit $$tests
 
 test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones, routing
 	@$(PIP) --editable '.[pnr]'
@@ -44,11 +46,15 @@ test-long: $(VENV)/installed-dev  ## what takes too long for every day: large ne
 prove: $(VENV)/installed-dev  ## what is proved of the gateware, and planted faults that are not
 	@PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tools.prove
 
-lint: $(VENV)/installed-dev  ## style, types, and the direction of imports
+lint: style types  ## style, types, and the direction of imports
+
+style: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -4
+
+types: $(VENV)/installed-dev
+	@$(BIN)/mypy
 
 bench: $(VENV)/installed-dev  ## every claim about speed and size, measured again
 	@$(PIP) --editable '.[pnr]'
