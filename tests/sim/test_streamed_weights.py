@@ -210,6 +210,7 @@ def test_the_slower_of_arithmetic_and_memory_sets_the_pace(bits, interval):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.usefixtures("left_unused")
 def test_what_has_no_memory_to_read_weights_from_refuses_them():
     network, plan = streamed_example()
     pipeline = lower(network, plan)

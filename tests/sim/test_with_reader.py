@@ -180,6 +180,7 @@ class LateMemory(SdramMemory):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.usefixtures("left_unused")
 def test_readers_that_do_not_fit():
     network, plan = streamed_example()
     pipeline = lower(network, plan)

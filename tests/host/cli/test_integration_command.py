@@ -43,6 +43,8 @@ def test_axi_adds_a_module_in_a_file_of_its_own(model, tmp_path):
     assert readme[:start] + readme[end:] == plain["README.md"].decode()
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.usefixtures("left_unused")
 def test_an_odd_width_is_refused(model, tmp_path):
     result = generate(model, "-o", tmp_path / "axi", "--folding", FOLDING, "--axi=12", code=5)
     assert result.stderr == "bitweir: An AXI4-Stream must be 1, 2, 4, 8, 16, 32 or 64 bytes wide, not 12.\n"

@@ -53,6 +53,7 @@ def test_a_beat_that_fails_ends_it(response, seed, error_at):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.usefixtures("left_unused")
 def test_a_bus_that_cannot_be():
     layout = made_layout([(32, 8)], beat_bytes=2, burst_beats=4)
     with pytest.raises(PlanError, match="AXI4 must have at least 4 bytes a beat, not 2."):

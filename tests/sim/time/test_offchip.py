@@ -192,6 +192,8 @@ def test_specifications_that_cannot_be():
         ReaderSpec(layout=layout, address_bits=4)
 
 
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.usefixtures("left_unused")
 def test_the_page_shows_the_reader_and_its_bound():
     scope = {}
     for example in EXAMPLES[1:]:
