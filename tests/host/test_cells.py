@@ -76,7 +76,8 @@ def test_the_carry_cell_of_xilinx_is_that_of_yosys(tmp_path):
 def test_a_folder_holds_all_that_a_simulator_needs(tmp_path, family):
     network, plan = every_kind(style=STYLE[family])
     plan = replace(plan, popcount=Popcount.of(family, plan.popcount.levels_per_stage))
-    folder = write_design(network, plan, tmp_path / "build", axi=4).folder
+    build = write_design(network, plan, tmp_path / "build", axi=4)
+    folder, pipeline = build.folder, build.pipeline
     sources = sorted(folder.glob("*.v"))
     cell, whose = {"ecp5": ("CCU2C", "ECP5"), "xilinx": ("CARRY4", "Xilinx 7")}.get(family, ("", ""))
     cells = (cell,) if cell else ()
@@ -90,7 +91,6 @@ def test_a_folder_holds_all_that_a_simulator_needs(tmp_path, family):
     for top, files in (("net", sources[:-1]), ("net_axi", sources)):
         subprocess.run(["iverilog", "-g2005-sv", "-s", top, "-o", tmp_path / "a.out", *files], check=True)
     frames = np.random.default_rng(2).integers(0, 4, (5, 32))
-    pipeline = write_design(network, plan, tmp_path / "again").pipeline
     trace = expected_trace(network, pipeline, frames)
     found = run_cocotb(
         sources[:-1],

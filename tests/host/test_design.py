@@ -54,7 +54,7 @@ def test_what_needs_only_the_network_lowers_nothing(tmp_path):
 @settings(max_examples=6)
 @given(st.data())
 def test_fitted_is_what_lower_makes_of_the_fitted_plan(data):
-    network = data.draw(networks(max_size=6, max_layers=3))
+    network = data.draw(networks(max_size=4, max_layers=3))
     plan = data.draw(plans(network))
     try:
         wanted = fit_depths(network, plan)

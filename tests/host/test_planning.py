@@ -75,15 +75,15 @@ def test_what_cannot_be_had(network):
 
 def test_frames_go_side_by_side_where_block_ram_binds(network, monkeypatch):
     rng = np.random.default_rng(3)
-    layers = (Dense(name="dense0", weights=rng.random((512, 784)) < 0.5, thresholds=np.zeros((512, 1), np.int64),
-                    output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 512)) < 0.5))  # fmt: skip
+    layers = (Dense(name="dense0", weights=rng.random((128, 784)) < 0.5, thresholds=np.zeros((128, 1), np.int64),
+                    output=BIPOLAR), Dense(name="scores", weights=rng.random((10, 128)) < 0.5))  # fmt: skip
     large = check(Network(name="net", input=identity_input(784), layers=layers))
-    monkeypatch.setitem(PARTS, "scarce", replace(PARTS["ecp5-25k"], name="scarce", block_rams=28))
+    monkeypatch.setitem(PARTS, "scarce", replace(PARTS["ecp5-25k"], name="scarce", block_rams=8))
     alone = choose(large, wish(part="scarce", goal="fps")).search
     wide = choose(large, wish(part="scarce", goal="fps", streams=None)).search
-    assert (alone.streams, alone.block_rams > 22) == (1, True) and wide.streams > 1
+    assert (alone.streams, alone.block_rams > 6) == (1, True) and wide.streams > 1
     assert wide.cycles / wide.streams < alone.cycles
-    assert wide.block_rams <= 28 and wide.sites <= ROUTES["ecp5"].sites * PARTS["scarce"].luts
+    assert wide.block_rams <= 8 and wide.sites <= ROUTES["ecp5"].sites * PARTS["scarce"].luts
     assert f" It has {wide.streams} parallel frames." in wide.summary
     # Where it does not, they go alone.
     assert choose(network, wish(part="ecp5-85k", goal="fps", streams=None)).search.streams == 1

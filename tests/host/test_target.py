@@ -120,9 +120,9 @@ def test_what_does_not_fit_says_so_first(folder):
 
 
 def test_a_part_that_is_too_small(tmp_path):
-    network = dense_network(256, 64, 4)
+    network = dense_network(160, 64, 4)
     (tmp_path / "net.npz").write_bytes(network_bytes(network))
-    words = ("generate", tmp_path / "net.npz", "-o", tmp_path / "build", "--folding", "256x64,64x4")
+    words = ("generate", tmp_path / "net.npz", "-o", tmp_path / "build", "--folding", "160x64,64x4")
     # The console breaks lines.
     shown = " ".join(run(*words, "--family", "ice40").split())
     assert shown.startswith("Does not fit ice40-hx8k (no part was named when it was generated): it needs ")

@@ -236,7 +236,7 @@ def check_damaged_libraries(root: Path, what: str, many: int, rebuilt: int) -> N
 
 @needs_compiler
 def test_damaged_libraries_are_built_again(root):
-    check_damaged_libraries(root, "time", 60, 3)
+    check_damaged_libraries(root, "time", 60, 2)
 
 
 @pytest.mark.long

@@ -49,7 +49,7 @@ def test_the_netlist_of_a_device_answers_as_the_golden_model(
     netlist = tmp_path / "netlist.v"
     models = tmp_path / "models.v"
     models.write_text(cell_models(family, netlist.read_text()))
-    folder = compile_board(netlist, top="net_device", verilog=[models], optimise=1)
+    folder = compile_board(netlist, top="net_device", verilog=[models], optimise=0)
     # The board, in the time of its clocks, but for what it is compiled from.
     monkeypatch.setattr(simulated, "compile_board", lambda *_, **__: folder)
     codes = np.random.default_rng(3).integers(0, 2, (40, network.input.size))

@@ -64,13 +64,10 @@ def test_given_depths_are_kept(data):
     assert dict(fitted.depths)[fifos[0].name] == fifos[0].depth + 3
 
 
-# Few networks have a FIFO that is deeper than the least.
-@settings(max_examples=5, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
-@given(st.data())
-def test_hardware_agrees_at_both_depths(data):
-    network = data.draw(networks())
+def check_both_depths(data, network):
     plan = fit_depths(network, data.draw(plans(network, max_streams=1)))
     deep = [name for name, depth in plan.depths if depth > 2]
+    # Few networks have a FIFO that is deeper than the least.
     assume(deep)
     less = tuple((name, depth - (name == deep[0])) for name, depth in plan.depths)
     frames = data.draw(codes(network, 4))
@@ -78,6 +75,20 @@ def test_hardware_agrees_at_both_depths(data):
     for trial in (plan, replace(plan, depths=less)):
         if interval(lower(network, trial)) is not None:
             check_every_beat(network, trial, frames, never, never)
+
+
+# Small networks have FIFOs of all depths, too.
+@settings(max_examples=3, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(st.data())
+def test_hardware_agrees_at_both_depths(data):
+    check_both_depths(data, data.draw(networks(max_size=4)))
+
+
+@pytest.mark.long
+@settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(st.data())
+def test_hardware_agrees_at_both_depths_of_larger_networks(data):
+    check_both_depths(data, data.draw(networks()))
 
 
 NEVER = np.zeros(0, np.uint8)
