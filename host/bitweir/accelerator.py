@@ -160,6 +160,7 @@ class Accelerator:
         self,
         *,
         synthesise: str | None = None,
+        prove: bool = False,
         part: FpgaPart | Path | str | None = None,
         clock: float | None = None,
         weight_memory: WeightMemory | None = None,
@@ -172,6 +173,9 @@ class Accelerator:
         synthesise : str, optional
             Run Yosys for this family first: ``"ecp5"``, ``"ice40"``, ``"gowin"`` or ``"xilinx"``; what it measures is
             kept in the folder.
+        prove : bool
+            After synthesis, prove of each block that the mapped netlist does what the Verilog does: see
+            ``synthesis[family].proof`` of the report, in which any may be refuted. Needs a family.
         part : FpgaPart or path or str, optional
             FPGA to compare with, in place of that of the target: a part, a file in TOML, or the name of a listed one.
         clock : float, optional
@@ -188,15 +192,18 @@ class Accelerator:
         Raises
         ------
         PlanError
-            The popcounts are made of primitives that the family does not have, or there is no such family.
+            The popcounts are made of primitives that the family does not have, there is no such family, or a proof
+            is asked for without one.
         ToolError
-            Yosys failed.
+            Yosys failed; or a package that proofs need is missing, or models of the family's cells.
         """
+        if prove and synthesise is None:
+            raise PlanError("A proof is about the netlist of a family: name one to synthesise for.")
         if synthesise is not None:
             if synthesise not in FAMILIES:
                 raise PlanError(f"The family must be one of {', '.join(FAMILIES)}, not {synthesise!r}.")
             with progress(f"Synthesising for {synthesise}") as done:
-                _synthesise(self.written, synthesise, told=done)
+                _synthesise(self.written, synthesise, prove=prove, told=done)
         chosen = None if part is None else find_part(part)
         with progress("Computing the report"):
             return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import deadlocks, fifos, link, orders, schedules, streams
+from . import deadlocks, fifos, link, orders, schedules, streams, sums
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
@@ -14,4 +14,5 @@ CLAIMS: tuple[Claim, ...] = (
     *schedules.CLAIMS,
     *deadlocks.CLAIMS,
     *link.CLAIMS,
+    *sums.CLAIMS,
 )

@@ -35,6 +35,7 @@ from .options import (
     board_option,
     clock_option,
     end,
+    end_proof,
     folder_argument,
     most_clock_option,
     other_clock_option,
@@ -349,6 +350,11 @@ def simulate_command(
     help="Synthesise for this family with Yosys, and add the measured resources.",
 )
 @click.option(
+    "--prove",
+    is_flag=True,
+    help="Prove of each block that the netlist of --synth does what the Verilog does, in every cycle for all inputs.",
+)
+@click.option(
     "--part",
     type=PART,
     help="FPGA to compare with: a listed one, or a file in TOML.  [default: the one that FOLDER was made for, one of "
@@ -367,6 +373,7 @@ def report(
     output: Output,
     folder: Path,
     family: str | None,
+    prove: bool,
     part: str | None,
     html_file: Path | None,
     markdown_file: Path | None,
@@ -374,13 +381,15 @@ def report(
     weight_memory: WeightMemory | None,
 ) -> None:
     """Report the cost and the speed of the design in FOLDER."""
+    if prove and not family:
+        raise click.UsageError("--prove is about the netlist of a family: name one with --synth.")
     if holds_chips(folder) and not (family or part or html_file or markdown_file or clock or weight_memory):
         several = api.open_chips(folder)
         output.show(*render_chips(several))
         output.result(several.to_dict())
         return
     result = api.open(folder).report(
-        synthesise=family, part=part, clock=clock, weight_memory=weight_memory, progress=output.working
+        synthesise=family, prove=prove, part=part, clock=clock, weight_memory=weight_memory, progress=output.working
     )
     output.show(*render(result))
     for file, form in ((html_file, result.html), (markdown_file, result.markdown)):
@@ -388,6 +397,8 @@ def report(
             added_file(file, form().encode())
             output.show(Text(f"Written: {file}"))
     output.result(result.to_dict())
+    if family:
+        end_proof(result, family)
 
 
 @main.command()

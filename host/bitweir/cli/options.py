@@ -21,6 +21,7 @@ from bitweir_sim.trace import SimulationError
 from ..api import load
 from ..folders import FileError
 from ..model import Model
+from ..report.report import Report
 from ..runs import DeviceRun, Simulation
 from ..weight_memory import WeightMemory
 from .console import Output, complain
@@ -360,5 +361,15 @@ def end(run: Simulation | DeviceRun) -> None:
         complain(
             f"The design must compute what the golden model computes; {run.mismatches:,} of {run.images:,} images "
             f"differ, the first: {run.first_mismatch}."
+        )
+        click.get_current_context().exit(SimulationError.exit_code)
+
+
+def end_proof(report: Report, family: str) -> None:
+    """End with an error if a netlist does not do what the Verilog does."""
+    if wrong := report.synthesis[family].refuted:
+        complain(
+            f"The netlist for {family} must do what the Verilog does; it does not in {', '.join(wrong)}: do not use "
+            "it. The report tells the inputs."
         )
         click.get_current_context().exit(SimulationError.exit_code)

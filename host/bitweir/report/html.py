@@ -50,7 +50,13 @@ def page(report: ReportData) -> str:
         formula=_formula(report),
         pipeline=svg.pipeline(report),
         blocks=tables.blocks(report),
-        logic=[tables.logic(report, family) for family in FAMILIES if family in known],
+        logic=[
+            table
+            for family in FAMILIES
+            if family in known
+            for table in (tables.logic(report, family), tables.proofs(report, family))
+            if table
+        ],
         bands=tables.bands(report),
         routed=routed_tables(report),
         shares=_shares(report),

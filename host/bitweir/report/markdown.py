@@ -45,6 +45,8 @@ def _lines(report: ReportData) -> Iterator[str]:
     yield from _table(tables.part_use(report))
     for family in sorted({*report.synthesis, *report.estimates}):
         yield from _table(tables.logic(report, family))
+        if proved := tables.proofs(report, family):
+            yield from _table(proved)
     yield from _table(tables.bands(report))
     for table in routed_tables(report):
         yield from _table(table)

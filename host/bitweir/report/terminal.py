@@ -39,6 +39,8 @@ def render(report: ReportData) -> Iterator[RenderableType]:
     for family in report.synthesis:
         measured = tables.logic(report, family)
         yield _table(measured, [column.key for column in measured.columns if column.unit in ("", "measured")])
+        if proved := tables.proofs(report, family):
+            yield _table(proved)
     for routed in report.routed.values():
         yield from render_routed(routed)
     for sentence in report.network.input:

@@ -14,12 +14,16 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import COUNTED_AS
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import Told, run_yosys, yosys_version
+from msgspec import UNSET
 
 from ..cells import FAMILY_OF_CELL, cell_of
+from ..cells import cell_models as cell_files
 from ..design import DesignFolder
 from ..folders import added_file, whole_file
+from .cell_models import check_models
 from .flows import FAMILIES, classify, lone_carries, script, sites
 from .output_registers import absorb_registers
+from .proof import prove_netlist
 from .results import RESOURCES, LaneResources, Measured
 
 __all__ = ["FAMILIES", "VERSION", "absorb", "synthesise"]
@@ -28,7 +32,9 @@ __all__ = ["FAMILIES", "VERSION", "absorb", "synthesise"]
 VERSION = 3
 
 
-def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None, told: Told | None = None) -> Measured:
+def synthesise(
+    build: DesignFolder, family: str, *, netlist: Path | None = None, prove: bool = False, told: Told | None = None
+) -> Measured:
     """Map a build to a family and count what each block needs; the result is kept in the build folder.
 
     Parameters
@@ -38,6 +44,8 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
         One of `FAMILIES`.
     netlist : Path, optional
         Where to keep the mapped netlist, as Yosys writes it in Verilog.
+    prove : bool
+        Whether to prove of each block that the mapped netlist does what the Verilog in the folder does.
     told : callable, optional
         Takes the pass of Yosys that is under way.
 
@@ -50,7 +58,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
     PlanError
         The build uses primitives of another family, or jams.
     ToolError
-        Yosys failed.
+        Yosys failed; or something is to be proved of a family that has no models of its cells.
     """
     cell = cell_of(build.plan)
     if cell and FAMILY_OF_CELL[cell] != family:
@@ -59,6 +67,8 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
             f"The {what} of this build are made of {whose}'s carry cells, which {family} does not have: "
             f"generate it again with --family {family} or generic."
         )
+    if prove:
+        check_models(family)
     # What jams is refused before Yosys starts.
     _ = build.timing
     top = build.network.name
@@ -77,8 +87,16 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
             for module in (*modules, *others):
                 absorb(stat[f"\\{module}"]["num_cells_by_type"], mapped[module])
         seconds = time.perf_counter() - started
+        own = {name: module for name, module in mapped.items() if name in (top, *modules, *others)}
+        proof = (
+            prove_netlist(
+                folder, top=top, modules=modules | {name: name.removeprefix(f"{top}__") for name in others},
+                family=family, netlist=own, told=told,
+                sources=[build.folder / f"{top}.v", *cell_files(build.plan)],
+            )
+            if prove else UNSET
+        )  # fmt: skip
         if netlist:
-            own = {name: module for name, module in mapped.items() if name in (top, *modules, *others)}
             (folder / "own.json").write_text(json.dumps({"modules": own}))
             run_yosys("read_json own.json\nwrite_verilog -noattr -norename netlist.v\n", folder)
             whole_file(netlist, (folder / "netlist.v").read_bytes())
@@ -97,6 +115,7 @@ def synthesise(build: DesignFolder, family: str, *, netlist: Path | None = None,
         tool=f"Yosys {yosys_version()}",
         seconds=round(seconds, 3),
         blocks=blocks,
+        proof=proof,
         total=LaneResources(**{key: sum(getattr(row, key) for row in rows) for key in (*RESOURCES, "lanes")}),
     )
     added_file(build.folder / f"synthesis-{family}.json", (json.dumps(result.to_dict(), indent=1) + "\n").encode())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from ..schemas import Count, Json, Positive, Rate, schema, to_dict
 from .flows import CLASSES
@@ -20,6 +20,7 @@ __all__ = [
     "PathEnd",
     "PathStep",
     "PllSettings",
+    "Proof",
     "Resources",
     "Routed",
     "RoutedCore",
@@ -86,6 +87,24 @@ class LaneResources(Resources):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Whether a netlist does what the Verilog does, in every cycle after reset, for all inputs.
+
+    Parameters
+    ----------
+    result : str
+        ``"proved"``; ``"refuted"`` by inputs after which an output differs; or ``"unknown"``, which is neither.
+    told : str
+        What was compared; of what was refuted, the output and the inputs, of what is unknown, why.
+    seconds : float
+    """
+
+    result: Literal["proved", "refuted", "unknown"]
+    told: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """The cells to which Yosys mapped a design.
 
@@ -102,6 +121,8 @@ class Measured:
         By name.
     total : LaneResources
         Of the blocks, and of what belongs to none.
+    proof : dict, optional
+        Of each block, and of what joins them, whether the netlist does what the Verilog does; where that was asked for.
     """
 
     version: int
@@ -110,6 +131,12 @@ class Measured:
     seconds: float
     blocks: dict[str, LaneResources]
     total: LaneResources
+    proof: dict[str, Proof] | UnsetType = UNSET
+
+    @property
+    def refuted(self) -> list[str]:
+        """What does not do what the Verilog does."""
+        return [name for name, proof in (self.proof or {}).items() if proof.result == "refuted"]
 
     def to_dict(self) -> Json:
         """The content of ``synthesis-FAMILY.json``."""

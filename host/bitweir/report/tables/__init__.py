@@ -1,7 +1,7 @@
 """A report as tables of text, for pages and files alike."""
 
 from .base import RESOURCE_NAMES, Cell, Column, Table, number, numbers, percent
-from .blocks import bands, blocks, logic, memories, reuse, totals, weight_streams
+from .blocks import bands, blocks, logic, memories, proofs, reuse, totals, weight_streams
 from .bounds import needs, part_use
 from .summary import figures, identity
 from .timing import runs, streams, timeline
@@ -22,6 +22,7 @@ __all__ = [
     "numbers",
     "part_use",
     "percent",
+    "proofs",
     "reuse",
     "runs",
     "streams",

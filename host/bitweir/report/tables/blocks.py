@@ -107,6 +107,28 @@ def logic(report: ReportData, family: str) -> Table:
     )
 
 
+def proofs(report: ReportData, family: str) -> Table | None:
+    """Whether the netlist of each block does what the Verilog does; None where nobody asked."""
+    measured = report.synthesis.get(family)
+    if measured is None or not measured.proof:
+        return None
+    rows = []
+    for name, proof in measured.proof.items():
+        result = {"unknown": "not proved"}.get(proof.result, proof.result)
+        cell = replace(words(result)[0], strong=proof.result != "proved")
+        rows.append((*words(name), cell, *words(proof.told.partition("\n")[0])))
+    count = sum(proof.result == "proved" for proof in measured.proof.values())
+    return Table(
+        name=f"proof{family.capitalize()}",
+        caption=f"Whether the netlist for {family} does what the Verilog does in every cycle after reset, for all "
+        f"inputs: proved of {count} of {len(rows)}",
+        columns=make_columns(
+            ("block", "Block", "", False), ("result", "Result", "", False), ("told", "Compared", "", False)
+        ),
+        rows=tuple(rows),
+    )
+
+
 def bands(report: ReportData) -> Table:
     """The error bands of the cost model for the family of the part."""
     family = report.part.family
