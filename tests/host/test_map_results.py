@@ -239,7 +239,7 @@ def test_an_identity_says_that_there_is_a_class_for_each_pixel():
         pipeline, capacity=4096, clock=12_000_000, cycles=99, latency=120, digest=bytes(16), plan=bytes(8)
     )
     data = identity.to_bytes()
-    assert data[4] == 3 and Identity.from_bytes(data) == identity and identity.result == "classes"
+    assert data[4] == 4 and Identity.from_bytes(data) == identity and identity.result == "classes"
     with pytest.raises(LinkError, match="its result is of no known kind"):
         Identity.from_bytes(data[:5] + bytes([data[5] | 7 << 1]) + data[6:])
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 __all__ = ["adapt", "compiler_options"]
 
+#: What is included first where nothing is optimised.
+_CALLED = Path(__file__).parent / "shim_called.h"
 #: Bytes of C++ from which on fewer instructions are combined.
 _LARGE = 1 << 18
 
@@ -67,7 +70,7 @@ def compiler_options(code: str, flags: Sequence[str]) -> list[str]:
     half of the time when they are called.
     """
     pairs = ["--param", "max-combine-insns=2"] if len(code) >= _LARGE else []
-    return [*pairs, *(["-D__always_inline__=__unused__"] if "-O0" in flags else [])]
+    return [*pairs, *(["-include", str(_CALLED)] if "-O0" in flags else [])]
 
 
 def _joined(text: str) -> list[str]:

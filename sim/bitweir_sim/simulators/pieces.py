@@ -238,7 +238,7 @@ def objects(
 
 
 def _leaf(text: str, others: Sequence[str], *, flags: Sequence[str], compiler: Sequence[str]) -> Leaf | None:
-    own = [(Path(__file__).parent / name).read_bytes() for name in ("pieces.py", "cxxrtl.py")]
+    own = [(Path(__file__).parent / name).read_bytes() for name in ("pieces.py", "cxxrtl.py", "shim_called.h")]
     settings = json.dumps([list(flags), list(compiler), compiler_version(*compiler), yosys_version()])
     key = content_key("datapath", *own, settings, text, *others)
     prefix = key.replace("-", "_")

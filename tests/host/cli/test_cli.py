@@ -201,11 +201,12 @@ def test_pixels_without_a_scale(tmp_path):
         (
             ["--folding", "16by8,1x1"],
             "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
-            "not '16by8'.",
+            "or wired/2, not '16by8'.",
         ),
         (
             ["--folding", ""],
-            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, not ''.",
+            "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
+            "or wired/2, not ''.",
         ),
         (
             ["--folding", "16x300,1x1"],
