@@ -180,6 +180,14 @@ def test_another_folding_rebuilds_what_changes(monkeypatch, tmp_path):
     assert len(units()) - len(first) <= 3 and units().items() >= first.items()
 
 
+@pytest.mark.parametrize("backend", ["direct", "cxxrtl"])
+def test_the_level_of_users(monkeypatch, backend):
+    """Where nothing is said, simulators are optimised; most tests build them without."""
+    monkeypatch.delenv("BITWEIR_OPTIMISE", raising=False)
+    network, pipeline, text = equal_datapaths()
+    check_runs(network, pipeline, compile_design(text, top="odd", backend=backend))
+
+
 def test_a_wrong_word_in_the_file_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "cache"))
     network, pipeline, text = equal_datapaths(pe=4)
