@@ -286,6 +286,10 @@ def test_parameters_of_another_network(tmp_path):
             "A board determines the part and the family: name neither.",
         ),
         ({"board": "ulx3s_85f", "streams": 2}, "A board takes one frame at a time, not 2 parallel frames."),
+        (
+            {"part": "xc7a35t", "family": "ecp5", "folding": "wired"},
+            "Part xc7a35t is of family xilinx, and has no primitives of ecp5: leave the family out, or name generic.",
+        ),
         ({"part": "none"}, "The part must be one of "),
         ({"family": "none"}, "The family must be one of "),
         ({"weights": "none"}, "The kind of weights must be one of rom, ram, not 'none'."),

@@ -174,7 +174,7 @@ most_clock_option = click.option(
     metavar="MHZ",
     callback=megahertz,
     help="Maximum clock frequency: plans are judged at the clock that they are expected to reach, or at this one where "
-    "it is lower.  [default: the highest of the part; 100 without a part]",
+    "it is lower.  [default: with a goal the highest of the part, else 100]",
 )
 
 

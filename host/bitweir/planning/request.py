@@ -89,7 +89,12 @@ class PlanRequest:
         if self.clock is not None and not 0 < self.clock < inf:
             raise PlanError(f"The clock must be a positive number of Hz, not {self.clock:g}.")
         if self.part is not None:
-            part_of(self.part)
+            part = part_of(self.part)
+            if self.family not in (None, "generic", part.family):
+                raise PlanError(
+                    f"Part {part.name} is of family {part.family}, and has no primitives of {self.family}: leave the "
+                    "family out, or name generic."
+                )
         for what, value, known in (
             ("board", self.board, sorted(BOARDS)),
             ("kind of weights", self.weights, WEIGHTS),

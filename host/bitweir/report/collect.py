@@ -122,7 +122,7 @@ def collect(
     blocks = tuple(_block(block, cycles) for block in build.pipeline.blocks)
     total = _totals(blocks, cycles)
     if wired := [block for block in build.pipeline.blocks if isinstance(block, WiredSpec)]:
-        total = replace(total, reuse=_reuse(wired))
+        total = replace(total, reuse=_reuse(wired, [block.vectors for block in wired]))
     measured = _measured(build)
     chosen = given or target.usual_part or PARTS[PART_OF[next(iter(measured), "ecp5")]]
     # Of other families that were measured, their usual part.
@@ -369,7 +369,7 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
     if not isinstance(block, MatVecSpec | WiredSpec):
         return row
     lanes, products = block.lanes * block.parallel_frames, block.vectors * block.rows * block.columns
-    row = replace(row, reuse=_reuse([block])) if isinstance(block, WiredSpec) else row
+    row = replace(row, reuse=_reuse([block], [1])) if isinstance(block, WiredSpec) else row
     return replace(
         row,
         operations=2 * products,
@@ -383,19 +383,17 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
     )
 
 
-def _reuse(wired: Sequence[WiredSpec]) -> Reuse:
-    """What neurons share in some layers; shares are those of a frame, in which a convolution has many vectors."""
-    each = [block.reuse for block in wired]
-    none = WiredReuse(0, 0, 0, 0)
-    once = sum(each, none)
-    frame = sum((one.times(block.vectors) for one, block in zip(each, wired, strict=True)), none)
+def _reuse(wired: Sequence[WiredSpec], vectors: Sequence[int]) -> Reuse:
+    """What neurons share in some layers, for so many vectors of each."""
+    each = (block.reuse.times(count) for block, count in zip(wired, vectors, strict=True))
+    found = sum(each, WiredReuse(0, 0, 0, 0))
     return Reuse(
-        additions_alone=once.additions_alone,
-        additions=once.additions,
-        reads_alone=once.reads_alone,
-        reads=once.reads,
-        operations_skipped=frame.skipped_operations,
-        reads_skipped=frame.skipped_reads,
+        additions_alone=found.additions_alone,
+        additions=found.additions,
+        reads_alone=found.reads_alone,
+        reads=found.reads,
+        operations_skipped=found.skipped_operations,
+        reads_skipped=found.skipped_reads,
     )
 
 

@@ -14,6 +14,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import COUNTED_AS
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import Told, run_yosys, yosys_version
+from bitweir_sim.formal.solver import solvers
 from msgspec import UNSET
 
 from ..cells import FAMILY_OF_CELL, cell_of
@@ -69,6 +70,8 @@ def synthesise(
         )
     if prove:
         check_models(family)
+        # What lacks its solver is refused before Yosys starts, too.
+        solvers()
     # What jams is refused before Yosys starts.
     _ = build.timing
     top = build.network.name

@@ -163,6 +163,8 @@ class _Layer:
 
     def __init__(self, matrix: Any, inputs: Sequence[tuple[int, int]], constants: Any, thresholds: Any) -> None:
         weights = np.array(matrix)
+        if thresholds is not None and any(np.ndim(row) != 1 for row in thresholds):
+            raise ValueError("Thresholds must be a list for each neuron: an array of shape (M, T).")
         if weights.ndim != 2 or weights.shape[1] != len(inputs):
             raise ValueError(f"A matrix for {len(inputs)} inputs cannot have the shape {weights.shape}.")
         self.ranges = tuple(Range(int(least), int(greatest)) for least, greatest in inputs)

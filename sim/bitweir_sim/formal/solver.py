@@ -13,23 +13,30 @@ from bitweir_hw.errors import ToolError
 from .circuit import Circuit
 from .verdict import Trace
 
-__all__ = ["Run", "Solver", "Unrolled", "replayed", "solver_name"]
+__all__ = ["Run", "Solver", "Unrolled", "replayed", "solver_name", "solvers"]
 
 _SOLVER = "glucose42"
 
 
 def solver_name() -> str:
     """The solver and the version of the package that brings it."""
-    _library()
+    solvers()
     return f"Glucose 4.2 (python-sat {metadata.version('python-sat')})"
 
 
-def _library() -> Any:
+def solvers() -> Any:
+    """The solvers of python-sat.
+
+    Raises
+    ------
+    ToolError
+        The package is not there.
+    """
     try:
-        from pysat import solvers
+        from pysat import solvers as found
     except ImportError as error:
         raise ToolError("Proofs need the package python-sat: pip install 'bitweir[prove]'.") from error
-    return solvers
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +65,7 @@ class Solver:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._solver = _library().Solver(name=_SOLVER, use_timer=False)
+        self._solver = solvers().Solver(name=_SOLVER, use_timer=False)
         self._late = threading.Event()
         self._timer = threading.Timer(seconds, self._stop)
         self._timer.daemon = True

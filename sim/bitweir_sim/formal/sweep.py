@@ -9,13 +9,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from importlib import import_module
 from math import inf
 from typing import Any
 
-from bitweir_hw.errors import ToolError
-
 from .graph import Graph
+from .solver import solvers
 
 __all__ = ["Prover", "Swept", "Word", "sweep"]
 
@@ -46,11 +44,7 @@ class Prover:
         self._restart()
 
     def _restart(self) -> None:
-        try:
-            solvers = import_module("pysat.solvers")
-        except ImportError as error:
-            raise ToolError("Proofs need the package python-sat: pip install 'bitweir[prove]'.") from error
-        self._solver: Any = solvers.Solver("minisat22")
+        self._solver: Any = solvers().Solver("minisat22")
         self._known = {0}
         self._solver.add_clause([-1])
         self._load(self.assumed)

@@ -19,7 +19,7 @@ from bitweir_hw.blocks import BLOCKS
 from bitweir_hw.cost import block_rams
 from bitweir_hw.parts import part_of
 from bitweir_hw.plan import Folding, Plan, plan_from_foldings
-from support.samples import dense_network, every_kind
+from support.samples import dense_network, depthwise_network, every_kind
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,19 @@ def test_what_neurons_of_wired_layers_share(tmp_path):
     assert found.reads_skipped == 1 - found.reads / found.reads_alone
     assert f"{found.operations_skipped:.1%} of the operations of wired layers skipped" in " ".join(repr(report).split())
     assert not collect(write_design(*every_kind(wired=False), tmp_path / "folded"), clock=100e6).total.reuse
+
+
+def test_what_is_shared_in_a_frame_counts_each_vector(tmp_path):
+    network = depthwise_network()
+    report = collect(write_design(network, plan_from_foldings(network, "wired"), tmp_path / "build"), clock=100e6)
+    wired = [block for block in report.blocks if block.reuse]
+    assert any(block.vectors > 1 for block in wired)
+    total = report.total.reuse
+    for name in ("additions_alone", "additions", "reads_alone", "reads"):
+        assert getattr(total, name) == sum(block.vectors * getattr(block.reuse, name) for block in wired)
+    assert total.operations_skipped == 1 - total.additions / total.additions_alone
+    told = f"{total.additions:,} additions in place of {total.additions_alone:,} for a frame"
+    assert told in " ".join(repr(report).split())
 
 
 @pytest.mark.parametrize(

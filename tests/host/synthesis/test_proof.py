@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,10 @@ def test_a_proof_is_about_a_family(proved: dict[str, Any]) -> None:
     assert run.exit_code == 2 and "name one with --synth" in run.stderr
     with pytest.raises(PlanError, match=r"^A proof is about the netlist of a family: name one to synthesise for\.$"):
         api.open(proved["build"].folder).report(prove=True)
+
+
+def test_a_solver_that_is_missing_is_told_before_synthesis(monkeypatch, proved):
+    monkeypatch.setitem(sys.modules, "pysat", None)
+    monkeypatch.setattr(measure, "run_yosys", lambda *_, **__: pytest.fail("Yosys has started"))
+    with pytest.raises(ToolError, match=r"^Proofs need the package python-sat: pip install 'bitweir\[prove\]'\.$"):
+        synthesise(proved["build"], "ecp5", prove=True)

@@ -174,6 +174,7 @@ def test_pairs_in_both_operands_count_five_bits_in_three_sites():
         ([1], [(0, 1)], {}),
         ([[1]], [(0, 1)], {"constants": [1, 2]}),
         ([[1]], [(0, 1)], {"thresholds": []}),
+        ([[1]], [(0, 1)], {"thresholds": [1]}),
         ([[1 << 59]], [(0, 1)], {}),
     ],
 )

@@ -65,10 +65,10 @@ class Reuse:
     Parameters
     ----------
     additions_alone, additions : int
-        For each vector: additions of two numbers, comparisons with thresholds included, if each neuron made its own
-        sum, and those that are made.
+        For each vector, and in totals for a frame: additions of two numbers, comparisons with thresholds included, if
+        each neuron made its own sum, and those that are made.
     reads_alone, reads : int
-        For each vector: inputs that these take as operands, which a processor would read from memory. No weight is
+        As often: inputs that these take as operands, which a processor would read from memory. No weight is
         read at all.
     operations_skipped, reads_skipped : float
         Shares of a frame's that are not made, since other neurons have made them before.

@@ -274,7 +274,8 @@ def reuse(report: ReportData) -> Table | None:
 
     return Table(
         name="reuse",
-        caption="Additions and reads of inputs for a vector of wired layers, if each neuron made its own sum, and made",
+        caption="Additions and reads of inputs of wired layers, for a vector and in total for a frame: alone, if each "
+        "neuron made its own sum",
         columns=make_columns(
             ("block", "Block", "", False), ("alone", "Additions", "alone"), ("shared", "Additions", "shared"),
             ("saved", "Additions", "saved"), ("skipped", "Operations", "skipped"), ("readsAlone", "Reads", "alone"),

@@ -66,7 +66,7 @@ def _reused(report: ReportData) -> list[tuple[str, str, str]]:
         return []
     told = (
         f"of the operations of wired layers skipped: {number(reuse.additions)} additions in place of "
-        f"{number(reuse.additions_alone)}, {percent(reuse.reads_skipped)} of reads of inputs"
+        f"{number(reuse.additions_alone)} for a frame, {percent(reuse.reads_skipped)} of reads of inputs"
     )
     return [("Reuse", percent(reuse.operations_skipped) or "–", told)]
 
