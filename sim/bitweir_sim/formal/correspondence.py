@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from .circuit import Circuit
 from .graph import Graph, copied
 from .sweep import Swept, sweep
-from .verdict import Trace, Verdict
+from .verdict import Status, Trace, Verdict
 
 __all__ = ["correspond"]
 
@@ -123,9 +123,9 @@ def correspond(
     pair = _paired(one, other)
     told = f"{len(one.registers)} and {len(other.registers)} registers, {len(pair.graph.left):,} gates"
 
-    def verdict(status: str, more: str, trace: Trace | None = None) -> Verdict:
+    def verdict(status: Status, more: str, trace: Trace | None = None) -> Verdict:
         return Verdict(
-            status=status,  # type: ignore[arg-type]
+            status=status,
             method=_METHOD if pair.states else "sweeping",
             tool="MiniSat 2.2 (python-sat)",
             seconds=round(time.perf_counter() - began, 2),
