@@ -9,7 +9,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 # Errors only: warnings are of the machine's own pip settings.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long prove lint style types bench bitstreams clean
+.PHONY: help setup demo test test-long prove lint style types docs bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -56,6 +56,10 @@ style: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	@$(BIN)/mypy
 
+docs: $(VENV)/installed-dev  ## the site, in docs/_build/html; warnings are errors
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "The site is in docs/_build/html: open index.html in a browser."
+
 bench: $(VENV)/installed-dev  ## every claim about speed and size, measured again
 	@$(PIP) --editable '.[pnr]'
 	@for file in benchmarks/*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
@@ -65,4 +69,4 @@ bitstreams: $(VENV)/installed  ## bitstreams/ built again; says whether the byte
 	@$(BIN)/python bitstreams/rebuild.py
 
 clean:           ## remove what can be made again
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build docs/generated

@@ -185,7 +185,7 @@ def check(
     ----------
     module : torch.nn.Module
         It is put into evaluation mode while it is exported.
-    images : array, (N, *shape)
+    images : array, ``(N, *shape)``
         As `Model.classify` takes them.
     example : torch.Tensor, optional
         An input of the module, with a batch of images; of float32 zeros in the shape of one image if not given.

@@ -96,12 +96,12 @@ class Model:
         Parameters
         ----------
         images : array, or path of an .npz file
-            (N, *shape). Integers are what image files hold, such as pixels; floating point is what the model file
+            ``(N, *shape)``. Integers are what image files hold, such as pixels; floating point is what the model file
             takes.
 
         Returns
         -------
-        int64 array, (N,), or bool array, (N, *result_shape)
+        int64 array, (N,), or bool array, ``(N, *result_shape)``
             Classes; or labels, where these are the result. Classes of pixels are int64, (N, H, W).
 
         Raises

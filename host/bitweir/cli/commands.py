@@ -37,6 +37,7 @@ from .options import (
     end,
     end_proof,
     folder_argument,
+    images_options,
     most_clock_option,
     other_clock_option,
     pool_options,
@@ -271,12 +272,7 @@ def parameters(output: Output, models: Callable[[], Model], folder: Path, target
 
 @main.command("simulate")
 @folder_argument
-@click.option(
-    "--images",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="An .npz file with images x and, optionally, labels y.",
-)
+@images_options
 @click.option(
     "--engine",
     type=click.Choice(tuple(ENGINES)),

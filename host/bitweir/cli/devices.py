@@ -19,9 +19,17 @@ from ..planning import BOARD_GOALS
 from ..planning.choose import BOARD_LEVELS
 from ..report.terminal import render_routed
 from ..results import save_result
-from ..shipped import demo_images
 from .console import Output
-from .options import end, folder_argument, megahertz, reserve_options, round_option, with_models, with_output
+from .options import (
+    end,
+    folder_argument,
+    images_options,
+    megahertz,
+    reserve_options,
+    round_option,
+    with_models,
+    with_output,
+)
 from .run_tables import device_table
 
 __all__ = ["COMMANDS"]
@@ -139,8 +147,7 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 
 @click.command("run")
 @click.argument("device")
-@click.option("--images", type=click.Path(path_type=Path), help="An .npz file with images x and, optionally, labels y.")
-@click.option("--demo-images", "demo", is_flag=True, help="Use the test images of the bundled networks.")
+@images_options
 @click.option(
     "--network",
     type=click.Path(path_type=Path),
@@ -155,8 +162,7 @@ def load_command(output: Output, device: str, image: Path, baud: int | None) -> 
 def run_command(
     output: Output,
     device: str,
-    images: Path | None,
-    demo: bool,
+    images: Path,
     network: Path | None,
     baud: int | None,
     limit: int | None,
@@ -169,10 +175,8 @@ def run_command(
     DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build folder; or
     golden:FILE, the golden model of a network file or a build folder.
     """
-    if (images is None) != demo:
-        raise click.UsageError("Give either --images or --demo-images.")
     result = api.run(
-        device, images or demo_images(), network=network, baud=baud, limit=limit, scores=save is not None, check=check,
+        device, images, network=network, baud=baud, limit=limit, scores=save is not None, check=check,
         rounding=rounding, progress=output.working,
     )  # fmt: skip
     if save:

@@ -23,6 +23,7 @@ from ..folders import FileError
 from ..model import Model
 from ..report.report import Report
 from ..runs import DeviceRun, Simulation
+from ..shipped import demo_images
 from ..weight_memory import WeightMemory
 from .console import Output, complain
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
@@ -33,6 +34,7 @@ __all__ = [
     "clock_option",
     "end",
     "folder_argument",
+    "images_options",
     "megahertz",
     "most_clock_option",
     "other_clock_option",
@@ -230,6 +232,22 @@ def weight_memory_options(command: Callable[..., None]) -> Callable[..., None]:
         elif weight_latency:
             raise click.UsageError("--weight-latency needs --weight-bandwidth.")
         command(*args, weight_memory=memory, **options)
+
+    return wrapper
+
+
+def images_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for images to a command, and give it ``images``, the path of their file."""
+
+    @click.option(
+        "--images", type=click.Path(path_type=Path), help="An .npz file with images x and, optionally, labels y."
+    )
+    @click.option("--demo-images", "demo", is_flag=True, help="Use the test images of the bundled networks.")
+    @functools.wraps(command)
+    def wrapper(*args: Any, images: Path | None, demo: bool, **options: Any) -> None:
+        if (images is None) != demo:
+            raise click.UsageError("Give either --images or --demo-images.")
+        command(*args, images=images or demo_images(), **options)
 
     return wrapper
 

@@ -80,7 +80,7 @@ def test_simulate_tells_that_all_is_equal(folder, tmp_path):
 
 
 def test_the_golden_engine_and_a_limit(folder):
-    result = run_json("simulate", folder, "--images", IMAGES, "--engine", "golden", "--limit", 7)
+    result = run_json("simulate", folder, "--demo-images", "--engine", "golden", "--limit", 7)
     assert (result["engine"], result["images"], result["mismatches"]) == ("golden", 7, 0)
     assert result["cycles_per_frame_from"] == "model"
 
@@ -236,6 +236,7 @@ def test_plans_that_do_not_fit(tmp_path, options, told):
         ["generate", MODEL, "-o", "x", "--part", "xc7z020", "--fps", "1"],
         ["generate", MODEL, "-o", "x", "--goal", "fps"],
         ["simulate", "x", "--images", IMAGES, "--limit", "0"],
+        ["simulate", "x"],
         ["report", "x", "--synth", "asic"],
         ["unknown"],
     ],
