@@ -164,6 +164,7 @@ class Accelerator:
         part: FpgaPart | Path | str | None = None,
         clock: float | None = None,
         weight_memory: WeightMemory | None = None,
+        advice: bool = True,
         progress: Progress = silent,
     ) -> Report:
         """Report the cost and the speed of the accelerator.
@@ -182,6 +183,8 @@ class Accelerator:
             Hz, in place of that of the target.
         weight_memory : WeightMemory, optional
             From which streamed weights come: the report tells the frames/s that this leaves.
+        advice : bool
+            Compute what to try next: what some changes of the plan would do, by estimate.
         progress : Progress
             Shows what is under way.
 
@@ -206,7 +209,7 @@ class Accelerator:
                 _synthesise(self.written, synthesise, prove=prove, told=done)
         chosen = None if part is None else find_part(part)
         with progress("Computing the report"):
-            return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory)
+            return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory, advice=advice)
 
     def parameters(self, net: Model | Network) -> bytes:
         """Make the parameter image of another network of the same shape, for an accelerator with parameters in RAM.

@@ -262,4 +262,4 @@ def test_the_first_figures_say_what_a_memory_makes_of_them(folder: Path) -> None
         assert all(
             told[what][1].endswith(" if weights are never late") for what in ("Throughput", "Interval", "Latency")
         )
-        assert (told["Bottleneck"][0] == "memory") is binds
+        assert (told["Limited by"][0] == "memory") is binds

@@ -236,7 +236,7 @@ def generate(
     )  # fmt: skip
     search = design.search
     memory = WeightMemory(bandwidth=weight_bandwidth) if weight_bandwidth and search and search.streamed else None
-    report = design.report(weight_memory=memory, progress=output.working)
+    report = design.report(weight_memory=memory, advice=False, progress=output.working)
     output.show(*render(report))
     if search:
         output.show(Text(search.summary))

@@ -20,7 +20,7 @@ from bitweir_hw.tools import yosys_version
 from bitweir_hw.wired import Reuse as WiredReuse
 from bitweir_sim.time.stall_analysis import stalls
 from bitweir_sim.time.stepping import Stepper, stepper
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from .. import schemas
 from ..board_memory import board_reader_spec, memory_of_board
@@ -37,6 +37,7 @@ from ..synthesis.results import Measured, Routed
 from ..weight_memory import WeightMemory
 from .estimates import errors, estimates
 from .fit import fit, smallest_that_holds
+from .limits import advise, limits
 from .model import (
     BlockRams,
     BlockReport,
@@ -92,6 +93,7 @@ def collect(
     clock: float | None = None,
     part: Part | None = None,
     weight_memory: WeightMemory | None = None,
+    advice: bool = False,
 ) -> Report:
     """All that follows from network and plan, and what synthesis has measured of them before.
 
@@ -105,6 +107,8 @@ def collect(
         is the usual one of the family that was measured, or else of ECP5.
     weight_memory : WeightMemory, optional
         From which streamed weights come; by default that of the board, with the least that it gives.
+    advice : bool
+        Compute what changes of the plan would do.
     """
     target = build.target
     given = None if part is None else part_of(part)
@@ -135,7 +139,11 @@ def collect(
     if weight_memory is None:
         weight_memory = memory_of_board(build.pipeline, target.board, speed.hertz)
     known = measured.get(chosen.family)
-    found = (known or estimated[chosen.family]).total
+    found = known or estimated[chosen.family]
+    outside = _weight_memory(build, speed.hertz, weight_memory) if weight_memory else UNSET
+    # What changes would do for weights that come late is not computed.
+    late = not isinstance(outside, UnsetType) and outside.cycles_per_frame > cycles
+    fitting = _fit(build, chosen, measured, estimated, on_boards)
     return Report(
         bitweir=metadata.version("bitweir"),
         network=_network(build.network),
@@ -151,7 +159,7 @@ def collect(
         streams=streams,
         timeline=way,
         weight_streams=_weight_streams(build, speed.hertz) or UNSET,
-        weight_memory=_weight_memory(build, speed.hertz, weight_memory) if weight_memory else UNSET,
+        weight_memory=outside,
         total=total,
         synthesis=measured,
         routed=on_boards,
@@ -175,13 +183,15 @@ def collect(
             source=chosen.source,
             listed=PARTS.get(chosen.name) == chosen,
         ),
-        fit=_fit(build, chosen, measured, estimated, on_boards),
+        fit=fitting,
+        limits=limits(build.pipeline, chosen, blocks, fitting, found.blocks, interval=cycles * frames),
+        advice=advise(build, chosen, clock=clock, fit=fitting) if advice and not late else UNSET,
         roofline=roofline(
             build,
             chosen,
             clock=speed.hertz,
             cycles=cycles,
-            sites_per_lane=found.sites / total.lanes if total.lanes else None,
+            sites_per_lane=found.total.sites / total.lanes if total.lanes else None,
             origin="measured" if known else "estimated",
         ),
         tools=_tools(),

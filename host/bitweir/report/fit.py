@@ -19,7 +19,9 @@ from ..synthesis.results import Measured, Resources, Routed
 from .model import Estimate, Fit, FitRow, ReportData
 
 __all__ = [
+    "RESOURCES_OF_A_PART",
     "fit",
+    "holds",
     "smallest_that_holds",
     "told_about",
     "told_clock",
@@ -32,7 +34,7 @@ __all__ = [
 
 #: What a part has of each resource: what readers call it, what a design takes of it, what a part calls it. Parts whose
 #: LUTs can all be memory have no number of LUT RAMs.
-_RESOURCES = (
+RESOURCES_OF_A_PART = (
     ("LUT sites", "sites", "luts"),
     ("flip-flops", "ff", "ffs"),
     ("block RAMs", "bram", "block_rams"),
@@ -62,7 +64,7 @@ def fit(
     known = measured.get(part.family)
     found = (known or estimated[part.family]).total
     rows = []
-    for name, key, has in _RESOURCES:
+    for name, key, has in RESOURCES_OF_A_PART:
         used, available = getattr(found, key), getattr(part, has)
         if available is None:
             continue
@@ -76,6 +78,12 @@ def fit(
             )
         )
     return Fit(fits=all(row.fits for row in rows), routed=on_board, resources=tuple(rows))
+
+
+def holds(part: FpgaPart, found: Cost | Resources) -> bool:
+    """Whether a part has as much of each resource as a design takes, by count."""
+    limits = ((getattr(found, key), getattr(part, has)) for _, key, has in RESOURCES_OF_A_PART)
+    return all(available is None or used <= available for used, available in limits)
 
 
 def smallest_that_holds(
@@ -99,14 +107,10 @@ def smallest_that_holds(
     def taken(family: str) -> Cost | Resources:
         return measured[family].total if family in measured else estimate_pipeline(pipeline, family)[1]
 
-    def holds(part: FpgaPart) -> bool:
-        if cell and FAMILY_OF_CELL[cell] != part.family:
-            return False
-        found = taken(part.family)
-        limits = ((getattr(found, key), getattr(part, has)) for _, key, has in _RESOURCES)
-        return all(available is None or used <= available for used, available in limits)
+    def would_do(part: FpgaPart) -> bool:
+        return (not cell or FAMILY_OF_CELL[cell] == part.family) and holds(part, taken(part.family))
 
-    found = smallest_part(holds, beside=unfit)
+    found = smallest_part(would_do, beside=unfit)
     return found.name if found else None
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from ..synthesis.flows import FAMILIES
 from . import svg, tables
 from .fit import told_unfit
+from .limits import pace, told_advice, told_limits
 from .model import ReportData
 from .routed import routed_tables
 
@@ -44,6 +45,9 @@ def page(report: ReportData) -> str:
         unfit=told_unfit(report),
         figures=tables.figures(report),
         identity=tables.identity(report),
+        limits=list(told_limits(report)),
+        advice=[told_advice(each) for each in report.advice or ()],
+        bound_by=tables.BOUND_BY[report.roofline.total.binding],
         legend=[(kind, told) for kind, told in _LEGEND.items() if kind in used],
         states=svg.STATES,
         pace=pace(report),
@@ -72,25 +76,6 @@ def page(report: ReportData) -> str:
         outside=tables.weight_streams(report),
         reuse=tables.reuse(report),
         runs=tables.runs(report),
-    )
-
-
-def pace(report: ReportData) -> str:
-    """The blocks that determine the initiation interval, as a sentence."""
-    frames = report.plan.streams
-    interval = report.timing.cycles_per_frame * frames
-    busy = [block.name for block in report.blocks if block.cycles >= interval]
-    every = "of a frame" if frames == 1 else f"of {frames} parallel frames"
-    if not busy:
-        slowest = max(block.cycles for block in report.blocks)
-        return (
-            f"No block is always busy: the interval {every} is {interval:,.6g} cycles, the slowest block takes "
-            f"{slowest:,}."
-        )
-    named = busy[0] if len(busy) == 1 else f"{', '.join(busy[:-1])} and {busy[-1]}"
-    return (
-        f"{named} {'is' if len(busy) == 1 else 'are'} busy in each of the {interval:,.6g} cycles {every}, "
-        f"and so {'limits' if len(busy) == 1 else 'limit'} the throughput."
     )
 
 

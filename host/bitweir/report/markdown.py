@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from . import tables
 from .fit import told_unfit
-from .html import pace
+from .limits import pace, told_advice, told_limits
 from .model import ReportData
 from .routed import routed_tables
 
@@ -29,6 +29,13 @@ def _lines(report: ReportData) -> Iterator[str]:
         yield from (f"**{_text(unfit)}**", "")
     for what, much, unit in tables.figures(report):
         yield f"- **{_text(what)}**: {_text(much)} {_text(unit)}"
+    yield ""
+    for sentence in told_limits(report):
+        yield f"- {_text(sentence)}"
+    if report.advice:
+        yield from ("", "## What to try next", "")
+        for each in report.advice:
+            yield f"- {_text(told_advice(each))}"
     yield ""
     for what, told in tables.identity(report):
         yield f"- {_text(what)}: {_text(told)}"

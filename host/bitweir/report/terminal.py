@@ -12,6 +12,7 @@ from rich.text import Text
 from ..synthesis.results import Routed
 from . import tables
 from .fit import told_fmax, told_target, told_unfit
+from .limits import told_advice, told_limits
 from .model import ReportData
 from .routed import blocks_of, summary_of, title_of
 
@@ -27,6 +28,10 @@ def render(report: ReportData) -> Iterator[RenderableType]:
     if unfit := told_unfit(report):
         yield Text(unfit, style="bold red")
     yield _pairs(f"Accelerator {report.network.name}", _summary(report))
+    for sentence in told_limits(report):
+        yield Text(sentence)
+    for each in report.advice or ():
+        yield Text(f"Try: {told_advice(each)}")
     yield _table(tables.blocks(report), _BLOCKS)
     held = tables.memories(report, in_block_ram=True)
     if held.rows:

@@ -13,12 +13,14 @@ from .blocks import (
 )
 from .data import ReportData, Run
 from .estimates import Bands, Estimate, FmaxEstimate, Percentiles, ResourceBands, ResourceErrors, SynthesisErrors
+from .limits import Advice, Limits
 from .network import Folding, Format, NetworkReport, PlanReport, Popcount, ResultReport
 from .part import Family, Fit, FitRow, PartReport, TargetReport
 from .roofline import LayerNeeds, Roofline
 from .timing import BlockSpan, StreamReport, Timeline, Timing
 
 __all__ = [
+    "Advice",
     "Bands",
     "BlockRams",
     "BlockReport",
@@ -31,6 +33,7 @@ __all__ = [
     "Folding",
     "Format",
     "LayerNeeds",
+    "Limits",
     "MemoryReport",
     "NetworkReport",
     "PartReport",

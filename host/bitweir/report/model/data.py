@@ -11,6 +11,7 @@ from ...schemas import Json, to_dict
 from ...synthesis.results import Measured, Routed
 from .blocks import BlockReport, Totals, WeightMemoryReport, WeightStreamReport
 from .estimates import Estimate, SynthesisErrors
+from .limits import Advice, Limits
 from .network import NetworkReport, PlanReport
 from .part import Family, Fit, PartReport, TargetReport
 from .roofline import Roofline
@@ -61,6 +62,10 @@ class ReportData:
     target : TargetReport
     part : PartReport
     fit : Fit
+    limits : Limits
+    advice : tuple of Advice
+        What to try next; not set where it was not asked for, empty where nothing is worth it or the design is so large
+        that it would take long.
     roofline : Roofline
     tools : dict
         Versions.
@@ -87,6 +92,8 @@ class ReportData:
     target: TargetReport
     part: PartReport
     fit: Fit
+    limits: Limits
+    advice: tuple[Advice, ...] | UnsetType = UNSET
     roofline: Roofline
     tools: dict[str, str]
     runs: tuple[Run, ...]

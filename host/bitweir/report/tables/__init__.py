@@ -2,11 +2,12 @@
 
 from .base import RESOURCE_NAMES, Cell, Column, Table, number, numbers, percent
 from .blocks import bands, blocks, logic, memories, proofs, reuse, totals, weight_streams
-from .bounds import needs, part_use
+from .bounds import BOUND_BY, needs, part_use
 from .summary import figures, identity
 from .timing import runs, streams, timeline
 
 __all__ = [
+    "BOUND_BY",
     "RESOURCE_NAMES",
     "Cell",
     "Column",

@@ -7,6 +7,9 @@ from bitweir_hw.parts import BLOCK_RAM
 from ..model import LayerNeeds, ReportData
 from .base import Cell, Table, make_columns, number, numbers, share, words
 
+#: What would bind a layer that had all of the part, in words.
+BOUND_BY = {"logic": "logic", "bandwidth": "block RAM ports", "memory": "bits of block RAM"}
+
 
 def part_use(report: ReportData) -> Table:
     """The utilisation of the part."""
@@ -56,7 +59,7 @@ def needs(report: ReportData) -> Table:
                     (row.giga_operations_per_second, 1, 2),
                 )
             ),
-            *words("yes" if row.fits else "no", row.binding),
+            *words("yes" if row.fits else "no", BOUND_BY[row.binding]),
         )
 
     return Table(

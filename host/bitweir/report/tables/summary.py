@@ -29,16 +29,23 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
         ("Memory", number(total.bits), "bits on chip in total"),
         *_from_outside(report),
         *_reused(report),
-        _bottleneck(report),
+        *_limited(report),
     ]
 
 
-def _bottleneck(report: ReportData) -> tuple[str, str, str]:
-    """What binds: the memory that streamed weights come from, or else a resource of the part."""
-    memory = report.weight_memory
+def _limited(report: ReportData) -> list[tuple[str, str, str]]:
+    """What binds the speed, or else the memory that streamed weights come from; and the fullest resource."""
+    found, memory = report.limits, report.weight_memory
     if memory and memory.cycles_per_frame > report.timing.cycles_per_frame:
-        return ("Bottleneck", "memory", "of streamed weights: a frame waits for them")
-    return ("Bottleneck", report.roofline.total.binding, f"is the binding resource on {report.part.name}")
+        speed = ("Limited by", "memory", "of streamed weights: a frame waits for them")
+    elif found.pace:
+        others = f"{len(found.pace) - 1} other" + ("s" if len(found.pace) > 2 else "")
+        told = f"and {others}, busy in each cycle" if len(found.pace) > 1 else "is busy in each cycle"
+        speed = ("Limited by", found.pace[0], told)
+    else:
+        speed = ("Limited by", "waits", "as no block is busy in each cycle")
+    most = f", {found.block_share:.0%} of these in {found.block}" if found.block_share else ""
+    return [speed, ("Fullest", percent(found.share) or "0%", f"of the {found.resource} of {report.part.name}{most}")]
 
 
 def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:
