@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accelerator",
+    "AxiPorts",
     "BitweirError",
     "FpgaPart",
     "Model",
@@ -73,6 +74,7 @@ __all__ = [
 #: Where names come from that are not in `api`.
 _HOMES = {
     "Accelerator": ".accelerator",
+    "AxiPorts": "bitweir_hw.axi",
     "BitweirError": "bitweir_hw.errors",
     "FpgaPart": "bitweir_hw.parts",
     "Model": ".model",

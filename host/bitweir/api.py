@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from bitweir_hw.axi import AxiPorts
 from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import PlanError
 from bitweir_hw.network import Network
@@ -75,9 +76,7 @@ def generate(
     reserve_luts: int | str = 0,
     reserve_bram: int | str = 0,
     weight_bandwidth: float | None = None,
-    axi: int | None = None,
-    axi_crc: bool = False,
-    axi_memory: int | None = None,
+    axi: AxiPorts | int | None = None,
     progress: Progress = silent,
 ) -> Accelerator:
     """Generate Verilog for a network in a folder.
@@ -117,12 +116,8 @@ def generate(
         as ``"20%"``.
     weight_bandwidth : float, optional
         Bytes a second of a memory outside the chip: with a goal, weights of layers that do not fit come from there.
-    axi : int, optional
-        Bytes of tdata of a module with AXI4-Stream ports, which is added.
-    axi_crc : bool
-        Whether that module computes CRC-32 of frames and results.
-    axi_memory : int, optional
-        Bytes of data of its AXI4 port over which streamed weights come, 4 to 64; 16 if not given.
+    axi : AxiPorts or int, optional
+        The ports of a module with AXI4-Stream, which is added; a number is bytes of tdata.
     progress : Progress
         Shows what is under way.
 
@@ -147,10 +142,6 @@ def generate(
     >>> design.simulate(*bitweir.demo_images(), engine="golden").mismatches
     0
     """
-    if axi_crc and axi is None:
-        raise PlanError("Checksums need the wrapper with AXI4-Stream ports: give axi, too.")
-    if axi_memory is not None and axi is None:
-        raise PlanError("A port for weights needs the wrapper with AXI4-Stream ports: give axi, too.")
     if family is not None and family not in STYLE:
         raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
     chosen = None if part is None else find_part(part)
@@ -169,7 +160,7 @@ def generate(
     # Refuses a clock that the memory of the board cannot have.
     memory_of_board(design.pipeline, target.board, target.clock)
     with progress("Generating Verilog"):
-        written = design.write(Path(folder), axi=axi, axi_crc=axi_crc, axi_memory=axi_memory)
+        written = design.write(Path(folder), axi=axi)
     return Accelerator(written=written, search=result.search)
 
 

@@ -25,9 +25,9 @@ from bitweir_hw.accelerator import (
     weight_layout,
 )
 from bitweir_hw.accelerator.board_memory import board_layout
-from bitweir_hw.axi import MEMORY_BYTES, PacketLayout, axi_rtlil
+from bitweir_hw.axi import AxiPorts, axi_rtlil, register_header
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.errors import NetworkError, PlanError
+from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
 from bitweir_hw.link.protocol import Identity
 from bitweir_hw.lower import lower
@@ -190,20 +190,14 @@ class Design:
 
         return (cached(key, write) / _RTLIL).read_text()
 
-    def write(
-        self, folder: Path, *, axi: int | None = None, axi_crc: bool = False, axi_memory: int | None = None
-    ) -> DesignFolder:
+    def write(self, folder: Path, *, axi: AxiPorts | int | None = None) -> DesignFolder:
         """Write the design into a folder: whole, or not at all.
 
         Parameters
         ----------
         folder : Path
-        axi : int, optional
-            Bytes of tdata of a module ``NAME_axi`` with AXI4-Stream ports, in a file of its own.
-        axi_crc : bool
-            Whether that module computes checksums of the frames and results that have passed.
-        axi_memory : int, optional
-            Bytes of data of its AXI4 port, where weights are streamed.
+        axi : AxiPorts or int, optional
+            The ports of a module ``NAME_axi`` with AXI4-Stream, in a file of its own; a number is bytes of tdata.
 
         Raises
         ------
@@ -211,18 +205,15 @@ class Design:
             The plan does not fit, a layer cannot be built, or the folder cannot be written.
         """
         with whole_folder(folder) as new:
-            self.fill(new, axi=axi, axi_crc=axi_crc, axi_memory=axi_memory)
+            self.fill(new, axi=axi)
         return DesignFolder(folder=folder, design=self)
 
-    def fill(
-        self, folder: Path, *, axi: int | None = None, axi_crc: bool = False, axi_memory: int | None = None
-    ) -> DesignFolder:
+    def fill(self, folder: Path, *, axi: AxiPorts | int | None = None) -> DesignFolder:
         """As `write`, but into an empty folder that exists and belongs to the caller."""
         network, pipeline = self.network, self.pipeline
-        if axi_memory is not None and not pipeline.weight_streams:
-            raise PlanError("A port for weights needs a layer whose weights are streamed: fold it like 64x32:stream.")
-        memory_bytes = MEMORY_BYTES if axi_memory is None else axi_memory
-        layout = None if axi is None else PacketLayout.of(pipeline, axi)
+        ports = AxiPorts(frame_bytes=axi) if isinstance(axi, int) else axi
+        if ports:
+            ports.check(pipeline)
         verilog = self.verilog()
         cells = needed_cells(verilog)
         _check_name(network, cells)
@@ -231,22 +222,18 @@ class Design:
             # Whoever simulates it need not generate it again to compare; without a cache that takes longer.
             _verilog_hash(self, verilog)
         (folder / f"{network.name}.v").write_text(header + verilog)
-        if layout:
-            wrapper = axi_rtlil(
-                pipeline,
-                name=network.name,
-                tdata_bytes=layout.tdata_bytes,
-                checksums=axi_crc,
-                memory_bytes=memory_bytes,
-            )
+        if ports:
+            wrapper = axi_rtlil(pipeline, name=network.name, ports=ports, network=int(digest(network)[:8], 16))
             (folder / f"{network.name}_axi.v").write_text(header + rtlil_to_verilog(wrapper))
+            if ports.lite:
+                (folder / f"{network.name}_regs.h").write_text(register_header(network.name))
         for cell in cells:
             (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
         if image_bytes(pipeline):
             (folder / _PARAMETERS).write_bytes(parameter_image(pipeline))
         if pipeline.weight_streams:
             # A wrapper with AXI reads them as any other memory has them.
-            weights = self.weight_layout() if axi is None else weight_layout(pipeline)
+            weights = self.weight_layout() if ports is None else weight_layout(pipeline)
             described = image_description(pipeline, weights)
             (folder / _WEIGHTS).write_bytes(weight_image(pipeline, weights))
             (folder / _WEIGHTS_AT).write_text(json.dumps(described, indent=2) + "\n")
@@ -259,10 +246,8 @@ class Design:
             pipeline,
             self.timing,
             self.target,
-            layout=layout,
-            checksums=axi_crc,
+            axi=ports,
             cells=cells,
-            memory_bytes=memory_bytes,
         )
         (folder / _README).write_text(page)
         return DesignFolder(folder=folder, design=self)
@@ -384,12 +369,11 @@ def write_design(
     plan: Plan,
     folder: Path,
     *,
-    axi: int | None = None,
-    axi_crc: bool = False,
+    axi: AxiPorts | int | None = None,
     target: Target | None = None,
 ) -> DesignFolder:
     """Write the accelerator of a network into a folder; see `Design.write`."""
-    return Design(network=network, plan=plan, target=target or Target()).write(folder, axi=axi, axi_crc=axi_crc)
+    return Design(network=network, plan=plan, target=target or Target()).write(folder, axi=axi)
 
 
 def check_parts(folder: Path) -> None:

@@ -7,7 +7,7 @@ from importlib import resources
 from string import Template
 
 from bitweir_hw.accelerator import image_bytes, load_cycles
-from bitweir_hw.axi import PacketLayout
+from bitweir_hw.axi import AxiPorts, PacketLayout
 from bitweir_hw.blocks import EndSpec
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS
@@ -32,9 +32,7 @@ def readme(
     timing: Timing,
     target: Target,
     *,
-    layout: PacketLayout | None,
-    checksums: bool,
-    memory_bytes: int,
+    axi: AxiPorts | None,
     cells: Sequence[str],
 ) -> str:
     """The page as Markdown.
@@ -46,12 +44,8 @@ def readme(
     pipeline : Pipeline
     timing : Timing
     target : Target
-    layout : PacketLayout or None
+    axi : AxiPorts or None
         Of the module with AXI4-Stream ports, if there is one.
-    checksums : bool
-        Whether that module computes checksums.
-    memory_bytes : int
-        Of data of its port for weights, where any are streamed.
     cells : sequence of str
         The primitives that the Verilog instantiates.
     """
@@ -80,7 +74,7 @@ def readme(
         pace=f"{_group(pipeline.parallel_frames)} every {counted(timing.interval, 'cycle')}",
         latency=counted(timing.latency, "cycle"),
         speed=_speed(pipeline, timing, target),
-        axi=_axi(pipeline, network.name, layout, checksums, memory_bytes),
+        axi=_axi(pipeline, network.name, axi),
         load=_loading(pipeline) + _outside(pipeline, target),
         bounds=_bounds(network),
         foldings=",".join(map(str, plan.foldings)),
@@ -158,19 +152,31 @@ def _outside(pipeline: Pipeline, target: Target) -> str:
     return text
 
 
-def _axi(pipeline: Pipeline, name: str, layout: PacketLayout | None, checksums: bool, memory_bytes: int) -> str:
+def _axi(pipeline: Pipeline, name: str, ports: AxiPorts | None) -> str:
     """The module with AXI4-Stream ports, if there is one."""
-    if layout is None:
+    if ports is None:
         return ""
-    loads = _text("build_axi_load.md", bits=layout.tdata_bits, bytes=layout.tdata_bytes)
+    layout, loads = ports.layout(pipeline), image_bytes(pipeline) > 0
+    memory = ""
+    if pipeline.weight_streams:
+        registers = "" if ports.lite else _text("build_axi_weights.md")
+        memory = _text("build_axi_memory.md", bits=8 * ports.weight_bytes) + registers
+    if ports.lite:
+        control = _text("build_axi_lite.md", name=name)
+    else:
+        control = _text("build_axi_counts.md") + (_text("build_axi_crc.md") if ports.checksums else "")
+        if loads:
+            width = ports.image_tdata_bytes
+            control += _text("build_axi_load.md", bits=8 * width, bytes=width)
     return _text(
         "build_axi.md",
-        load=loads if image_bytes(pipeline) else "",
-        memory=_text("build_axi_memory.md", bits=8 * memory_bytes) if pipeline.weight_streams else "",
-        checksums=_text("build_axi_crc.md") if checksums else "",
+        control=control,
+        memory=memory,
         name=name,
         bits=layout.tdata_bits,
         bytes=layout.tdata_bytes,
+        o_bits=layout.sent_bits,
+        o_bytes=layout.sent_bytes,
         frames="frame" if layout.parallel_frames == 1 else f"group of {layout.parallel_frames} parallel frames",
         frame_bytes=counted(layout.frame_bytes, "byte"),
         frame_words=counted(layout.frame_words, "transfer"),
@@ -209,6 +215,8 @@ def _meaning(network: Network) -> str:
 
 def _packet(layout: PacketLayout) -> str:
     """What a packet of results carries."""
+    if layout.class_only:
+        return "the class alone, unsigned" if layout.parallel_frames == 1 else "the classes alone, unsigned"
     if not layout.decides:
         return f"{counted(layout.scores_bytes, 'byte')} of results, output 0 in\nthe lowest bits"
     return (

@@ -294,8 +294,6 @@ def test_parameters_of_another_network(tmp_path):
         ({"family": "none"}, "The family must be one of "),
         ({"weights": "none"}, "The kind of weights must be one of rom, ram, not 'none'."),
         ({"clock": 0}, "The clock must be a positive number of Hz, not 0."),
-        ({"axi_crc": True}, "Checksums need the wrapper with AXI4-Stream ports: give axi, too."),
-        ({"axi_memory": 16}, "A port for weights needs the wrapper with AXI4-Stream ports: give axi, too."),
     ],
 )
 def test_wishes_that_exclude_each_other(digits, tmp_path, wishes, text):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from bitweir.design import write_design
-from bitweir_hw.axi import PacketLayout
+from bitweir_hw.axi import AxiPorts, PacketLayout
 from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
@@ -153,7 +153,7 @@ def test_a_frame_is_its_beats():
 
 
 def test_checksums_have_ports_of_their_own(tmp_path):
-    write_design(*small(), tmp_path / "build", axi=4, axi_crc=True)
+    write_design(*small(), tmp_path / "build", axi=AxiPorts(frame_bytes=4, checksums=True))
     found = ports(tmp_path / "build" / "net_axi.v", "net_axi")
     assert {found[name] for name in ("frames_crc", "results_crc")} == {"output"}
     assert "| `frames_crc`, `results_crc` | out | 32, 32 |" in (tmp_path / "build" / "README.md").read_text()

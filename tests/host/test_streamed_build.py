@@ -26,6 +26,7 @@ from bitweir.runs import simulate
 from bitweir.target import Target
 from bitweir.weight_memory import WeightMemory
 from bitweir_hw.accelerator import weight_image, weight_layout
+from bitweir_hw.axi import AxiPorts
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
@@ -229,7 +230,7 @@ def test_wishes_for_a_memory_that_exclude_each_other(wish: dict[str, Any], told:
 def test_the_wrapper_reads_weights_over_axi(tmp_path: Path) -> None:
     network, plan = streamed_example()
     design = Design.fitted(network, plan, Target())
-    design.write(tmp_path / "wide", axi=4, axi_memory=64)
+    design.write(tmp_path / "wide", axi=AxiPorts(frame_bytes=4, memory_bytes=64))
     wrapper = (tmp_path / "wide" / "odd_axi.v").read_text()
     assert "input [511:0] m_axi_rdata" in wrapper and "input [31:0] weights_base" in wrapper
     assert "32 bits of address and 512 of data" in (tmp_path / "wide" / "README.md").read_text()
@@ -238,7 +239,7 @@ def test_the_wrapper_reads_weights_over_axi(tmp_path: Path) -> None:
     # The image is the same for all widths.
     assert len({(tmp_path / name / "weights.bin").read_bytes() for name in ("wide", "usual")}) == 1
     with pytest.raises(PlanError, match="4, 8, 16, 32 or 64 bytes of data, not 2"):
-        design.write(tmp_path / "narrow", axi=4, axi_memory=2)
+        design.write(tmp_path / "narrow", axi=AxiPorts(frame_bytes=4, memory_bytes=2))
 
 
 def test_a_port_for_weights_needs_weights_that_are_streamed(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_a_port_for_weights_needs_weights_that_are_streamed(tmp_path: Path) -> N
     plain = replace(plan, foldings=tuple(replace(folding, memory="auto") for folding in plan.foldings))
     design = Design.fitted(network, plain, Target())
     with pytest.raises(PlanError, match="A port for weights needs a layer whose weights are streamed"):
-        design.write(tmp_path / "build", axi=4, axi_memory=16)
+        design.write(tmp_path / "build", axi=AxiPorts(frame_bytes=4, memory_bytes=16))
     assert not (tmp_path / "build").exists()
     options = ["generate", "digits", "-o", str(tmp_path / "build"), "--axi-memory", "16"]
     result = CliRunner().invoke(main, options)

@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Cat
 from amaranth.sim import Simulator
 from bitweir_hw.accelerator import AcceleratorWithReader, weight_image, weight_layout
-from bitweir_hw.axi import AxiAccelerator
+from bitweir_hw.axi import AxiAccelerator, AxiPorts
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.offchip import (
@@ -188,14 +188,14 @@ def test_readers_that_do_not_fit():
     with pytest.raises(PlanError, match="must be for the weights of this accelerator"):
         AcceleratorWithReader(pipeline, AxiWeightReader(ReaderSpec(layout=other)))
     with pytest.raises(PlanError, match="4, 8, 16, 32 or 64 bytes of data, not 2"):
-        AxiAccelerator(pipeline, 4, memory_bytes=2)
+        AxiAccelerator(pipeline, AxiPorts(frame_bytes=4, memory_bytes=2))
 
 
 @pytest.mark.parametrize("memory_bytes", [4, 64])
 def test_packets_and_weights_over_axi(memory_bytes):
     network, plan = streamed_example()
     pipeline, random = lower(network, plan), Random(3)
-    dut = AxiAccelerator(pipeline, 4, memory_bytes=memory_bytes)
+    dut = AxiAccelerator(pipeline, AxiPorts(frame_bytes=4, memory_bytes=memory_bytes))
     layout = dut.reader.spec.layout
     # For all widths of the bus the image is the same.
     assert weight_image(pipeline, layout) == weight_image(pipeline)

@@ -21,6 +21,7 @@ __all__ = [
     "frames_and_results",
     "result_bytes",
     "run_icarus",
+    "simulate_icarus",
     "transfers",
     "varied",
 ]
@@ -157,18 +158,21 @@ def run_icarus(sources, folder, *, top, rounds, shares):
     list of bytes, list of int
         Packets that came out, and the counts of short and long ones.
     """
+    assert (folder / "found.npz").exists(), (folder / "run.log").read_text()[-2000:]
+    with np.load(folder / "found.npz") as file:
+        ends = np.cumsum(file["found_sizes"])
+        found = [bytes(part) for part in np.split(file["found"], ends)[:-1]]
+        assert file["left"] == 0, "a packet too many"
+        return found, file["counts"].tolist()
+
+
+def simulate_icarus(sources, folder, *, top, test):
+    """Run a test of cocotb in Icarus, which finds its job in a folder."""
     runner = cocotb._runner("icarus")
     built = cocotb.build(sources, top=top, simulator="icarus")
-    job = {"rounds": len(rounds), "shares": shares}
-    for number, (loads, sent, results) in enumerate(rounds):
-        job[f"results{number}"] = results
-        for name, packets in ((f"load{number}", loads), (f"sent{number}", sent)):
-            job[name] = np.frombuffer(b"".join(packets), np.uint8)
-            job[f"{name}_sizes"] = np.array([len(packet) for packet in packets], np.int64)
-    np.savez(folder / "job.npz", **job)
     runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], False
     runner.test(
-        test_module="support.axi_cocotb",
+        test_module=test,
         hdl_toplevel=top,
         hdl_toplevel_lang="verilog",
         build_dir=built,
@@ -177,9 +181,3 @@ def run_icarus(sources, folder, *, top, rounds, shares):
         extra_env={"AXI_JOB": str(folder), "COCOTB_LOG_LEVEL": "WARNING"},
         log_file=folder / "run.log",
     )
-    assert (folder / "found.npz").exists(), (folder / "run.log").read_text()[-2000:]
-    with np.load(folder / "found.npz") as file:
-        ends = np.cumsum(file["found_sizes"])
-        found = [bytes(part) for part in np.split(file["found"], ends)[:-1]]
-        assert file["left"] == 0, "a packet too many"
-        return found, file["counts"].tolist()

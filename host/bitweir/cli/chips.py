@@ -19,6 +19,7 @@ from .. import api
 from ..chips import MOST_CHIPS, SeveralChips
 from ..design import CHIPS_FILE
 from ..model import Model
+from .axi_options import AXI_OPTIONS
 from .console import Output
 from .part_options import PART
 
@@ -26,8 +27,7 @@ __all__ = ["ChipsOptions", "chips_options", "generate_several", "holds_chips", "
 
 #: Options of `generate` that are for one FPGA; and the goal that several have.
 _FOR_ONE = {
-    "part", "board", "goal", "folding", "fps", "family", "weights", "weight_bandwidth", "axi", "axi_crc",
-    "axi_memory",
+    "part", "board", "goal", "folding", "fps", "family", "weights", "weight_bandwidth", "axi", *AXI_OPTIONS,
 }  # fmt: skip
 _GOAL = ("goal", "fps")
 

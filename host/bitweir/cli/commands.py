@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+from bitweir_hw.axi import AxiPorts
 from bitweir_hw.plan import MODERATE_LANES, WEIGHTS
 from bitweir_hw.popcount import STYLE
 from bitweir_sim.trace import SimulationError
@@ -25,6 +26,7 @@ from ..runs import ENGINES
 from ..shipped import NETWORKS
 from ..synthesis.measure import FAMILIES
 from ..weight_memory import WeightMemory
+from .axi_options import axi_options
 from .chips import ChipsOptions, chips_options, generate_several, holds_chips, render_chips
 from .console import Output, complain
 from .devices import COMMANDS
@@ -163,24 +165,7 @@ def import_command(
     metavar="BYTES/S",
     help="What a memory outside the chip gives: with --goal, weights of layers that do not fit come from there.",
 )
-@click.option(
-    "--axi",
-    type=int,
-    metavar="BYTES",
-    help="Add a wrapper with AXI4-Stream ports that are this many bytes wide: 1, 2, 4, ... 64.",
-)
-@click.option(
-    "--axi-crc",
-    is_flag=True,
-    help="Let the wrapper compute the CRC-32 of all frames and of all results; it needs --axi.",
-)
-@click.option(
-    "--axi-memory",
-    type=int,
-    metavar="BYTES",
-    help="Bytes of data of the wrapper's AXI4 port over which streamed weights come: 4, 8, ... 64; it needs --axi.  "
-    "[default: 16]",
-)
+@axi_options
 @chips_options
 @with_output
 @with_models
@@ -201,9 +186,7 @@ def generate(
     reserve_luts: str,
     reserve_bram: str,
     weight_bandwidth: float | None,
-    axi: int | None,
-    axi_crc: bool,
-    axi_memory: int | None,
+    axi: AxiPorts | None,
     chips: ChipsOptions | None,
 ) -> None:
     """Generate Verilog for MODEL (.onnx, .keras, .h5, or a network .npz) in a folder."""
@@ -223,16 +206,11 @@ def generate(
         raise click.UsageError("--goal area needs --fps, the frame rate to reach, and the other goals exclude it.")
     if weight_bandwidth is not None and goal is None:
         raise click.UsageError("--weight-bandwidth needs --part and --goal: the search says which layers it is for.")
-    if axi_crc and axi is None:
-        raise click.UsageError("--axi-crc needs --axi.")
-    if axi_memory is not None and axi is None:
-        raise click.UsageError("--axi-memory needs --axi.")
     net = models()
     design = api.generate(
         net, folder, part=part, board=board, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
-        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, axi_crc=axi_crc,
-        axi_memory=axi_memory, progress=output.working,
+        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, progress=output.working,
     )  # fmt: skip
     search = design.search
     memory = WeightMemory(bandwidth=weight_bandwidth) if weight_bandwidth and search and search.streamed else None

@@ -28,7 +28,7 @@ class PacketLayout:
     Parameters
     ----------
     tdata_bytes : int
-        Bytes of a transfer, one of `TDATA_BYTES`.
+        Bytes of a transfer of frames, one of `TDATA_BYTES`.
     beats, beat_bits : int
         Of a frame on the accelerator's input stream.
     classes : int
@@ -39,11 +39,15 @@ class PacketLayout:
         Whether there is a class.
     parallel_frames : int
         V.
+    result_tdata_bytes : int, optional
+        Bytes of a transfer of results; as many as frames have if not given.
+    class_only : bool
+        Whether a result is its class, without the scores.
 
     Raises
     ------
     PlanError
-        There is no such width of tdata.
+        There is no such width of tdata, or no class where it is asked for alone.
     """
 
     tdata_bytes: int
@@ -53,16 +57,28 @@ class PacketLayout:
     score_bits: int
     parallel_frames: int = 1
     decides: bool = True
+    result_tdata_bytes: int | None = None
+    class_only: bool = False
 
     def __post_init__(self) -> None:
-        if self.tdata_bytes not in TDATA_BYTES:
-            raise PlanError(
-                f"An AXI4-Stream must be {', '.join(map(str, TDATA_BYTES[:-1]))} or {TDATA_BYTES[-1]} bytes wide, "
-                f"not {self.tdata_bytes}."
-            )
+        for width in (self.tdata_bytes, self.sent_bytes):
+            if width not in TDATA_BYTES:
+                raise PlanError(
+                    f"An AXI4-Stream must be {', '.join(map(str, TDATA_BYTES[:-1]))} or {TDATA_BYTES[-1]} bytes wide, "
+                    f"not {width}."
+                )
+        if self.class_only and not self.decides:
+            raise PlanError("The class alone can be sent only where the result is a class: this network has none.")
 
     @classmethod
-    def of(cls, pipeline: Pipeline, tdata_bytes: int) -> PacketLayout:
+    def of(
+        cls,
+        pipeline: Pipeline,
+        tdata_bytes: int,
+        *,
+        result_tdata_bytes: int | None = None,
+        class_only: bool = False,
+    ) -> PacketLayout:
         """The layout for an accelerator."""
         last = pipeline.nodes[-1].block
         assert isinstance(last, EndSpec)
@@ -74,12 +90,24 @@ class PacketLayout:
             score_bits=last.lane_bits,
             parallel_frames=last.parallel_frames,
             decides=last.index_bits > 0,
+            result_tdata_bytes=result_tdata_bytes,
+            class_only=class_only,
         )
 
     @property
     def tdata_bits(self) -> int:
-        """Bits of a transfer."""
+        """Bits of a transfer of frames."""
         return 8 * self.tdata_bytes
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of a transfer of results."""
+        return self.tdata_bytes if self.result_tdata_bytes is None else self.result_tdata_bytes
+
+    @property
+    def sent_bits(self) -> int:
+        """Bits of a transfer of results."""
+        return 8 * self.sent_bytes
 
     @property
     def frame_bits(self) -> int:
@@ -98,8 +126,8 @@ class PacketLayout:
 
     @property
     def scores_bits(self) -> int:
-        """Bits of all scores of a result."""
-        return self.classes * self.score_bits * self.parallel_frames
+        """Bits of all scores of a result; 0 where the class is sent alone."""
+        return 0 if self.class_only else self.classes * self.score_bits * self.parallel_frames
 
     @property
     def scores_bytes(self) -> int:
@@ -119,4 +147,4 @@ class PacketLayout:
     @property
     def result_words(self) -> int:
         """Transfers of a result."""
-        return ceil_div(self.result_bytes, self.tdata_bytes)
+        return ceil_div(self.result_bytes, self.sent_bytes)

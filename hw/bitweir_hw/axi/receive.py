@@ -48,6 +48,8 @@ class PacketBuffer(wiring.Component):
         How many were dropped; stays at the highest number.
     clear : In(1)
         Sets both to 0, or to 1 for a packet that is found wrong in this cycle.
+    accepted, dropped : Out(1)
+        A packet turns out to be right, or wrong, in this cycle.
     """
 
     i: stream.Interface
@@ -55,6 +57,8 @@ class PacketBuffer(wiring.Component):
     short_packets: Signal
     long_packets: Signal
     clear: Signal
+    accepted: Signal
+    dropped: Signal
 
     def __init__(self, layout: PacketLayout) -> None:
         self.layout = layout
@@ -66,6 +70,8 @@ class PacketBuffer(wiring.Component):
                 "short_packets": Out(COUNT_BITS),
                 "long_packets": Out(COUNT_BITS),
                 "clear": In(1),
+                "accepted": Out(1),
+                "dropped": Out(1),
             }
         )
 
@@ -87,6 +93,8 @@ class PacketBuffer(wiring.Component):
             commit.eq(store & self.i.payload.last & final & ~missing & ~incomplete),
             short.eq(store & self.i.payload.last & ~commit),
             long.eq(store & ~self.i.payload.last & final),
+            self.accepted.eq(commit),
+            self.dropped.eq(short | long),
         ]
         with m.If(store):
             m.d.sync += [
@@ -161,6 +169,7 @@ class FrameReceiver(wiring.Component):
     o : Out(stream.Signature(beat_bits))
     short_packets, long_packets : Out(8)
     clear : In(1)
+    accepted, dropped : Out(1)
         See `PacketBuffer`.
     crc : Out(32)
         Where it is asked for: a `Checksum` of the right packets, as they leave their buffer.
@@ -171,6 +180,8 @@ class FrameReceiver(wiring.Component):
     short_packets: Signal
     long_packets: Signal
     clear: Signal
+    accepted: Signal
+    dropped: Signal
 
     def __init__(self, layout: PacketLayout, *, checksum: bool = False) -> None:
         self.layout, self.checksum = layout, checksum
@@ -180,6 +191,8 @@ class FrameReceiver(wiring.Component):
             "short_packets": Out(COUNT_BITS),
             "long_packets": Out(COUNT_BITS),
             "clear": In(1),
+            "accepted": Out(1),
+            "dropped": Out(1),
         }
         super().__init__(ports | {"crc": Out(32)} if checksum else ports)
 
@@ -192,6 +205,8 @@ class FrameReceiver(wiring.Component):
             self.short_packets.eq(packets.short_packets),
             self.long_packets.eq(packets.long_packets),
             packets.clear.eq(self.clear),
+            self.accepted.eq(packets.accepted),
+            self.dropped.eq(packets.dropped),
         ]
         if self.checksum:
             m.submodules.checksum = checksum = Checksum(packet_bytes=layout.frame_bytes, word_bytes=layout.tdata_bytes)

@@ -25,7 +25,7 @@ CLASSES = 4
 
 
 class ResultSender(wiring.Component):
-    """Packs the scores and the class of each frame, or its labels or codes, into one packet.
+    """Packs the scores and the class of each frame, its class alone, or its labels or codes, into one packet.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
@@ -50,7 +50,7 @@ class ResultSender(wiring.Component):
         super().__init__(
             {
                 "i": In(stream.Signature(result_layout(spec))),
-                "o": Out(stream.Signature(transfer_layout(layout.tdata_bytes))),
+                "o": Out(stream.Signature(transfer_layout(layout.sent_bytes))),
             }
         )
 
@@ -58,7 +58,7 @@ class ResultSender(wiring.Component):
         m = Module()
         layout = self.layout
         classes = self._classes(m) if layout.decides else None
-        scores, words = self._converters(m)
+        scores, words = self._none(m) if layout.class_only else self._converters(m)
         m.d.comb += scores.payload.eq(self.i.payload.scores)
         if classes is None:
             m.d.comb += [self.i.ready.eq(scores.ready), scores.valid.eq(self.i.valid)]
@@ -72,19 +72,19 @@ class ResultSender(wiring.Component):
 
         m.submodules.output = output = Fifo(width=len(Value.cast(self.o.payload)), depth=2)
         wiring.connect(m, output.o, wiring.flipped(self.o))
-        sent = Signal(transfer_layout(layout.tdata_bytes))
+        sent = Signal(transfer_layout(layout.sent_bytes))
         word = Signal(range(layout.result_words))
         last, with_scores, moves = Signal(), Signal(), Signal()
-        filled = layout.result_bytes - (layout.result_words - 1) * layout.tdata_bytes
+        filled = layout.result_bytes - (layout.result_words - 1) * layout.sent_bytes
         m.d.comb += [
             last.eq(word == layout.result_words - 1),
-            with_scores.eq(word < -(-layout.scores_bytes // layout.tdata_bytes)),
+            with_scores.eq(word < -(-layout.scores_bytes // layout.sent_bytes)),
             # A class comes with the last scores, which take a cycle or more: it is there when they are.
-            output.i.valid.eq(words.valid | ~with_scores),
+            output.i.valid.eq(classes.o.valid if classes and layout.class_only else words.valid | ~with_scores),
             output.i.payload.eq(sent),
             moves.eq(output.i.valid & output.i.ready),
             words.ready.eq(moves & with_scores),
-            sent.keep.eq(Mux(last, (1 << filled) - 1, (1 << layout.tdata_bytes) - 1)),
+            sent.keep.eq(Mux(last, (1 << filled) - 1, (1 << layout.sent_bytes) - 1)),
             sent.last.eq(last),
         ]
         if classes is None:
@@ -103,6 +103,12 @@ class ResultSender(wiring.Component):
         m.submodules.classes = classes = Fifo(width=self.spec.index_bits * self.spec.parallel_frames, depth=CLASSES)
         return classes
 
+    def _none(self, m: Module) -> tuple[stream.Interface, stream.Interface]:
+        """What takes scores, where the class is sent alone, and gives no word."""
+        scores, words = stream.Signature(self.spec.i_bits).create(), stream.Signature(self.layout.sent_bits).create()
+        m.d.comb += scores.ready.eq(1)
+        return scores, words
+
     def _converters(self, m: Module) -> tuple[stream.Interface, stream.Interface]:
         """From the scores of beats to words of tdata: where they go in and come out."""
         layout, spec = self.layout, self.spec
@@ -120,7 +126,7 @@ class ResultSender(wiring.Component):
             lanes = bits
         m.submodules.words = words = WidthConverter(
             WidthSpec(
-                name="words", layer="scores", i_length=bits, o_length=bits, i_lanes=lanes, o_lanes=layout.tdata_bits,
+                name="words", layer="scores", i_length=bits, o_length=bits, i_lanes=lanes, o_lanes=layout.sent_bits,
                 lane_bits=1,
             )
         )  # fmt: skip
@@ -134,10 +140,10 @@ class ResultSender(wiring.Component):
         layout, bits = self.layout, self.spec.index_bits
         fill = Const(0, 8 * layout.class_bytes - bits)
         numbers = Cat(*(Cat(best.word_select(n, bits), fill) for n in range(layout.parallel_frames)))
-        first = layout.scores_bytes // layout.tdata_bytes
-        placed = Cat(Const(0, 8 * (layout.scores_bytes - first * layout.tdata_bytes)), numbers)
+        first = layout.scores_bytes // layout.sent_bytes
+        placed = Cat(Const(0, 8 * (layout.scores_bytes - first * layout.sent_bytes)), numbers)
         parts: list[Value] = []
         for number in range(first, layout.result_words):
-            at = (number - first) * layout.tdata_bits
-            parts.append(Mux(word == number, placed[at : at + layout.tdata_bits], 0))
+            at = (number - first) * layout.sent_bits
+            parts.append(Mux(word == number, placed[at : at + layout.sent_bits], 0))
         return reduce(or_, parts)

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..accelerator.external import inner_accelerator
 from ..accelerator.parameters import image_bytes
-from ..accelerator.verilog import component_rtlil
 from ..accelerator.weight_image import BEAT_BYTES, BURST_BEATS, weight_layout
 from ..accelerator.with_reader import AcceleratorWithReader, memory_ports
 from ..blocks import EndSpec
 from ..blocks.pipeline import Pipeline
-from ..errors import PlanError
 from ..offchip import AxiWeightReader, ReaderSpec
 from .checksum import Checksum
-from .layout import PacketLayout
 from .load import PacketBytes
+from .ports import AxiPorts
 from .receive import COUNT_BITS, FrameReceiver
 from .send import ResultSender
 
-__all__ = ["MEMORY_BYTES", "AxiAccelerator", "axi_rtlil"]
-
-#: Bytes of data of the port of weights, if nobody says otherwise; what it can have.
-MEMORY_BYTES, _WIDTHS = BEAT_BYTES, (4, 8, 16, 32, 64)
+__all__ = ["AxiAccelerator"]
 
 
 class AxiAccelerator(wiring.Component):
@@ -46,15 +41,11 @@ class AxiAccelerator(wiring.Component):
     ----------
     pipeline : Pipeline
         As `lower.lower` makes it.
-    tdata_bytes : int
-        Width of both streams, one of `layout.TDATA_BYTES`.
+    ports : AxiPorts or int
+        A number stands for ports of so many bytes. What `AxiPorts.lite` asks for is around this component, see
+        `lite.AxiLiteAccelerator`, which takes the ports for its control.
     module : str, optional
         Name of the Verilog module elsewhere that is the accelerator; by default it is a part of this one.
-    checksums : bool
-        Whether to add `frames_crc` and `results_crc`.
-    memory_bytes : int
-        Bytes of data of the AXI4 port over which weights come, 4 to 64, where any are streamed. The image is that of
-        `weight_layout` for all of these: bursts of 512 bytes.
 
     Members
     -------
@@ -67,55 +58,66 @@ class AxiAccelerator(wiring.Component):
     short_packets, long_packets : Out(8)
     clear_counts : In(1)
         Packets that were dropped; see `receive.PacketBuffer`.
+    accepted, dropped : Out(1)
+        With `AxiPorts.lite`: a packet of a frame turns out to be right, or wrong, in this cycle.
     frames_crc, results_crc : Out(32)
-        With `checksums`: the CRC-32 of all bytes of the frames that the accelerator has got, and of the results that
-        have left, since `clear_counts`; see `checksum.Checksum`.
+        With `AxiPorts.checksums`: the CRC-32 of all bytes of the frames that the accelerator has got, and of the
+        results that have left, since `clear_counts`; see `checksum.Checksum`.
     s_axis_load_tdata, s_axis_load_tkeep, s_axis_load_tlast, s_axis_load_tvalid : In
     s_axis_load_tready : Out
     loaded, load_failed : Out(1)
         Where parameters are in RAM: images of them, each a packet; see `load.PacketBytes` and `Accelerator`.
+    load_checksum : Out(32)
+        The same, with `AxiPorts.lite`: see `loading.Loader`.
     m_axi_arNAME, m_axi_rNAME
     weights_enable : In(1)
     weights_base : In(32)
     weights_error : Out(1)
         Where weights are streamed: the master that reads them, and `enable`, `base` and `error` of the
-        `offchip.AxiWeightReader`.
+        `offchip.AxiWeightReader`. The image is that of `weight_layout` for ports of all widths: bursts of 512 bytes.
+
+    Raises
+    ------
+    PlanError
+        The ports are for something that the accelerator does not have, or there is no such width.
     """
 
     short_packets: Signal
     long_packets: Signal
     clear_counts: Signal
+    accepted: Signal
+    dropped: Signal
+    loaded: Signal
+    load_failed: Signal
+    load_checksum: Signal
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        tdata_bytes: int,
-        *,
-        module: str | None = None,
-        checksums: bool = False,
-        memory_bytes: int = MEMORY_BYTES,
-    ) -> None:
-        self.pipeline, self.checksums = pipeline, checksums
-        self.layout = PacketLayout.of(pipeline, tdata_bytes)
-        self.module = module
+    def __init__(self, pipeline: Pipeline, ports: AxiPorts | int, *, module: str | None = None) -> None:
+        self.ports = ports if isinstance(ports, AxiPorts) else AxiPorts(frame_bytes=ports)
+        self.ports.check(pipeline)
+        self.pipeline, self.module = pipeline, module
+        self.layout = self.ports.layout(pipeline)
         self.loads = image_bytes(pipeline) > 0
-        ports = _sink("s_axis", tdata_bytes)
-        ports |= {name: member.flip() for name, member in _sink("m_axis", tdata_bytes).items()}
-        ports |= {"short_packets": Out(COUNT_BITS), "long_packets": Out(COUNT_BITS), "clear_counts": In(1)}
-        if checksums:
-            ports |= {"frames_crc": Out(32), "results_crc": Out(32)}
+        members = _sink("s_axis", self.layout.tdata_bytes)
+        members |= {name: member.flip() for name, member in _sink("m_axis", self.layout.sent_bytes).items()}
+        members |= {"short_packets": Out(COUNT_BITS), "long_packets": Out(COUNT_BITS), "clear_counts": In(1)}
+        if self.ports.lite:
+            members |= {"accepted": Out(1), "dropped": Out(1)}
+        if self.ports.checksums:
+            members |= {"frames_crc": Out(32), "results_crc": Out(32)}
         if self.loads:
-            ports |= {**_sink("s_axis_load", tdata_bytes), "loaded": Out(1), "load_failed": Out(1)}
-        self.reader = _reader(pipeline, memory_bytes) if pipeline.weight_streams else None
+            members |= _sink("s_axis_load", self.ports.image_tdata_bytes)
+            members |= {"loaded": Out(1), "load_failed": Out(1)}
+            members |= {"load_checksum": Out(32)} if self.ports.lite else {}
+        self.reader = _reader(pipeline, self.ports.weight_bytes) if pipeline.weight_streams else None
         if self.reader:
-            ports |= memory_ports(self.reader)
-        super().__init__(ports)
+            members |= memory_ports(self.reader)
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         last = self.pipeline.nodes[-1].block
         assert isinstance(last, EndSpec)
-        m.submodules.receiver = receiver = FrameReceiver(self.layout, checksum=self.checksums)
+        m.submodules.receiver = receiver = FrameReceiver(self.layout, checksum=self.ports.checksums)
         accelerator: Any = (
             AcceleratorWithReader(self.pipeline, self.reader, module=self.module)
             if self.reader
@@ -132,11 +134,13 @@ class AxiAccelerator(wiring.Component):
             self.long_packets.eq(receiver.long_packets),
             receiver.clear.eq(self.clear_counts),
         ]
+        if self.ports.lite:
+            m.d.comb += [self.accepted.eq(receiver.accepted), self.dropped.eq(receiver.dropped)]
         self._connect(m, "s_axis", receiver.i)
         self._connect(m, "m_axis", sender.o)
-        if self.checksums:
+        if self.ports.checksums:
             m.submodules.checksum = checksum = Checksum(
-                packet_bytes=self.layout.result_bytes, word_bytes=self.layout.tdata_bytes
+                packet_bytes=self.layout.result_bytes, word_bytes=self.layout.sent_bytes
             )
             m.d.comb += [
                 checksum.word.eq(sender.o.payload.data),
@@ -146,10 +150,12 @@ class AxiAccelerator(wiring.Component):
                 self.results_crc.eq(checksum.crc),
             ]
         if self.loads:
-            m.submodules.image = image = PacketBytes(self.layout.tdata_bytes)
+            m.submodules.image = image = PacketBytes(self.ports.image_tdata_bytes)
             self._connect(m, "s_axis_load", image.i)
             wiring.connect(m, image.o, accelerator.load)
             m.d.comb += [self.loaded.eq(accelerator.loaded), self.load_failed.eq(accelerator.load_failed)]
+            if self.ports.lite:
+                m.d.comb += self.load_checksum.eq(accelerator.load_checksum)
         for name, member in memory_ports(self.reader).items() if self.reader else ():
             inner, outer = getattr(accelerator, name), getattr(self, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
@@ -166,9 +172,6 @@ class AxiAccelerator(wiring.Component):
 
 def _reader(pipeline: Pipeline, memory_bytes: int) -> AxiWeightReader:
     """What reads the weights of a pipeline; its buffers hold 2 KiB a layer, as deep as block RAMs are."""
-    if memory_bytes not in _WIDTHS:
-        some = f"{', '.join(map(str, _WIDTHS[:-1]))} or {_WIDTHS[-1]}"
-        raise PlanError(f"The AXI4 port of weights must have {some} bytes of data, not {memory_bytes}.")
     beats = BEAT_BYTES * BURST_BEATS // memory_bytes
     layout = weight_layout(pipeline, beat_bytes=memory_bytes, burst_beats=beats)
     return AxiWeightReader(ReaderSpec(layout=layout, buffer_bursts=4, stage_levels=1))
@@ -178,54 +181,3 @@ def _sink(prefix: str, tdata_bytes: int) -> dict[str, wiring.Member]:
     """The ports of a stream that comes in."""
     widths = {"tdata": 8 * tdata_bytes, "tkeep": tdata_bytes, "tlast": 1, "tvalid": 1}
     return {**{f"{prefix}_{name}": In(width) for name, width in widths.items()}, f"{prefix}_tready": Out(1)}
-
-
-class _Top(wiring.Component):
-    """The wrapper with a clock and a reset as AXI calls them."""
-
-    aclk: Signal
-    aresetn: Signal
-
-    def __init__(self, wrapper: AxiAccelerator) -> None:
-        self.wrapper = wrapper
-        super().__init__({"aclk": In(1), "aresetn": In(1), **wrapper.signature.members})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.domains.sync = domain = ClockDomain("sync")
-        m.submodules.wrapper = wrapper = self.wrapper
-        m.d.comb += [domain.clk.eq(self.aclk), domain.rst.eq(~self.aresetn)]
-        for name, member in wrapper.signature.members.items():
-            inner, outer = getattr(wrapper, name), getattr(self, name)
-            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
-        return m
-
-
-def axi_rtlil(
-    pipeline: Pipeline,
-    *,
-    name: str,
-    tdata_bytes: int,
-    checksums: bool = False,
-    memory_bytes: int = MEMORY_BYTES,
-) -> str:
-    """An AXI4-Stream wrapper in Yosys' intermediate language; the same input gives the same text.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-    name : str
-        Of the accelerator's module, as for `verilog.accelerator_rtlil`. The wrapper, ``NAME_axi``, takes it
-        from there.
-    tdata_bytes : int
-    checksums : bool
-    memory_bytes : int
-        See `AxiAccelerator`.
-
-    Raises
-    ------
-    PlanError
-        There is no such width of tdata, or of the port of weights.
-    """
-    wrapper = AxiAccelerator(pipeline, tdata_bytes, module=name, checksums=checksums, memory_bytes=memory_bytes)
-    return component_rtlil(_Top(wrapper), name=f"{name}_axi")

@@ -49,3 +49,19 @@ def test_an_odd_width_is_refused(model, tmp_path):
     result = generate(model, "-o", tmp_path / "axi", "--folding", FOLDING, "--axi=12", code=5)
     assert result.stderr == "bitweir: An AXI4-Stream must be 1, 2, 4, 8, 16, 32 or 64 bytes wide, not 12.\n"
     assert not (tmp_path / "axi").exists()
+
+
+def test_registers_widths_and_the_class_alone(model, tmp_path):
+    words = ("--folding", FOLDING, "--weights", "ram", "--axi", 8)
+    generate(model, "-o", tmp_path / "lite", *words, "--axi-result", 1, "--axi-lite", "--axi-class")
+    readme = (tmp_path / "lite" / "README.md").read_text()
+    assert "| `m_axis_tdata`, `m_axis_tkeep` | out | 8, 1 |" in readme and "`net_regs.h`" in readme
+    assert "An output packet has 1 byte in 1 transfer: the class alone, unsigned." in readme
+    assert "#define NET_CONTROL " in (tmp_path / "lite" / "net_regs.h").read_text()
+    generate(model, "-o", tmp_path / "wide", *words, "--axi-load", 64)
+    assert "input [511:0] s_axis_load_tdata;" in (tmp_path / "wide" / "net_axi.v").read_text()
+    assert (
+        "| `s_axis_load_tdata`, `s_axis_load_tkeep` | in | 512, 64 |" in (tmp_path / "wide" / "README.md").read_text()
+    )
+    refused = generate(model, "-o", tmp_path / "none", "--axi-lite", code=2)
+    assert "--axi-lite needs --axi." in refused.output

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
-from bitweir_hw.axi import TDATA_BYTES, AxiAccelerator, PacketLayout
+from bitweir_hw.axi import TDATA_BYTES, AxiAccelerator, AxiPorts, PacketLayout
 from bitweir_hw.axi.checksum import Checksum
 from bitweir_hw.axi.load import PacketBytes
 from bitweir_hw.axi.receive import FrameReceiver, PacketBuffer
@@ -286,7 +286,7 @@ def test_checksums_of_what_was_not_dropped(width):
     sent = [word for content, kind in zip(good, kinds, strict=True)
             for word in (*broken(content, width, kind, rng), *transfers(content, width))]  # fmt: skip
     expected = [word for packet in results for word in transfers(packet, width)]
-    dut = AxiAccelerator(pipeline, width, checksums=True)
+    dut = AxiAccelerator(pipeline, AxiPorts(frame_bytes=width, checksums=True))
     _, told = drive_packets(
         dut, *ports(dut), sent, expected, read=lambda ctx: (ctx.get(dut.frames_crc), ctx.get(dut.results_crc))
     )
