@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import metadata
 from math import ceil
 from pathlib import Path
 
-import bitweir_hw
 from bitweir_hw.accelerator import (
     accelerator_rtlil,
     image_bytes,
@@ -40,9 +39,11 @@ from bitweir_sim.time.cycles import Timing, steady_state
 from bitweir_sim.time.sizing import minimum_depths, with_depths
 
 from .cells import cell_file, cell_model, needed_cells
+from .certificates import CERTIFICATE, Claim, certificate_text, load_claim
 from .folders import FileError, whole_folder
 from .manifest import MANIFEST, is_listed, listed, named
 from .readme import readme
+from .sources import gateware_sources
 from .target import TARGET_FILE, Target, load_target, target_text
 
 __all__ = ["CHIPS_FILE", "Design", "DesignFolder", "check_parts", "write_design"]
@@ -53,7 +54,7 @@ _ROUTED = "manifest.json"
 #: In a folder with several chips, each of which has a build folder in it.
 CHIPS_FILE = "chips.json"
 #: What belongs together in a folder; pages and tables for people do not count.
-_PARTS = (_NETWORK, _PLAN, TARGET_FILE, _ROUTED, _WEIGHTS_AT, "*.v", "*.bit", "*.bin", "*.fs")
+_PARTS = (_NETWORK, _PLAN, TARGET_FILE, CERTIFICATE, _ROUTED, _WEIGHTS_AT, "*.v", "*.bit", "*.bin", "*.fs")
 _HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
 _HASH, _RTLIL = "sha256", "design.il"
 
@@ -69,11 +70,14 @@ class Design:
     network : Network
     plan : Plan
     target : Target
+    claim : Claim, optional
+        What the folder that it was read from says of it, which is checked when the plan is lowered.
     """
 
     network: Network
     plan: Plan
     target: Target = Target()
+    claim: Claim | None = None
 
     @classmethod
     def fitted(
@@ -125,7 +129,10 @@ class Design:
     @cached_property
     def pipeline(self) -> Pipeline:
         """The blocks of the accelerator and the streams between them."""
-        return lower(self.network, self.plan)
+        pipeline = lower(self.network, self.plan)
+        if self.claim:
+            self.claim.check(pipeline)
+        return pipeline
 
     @cached_property
     def timing(self) -> Timing:
@@ -182,7 +189,7 @@ class Design:
         It is cached, as a large design takes a while.
         """
         key = content_key(
-            "rtlil", _gateware_sources(), metadata.version("amaranth"), digest(self.network), plan_text(self.plan)
+            "rtlil", gateware_sources(), metadata.version("amaranth"), digest(self.network), plan_text(self.plan)
         )
 
         def write(folder: Path) -> None:
@@ -239,6 +246,8 @@ class Design:
             (folder / _WEIGHTS_AT).write_text(json.dumps(described, indent=2) + "\n")
         (folder / _NETWORK).write_bytes(network_bytes(network))
         (folder / _PLAN).write_text(plan_text(self.plan))
+        certified = certificate_text(pipeline, self.timing, network, [plan_text(self.plan)])
+        (folder / CERTIFICATE).write_text(certified)
         (folder / TARGET_FILE).write_text(target_text(self.target))
         page = readme(
             network,
@@ -290,11 +299,9 @@ class DesignFolder:
                     f"{str(folder)!r} is not a build folder, as it has no {name}: make it with bitweir generate."
                 )
         check_parts(folder)
-        design = Design(
-            network=load_network(folder / _NETWORK),
-            plan=load_plan(folder / _PLAN),
-            target=load_target(folder / TARGET_FILE),
-        )
+        network, plan = load_network(folder / _NETWORK), load_plan(folder / _PLAN)
+        target, claim = load_target(folder / TARGET_FILE), load_claim(folder, network, [plan_text(plan)])
+        design = Design(network=network, plan=plan, target=target, claim=claim)
         found = cls(folder=folder, design=design)
         if not found.verilog.is_file():
             raise FileError(
@@ -399,7 +406,7 @@ def check_parts(folder: Path) -> None:
                 f"Build folder {str(folder)!r} is incomplete, as it has no {name}: make it again with bitweir generate."
             )
     # What commands would take for a part although nobody wrote it there.
-    others = {_NETWORK, _PLAN, TARGET_FILE, _PARAMETERS, _ROUTED} | {
+    others = {_NETWORK, _PLAN, TARGET_FILE, CERTIFICATE, _PARAMETERS, _ROUTED} | {
         f"{name[:-2]}_axi.v" for name in parts if name.endswith(".v")
     }
     parts |= {name for name in others if (folder / name).exists()}
@@ -422,22 +429,13 @@ def _verilog_hash(design: Design, verilog: str | None = None) -> str:
     `verilog` is that Verilog if the caller has it.
     """
     versions = (metadata.version("amaranth"), yosys_version())
-    key = content_key("verilog", _gateware_sources(), *versions, digest(design.network), plan_text(design.plan))
+    key = content_key("verilog", gateware_sources(), *versions, digest(design.network), plan_text(design.plan))
 
     def write(folder: Path) -> None:
         text = design.verilog() if verilog is None else verilog
         (folder / _HASH).write_text(hashlib.sha256(text.encode()).hexdigest())
 
     return (cached(key, write) / _HASH).read_text()
-
-
-@cache
-def _gateware_sources() -> str:
-    """A hash of the code that makes Verilog: a version alone does not tell one state of a checkout from another."""
-    root = Path(bitweir_hw.__file__).parent
-    files = sorted(path for path in root.rglob("*.py"))
-    parts = [part for path in files for part in (path.relative_to(root).as_posix(), path.read_bytes())]
-    return content_key("sources", *parts)
 
 
 def _check_name(network: Network, cells: Sequence[str]) -> None:

@@ -54,6 +54,8 @@ _OWN = (
     "plan.json",
     "weights.json",
     "target.json",
+    "certificate.json",
+    "chips.json",
     "manifest.json",
     "explore.*",
     "README.md",

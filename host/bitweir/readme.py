@@ -14,6 +14,7 @@ from bitweir_hw.boards import BOARDS
 from bitweir_hw.files import digest
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
+from bitweir_sim.deadlock import too_large
 from bitweir_sim.time.cycles import Timing
 
 from .cells import CELLS, cell_file
@@ -74,6 +75,7 @@ def readme(
         pace=f"{_group(pipeline.parallel_frames)} every {counted(timing.interval, 'cycle')}",
         latency=counted(timing.latency, "cycle"),
         speed=_speed(pipeline, timing, target),
+        stalls=_stalls(pipeline),
         axi=_axi(pipeline, network.name, axi),
         load=_loading(pipeline) + _outside(pipeline, target),
         bounds=_bounds(network),
@@ -107,6 +109,16 @@ def _speed(pipeline: Pipeline, timing: Timing, target: Target) -> str:
         clock, about, told = speed.hertz, speed.about, speed.told
     microseconds = timing.latency / clock * 1e6
     return f"That is {about}{clock / cycles:,.0f} frames/s and {microseconds:,.4g} µs at {told}."
+
+
+def _stalls(pipeline: Pipeline) -> str:
+    """Why nothing jams."""
+    if too_large(pipeline):
+        return "By the cycle model nothing makes the accelerator jam. `certificate.json` says why there is no\nproof."
+    return (
+        "No pattern of stalls makes the accelerator jam: `certificate.json` has the state of its blocks\n"
+        "between two frames, to which a replay of a frame always leads."
+    )
 
 
 def _each(bits: int) -> str:

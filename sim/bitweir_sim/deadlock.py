@@ -13,17 +13,21 @@ streams: Kahn, 1974). A stall, a latency or a slow memory delays what a block do
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bitweir_hw.blocks import Buffered, Collect, Level
 from bitweir_hw.blocks.pipeline import Node, Pipeline
 from bitweir_hw.errors import PlanError
 
-__all__ = ["Certificate", "certificate", "check_certificate"]
+__all__ = ["Certificate", "JamError", "certificate", "check_certificate", "too_large"]
 
 #: Beats of a frame on all streams, above which a replay takes minutes.
 LARGEST = 3_000_000
+
+
+class JamError(PlanError):
+    """The accelerator jams."""
 
 
 @dataclass(frozen=True)
@@ -210,21 +214,28 @@ class _Replay:
         return tuple(block.state() for block in self.blocks)
 
 
+def too_large(pipeline: Pipeline) -> str | None:
+    """Why a pipeline gets no certificate, as a sentence; None where it gets one."""
+    beats = sum(stream.beats for stream in pipeline.streams)
+    if beats <= LARGEST:
+        return None
+    return f"A frame has {beats:,} beats on all streams, more than {LARGEST:,}: too many for a certificate."
+
+
 def certificate(pipeline: Pipeline) -> Certificate:
     """The certificate of a pipeline, with the depths that its FIFOs have.
 
     Raises
     ------
+    JamError
+        It jams.
     PlanError
-        It jams, or it is too large for a replay.
+        It is too large for a replay.
     """
-    if sum(stream.beats for stream in pipeline.streams) > LARGEST:
-        raise PlanError(f"A frame has more than {LARGEST:,} beats on all streams: too many for a certificate.")
-    replay = _Replay(pipeline)
-    replay.frame()
-    found = Certificate(replay.state())
-    check_certificate(pipeline, found)
-    return found
+    states = list(_replayed(pipeline))
+    if states[0] != states[1]:
+        raise PlanError("The state behind the first frame is not the one behind the second.")
+    return Certificate(states[0])
 
 
 def check_certificate(pipeline: Pipeline, found: Certificate) -> None:
@@ -232,13 +243,23 @@ def check_certificate(pipeline: Pipeline, found: Certificate) -> None:
 
     Raises
     ------
+    JamError
+        The pipeline jams.
     PlanError
-        It is not, or the pipeline jams.
+        It is not, or the pipeline is too large for a replay.
     """
+    for frame, state in enumerate(_replayed(pipeline), start=1):
+        if state != found.state:
+            raise PlanError(f"The certificate does not tell the state behind frame {frame}.")
+
+
+def _replayed(pipeline: Pipeline) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The states behind the first two frames, each of which has come in and gone out."""
+    if told := too_large(pipeline):
+        raise PlanError(told)
     replay = _Replay(pipeline)
     for frame in (1, 2):
         replay.frame()
         if not replay.whole(frame):
-            raise PlanError(f"The accelerator jams in frame {frame}: not all beats of its result come.")
-        if replay.state() != found.state:
-            raise PlanError(f"The certificate does not tell the state behind frame {frame}.")
+            raise JamError(f"The accelerator jams in frame {frame}: not all beats of its result come.")
+        yield replay.state()

@@ -51,5 +51,7 @@ def test_too_many_beats(monkeypatch):
     monkeypatch.setattr(deadlock, "LARGEST", 3)
     network = residual_network(1)
     plan = Plan(foldings=tuple(Folding(simd=1, pe=1) for _ in range(2)))
-    with pytest.raises(PlanError, match="^A frame has more than 3 beats on all streams: too many for a certificate.$"):
+    with pytest.raises(
+        PlanError, match="^A frame has [0-9,]* beats on all streams, more than 3: too many for a certificate.$"
+    ):
         certificate(lower(network, plan))

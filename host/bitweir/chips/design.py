@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -14,13 +14,14 @@ from bitweir_hw.accelerator import component_rtlil, rtlil_to_verilog
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.chips import Chip, Chips, Joint, joined, joint, with_credits
 from bitweir_hw.errors import BitweirError
-from bitweir_hw.files import digest, load_network, network_bytes
+from bitweir_hw.files import digest, load_network, network_bytes, plan_text
 from bitweir_hw.network import Network
 from bitweir_hw.network.cuts import split
 from bitweir_hw.plan import Plan
 from bitweir_sim.time.cycles import Timing, steady_state
 from bitweir_sim.time.sizing import interval, jam_error, latency
 
+from ..certificates import CERTIFICATE, Claim, certificate_text, load_claim
 from ..design import CHIPS_FILE, Design, DesignFolder
 from ..folders import FileError, whole_folder
 from ..manifest import is_listed, listed, write_manifest
@@ -98,12 +99,15 @@ class ChipsDesign:
         One for each chip, of the networks between the cuts.
     joints : tuple of Joint
         One for each cut.
+    claim : Claim, optional
+        As in `Design`, of the whole.
     """
 
     network: Network
     cuts: tuple[int, ...]
     designs: tuple[Design, ...]
     joints: tuple[Joint, ...]
+    claim: Claim | None = None
 
     @classmethod
     def fitted(
@@ -157,7 +161,10 @@ class ChipsDesign:
     @cached_property
     def pipeline(self) -> Pipeline:
         """All of them and the channels, as one: see `chips.joined`."""
-        return joined(self.pipelines, self.joints)
+        pipeline = joined(self.pipelines, self.joints)
+        if self.claim:
+            self.claim.check(pipeline)
+        return pipeline
 
     @cached_property
     def timing(self) -> Timing:
@@ -211,6 +218,7 @@ class ChipsDesign:
             (new / f"{self.network.name}.v").write_text(_header(self.network) + self.top_verilog())
             (new / _NETWORK).write_bytes(network_bytes(self.network))
             (new / CHIPS_FILE).write_text(_text(self))
+            (new / CERTIFICATE).write_text(certificate_text(self.pipeline, self.timing, self.network, _parts(self)))
             (new / _README).write_text(readme(self))
         return ChipsFolder(folder=folder, design=self)
 
@@ -250,6 +258,11 @@ def _text(design: ChipsDesign) -> str:
     return json.dumps(tree, indent=1) + "\n"
 
 
+def _parts(design: ChipsDesign) -> list[str]:
+    """What the certificate of the whole is bound to, beside the network."""
+    return [*(plan_text(one.plan) for one in design.designs), _text(design)]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ChipsFolder:
     """A design of several chips, and the folder into which it was written.
@@ -282,12 +295,14 @@ class ChipsFolder:
         entries = listed(folder) or {}
         chips = [DesignFolder.open(folder / f"chip{number}").design for number in range(_count(folder))]
         network = load_network(folder / _NETWORK)
-        for name in (_NETWORK, CHIPS_FILE, f"{network.name}.v"):
+        for name in (_NETWORK, CHIPS_FILE, CERTIFICATE, f"{network.name}.v"):
             if not is_listed(folder / name, entries):
                 raise FileError(
                     f"{str(folder / name)!r} is missing, or not what bitweir wrote there: make the folder again with "
                     "bitweir generate."
                 )
+        for chip in chips:
+            chip.pipeline  # noqa: B018 - one that jams says so by itself
         try:
             cuts, channels = _read(folder)
             if len(channels) != len(cuts) or len(cuts) + 1 != len(chips):
@@ -304,7 +319,8 @@ class ChipsFolder:
                 "again with bitweir generate."
             ) from error
         design = ChipsDesign(network=network, cuts=tuple(cuts), designs=tuple(chips), joints=joints)
-        return cls(folder=folder, design=design)
+        claim = load_claim(folder, network, _parts(design))
+        return cls(folder=folder, design=replace(design, claim=claim))
 
     @property
     def verilog(self) -> Path:

@@ -1,10 +1,13 @@
 """Build folders whose FIFOs are too shallow: every command that needs to know the cycles refuses them."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 from bitweir.cli import main
 from bitweir.folders import whole_folder
-from bitweir_hw.files import network_bytes, plan_text
+from bitweir_hw.files import digest, network_bytes, plan_text
 from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
 from support.residuals import residual_network
@@ -13,6 +16,13 @@ TOLD = (
     "bitweir: The accelerator jams with the depths of its plan: its FIFO 'sum0_fifo1' must hold at least 9 beats, "
     "not 2; bitweir generate finds depths that cost no cycle."
 )
+
+
+def certificate(network, plan):
+    """One that claims a state of this plan, as its sender can."""
+    parts = json.dumps([plan_text(plan)]).encode()
+    tree = {"format": "bitweir certificate", "version": 1, "network": digest(network)}
+    return json.dumps({**tree, "plan": hashlib.sha256(parts).hexdigest(), "state": [[0]], "instead": ""})
 
 
 @pytest.fixture
@@ -25,6 +35,7 @@ def folder(tmp_path):
     with whole_folder(path) as new:
         (new / "network.npz").write_bytes(network_bytes(network))
         (new / "plan.json").write_text(plan_text(plan))
+        (new / "certificate.json").write_text(certificate(network, plan))
         (new / "net.v").write_text("module net; endmodule\n")
     np.savez(tmp_path / "images.npz", codes=np.zeros((3, network.input.size), np.int64))
     return path
