@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         simulated_board,
     )
     from .arrays import conv, dense, max_pool
+    from .comparing import compare
     from .model import Model
 
     __version__: str
@@ -51,6 +52,7 @@ __all__ = [
     "__version__",
     "build",
     "check",
+    "compare",
     "connect",
     "conv",
     "demo",
@@ -78,6 +80,7 @@ _HOMES = {
     "BitweirError": "bitweir_hw.errors",
     "FpgaPart": "bitweir_hw.parts",
     "Model": ".model",
+    "compare": ".comparing",
     "connect": ".client",
     "conv": ".arrays",
     "dense": ".arrays",

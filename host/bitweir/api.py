@@ -22,6 +22,7 @@ from .board_memory import memory_of_board
 from .boards.bitstream import Options
 from .boards.build import BoardBuild, build_for_board
 from .chips import ChipsFolder, ChipsRequest, SeveralChips, make_chips
+from .comparing import compare
 from .design import Design, DesignFolder
 from .devices import connect, load_parameters, program, run, simulated_board
 from .jobs import workers
@@ -41,6 +42,7 @@ __all__ = [
     "Demo",
     "build",
     "check",
+    "compare",
     "connect",
     "demo",
     "demo_images",

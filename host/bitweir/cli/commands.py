@@ -28,6 +28,7 @@ from ..synthesis.measure import FAMILIES
 from ..weight_memory import WeightMemory
 from .axi_options import axi_options
 from .chips import ChipsOptions, chips_options, generate_several, holds_chips, render_chips
+from .comparing import compare_command
 from .console import Output, complain
 from .devices import COMMANDS
 from .exploration import render_exploration
@@ -479,5 +480,5 @@ def _step(what: str, about: str) -> Text:
     return Text.assemble((what, "bold"), f" {about}")
 
 
-for command in (*COMMANDS, parts_command):
+for command in (*COMMANDS, compare_command, parts_command):
     main.add_command(command)

@@ -16,7 +16,7 @@ from .limits import told_advice, told_limits
 from .model import ReportData
 from .routed import blocks_of, summary_of, title_of
 
-__all__ = ["render", "render_routed"]
+__all__ = ["render", "render_routed", "render_table"]
 
 #: What is shown of the table of blocks.
 _BLOCKS = ("block", "simd", "pe", "lanes", "cycles", "used", "weights", "buffers")
@@ -32,20 +32,20 @@ def render(report: ReportData) -> Iterator[RenderableType]:
         yield Text(sentence)
     for each in report.advice or ():
         yield Text(f"Try: {told_advice(each)}")
-    yield _table(tables.blocks(report), _BLOCKS)
+    yield render_table(tables.blocks(report), _BLOCKS)
     held = tables.memories(report, in_block_ram=True)
     if held.rows:
-        yield _table(held, _MEMORIES)
+        yield render_table(held, _MEMORIES)
     if outside := tables.weight_streams(report):
-        yield _table(outside)
+        yield render_table(outside)
     if reuse := tables.reuse(report):
-        yield _table(reuse)
-    yield _table(tables.totals(report))
+        yield render_table(reuse)
+    yield render_table(tables.totals(report))
     for family in report.synthesis:
         measured = tables.logic(report, family)
-        yield _table(measured, [column.key for column in measured.columns if column.unit in ("", "measured")])
+        yield render_table(measured, [column.key for column in measured.columns if column.unit in ("", "measured")])
         if proved := tables.proofs(report, family):
-            yield _table(proved)
+            yield render_table(proved)
     for routed in report.routed.values():
         yield from render_routed(routed)
     for sentence in report.network.input:
@@ -57,7 +57,7 @@ def render(report: ReportData) -> Iterator[RenderableType]:
 def render_routed(routed: Routed) -> Iterator[RenderableType]:
     """Tables of the result for one board."""
     yield _pairs(title_of(routed), summary_of(routed))
-    yield _table(blocks_of(routed))
+    yield render_table(blocks_of(routed))
 
 
 def _summary(report: ReportData) -> Iterator[tuple[str, str]]:
@@ -77,7 +77,7 @@ def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def _table(table: tables.Table, keys: Iterable[str] = ()) -> Table:
+def render_table(table: tables.Table, keys: Iterable[str] = ()) -> Table:
     """A table, or the columns of it with some keys. A unit that all of these share stands in the title."""
     kept = [place for place, column in enumerate(table.columns) if not keys or column.key in keys]
     units = {table.columns[place].unit for place in kept} - {""}
