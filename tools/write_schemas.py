@@ -14,6 +14,7 @@ from bitweir.part_list import parts_schema
 from bitweir.planning.exploration import exploration_schema
 from bitweir.report.collect import schema as report_schema
 from bitweir.report.comparison import comparison_schema
+from bitweir.runs.activity import activity_schema
 from bitweir.schemas import Json, schema_text
 from bitweir.synthesis.results import routed_schema
 
@@ -26,6 +27,7 @@ SCHEMAS: Mapping[str, Callable[[], Json]] = {
     "import_schema.json": import_schema,
     "parts_schema.json": parts_schema,
     "planning/explore_schema.json": exploration_schema,
+    "runs/activity_schema.json": activity_schema,
     "report/comparison_schema.json": comparison_schema,
     "report/schema.json": report_schema,
     "report/routed_schema.json": routed_schema,

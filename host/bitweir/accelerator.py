@@ -21,6 +21,7 @@ from .progress import Progress, silent
 from .report.collect import collect
 from .report.report import Report
 from .runs import ENGINES, Simulation, simulate
+from .runs.activity import Activity, activity
 from .speed import target_clock
 from .synthesis.measure import FAMILIES, synthesise
 from .target import Target
@@ -155,6 +156,43 @@ class Accelerator:
             self.written, loaded, engine=engine, clock=clock, waves=None if waves is None else Path(waves),
             weight_memory=weight_memory, jobs=jobs, scheduler=scheduler, progress=progress,
         )  # fmt: skip
+
+    def activity(
+        self,
+        images: Frames,
+        *,
+        limit: int | None = None,
+        rounding: bool = False,
+        progress: Progress = silent,
+    ) -> Activity:
+        """Run images through the accelerator, and count the bits of registers that change in each block.
+
+        Parameters
+        ----------
+        images : array, or path of an .npz file
+            As `Model.classify` takes them.
+        limit : int, optional
+            Use only the first images.
+        rounding : bool
+            Take the nearest number that the input takes in place of one that it does not.
+        progress : Progress
+            Shows what is under way.
+
+        Returns
+        -------
+        Activity
+
+        Raises
+        ------
+        ImageError
+            The images do not suit the network.
+        PlanError
+            Its parameters are loaded.
+        ToolError
+            There is no compiler, or registers of this design cannot be counted.
+        """
+        loaded = images_for(self.written.network, images, None, limit=limit, rounding=rounding)
+        return activity(self.written, loaded, progress=progress)
 
     def report(
         self,

@@ -6,7 +6,7 @@ Cycle 0 is the first clock cycle after reset. A payload is kept as 64-bit words,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +134,14 @@ class Trace:
         Stream ``i``, stream ``o``, and each tap by its name.
     cycles_run : int
         The length of the run in cycles.
+    toggles : dict of str to int
+        Bits of registers that changed in the run, by block, where they were counted; under an empty name, those of
+        what is around the blocks.
     """
 
     streams: dict[str, Beats]
     cycles_run: int
+    toggles: dict[str, int] = field(default_factory=dict)
 
     def before(self, cycle: int) -> Trace:
         """The part of the trace before a cycle."""

@@ -26,6 +26,7 @@ from ..runs import ENGINES
 from ..shipped import NETWORKS
 from ..synthesis.measure import FAMILIES
 from ..weight_memory import WeightMemory
+from .activity import activity_command
 from .axi_options import axi_options
 from .chips import ChipsOptions, chips_options, generate_several, holds_chips, render_chips
 from .comparing import compare_command
@@ -480,5 +481,5 @@ def _step(what: str, about: str) -> Text:
     return Text.assemble((what, "bold"), f" {about}")
 
 
-for command in (*COMMANDS, compare_command, parts_command):
+for command in (*COMMANDS, activity_command, compare_command, parts_command):
     main.add_command(command)

@@ -29,11 +29,20 @@ from ..progress import Progress
 from ..weight_memory import Weights
 from .runner import Run, Runner
 
-__all__ = ["ENGINES", "AnyDesign", "loading_cycles", "prepare", "waveform"]
+__all__ = [
+    "ENGINES",
+    "SPARE_CYCLES",
+    "AnyDesign",
+    "loading_cycles",
+    "prepare",
+    "simulated_result",
+    "simulated_rtlil",
+    "waveform",
+]
 
 AnyDesign = Design | DesignFolder
 #: Cycles beyond those of the cycle model, after which a run is given up.
-_SPARE_CYCLES = 1000
+SPARE_CYCLES = 1000
 #: Cycles after the last result in which cocotb still observes every stream.
 _COCOTB_DRAIN = 16
 #: Compiled by this process.
@@ -75,7 +84,7 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
         compiled = _compile(design, progress, waves=waves is not None)
         groups = -(-len(images) // design.pipeline.parallel_frames)
         beats = groups * design.pipeline.output.beats
-        cycles = loading_cycles(design) + weights.timing.last_cycle(groups) + _SPARE_CYCLES
+        cycles = loading_cycles(design) + weights.timing.last_cycle(groups) + SPARE_CYCLES
         with progress(f"Simulating {len(images):,} frames") as done, waveform(waves) as file:
             started = time.perf_counter()
             trace = compiled.run(
@@ -87,7 +96,9 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
                 waves=file,
             )
             seconds = time.perf_counter() - started
-        return Run(result=_result(design, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL")
+        return Run(
+            result=simulated_result(design, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL"
+        )
 
     return run
 
@@ -97,7 +108,7 @@ def _compile(design: AnyDesign, progress: Progress, *, waves: bool = False) -> C
     if not waves and isinstance(design, Design) and design in _compiled_before:
         return _compiled_before[design]
     with progress("Compiling the design (kept for the next time)"):
-        top, text = _rtlil(design)
+        top, text = simulated_rtlil(design)
         compiled = compile_design(text, top=top, verilog=cell_models(design.plan), waves=waves)
     if not waves and isinstance(design, Design):
         _compiled_before[design] = compiled
@@ -122,7 +133,7 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
                 design.network, design.pipeline, images.codes, i_stalls=stalls, supplies=weights.supplies,
                 drain=_COCOTB_DRAIN,
             )  # fmt: skip
-            cycles = expected.cycles_run + _SPARE_CYCLES + _COCOTB_DRAIN
+            cycles = expected.cycles_run + SPARE_CYCLES + _COCOTB_DRAIN
         with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
             top, sources = _build(design, simulator, Path(folder), progress, waves=waves is not None)
             with progress(f"Simulating {len(images):,} frames in {simulator}"), waveform(waves) as file:
@@ -145,7 +156,7 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
                         raise SimulationError(f"The simulation differs: {told}.", trace=error.trace) from error
                     raise
                 seconds = time.perf_counter() - started
-        result = _result(design, trace, len(images))
+        result = simulated_result(design, trace, len(images))
         return Run(result=result, seconds=seconds, trace=trace, simulator=f"cocotb and {simulator}")
 
     return run
@@ -179,7 +190,7 @@ def prepare(design: AnyDesign, engine: str, progress: Progress) -> None:
             _build(design, simulator, Path(folder), progress)
 
 
-def _rtlil(design: AnyDesign) -> tuple[str, str]:
+def simulated_rtlil(design: AnyDesign) -> tuple[str, str]:
     """The top module to simulate, and the design as the RTLIL of which its Verilog is a translation.
 
     Yosys reads that in a fraction of the time and the memory. A file in a folder must be what network and plan give.
@@ -204,7 +215,8 @@ def _observed_sources(design: AnyDesign, folder: Path) -> tuple[str, list[Path]]
     return f"{name}_boot" if boots else name, [source, *cell_models(design.plan)]
 
 
-def _result(design: AnyDesign, trace: Trace, frames: int) -> Result:
+def simulated_result(design: AnyDesign, trace: Trace, frames: int) -> Result:
+    """The results of so many frames in the output beats of a run."""
     assert trace.o.payloads is not None
     return unpack_results(trace.o.payloads, design.pipeline, frames)
 

@@ -18,12 +18,16 @@ from ..compiler import compile_with, run_tool
 from .cxxrtl import adapt, compiler_options
 from .direct.build import Direct, direct, top_code
 from .direct.build import objects as direct_objects
+from .direct.cells import with_cells
 from .direct.rtlil import UnknownError
 from .harness import Harness, Ports
 from .pieces import MEMORIES, CannotSplitError, Leaf, Memories, Pieces, objects, runtime, shell_commands
 from .verilator import verilator_environment, verilator_root
 
-__all__ = ["BACKENDS"]
+__all__ = ["BACKENDS", "UNITS"]
+
+#: The names of the units that count, in the folder of the library; that of what is around them is empty.
+UNITS = "units.json"
 
 # The top module becomes a C++ class, where no signal may have the same name.
 _TOP = "bitweir_top"
@@ -170,8 +174,45 @@ def build_direct(
     build_cxxrtl(folder, names, top=top, flags=flags, compiler=compiler, waves=waves, harness=harness)
 
 
+def build_toggles(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    top: str,
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    waves: bool,
+    harness: Harness,
+) -> None:
+    """As `build_direct`, with each block as a unit that counts the bits of registers that change.
+
+    Raises
+    ------
+    ToolError
+        The design cannot be translated directly.
+    """
+    try:
+        if waves or not names[0].endswith(".il") or sys.byteorder != "little":
+            raise UnknownError("waveforms, or is in Verilog, or the lowest byte does not come first here")
+        text = with_cells((folder / names[0]).read_text(), [folder / name for name in names[1:]], folder)
+        # What is around the units is one, too.
+        design = direct(text, top, large=1)
+    except UnknownError as error:
+        raise ToolError(f"Toggles cannot be counted, as the design has {error}.") from error
+    settings: dict[str, Any] = {"top": top, "flags": [*flags, "-DTOGGLES"], "compiler": compiler, "harness": harness}
+    _build_direct(folder, design, **settings, toggles=True)
+    (folder / UNITS).write_text(json.dumps([unit.path.removesuffix(".") for unit in design.units]))
+
+
 def _build_direct(
-    folder: Path, design: Direct, *, top: str, flags: Sequence[str], compiler: Sequence[str], harness: Harness
+    folder: Path,
+    design: Direct,
+    *,
+    top: str,
+    flags: Sequence[str],
+    compiler: Sequence[str],
+    harness: Harness,
+    toggles: bool = False,
 ) -> None:
     places = {name: place for side in design.ports() for name, place in side.items() if name.startswith("\\")}
     ports = {name[1:]: width for name, (width, _) in places.items()}
@@ -179,7 +220,7 @@ def _build_direct(
     data, words = design.words()
     access = Ports(ports, lambda name: f"p_{name}", "{}.set(on)")
     glue = _glue("Top", "shim_direct.h", harness, access)
-    (folder / "design.h").write_text(f"{top_code(design, words)}\n{glue}")
+    (folder / "design.h").write_text(f"{top_code(design, words, toggles=toggles)}\n{glue}")
     parts = direct_objects(design.units, flags=flags, compiler=compiler)
     options = ["-std=c++17", "-shared", "-fPIC", *flags, "-I.", f"-I{_HERE}"]
     compile_with([*compiler, *options, "-o", "design.so", _HERE / harness.source, *parts], folder, "compiler.log")
@@ -248,4 +289,9 @@ def _verilator_library(root: Path, common: Sequence[str | Path], waves: bool) ->
 
 
 #: How each backend builds.
-BACKENDS = {"direct": build_direct, "cxxrtl": build_cxxrtl, "verilator": build_verilator}
+BACKENDS = {
+    "direct": build_direct,
+    "toggles": build_toggles,
+    "cxxrtl": build_cxxrtl,
+    "verilator": build_verilator,
+}

@@ -85,6 +85,8 @@ class CompiledDesign:
         Whether it can write waveforms.
     feeds : dict of str to int
         Width of a word of each stream of weights, by the name of its block.
+    units : tuple of str
+        Of the backend ``"toggles"``, the blocks that count; the first, without a name, is what is around them.
     """
 
     folder: Path
@@ -93,6 +95,7 @@ class CompiledDesign:
     taps: dict[str, int]
     waves: bool
     feeds: dict[str, int] = field(default_factory=dict)
+    units: tuple[str, ...] = ()
 
     def run(
         self,
@@ -178,6 +181,7 @@ class CompiledDesign:
         library = _load(self.folder / "design.so")
         handle = library.bitweir_new(os.fsencode(waves) if waves else None, reset_cycles)
         try:
+            before = self._toggles(library, handle)
             status, chunk = _RUNNING, min(_FIRST_CHUNK, _CHUNK)
             while status == _RUNNING and (cycle := library.bitweir_cycle(handle)) < max_cycles:
                 started = time.perf_counter()
@@ -197,6 +201,7 @@ class CompiledDesign:
             for number, (name, rows) in enumerate(zip(self.feeds, fed, strict=True)):
                 taken = _fetch_cycles(library.bitweir_fed, handle, number)
                 trace.streams[FEED + name] = Beats(taken, rows[np.arange(len(taken)) % len(rows)])
+            trace.toggles.update({name: n - before[name] for name, n in self._toggles(library, handle).items()})
             culprit = library.bitweir_culprit(handle)
         finally:
             library.bitweir_free(handle)
@@ -213,6 +218,10 @@ class CompiledDesign:
             message = missing_outputs(max_cycles, len(trace.o), expected_outputs, len(trace.i), len(words))
             raise SimulationError(message, trace=trace)
         return trace
+
+    def _toggles(self, library: ctypes.CDLL, handle: int) -> dict[str, int]:
+        """Bits of the registers of each unit that have changed; nothing where nobody counts."""
+        return {name: library.bitweir_toggles(handle, number) for number, name in enumerate(self.units)}
 
     def _trace(self, library: ctypes.CDLL, handle: int, beats: Words, record_taps: bool) -> Trace:
         taken, _ = _fetch(library, handle, -2, 0)
@@ -265,6 +274,8 @@ def _load(path: Path) -> ctypes.CDLL:
     library.bitweir_waves.restype, library.bitweir_waves.argtypes = number, [handle]
     library.bitweir_culprit.restype, library.bitweir_culprit.argtypes = number, [handle]
     library.bitweir_fed.restype, library.bitweir_fed.argtypes = number, [handle, number, ctypes.c_void_p]
+    if path.with_name(backends.UNITS).is_file():
+        library.bitweir_toggles.restype, library.bitweir_toggles.argtypes = ctypes.c_uint64, [handle, number]
     library.bitweir_beats.restype = number
     library.bitweir_beats.argtypes = [handle, number, ctypes.c_void_p, ctypes.c_void_p]
     return library
@@ -292,7 +303,8 @@ def compile_design(
         Further modules, such as the models of the cells of a netlist.
     backend : str
         ``"direct"``, for RTLIL as Amaranth writes it, with all else through ``"cxxrtl"``: both need nothing but a C++
-        compiler; or ``"verilator"``.
+        compiler; ``"toggles"``, as ``"direct"`` with a count of the bits of registers that change in each block, in
+        `Trace.toggles`; or ``"verilator"``.
     optimise : int, optional
         Level of the C++ compiler, 0 to 2; without it, that of BITWEIR_OPTIMISE, or 2. A large netlist compiles ten
         times as fast at 0, and runs slowly; 1 suits small designs and short runs.
@@ -308,8 +320,9 @@ def compile_design(
         design, top=top, verilog=verilog, backend=backend, optimise=optimise, waves=waves, harness=STREAMS
     )
     ports = json.loads((folder / "ports.json").read_text())
+    units = tuple(json.loads((folder / backends.UNITS).read_text())) if backend == "toggles" else ()
     return CompiledDesign(
-        folder, ports["i__payload"], ports["o__payload"], tap_widths(ports), waves, feed_widths(ports)
+        folder, ports["i__payload"], ports["o__payload"], tap_widths(ports), waves, feed_widths(ports), units
     )
 
 

@@ -184,4 +184,11 @@ int64_t bitweir_fed(void *handle, int64_t which, const int64_t **cycles) {
     return int64_t(fed.cycles.size());
 }
 
+#ifdef TOGGLES
+// Bits of the registers of a unit that have changed since the start.
+uint64_t bitweir_toggles(void *handle, int64_t unit) {
+    return static_cast<Simulation *>(handle)->design.toggles(size_t(unit));
+}
+#endif
+
 } // extern "C"

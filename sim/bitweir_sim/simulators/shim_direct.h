@@ -9,4 +9,7 @@ struct Design {
     bool waves_written() { return true; }
     void settle(bool = true, bool = true) { top.settle(); }
     void edge(bool = true, bool = true) { top.edge(); }
+#ifdef TOGGLES
+    uint64_t toggles(size_t unit) { return top.toggles(unit); }
+#endif
 };

@@ -23,7 +23,7 @@ from .words import to_words
 __all__ = ["Direct", "direct", "objects", "top_code"]
 
 _HERE = Path(__file__).parent
-#: Nodes from which on a block is a unit of its own.
+#: Nodes from which on a block is a unit of its own, where there is no reason for it but speed.
 _LARGE = 64
 
 
@@ -94,8 +94,16 @@ def _rows(memory: Memory, contents: Contents) -> np.ndarray[tuple[int, int], np.
     return np.pad(packed, ((0, 0), (0, stride(memory.width) - packed.shape[1])))
 
 
-def direct(text: str, top: str) -> Direct:
+def direct(text: str, top: str, *, large: int = _LARGE) -> Direct:
     """Take apart RTLIL as Amaranth writes it.
+
+    Parameters
+    ----------
+    text : str
+    top : str
+        The top module.
+    large : int
+        Nodes from which on a block is a unit of its own.
 
     Raises
     ------
@@ -116,7 +124,7 @@ def direct(text: str, top: str) -> Direct:
         net, clocks = flatten(modules, cell.kind, {})
         if len(clocks) == 1 and _alone(net):
             nodes = to_words(net)
-            if len(nodes) >= _LARGE:
+            if len(nodes) >= large:
                 parts[cell.kind] = clocks
                 units.append(Unit(f"{cell.name[1:]}.", unit_code(net, grouped(nodes)), net))
     net, clocks = flatten(modules, top, parts)
@@ -154,8 +162,8 @@ def _object(unit: Unit, *, flags: Sequence[str], compiler: Sequence[str]) -> Pat
     return cached(content_key("unit", *headers, settings, unit.name, unit.code), build) / "unit.o"
 
 
-def top_code(design: Direct, places: dict[tuple[str, str], int]) -> str:
-    """The class that the harness drives: its ports, and a clock cycle of all units."""
+def top_code(design: Direct, places: dict[tuple[str, str], int], *, toggles: bool = False) -> str:
+    """The class that the harness drives: its ports, a clock cycle of all units, and how many bits changed in each."""
     around, *parts = design.units
     inputs, outputs = design.ports()
     lines = [
@@ -171,6 +179,7 @@ def top_code(design: Direct, places: dict[tuple[str, str], int]) -> str:
             f"void {name}_show(void *, uint64_t *);",
             f"void {name}_settle(void *, const uint64_t *, uint64_t *);",
             f"void {name}_step(void *, const uint64_t *, uint64_t *);",
+            *([f"uint64_t {name}_toggles(void *);"] if toggles else []),
         ]
     lines += ["}", "struct Top {"]
     for side, ports in (("in", inputs), ("out", outputs)):
@@ -198,7 +207,12 @@ def top_code(design: Direct, places: dict[tuple[str, str], int]) -> str:
     lines += ["    }", "    void settle() {", f"        {around.name}_settle(unit0, in, out);", "    }"]
     lines += ["    void edge() {"]
     lines += [f"        {unit.name}_step(unit{number}, out + {of}, in + {into});" for number, unit, of, into in starts]
-    lines += ["    }", "};"]
+    lines.append("    }")
+    if toggles:
+        counts = ", ".join(f"{unit.name}_toggles(unit{number})" for number, unit in enumerate(design.units))
+        lines += ["    uint64_t toggles(size_t unit) {", f"        const uint64_t counts[] = {{{counts}}};"]
+        lines += ["        return counts[unit];", "    }"]
+    lines.append("};")
     return "\n".join(lines)
 
 

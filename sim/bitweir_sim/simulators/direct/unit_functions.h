@@ -10,7 +10,21 @@ struct Unit {
     u64 in[INPUTS + 2];
     u8 *memories[MEMORIES + 1];
     bool now, still;
+#ifdef TOGGLES
+    u64 toggles;
+#endif
 };
+
+// Bits of registers that change, counted where somebody asks for them.
+static inline void count_toggles(Unit &unit) {
+#ifdef TOGGLES
+    u64 words[2][(sizeof(Registers) + 7) / 8] = {};
+    for (int n = 0; n < 2; n++) memcpy(words[n], &unit.registers[n], sizeof(Registers));
+    for (size_t n = 0; n < sizeof words[0] / 8; n++) unit.toggles += __builtin_popcountll(words[0][n] ^ words[1][n]);
+#else
+    (void)unit;
+#endif
+}
 
 extern "C" {
 
@@ -44,6 +58,7 @@ void NAME(settle)(void *handle, const u64 *in, u64 *out) {
     memcpy(unit.in, in, INPUTS * sizeof(u64));
     show(unit.registers[unit.now], (const u8 *)unit.in, unit, out);
     advance(unit.registers[unit.now], unit.registers[!unit.now], (const u8 *)unit.in, unit);
+    count_toggles(unit);
     unit.now = !unit.now;
 }
 
@@ -54,8 +69,13 @@ void NAME(step)(void *handle, const u64 *in, u64 *out) {
     memcpy(unit.in, in, INPUTS * sizeof(u64));
     Registers &old = unit.registers[unit.now], &next = unit.registers[!unit.now];
     const bool wrote = advance(old, next, (const u8 *)unit.in, unit);
+    count_toggles(unit);
     unit.still = !memcmp(&old, &next, sizeof(Registers)) && !wrote;
     unit.now = !unit.now;
     if (!unit.still) show(next, (const u8 *)unit.in, unit, out);
 }
+
+#ifdef TOGGLES
+u64 NAME(toggles)(void *handle) { return ((Unit *)handle)->toggles; }
+#endif
 }
