@@ -9,7 +9,10 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 # Errors only: warnings are of the machine's own pip settings.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long prove lint style types docs bench bitstreams clean
+# What `test-train` installs; another one for wheels from elsewhere: make test-train TORCH='torch==2.13.0+cpu'
+TORCH := --index-url https://download.pytorch.org/whl/cpu torch
+
+.PHONY: help setup demo test test-long test-train prove lint style types docs bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -42,6 +45,12 @@ test: style  ## style, types and all tests
 test-long: $(VENV)/installed-dev  ## what takes too long for every day: large networks in RTL, many drawn ones, routing
 	@$(PIP) --editable '.[pnr]'
 	@$(PYTEST) -m "long or drawn" --hypothesis-profile=full
+
+# PyPI's wheel for Linux brings gigabytes for GPUs, so that this is no part of `test`, which skips these tests.
+test-train: $(VENV)/installed-dev  ## training: tests that need PyTorch, which it installs for CPUs
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) $(TORCH)
+	@$(PIP) --editable '.[train]'
+	@$(PYTEST) tests/host/train
 
 prove: $(VENV)/installed-dev  ## what is proved of the gateware, and planted faults that are not
 	@PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tools.prove

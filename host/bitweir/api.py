@@ -21,12 +21,13 @@ from .accelerator import Accelerator
 from .board_memory import memory_of_board
 from .boards.bitstream import Options
 from .boards.build import BoardBuild, build_for_board
+from .checking import check
 from .chips import ChipsFolder, ChipsRequest, SeveralChips, make_chips
 from .comparing import compare
 from .design import Design, DesignFolder
 from .devices import connect, load_parameters, program, run, simulated_board
 from .jobs import workers
-from .loading import check, load, network
+from .loading import load, network
 from .model import Model, hardware_network
 from .part_list import PartList, find_part, list_parts
 from .planning import PlanRequest, PlanResult, choose

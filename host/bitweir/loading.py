@@ -1,29 +1,22 @@
-"""Networks of the Python interface: from model files, from plain arrays, and from PyTorch modules."""
+"""Networks of the Python interface: from model files and from plain arrays."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from bitweir_hw.errors import ToolError
 from bitweir_hw.network import Layer
 from numpy.typing import ArrayLike
 
 from . import shipped
 from .arrays import network_of
-from .importers.compare.comparison import Comparison
 from .importers.ensemble import Share
 from .importers.folding.real_weights import WeightBits
 from .model import Model
 from .model_files import load_networks
 from .progress import Progress, silent
 
-__all__ = ["check", "load", "network"]
+__all__ = ["load", "network"]
 
 
 def load(
@@ -166,91 +159,3 @@ def network(
             layers, shape=shape, low=low, high=high, threshold=threshold, result=result, name=name
         )
     )  # fmt: skip
-
-
-def check(
-    module: Any,
-    images: ArrayLike,
-    *,
-    example: Any = None,
-    input_scale: str | None = None,
-    input_range: str | tuple[int, int] | None = None,
-    result: str | None = None,
-    weight_bits: int | str | Mapping[str, int] | Sequence[str] | None = None,
-    progress: Progress = silent,
-) -> Comparison:
-    """Export a PyTorch module, import it, and compare both on images.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        It is put into evaluation mode while it is exported.
-    images : array, ``(N, *shape)``
-        As `Model.classify` takes them.
-    example : torch.Tensor, optional
-        An input of the module, with a batch of images; of float32 zeros in the shape of one image if not given.
-    input_scale, input_range, result, weight_bits
-        As in `load`.
-    progress : Progress
-        Shows what is under way.
-
-    Returns
-    -------
-    Comparison
-        ``difference`` is None, or a sentence that says where network and module differ.
-
-    Raises
-    ------
-    ToolError
-        PyTorch is not installed, or cannot export the module.
-    ModelError
-        The module cannot be imported exactly.
-    ImageError
-        The images do not suit the network.
-    """
-    try:
-        torch = import_module("torch")
-    except ImportError as error:
-        raise ToolError(
-            "PyTorch is not installed, which exports the module: pip install torch, or export the module to ONNX "
-            "elsewhere and load the file."
-        ) from error
-    if example is None:
-        example = torch.zeros((1, *np.shape(images)[1:]))
-    with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
-        path = Path(folder) / "net.onnx"
-        with progress("Exporting the module"), _evaluating(module):
-            _export(torch, module, example, path)
-        model = load(
-            path, input_scale=input_scale, input_range=input_range, result=result, weight_bits=weight_bits,
-            compare=False, progress=progress,
-        )  # fmt: skip
-        return model.compare(images, progress=progress)
-
-
-@contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """The module in evaluation mode, and afterwards in that in which it was."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)
-
-
-def _export(torch: Any, module: Any, example: Any, path: Path) -> None:
-    batch = {0: "N"}
-    try:
-        torch.onnx.export(
-            module,
-            (example,),
-            str(path),
-            input_names=["x"],
-            output_names=["y"],
-            dynamic_axes={"x": batch, "y": batch},
-            dynamo=False,  # the newer exporter writes weights into a second file, and needs another package
-        )
-    except Exception as error:  # exporters fail in many ways
-        told = " ".join(str(error).split())[:300].rstrip(".")
-        raise ToolError(f"PyTorch cannot export the module: {told}.") from error

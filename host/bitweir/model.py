@@ -194,7 +194,7 @@ class Model:
             There is no model file to compare with.
         """
         if self.imported is None:
-            raise NetworkError(f"Network {self.name!r} was made from arrays: there is no model file to compare with.")
+            raise NetworkError(f"Network {self.name!r} has no model file to compare with.")
         loaded = images_for(self.network, images)
         with progress(f"Comparing {len(loaded):,} frames") as done:
             return compare_frames(self.network, self.imported.members, loaded.frames, loaded.codes, done)
@@ -249,7 +249,8 @@ def _rows(network: Network) -> Iterator[tuple[str, ...]]:
             type(layer).__name__.lower(),
             "x".join(map(str, _plain(source.shape))),
             "x".join(map(str, _plain(result.shape))),
-            "" if weights is None else f"{weights.size:,}",
+            # A sum has weights, too, one for each branch.
+            f"{weights.size:,}" if isinstance(weights, np.ndarray) else "",
         )
 
 

@@ -44,6 +44,10 @@ class Member:
         What differs is wrong unless floats or bounds explain it; else it is counted only, all of it as ties.
     votes : int
         Of the file, where several vote.
+    executor : callable or None
+        Makes what runs in place of the file, from names of tensors; see `Executor`.
+    title : str
+        What texts call it, where it is not the file.
     """
 
     path: Path
@@ -52,6 +56,8 @@ class Member:
     last: str
     judged: bool = True
     votes: int = 1
+    executor: Callable[[Sequence[str]], Executor] | None = None
+    title: str = ""
 
     @property
     def of_file(self) -> Member | None:
@@ -118,6 +124,8 @@ class Agreement:
     Parameters
     ----------
     path : Path
+    title : str
+        What texts call it, where it is not the file.
     reference : str or None
         What ran the file; None if nothing could.
     remark : str
@@ -147,6 +155,7 @@ class Agreement:
     """
 
     path: Path
+    title: str = ""
     reference: str | None = None
     remark: str = ""
     layers: list[LayerAgreement]
@@ -235,7 +244,9 @@ class _Run:
         self._tied: list[NDArray[np.bool_]] = []
         self._bounded: list[NDArray[np.bool_]] = []
         layers = [LayerAgreement(layer=tap.layer, tensor=tap.tensor) for tap in self._taps]
-        self._found = Agreement(path=member.path, layers=layers, last=member.last, kind=member.network.readout.kind)
+        self._found = Agreement(
+            path=member.path, title=member.title, layers=layers, last=member.last, kind=member.network.readout.kind
+        )
         self._choose(runtime)
 
     @property
@@ -262,6 +273,10 @@ class _Run:
             found.remark = "the images hold codes, not what the model takes"
             return
         self._tensors = list(dict.fromkeys([*(tap.tensor for tap in self._taps), member.taps.scores]))
+        if member.executor is not None:
+            self._executor = member.executor(self._tensors)
+            found.reference = self._executor.name
+            return
         makers = (runtime_executor, numpy_executor)[not runtime :] if kind == ".onnx" else (keras_executor,)
         remarks = []
         for make in makers:
@@ -291,7 +306,7 @@ class _Run:
             wanted = self._in_order(wanted)
         except CannotRunError as error:
             self._executor = None
-            self._found = Agreement(path=self._member.path, remark=str(error), layers=[])
+            self._found = Agreement(path=self._member.path, title=self._member.title, remark=str(error), layers=[])
             return
         wrong = [~(abs(a - b) <= _half(tap)) for tap, a, b in zip(self._taps, want, have, strict=True)]
         differ = self._outcome.differ(wanted, scores)
@@ -349,7 +364,9 @@ class _Run:
         if self._slack:
             beyond, order = self._wrong(floats[0][-1], floats[1][-1], scores)
             self._bounded[-1][frames] |= beyond.any(axis=1) | order
-        self._judge_results(start, frames, low[-1], high[-1], scores)
+        # As with codes: both executors of the file may not contradict each other.
+        against = ~earlier & self._outcome.contradicts(low[-1], high[-1], wanted)
+        self._judge_results(start, frames, low[-1], high[-1], scores, against, wanted)
 
     def _wrong(self, least: Array, most: Array, scores: Array) -> tuple[Array, Array]:
         """Results (N, M) and orders of scores (N,) that are wrong where the file's numbers lie between two ends."""
@@ -359,16 +376,23 @@ class _Run:
             order = np.array([_misplaced(*rows) for rows in zip(scores, least, most, strict=True)])
         return self._outcome.wrong(least, most, scores), order
 
-    def _judge_results(self, start: int, frames: Array, least: Array, most: Array, scores: Array) -> None:
+    def _judge_results(
+        self, start: int, frames: Array, least: Array, most: Array, scores: Array, against: Array, wanted: Array
+    ) -> None:
         """Count the results that are wrong for sure, where the file's own numbers lie between two ends."""
         wrong, order = self._wrong(least, most, scores)
-        results = wrong.any(axis=1)
+        against &= self._outcome.differ(wanted, scores) & ~wrong.any(axis=1)
+        results = wrong.any(axis=1) | against
         self._excused[-1][frames[results]] = False
         self._tied[-1][frames[results | order]] = False
         self._found.results_differ += int(results.sum())
         self._found.orders_differ += int(order.sum())
         if self._found.first_result is None and results.any():
-            place, output = (int(index) for index in np.argwhere(wrong)[0])
+            place = int(results.argmax())
+            if against[place]:
+                least, most = wanted, wanted
+                wrong = self._outcome.wrong(wanted, wanted, scores)
+            output = int(wrong[place].argmax())
             expected, found = self._outcome.told(least[place], most[place], scores[place], output)
             self._found.first_result = Difference(
                 image=start + int(frames[place]),

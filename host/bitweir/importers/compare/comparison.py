@@ -103,7 +103,7 @@ class Comparison:
                 told = _scores(found, self.frames, what)
             else:
                 continue
-            return f"The network must compute what model file {shown(found.path.name)} computes, but {told}."
+            return f"The network must compute what {found.title or _file(found)} computes, but {told}."
         if self.wrong.any():
             place = int(self.wrong.argmax())
             assert self.wanted is not None
@@ -120,12 +120,12 @@ class Comparison:
     @property
     def summary(self) -> str:
         """One sentence: what was compared with what, and the outcome."""
-        names = ", ".join(shown(found.path.name) for found in self.agreements if not found.ran)
+        names = ", ".join(found.title or shown(found.path.name) for found in self.agreements if not found.ran)
         if names:
             remarks = "; ".join(dict.fromkeys(found.remark for found in self.agreements if not found.ran))
-            return f"Nothing was compared with model file {names}: {remarks}."
+            return f"Nothing was compared with {'' if self.agreements[0].title else 'model file '}{names}: {remarks}."
         many = f"{self.frames:,} {'drawn inputs' if self.drawn else 'images'}"
-        models = ", ".join(f"{shown(one.path.name)} (in {one.reference})" for one in self.agreements)
+        models = ", ".join(f"{one.title or shown(one.path.name)} (in {one.reference})" for one in self.agreements)
         equal = f"{self.codes - self.ties - self.bounded:,} codes"
         if not any(one.excused.any() for one in self.agreements):
             what = "all classes" if any(one.tied.any() for one in self.agreements) else "the order of all scores"
@@ -192,6 +192,10 @@ def _place(layer: LayerAgreement, what: str) -> str:
 
 def _short(number: float | str) -> str:
     return number if isinstance(number, str) else f"{number:.6g}"
+
+
+def _file(found: Agreement) -> str:
+    return f"model file {shown(found.path.name)}"
 
 
 def compare_drawn(

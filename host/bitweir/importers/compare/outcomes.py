@@ -69,6 +69,20 @@ class Outcome:
         # Another class has a higher score for sure.
         return np.asarray((least > np.take_along_axis(most, found[:, None], 1)).any(axis=1), np.bool_)[:, None]
 
+    def contradicts(self, least: Array, most: Array, numbers: Array) -> Mask:
+        """Frames (N,) of which numbers (N, M) say what no numbers between two ends say."""
+        if self.kind == "classes":
+            chosen = self.decided(numbers)[..., None]
+            highest = np.take_along_axis(self._pixels(most), chosen, 2)
+            return np.asarray((self._pixels(least) > highest).any(axis=(1, 2)), np.bool_)
+        if self.kind == "class":
+            chosen = np.argmax(numbers, axis=1)
+            return np.asarray((least > np.take_along_axis(most, chosen[:, None], 1)).any(axis=1), np.bool_)
+        if self.kind == "labels":
+            return np.asarray(np.where(numbers > 0, ~(most > 0), ~(least <= 0)).any(axis=1), np.bool_)
+        slack = self._slack(most)
+        return np.asarray(~((numbers >= least - slack) & (numbers <= most + slack)).all(axis=1), np.bool_)
+
     def told(self, least: Array, most: Array, integers: Array, output: int) -> tuple[float, float]:
         """What the file says of one frame, and what the network does, of one output; for a class, the two classes."""
         if self.kind == "class":
@@ -89,13 +103,17 @@ class Outcome:
         if self.kind == "labels":
             mask: Mask = np.where(integers == 1, ~(most > 0), ~(least <= 0))
             return mask
-        have = self._numbers(integers)
-        step = abs(np.array([float(scale) for scale in self._readout.scales]))
-        step = np.tile(step * (1 if self._form is None else abs(self._form.step)), integers.shape[1] // len(step))
-        slack = np.maximum(step / 2, _FLOAT_SHARE * np.abs(most).max(initial=0.0))
+        have, slack = self._numbers(integers), self._slack(most)
         # What is no number is outside.
         inside: Mask = (have >= least - slack) & (have <= most + slack)
         return ~inside
+
+    def _slack(self, most: Array) -> Array:
+        """How far a score or a code (M,) may be off."""
+        step = abs(np.array([float(scale) for scale in self._readout.scales]))
+        step = np.tile(step * (1 if self._form is None else abs(self._form.step)), most.shape[1] // len(step))
+        slack: Array = np.maximum(step / 2, _FLOAT_SHARE * np.abs(most).max(initial=0.0))
+        return slack
 
     def _pixels(self, scores: Array) -> Array:
         """Scores (N, M) by pixel: (N, P, C)."""

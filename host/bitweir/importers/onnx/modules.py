@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ..errors import shown
 
-__all__ = ["whereabouts"]
+__all__ = ["module_of", "whereabouts"]
 
 _SCOPES, _TRACE = "pkg.torch.onnx.name_scopes", "pkg.torch.onnx.stack_trace"
 #: Characters of metadata that are looked at.
@@ -22,7 +22,7 @@ _MOST = 1 << 14
 
 def whereabouts(op: str, name: str, metadata: Mapping[str, str]) -> str:
     """What to say behind the name of a node: ``" (module layer1.0.conv1, net.py line 12)"``, or nothing."""
-    module = _by_scopes(metadata.get(_SCOPES, "")[:_MOST]) or _by_name(op, name)
+    module = _by_scopes(metadata.get(_SCOPES, "")[:_MOST]) or module_of(op, name)
     line = _line(metadata.get(_TRACE, "")[-_MOST:])
     told = [f"module {shown(module)[1:-1]}"] if module else []
     told += [line] if line else []
@@ -39,8 +39,8 @@ def _by_scopes(text: str) -> str:
     return str(scopes[-2])
 
 
-def _by_name(op: str, name: str) -> str:
-    """The module in a name such as ``/layer1/layer1.0/conv1/Conv_3``."""
+def module_of(op: str, name: str) -> str:
+    """The module of a node in its name, such as ``/layer1/layer1.0/conv1/Conv_3``; empty where none is told."""
     *scopes, last = name.split("/")
     if not name.startswith("/") or not re.fullmatch(re.escape(op) + r"(_\d+)?", last):
         return ""
