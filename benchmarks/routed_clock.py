@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bitweir.boards.bitstream import Options, write_bitstream
+from bitweir.bitstreams.bitstream import Options, write_bitstream
 from bitweir.design import Design
 from bitweir.importers import load_model
 from bitweir.planning import PlanRequest, choose

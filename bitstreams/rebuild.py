@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bitweir.boards.bitstream import MANIFEST
-from bitweir.boards.program import read_manifest
+from bitweir.bitstreams.bitstream import MANIFEST
+from bitweir.bitstreams.program import read_manifest
 
 HERE = Path(__file__).parent
 #: That ship.

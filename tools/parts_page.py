@@ -1,4 +1,4 @@
-"""Writes the table of listed parts into docs/parts.md.
+"""Writes the tables of listed parts and boards into docs/parts.md and docs/boards.md.
 
 python -m tools.parts_page
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bitweir.board_list import list_boards
 from bitweir.part_list import list_parts
 
-__all__ = ["PAGE", "page"]
+__all__ = ["BOARDS_PAGE", "PAGE", "boards_page", "page"]
 
-#: What has the table.
+#: What have the tables.
 PAGE = Path(__file__).parents[1] / "docs" / "parts.md"
-_BEGIN, _END = "<!-- parts -->\n", "<!-- end -->\n"
+BOARDS_PAGE = PAGE.with_name("boards.md")
+_BEGIN, _END, _BOARDS = "<!-- parts -->\n", "<!-- end -->\n", "<!-- boards -->\n"
 
 
 def page(text: str) -> str:
@@ -32,5 +34,18 @@ def page(text: str) -> str:
     return head + _BEGIN + "".join(table) + _END + rest.partition(_END)[2]
 
 
+def boards_page(text: str) -> str:
+    """The text of the page of boards with its table as it must be."""
+    head, _, rest = text.partition(_BOARDS)
+    rows = [
+        f"| `{board.name}` | {board.title} | {board.device} (`{board.part}`) | {board.oscillator_mhz:g} MHz "
+        f"| {board.pll} | {board.baud:,} |\n"
+        for board in list_boards().boards
+    ]
+    table = ["| `--board` | board | FPGA | oscillator | PLL | baud |\n", "|---|---|---|---|---|---|\n", *rows]
+    return head + _BOARDS + "".join(table) + _END + rest.partition(_END)[2]
+
+
 if __name__ == "__main__":
+    BOARDS_PAGE.write_text(boards_page(BOARDS_PAGE.read_text()))
     PAGE.write_text(page(PAGE.read_text()))

@@ -14,11 +14,13 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bitweir_hw.boards import Board, Pin
     from bitweir_hw.errors import BitweirError
-    from bitweir_hw.parts import FpgaPart
+    from bitweir_hw.parts import FpgaPart, Nextpnr
 
     from .accelerator import Accelerator
     from .api import (
+        boards,
         build,
         check,
         connect,
@@ -47,9 +49,13 @@ __all__ = [
     "Accelerator",
     "AxiPorts",
     "BitweirError",
+    "Board",
     "FpgaPart",
     "Model",
+    "Nextpnr",
+    "Pin",
     "__version__",
+    "boards",
     "build",
     "check",
     "compare",
@@ -78,9 +84,12 @@ _HOMES = {
     "Accelerator": ".accelerator",
     "AxiPorts": "bitweir_hw.axi",
     "BitweirError": "bitweir_hw.errors",
+    "Board": "bitweir_hw.boards",
     "FpgaPart": "bitweir_hw.parts",
     "Model": ".model",
     "compare": ".comparing",
+    "Nextpnr": "bitweir_hw.parts",
+    "Pin": "bitweir_hw.boards",
     "connect": ".client",
     "conv": ".arrays",
     "dense": ".arrays",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from bitweir_hw.axi import AxiPorts
-from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards import Board
 from bitweir_hw.errors import PlanError
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from . import shipped
 from .accelerator import Accelerator
+from .bitstreams.bitstream import Options
+from .bitstreams.build import BoardBuild, build_for_board
+from .board_list import BoardList, find_board, list_boards
 from .board_memory import memory_of_board
-from .boards.bitstream import Options
-from .boards.build import BoardBuild, build_for_board
 from .checking import check
 from .chips import ChipsFolder, ChipsRequest, SeveralChips, make_chips
 from .comparing import compare
@@ -30,7 +31,7 @@ from .jobs import workers
 from .loading import load, network
 from .model import Model, hardware_network
 from .part_list import PartList, find_part, list_parts
-from .planning import PlanRequest, PlanResult, choose
+from .planning import PlanRequest, choose, target_for
 from .planning.exploration import Exploration, write_exploration
 from .planning.explore import ExploreRequest
 from .planning.explore import explore as explore_parts
@@ -41,6 +42,7 @@ from .target import DEFAULT_CLOCK, Target
 
 __all__ = [
     "Demo",
+    "boards",
     "build",
     "check",
     "compare",
@@ -71,7 +73,7 @@ def generate(
     goal: str | None = None,
     folding: str | None = None,
     fps: float | None = None,
-    board: str | None = None,
+    board: Board | Path | str | None = None,
     family: str | None = None,
     stage_levels: int | None = None,
     streams: int | None = None,
@@ -104,8 +106,8 @@ def generate(
         constants in logic, alone for all; ``"wired/2"`` where it takes the bits of its inputs in 2 cycles.
     fps : float, optional
         Frames a second to reach.
-    board : str, optional
-        Plan for this board, and leave room for its link; `build` makes the bitstream as well.
+    board : Board or path or str, optional
+        Plan for this board, and leave room for its link; `build` makes the bitstream as well. As in `build`.
     family : str, optional
         FPGA family whose primitives popcounts and wired layers use; portable Verilog without one and without a part.
     stage_levels : int, optional
@@ -147,9 +149,9 @@ def generate(
     """
     if family is not None and family not in STYLE:
         raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
-    chosen = None if part is None else find_part(part)
+    chosen, found = part if part is None else find_part(part), board if board is None else find_board(board)
     request = PlanRequest(
-        clock=clock, folding=folding, fps=fps, part=chosen, board=board, goal=goal, family=family,
+        clock=clock, folding=folding, fps=fps, part=chosen, board=found, goal=goal, family=family,
         # A packet of the wrapper is one frame.
         stage_levels=stage_levels, streams=1 if streams is None and axi is not None else streams, weights=weights,
         reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
@@ -157,11 +159,11 @@ def generate(
     plain = hardware_network(net)
     with progress("Choosing the plan") as done:
         result = choose(plain, request, progress=done)
-    target = _target(request, result)
+    target = target_for(request, result)
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(plain, result.plan, target, pipeline=result.pipeline, progress=done)
     # Refuses a clock that the memory of the board cannot have.
-    memory_of_board(design.pipeline, target.board, target.clock)
+    memory_of_board(design.pipeline, target.platform, target.clock)
     with progress("Generating Verilog"):
         written = design.write(Path(folder), axi=axi)
     return Accelerator(written=written, search=result.search)
@@ -226,18 +228,6 @@ def generate_chips(
     return make_chips(hardware_network(net), request, Path(folder), progress=progress)
 
 
-def _target(request: PlanRequest, result: PlanResult) -> Target:
-    """The target of a plan, with the clock that was asked for, or else the one that is expected."""
-    clock = request.clock or DEFAULT_CLOCK
-    if request.clock is None and result.search:
-        # A round number, not above.
-        clock = max(int(result.search.expected_clock / 1e5), 1) * 1e5
-    if request.board:
-        streamed = result.pipeline is not None and bool(result.pipeline.weight_streams)
-        return Target.of_board(BOARDS[request.board], clock=clock, streamed=streamed)
-    return Target.of(clock=clock, part=request.part, family=request.family)
-
-
 def parts() -> PartList:
     """List the parts that are known, see `list_parts`.
 
@@ -252,6 +242,22 @@ def parts() -> PartList:
     ['ecp5-25k', 'ecp5-45k', 'ecp5-85k']
     """
     return list_parts()
+
+
+def boards() -> BoardList:
+    """List the boards that are known, see `list_boards`.
+
+    Returns
+    -------
+    BoardList
+
+    Examples
+    --------
+    >>> import bitweir
+    >>> [board.name for board in bitweir.boards().boards if board.memory_bytes]
+    ['ulx3s_85f']
+    """
+    return list_boards()
 
 
 def open(folder: Path | str) -> Accelerator:
@@ -356,7 +362,7 @@ def explore(
 def build(
     net: Model | Network,
     *,
-    board: str,
+    board: Board | Path | str,
     folder: Path | str,
     goal: str | None = None,
     folding: str | None = None,
@@ -375,8 +381,8 @@ def build(
     Parameters
     ----------
     net : Model
-    board : str
-        Such as ``"ulx3s_85f"``.
+    board : Board or path or str
+        A board, a file in TOML that describes one, or the name of a listed one, such as ``"ulx3s_85f"``.
     folder : path
         It is written whole or not at all.
     goal : str, optional
@@ -411,11 +417,9 @@ def build(
     ToolError
         A tool is missing; the text says how to install it.
     """
-    if board not in BOARDS:
-        raise PlanError(f"The board must be one of {', '.join(sorted(BOARDS))}, not {board!r}.")
     request = PlanRequest(
-        board=board, goal=goal, folding=folding, fps=fps, clock=clock, stage_levels=stage_levels, weights=weights,
-        reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+        board=find_board(board), goal=goal, folding=folding, fps=fps, clock=clock, stage_levels=stage_levels,
+        weights=weights, reserve_luts=reserve_luts, reserve_bram=reserve_bram,
     )  # fmt: skip
     members = net.imported.members if isinstance(net, Model) and net.imported else ()
     return build_for_board(

@@ -55,18 +55,17 @@ def board_reader_spec(pipeline: Pipeline) -> ReaderSpec:
     return reader_spec(board_layout(pipeline))
 
 
-def memory_of_board(pipeline: Pipeline, board: str | None, clock: float) -> WeightMemory | None:
+def memory_of_board(pipeline: Pipeline, board: Board | None, clock: float) -> WeightMemory | None:
     """The least that the memory of a board gives an accelerator at a clock; None where it has none, or needs none.
 
     Parameters
     ----------
     pipeline : Pipeline
-    board : str or None
-        A key of `BOARDS`.
+    board : Board or None
     clock : float
         Hz.
     """
-    chip = BOARDS[board].sdram if board else None
+    chip = board.sdram if board else None
     if chip is None or not pipeline.weight_streams:
         return None
     return WeightMemory(bandwidth=least_bandwidth(chip, min(clock, HIGHEST)))

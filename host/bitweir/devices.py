@@ -9,8 +9,8 @@ from bitweir_hw.network import Network
 from numpy.typing import ArrayLike
 
 from .accelerator import Accelerator
-from .boards.program import Programmed
-from .boards.program import program as load_bitstream
+from .bitstreams.program import Programmed
+from .bitstreams.program import program as load_bitstream
 from .client import Device, connect
 from .client.opening import simulated_board as start_board
 from .design import DesignFolder
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "load_parameters", "program", "run", "simulated_board"]
 
 
-def program(folder: Path | str, *, flash: bool = False) -> Programmed:
+def program(folder: Path | str, *, flash: bool = False, cable: str | None = None) -> Programmed:
     """Load the bitstream in a folder that `build` wrote into its board.
 
     Parameters
@@ -34,6 +34,8 @@ def program(folder: Path | str, *, flash: bool = False) -> Programmed:
     folder : path
     flash : bool
         Write the flash of the board, so that it starts with the design.
+    cable : str, optional
+        What openFPGALoader calls the cable, where the board has none of its own.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def program(folder: Path | str, *, flash: bool = False) -> Programmed:
     ToolError
         openFPGALoader is missing, or found no board.
     """
-    return load_bitstream(Path(folder), flash=flash)
+    return load_bitstream(Path(folder), flash=flash, cable=cable)
 
 
 def run(

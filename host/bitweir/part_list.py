@@ -4,24 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from bitweir_hw.cost import fmax_basis, fmax_error
 from bitweir_hw.errors import FileError, PlanError
-from bitweir_hw.parts import BLOCK_RAM, COUNTED_AS, PARTS, FpgaPart, part_of
+from bitweir_hw.parts import BLOCK_RAM, COUNTED_AS, PARTS, FpgaPart, Nextpnr, part_of
 from msgspec import Meta
 
 from .report.model import Family
 from .schemas import Count, Json, Positive, one_of, schema, to_dict
 
-__all__ = ["PartInfo", "PartList", "find_part", "list_parts", "parts_schema", "read_part"]
+__all__ = [
+    "PartFile",
+    "PartInfo",
+    "PartList",
+    "find_part",
+    "list_parts",
+    "own_part",
+    "parts_schema",
+    "read_part",
+    "toml_of",
+]
 
 #: Bytes of a file of a part, at most.
 _LIMIT_BYTES = 1 << 16
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+_T = TypeVar("_T")
+
+
+class _NextpnrFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a file says of how nextpnr calls the chips of a part: the fields of `Nextpnr`."""
+
+    devices: list[str]
+    packages: list[str] = []
+    grades: list[str] = []
+    pll_pads: list[str] = []
+
+
+class PartFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a file of a part says: the fields of `FpgaPart`."""
 
     name: str
@@ -33,6 +55,43 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     dsps: int = 0
     lut_rams: int | None = None
     speed: str = ""
+    nextpnr: _NextpnrFile | None = None
+
+
+def own_part(file: PartFile) -> FpgaPart:
+    """The part that a file describes.
+
+    Raises
+    ------
+    PlanError
+        A name, a family or a number is not possible.
+    """
+    told = msgspec.structs.asdict(file)
+    if file.nextpnr:
+        lists = msgspec.structs.asdict(file.nextpnr)
+        told["nextpnr"] = Nextpnr(**{what: tuple(names) for what, names in lists.items()})
+    return FpgaPart(**told)
+
+
+def toml_of(path: Path, kind: type[_T], limit: int) -> _T:
+    """The content of a file in TOML that anybody may have written.
+
+    Raises
+    ------
+    FileError
+        It cannot be read, or is longer than `limit` bytes.
+    msgspec.MsgspecError, ValueError, RecursionError
+        It is not TOML, or not of this kind.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+    if len(content) > limit:
+        raise FileError(f"{str(path)!r} has more than {limit:,} bytes, which no such file takes.")
+    # Editors of Windows put a byte order mark in front.
+    return msgspec.toml.decode(content.removeprefix(b"\xef\xbb\xbf"), type=kind)
 
 
 def read_part(path: Path | str) -> FpgaPart:
@@ -54,21 +113,12 @@ def read_part(path: Path | str) -> FpgaPart:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            content = file.read(_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise FileError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
-    if len(content) > _LIMIT_BYTES:
-        raise FileError(f"{str(path)!r} has more than {_LIMIT_BYTES:,} bytes, which no part takes.")
-    try:
-        # Editors of Windows put a byte order mark in front.
-        found = msgspec.toml.decode(content.removeprefix(b"\xef\xbb\xbf"), type=_File)
-        part = FpgaPart(**msgspec.structs.asdict(found))
+        part = own_part(toml_of(path, PartFile, _LIMIT_BYTES))
     except (msgspec.MsgspecError, ValueError, RecursionError, PlanError) as error:
         told = " ".join(str(error).split()).rstrip(".")[:300]
         raise FileError(
             f"{str(path)!r} is no part ({told}): it takes name, family, luts, ffs, block_rams and source, and perhaps "
-            "dsps, lut_rams and speed."
+            "dsps, lut_rams, speed and a table nextpnr."
         ) from error
     if part.name in PARTS:
         raise FileError(f"{str(path)!r} has the name of a listed part, {part.name}: give it another.")

@@ -10,7 +10,6 @@ from bitweir_hw.accelerator import image_bytes, load_cycles
 from bitweir_hw.axi import AxiPorts, PacketLayout
 from bitweir_hw.blocks import EndSpec
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.boards import BOARDS
 from bitweir_hw.files import digest
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
@@ -159,8 +158,8 @@ def _outside(pipeline: Pipeline, target: Target) -> str:
     frames = pipeline.parallel_frames
     group = "frame" if frames == 1 else f"group of {frames} parallel frames"
     text = _text("build_weights.md", rows="\n".join(rows), group=group)
-    if target.board and target.memory:
-        text += _text("build_board_weights.md", board=BOARDS[target.board].title)
+    if target.platform and target.memory:
+        text += _text("build_board_weights.md", board=target.platform.title)
     return text
 
 

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from .arithmetic import ceil_div
 from .errors import PlanError
 
-__all__ = ["BLOCK_RAM", "COUNTED_AS", "PARTS", "PART_OF", "SPEEDS", "BlockRam", "FpgaPart", "Part", "part_of"]
+__all__ = [
+    "BLOCK_RAM",
+    "COUNTED_AS",
+    "PARTS",
+    "PART_OF",
+    "ROUTED",
+    "SPEEDS",
+    "BlockRam",
+    "FpgaPart",
+    "Nextpnr",
+    "Part",
+    "part_of",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +78,53 @@ SPEEDS = {
     "nexus": ("nexus",), "gw5a": ("gw5a",),
 }  # fmt: skip
 
+#: Families whose designs are routed and packed here.
+ROUTED = ("ecp5", "ice40", "gowin")
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:-]{0,39}")
+_MOST_WORDS = 50
 #: More of anything than any part has.
 _MOST = 100_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nextpnr:
+    """What nextpnr calls the chips that are of a part.
+
+    Parameters
+    ----------
+    devices : tuple of str
+        Its options, without dashes, as ``("25k", "um-25k")``; of Gowin its families, as ``("GW1N-9C",)``.
+    packages, grades : tuple of str
+        Packages and speed grades that it knows; empty where options have none.
+    pll_pads : tuple of str
+        Of iCE40, pins that feed a PLL, with their packages: ``"sg48:35"``. A clock at such a pin reaches other logic
+        through the PLL alone, and from another one it reaches the PLL through the global network.
+
+    Raises
+    ------
+    PlanError
+        There is no device, or a name is none.
+    """
+
+    devices: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    grades: tuple[str, ...] = ()
+    pll_pads: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.devices:
+            raise PlanError("What nextpnr knows of a part must have one device or more.")
+        words = (*self.devices, *self.packages, *self.grades, *self.pll_pads)
+        if len(words) > _MOST_WORDS:
+            raise PlanError(f"What nextpnr knows of a part must have at most {_MOST_WORDS} names, not {len(words):,}.")
+        for word in words:
+            if not isinstance(word, str) or not _WORD.fullmatch(word):
+                raise PlanError(
+                    "Names of devices, packages and grades must be 1 to 40 letters, digits, hyphens and underscores, "
+                    f"without leading dashes, not {word!r:.60}."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +152,8 @@ class FpgaPart:
         Whose delays it has: one of `SPEEDS` of the family, the first of which is taken for ``""``.
     source : str
         Document that the figures are from.
+    nextpnr : Nextpnr or None
+        What nextpnr calls its chips; None: it is on no board, as nothing routes designs for it here.
 
     Raises
     ------
@@ -113,6 +171,7 @@ class FpgaPart:
     large_rams: int = 0
     speed: str = ""
     source: str = ""
+    nextpnr: Nextpnr | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -135,6 +194,11 @@ class FpgaPart:
             raise PlanError(f"The speed of {self.name} must be one of {', '.join(speeds)}, not {self.speed!r}.")
         if not isinstance(self.source, str) or len(self.source) > 200 or not self.source.isprintable():
             raise PlanError(f"The source of {self.name} must be one line of at most 200 characters.")
+        if self.nextpnr and self.family not in ROUTED:
+            raise PlanError(
+                f"{self.name} must have no table nextpnr, as designs are routed for {', '.join(ROUTED)} alone, not for "
+                f"{self.family}."
+            )
 
     @property
     def memory_bits(self) -> int:
@@ -156,32 +220,53 @@ _DS190 = "Xilinx DS190, Zynq-7000 overview"
 _DS891 = "Xilinx DS891, Zynq UltraScale+ overview"
 _ECP5 = "Lattice FPGA-DS-02012, ECP5 family selection guide"
 
+
+def _ecp5_chips(size: str, *packages: str) -> Nextpnr:
+    """Of Project Trellis: the chips of a size without SERDES, with it, and with the faster one."""
+    return Nextpnr(
+        devices=(size, f"um-{size}", f"um5g-{size}"),
+        packages=("CABGA381", "CSFBGA285", *packages),
+        grades=("6", "7", "8"),
+    )
+
+
 _PARTS = (
     # 24K, 44K, 84K LUTs, which the layout of their slices (two LUTs and two flip-flops each) makes 24,288, 43,848 and
     # 83,640; 56, 108, 208 blocks of 18 Kbit; 28, 72, 156 multipliers of 18 x 18.
-    FpgaPart(name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28, source=_ECP5),
-    FpgaPart(name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72, source=_ECP5),
-    FpgaPart(name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156, source=_ECP5),
+    FpgaPart(
+        name="ecp5-25k", family="ecp5", luts=24_288, ffs=24_288, block_rams=56, dsps=28, source=_ECP5,
+        nextpnr=_ecp5_chips("25k", "CABGA256"),
+    ),
+    FpgaPart(
+        name="ecp5-45k", family="ecp5", luts=43_848, ffs=43_848, block_rams=108, dsps=72, source=_ECP5,
+        nextpnr=_ecp5_chips("45k", "CABGA256", "CABGA554"),
+    ),
+    FpgaPart(
+        name="ecp5-85k", family="ecp5", luts=83_640, ffs=83_640, block_rams=208, dsps=156, source=_ECP5,
+        nextpnr=_ecp5_chips("85k", "CABGA554", "CABGA756"),
+    ),
     # 7,680 logic cells of a LUT and a flip-flop, 32 blocks of 4 Kbit.
     FpgaPart(
         name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, speed="hx",
         source="Lattice FPGA-DS-02029, iCE40 LP/HX",
+        nextpnr=Nextpnr(devices=("hx8k",), packages=("ct256", "cb132", "cm225"), pll_pads=("ct256:F7", "ct256:R9")),
     ),
     # 5,280 logic cells, 30 blocks of 4 Kbit, 8 multipliers of 16 x 16. Its four single-port RAMs of 256 Kbit hold no
     # constants, and are not counted.
     FpgaPart(
         name="ice40-up5k", family="ice40", luts=5_280, ffs=5_280, block_rams=30, dsps=8, speed="up",
         source="Lattice FPGA-DS-02008, iCE40 UltraPlus",
+        nextpnr=Nextpnr(devices=("up5k",), packages=("sg48", "uwg30"), pll_pads=("sg48:35", "uwg30:B3")),
     ),
     # 8,640 LUT4, 6,480 flip-flops, 26 blocks of 18 Kbit (468 Kbit), 20 multipliers of 18 x 18.
     FpgaPart(
         name="gw1n-9", family="gowin", luts=8_640, ffs=6_480, block_rams=26, dsps=20, lut_rams=270, speed="gw1n",
-        source="Gowin DS100, GW1N series",
+        source="Gowin DS100, GW1N series", nextpnr=Nextpnr(devices=("GW1N-9C",)),
     ),
     # 20,736 LUT4, 15,552 flip-flops, 46 blocks of 18 Kbit (828 Kbit), 48 multipliers of 18 x 18.
     FpgaPart(
         name="gw2a-18", family="gowin", luts=20_736, ffs=15_552, block_rams=46, dsps=48, lut_rams=648, speed="gw2a",
-        source="Gowin DS102, GW2A series",
+        source="Gowin DS102, GW2A series", nextpnr=Nextpnr(devices=("GW2A-18C", "GW2A-18")),
     ),
     # Slices of four LUTs and eight flip-flops; blocks of 36 Kbit, two RAMB18 each; DSP slices.
     # 5,200, 15,850, 33,650 and 50,950 slices; of those of the XC7A200T, Vivado's report_utilization offers 33,450.

@@ -31,7 +31,7 @@ from support.families import FITTED
 from support.samples import dense_network
 
 from tools.calibrate_cost import drawn
-from tools.parts_page import PAGE, page
+from tools.parts_page import BOARDS_PAGE, PAGE, boards_page, page
 
 OWN = """
 name = "lfe5u-12"
@@ -208,5 +208,6 @@ def test_a_part_in_python_is_checked(change):
 
 def test_the_page_lists_the_parts():
     """Run ``python -m tools.parts_page`` where it does not."""
-    text = PAGE.read_text()
-    assert text == page(text)
+    for path, made in ((PAGE, page), (BOARDS_PAGE, boards_page)):
+        text = path.read_text()
+        assert text == made(text)

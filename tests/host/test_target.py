@@ -13,7 +13,6 @@ from bitweir.cli import main
 from bitweir.client.simulated import BAUD, CLOCK, rates
 from bitweir.design import DesignFolder, write_design
 from bitweir.folders import FileError
-from bitweir.planning.link import baud_of
 from bitweir.report.collect import collect, schema
 from bitweir.report.fit import fit
 from bitweir.report.html import page
@@ -148,13 +147,17 @@ def test_a_board_is_named(tmp_path):
     assert re.search(line, terminal(collect(build)))
 
 
+def routed_for(part):
+    return SimpleNamespace(part=part)
+
+
 def test_what_was_routed_fits():
     part = PARTS["ice40-up5k"]
     total = Resources(lut=1, ff=1, carry=0, bram=part.block_rams, lutram=0, dsp=0, sites=part.luts + 1)
     estimated = {"ice40": SimpleNamespace(total=total)}
     alone, on_board, on_another = (
         fit(part, measured={}, estimated=estimated, routed=boards)
-        for boards in ({}, {"icebreaker": {}}, {"ulx3s_85f": {}})
+        for boards in ({}, {"icebreaker": routed_for("ice40-up5k")}, {"ulx3s_85f": routed_for("ecp5-85k")})
     )
     assert (alone.fits, on_board.fits, on_another.fits) == (False, True, False)
     assert [row.fits for row in alone.resources] == [False, True, True, True]
@@ -177,7 +180,7 @@ def test_a_simulated_board_is_that_of_the_target(tmp_path):
     assert rates(build) == (CLOCK, CLOCK, BAUD)
     for board in BOARDS.values():
         found = rates(replace(build, design=build.design.made_for(Target.of_board(board, clock=30e6))))
-        assert found == (30_000_000, board.oscillator, baud_of(board))
+        assert found == (30_000_000, board.oscillator, board.baud)
 
 
 @pytest.mark.parametrize(

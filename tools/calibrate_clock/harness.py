@@ -25,27 +25,24 @@ from bitweir.synthesis.paths import longest_path
 from bitweir_hw.accelerator import Accelerator
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import BOARDS, Board
-from bitweir_hw.boards.boards import Pin
 from bitweir_hw.cost import estimate_pipeline, fmax
 from bitweir_hw.cost.speed import longest
+from bitweir_hw.parts import PARTS
 
 __all__ = ["CHIPS", "Routed", "key_of", "paths_of", "route", "text_of"]
 
 _ULX3S = BOARDS["ulx3s_85f"]
-#: Boards, and others with more of the parts: ULX3S has three sizes of FPGA with the same pins; Lattice's evaluation
-#: board for HX8K; Sipeed's Tang Nano 20K. Only the pins of clock, input and output count here.
+#: Boards, and others with more of the parts: ULX3S has three sizes of FPGA with the same pins. Only the pins of clock,
+#: input and output count here.
 CHIPS: dict[str, Board] = {
     **BOARDS,
-    "ulx3s_25f": replace(_ULX3S, name="ulx3s_25f", part_name="ecp5-25k", device="LFE5U-25F-6BG381C"),
-    "ulx3s_45f": replace(_ULX3S, name="ulx3s_45f", part_name="ecp5-45k", device="LFE5U-45F-6BG381C"),
-    "hx8k": replace(
-        BOARDS["icebreaker"], name="hx8k", part_name="ice40-hx8k", device="iCE40HX8K-CT256", package="ct256",
-        clock=Pin(place="J3"), rx=Pin(place="B10"), tx=Pin(place="B12"),
+    "ulx3s_25f": replace(
+        _ULX3S, name="ulx3s_25f", part=PARTS["ecp5-25k"], variant="", device="LFE5U-25F-6BG381C"
     ),
-    "tangnano20k": replace(
-        BOARDS["tangnano9k"], name="tangnano20k", part_name="gw2a-18", device="GW2AR-LV18QN88C8/I7",
-        clock=Pin(place="4"), rx=Pin(place="70"), tx=Pin(place="69"),
+    "ulx3s_45f": replace(
+        _ULX3S, name="ulx3s_45f", part=PARTS["ecp5-45k"], variant="", device="LFE5U-45F-6BG381C"
     ),
+    "hx8k": BOARDS["hx8k_breakout"],
 }  # fmt: skip
 _TOP, _PINS = "top", ("clk", "rx", "tx")
 #: How much faster than expected the router is to make a design.

@@ -19,7 +19,6 @@ from ..folders import added_file, whole_file
 from ..importing import import_models
 from ..model import Model
 from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, PART_GOALS
-from ..planning.explore import SLOWEST
 from ..report.terminal import render
 from ..results import save_result
 from ..runs import ENGINES
@@ -28,15 +27,15 @@ from ..synthesis.measure import FAMILIES
 from ..weight_memory import WeightMemory
 from .activity import activity_command
 from .axi_options import axi_options
+from .board_options import BOARD, boards_command
 from .chips import ChipsOptions, chips_options, generate_several, holds_chips, render_chips
 from .comparing import compare_command
 from .console import Output, complain
 from .devices import COMMANDS
-from .exploration import render_exploration
+from .exploration import explore_command
 from .import_tables import render as render_import
 from .options import (
     Group,
-    board_option,
     clock_option,
     end,
     end_proof,
@@ -126,7 +125,12 @@ def import_command(
 @click.option(
     "--part", type=PART, help="FPGA to plan for: a listed one, or a file in TOML; it needs --goal or --folding."
 )
-@board_option
+@click.option(
+    "--board",
+    type=BOARD,
+    help="Board to plan for, with room for its link, in place of --part: a listed one, or a file in TOML; build makes "
+    "the bitstream as well.",
+)
 @click.option(
     "--goal",
     type=click.Choice(PART_GOALS),
@@ -378,67 +382,6 @@ def report(
 
 
 @main.command()
-@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option(
-    "--part",
-    "parts",
-    multiple=True,
-    required=True,
-    type=PART,
-    help="FPGA to plan for: a listed one, or a file in TOML; it may be repeated.",
-)
-@most_clock_option
-@click.option(
-    "--points",
-    type=click.IntRange(min=1),
-    default=13,
-    show_default=True,
-    metavar="N",
-    help=f"Initiation intervals to try on each part, from the shortest that fits to {SLOWEST} times as long.",
-)
-@click.option(
-    "--streams",
-    default=1,
-    show_default=True,
-    metavar="V",
-    help="Parallel frames: V frames are computed together and share each weight.",
-)
-@reserve_options
-@click.option(
-    "--synth", is_flag=True, help="Synthesise the points of the front with Yosys, and add the measured resources."
-)
-@pool_options("one on each core")
-@with_output
-@with_models
-def explore(
-    output: Output,
-    models: Callable[[], Model],
-    folder: Path,
-    parts: tuple[str, ...],
-    clock: float | None,
-    points: int,
-    streams: int,
-    reserve_luts: str,
-    reserve_bram: str,
-    synth: bool,
-    jobs: int | None,
-    scheduler: str | None,
-) -> None:
-    """Find the best plans of MODEL on parts: the Pareto front of LUT sites, block RAMs and frames/s.
-
-    Results are cached: an exploration that was interrupted continues where it stopped.
-    """
-    net = models()
-    result = api.explore(
-        net, parts, clock=clock, points=points, streams=streams, reserve_luts=reserve_luts, reserve_bram=reserve_bram,
-        synthesise=synth, folder=folder, jobs=jobs, scheduler=scheduler, progress=output.working,
-    )  # fmt: skip
-    output.show(*render_exploration(result))
-    output.show(*map(Text, net.summary), Text(f"Written: {folder}"))
-    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": net.comparison_dict})
-
-
-@main.command()
 @click.option(
     "--network",
     type=click.Choice(sorted(NETWORKS)),
@@ -481,5 +424,7 @@ def _step(what: str, about: str) -> Text:
     return Text.assemble((what, "bold"), f" {about}")
 
 
-for command in (*COMMANDS, activity_command, compare_command, parts_command):
+for command in (
+    explore_command, *COMMANDS, activity_command, compare_command, parts_command, boards_command,
+):  # fmt: skip
     main.add_command(command)

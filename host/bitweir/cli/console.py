@@ -151,6 +151,11 @@ class Output:
         for item in items:
             self._people.print(item)
 
+    def text(self, text: str) -> None:
+        """Write a text that is a file, as it is: nothing with JSON."""
+        if not self.as_json:
+            sys.stdout.write(text)
+
     def result(self, value: dict[str, Any]) -> None:
         """Write the result for programs: nothing without JSON."""
         if self.as_json:

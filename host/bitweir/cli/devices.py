@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from bitweir_hw.boards import BOARDS
 from bitweir_hw.plan import WEIGHTS
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from ..planning import BOARD_GOALS
 from ..planning.choose import BOARD_LEVELS
 from ..report.terminal import render_routed
 from ..results import save_result
+from .board_options import BOARD
 from .console import Output
 from .options import (
     end,
@@ -36,7 +36,7 @@ __all__ = ["COMMANDS"]
 
 
 @click.command("build")
-@click.option("--board", "board_name", required=True, type=click.Choice(sorted(BOARDS)), help="Board to build for.")
+@click.option("--board", required=True, type=BOARD, help="Board to build for: a listed one, or a file in TOML.")
 @click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--goal",
@@ -90,7 +90,7 @@ __all__ = ["COMMANDS"]
 def build_command(
     output: Output,
     models: Callable[[], Model],
-    board_name: str,
+    board: str,
     folder: Path,
     goal: str | None,
     folding: str | None,
@@ -106,7 +106,7 @@ def build_command(
     """Build a bitstream for a board from MODEL (a file, or a bundled network: digits, cnn), in a folder."""
     net = models()
     built = api.build(
-        net, board=board_name, folder=folder, goal=goal, folding=folding, fps=fps, clock=clock,
+        net, board=board, folder=folder, goal=goal, folding=folding, fps=fps, clock=clock,
         stage_levels=stage_levels, weights=weights, reserve_luts=reserve_luts,
         reserve_bram=reserve_bram, seeds=seeds, jobs=jobs, progress=output.working,
     )  # fmt: skip
@@ -120,11 +120,12 @@ def build_command(
 @click.option(
     "--flash", is_flag=True, help="Write it to the flash memory of the board, which then starts with the design."
 )
+@click.option("--cable", help="What openFPGALoader calls the cable, where the board has none of its own, as ft2232.")
 @with_output
-def program_command(output: Output, folder: Path, flash: bool) -> None:
+def program_command(output: Output, folder: Path, flash: bool, cable: str | None) -> None:
     """Load the bitstream in FOLDER, which build wrote, into its board."""
     with output.working("Loading the bitstream"):
-        result = api.program(folder, flash=flash)
+        result = api.program(folder, flash=flash, cable=cable)
     output.show(Text(f"Loaded: {result.file}"))
     output.result(result.to_dict())
 

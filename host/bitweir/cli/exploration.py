@@ -1,18 +1,26 @@
-"""Tables of an exploration."""
+"""The command that explores, and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import click
 from msgspec import UNSET
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .. import api
+from ..model import Model
 from ..planning.exploration import Exploration
+from ..planning.explore import SLOWEST
+from .console import Output
+from .options import most_clock_option, pool_options, reserve_options, with_models, with_output
+from .part_options import PART
 
-__all__ = ["render_exploration"]
+__all__ = ["explore_command", "render_exploration"]
 
 
 def render_exploration(result: Exploration) -> Iterator[RenderableType]:
@@ -56,3 +64,64 @@ def render_exploration(result: Exploration) -> Iterator[RenderableType]:
         yield Text(f"{part}: clocks, and so frames/s, are within {point.fmax_error:.0%}{model}", style="dim")
     for note in result.notes:
         yield Text(f"note: {note}", style="dim")
+
+
+@click.command("explore")
+@click.option("-o", "--output", "folder", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    required=True,
+    type=PART,
+    help="FPGA to plan for: a listed one, or a file in TOML; it may be repeated.",
+)
+@most_clock_option
+@click.option(
+    "--points",
+    type=click.IntRange(min=1),
+    default=13,
+    show_default=True,
+    metavar="N",
+    help=f"Initiation intervals to try on each part, from the shortest that fits to {SLOWEST} times as long.",
+)
+@click.option(
+    "--streams",
+    default=1,
+    show_default=True,
+    metavar="V",
+    help="Parallel frames: V frames are computed together and share each weight.",
+)
+@reserve_options
+@click.option(
+    "--synth", is_flag=True, help="Synthesise the points of the front with Yosys, and add the measured resources."
+)
+@pool_options("one on each core")
+@with_output
+@with_models
+def explore_command(
+    output: Output,
+    models: Callable[[], Model],
+    folder: Path,
+    parts: tuple[str, ...],
+    clock: float | None,
+    points: int,
+    streams: int,
+    reserve_luts: str,
+    reserve_bram: str,
+    synth: bool,
+    jobs: int | None,
+    scheduler: str | None,
+) -> None:
+    """Find the best plans of MODEL on parts: the Pareto front of LUT sites, block RAMs and frames/s.
+
+    Results are cached: an exploration that was interrupted continues where it stopped.
+    """
+    net = models()
+    result = api.explore(
+        net, parts, clock=clock, points=points, streams=streams, reserve_luts=reserve_luts, reserve_bram=reserve_bram,
+        synthesise=synth, folder=folder, jobs=jobs, scheduler=scheduler, progress=output.working,
+    )  # fmt: skip
+    output.show(*render_exploration(result))
+    output.show(*map(Text, net.summary), Text(f"Written: {folder}"))
+    output.result({"folder": str(folder), "exploration": result.to_dict(), "comparison": net.comparison_dict})

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from bitweir_hw.boards import BOARDS
 from bitweir_hw.errors import BitweirError
 from bitweir_sim.trace import SimulationError
 
@@ -30,7 +29,6 @@ from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
 __all__ = [
     "Group",
-    "board_option",
     "clock_option",
     "end",
     "folder_argument",
@@ -177,13 +175,6 @@ most_clock_option = click.option(
     callback=megahertz,
     help="Maximum clock frequency: plans are judged at the clock that they are expected to reach, or at this one where "
     "it is lower.  [default: with a goal the highest of the part, else 100]",
-)
-
-
-board_option = click.option(
-    "--board",
-    type=click.Choice(sorted(BOARDS)),
-    help="Board to plan for, with room for its link, in place of --part; build makes the bitstream as well.",
 )
 
 

@@ -14,7 +14,6 @@ import tty
 from math import ceil
 
 from bitweir_hw.blocks.pipeline import refuse_weight_streams
-from bitweir_hw.boards import BOARDS
 from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.link.board_core import Device, device_rtlil
 from bitweir_hw.link.protocol import HEADER, Identity
@@ -24,7 +23,6 @@ from bitweir_sim.simulators.board_chip import BoardChip
 from ..board_memory import memory_on_board, timing_on_board
 from ..cells import cell_models
 from ..design import Design, DesignFolder
-from ..planning.link import baud_of
 from .faults import Faults
 from .transport import BITS_PER_BYTE, SerialTransport
 
@@ -53,20 +51,20 @@ def simulated_identity(design: Design, *, clock: int = CLOCK) -> Identity:
         return 1 << (max(_MIN_BYTES, _MIN_FRAMES * (HEADER.size + frame_bytes)) - 1).bit_length()
 
     timing = None
-    if design.target.board:
-        timing = timing_on_board(design.pipeline, design.timing, BOARDS[design.target.board], clock)
+    if design.target.platform:
+        timing = timing_on_board(design.pipeline, design.timing, design.target.platform, clock)
     return design.identity(clock=clock, capacity=capacity, timing=timing)
 
 
 def rates(build: DesignFolder) -> tuple[int, int, int]:
     """Clock (Hz), link's clock (Hz) and baud rate of a build's board; the defaults if it was made for no board."""
-    if build.target.board is None:
+    board, clock = build.target.platform, build.target.clock
+    if board is None:
         return CLOCK, CLOCK, BAUD
-    board, clock = BOARDS[build.target.board], build.target.clock
     if build.pipeline.weight_streams:
         # What was not routed yet may be made for a clock that its memory does not have.
         clock = min(clock, HIGHEST)
-    return round(clock), board.oscillator, baud_of(board)
+    return round(clock), board.oscillator, board.baud
 
 
 class SimulatedBoard:
@@ -114,7 +112,7 @@ class SimulatedBoard:
     ) -> None:
         own_clock, self.link_clock, own_baud = rates(build)
         clock, baud = clock or own_clock, baud or own_baud
-        board = BOARDS[build.target.board] if build.target.board else None
+        board = build.target.platform
         if board is None:
             refuse_weight_streams(build.pipeline, "simulated board", remedy=_REMEDY)
         memory = memory_on_board(build.pipeline, board, clock) if board else None

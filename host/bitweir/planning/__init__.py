@@ -2,6 +2,7 @@
 
 from .choose import DEFAULT_FPS, DEFAULT_LEVELS, choose, choose_fastest, choose_in_step
 from .request import BOARD_GOALS, GOALS, PART_GOALS, PlanRequest, PlanResult, PlanSearch
+from .targets import target_for
 
 __all__ = [
     "BOARD_GOALS",
@@ -15,4 +16,5 @@ __all__ = [
     "choose",
     "choose_fastest",
     "choose_in_step",
+    "target_for",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from bitweir_hw.boards import BOARDS, Board
+from bitweir_hw.boards import BOARDS, Board, board_of
 from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.cost import fmax, highest_clock
 from bitweir_hw.errors import PlanError
@@ -68,7 +68,7 @@ def choose(
         There is no such plan; the text names what binds, and for goal ``area`` on a part the best frame rate.
     """
     if request.board:
-        return _for_board(network, request, BOARDS[request.board], progress)
+        return _for_board(network, request, board_of(request.board), progress)
     part = part_of(request.part) if request.part else None
     family = request.family or (part.family if part else "generic")
     if part and request.goal:

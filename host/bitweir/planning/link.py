@@ -4,30 +4,12 @@ from __future__ import annotations
 
 from bitweir_hw.arithmetic import ceil_div, signed_bits
 from bitweir_hw.boards import Board
-from bitweir_hw.errors import PlanError
 from bitweir_hw.link.protocol import HEADER
 from bitweir_hw.network import Network
 
-__all__ = ["baud_of", "capacity_of", "frame_bytes", "link_rate"]
+__all__ = ["capacity_of", "frame_bytes", "link_rate"]
 
 _BITS_A_BYTE = 10
-
-
-def baud_of(board: Board) -> int:
-    """The fastest rate of the serial chip that the design can receive: a bit must last four cycles of the oscillator.
-
-    Raises
-    ------
-    PlanError
-        The oscillator is too slow for any.
-    """
-    for baud in board.bauds:
-        if 4 * baud <= board.oscillator:
-            return baud
-    raise PlanError(
-        f"At {board.oscillator / 1e6:g} MHz a bit of {board.bauds[-1]:,} baud lasts less than 4 cycles of the link's "
-        "clock."
-    )
 
 
 def capacity_of(board: Board, frame_bytes: int) -> int:
@@ -37,7 +19,7 @@ def capacity_of(board: Board, frame_bytes: int) -> int:
 
 def link_rate(network: Network, board: Board) -> float:
     """Frames a second that the wires carry at most, headers left out."""
-    return baud_of(board) / _BITS_A_BYTE / max(frame_bytes(network), _result_bytes(network))
+    return board.baud / _BITS_A_BYTE / max(frame_bytes(network), _result_bytes(network))
 
 
 def _result_bytes(network: Network) -> int:

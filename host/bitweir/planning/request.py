@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards import Board, board_of
 from bitweir_hw.cost import fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
@@ -45,8 +45,8 @@ class PlanRequest:
         Frames a second to reach: with the fewest lanes without a part, with the fewest LUT sites with one.
     part : FpgaPart or str or None
         A part, or the name of a listed one.
-    board : str or None
-        A key of `BOARDS`, which says the part.
+    board : Board or str or None
+        A board, or the name of a listed one; it says the part.
     goal : str or None
         What is best: one of `PART_GOALS` with a part, or of `BOARD_GOALS` with a board, where None is ``"link"``.
     family : str or None
@@ -75,7 +75,7 @@ class PlanRequest:
     folding: str | None = None
     fps: float | None = None
     part: Part | None = None
-    board: str | None = None
+    board: Board | str | None = None
     goal: str | None = None
     family: str | None = None
     stage_levels: int | None = None
@@ -95,8 +95,9 @@ class PlanRequest:
                     f"Part {part.name} is of family {part.family}, and has no primitives of {self.family}: leave the "
                     "family out, or name generic."
                 )
+        if self.board is not None:
+            board_of(self.board)
         for what, value, known in (
-            ("board", self.board, sorted(BOARDS)),
             ("kind of weights", self.weights, WEIGHTS),
             ("goal", self.goal, BOARD_GOALS if self.board else PART_GOALS),
         ):
@@ -148,7 +149,7 @@ class PlanSearch:
     ----------
     part : FpgaPart
     board : str or None
-        Key of `BOARDS`, where it was made for one.
+        Name of the board, where it was made for one.
     goal : str
         One of `GOALS`.
     streams : int

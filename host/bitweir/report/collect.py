@@ -137,7 +137,7 @@ def collect(
     on_boards = routed(build)
     speed = _speed(chosen, estimated[chosen.family].fmax, on_boards, clock)
     if weight_memory is None:
-        weight_memory = memory_of_board(build.pipeline, target.board, speed.hertz)
+        weight_memory = memory_of_board(build.pipeline, target.platform, speed.hertz)
     known = measured.get(chosen.family)
     found = known or estimated[chosen.family]
     outside = _weight_memory(build, speed.hertz, weight_memory) if weight_memory else UNSET

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import cache
 
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.boards import BOARDS
 from bitweir_hw.cost import Cost, estimate_pipeline
 from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import Plan
@@ -16,6 +15,7 @@ from ..cells import FAMILY_OF_CELL, cell_of
 from ..planning.remedy import smallest_part
 from ..speed import ExpectedClock
 from ..synthesis.results import Measured, Resources, Routed
+from .boards import board_title
 from .model import Estimate, Fit, FitRow, ReportData
 
 __all__ = [
@@ -60,7 +60,7 @@ def fit(
     routed : mapping
         By board: what was routed. What was routed on a board with the part fits, whatever estimates say.
     """
-    on_board = any(BOARDS[board].part_name == part.name for board in routed)
+    on_board = any(told.part == part.name for told in routed.values())
     known = measured.get(part.family)
     found = (known or estimated[part.family]).total
     rows = []
@@ -146,7 +146,7 @@ def told_target(report: ReportData) -> str:
     target = report.target
     what = target.part or target.family or "no particular part"
     if target.board:
-        what = f"{BOARDS[target.board].title}, {what}"
+        what = f"{board_title(target.board)}, {what}"
     return f"{what} at {target.clock_mhz:.6g} MHz"
 
 

@@ -11,6 +11,7 @@ from ..manifest import check_listed
 from ..schemas import read
 from ..synthesis.results import Routed, TimingPath
 from . import tables
+from .boards import board_title
 from .model import ReportData
 
 __all__ = ["blocks_of", "routed", "routed_tables", "summary_of", "title_of"]
@@ -24,7 +25,9 @@ def routed(build: DesignFolder) -> dict[str, Routed]:
     FileError
         One is damaged.
     """
-    paths = {board: build.folder / f"routed-{board}.json" for board in BOARDS}
+    own = build.target.own_board
+    boards = [*BOARDS, own.name] if own else BOARDS
+    paths = {board: build.folder / f"routed-{board}.json" for board in boards}
     return {board: _read(path) for board, path in paths.items() if path.is_file()}
 
 
@@ -42,7 +45,7 @@ def routed_tables(report: ReportData) -> list[tables.Table]:
             columns=(
                 tables.Column(key="what", title="", numeric=False),
                 *(
-                    tables.Column(key=f"board{n}", title=f"{BOARDS[board].title} ({told.device})", numeric=False)
+                    tables.Column(key=f"board{n}", title=f"{board_title(board)} ({told.device})", numeric=False)
                     for n, (board, told) in enumerate(boards.items())
                 ),
             ),
@@ -58,7 +61,7 @@ def routed_tables(report: ReportData) -> list[tables.Table]:
 def _path_table(number: int, board: str, path: TimingPath) -> tables.Table:
     return tables.Table(
         name=f"path{number}",
-        caption=f"The longest path on {BOARDS[board].title}: {path}",
+        caption=f"The longest path on {board_title(board)}: {path}",
         columns=(
             tables.Column(key="kind", title="Step", numeric=False),
             tables.Column(key="ns", title="Time", unit="ns"),
@@ -79,7 +82,7 @@ def _path_table(number: int, board: str, path: TimingPath) -> tables.Table:
 
 def title_of(told: Routed) -> str:
     """Where it was routed."""
-    return f"Routed on {BOARDS[told.board].title} ({told.device})"
+    return f"Routed on {board_title(told.board)} ({told.device})"
 
 
 def summary_of(told: Routed) -> list[tuple[str, str]]:

@@ -55,16 +55,6 @@ _PACK = {
 #: How each family calls its constraints file and its bitstream.
 CONSTRAINTS = {"ecp5": "board.lpf", "ice40": "board.pcf", "gowin": "board.cst"}
 SUFFIX = {"ecp5": "bit", "ice40": "bin", "gowin": "fs"}
-#: Parts as nextpnr calls them.
-_PART = {
-    "ecp5-25k": ["--25k"],
-    "ecp5-45k": ["--45k"],
-    "ecp5-85k": ["--85k"],
-    "ice40-hx8k": ["--hx8k"],
-    "ice40-up5k": ["--up5k"],
-    "gw1n-9": ["--vopt", "family=GW1N-9C"],
-    "gw2a-18": ["--vopt", "family=GW2A-18C"],
-}
 #: What is not nextpnr's default. Popcounts of carry cells use all inputs of their slices: packed as densely as the
 #: default placer does, an array of some 10,000 LUT sites did not route in half an hour on ECP5, spread evenly in two
 #: minutes. Smaller designs are some per cent faster.
@@ -148,7 +138,7 @@ def _lpf(port: str, pin: Pin) -> list[str]:
     slew = " SLEWRATE=FAST" if pin.fast else ""
     return [
         f'LOCATE COMP "{port}" SITE "{pin.place}";',
-        f'IOBUF PORT "{port}" IO_TYPE=LVCMOS{pin.volts}{pull}{slew};',
+        f'IOBUF PORT "{port}" IO_TYPE={pin.io_standard}{pull}{slew};',
     ]
 
 
@@ -158,7 +148,7 @@ def _pcf(port: str, pin: Pin) -> list[str]:
 
 def _cst(port: str, pin: Pin) -> list[str]:
     pull = "" if pin.pull == "none" else f" PULL_MODE={pin.pull.upper()}"
-    return [f'IO_LOC "{port}" {pin.place};', f'IO_PORT "{port}" IO_TYPE=LVCMOS{pin.volts}{pull};']
+    return [f'IO_LOC "{port}" {pin.place};', f'IO_PORT "{port}" IO_TYPE={pin.io_standard}{pull};']
 
 
 _CONSTRAIN = {"ecp5": _lpf, "ice40": _pcf, "gowin": _cst}
@@ -245,13 +235,14 @@ def place_and_route(
     if done.returncode:
         raise ToolError(f"{tool.title} failed: {tool.exhausted(done) or _reason(done)}.")
     report = json.loads((folder / "report.json").read_text())
-    link = "link" if link_clock else "sync"
+    # Where there is one clock, it may bear the name of either, or that of the pin.
+    sync, link = (("sync",), ("link",)) if link_clock else (("sync", "link"), ("sync", "link"))
     return Routed(
-        fmax=_reached(report, "sync"),
-        path=_longest(report, "sync", "sync"),
+        fmax=_reached(report, sync),
+        path=_longest(report, sync, sync),
         link_fmax=_reached(report, link),
         link_path=_longest(report, link, link),
-        crossing=_delay(_longest(report, link, "sync")) * 1e-9 if link_clock else 0.0,
+        crossing=_delay(_longest(report, link, sync)) * 1e-9 if link_clock else 0.0,
         utilisation={kind: cells for kind, cells in report["utilization"].items() if cells["used"]},
         hold=hold_violations((folder / _LOG).read_text()),
         options=options,
@@ -262,7 +253,7 @@ def pack(board: Board, folder: Path) -> bytes:
     """The bitstream of what `place_and_route` left in a folder."""
     name = f"bitstream.{SUFFIX[board.family]}"
     if board.family == "gowin":
-        command = [sys.executable, "-m", "apycula.gowin_pack", "-d", "GW1N-9C", "-o", name, _ROUTED]
+        command = [sys.executable, "-m", "apycula.gowin_pack", "-d", board.variant, "-o", name, _ROUTED]
         done, title = subprocess.run(command, cwd=folder, capture_output=True, text=True), "gowin_pack"
     else:
         tool = _PACK[board.family]
@@ -275,12 +266,12 @@ def pack(board: Board, folder: Path) -> bytes:
 
 def device(board: Board) -> list[str]:
     """Options of nextpnr for a board; the constraints are in the working folder."""
-    part, constrained = _PART[board.part_name], CONSTRAINTS[board.family]
+    constrained = CONSTRAINTS[board.family]
     if board.family == "gowin":
-        return ["--device", board.device, *part, "--vopt", f"cst={constrained}"]
-    package = [*part, "--package", board.package]
+        return ["--device", board.device, "--vopt", f"family={board.variant}", "--vopt", f"cst={constrained}"]
+    package = [f"--{board.variant}", "--package", board.package]
     if board.family == "ecp5":
-        return [*package, "--speed", board.speed, "--lpf", constrained]
+        return [*package, "--speed", board.grade, "--lpf", constrained]
     return [*package, "--pcf", constrained]
 
 
@@ -291,11 +282,11 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     return (errors or lines[-1:] or [f"exit code {done.returncode}"])[0].rstrip(".")
 
 
-def _reached(report: dict[str, Any], domain: str) -> float:
-    """Hz of the clock of a domain."""
-    found = [entry["achieved"] for clock, entry in report["fmax"].items() if _domain(clock) == domain]
+def _reached(report: dict[str, Any], domains: tuple[str, ...]) -> float:
+    """Hz of the slowest clock of some domains."""
+    found = [entry["achieved"] for clock, entry in report["fmax"].items() if _domain(clock) in domains]
     if not found:
-        raise ToolError(f"nextpnr tells of no clock of {domain}, but of {', '.join(report['fmax']) or 'none'}.")
+        raise ToolError(f"nextpnr tells of no clock of {domains[0]}, but of {', '.join(report['fmax']) or 'none'}.")
     return float(min(found)) * 1e6
 
 
@@ -310,12 +301,12 @@ def _domain(clock: str) -> str | None:
     return "sync" if CLOCK_NETS["sync"] in clock else "link"
 
 
-def _longest(report: dict[str, Any], start: str, end: str) -> list[dict[str, Any]]:
-    """The slowest path from registers of one domain to those of another; those from and to pins have none to keep."""
+def _longest(report: dict[str, Any], start: tuple[str, ...], end: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The slowest path from registers of some domains to those of others; those from and to pins have none to keep."""
     found = [
         path["path"]
         for path in report["critical_paths"]
-        if _domain(path["from"]) == start and _domain(path["to"]) == end
+        if _domain(path["from"]) in start and _domain(path["to"]) in end
     ]
     return max(found, key=_delay, default=[])
 

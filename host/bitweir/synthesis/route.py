@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir_hw.boards import Board
-from bitweir_hw.boards.pll import LIMITS, Pll, highest
+from bitweir_hw.boards.pll import PLL_CORE, Pll
 from bitweir_hw.errors import BitweirError, PlanError
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
 from bitweir_hw.tools import Told, run_yosys, yosys_version
@@ -39,7 +39,7 @@ _ATTEMPTS = 4
 _GAIN = 1.02
 _TOP = "top"
 #: What a board needs beside LUTs, and no row counts.
-_AROUND = ("EHXPLLL", "SB_PLL40_2_PAD", "rPLL", "IBUF", "OBUF", "TRELLIS_IO", "ODDRX1F")
+_AROUND = ("EHXPLLL", "SB_PLL40_2_PAD", PLL_CORE, "rPLL", "IBUF", "OBUF", "TRELLIS_IO", "ODDRX1F")
 
 
 class TimingError(BitweirError):
@@ -170,7 +170,7 @@ def route(
     limit = clock or board.first_clock
     while len(run.attempts) < (1 if clock else _ATTEMPTS):
         try:
-            pll = highest(board.family, board.oscillator, min(limit, design.highest))
+            pll = board.fastest(min(limit, design.highest))
         except PlanError as error:
             if run.kept:
                 break
@@ -277,7 +277,7 @@ class _Run:
             link_fmax_mhz=_mhz(routed.link_fmax),
             crossing_ns=round(routed.crossing * 1e9, 3),
             margin=MARGIN,
-            pll=_pll_settings(attempt.pll),
+            pll=_pll_settings(attempt.pll, board),
             seed=attempt.seed,
             seeds=self.seeds,
             attempts=tuple(
@@ -381,11 +381,11 @@ def _mhz(hertz: float) -> float:
     return round(hertz / 1e6, 3)
 
 
-def _pll_settings(pll: Pll | None) -> PllSettings | None:
+def _pll_settings(pll: Pll | None, board: Board) -> PllSettings | None:
     if pll is None:
         return None
     return PllSettings(
-        cell=LIMITS[pll.family].cell,
+        cell=board.pll_cell,
         source_mhz=pll.source / 1e6,
         vco_mhz=float(pll.vco) / 1e6,
         divide=pll.divide,

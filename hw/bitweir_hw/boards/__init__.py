@@ -1,5 +1,6 @@
 """Boards: their pins and parts, clocks from PLLs, and the top module."""
 
-from .boards import BOARDS, Board, BoardSdram, Pin
+from .boards import Board, BoardSdram, Pin
+from .listed import BOARDS, board_of
 
-__all__ = ["BOARDS", "Board", "BoardSdram", "Pin"]
+__all__ = ["BOARDS", "Board", "BoardSdram", "Pin", "board_of"]

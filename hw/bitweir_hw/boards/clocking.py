@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from .pll import LIMITS, Pll, feedback
+from .pll import LIMITS, PLL_CORE, Pll, feedback
 from .sdram_clock import STEPS, SdramClock
 
 __all__ = ["RESET_SECONDS", "Clocking"]
@@ -39,6 +39,10 @@ class Clocking(wiring.Component):
         None: the oscillator makes both clocks.
     frequency : float
         Hz, of the oscillator.
+    pad : bool
+        Whether the oscillator is at the pin of the PLL of an iCE40, `Board.pll_pad`.
+    device : str
+        What the PLL of Gowin is told of its chip.
     sdram : SdramClock, optional
         Where a chip needs a clock beside that of the accelerator.
 
@@ -67,8 +71,10 @@ class Clocking(wiring.Component):
     running: Signal
     sdram_clk: Signal
 
-    def __init__(self, *, pll: Pll | None, frequency: float, sdram: SdramClock | None = None) -> None:
-        self.pll, self.sdram = pll, sdram
+    def __init__(
+        self, *, pll: Pll | None, frequency: float, pad: bool = True, device: str = "", sdram: SdramClock | None = None
+    ) -> None:
+        self.pll, self.pad, self.device, self.sdram = pll, pad, device, sdram
         #: Cycles of the oscillator that reset lasts, a power of two.
         self.cycles = 1 << (ceil(RESET_SECONDS * frequency) - 1).bit_length()
         reset = Out(1, init=1)
@@ -89,8 +95,16 @@ class Clocking(wiring.Component):
                 m.d.comb += self.sdram_clk.eq(self.oscillator)
         else:
             shifted = _shifted(self.pll, self.sdram, self.sdram_clk) if self.sdram else {}
-            m.submodules.pll = _pll(self.pll, self.oscillator, self.clk, self.link_clk, locked, shifted)
-            if self.pll.family != "ice40":
+            cell = LIMITS[self.pll.kind].cell
+            if cell == "EHXPLLL":
+                m.submodules.pll = _ecp5(self.pll, self.oscillator, self.clk, locked, shifted)
+            elif cell == "rPLL":
+                m.submodules.pll = _gowin(self.pll, self.oscillator, self.clk, locked, self.device)
+            else:
+                m.submodules.pll = _ice40(
+                    self.pll, self.oscillator, self.clk, locked, self.link_clk if self.pad else None
+                )
+            if cell != "SB_PLL40_2_PAD" or not self.pad:
                 m.d.comb += self.link_clk.eq(self.oscillator)
         m.d.comb += [early.clk.eq(self.link_clk), late.clk.eq(self.clk)]
 
@@ -119,45 +133,56 @@ def _shifted(pll: Pll, sdram: SdramClock, clock: Signal) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pll(
-    pll: Pll, oscillator: Signal, clock: Signal, link_clock: Signal, locked: Signal, shifted: dict[str, Any]
-) -> Instance:
-    """The cell; what is not told keeps the default of the vendor's library.
-
-    On iCE40 it makes `link_clock`, too: a pin that feeds its PLL reaches other logic through the PLL alone.
-    """
+def _ecp5(pll: Pll, oscillator: Signal, clock: Signal, locked: Signal, shifted: dict[str, Any]) -> Instance:
+    """An EHXPLLL; here as below, what is not told keeps the default of the vendor's library."""
     first, second = _dividers(pll)
-    if pll.family == "ecp5":
-        fed = Signal()
+    fed = Signal()
+    return Instance(
+        "EHXPLLL",
+        # As Lattice's generator sets them for every clock.
+        a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
+        p_CLKI_DIV=pll.divide, p_CLKFB_DIV=second, p_FEEDBK_PATH="CLKOP",
+        p_CLKOP_ENABLE="ENABLED", p_CLKOP_DIV=first, p_CLKOP_CPHASE=first - 1, p_CLKOP_FPHASE=0,
+        p_CLKOS_ENABLE="ENABLED", p_CLKOS_DIV=pll.post, p_CLKOS_CPHASE=pll.post - 1, p_CLKOS_FPHASE=0,
+        p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED", p_DPHASE_SOURCE="DISABLED",
+        p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
+        i_CLKI=oscillator, i_CLKFB=fed, i_RST=Const(0, 1), i_STDBY=Const(0, 1), i_PLLWAKESYNC=Const(0, 1),
+        i_PHASESEL0=Const(0, 1), i_PHASESEL1=Const(0, 1), i_PHASEDIR=Const(1, 1), i_PHASESTEP=Const(1, 1),
+        i_PHASELOADREG=Const(1, 1), i_ENCLKOP=Const(0, 1), i_ENCLKOS=Const(0, 1),
+        o_CLKOP=fed, o_CLKOS=clock, o_LOCK=locked, **shifted,
+    )  # fmt: skip
+
+
+def _ice40(pll: Pll, oscillator: Signal, clock: Signal, locked: Signal, link_clock: Signal | None) -> Instance:
+    """An SB_PLL40_2_PAD, which makes `link_clock` of its pin, too; where that is None, an SB_PLL40_CORE.
+
+    A pin that feeds the PLL reaches other logic through the PLL alone, and any other pin reaches the PLL through the
+    global network.
+    """
+    _, second = _dividers(pll)
+    same = {
+        "p_FEEDBACK_PATH": "SIMPLE", "p_DIVR": Const(pll.divide - 1, 4), "p_DIVF": Const(second - 1, 7),
+        "p_DIVQ": Const(pll.post.bit_length() - 1, 3), "p_FILTER_RANGE": Const(_filter_range(pll), 3),
+    }  # fmt: skip
+    if link_clock is None:
         return Instance(
-            LIMITS["ecp5"].cell,
-            # As Lattice's generator sets them for every clock.
-            a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
-            p_CLKI_DIV=pll.divide, p_CLKFB_DIV=second, p_FEEDBK_PATH="CLKOP",
-            p_CLKOP_ENABLE="ENABLED", p_CLKOP_DIV=first, p_CLKOP_CPHASE=first - 1, p_CLKOP_FPHASE=0,
-            p_CLKOS_ENABLE="ENABLED", p_CLKOS_DIV=pll.post, p_CLKOS_CPHASE=pll.post - 1, p_CLKOS_FPHASE=0,
-            p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED", p_DPHASE_SOURCE="DISABLED",
-            p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
-            i_CLKI=oscillator, i_CLKFB=fed, i_RST=Const(0, 1), i_STDBY=Const(0, 1), i_PLLWAKESYNC=Const(0, 1),
-            i_PHASESEL0=Const(0, 1), i_PHASESEL1=Const(0, 1), i_PHASEDIR=Const(1, 1), i_PHASESTEP=Const(1, 1),
-            i_PHASELOADREG=Const(1, 1), i_ENCLKOP=Const(0, 1), i_ENCLKOS=Const(0, 1),
-            o_CLKOP=fed, o_CLKOS=clock, o_LOCK=locked, **shifted,
+            PLL_CORE, **same, p_PLLOUT_SELECT="GENCLK", i_REFERENCECLK=oscillator, i_RESETB=Const(1, 1),
+            i_BYPASS=Const(0, 1), o_PLLOUTGLOBAL=clock, o_LOCK=locked,
         )  # fmt: skip
-    if pll.family == "ice40":
-        return Instance(
-            LIMITS["ice40"].cell,
-            p_FEEDBACK_PATH="SIMPLE",
-            p_DIVR=Const(pll.divide - 1, 4), p_DIVF=Const(second - 1, 7),
-            p_DIVQ=Const(pll.post.bit_length() - 1, 3), p_FILTER_RANGE=Const(_filter_range(pll), 3),
-            p_PLLOUT_SELECT_PORTB="GENCLK",
-            i_PACKAGEPIN=oscillator, i_RESETB=Const(1, 1), i_BYPASS=Const(0, 1),
-            # Port A is the pin.
-            o_PLLOUTGLOBALA=link_clock, o_PLLOUTGLOBALB=clock, o_LOCK=locked,
-        )  # fmt: skip
+    return Instance(
+        "SB_PLL40_2_PAD", **same, p_PLLOUT_SELECT_PORTB="GENCLK",
+        i_PACKAGEPIN=oscillator, i_RESETB=Const(1, 1), i_BYPASS=Const(0, 1),
+        # Port A is the pin.
+        o_PLLOUTGLOBALA=link_clock, o_PLLOUTGLOBALB=clock, o_LOCK=locked,
+    )  # fmt: skip
+
+
+def _gowin(pll: Pll, oscillator: Signal, clock: Signal, locked: Signal, device: str) -> Instance:
+    _, second = _dividers(pll)
     zeros = {f"i_{name}": Const(0, bits) for name, bits in _GOWIN_IDLE.items()}
     return Instance(
-        LIMITS["gowin"].cell,
-        p_FCLKIN=f"{pll.source / 1e6:g}", p_DEVICE="GW1NR-9C",
+        "rPLL",
+        p_FCLKIN=f"{pll.source / 1e6:g}", p_DEVICE=device,
         p_IDIV_SEL=pll.divide - 1, p_FBDIV_SEL=second - 1, p_ODIV_SEL=pll.post,
         p_DYN_IDIV_SEL="false", p_DYN_FBDIV_SEL="false", p_DYN_ODIV_SEL="false", p_DYN_DA_EN="false",
         p_CLKFB_SEL="internal", p_PSDA_SEL="0000", p_DUTYDA_SEL="1000",
@@ -173,7 +198,7 @@ _GOWIN_IDLE = {
 
 
 def _dividers(pll: Pll) -> tuple[int, int]:
-    dividers = feedback(pll.family, pll.multiply, pll.post)
+    dividers = feedback(pll.kind, pll.multiply, pll.post)
     assert dividers is not None
     return dividers
 

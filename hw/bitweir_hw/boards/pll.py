@@ -9,12 +9,12 @@ from functools import cache
 
 from ..errors import PlanError
 
-__all__ = ["LIMITS", "PllLimits", "Pll", "feedback", "highest", "settings"]
+__all__ = ["LIMITS", "PLL_CORE", "PllLimits", "Pll", "feedback", "highest", "settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PllLimits:
-    """What the PLL of a family can do; frequencies in Hz, lowest and highest.
+    """What a PLL can do; frequencies in Hz, lowest and highest.
 
     Parameters
     ----------
@@ -34,8 +34,18 @@ class PllLimits:
 
 _MEGA = 1_000_000
 
-#: By family. ECP5: Lattice FPGA-DS-02012, sysCLOCK PLL timing. iCE40: Lattice FPGA-DS-02008 (UltraPlus) and
-#: FPGA-DS-02029 (LP/HX), which agree. Gowin: DS117, GW1NR-9 of grade C6/I5.
+#: That of an iCE40 whose oscillator is at any pin; `LIMITS` names that of an oscillator at the PLL's own pin.
+PLL_CORE = "SB_PLL40_CORE"
+
+_ICE40 = PllLimits(
+    cell="SB_PLL40_2_PAD",
+    reference=(10 * _MEGA, 133 * _MEGA),
+    vco=(533 * _MEGA, 1066 * _MEGA),
+    output=(16 * _MEGA, 275 * _MEGA),
+)
+#: By `FpgaPart.speed`. ECP5: Lattice FPGA-DS-02012, sysCLOCK PLL timing. iCE40: Lattice FPGA-DS-02008 (UltraPlus) and
+#: FPGA-DS-02029 (LP/HX), which agree. GW1N: DS117, GW1NR-9 of grade C6/I5. GW2A: grade C8/I7, as gowin_pack of
+#: Apicula has it.
 LIMITS = {
     "ecp5": PllLimits(
         cell="EHXPLLL",
@@ -43,17 +53,19 @@ LIMITS = {
         vco=(400 * _MEGA, 800 * _MEGA),
         output=(3_125_000, 400 * _MEGA),
     ),
-    "ice40": PllLimits(
-        cell="SB_PLL40_2_PAD",
-        reference=(10 * _MEGA, 133 * _MEGA),
-        vco=(533 * _MEGA, 1066 * _MEGA),
-        output=(16 * _MEGA, 275 * _MEGA),
-    ),
-    "gowin": PllLimits(
+    "up": _ICE40,
+    "hx": _ICE40,
+    "gw1n": PllLimits(
         cell="rPLL",
         reference=(3 * _MEGA, 400 * _MEGA),
         vco=(400 * _MEGA, 1200 * _MEGA),
         output=(3_125_000, 600 * _MEGA),
+    ),
+    "gw2a": PllLimits(
+        cell="rPLL",
+        reference=(3 * _MEGA, 500 * _MEGA),
+        vco=(500 * _MEGA, 1250 * _MEGA),
+        output=(3_906_250, 625 * _MEGA),
     ),
 }
 
@@ -64,7 +76,7 @@ class Pll:
 
     Parameters
     ----------
-    family : str
+    kind : str
         A key of `LIMITS`.
     source : int
         Hz, of the oscillator.
@@ -76,7 +88,7 @@ class Pll:
         The VCO goes through this to the output.
     """
 
-    family: str
+    kind: str
     source: int
     divide: int
     multiply: int
@@ -100,8 +112,8 @@ class Pll:
     @property
     def legal(self) -> bool:
         """Whether all frequencies are within the limits, and the dividers exist."""
-        limits = LIMITS[self.family]
-        return feedback(self.family, self.multiply, self.post) is not None and all(
+        limits = LIMITS[self.kind]
+        return feedback(self.kind, self.multiply, self.post) is not None and all(
             low <= value <= high
             for value, (low, high) in (
                 (self.reference, limits.reference),
@@ -112,48 +124,49 @@ class Pll:
 
 
 #: Input and output dividers. ECP5: all of 7 bits. iCE40: DIVR + 1, two to the DIVQ. Gowin: IDIV_SEL + 1, ODIV_SEL.
-_DIVIDE = {"ecp5": range(1, 129), "ice40": range(1, 17), "gowin": range(1, 65)}
+_DIVIDE = {"EHXPLLL": range(1, 129), "SB_PLL40_2_PAD": range(1, 17), "rPLL": range(1, 65)}
 _POST: dict[str, Sequence[int]] = {
-    "ecp5": range(1, 129),
-    "ice40": (2, 4, 8, 16, 32, 64),
-    "gowin": (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128),
+    "EHXPLLL": range(1, 129),
+    "SB_PLL40_2_PAD": (2, 4, 8, 16, 32, 64),
+    "rPLL": (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128),
 }
 
 
-def feedback(family: str, multiply: int, post: int) -> tuple[int, int] | None:
+def feedback(kind: str, multiply: int, post: int) -> tuple[int, int] | None:
     """The dividers between the VCO and the phase detector, whose product is `multiply`; None if it cannot be had.
 
-    | family | first                                     | second           | source                     |
-    |--------|-------------------------------------------|------------------|----------------------------|
-    | ecp5   | CLKOP, 2 or more; the clock leaves at CLKOS | CLKFB, to 128  | Lattice FPGA-TN-02200      |
-    | ice40  | 1                                         | DIVF + 1, to 128 | Lattice FPGA-TN-02052      |
-    | gowin  | ODIV_SEL, which is `post`                 | FBDIV_SEL + 1, to 64 | Gowin UG286            |
+    | kind       | first                                     | second           | source                     |
+    |------------|-------------------------------------------|------------------|----------------------------|
+    | ecp5       | CLKOP, 2 or more; the clock leaves at CLKOS | CLKFB, to 128  | Lattice FPGA-TN-02200      |
+    | up, hx     | 1                                         | DIVF + 1, to 128 | Lattice FPGA-TN-02052      |
+    | gw1n, gw2a | ODIV_SEL, which is `post`                 | FBDIV_SEL + 1, to 64 | Gowin UG286            |
     """
-    if family == "ecp5":
+    cell = LIMITS[kind].cell
+    if cell == "EHXPLLL":
         # CLKOP is an output, and must not be as fast as the VCO.
         return next(
             ((op, multiply // op) for op in range(2, 129) if multiply % op == 0 and multiply // op <= 128), None
         )
-    if family == "ice40":
+    if cell == "SB_PLL40_2_PAD":
         return (1, multiply) if multiply <= 128 else None
     return (post, multiply // post) if multiply % post == 0 and multiply // post <= 64 else None
 
 
-def _all(family: str, source: int) -> Iterator[Pll]:
-    limits = LIMITS[family]
+def _all(kind: str, source: int) -> Iterator[Pll]:
+    limits = LIMITS[kind]
     # Bounds on the dividers from those on the frequencies: what is in between is checked by `legal`.
-    for divide in _DIVIDE[family]:
+    for divide in _DIVIDE[limits.cell]:
         if divide * limits.reference[0] > source:
             break
         for multiply in range(limits.vco[0] * divide // source, limits.vco[1] * divide // source + 1):
-            for post in _POST[family]:
-                pll = Pll(family=family, source=source, divide=divide, multiply=multiply, post=post)
+            for post in _POST[limits.cell]:
+                pll = Pll(kind=kind, source=source, divide=divide, multiply=multiply, post=post)
                 if pll.legal:
                     yield pll
 
 
 @cache
-def settings(family: str, source: int) -> tuple[Pll, ...]:
+def settings(kind: str, source: int) -> tuple[Pll, ...]:
     """All clocks that a PLL makes of an oscillator, ascending, one setting for each.
 
     Of several settings for one clock, that with the fastest phase detector and then the fastest VCO is
@@ -161,20 +174,20 @@ def settings(family: str, source: int) -> tuple[Pll, ...]:
 
     Parameters
     ----------
-    family : str
+    kind : str
         A key of `LIMITS`.
     source : int
         Hz.
     """
     best: dict[Fraction, Pll] = {}
-    for pll in _all(family, source):
+    for pll in _all(kind, source):
         known = best.get(pll.clock)
         if known is None or (pll.reference, pll.vco) > (known.reference, known.vco):
             best[pll.clock] = pll
     return tuple(best[clock] for clock in sorted(best))
 
 
-def highest(family: str, source: int, limit: float) -> Pll | None:
+def highest(kind: str, source: int, limit: float) -> Pll | None:
     """The fastest clock that is not above a limit; None if the oscillator itself is as good.
 
     Parameters
@@ -187,15 +200,15 @@ def highest(family: str, source: int, limit: float) -> Pll | None:
     PlanError
         Nothing is so slow.
     """
-    found = [pll for pll in settings(family, source) if pll.clock <= limit]
+    found = [pll for pll in settings(kind, source) if pll.clock <= limit]
     if found and found[-1].clock > source:
         return found[-1]
     if source <= limit:
         return None
     if found:
         return found[-1]
-    slowest = min(float(settings(family, source)[0].clock), float(source))
+    slowest = min(float(settings(kind, source)[0].clock), float(source))
     raise PlanError(
-        f"The slowest clock that {LIMITS[family].cell} makes of {source / 1e6:g} MHz is {slowest / 1e6:g} MHz; "
+        f"The slowest clock that {LIMITS[kind].cell} makes of {source / 1e6:g} MHz is {slowest / 1e6:g} MHz; "
         f"{limit / 1e6:.4g} MHz cannot be had."
     )

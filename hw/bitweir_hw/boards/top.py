@@ -40,8 +40,11 @@ class Top(wiring.Component):
 
     Members
     -------
-    clk, rx, button : In(1)
-    tx, led, activity : Out(1)
+    clk, rx : In(1)
+    tx : Out(1)
+    button : In(1)
+    led, activity : Out(1)
+        These three as far as the board has them.
     highN : Out(1)
         1, for the pin N of ``board.high``.
 
@@ -64,7 +67,9 @@ class Top(wiring.Component):
         # Names by which constraints find them in the netlist.
         sync.clk = Signal(name=CLOCK_NETS["sync"], attrs={"keep": 1})
         link.clk = Signal(name=CLOCK_NETS["link"], attrs={"keep": 1})
-        m.submodules.clocking = clocking = Clocking(pll=self.pll, frequency=board.oscillator, sdram=self.sdram)
+        m.submodules.clocking = clocking = Clocking(
+            pll=self.pll, frequency=board.oscillator, pad=board.pll_pad, device=board.chip, sdram=self.sdram
+        )
         m.submodules.device = device = self.device
         m.d.comb += [
             clocking.oscillator.eq(self.clk),
@@ -72,11 +77,11 @@ class Top(wiring.Component):
             sync.rst.eq(clocking.rst),
             link.clk.eq(clocking.link_clk),
             link.rst.eq(clocking.link_rst),
-            clocking.button.eq(self.button ^ board.button.inverted),
+            *([clocking.button.eq(self.button ^ board.button.inverted)] if board.button else []),
             device.rx.eq(self.rx),
             self.tx.eq(device.tx),
-            self.led.eq(clocking.running ^ board.led.inverted),
-            self.activity.eq(device.busy ^ board.activity.inverted),
+            *([self.led.eq(clocking.running ^ board.led.inverted)] if board.led else []),
+            *([self.activity.eq(device.busy ^ board.activity.inverted)] if board.activity else []),
             *(getattr(self, f"high{index}").eq(1) for index in range(len(board.high))),
         ]
         if self.sdram:

@@ -119,7 +119,7 @@ def test_the_clock_is_the_fastest_that_the_routed_design_reaches(routed: route.R
     assert any(option.endswith(".sdc") for option in told.options)
     # Each clock that was tried follows from the Fmax before.
     for before, attempt in zip(told.attempts, told.attempts[1:], strict=False):
-        pll = highest("ice40", BOARD.oscillator, before.fmax_mhz * 1e6 / (1 + MARGIN))
+        pll = highest("up", BOARD.oscillator, before.fmax_mhz * 1e6 / (1 + MARGIN))
         assert pll is not None and attempt.clock_mhz == float(pll.clock) / 1e6
 
 
@@ -177,7 +177,7 @@ def derived(board_name: str, folder: Path) -> tuple[float, float]:
     board = BOARDS[board_name]
     if told := missing(board.family):
         pytest.skip(told)
-    pll = highest(board.family, board.oscillator, board.first_clock * 1.013)
+    pll = board.fastest(board.first_clock * 1.013)
     assert pll is not None
     (folder / "design.il").write_text(design(board=board).rtlil(pll))
     run_yosys(f"read_rtlil design.il\nsynth_{board.family} -top top -json netlist.json\n", folder)
@@ -194,7 +194,7 @@ def derived(board_name: str, folder: Path) -> tuple[float, float]:
     return float(pll.clock) / 1e6, max(map(float, found))
 
 
-@pytest.mark.parametrize("board", ["icebreaker", pytest.param("ulx3s_85f", marks=pytest.mark.long)])
+@pytest.mark.parametrize("board", ["icebreaker", "hx8k_breakout", pytest.param("ulx3s_85f", marks=pytest.mark.long)])
 def test_nextpnr_derives_the_clock_from_the_parameters_of_the_pll(board: str, tmp_path: Path) -> None:
     wanted, found = derived(board, tmp_path)
     # nextpnr rounds periods to picoseconds.
@@ -426,7 +426,7 @@ def test_missing_tools_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_clock_of_a_board_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made_up(lambda clock, seed: 500.0, monkeypatch)
-    for pll in settings("ice40", BOARD.oscillator)[::20]:
+    for pll in settings("up", BOARD.oscillator)[::20]:
         if pll.clock > BOARD.oscillator:
             assert route.route(FAKE, FAKE_BOARD, clock=float(pll.clock)).core.clock_mhz == float(pll.clock) / 1e6
 

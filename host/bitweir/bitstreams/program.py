@@ -16,6 +16,7 @@ from ..design import check_parts
 from ..folders import FileError
 from ..manifest import listed
 from ..schemas import Json, read, to_dict
+from ..target import TARGET_FILE, load_target
 from .bitstream import MANIFEST, HashedFile
 
 __all__ = ["Programmed", "loader", "program", "read_manifest"]
@@ -81,20 +82,21 @@ def read_manifest(folder: Path) -> tuple[Board, Path]:
     if not path.is_file():
         raise FileError(f"There is no {MANIFEST} in {str(folder)!r}: make the folder with bitweir build.")
     manifest = read(path, _Manifest, remedy)
+    # Bitstreams that ship come without the rest of their folders, and are for listed boards.
+    board = BOARDS.get(manifest.board) or load_target(folder / TARGET_FILE).own_board
     try:
-        board, file = BOARDS[manifest.board], folder / Path(manifest.bitstream.file).name
+        file = folder / Path(manifest.bitstream.file).name
         same = hashlib.sha256(file.read_bytes()).hexdigest() == manifest.bitstream.sha256
-    except (ValueError, KeyError, OSError):
+    except (ValueError, OSError):
         same = False
-    if not same:
+    if not same or board is None or board.name != manifest.board:
         raise FileError(f"{str(folder)!r} is damaged: {remedy}.")
-    # Bitstreams that ship come without the rest of their folders.
     if listed(folder) is not None:
         check_parts(folder)
     return board, file
 
 
-def program(folder: Path, *, flash: bool) -> Programmed:
+def program(folder: Path, *, flash: bool, cable: str | None = None) -> Programmed:
     """Load the bitstream in a folder into its board.
 
     Parameters
@@ -103,6 +105,8 @@ def program(folder: Path, *, flash: bool) -> Programmed:
         As `bitweir build` writes it.
     flash : bool
         Whether the board is to keep it without power; iCE40 boards always do.
+    cable : str, optional
+        What openFPGALoader calls the cable, where the board has none of its own.
 
     Returns
     -------
@@ -113,10 +117,16 @@ def program(folder: Path, *, flash: bool) -> Programmed:
     FileError
         See `read_manifest`.
     ToolError
-        openFPGALoader is not there, or failed: most often because no board is.
+        openFPGALoader is not there, or failed: most often because no board is; or it does not know the board.
     """
     board, file = read_manifest(folder)
-    command = [loader(), "--board", board.loader, *(["--write-flash"] if flash else []), str(file)]
+    if not board.loader and not cable:
+        raise ToolError(
+            f"openFPGALoader has no name for {board.title}: name its cable, as --cable ft2232, or load {str(file)!r} "
+            "with the tool of its maker."
+        )
+    how = (["--board", board.loader] if board.loader else []) + (["--cable", cable] if cable else [])
+    command = [loader(), *how, *(["--write-flash"] if flash else []), str(file)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]

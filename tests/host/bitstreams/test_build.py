@@ -6,23 +6,22 @@ import hashlib
 import json
 import re
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from bitweir.boards import bitstream
-from bitweir.boards import program as programming
-from bitweir.boards.bitstream import MANIFEST, Options, identity_of, write_bitstream
-from bitweir.boards.program import program, read_manifest
+from bitweir.bitstreams import bitstream
+from bitweir.bitstreams import program as programming
+from bitweir.bitstreams.bitstream import MANIFEST, Options, identity_of, write_bitstream
+from bitweir.bitstreams.program import program, read_manifest
 from bitweir.cli import main
 from bitweir.design import Design, DesignFolder
 from bitweir.folders import FileError
 from bitweir.manifest import write_manifest
 from bitweir.planning import PlanRequest, PlanSearch, choose
 from bitweir.planning.limits import LINK_SITES, ROUTES
-from bitweir.planning.link import baud_of, capacity_of, link_rate
+from bitweir.planning.link import capacity_of, link_rate
 from bitweir.report.routed import routed
 from bitweir.report.terminal import render_routed
 from bitweir.shipped import located
@@ -152,7 +151,7 @@ def test_plans_keep_up_with_the_link_and_leave_room() -> None:
         cycles = float(steady_state(lower(network, plan)).interval)
         rate = link_rate(network, board)
         # 98 bytes of 10 bits.
-        assert rate == board.bauds[0] / 980
+        assert rate == board.baud / 980
         # Even if the estimate of the clock is as wrong as it ever was.
         assert search.expected_clock * (1 - fmax_error(board.part_name)) / cycles >= rate
         assert search.sites <= search.available_sites == int(ROUTES[board.family].sites * board.part.luts - LINK_SITES)
@@ -186,17 +185,6 @@ def test_where_nothing_keeps_up_the_fastest_is_taken() -> None:
     network, board = dense_network(6, 280, 280, 2), BOARDS["icebreaker"]
     _, search = planned(network, board)
     assert (search.goal, search.cycles) == ("link", planned(network, board, goal="fps")[1].cycles)
-
-
-def test_the_baud_rate_leaves_four_cycles_a_bit() -> None:
-    def slower(clock: float) -> Board:
-        return replace(BOARD, oscillator=int(clock * 1e6))
-
-    assert [baud_of(board) for board in BOARDS.values()] == [3_000_000] * 3
-    assert [baud_of(slower(clock)) for clock in (12, 11.9, 8, 4)] == [3_000_000, 2_000_000, 2_000_000, 1_000_000]
-    told = r"^At 3\.9 MHz a bit of 1,000,000 baud lasts less than 4 cycles of the link's clock\.$"
-    with pytest.raises(PlanError, match=told):
-        baud_of(slower(3.9))
 
 
 def test_a_request_of_one_frame_has_room() -> None:

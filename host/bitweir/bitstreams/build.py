@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitweir_hw.boards import BOARDS
+from bitweir_hw.boards import board_of
 from bitweir_hw.network import Network
 
 from ..design import Design, DesignFolder
-from ..planning import PlanRequest, PlanSearch, choose
+from ..planning import PlanRequest, PlanSearch, choose, target_for
 from ..progress import Progress, silent
 from ..schemas import Json
 from ..synthesis.results import Routed
-from ..target import Target
 from .bitstream import Options, bitstream_name, write_bitstream
 
 __all__ = ["BoardBuild", "build_for_board"]
@@ -87,10 +86,10 @@ def build_for_board(
         There is no such plan, the design does not route, or a tool or the folder is missing.
     """
     assert request.board
-    board, options = BOARDS[request.board], options or Options()
+    board, options = board_of(request.board), options or Options()
     with progress("Choosing the plan") as done:
         result = choose(network, request, progress=done)
-        target = Target.of_board(board, clock=options.clock or board.first_clock)
+        target = target_for(request, result)
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(network, result.plan, target, progress=done)
     with progress(f"Synthesising and routing for {board.title}") as done:

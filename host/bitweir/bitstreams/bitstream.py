@@ -24,7 +24,7 @@ from bitweir_hw.tools import Told, convert
 from ..board_memory import memory_on_board, timing_on_board
 from ..design import Design, DesignFolder
 from ..folders import whole_folder
-from ..planning.link import baud_of, capacity_of, link_rate
+from ..planning.link import capacity_of, link_rate
 from ..schemas import Count, Digest, Json, to_dict
 from ..synthesis.nextpnr import CONSTRAINTS, SUFFIX, constraints, in_parts
 from ..synthesis.results import CellUse, Routed, Speeds
@@ -67,7 +67,7 @@ def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
     identity = identity_of(design, board, clock)
     memory = memory_on_board(design.pipeline, board, clock)
     sdram = sdram_clock(memory.sdram.part, pll, board.oscillator) if memory else None
-    device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=baud_of(board), memory=memory)
+    device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=board.baud, memory=memory)
     return convert(Top(device, board=board, pll=pll, sdram=sdram), name="top")
 
 
@@ -224,7 +224,7 @@ def _speeds(design: Design, board: Board, result: Result) -> Speeds:
     clock = result.core.clock_mhz * 1e6
     timing = timing_on_board(design.pipeline, design.timing, board, clock)
     return Speeds(
-        baud=baud_of(board),
+        baud=board.baud,
         cycles_per_frame=float(timing.interval),
         latency_cycles=timing.latency,
         accelerator_fps=round(clock / float(timing.interval), 1),

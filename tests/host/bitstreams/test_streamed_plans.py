@@ -10,8 +10,8 @@ from pathlib import Path
 
 import bitweir
 import pytest
+from bitweir.bitstreams.bitstream import board_rtlil, identity_of
 from bitweir.board_memory import board_reader_spec, least_bandwidth, memory_on_board, timing_on_board
-from bitweir.boards.bitstream import board_rtlil, identity_of
 from bitweir.cli import main
 from bitweir.design import Design
 from bitweir.planning import PlanRequest, choose
