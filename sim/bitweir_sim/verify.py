@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,17 +46,26 @@ def expected_trace(
     groups = -(-len(codes) // pipeline.parallel_frames)
     times = schedule(pipeline, groups, i_stalls=i_stalls, o_stalls=o_stalls, supplies=supplies, drain=drain)
     words_from = len(pipeline.streams)
+    moved = dict(zip((stream.name for stream in pipeline.streams), times, strict=False))
+    moved |= _link_cycles(pipeline, times, end=int(times[words_from - 1][-1]) + drain)
     payloads = expected_beats(network, pipeline, codes)
     # Padding of vectors has no meaning between blocks. Blocks may run ahead of the last result with beats that no
     # result needs: these are expected, too.
     streams = {}
-    for stream, cycles, words in zip(pipeline.streams, times[:words_from], payloads, strict=True):
+    for stream, words in zip(pipeline.shown, payloads, strict=True):
+        cycles = moved[stream.name]
         masks = None if stream is pipeline.output else element_masks(stream, groups)[: len(cycles)]
         streams[stream.name] = Beats(cycles, words[: len(cycles)], masks)
     for weights, cycles in zip(pipeline.weight_streams, times[words_from:], strict=True):
         words = weight_words(weights)
         streams[weights.name] = Beats(cycles, words[np.arange(len(cycles)) % len(words)])
     return Trace(streams, int(streams[pipeline.output.name].cycles[-1]) + 1)
+
+
+def _link_cycles(pipeline: Pipeline, times: Sequence[NDArray[np.int64]], *, end: int) -> dict[str, NDArray[np.int64]]:
+    """The cycles of the beats of each link up to the end of a run: a fixed time after its chain took them."""
+    found = {link.stream.name: times[link.source] + link.cycles for link in pipeline.links}
+    return {name: cycles[cycles <= end] for name, cycles in found.items()}
 
 
 def weight_words(weights: WeightStream) -> Words:
@@ -95,7 +104,7 @@ def explain(difference: Difference, pipeline: Pipeline, *, start: int = 0) -> st
             f"layer {fed.layer}, word of weights {difference.beat % fed.words}, cycle {difference.cycle}: expected "
             f"{difference.expected}, found {difference.found}"
         )
-    stream = next(stream for stream in pipeline.streams if stream.name == difference.stream)
+    stream = next(stream for stream in pipeline.shown if stream.name == difference.stream)
     group, beat = divmod(difference.beat, stream.beats)
     vector, beat = divmod(beat, stream.vector_beats)
     frame = start + group * stream.parallel_frames

@@ -59,7 +59,8 @@ class _Shell(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.accelerator = accelerator = Accelerator(self.pipeline)
-        arriving = Signal(len(accelerator.i.payload) + 1)
+        # Without resets, whose wire would cross the chip.
+        arriving = Signal(len(accelerator.i.payload) + 1, reset_less=True)
         m.d.sync += arriving.eq(Cat(self.rx, arriving))
         beat = Signal(len(accelerator.i.payload), reset_less=True)
         valid = Signal()
@@ -67,7 +68,7 @@ class _Shell(wiring.Component):
             m.d.sync += [beat.eq(arriving), valid.eq(arriving[-1])]
         m.d.comb += [accelerator.i.payload.eq(beat), accelerator.i.valid.eq(valid)]
         result = Signal(len(accelerator.o.payload), reset_less=True)
-        leaving = Signal.like(result)
+        leaving = Signal.like(result, reset_less=True)
         take, ready = Signal(), Value.cast(self.rx)
         if in_parts(self.pipeline):
             # Such accelerators are all over the chip, and their ends far from a pin; a link is at its end.

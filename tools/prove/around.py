@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.lib import stream, wiring
-from bitweir_hw.blocks import BlockSpec, block_of
+from bitweir_hw.blocks import BlockSpec, component_of
 from bitweir_sim.formal import Bench
 from bitweir_sim.formal.states import Handshakes
 
@@ -65,7 +65,7 @@ class Around:
     @classmethod
     def of(cls, spec: BlockSpec, *, payloads: bool = True) -> Around:
         """Around the gateware of a specification."""
-        return cls(block_of(spec).component(spec), payloads=payloads)
+        return cls(component_of(spec), payloads=payloads)
 
     def handshakes(self) -> Handshakes:
         """The names of its handshakes."""

@@ -9,7 +9,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from bitweir_hw.blocks import BlockSpec, block_of
+from bitweir_hw.blocks import BlockSpec, component_of
 from bitweir_sim.formal import Circuit, Verdict, prove, prove_by_induction
 
 from .around import Around
@@ -42,7 +42,7 @@ def decide(component: wiring.Component) -> Verdict:
 
 
 def _of(spec: BlockSpec) -> Verdict:
-    return decide(block_of(spec).component(spec))
+    return decide(component_of(spec))
 
 
 def _cases() -> Iterator[Case]:

@@ -306,7 +306,7 @@ def _streams(build: DesignFolder, run: Stepper) -> tuple[StreamReport, ...]:
             lane_bits=stream.lane_bits,
             beats=stream.beats,
         )
-        for stream, waits in zip(build.pipeline.streams, stalls(build.pipeline, build.timing, run=run), strict=True)
+        for stream, waits in zip(build.pipeline.shown, stalls(build.pipeline, build.timing, run=run), strict=True)
     )
 
 

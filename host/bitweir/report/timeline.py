@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from bitweir_sim.time.stepping import Stepper
 
@@ -35,15 +37,14 @@ def timeline(build: DesignFolder, run: Stepper) -> Timeline:
     rows = []
     for node in pipeline.nodes:
         inputs, outputs = ([spans[stream] for stream in streams] for streams in (node.inputs, node.outputs))
-        rows.append(
-            BlockSpan(
-                name=node.block.name,
-                first_in=min(first for first, _ in inputs) - start,
-                last_in=max(last for _, last in inputs) - start,
-                first_out=min(first for first, _ in outputs) - start,
-                last_out=max(last for _, last in outputs) - start,
+        taken = (min(first for first, _ in inputs) - start, max(last for _, last in inputs) - start)
+        given = (min(first for first, _ in outputs) - start, max(last for _, last in outputs) - start)
+        # Within a chain, beats come a fixed time after it took them.
+        within = [tuple(end + link.cycles for end in taken) for link in pipeline.links if link.receiver in node.blocks]
+        for block, (come, leave) in zip(node.blocks, pairwise([taken, *within, given]), strict=True):
+            rows.append(
+                BlockSpan(name=block.name, first_in=come[0], last_in=come[1], first_out=leave[0], last_out=leave[1])
             )
-        )
     return Timeline(
         frame=frame, cycles=spans[-1][1] - start + 1, interval=float(build.timing.interval), blocks=tuple(rows)
     )

@@ -9,6 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..blocks import block_of
+from ..blocks.chain import ChainSpec, connect_chain
 from ..blocks.pipeline import Pipeline
 from ..gateware.loading import LOAD, FrameGate, Loader
 from .parameters import contents, image_bytes, most_frames, shape_crc
@@ -74,10 +75,17 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         sources: dict[int, Any] = {0: wiring.flipped(self.i)}
+        links: list[Any] = []
         if loads := image_bytes(self.pipeline):
             sources[0] = self._gate(m, loads)
         weights = {streamed.block: streamed.port for streamed in self.pipeline.weight_streams}
         for node in self.pipeline.nodes:
+            if isinstance(node.block, ChainSpec):
+                first, *others = connect_chain(m, node.block)
+                links += [first, *others][:-1]
+                wiring.connect(m, sources[node.inputs[0]], first.i)
+                sources[node.outputs[0]] = others[-1].o
+                continue
             block: Any = block_of(node.block).component(node.block)
             m.submodules[node.block.name] = block
             if node.block.name in weights:
@@ -86,16 +94,21 @@ class Accelerator(wiring.Component):
                 wiring.connect(m, sources[source], getattr(block, "i" if len(node.inputs) == 1 else f"i{number}"))
             for number, output in enumerate(node.outputs):
                 sources[output] = getattr(block, "o" if len(node.outputs) == 1 else f"o{number}")
-        for index, inner in enumerate(self.pipeline.streams[1:-1], 1):
-            if self.taps:
-                tap = getattr(self, f"tap_{inner.name}")
-                m.d.comb += [
-                    getattr(tap, part).eq(getattr(sources[index], part)) for part in ("payload", "valid", "ready")
-                ]
+        if self.taps:
+            self._tap(m, sources, links)
         wiring.connect(m, sources[len(self.pipeline.streams) - 1], wiring.flipped(self.o))
         if loads:
             self._chain(m)
         return m
+
+    def _tap(self, m: Module, sources: dict[int, Any], links: list[Any]) -> None:
+        """Show the streams between the blocks, and what goes on within chains, of which every beat is taken."""
+        for index, inner in enumerate(self.pipeline.streams[1:-1], 1):
+            tap = getattr(self, f"tap_{inner.name}")
+            m.d.comb += [getattr(tap, part).eq(getattr(sources[index], part)) for part in ("payload", "valid", "ready")]
+        for link, block in zip(self.pipeline.links, links, strict=True):
+            tap = getattr(self, f"tap_{link.stream.name}")
+            m.d.comb += [tap.payload.eq(block.o.payload), tap.valid.eq(block.o.valid), tap.ready.eq(1)]
 
     def _gate(self, m: Module, size: int) -> stream.Interface:
         """What takes images of so many bytes, and lets frames in; the stream of these."""

@@ -9,8 +9,11 @@ what a block takes as a whole: beats never hold elements of two vectors, so the 
 padded. Where V frames go side by side, each lane holds the element of all V, the first in the lowest bits.
 """
 
+from amaranth.lib import wiring
+
 from .add import ADD, AddSpec
 from .base import Block, BlockSpec
+from .chain import Chain, ChainSpec
 from .channel import AFFINE, PIECEWISE, THRESHOLD, AffineSpec, ChannelSpec, PiecewiseSpec, ThresholdSpec
 from .concat import CONCAT, ConcatSpec
 from .fifo import FIFO, FifoSpec
@@ -34,6 +37,7 @@ __all__ = [
     "Block",
     "BlockSpec",
     "Buffered",
+    "ChainSpec",
     "ChannelSpec",
     "ChoiceSpec",
     "Collect",
@@ -60,6 +64,7 @@ __all__ = [
     "WindowSpec",
     "WiredSpec",
     "block_of",
+    "component_of",
 ]
 
 #: Every kind of block. What gateware, cycle model, cost model, report and tests know of blocks, they read here.
@@ -73,3 +78,8 @@ _OF_SPEC = {block.spec: block for block in BLOCKS}
 def block_of(spec: BlockSpec) -> Block:
     """The kind of block that a specification is of."""
     return _OF_SPEC[type(spec)]
+
+
+def component_of(place: BlockSpec) -> wiring.Component:
+    """The hardware in a place of a pipeline: a block, or a chain."""
+    return Chain(place) if isinstance(place, ChainSpec) else block_of(place).component(place)

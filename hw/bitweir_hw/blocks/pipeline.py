@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import PlanError
 from .base import BlockSpec
+from .chain.spec import blocks_at
 from .matvec.spec import MatVecSpec
 from .window.spec import WindowSpec
+from .wired.spec import WiredSpec
 
-__all__ = ["Node", "Pipeline", "Stream", "WeightStream", "refuse_weight_streams"]
+__all__ = ["Link", "Node", "Pipeline", "Stream", "WeightStream", "refuse_weight_streams"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +79,44 @@ class Node:
     Parameters
     ----------
     block : BlockSpec
+        Or a chain of blocks.
     inputs, outputs : tuple of int
         Numbers of the streams that it takes and makes.
+    links : tuple of Stream
+        What goes from each block of a chain to the next one.
     """
 
     block: BlockSpec
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    links: tuple[Stream, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[BlockSpec, ...]:
+        """The block, or those of a chain."""
+        return blocks_at(self.block)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Link:
+    """What goes from one block of a chain to the next, in a fixed time.
+
+    Parameters
+    ----------
+    stream : Stream
+        Never stalled.
+    source : int
+        Number of the stream that the chain takes.
+    cycles : int
+        From a beat of that stream to the one that goes here.
+    sender, receiver : BlockSpec
+    """
+
+    stream: Stream
+    source: int
+    cycles: int
+    sender: BlockSpec
+    receiver: BlockSpec
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,8 +214,26 @@ class Pipeline:
 
     @property
     def blocks(self) -> tuple[BlockSpec, ...]:
-        """The blocks alone, in order."""
-        return tuple(node.block for node in self.nodes)
+        """The blocks alone, in order, also those of chains."""
+        return tuple(block for node in self.nodes for block in node.blocks)
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """What goes from block to block within chains, in the order of blocks."""
+        found = []
+        for node in self.nodes:
+            for stream, (sender, receiver) in zip(node.links, pairwise(node.blocks), strict=False):
+                assert isinstance(receiver, WiredSpec) and receiver.before is not None
+                found.append(
+                    Link(stream=stream, source=node.inputs[0], cycles=receiver.before, sender=sender, receiver=receiver)
+                )
+        return tuple(found)
+
+    @property
+    def shown(self) -> tuple[Stream, ...]:
+        """All that a trace tells: the streams, and before what leaves a chain, those of its `links`."""
+        within = {node.outputs[0]: node.links for node in self.nodes}
+        return tuple(one for number, stream in enumerate(self.streams) for one in (*within.get(number, ()), stream))
 
     @property
     def input(self) -> Stream:
@@ -211,5 +263,5 @@ class Pipeline:
 
     @property
     def inner(self) -> Iterator[Stream]:
-        """The streams between blocks."""
-        yield from self.streams[1:-1]
+        """The streams between blocks, and the links."""
+        yield from self.shown[1:-1]

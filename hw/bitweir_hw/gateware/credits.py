@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .counters import FillLevel
 from .fifo import Fifo
 
-__all__ = ["CreditedOutput", "output_ports"]
+__all__ = ["CreditedOutput", "chain_credits", "chain_output", "datapath_link", "output_ports"]
 
 
 def output_ports(width: int) -> dict[str, wiring.Member]:
@@ -71,3 +73,27 @@ class CreditedOutput(wiring.Component):
             fifo.i.payload.eq(self.result),
         ]
         return m
+
+
+def datapath_link(width: int) -> wiring.Signature:
+    """Between two datapaths that never stall: a beat comes with `valid` and is taken.
+
+    `left` goes back: in a cycle with it, a result has left the FIFO behind the last of them.
+    """
+    return wiring.Signature({"payload": Out(width), "valid": Out(1), "left": In(1)})
+
+
+def chain_credits(m: Module, start: Value, left: Value, *, depth: int) -> Value:
+    """Whether one of `depth` places is free at the end of several datapaths, where they begin. From a register."""
+    returned = Signal()
+    # The end may be far away.
+    m.d.sync += returned.eq(left)
+    return FillLevel(m, "lent", depth, change=start ^ returned, down=returned).space
+
+
+def chain_output(m: Module, o: Any, done: Value, result: Value, *, depth: int) -> Value:
+    """The FIFO behind the last of several datapaths; whether a result leaves."""
+    m.submodules.output = fifo = Fifo(width=len(result), depth=depth)
+    wiring.connect(m, fifo.o, wiring.flipped(o))
+    m.d.comb += [fifo.i.valid.eq(done), fifo.i.payload.eq(result)]
+    return o.valid & o.ready

@@ -7,7 +7,8 @@ from math import gcd
 from typing import Any
 
 from ..arithmetic import ceil_div, divisors
-from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec
+from ..blocks import BlockSpec, FifoSpec, ForkSpec, MatVecSpec, WidthSpec, WindowSpec, WiredSpec
+from ..blocks.chain import chained
 from ..blocks.pipeline import Node, Pipeline, Stream
 from ..network.layers import Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
@@ -37,6 +38,8 @@ class Cursor:
     lane_bits : int
         Bits of an element.
     window : WindowSpec or None
+    chain : bool
+        Whether a wired layer may follow in a chain, without a FIFO between.
     """
 
     stream: int | None
@@ -47,6 +50,7 @@ class Cursor:
     lanes: int
     lane_bits: int
     window: WindowSpec | None = None
+    chain: bool = False
 
 
 class Builder:
@@ -82,7 +86,7 @@ class Builder:
     @property
     def blocks(self) -> list[BlockSpec]:
         """What was put."""
-        return [node.block for node in self._nodes]
+        return [block for node in self._nodes for block in node.blocks]
 
     @property
     def input(self) -> Stream:
@@ -196,12 +200,30 @@ class Builder:
         inputs = [cursor.stream for cursor in sources]
         assert None not in inputs
         self._nodes.append(Node(block=block, inputs=tuple(inputs), outputs=(number,)))  # type: ignore[arg-type]
+        return replace(result, stream=number, chain=False)
+
+    def put_datapath(self, block: WiredSpec, cursor: Cursor, result: Cursor) -> Cursor:
+        """Add a wired layer, in a chain with those in front of it where nothing stands between and it pays."""
+        return replace(self._put_datapath(block, cursor, result), chain=block.steps == 1)
+
+    def _put_datapath(self, block: WiredSpec, cursor: Cursor, result: Cursor) -> Cursor:
+        before = self._nodes[-1] if self._nodes else None
+        behind = before is not None and before.outputs == (cursor.stream,)
+        chain = chained(before.block, block) if before is not None and behind else None
+        if before is None or chain is None:
+            return self.put(block, cursor, result)
+        # What the block in front made was the last stream: now it is none.
+        link = self._streams.pop()
+        number = self._stream(block.name, result)
+        self._nodes[-1] = replace(before, block=chain, outputs=(number,), links=(*before.links, link))
         return replace(result, stream=number)
 
     def put_fork(self, block: ForkSpec, cursor: Cursor) -> list[Cursor]:
         """Add a fork; a cursor for each output."""
         assert cursor.stream is not None
-        cursors = [replace(cursor, stream=self._stream(f"{block.name}_{n}", cursor)) for n in range(block.outputs)]
+        cursors = [
+            replace(cursor, stream=self._stream(f"{block.name}_{n}", cursor), chain=False) for n in range(block.outputs)
+        ]
         outputs = tuple(cursor.stream for cursor in cursors if cursor.stream is not None)
         self._nodes.append(Node(block=block, inputs=(cursor.stream,), outputs=outputs))
         return cursors

@@ -170,7 +170,7 @@ def _matvec(builder: Builder, layer: Dense | Conv, source: Map, cursor: Cursor) 
         lanes=unit.pe,
         lane_bits=spec.o_lane_bits,
     )
-    cursor = builder.put(spec, cursor, end)
+    cursor = builder.put_datapath(spec, cursor, end) if isinstance(spec, WiredSpec) else builder.put(spec, cursor, end)
     if done:
         return cursor
     assert layer.output is not None and layer.thresholds is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 
-from ..blocks import BlockSpec, MatVecSpec
+from ..blocks import BlockSpec, MatVecSpec, WiredSpec
 from ..cost import estimate, slowest
 from ..lower.accumulators import folded
 from ..lower.builder import Builder, Cursor
@@ -16,7 +16,7 @@ from ..memory import STREAM, WIRED, too_wide
 from ..network.layers import Affine, Branched, Conv, Dense, Integers, Layer, Map
 from ..network.network import Network
 from ..parts import FpgaPart
-from ..plan import Folding, Plan, wired, words_of
+from ..plan import Folding, Plan, words_of
 from .outside import Outside
 
 __all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
@@ -25,8 +25,6 @@ __all__ = ["Fitted", "Learned", "Option", "Pace", "Prices", "Probe"]
 LUT_DEPTH, BLOCK_BITS = 128, 512
 #: Sites that are added to a block that is too slow: more than any part has, so that no plan with it fits.
 _TOO_SLOW = 1e9
-#: Weights of a layer for which a search looks for shared sums: a second for so many, where 50,000 take ten.
-MOST_WIRED = 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +150,8 @@ class Prices:
         self._delays: dict[object, float] = shared._delays if shared else {}
         self._conversions: dict[object, tuple[float, float]] = {}
         self._options: dict[object, Option] = {}
+        #: Sites of the FIFOs behind wired layers, by layer.
+        self._fifos: dict[str, float] = {}
         self._plain: dict[object, tuple[Cursor, tuple[float, float]]] = {}
         self._forks: dict[object, tuple[list[Cursor], tuple[float, float]]] = {}
         self._meetings: dict[object, tuple[Cursor, tuple[float, float]]] = {}
@@ -159,7 +159,8 @@ class Prices:
     def option(self, probe: Probe, layer: Dense | Conv, folding: Folding, free: Cursor) -> Option:
         """A folding of a layer as if the stream came as it is wanted; what brings it there is priced for each way."""
         streamed = layer.name in self.outside.layers
-        share = self.outside.share(layer.name) if words_of(layer, folding) > 1 else 1
+        several = words_of(layer, folding) > 1 and folding.memory != WIRED
+        share = self.outside.share(layer.name) if several else 1
         key = (probe.ii, layer.name, folding, free, streamed, share)
         if key not in self._options:
             probe.refold(layer, replace(folding, share=share))
@@ -167,13 +168,12 @@ class Prices:
             lanes, length = probe.input.lanes, probe.input.length
             blocks = probe.taken()
             memories = []
-            for style in _styles(blocks, streamed=streamed):
+            if folding.memory == WIRED:
+                memories.append((folding, *self.of(blocks)))
+                self._fifos[layer.name] = memories[0][1] - self.of([_without_fifo(block) for block in blocks])[0]
+            for style in _styles(blocks, streamed=streamed) if folding.memory != WIRED else ():
                 styled = [replace(block, memory=style) if isinstance(block, MatVecSpec) else block for block in blocks]
                 memories.append((replace(folding, memory=style, share=share), *self.of(styled)))
-            if replace(folding, memory=WIRED) == wired(layer) and _may_be_wired(probe, layer):
-                probe.refold(layer, wired(layer))
-                LOWERINGS[type(layer)](probe, layer, free)
-                memories.append((wired(layer), *self.of(probe.taken())))
             self._options[key] = Option(end=end, lanes=lanes, length=length, memories=tuple(memories))
         return self._options[key]
 
@@ -206,6 +206,7 @@ class Prices:
     def alike(self, other: Prices) -> Prices:
         """These prices, with what `other` knows of the same network, built alike; which layers are streamed differs."""
         self._conversions, self._options, self._plain = other._conversions, other._options, other._plain
+        self._fifos = other._fifos
         self._forks, self._meetings = other._forks, other._meetings
         return self
 
@@ -218,6 +219,10 @@ class Prices:
             probe.widened(cursor, "x", lanes, length)
             self._conversions[key] = self.of(probe.taken())
         return self._conversions[key]
+
+    def saved(self, cursor: Cursor, folding: Folding) -> float:
+        """Sites that are saved where a layer in such a folding takes the stream as it is: within a chain, a FIFO."""
+        return self._fifos[cursor.layer] if cursor.chain and folding.memory == WIRED and folding.steps == 1 else 0.0
 
     def of(self, blocks: list[BlockSpec]) -> tuple[float, float]:
         """What blocks take."""
@@ -252,9 +257,9 @@ class Prices:
         return _TOO_SLOW if self._delays[where] > pace.nanoseconds else 0.0
 
 
-def _may_be_wired(probe: Probe, layer: Dense | Conv) -> bool:
-    """Whether the sums that the neurons of a layer share may be looked for."""
-    return not probe.runtime_loadable and layer.weights.size <= MOST_WIRED
+def _without_fifo(block: BlockSpec) -> BlockSpec:
+    """A wired layer within a chain, which has one FIFO for all of its layers."""
+    return replace(block, before=0, after=0) if isinstance(block, WiredSpec) and block.steps == 1 else block
 
 
 def _styles(blocks: list[BlockSpec], *, streamed: bool) -> tuple[str, ...]:

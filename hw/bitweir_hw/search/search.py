@@ -25,7 +25,7 @@ from ..cost import estimate_loader
 from ..errors import PlanError
 from ..lower.layers import build, meeting_lanes
 from ..lower.ranges import with_loadable_parameters
-from ..memory import STREAM
+from ..memory import STREAM, WIRED
 from ..network.layers import Branched, Conv, Dense, Layer, Map, in_series
 from ..network.network import Network
 from ..plan import (
@@ -35,6 +35,7 @@ from ..plan import (
     group_channels,
     least_cycles,
     several_groups,
+    step_counts,
     weighted,
     window_words,
 )
@@ -44,6 +45,7 @@ from .prices import Fitted, Learned, Option, Pace, Prices, Probe
 from .results import Budget, SearchResult, TooLargeError
 from .streaming import few_streamed, frame_bits
 from .ways import AtPrice, Frontier, Way, Ways, put, unfold
+from .wiring import wirings
 
 __all__ = ["Search", "cheapest", "fastest"]
 
@@ -276,6 +278,7 @@ class Search:
             # Several groups at once take whole pixels of each.
             taps = _quotients(layer.inputs // group_channels(layer))
             found |= {max(least, vectors // g * t) for g in divisors(layer.groups) if g > 1 for t in taps}
+            found |= {max(least, result.pixels * steps) for steps in step_counts(self.network, layer)}
         return sorted(found)
 
     def within(self, cycles: int, limits: Budget) -> tuple[SearchResult | None, float]:
@@ -287,7 +290,7 @@ class Search:
         for _ in range(20):
             found, score = self._at_price(cycles, price)
             for (layer, _), folding in zip(self.layers, found.plan.foldings, strict=True):
-                seen[layer.name].add(replace(folding, memory="auto", share=1))
+                seen[layer.name].add(folding if folding.memory == WIRED else replace(folding, memory="auto", share=1))
             bound = max(bound, score - price * limits.block_rams if price else score)
             fits = found.block_rams <= limits.block_rams
             if limits.holds(found) and (best is None or found.sites < best.sites):
@@ -407,7 +410,7 @@ class Search:
                 continue
             option = self._prices.option(probe, layer, folding, free)
             own = self._rule.kept([Way(sites, rams, (layer.name, chosen)) for chosen, sites, rams in option.memories])
-            reached = self._reached(probe, ways, option)
+            reached = self._reached(probe, ways, option, folding)
             put(
                 result,
                 option.end,
@@ -415,12 +418,15 @@ class Search:
             )
         return self._pruned(result)
 
-    def _reached(self, probe: Probe, ways: Ways, option: Option) -> list[Way]:
+    def _reached(self, probe: Probe, ways: Ways, option: Option, folding: Folding) -> list[Way]:
         """The best ways to the stream that an option wants."""
-        return self._rule.longer(
-            (before, self._prices.conversion(probe, cursor, option.lanes, option.length))
-            for cursor, before in ways.items()
-        )
+        costs = []
+        for cursor, before in ways.items():
+            sites, rams = self._prices.conversion(probe, cursor, option.lanes, option.length)
+            if (cursor.lanes, cursor.length) == (option.lanes, option.length):
+                sites -= self._prices.saved(cursor, folding)
+            costs.append((before, (sites, rams)))
+        return self._rule.longer(costs)
 
     def _pruned(self, ways: Ways) -> Ways:
         kept = {cursor: self._rule.kept(entries) for cursor, entries in ways.items()}
@@ -476,6 +482,8 @@ class Search:
         for pe, least in several_groups(layer, probe.ii // (vectors // layer.groups)):
             larger = [simd for simd in whole if simd >= least and simd % group_channels(layer) == 0]
             yield from (Folding(pe=pe, simd=simd) for simd in sorted({least, *larger[:2]}))
+        if not probe.runtime_loadable:
+            yield from wirings(self.network, layer, probe.ii * layer.groups // vectors)
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from bitweir_hw.blocks.pipeline import Pipeline
+from bitweir_hw.blocks.pipeline import Link, Pipeline
 
 from .cycles import Timing, steady_state
 from .stepping import Stepper, stepper
@@ -66,7 +66,7 @@ def stalls(pipeline: Pipeline, timing: Timing | None = None, *, run: Stepper | N
     Returns
     -------
     list of StreamWaits
-        For each stream of the pipeline.
+        For each of `Pipeline.shown`.
     """
     timing = timing or steady_state(pipeline)
     run = run or stepper(pipeline)
@@ -77,7 +77,18 @@ def stalls(pipeline: Pipeline, timing: Timing | None = None, *, run: Stepper | N
     before = run.counts()
     run.run(outputs=_WITHOUT_END, until=end, pauses=never, refusals=never, watch=True)
     moved = [now - then for now, then in zip(run.counts(), before, strict=True)]
-    return list(_attributed(_Wiring(pipeline), moved, run.waits(), cycles=end - first, frames=timing.period))
+    found = list(_attributed(_Wiring(pipeline), moved, run.waits(), cycles=end - first, frames=timing.period))
+    told = {waits.name: waits for waits in (*found, *(_linked(link, found[link.source]) for link in pipeline.links))}
+    return [told[stream.name] for stream in pipeline.shown]
+
+
+def _linked(link: Link, taken: StreamWaits) -> StreamWaits:
+    """The cycles of a link, whose beats are those that its chain took, and never wait."""
+    missing = taken.starved + taken.blocked + taken.idle
+    return StreamWaits(
+        name=link.stream.name, sender=link.sender.name, receiver=link.receiver.name, moved=taken.moved, starved=missing,
+        blocked=0, idle=0, starved_by=(taken.starved_by or taken.blocked_by) if missing else None, blocked_by=None,
+    )  # fmt: skip
 
 
 class _Wiring:
@@ -91,8 +102,9 @@ class _Wiring:
             self.receiver |= dict.fromkeys(node.inputs, number)
             self.sender |= dict.fromkeys(node.outputs, number)
 
-    def name(self, number: int | None, outside: str) -> str:
-        return outside if number is None else self.pipeline.nodes[number].block.name
+    def name(self, number: int | None, outside: str, *, takes: bool = False) -> str:
+        """The name of a block; of a chain, of the one that hands on beats, or of the one that takes them."""
+        return outside if number is None else self.pipeline.nodes[number].blocks[0 if takes else -1].name
 
 
 def _attributed(
@@ -104,7 +116,7 @@ def _attributed(
         yield StreamWaits(
             name=stream.name,
             sender=wiring.name(wiring.sender.get(number), SOURCE),
-            receiver=wiring.name(wiring.receiver.get(number), SINK),
+            receiver=wiring.name(wiring.receiver.get(number), SINK, takes=True),
             moved=moved[number],
             starved=starved,
             blocked=blocked,

@@ -84,7 +84,7 @@ def unpack_results(words: Words, pipeline: Pipeline, frames: int) -> golden.Resu
 
 
 def stream_values(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> list[NDArray[Any]]:
-    """Compute the values of every stream for each frame: arrays (N, vectors * length), for `pack`.
+    """Compute the values of `Pipeline.shown` for each frame: arrays (N, vectors * length), for `pack`.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def stream_values(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> 
     """
     shown = replace(network, layers=_as_streamed(network.layers, {stream.layer for stream in pipeline.streams}))
     values = {"input": np.asarray(codes), **golden.trace(shown, codes)}
-    return [_elements(values[stream.layer], stream) for stream in pipeline.streams]
+    return [_elements(values[stream.layer], stream) for stream in pipeline.shown]
 
 
 def _as_streamed(layers: tuple[Layer, ...], shown: set[str]) -> tuple[Layer, ...]:
@@ -136,7 +136,7 @@ def _pads(stream: Stream) -> Integers:
 
 
 def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) -> list[Words]:
-    """Compute the payload of every beat of every stream.
+    """Compute the payload of every beat of `Pipeline.shown`.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def expected_beats(network: Network, pipeline: Pipeline, codes: NDArray[Any]) ->
     codes : array of integers, (N, K)
     """
     values = stream_values(network, pipeline, _in_frames(codes, pipeline.parallel_frames).reshape(-1, codes.shape[1]))
-    beats = [pack(array, stream) for array, stream in zip(values, pipeline.streams, strict=True)]
+    beats = [pack(array, stream) for array, stream in zip(values, pipeline.shown, strict=True)]
     last = pipeline.nodes[-1].block
     assert isinstance(last, EndSpec)
     beats[-1] = _result_beats(values[-1], pipeline.output, last)

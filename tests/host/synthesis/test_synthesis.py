@@ -238,6 +238,16 @@ def test_wired_layers_that_take_bits_in_steps_are_right_once_mapped(family: str,
     check_netlist(family, network, plan, tmp_path)
 
 
+@pytest.mark.parametrize("family", [FITTED[0], *(pytest.param(f, marks=pytest.mark.long) for f in FITTED[1:])])
+def test_a_chain_of_wired_layers_is_right_once_mapped(family: str, tmp_path: Path) -> None:
+    if missing := compiler_missing():
+        pytest.skip(missing)
+    network = dense_network(14, 9, 6, 3)
+    plan = plan_from_foldings(network, "wired", popcount=Popcount.of(family, 1))
+    assert lower(network, plan).links
+    check_netlist(family, network, plan, tmp_path)
+
+
 # Of the block RAM that is only read, there are models of these two.
 @pytest.mark.parametrize("family", ["ecp5", "ice40"])
 def test_presets_beside_weights_are_right_once_mapped(family: str, tmp_path: Path) -> None:

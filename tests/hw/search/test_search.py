@@ -11,8 +11,8 @@ from bitweir_hw.blocks import AffineSpec, FifoSpec, MatVecSpec, WiredSpec
 from bitweir_hw.cost import block_rams
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
-from bitweir_hw.network import BIPOLAR, Conv, Dense, Network, Pool, check
-from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, weighted, wired
+from bitweir_hw.network import BIPOLAR, Conv, Dense, Format, Input, Network, Pool, check
+from bitweir_hw.plan import Folding, Plan, least_cycles, plan_from_foldings, step_counts, weighted, wired
 from bitweir_hw.search import Budget, Outside, Search, cheapest, fastest, prices, sharing
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,8 +29,11 @@ def price(block, family):
         return SimpleNamespace(sites=0, bram=0, ff=0, lutram=0)
     bits = sum(memory.bits for memory in block.memories() if not memory.block and memory.role == "buffer")
     lanes = block.lanes * block.parallel_frames if isinstance(block, MatVecSpec | WiredSpec) else 0
-    each = 2 if isinstance(block, WiredSpec) else 3
-    return SimpleNamespace(sites=each * lanes + bits, bram=rams, ff=lanes, lutram=0)
+    sites = 3 * lanes
+    if isinstance(block, WiredSpec):
+        # Accumulators, where a vector takes several steps.
+        sites = 2 * lanes + 2 + 2 * block.rows * (block.steps > 1)
+    return SimpleNamespace(sites=sites + bits, bram=rams, ff=lanes, lutram=0)
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +48,19 @@ def cost(pipeline):
 
 def everything(network):
     """Each plan there is, with cycles, sites and block RAMs."""
-    for foldings in itertools.product(*(_legal(layer) for layer, _ in weighted(network))):
+    for foldings in itertools.product(*(_legal(network, layer) for layer, _ in weighted(network))):
         pipeline = lower(network, Plan(foldings=foldings))
         yield max(block.cycles for block in pipeline.blocks), *cost(pipeline)
 
 
-def _legal(layer):
+def _legal(network, layer):
     neurons, channels = layer.outputs // layer.groups, layer.weights.shape[-1]
     one = itertools.product(range(1, neurons + 1), range(1, layer.inputs + 1))
     several = [n * neurons for n in range(2, layer.groups + 1) if layer.groups % n == 0]
     more = itertools.product(several, range(channels, layer.inputs + 1, channels))
-    return [wired(layer), *(Folding(pe=pe, simd=simd) for pe, simd in itertools.chain(one, more))]
+    whole = wired(layer)
+    in_steps = [replace(whole, steps=steps) for steps in step_counts(network, layer)] or [whole]
+    return [*in_steps, *(Folding(pe=pe, simd=simd) for pe, simd in itertools.chain(one, more))]
 
 
 @settings(max_examples=12)
@@ -124,6 +129,47 @@ def test_layers_that_take_all_at_once_are_wired_where_that_is_smaller(monkeypatc
     monkeypatch.setattr(prices, "estimate", price)
     loaded = cheapest(network, family="ice40", cycles=1, limits=Budget(), runtime_loadable=True)
     assert [folding.memory for folding in loaded.plan.foldings] == ["auto", "auto"]
+
+
+def test_layers_take_bits_in_steps_where_that_is_smaller():
+    network = few_bits()
+    for cycles, steps in ((1, 1), (2, 2), (3, 3)):
+        found = cheapest(network, family="ice40", cycles=cycles, limits=Budget())
+        assert [(folding.memory, folding.steps) for folding in found.plan.foldings[:1]] == [("wired", steps)]
+        assert found.cycles <= cycles
+        assert found.bound <= found.sites == cost(lower(network, found.plan))[0]
+    # The fastest one with as many sites, too; and not where there is much time.
+    assert fastest(network, family="ice40", limits=Budget(sites=found.sites)).cycles == 3
+    assert cheapest(network, family="ice40", cycles=60, limits=Budget()).plan.foldings[0].memory == "auto"
+
+
+def test_a_chain_has_one_fifo():
+    """Of two wired layers, one FIFO counts: the bound is below what they take, and near it."""
+    network = dense_network(6, 5, 4)
+    found = cheapest(network, family="ice40", cycles=1, limits=Budget())
+    pipeline = lower(network, found.plan)
+    assert pipeline.links and found.sites == cost(pipeline)[0]
+    end = cost(replace(pipeline, nodes=pipeline.nodes[1:]))[0]
+    chain = pipeline.nodes[0].block
+    # The way to the end of the chain is longer than that of its last block, for which the bound has places.
+    longer = chain.fifo_depth - replace(chain.blocks[-1], before=None).fifo_depth
+    assert found.bound == found.sites - end - longer * chain.o_bits
+
+
+def few_bits():
+    """Inputs of 3 bits, 20 neurons, and 2 that are sums."""
+    rng = np.random.default_rng(4)
+    source = Input(
+        shape=(24,), format=Format(bits=3), thresholds=np.arange(1, 8)[None] / 8, source=np.arange(24),
+        map_shape=(1, 1, 24),
+    )  # fmt: skip
+    layers = (
+        Dense(
+            name="dense", weights=rng.random((20, 24)) < 0.5, thresholds=rng.integers(-9, 9, (20, 1)), output=BIPOLAR
+        ),
+        Dense(name="scores", weights=rng.random((2, 20)) < 0.5),
+    )
+    return check(Network(name="net", input=source, layers=layers))
 
 
 def replace_sites(cost, more):

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from ...arithmetic import ceil_div
 from ...popcount.dot_product import FULL_CHAIN
-from ...resources.fifos import credited
+from ...resources.fifos import credited, fifo
 from ...resources.memories import rom
 from ...resources.paths import Path, behind, level_path
-from ...resources.terms import Terms, adder, chain_cells, counter, index_bits
+from ...resources.terms import Terms, adder, chain_cells, counter, fill_level, index_bits
 from ...wired.arithmetic import chain_limit
 from ...wired.circuit import ZERO, Adder, Circuit, Gate, used
 from ...wired.schedule import Schedule
@@ -37,6 +37,9 @@ def cost(spec: WiredSpec, family: str) -> Terms:
         terms += _circuit(spec, circuit, plan, family)
     if spec.steps > 1:
         terms += _steps(spec, family)
+    if spec.entry:
+        taken = spec.schedule.taps(spec.circuit)
+        terms.ff += sum(wire in taken for pins in spec.circuit.inputs for wire in pins)
     terms += _results(spec, family)
     terms = terms.times(spec.parallel_frames)
     if spec.steps > 1:
@@ -48,7 +51,15 @@ def cost(spec: WiredSpec, family: str) -> Terms:
     # Low bits that are 0 in all results are not kept, nor are results that never change.
     fixed = sum(not any(bit.wires for bit in output.bits) for output in spec.last_circuit.outputs)
     width = spec.o_bits - spec.parallel_frames * (spec.shift * spec.rows if spec.thresholds is None else fixed)
-    terms += credited(max(1, width), spec.fifo_depth, family)
+    if not spec.chained:
+        terms += credited(max(1, width), spec.fifo_depth, family)
+    elif spec.after is None:
+        terms += fifo(max(1, width), spec.fifo_depth, family)
+    if spec.chained and spec.before is None:
+        # The first of a chain counts the places at its end.
+        fill_level(terms, spec.fifo_depth, family)
+        terms.luts["credits"] += 1
+        terms.ff += 1
     terms.ff += spec.latency
     terms.luts["fixed"] += 1
     return terms
@@ -172,11 +183,10 @@ def _offsets(spec: WiredSpec, family: str) -> Terms:
 
 def paths(spec: WiredSpec) -> list[Path]:
     """The longest way through each stage of the circuit, the offsets behind it, and the way into the output."""
-    found = [
-        level_path(spec.fifo_depth),
-        Path(luts=3),
-        *(path for each in spec.circuits for path in _stages(spec, *each)),
-    ]
+    found = [path for each in spec.circuits for path in _stages(spec, *each)]
+    if spec.before is None or spec.after is None:
+        # Whether there is a place, and what chooses between a new result and an old one.
+        found += [level_path(spec.fifo_depth), Path(luts=3)]
     if spec.steps > 1:
         found.append(Path(adders=(max(spec.accumulators),), luts=1))
     if spec.by_class:

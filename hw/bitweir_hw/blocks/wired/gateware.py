@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...gateware.credits import CreditedOutput
+from ...gateware.credits import CreditedOutput, chain_credits, chain_output, datapath_link
 from ...gateware.rom import ClassRom
 from ...gateware.stages import delayed, held
 from ...gateware.values import elements
@@ -27,11 +29,13 @@ class Wired(wiring.Component):
     | cycles a vector   | ``spec.steps``                                                         |
     | latency           | ``spec.latency``, write, 1 cycle, output                               |
     | ready             | a place of ``fifo_depth`` is free, and the last vector is in its last  |
-    |                   | step                                                                   |
+    |                   | step; in a chain, see `blocks.chain`, the first block asks for places  |
+    |                   | and the last one has them                                              |
     | sums              | V times the LUTs and adders of ``spec.circuit``; with several steps, a |
     |                   | LUT for each bit of the vector that a step leaves, an accumulator for  |
     |                   | each sum, and ``spec.last_circuit``                                    |
-    | registers         | behind every ``levels_per_stage`` levels of these, and of the results  |
+    | registers         | behind every ``levels_per_stage`` levels of these, and of the results; |
+    |                   | of the inputs, where the layer is cut into parts                       |
     | offset memory     | a word of M offsets for each class of pixels, where there are several  |
 
     Members
@@ -40,35 +44,59 @@ class Wired(wiring.Component):
         Element k of frame v has the bits from ``(k * V + v) * B`` on.
     o : Out(stream.Signature(M * V * o_lane_bits))
         Neuron m of frame v likewise.
+
+    In a chain, `i`, `o` or both are a `datapath_link` of as many bits.
     """
 
-    i: stream.Interface
-    o: stream.Interface
+    i: Any
+    o: Any
 
     def __init__(self, spec: WiredSpec) -> None:
         self.spec = spec
-        super().__init__({"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))})
+        taken = stream.Signature if spec.before is None else datapath_link
+        handed = stream.Signature if spec.after is None else datapath_link
+        super().__init__({"i": In(taken(spec.i_bits)), "o": Out(handed(spec.o_bits))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         spec = self.spec
-        m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
-        wiring.connect(m, output.o, wiring.flipped(self.o))
-        take = Signal()
-        m.d.comb += [
-            self.i.ready.eq(self._ready(m, output.free, take)),
-            take.eq(self.i.valid & self.i.ready),
-            output.start.eq(take),
-            output.done.eq(delayed(m, take, spec.latency)),
-        ]
+        take, result = Signal(), Signal(spec.o_bits)
+        done = delayed(m, take, spec.latency)
+        if spec.chained:
+            self._link(m, take, done, result)
+        else:
+            m.submodules.output = output = CreditedOutput(width=spec.o_bits, depth=spec.fifo_depth)
+            wiring.connect(m, output.o, wiring.flipped(self.o))
+            m.d.comb += [
+                self.i.ready.eq(self._ready(m, output.free, take)),
+                take.eq(self.i.valid & self.i.ready),
+                output.start.eq(take),
+                output.done.eq(done),
+                output.result.eq(result),
+            ]
         flips = ((1 << spec.i_bits) - 1) // ((1 << spec.lane_bits) - 1) << (spec.lane_bits - 1)
-        codes = elements(self.i.payload ^ flips if spec.flip else self.i.payload, spec.lane_bits)
+        payload = held(m, self.i.payload) if spec.entry else self.i.payload
+        codes = elements(payload ^ flips if spec.flip else payload, spec.lane_bits)
         found = [self._sums(m, codes[v :: spec.parallel_frames], take, v) for v in range(spec.parallel_frames)]
         sums = [value for neuron in zip(*found, strict=True) for value in neuron]
         if spec.by_class:
             sums = self._with_offsets(m, sums, take)
-        m.d.comb += output.result.eq(Cat(sums))
+        m.d.comb += result.eq(Cat(sums))
         return m
+
+    def _link(self, m: Module, take: Signal, done: Value, result: Signal) -> None:
+        """Take and hand on beats in a chain: its first block counts the places of the FIFO of its last one."""
+        left: Value
+        if self.spec.after is None:
+            left = chain_output(m, self.o, done, result, depth=self.spec.fifo_depth)
+        else:
+            left = self.o.left
+            m.d.comb += [self.o.valid.eq(done), self.o.payload.eq(result)]
+        if self.spec.before is None:
+            free = chain_credits(m, take, left, depth=self.spec.fifo_depth)
+            m.d.comb += [self.i.ready.eq(free), take.eq(self.i.valid & free)]
+        else:
+            m.d.comb += [self.i.left.eq(left), take.eq(self.i.valid)]
 
     def _ready(self, m: Module, free: Value, take: Value) -> Value:
         """Whether there is a place for a result, and the last vector needs no step but that of this cycle."""

@@ -96,6 +96,9 @@ class WiredSpec:
         As in `MatVecSpec`.
     steps : int
         Cycles a vector, 1 to `lane_bits`.
+    before, after : int or None
+        Of a block in a chain, see `blocks.chain`: cycles from the beat that the chain takes to this block's, and from
+        its results to those of the chain. None where it takes beats, or hands them on, over a stream of its own.
     popcount : Popcount
         For which family sums are built, and how many levels of them lie between registers.
     """
@@ -119,6 +122,8 @@ class WiredSpec:
     parts: int = 1
     run: int = 1
     steps: int = 1
+    before: int | None = None
+    after: int | None = None
 
     @classmethod
     def of(cls, unit: MatVecSpec, thresholds: Integers | None = None, code_bits: int = 1, steps: int = 1) -> WiredSpec:
@@ -339,10 +344,15 @@ class WiredSpec:
         return 1 + self.schedule.last + (each > 0)
 
     @property
+    def entry(self) -> int:
+        """Registers of the inputs before all else: those of a layer in parts go far."""
+        return int(self.steps == 1 and self.schedule.parts > 1)
+
+    @property
     def inner_stages(self) -> int:
         """Cycles from taking a beat to what the last circuit gives: registers between levels."""
         if self.steps == 1:
-            return self.schedule.last
+            return self.entry + self.schedule.last
         each = self.popcount.levels_per_stage
         return self.first_stage + self.steps - 1 + (each > 0) + self.last_schedule.last
 
@@ -361,9 +371,23 @@ class WiredSpec:
         return self.sum_stages + (self.by_class and self.popcount.levels_per_stage > 0)
 
     @property
+    def chained(self) -> bool:
+        """Whether another block stands in front of it or behind it without a stream between."""
+        return self.before is not None or self.after is not None
+
+    @property
+    def back(self) -> int:
+        """Cycles after which it is known where beats are taken that a result has left: the end of a chain is far."""
+        return int(self.chained)
+
+    @property
     def fifo_depth(self) -> int:
-        """Results under way or waiting, so that a beat moves every cycle, or as often as it can; then one more."""
-        return ceil_div(self.latency + 2, self.steps) + (self.steps > 1)
+        """Results under way or waiting, so that a beat moves every cycle, or as often as it can; then one more.
+
+        Of a block in a chain, those of the whole chain.
+        """
+        under_way = (self.before or 0) + self.latency + (self.after or 0)
+        return ceil_div(under_way + 2 + self.back, self.steps) + (self.steps > 1)
 
     @property
     def machine(self) -> Collect:
@@ -410,7 +434,8 @@ class WiredSpec:
     def memories(self) -> tuple[Memory, ...]:
         """What it stores."""
         output = Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True)
-        return (self.offset_memory, output) if self.by_class else (output,)
+        kept = (output,) if self.after is None else ()
+        return (self.offset_memory, *kept) if self.by_class else kept
 
 
 def _stored(*arrays: Integers | None) -> tuple[tuple[bytes, tuple[int, ...]] | None, ...]:
