@@ -10,6 +10,7 @@ from pathlib import Path
 
 import bitweir
 from bitweir.board_list import boards_schema
+from bitweir.doctor import doctor_schema
 from bitweir.import_report import schema as import_schema
 from bitweir.part_list import parts_schema
 from bitweir.planning.exploration import exploration_schema
@@ -26,6 +27,7 @@ FOLDER = Path(bitweir.__file__).parent
 #: What generates each file.
 SCHEMAS: Mapping[str, Callable[[], Json]] = {
     "boards_schema.json": boards_schema,
+    "doctor_schema.json": doctor_schema,
     "import_schema.json": import_schema,
     "parts_schema.json": parts_schema,
     "planning/explore_schema.json": exploration_schema,

@@ -32,6 +32,7 @@ from .chips import ChipsOptions, chips_options, generate_several, holds_chips, r
 from .comparing import compare_command
 from .console import Output, complain
 from .devices import COMMANDS
+from .doctor import doctor_command
 from .exploration import explore_command
 from .import_tables import render as render_import
 from .options import (
@@ -425,6 +426,6 @@ def _step(what: str, about: str) -> Text:
 
 
 for command in (
-    explore_command, *COMMANDS, activity_command, compare_command, parts_command, boards_command,
+    explore_command, *COMMANDS, activity_command, compare_command, parts_command, boards_command, doctor_command,
 ):  # fmt: skip
     main.add_command(command)

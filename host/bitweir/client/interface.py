@@ -16,7 +16,12 @@ from bitweir_sim.values.encoding import Codes
 from bitweir_sim.values.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Device"]
+__all__ = ["FIXED", "Device"]
+
+#: What a device says that takes no parameters.
+FIXED = (
+    "The parameters of the device are fixed: generate it with --weights ram (in Python weights='ram') to load others."
+)
 
 
 class Device(ABC):
@@ -101,10 +106,7 @@ class Device(ABC):
             The device has fixed parameters; the image is damaged, or for another accelerator; or the device has
             vanished.
         """
-        raise LinkError(
-            "The parameters of the device are fixed: generate it with --weights ram (in Python "
-            "weights='ram') to load others."
-        )
+        raise LinkError(FIXED)
 
     def now(self) -> float:
         """The current time in seconds since some moment: simulated time, if the device is simulated."""

@@ -16,14 +16,14 @@ from ..design import DesignFolder
 from ..progress import Progress, silent
 from .client import Client
 from .golden import GoldenDevice
-from .interface import Device
+from .interface import FIXED, Device
 from .linked import LinkedDevice, check_holds, network_digest
 from .transport import SerialTransport, Transport
 
 if TYPE_CHECKING:
     from .simulated import SimulatedBoard
 
-__all__ = ["DEFAULT_BAUD", "connect", "named_network", "simulated_board"]
+__all__ = ["DEFAULT_BAUD", "check_loadable", "connect", "named_network", "simulated_board"]
 
 #: The rate that boards are built for where their clock allows it.
 DEFAULT_BAUD = 3_000_000
@@ -106,6 +106,23 @@ def connect(
     except BaseException:
         device.close()
         raise
+
+
+def check_loadable(url: str) -> None:
+    """Refuse a simulated board whose parameters are fixed, before it is compiled.
+
+    Raises
+    ------
+    LinkError
+        They are.
+    FileError
+        The build folder is missing or damaged.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "sim" and (place := rest.partition("?")[0].removeprefix("//")):
+        build = DesignFolder.open(Path(place))
+        if build.plan.weights != "ram" and not build.pipeline.weight_streams:
+            raise LinkError(FIXED)
 
 
 def _linked(

@@ -13,6 +13,7 @@ from bitweir_sim.values.encoding import Codes
 from bitweir_sim.values.golden import Result
 
 from ..client import Device, connect
+from ..client.opening import check_loadable
 from ..design import check_parts
 from ..folders import FileError
 from ..images import Images
@@ -81,6 +82,7 @@ def load_parameters(
     LinkError
         The device is not there, or does not take the image.
     """
+    check_loadable(address)
     with progress(f"Connecting to {address}"):
         device = connect(address, baud=baud)
     with device, progress(f"Loading {len(image):,} bytes") as shown:

@@ -17,10 +17,16 @@ from filelock import FileLock
 
 from ..errors import ToolError
 
-__all__ = ["Tool"]
+__all__ = ["Tool", "wasm_cache"]
 
 #: What makes a design smaller for tools.
 _LESS = "choose foldings with fewer lanes, or --weights ram, or keep the weights of large layers outside the chip"
+
+
+def wasm_cache() -> Path:
+    """The folder in which the WebAssembly runtime keeps the tools that it has compiled."""
+    default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
+    return Path(os.environ.get("YOWASP_CACHE_DIR", default))
 
 
 @dataclass(frozen=True)
@@ -108,8 +114,7 @@ class Tool:
 
     def _prepare(self) -> None:
         """Let the WebAssembly runtime compile the tool once for this machine, and say so while it does."""
-        default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
-        cache = Path(os.environ.get("YOWASP_CACHE_DIR", default))
+        cache = wasm_cache()
         cache.mkdir(parents=True, exist_ok=True)
         # The runtime writes its cache in place: a second process must not read half of it.
         with FileLock(cache / f"bitweir-{self.wasm}.lock"):

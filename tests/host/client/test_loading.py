@@ -8,6 +8,7 @@ import bitweir
 import numpy as np
 import pytest
 from bitweir.cli import main
+from bitweir.client import simulated
 from bitweir.client.client import Client
 from bitweir.client.linked import LinkedDevice
 from bitweir.client.simulated import SimulatedBoard
@@ -95,7 +96,7 @@ def test_without_parameters_there_are_no_answers(build):
             device.run(IMAGES)
 
 
-def test_networks_that_do_not_suit(build):
+def test_networks_that_do_not_suit(build, monkeypatch):
     other = load_model(NETWORKS / "cnn.onnx", input_scale="1")
     with bitweir.connect(f"sim:{build.folder}") as device:
         with pytest.raises(LinkError) as told:
@@ -106,12 +107,18 @@ def test_networks_that_do_not_suit(build):
             f"it has {held.size} elements of {held.format.bits} bits and 10 classes."
         )
     fixed = write_design(build.network, plan_from_foldings(build.network, "16x8,16x2"), build.folder.parent / "fixed")
-    with bitweir.connect(f"golden:{fixed.folder}") as device, pytest.raises(LinkError) as told:
-        device.load(b"")
-    assert str(told.value) == (
+    fixed_told = (
         "The parameters of the device are fixed: generate it with --weights ram (in Python weights='ram') to load "
         "others."
     )
+    with bitweir.connect(f"golden:{fixed.folder}") as device, pytest.raises(LinkError) as told:
+        device.load(b"")
+    assert str(told.value) == fixed_told
+    # A simulated board says so before it is compiled.
+    monkeypatch.setattr(simulated, "compile_board", None)
+    with pytest.raises(LinkError) as told:
+        bitweir.load_parameters(f"sim:{fixed.folder}?baud=1000000", b"0123")
+    assert str(told.value) == fixed_told
 
 
 def test_a_hundred_faults(build, networks):
