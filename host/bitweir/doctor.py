@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated
 
 from bitweir_hw.errors import BitweirError, ToolError
-from bitweir_hw.tools import run_yosys, yosys_version
+from bitweir_hw.tools import Tool, run_yosys, yosys_version
 from bitweir_hw.tools.yowasp import wasm_cache
 from bitweir_sim.cache import cache_folder
 from bitweir_sim.compiler import compile_library, compiler_command, compiler_missing, compiler_version, load_library
@@ -174,11 +174,7 @@ def _checks(progress: Progress) -> Iterator[Check]:
             if told := missing(family):
                 yield _absent(tool.title, purpose, told)
                 continue
-            yield _tried(
-                tool.title, lambda tool=tool: tool.version, lambda folder, tool=tool: _runs(tool.run(["-V"], folder)),
-                needed=False, tried="it tells its version", purpose=purpose,
-                remedy=f"reinstall it: pip install --force-reinstall {tool.package}",
-            )  # fmt: skip
+            yield _router(tool, purpose)
     with progress("Trying openFPGALoader"):
         yield _loader()
     for name, module, extra, purpose in (
@@ -223,6 +219,16 @@ def _found(name: str, version: str, purpose: str) -> Check:
     return Check(
         name=name, state="ok", needed=False, version=version, purpose=purpose, remedy="", tried="", seconds=0.0
     )
+
+
+def _router(tool: Tool, purpose: str) -> Check:
+    def act(folder: Path) -> None:
+        _runs(tool.run(["-V"], folder))
+
+    return _tried(
+        tool.title, lambda: tool.version, act, needed=False, tried="it tells its version", purpose=purpose,
+        remedy=f"reinstall it: pip install --force-reinstall {tool.package}",
+    )  # fmt: skip
 
 
 def _try_yosys(folder: Path) -> None:
