@@ -313,7 +313,7 @@ def plan_from_foldings(
         ``SIMDxPE`` for each layer with weights, with commas between: ``"64x32,32x64:lut"``; behind a colon,
         where its weights sit, or ``stream``; ``stream*M`` where M pixels share each word of them. ``wired`` for a
         layer whose weights are constants in logic; alone, for all layers. ``wired/N`` where it takes the bits of its
-        inputs in N steps.
+        inputs in N steps; alone, for all layers, of which each takes N steps, or as many below as it can.
     popcount : Popcount, optional
     parallel_frames : int
 
@@ -324,18 +324,16 @@ def plan_from_foldings(
     """
     foldings = []
     layers, parts = weighted(network), text.split(",")
-    if text.strip() == WIRED:
-        parts = [WIRED] * len(layers)
+    wiring = re.compile(rf"\s*{WIRED}(?:/(\d{{1,4}}))?\s*")
+    if len(layers) > 1 and (all_wired := wiring.fullmatch(text)):
+        parts = _all_wired(network, int(all_wired[1] or 1))
     for number, part in enumerate(parts):
-        alone = re.fullmatch(rf"\s*{WIRED}(?:/(\d{{1,4}}))?\s*", part)
-        if alone and number < len(layers):
-            foldings.append(replace(wired(layers[number][0]), steps=int(alone[1] or 1)))
-            continue
+        alone = wiring.fullmatch(part)
         if alone:
-            raise PlanError(
-                f"A folding must give SIMDxPE, or wired, for each of the {len(layers)} layers with weights, "
-                f"not for {len(parts)}."
-            )
+            # More than there are layers are refused as others are.
+            whole = wired(layers[number][0]) if number < len(layers) else Folding(pe=1, simd=1)
+            foldings.append(replace(whole, steps=int(alone[1] or 1)))
+            continue
         match = re.fullmatch(
             r"\s*(\d{1,9})x(\d{1,9})(?::(block|lut|stream|wired))?(?:\*(\d{1,4}))?(?:/(\d{1,4}))?\s*", part
         )
@@ -344,18 +342,25 @@ def plan_from_foldings(
                 "A folding must be SIMDxPE, as 64x32, perhaps with :lut, :block, :stream or :stream*7, or wired, "
                 f"or wired/2, not {part.strip()!r}."
             )
+        simd, pe, memory, share, steps = match.groups()
         foldings.append(
-            Folding(
-                simd=int(match[1]),
-                pe=int(match[2]),
-                memory=match[3] or "auto",
-                share=int(match[4] or 1),
-                steps=int(match[5] or 1),
-            )
+            Folding(simd=int(simd), pe=int(pe), memory=memory or "auto", share=int(share or 1), steps=int(steps or 1))
         )
     return check_plan(
         network, Plan(foldings=tuple(foldings), popcount=popcount or Popcount(), parallel_frames=parallel_frames)
     )
+
+
+def _all_wired(network: Network, steps: int) -> list[str]:
+    """Texts of foldings: of each of several layers, wired in so many steps, or in the most below that it can take."""
+    counts = [step_counts(network, layer) or [1] for layer, _ in weighted(network)]
+    legal = sorted({count for each in counts for count in each})
+    if steps not in legal:
+        raise PlanError(
+            f"wired/{steps} for all layers must be a number of steps that one of them can take, "
+            f"{', '.join(map(str, legal))}; the nearest is {min(legal, key=lambda count: abs(count - steps))}."
+        )
+    return [f"{WIRED}/{max(count for count in each if count <= steps)}" for each in counts]
 
 
 def plan_for_fps(

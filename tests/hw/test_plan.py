@@ -101,6 +101,21 @@ def test_text_tells_in_how_many_steps_a_wired_layer_takes_bits():
     assert [step_counts(network, layer) for layer, _ in weighted(network)] == [[1, 2, 3, 5], [1], []]
 
 
+def test_steps_for_all_layers():
+    network = steps_network()
+    # Each layer takes as many, or as many below as it can: no vector takes longer.
+    found = [[folding.steps for folding in plan_from_foldings(network, f"wired/{n}").foldings] for n in (1, 2, 3, 5)]
+    assert found == [[1, 1, 1], [2, 1, 1], [3, 1, 1], [5, 1, 1]]
+    with pytest.raises(PlanError) as error:
+        plan_from_foldings(network, "wired/4")
+    assert str(error.value) == (
+        "wired/4 for all layers must be a number of steps that one of them can take, 1, 2, 3, 5; the nearest is 3."
+    )
+    # Where it names the only layer, it is for that one.
+    with pytest.raises(PlanError, match="Layer 'first' must take the 5 bits of its inputs in 1, 2, 3, 5 steps, not 4"):
+        plan_from_foldings(replace(network, layers=network.layers[:1]), "wired/4")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -114,7 +114,8 @@ def import_command(
     "--folding",
     metavar="SIMDxPE,...",
     help="SIMD and PE of each layer: the inputs and neurons that it computes in a cycle; or wired, for a layer that "
-    "computes all at once with constants in logic, which neurons share; wired/N takes the bits of inputs in N cycles.",
+    "computes all at once with constants in logic, which neurons share; wired/N takes the bits of inputs in N cycles; "
+    "either alone is for all layers.",
 )
 @click.option(
     "--fps",
