@@ -9,10 +9,10 @@ PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 # Errors only: warnings are of the machine's own pip settings.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
-# What `test-train` installs; another one for wheels from elsewhere: make test-train TORCH='torch==2.13.0+cpu'
+# What `test-train` and `docs-test` install; another one for wheels from elsewhere: make test-train TORCH='torch==2.13.0+cpu'
 TORCH := --index-url https://download.pytorch.org/whl/cpu torch
 
-.PHONY: help setup demo test test-long test-train prove lint style types docs bench bitstreams clean
+.PHONY: help setup demo test test-long test-train prove lint style types docs docs-test dist bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -69,6 +69,16 @@ docs: $(VENV)/installed-dev  ## the site, in docs/_build/html; warnings are erro
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "The site is in docs/_build/html: open index.html in a browser."
 
+# Larq wants an environment of its own: its page begins with a file.
+docs-test: $(VENV)/installed-dev  ## all code of the tutorials, also what takes minutes, or needs PyTorch or Brevitas
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(PIP) $(TORCH)
+	@$(PIP) --editable '.[tutorials]'
+	@$(BIN)/pytest tests/docs -m "long or not long"
+
+dist: $(VENV)/installed-dev  ## wheel, source and list of dependencies in dist/, tried in an environment of their own
+	@$(PIP) --editable '.[dist]'
+	@$(BIN)/python -m tools.distribute
+
 bench: $(VENV)/installed-dev  ## every claim about speed and size, measured again
 	@$(PIP) --editable '.[pnr]'
 	@for file in benchmarks/*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
@@ -78,4 +88,4 @@ bitstreams: $(VENV)/installed  ## bitstreams/ built again; says whether the byte
 	@$(BIN)/python bitstreams/rebuild.py
 
 clean:           ## remove what can be made again
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build docs/generated
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/_build docs/generated

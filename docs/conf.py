@@ -21,7 +21,7 @@ extensions = [
     "sphinx_copybutton",
     "tools.site",  # pages that are made of the project itself
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated"]
 root_doc = "index"
 
 myst_enable_extensions = ["colon_fence", "deflist"]

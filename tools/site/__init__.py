@@ -17,7 +17,7 @@ __all__ = ["setup"]
 def setup(app: Any) -> dict[str, bool]:
     """Write what is generated into `docs/generated`, which git ignores; Sphinx calls it before it looks for pages."""
     generated = Path(app.srcdir) / "generated"
-    _write(generated / "schemas.md", schemas.page())
+    _write(generated / "schemas.md", schemas.sections())
     _write(generated / "flow.svg", pictures.flow())
     write_example(generated)
     return {"parallel_read_safe": True}

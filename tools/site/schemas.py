@@ -1,4 +1,4 @@
-"""A page with the fields of every JSON that the commands print, from the schemas in the packages."""
+"""The fields of every JSON that the commands print, from the schemas in the packages."""
 
 from __future__ import annotations
 
@@ -7,22 +7,14 @@ from typing import Any
 
 from tools.write_schemas import FOLDER, SCHEMAS
 
-__all__ = ["page"]
+__all__ = ["sections"]
 
 Json = dict[str, Any]
 
-_HEAD = """\
-# JSON
 
-With `--json`, a command prints one JSON document on standard output: a result, or `{"error": ..., "exit_code": ...}`
-where it fails. Documents with a schema (JSON Schema, draft 2020-12) are listed here with all their fields. In Python,
-`to_dict()` of a result gives the same.
-"""
-
-
-def page() -> str:
-    """The page, in Markdown."""
-    return "\n".join([_HEAD, *(_document(name, SCHEMAS[name]()) for name in SCHEMAS)])
+def sections() -> str:
+    """Sections of the page `docs/reference/json.md`."""
+    return "\n".join(_document(name, SCHEMAS[name]()) for name in SCHEMAS)
 
 
 def _document(name: str, tree: Json) -> str:
