@@ -67,7 +67,7 @@ def fit(
         Called with the number of epochs that are done and with the optimiser: saves a checkpoint.
     seed : int
     """
-    own = optimiser or torch.optim.Adam(model.parameters(), lr=rate)
+    own = optimiser or torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     steps = len(x) // batch
     for epoch in range(start, epochs):
         torch.manual_seed(1_000_003 * seed + epoch)
