@@ -2,9 +2,9 @@
 
     python benchmarks/training_pareto.py [--seeds 3] [--json FILE]
 
-The cost of each candidate is known before it is trained (`bitweir.train.cost`): LUT sites and block RAMs on ECP5, of the plan with the
-fewest lanes for 100,000 frames/s at 100 MHz. Accuracy is the mean over seeds on the 360 test images, of the integer network. It needs
-``pip install 'bitweir[train]'``.
+The cost of each candidate is known before it is trained (`bitweir.train.cost`): LUT sites and block RAMs on ECP5, of
+the plan with the fewest lanes for 100,000 frames/s at 100 MHz. Accuracy is the mean over seeds on the 360 test images,
+of the integer network. It needs ``pip install 'bitweir[train]'``.
 """
 
 from __future__ import annotations
@@ -79,12 +79,10 @@ def main() -> None:
         mean = statistics.mean(row["accuracy"])
         front, best = ("front" if mean > best else ""), max(best, mean)
         shape = "-".join(map(str, (64, *row["widths"], 10)))
-        print(
-            f"| {shape} | {row['bits']} | {100 * mean:.1f} | {row['sites']:,} | {row['bram']} | {row['cycles']:,.0f} | {front} |"
-        )
-    print(
-        f"\nthe cost of a candidate took {1000 * statistics.median(row['priced'] for row in rows):.0f} ms of CPU time"
-    )
+        costs = f"{row['sites']:,} | {row['bram']} | {row['cycles']:,.0f}"
+        print(f"| {shape} | {row['bits']} | {100 * mean:.1f} | {costs} | {front} |")
+    priced = statistics.median(row["priced"] for row in rows)
+    print(f"\nthe cost of a candidate took {1000 * priced:.0f} ms of CPU time")
 
 
 if __name__ == "__main__":

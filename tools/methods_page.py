@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "methods.md"
 IMAGES = Path(str(resources.files("bitweir.networks"))) / "digits_test.npz"
 FRAMES = 360
 FAMILY = "ecp5"
-STATIC = ("network", "method", "paper", "what it computes", "works on", "becomes", "float", "torch")
+STATIC = ("network", "method", "paper", "what it computes", "works on", "in training", "becomes", "float", "torch")
 MEASURED = ("bound", "here", "LUT sites", "block RAM", "DSP", "cycles")
 ABSENT = " | ".join(["-"] * len(MEASURED))
 
@@ -48,7 +48,9 @@ Runtime; `make test-long` runs 20 images through the gateware of each.
 *here* is that of the integers. The networks are tiny and trained for 40 epochs: this tells how a method is written and
 what it costs, not which one is best. *LUT sites*, *block RAM* and *DSP* are what the [cost model](cost-model.md)
 estimates for the plan that `bitweir generate --family ecp5` chooses, for 100,000 frames/s at 100 MHz, and *cycles* are
-those of a frame in that plan. *Works on* is the survey's class: quantisation error, loss or gradient.
+those of a frame in that plan. *Works on* is the survey's class: quantisation error, loss or gradient. *In training* is
+what [`bitweir.train`](training.md) has of the method, so that a network can be trained with it; those of this page were
+trained by the scripts above, which know nothing of it.
 
 `python -m tools.methods_page` writes this page.
 
@@ -67,7 +69,8 @@ def percent(count: int) -> str:
 
 def static_row(method: Method) -> str:
     """The cells of a row that need no measurement, as they stand in the page."""
-    told = (f"`{method.name}`", method.method, method.paper, method.writes, method.aim, method.outcome)
+    has = ", ".join(f"`{name}`" for name in method.train.split(", ")) if method.train else "-"
+    told = (f"`{method.name}`", method.method, method.paper, method.writes, method.aim, has, method.outcome)
     return f"| {' | '.join([*map(cell, told), percent(method.float_right), percent(method.right)])} |"
 
 

@@ -33,6 +33,8 @@ class Method:
         That trains it, in ``tests/methods/train/``, without the suffix.
     outcome
         One of `OUTCOMES`.
+    train
+        What `bitweir.train` has of it; else empty.
     told
         The sentence that refuses it, without `options`; else empty.
     possible
@@ -54,6 +56,7 @@ class Method:
     writes: str
     script: str
     outcome: str
+    train: str = ""
     told: str = ""
     possible: str = ""
     weight_bits: int = 0
