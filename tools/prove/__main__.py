@@ -1,4 +1,4 @@
-"""Proves what `registry.CLAIMS` says: ``python -m tools.prove [--only WORD] [--quick] [--write]``.
+"""Proves what `registry.CLAIMS` says: ``python -m tools.prove [--only WORD] [--quick | --all] [--write]``.
 
 tests/ must be on the path. Prints a line for each claim, and ends with 1 if a run that must prove does not, or a
 planted fault is not refuted.
@@ -19,13 +19,15 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tools.prove", description="prove what is claimed of gateware")
     parser.add_argument("--only", default="", metavar="WORD", help="claims whose names have this word")
-    parser.add_argument("--quick", action="store_true", help="few parameters of each claim")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="few parameters of each claim")
+    extent.add_argument("--all", action="store_true", help="many parameters, which take long")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at once; 2 by default")
     parser.add_argument("--write", action="store_true", help="write the table of docs/proofs.md")
     given = parser.parse_args()
     wrong = list[Result]()
     print(" | ".join(HEAD), flush=True)
-    for claim, found in results(only=given.only, quick=given.quick, jobs=given.jobs):
+    for claim, found in results(only=given.only, quick=given.quick, thorough=given.all, jobs=given.jobs):
         print(row(claim, found), flush=True)
         wrong += [result for result in found if not result.right]
         if given.write:

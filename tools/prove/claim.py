@@ -22,11 +22,14 @@ class Case:
         Makes the device and decides.
     quick : bool
         It is among the few that every run of the tests makes, too.
+    thorough : bool
+        It is among the many that only a run of all makes.
     """
 
     name: str
     run: Callable[[], Verdict]
     quick: bool = False
+    thorough: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,7 +199,7 @@ class Shape:
         return f"{self.popcount.style}, {self.dot.simd} lanes{planes}, {self.popcount.levels_per_stage} levels a stage"
 
 
-def element_sums(circuit: Circuit, shape: Shape, suffix: str = "") -> Verdict:
+def element_sums(circuit: Circuit, shape: Shape) -> Verdict:
     """Prove ``acc <= (preset if first else acc) + sum`` where `valid`, of an element of one stream.
 
     The accumulator may hold anything before, and so may all registers when the inputs come, ``stages`` cycles earlier.
@@ -207,7 +207,7 @@ def element_sums(circuit: Circuit, shape: Shape, suffix: str = "") -> Verdict:
     Parameters
     ----------
     circuit : Circuit
-        With the ports of `ProcessingElements`, each with `suffix` behind its name.
+        With the ports of `ProcessingElements`.
     shape : Shape
 
     Returns
@@ -258,7 +258,7 @@ def element_sums(circuit: Circuit, shape: Shape, suffix: str = "") -> Verdict:
     expected = [
         graph.choose(valid, new, old) for new, old in zip([*base[: plan.exponent], *high][:width], acc, strict=True)
     ]
-    found = _played(circuit, shape, suffix, graph, x, w, valid, first, preset, acc)
+    found = _played(circuit, shape, graph, x, w, valid, first, preset, acc)
     swept: Swept = sweep(graph)
     for bit, (a, b) in enumerate(zip(expected, found, strict=True)):
         answer = swept.prover.different(swept.literal(a), swept.literal(b))
@@ -268,13 +268,13 @@ def element_sums(circuit: Circuit, shape: Shape, suffix: str = "") -> Verdict:
 
 
 def _played(
-    circuit: Circuit, shape: Shape, suffix: str, graph: Graph, x: list[int], w: list[int],
+    circuit: Circuit, shape: Shape, graph: Graph, x: list[int], w: list[int],
     valid: int, first: int, preset: list[int], acc: list[int],
 ) -> list[int]:  # fmt: skip
     """The accumulator of a netlist after a step, `stages` cycles after the inputs."""
     # Anything, in place of what it begins with.
     frames = Frames(circuit, graph, {bit: graph.leaf() for bit in circuit.registers})
-    held = {literal: place for place, literal in enumerate(circuit.outputs[f"acc{suffix}"])}
+    held = {literal: place for place, literal in enumerate(circuit.outputs["acc"])}
     if not held.keys() <= {2 * (circuit.first_register + n) for n in range(len(circuit.registers))}:
         raise ValueError("the accumulator is no register")
     stages = shape.dot.stages(shape.popcount)
@@ -286,12 +286,12 @@ def _played(
         pins = {name: anything(name) for name in dict.fromkeys(name for name, _ in circuit.inputs)}
         pins["rst"] = [0]
         if cycle == 0:
-            pins |= {f"x{suffix}": x, f"w{suffix}": w}
+            pins |= {"x": x, "w": w}
         if cycle == stages:
-            pins |= {f"valid{suffix}": [valid], f"first{suffix}": [first], f"preset{suffix}": preset}
+            pins |= {"valid": [valid], "first": [first], "preset": preset}
             for n in range(len(frames.state)):
                 place = held.get(2 * (circuit.first_register + n))
                 if place is not None:
                     frames.state[n] = acc[place]
         frames.cycle(pins)
-    return frames.cycle({})[f"acc{suffix}"]
+    return frames.cycle({})["acc"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import deadlocks, fifos, link, orders, schedules, streams, sums
+from . import deadlocks, fifos, foldings, link, orders, schedules, streams, sums, values
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
@@ -15,4 +15,6 @@ CLAIMS: tuple[Claim, ...] = (
     *deadlocks.CLAIMS,
     *link.CLAIMS,
     *sums.CLAIMS,
+    *values.CLAIMS,
+    *foldings.CLAIMS,
 )

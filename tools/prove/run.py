@@ -49,7 +49,9 @@ def timed(case: Case) -> tuple[Verdict, float]:
     return verdict, sum(os.times()[:4]) - before
 
 
-def results(*, only: str = "", quick: bool = False, jobs: int = 1) -> Iterator[tuple[Claim, list[Result]]]:
+def results(
+    *, only: str = "", quick: bool = False, thorough: bool = False, jobs: int = 1
+) -> Iterator[tuple[Claim, list[Result]]]:
     """Run claims, one after the other, and planted faults with each.
 
     Parameters
@@ -58,6 +60,8 @@ def results(*, only: str = "", quick: bool = False, jobs: int = 1) -> Iterator[t
         Part of the names of claims.
     quick : bool
         Only cases that are quick.
+    thorough : bool
+        Also those that a run of all makes.
     jobs : int
         Runs at once, of all claims together.
     """
@@ -67,7 +71,7 @@ def results(*, only: str = "", quick: bool = False, jobs: int = 1) -> Iterator[t
         for claim in wanted.values()
         for planted, some in ((False, claim.cases()), (True, claim.faults()))
         for case in some
-        if case.quick or not quick
+        if (case.quick or not quick) and (thorough or not case.thorough)
     ]
     found = Parallel(n_jobs=jobs, return_as="generator")(delayed(timed)(case) for _, case, _ in cases)
     told = (

@@ -1,64 +1,46 @@
-"""Popcounts and dot products in mapped netlists, of each family in its own construction."""
+"""Popcounts and dot products in mapped netlists, of each family in its own construction and in portable ones."""
 
 from __future__ import annotations
 
-import json
-import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from amaranth.hdl import Module
-from amaranth.lib import wiring
-from bitweir.synthesis.cell_models import cell_models
-from bitweir.synthesis.flows import script
+from bitweir_hw.blocks.matvec.planes import planes_for
 from bitweir_hw.popcount import STYLE, DotProduct, Popcount
 from bitweir_hw.popcount.elements import ProcessingElements
-from bitweir_hw.tools import convert, run_yosys
 from bitweir_sim.formal import Verdict
-from bitweir_sim.formal.begun import LOWER, begun
 
 from .claim import Case, Claim
+from .netlists import FAMILIES, mapped, part
 from .popcounts import METHOD, TOOL, Shape, element_sums
 
 __all__ = ["CLAIMS"]
 
-FAMILIES = ("ecp5", "ice40", "gowin", "xilinx")
-#: Of popcounts without registers.
-LANES = (5, 16, 33, 64)
+#: Lanes of popcounts without registers; all of them are proved in a longer run.
+LANES, ALL_LANES = (5, 16, 33, 64), range(1, 65)
+#: Constructions that any family can have.
+PORTABLE = ("tree", "fused", "xc7")
 
 
-class Many(wiring.Component):
-    """Elements side by side, with ports of their own: synthesis begins once for all of them."""
-
-    def __init__(self, shapes: list[Shape]) -> None:
-        self.elements = [
-            ProcessingElements(pe=1, dot=shape.dot, width=shape.width, popcount=shape.popcount) for shape in shapes
-        ]
-        super().__init__(
-            {
-                f"{name}{n}": member
-                for n, element in enumerate(self.elements)
-                for name, member in element.signature.members.items()
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        for n, element in enumerate(self.elements):
-            m.submodules += element
-            for name, member in element.signature.members.items():
-                inner, outer = getattr(element, name), getattr(self, f"{name}{n}")
-                m.d.comb += inner.eq(outer) if member.flow == wiring.In else outer.eq(inner)
-        return m
-
-
-def shapes_of(family: str, lanes: Iterable[int], each: int = 0) -> list[Shape]:
+def shapes_of(style: str, lanes: Iterable[int], each: int = 0) -> list[Shape]:
     """Popcounts of so many lanes, with accumulators that are a little longer."""
-    popcount = Popcount(style=STYLE[family], levels_per_stage=each)
+    popcount = Popcount(style=style, levels_per_stage=each)
     return [Shape(DotProduct(simd=n), n.bit_length() + 2, popcount) for n in lanes]
+
+
+def planes_of(style: str, lanes: Iterable[int]) -> list[Shape]:
+    """Dot products of inputs of several bits, and of weights of several planes."""
+    popcount = Popcount(style=style, levels_per_stage=2)
+    dots = [
+        dot
+        for n in lanes
+        for dot in (
+            DotProduct(simd=n, bits=2),
+            DotProduct(simd=n, planes=planes_for(-1, 1)),
+            DotProduct(simd=n, bits=3, planes=planes_for(-4, 3)),
+        )
+    ]
+    return [Shape(dot, dot.most.bit_length() + 2, popcount) for dot in dots]
 
 
 def netlists(family: str, shapes: list[Shape], fault: str = "") -> Verdict:
@@ -67,59 +49,35 @@ def netlists(family: str, shapes: list[Shape], fault: str = "") -> Verdict:
     Parameters
     ----------
     fault : str
-        Planted: the number of inputs of a LUT cell, one of whose entries is turned over; or a carry cell that is lost,
-        as abc9 of Yosys 0.70 loses some.
+        Planted: see `netlists.mapped`.
     """
-    with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
-        folder = Path(work)
-        (folder / "design.il").write_text(convert(Many(shapes), name="top"))
-        run_yosys(script(family, top="top"), folder)
-        module = json.loads((folder / "netlist.json").read_text())["modules"]["top"]
-        if fault:
-            plant(module["cells"], fault)
-        kinds = {cell["type"] for cell in module["cells"].values()}
-        (folder / "mapped.json").write_text(json.dumps({"modules": {"top": module}}))
-        (folder / "cells.v").write_text(cell_models(family, (kind for kind in kinds if kind[0] != "$")))
-        commands = ["read_verilog cells.v", "read_json mapped.json", "hierarchy -check -top top", LOWER]
-        run_yosys("\n".join([*commands, "write_json gates.json"]), folder, log="gates.log")
-        circuit = begun(json.loads((folder / "gates.json").read_text())["modules"]["top"])
+    elements = [ProcessingElements(pe=1, dot=shape.dot, width=shape.width, popcount=shape.popcount) for shape in shapes]
+    circuit = mapped(family, elements, fault)
     for n, shape in enumerate(shapes):
-        verdict = element_sums(circuit.cone([f"acc{n}"]), shape, str(n))
+        verdict = element_sums(part(circuit, n), shape)
         if verdict.status != "proved":
             break
     return verdict
-
-
-def plant(cells: dict[str, Any], fault: str) -> None:
-    """Change a netlist."""
-    if fault == "lost carry":
-        used = {bit for cell in cells.values() for pin in ("CIN", "CI") for bit in cell["connections"].get(pin, ())}
-        # The end of a chain.
-        name = next(
-            name for name, cell in cells.items()
-            if cell["type"] == "CCU2C" and not used & set(cell["connections"].get("COUT", ()))
-        )  # fmt: skip
-        pins = cells.pop(name)["connections"]
-        gone = {bit for pin in ("S0", "S1") for bit in pins.get(pin, ())}
-        for cell in cells.values():
-            for pin, bits in cell["connections"].items():
-                cell["connections"][pin] = ["0" if bit in gone else bit for bit in bits]
-        return
-    table, cell = next(
-        (table, cell) for cell in cells.values() for table in ("INIT", "LUT_INIT", "INIT0")
-        if re.fullmatch("(SB_)?LUT[2-6]|CCU2C", cell["type"]) and table in cell["parameters"]
-    )  # fmt: skip
-    # The entry for zeros on all pins.
-    value = cell["parameters"][table]
-    cell["parameters"][table] = value[:-1] + ("0" if value[-1] == "1" else "1")
 
 
 def cases() -> Iterator[Case]:
     """Of each family."""
     yield Case(name="ecp5, 5 lanes", run=partial(netlists, "ecp5", shapes_of("ecp5", [5])), quick=True)
     for family in FAMILIES:
-        shapes = [*shapes_of(family, LANES), *shapes_of(family, [20], 1)]
-        yield Case(name=f"{family}, {', '.join(map(str, LANES))} lanes", run=partial(netlists, family, shapes))
+        style = STYLE[family]
+        shapes = [*shapes_of(style, LANES), *shapes_of(style, [20], 1), *planes_of(style, [3])]
+        yield Case(
+            name=f"{family}, {', '.join(map(str, LANES))} lanes and planes of 3", run=partial(netlists, family, shapes)
+        )
+    for family in FAMILIES:
+        for style in (STYLE[family], *(style for style in PORTABLE if style != STYLE[family])):
+            for levels in (0, 1, 2) if style == STYLE[family] else (0,):
+                yield Case(
+                    name=f"{family}, {style}, {levels} levels a stage, all lanes to {ALL_LANES[-1]}",
+                    run=partial(netlists, family, shapes_of(style, ALL_LANES, levels)), thorough=True,
+                )  # fmt: skip
+        shapes = planes_of(STYLE[family], range(1, 17))
+        yield Case(name=f"{family}, planes of up to 16 lanes", run=partial(netlists, family, shapes), thorough=True)
 
 
 def faults() -> Iterator[Case]:
@@ -130,7 +88,8 @@ def faults() -> Iterator[Case]:
     )  # fmt: skip
     for family in FAMILIES[1:]:
         yield Case(
-            name=f"{family}, an entry of a table", run=partial(netlists, family, shapes_of(family, [5]), "table")
+            name=f"{family}, an entry of a table",
+            run=partial(netlists, family, shapes_of(STYLE[family], [5]), "table"),
         )
 
 
@@ -140,7 +99,9 @@ CLAIMS = (
         says="In a mapped netlist, each step of an accumulator adds the dot product of the inputs and weights that "
         "came as many cycles before as the plan says, and begins with the preset.",
         parameters="ECP5, iCE40, Gowin and Xilinx 7, each in its own construction; popcounts of 5, 16, 33 and 64 "
-        "lanes, and of 20 with registers",
+        "lanes, and of 20 with registers; 3 lanes of several bits and planes; with `--all` all lanes from 1 to 64, "
+        "without registers, with one behind each level or each second one, and in each portable construction, and "
+        "planes of 1 to 16 lanes",
         method=METHOD,
         tool=TOOL,
         fault="a carry cell that synthesis has lost, or an entry of a table",
