@@ -220,8 +220,9 @@ class Equality:
         if run[a >> 1] ^ a & 1 == run[b >> 1] ^ b & 1:
             return self.verdict("unknown", "the solver told inputs for which nothing differs")
         signals = {
-            name: tuple(sum((run[bit >> 1] ^ bit & 1) << at for at, bit in enumerate(bits)) for bits in numbers)
+            f"{name}[{n}]": (sum((run[bit >> 1] ^ bit & 1) << at for at, bit in enumerate(bits)),)
             for name, numbers in self.leaves.items()
+            for n, bits in enumerate(numbers)
         }
         return self.verdict("refuted", f"beat {number} differs", Trace(broken=(f"beat {number}",), signals=signals))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import deadlocks, fifos, foldings, link, orders, schedules, streams, sums, values
+from . import bounds, deadlocks, fifos, foldings, link, orders, schedules, streams, sums, values
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
@@ -17,4 +17,5 @@ CLAIMS: tuple[Claim, ...] = (
     *sums.CLAIMS,
     *values.CLAIMS,
     *foldings.CLAIMS,
+    *bounds.CLAIMS,
 )

@@ -99,7 +99,8 @@ class Bound:
     unit : str
         What an integer of 1 stands for, of the channel in which that is the most.
     closest : str or None
-        No real value that can occur is nearer to a threshold of the quantisers; None where that is not known.
+        No real value that can occur is nearer to a threshold of the quantisers, in channels that are off at all; None
+        where that is not known.
     exact : bool
         No code is wrong: in each channel, no real value that can occur is as near to a threshold as the error there.
     """
@@ -130,7 +131,7 @@ class Bound:
         near = "is not known" if self.closest is None else f"is {_short(self.closest)}"
         return (
             f"Approximate: a code of {self.layer} is right wherever the real value is more than {error} from its "
-            f"threshold; the closest distance that can occur {near}."
+            f"threshold; in channels that are off at all, the closest distance that can occur {near}."
         )
 
 

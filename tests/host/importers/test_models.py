@@ -122,7 +122,7 @@ def test_sums_in_fixed_point_have_the_signs_of_real_numbers():
         "sum0: its integers stand for real numbers and are off by at most 9.5e-07, but no value that can occur is as "
         "near to a threshold as that in its channel: every code is exact.",
         "Approximate: a code of pool0 is right wherever the real value is more than 6.5e-06 from its threshold; "
-        "the closest distance that can occur is not known.",
+        "in channels that are off at all, the closest distance that can occur is not known.",
     )
 
 

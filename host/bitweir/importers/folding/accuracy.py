@@ -143,7 +143,8 @@ class Margin:
     unit : Fraction
         Real size of an integer of 1.
     closest : Fraction or None
-        No value that can occur is nearer to a threshold; None where that is not known, or no threshold is in reach.
+        No value that can occur is nearer to a threshold, of channels whose error is not 0; None where that is not
+        known, or no threshold is in reach.
     exact : bool
         Every code is right.
     poor : str
