@@ -67,6 +67,23 @@ def test_unknown_is_never_right():
     assert "proved 1 of 3, planted faults refuted 1 of 3" in row(claim, found)
 
 
+def test_a_run_of_all_has_more_cases():
+    def case(name, **extent):
+        return Case(name=name, run=lambda: Verdict(status="proved", method="", tool="", seconds=0), **extent)
+
+    cases = [case("some", quick=True), case("more"), case("all", thorough=True)]
+    claim = Claim(name="c", says="", parameters="", method="", tool="", fault="", cases=lambda: cases, faults=list)
+
+    def names(**extent):
+        ((_, found),) = run.results(**extent)
+        return [result.case for result in found]
+
+    with patch.object(run, "CLAIMS", (claim,)):
+        assert names(quick=True) == ["some"]
+        assert names() == ["some", "more"]
+        assert names(thorough=True) == ["some", "more", "all"]
+
+
 def test_every_kind_that_moves_data_is_followed():
     moving = {block.spec for block in BLOCKS if block.group == "move"}
     # FIFOs have a claim of their own.

@@ -167,7 +167,7 @@ def _concat(spec: ConcatSpec) -> Moves:
     return Moves(inputs={f"i{k}": beats for k, beats in enumerate(spec.turns)}, outputs={"o": table})
 
 
-#: What each kind is said to do. Windows are not among them: see docs/proofs.md.
+#: What each kind is said to do. Windows are in `places`.
 MOVES: dict[type, Callable[[Any], Moves]] = {
     ForkSpec: _fork,
     WidthSpec: _width,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import bounds, deadlocks, fifos, foldings, link, orders, schedules, streams, sums, values
+from . import bounds, deadlocks, fifos, foldings, link, orders, places, schedules, streams, sums, values
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
@@ -11,6 +11,7 @@ CLAIMS: tuple[Claim, ...] = (
     *streams.CLAIMS,
     *fifos.CLAIMS,
     *orders.CLAIMS,
+    *places.CLAIMS,
     *schedules.CLAIMS,
     *deadlocks.CLAIMS,
     *link.CLAIMS,

@@ -159,27 +159,28 @@ class _Search:
         numbers = np.arange(started.shape[1])
         total = len(seen)
         while registers.shape[1]:
-            found: list[tuple[Bits, NDArray[np.int64], NDArray[np.int64]]] = []
-            for index, choice in enumerate(choices):
-                following, onward, wrong = self._step(registers, models, choice)
-                if wrong:
-                    state, what = wrong
-                    return "refuted", "", self._trace(int(numbers[state]), index, choices, what)
-                keys = np.concatenate([following.T, onward[:, None].view(np.uint8).reshape(len(onward), 8)], axis=1)
-                fresh, ids = [], []
-                for at, key in enumerate(map(bytes, keys)):
-                    if key not in seen:
-                        seen[key] = total
-                        self.parents.append((int(numbers[at]), index))
-                        fresh.append(at)
-                        ids.append(total)
-                        total += 1
-                found.append((following[:, fresh], onward[fresh], np.array(ids, np.int64)))
+            # Each state with each choice, side by side.
+            count = registers.shape[1]
+            given = {name: np.repeat([choice[name] for choice in choices], count) for name in self.controls}
+            numbers = np.tile(numbers, len(choices))
+            following, onward, wrong = self._step(
+                np.tile(registers, (1, len(choices))), np.tile(models, len(choices)), given
+            )
+            if wrong:
+                at, what = wrong
+                return "refuted", "", self._trace(int(numbers[at]), at // count, choices, what)
+            keys = np.concatenate([following.T, onward[:, None].view(np.uint8).reshape(len(onward), 8)], axis=1)
+            fresh = []
+            for at, key in enumerate(map(bytes, keys)):
+                if key not in seen:
+                    seen[key] = total
+                    self.parents.append((int(numbers[at]), at // count))
+                    fresh.append(at)
+                    total += 1
             if total > self.most:
                 return "unknown", f"more than {self.most} states", None
-            registers = np.concatenate([part[0] for part in found], axis=1)
-            models = np.concatenate([part[1] for part in found])
-            numbers = np.concatenate([part[2] for part in found])
+            registers, models = following[:, fresh], onward[fresh]
+            numbers = np.arange(total - len(fresh), total)
         return "proved", f"{total} states", None
 
     def _choices(self) -> list[tuple[int, ...]]:
@@ -211,12 +212,12 @@ class _Search:
         return states
 
     def _step(
-        self, registers: Bits, models: NDArray[np.int64], choice: dict[str, int]
+        self, registers: Bits, models: NDArray[np.int64], given: dict[str, NDArray[np.int64]]
     ) -> tuple[Bits, NDArray[np.int64], tuple[int, str] | None]:
-        """All states one cycle on; and the number of one that differs from the model, and in what."""
+        """All states one cycle on, with what is given; the place of one that differs from the model, and in what."""
         circuit, names, count = self.whole, self.names, registers.shape[1]
-        inputs = np.array([[choice[name]] for name, _ in circuit.inputs], np.uint8).reshape(-1, 1)
-        values = evaluated(circuit, np.broadcast_to(inputs, (len(inputs), count)), registers)
+        inputs = np.array([given[name] for name, _ in circuit.inputs], np.uint8).reshape(-1, count)
+        values = evaluated(circuit, inputs, registers)
         shown = np.array(self.model.shown, bool)[models].T
         readies, valids = shown[: len(names.ready)], shown[len(names.ready) : -1]
 
@@ -224,7 +225,7 @@ class _Search:
             return np.broadcast_to(_picked(values, circuit.outputs[name])[0], count).astype(bool)
 
         # It takes a beat of all inputs that are ready, or of none.
-        offered = np.array([choice[name] for name in names.offered], bool)[:, None]
+        offered = np.array([given[name] for name in names.offered], bool).reshape(-1, count)
         takes = readies.any(axis=0) & (~readies | offered).all(axis=0)
         wrong = np.zeros(count, bool)
         what = ""
@@ -237,7 +238,7 @@ class _Search:
         for n, name in enumerate(names.valid):
             differs = bit(name) != valids[n]
             wrong, what = wrong | differs, what or (name if differs.any() else "")
-        word = shown[-1] & bool(names.word and choice[names.word[0]])
+        word = shown[-1] & (given[names.word[0]].astype(bool) if names.word else False)
         if names.word:
             differs = bit(names.word[1]) != shown[-1]
             wrong, what = wrong | differs, what or (names.word[1] if differs.any() else "")
@@ -245,7 +246,7 @@ class _Search:
             return registers, models, (int(np.argmax(wrong)), what)
         moves = takes.astype(np.int64) | word.astype(np.int64) << 1
         for n, name in enumerate(names.taken):
-            moves |= (valids[n] & bool(choice[name])).astype(np.int64) << (2 + n)
+            moves |= (valids[n] & given[name].astype(bool)).astype(np.int64) << (2 + n)
         onward = np.array(
             [self.model.follow(*key) for key in zip(models.tolist(), moves.tolist(), strict=True)], np.int64
         )
