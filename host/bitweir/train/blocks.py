@@ -76,28 +76,37 @@ class ReActBlock(nn.Module):
 
 
 class GroupBlock(nn.Module):
-    """A learned sum of several binary blocks: ``sum_k lambda_k T_k(x)``.
+    """A learned sum of several binary blocks: ``sum_k lambda_k T_k(x)`` with ``T_k(x) = BN_k(conv_k(sign(x))) + x``.
 
-    Group-Net (Zhuang et al., CVPR 2019).
+    Group-Net (Zhuang et al., CVPR 2019). The shortcuts of all T_k are the same x, which is added once, times the sum of
+    all lambda: so there is one real-valued sum in hardware, and not one in another.
 
     Parameters
     ----------
-    make : callable
-        Makes one T_k, such as ``lambda: BiRealBlock(16)``.
+    channels : int
     bases : int
         K.
+    kernel_size : int
+        Odd; the map keeps its size.
     """
 
-    def __init__(self, make: Callable[[], nn.Module], bases: int = 3) -> None:
+    def __init__(self, channels: int, bases: int = 2, kernel_size: int = 3) -> None:
         super().__init__()
-        self.bases = nn.ModuleList([make() for _ in range(bases)])
+        self.bases = nn.ModuleList(
+            nn.Sequential(
+                Sign(ApproxSign()),
+                Conv2d(channels, channels, kernel_size, Binary(scale=MeanScale()), padding=kernel_size // 2),
+                nn.BatchNorm2d(channels),
+            )
+            for _ in range(bases)
+        )
         self.scale = nn.Parameter(torch.full((bases,), 1 / bases))
 
     def forward(self, x: Tensor) -> Tensor:
-        first, *others = (self.scale[place].view([1] * x.dim()) * base(x) for place, base in enumerate(self.bases))
-        for other in others:
-            first = first + other
-        return first
+        total = x * self.scale.sum()
+        for scale, base in zip(self.scale.split(1), self.bases, strict=True):
+            total = total + scale.view([1] * x.dim()) * base(x)
+        return total
 
 
 class AbcSigns(nn.Module):

@@ -121,7 +121,7 @@ EXACT = {
 BOUNDED = {
     "Bi-Real": lambda: residual(train.BiRealBlock(4), train.BiRealBlock(4, 1)),
     "ReActNet": lambda: residual(train.ReActBlock(4), train.ReActBlock(4, 1)),
-    "Group-Net": lambda: residual(train.GroupBlock(lambda: train.BiRealBlock(4), 2)),
+    "Group-Net": lambda: residual(train.GroupBlock(4), train.GroupBlock(4, 3, 1)),
     "ABC-Net": abc,
     "ABC-Net, maps": abc_maps,
 }
@@ -214,3 +214,15 @@ def test_a_network_with_sums_is_shown():
     model, images = trained("Bi-Real")
     shown = repr(train.export(model, images.shape[1:], input_range=(0, 16), compare=False))
     assert shown.splitlines()[0] == "net: 1x6x6 to 3 classes" and "sum" in shown
+
+
+def test_a_group_is_the_sum_of_blocks_with_shortcuts():
+    torch.manual_seed(0)
+    group = train.GroupBlock(4, 2).eval()
+    blocks = [train.BiRealBlock(4).eval() for _ in range(2)]
+    for block, base in zip(blocks, group.bases, strict=True):
+        block.conv, block.norm = base[1], base[2]
+    with torch.no_grad():
+        group.scale.copy_(torch.tensor([0.3, 0.9]))
+        x = torch.randn(3, 4, 5, 5)
+        torch.testing.assert_close(group(x), 0.3 * blocks[0](x) + 0.9 * blocks[1](x))

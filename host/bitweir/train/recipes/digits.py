@@ -257,7 +257,7 @@ METHODS = {
     "reactnet": Method("ReActNet", lambda: maps(ReActBlock(CHANNELS), ReActBlock(CHANNELS)), maps=True),
     "group-net": Method(
         "Group-Net, two bases",
-        lambda: maps(GroupBlock(lambda: BiRealBlock(CHANNELS), 2), BiRealBlock(CHANNELS)),
+        lambda: maps(GroupBlock(CHANNELS), GroupBlock(CHANNELS)),
         maps=True,
     ),
 }
