@@ -82,6 +82,7 @@ def generate(
     reserve_bram: int | str = 0,
     weight_bandwidth: float | None = None,
     axi: AxiPorts | int | None = None,
+    memory_files: bool = False,
     progress: Progress = silent,
 ) -> Accelerator:
     """Generate Verilog for a network in a folder.
@@ -123,6 +124,8 @@ def generate(
         Bytes a second of a memory outside the chip: with a goal, weights of layers that do not fit come from there.
     axi : AxiPorts or int, optional
         The ports of a module with AXI4-Stream, which is added; a number is bytes of tdata.
+    memory_files : bool
+        Whether the Verilog reads what memories begin with from files beside it (``$readmemh``), in place of literals.
     progress : Progress
         Shows what is under way.
 
@@ -165,7 +168,7 @@ def generate(
     # Refuses a clock that the memory of the board cannot have.
     memory_of_board(design.pipeline, target.platform, target.clock)
     with progress("Generating Verilog"):
-        written = design.write(Path(folder), axi=axi)
+        written = design.write(Path(folder), axi=axi, memory_files=memory_files)
     return Accelerator(written=written, search=result.search)
 
 

@@ -15,6 +15,7 @@ from math import ceil
 from pathlib import Path
 
 from bitweir_hw.accelerator import (
+    accelerator_comments,
     accelerator_rtlil,
     image_bytes,
     image_description,
@@ -24,7 +25,7 @@ from bitweir_hw.accelerator import (
     weight_layout,
 )
 from bitweir_hw.accelerator.board_memory import board_layout
-from bitweir_hw.axi import AxiPorts, axi_rtlil, register_header
+from bitweir_hw.axi import AxiPorts, axi_comments, axi_rtlil, register_header
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import digest, load_network, load_plan, network_bytes, plan_text
@@ -54,7 +55,7 @@ _ROUTED = "manifest.json"
 #: In a folder with several chips, each of which has a build folder in it.
 CHIPS_FILE = "chips.json"
 #: What belongs together in a folder; pages and tables for people do not count.
-_PARTS = (_NETWORK, _PLAN, TARGET_FILE, CERTIFICATE, _ROUTED, _WEIGHTS_AT, "*.v", "*.bit", "*.bin", "*.fs")
+_PARTS = (_NETWORK, _PLAN, TARGET_FILE, CERTIFICATE, _ROUTED, _WEIGHTS_AT, "*.v", "*.mem", "*.bit", "*.bin", "*.fs")
 _HEADER = "// {name}: binary neural network accelerator, by bitweir [0-9A-Za-z.+!-]{{1,40}}\n// network {digest}\n"
 _HASH, _RTLIL = "sha256", "design.il"
 
@@ -179,9 +180,17 @@ class Design:
         """The words of all streamed layers as the memory has them, see `weight_layout`."""
         return weight_image(self.pipeline, self.weight_layout())
 
-    def verilog(self) -> str:
-        """The accelerator in Verilog, without a header; its top module has the name of the network."""
-        return rtlil_to_verilog(accelerator_rtlil(self.pipeline, name=self.network.name))
+    def verilog(self, files: dict[str, str] | None = None) -> str:
+        """The accelerator in Verilog, without a header; its top module has the name of the network.
+
+        Parameters
+        ----------
+        files : dict, optional
+            Takes the files that memories begin with, by name; without it, all is in the Verilog.
+        """
+        name = self.network.name
+        rtlil = accelerator_rtlil(self.pipeline, name=name, named=True)
+        return rtlil_to_verilog(rtlil, accelerator_comments(self.pipeline, name), files)
 
     def rtlil(self) -> str:
         """The same in Yosys' intermediate language, from which the Verilog is translated.
@@ -197,7 +206,7 @@ class Design:
 
         return (cached(key, write) / _RTLIL).read_text()
 
-    def write(self, folder: Path, *, axi: AxiPorts | int | None = None) -> DesignFolder:
+    def write(self, folder: Path, *, axi: AxiPorts | int | None = None, memory_files: bool = False) -> DesignFolder:
         """Write the design into a folder: whole, or not at all.
 
         Parameters
@@ -205,6 +214,8 @@ class Design:
         folder : Path
         axi : AxiPorts or int, optional
             The ports of a module ``NAME_axi`` with AXI4-Stream, in a file of its own; a number is bytes of tdata.
+        memory_files : bool
+            Whether the Verilog reads what memories begin with from files beside it, with $readmemh.
 
         Raises
         ------
@@ -212,26 +223,30 @@ class Design:
             The plan does not fit, a layer cannot be built, or the folder cannot be written.
         """
         with whole_folder(folder) as new:
-            self.fill(new, axi=axi)
+            self.fill(new, axi=axi, memory_files=memory_files)
         return DesignFolder(folder=folder, design=self)
 
-    def fill(self, folder: Path, *, axi: AxiPorts | int | None = None) -> DesignFolder:
+    def fill(self, folder: Path, *, axi: AxiPorts | int | None = None, memory_files: bool = False) -> DesignFolder:
         """As `write`, but into an empty folder that exists and belongs to the caller."""
         network, pipeline = self.network, self.pipeline
         ports = AxiPorts(frame_bytes=axi) if isinstance(axi, int) else axi
         if ports:
             ports.check(pipeline)
-        verilog = self.verilog()
+        files: dict[str, str] = {}
+        verilog = self.verilog(files if memory_files else None)
         cells = needed_cells(verilog)
         _check_name(network, cells)
         header = _header(network)
         with suppress(OSError, FileError):
             # Whoever simulates it need not generate it again to compare; without a cache that takes longer.
-            _verilog_hash(self, verilog)
+            _verilog_hash(self, verilog, memory_files=memory_files)
         (folder / f"{network.name}.v").write_text(header + verilog)
+        for name, text in files.items():
+            (folder / name).write_text(text)
         if ports:
             wrapper = axi_rtlil(pipeline, name=network.name, ports=ports, network=int(digest(network)[:8], 16))
-            (folder / f"{network.name}_axi.v").write_text(header + rtlil_to_verilog(wrapper))
+            comments = axi_comments(pipeline, ports, network.name)
+            (folder / f"{network.name}_axi.v").write_text(header + rtlil_to_verilog(wrapper, comments))
             if ports.lite:
                 (folder / f"{network.name}_regs.h").write_text(register_header(network.name))
         for cell in cells:
@@ -257,6 +272,7 @@ class Design:
             self.target,
             axi=ports,
             cells=cells,
+            memory_files=bool(files),
         )
         (folder / _README).write_text(page)
         return DesignFolder(folder=folder, design=self)
@@ -363,12 +379,16 @@ class DesignFolder:
         # Another version may have written it: what counts is what it says.
         start = re.match(_HEADER.format(name=self.network.name, digest=digest(self.network)).encode(), found)
         body = found[start.end() :] if start else b""
-        if not start or hashlib.sha256(body).hexdigest() != _verilog_hash(self.design):
-            raise FileError(
-                f"{str(self.verilog)!r} is not what {_NETWORK} and {_PLAN} beside it give with this version of "
-                "bitweir: make it again with bitweir generate."
-            )
-        return header + body.decode()
+        told = hashlib.sha256(body).hexdigest() if start else ""
+        if told == _verilog_hash(self.design):
+            return header + body.decode()
+        if b"$readmemh" in body and told == _verilog_hash(self.design, memory_files=True):
+            # What the files beside it say does not matter: this has all of it.
+            return header + self.design.verilog()
+        raise FileError(
+            f"{str(self.verilog)!r} is not what {_NETWORK} and {_PLAN} beside it give with this version of "
+            "bitweir: make it again with bitweir generate."
+        )
 
 
 def write_design(
@@ -423,16 +443,22 @@ def _header(network: Network) -> str:
     )
 
 
-def _verilog_hash(design: Design, verilog: str | None = None) -> str:
+def _verilog_hash(design: Design, verilog: str | None = None, *, memory_files: bool = False) -> str:
     """SHA-256 of the Verilog of a design, without its header; it is cached, as large designs take a while.
 
-    `verilog` is that Verilog if the caller has it.
+    `verilog` is that Verilog if the caller has it; with `memory_files`, memories begin with files.
     """
     versions = (metadata.version("amaranth"), yosys_version())
-    key = content_key("verilog", gateware_sources(), *versions, digest(design.network), plan_text(design.plan))
+    key = content_key(
+        "verilog with files" if memory_files else "verilog",
+        gateware_sources(),
+        *versions,
+        digest(design.network),
+        plan_text(design.plan),
+    )
 
     def write(folder: Path) -> None:
-        text = design.verilog() if verilog is None else verilog
+        text = design.verilog({} if memory_files else None) if verilog is None else verilog
         (folder / _HASH).write_text(hashlib.sha256(text.encode()).hexdigest())
 
     return (cached(key, write) / _HASH).read_text()

@@ -34,6 +34,7 @@ def readme(
     *,
     axi: AxiPorts | None,
     cells: Sequence[str],
+    memory_files: bool = False,
 ) -> str:
     """The page as Markdown.
 
@@ -48,13 +49,15 @@ def readme(
         Of the module with AXI4-Stream ports, if there is one.
     cells : sequence of str
         The primitives that the Verilog instantiates.
+    memory_files : bool
+        Whether it reads files that memories begin with.
     """
     first, last = pipeline.input, pipeline.nodes[-1].block
     assert isinstance(last, EndSpec)
     template = Template((resources.files(__package__) / "build_readme.md").read_text())
     return template.substitute(
         name=network.name,
-        kind=_kind(network, cells),
+        kind=_kind(network, cells) + (_text("build_memory_files.md") if memory_files else ""),
         identity=digest(network),
         i_bits=first.bits,
         o_bits=last.o_bits,

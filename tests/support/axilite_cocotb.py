@@ -64,10 +64,10 @@ async def host(dut):
 
 async def _event(dut, lite, mask):
     """Wait for the interrupt, and clear what it is for."""
-    while not dut.interrupt.value:
+    while not dut.irq.value:
         await RisingEdge(dut.aclk)
     assert await lite.read_dword(register("IRQ_STATUS").offset) & 0b110 == mask
     await lite.write_dword(register("IRQ_STATUS").offset, 0xFFFFFFFF)
     for _ in range(3):
         await RisingEdge(dut.aclk)
-    assert not dut.interrupt.value
+    assert not dut.irq.value

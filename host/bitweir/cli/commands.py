@@ -174,6 +174,11 @@ def import_command(
     help="What a memory outside the chip gives: with --goal, weights of layers that do not fit come from there.",
 )
 @axi_options
+@click.option(
+    "--memory-files",
+    is_flag=True,
+    help="Let the Verilog read what memories begin with from files (*.mem, $readmemh), in place of literals.",
+)
 @chips_options
 @with_output
 @with_models
@@ -195,6 +200,7 @@ def generate(
     reserve_bram: str,
     weight_bandwidth: float | None,
     axi: AxiPorts | None,
+    memory_files: bool,
     chips: ChipsOptions | None,
 ) -> None:
     """Generate Verilog for MODEL (.onnx, .keras, .h5, or a network .npz) in a folder."""
@@ -218,7 +224,8 @@ def generate(
     design = api.generate(
         net, folder, part=part, board=board, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
-        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, progress=output.working,
+        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi,
+        memory_files=memory_files, progress=output.working,
     )  # fmt: skip
     search = design.search
     memory = WeightMemory(bandwidth=weight_bandwidth) if weight_bandwidth and search and search.streamed else None

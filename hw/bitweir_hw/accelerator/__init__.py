@@ -1,6 +1,7 @@
 """An accelerator as a whole: its component, its parameters in RAM, and its Verilog."""
 
 from .accelerator import Accelerator, accelerator_ports
+from .comments import accelerator_comments
 from .external import inner_accelerator
 from .parameters import (
     Contents,
@@ -22,6 +23,7 @@ __all__ = [
     "AcceleratorWithReader",
     "BootedAccelerator",
     "Contents",
+    "accelerator_comments",
     "accelerator_ports",
     "accelerator_rtlil",
     "boot_cycles",

@@ -93,8 +93,16 @@ def _replaced(rtlil: str, other: Callable[[re.Match[str]], str]) -> tuple[str, l
     return _MODULE.sub(of_module, rtlil), found
 
 
-def put_contents(verilog: str, contents: list[Contents]) -> str:
-    """Verilog of such RTLIL, as Yosys writes it, with what memories begin with."""
+def put_contents(verilog: str, contents: list[Contents], files: dict[str, str] | None = None) -> str:
+    """Verilog of such RTLIL, as Yosys writes it, with what memories begin with.
+
+    Parameters
+    ----------
+    verilog : str
+    contents : list of Contents
+    files : dict, optional
+        Takes a file, by its name, for each memory that begins with anything but zeros: the Verilog reads it.
+    """
     by_module: dict[str, dict[str, Contents]] = {}
     for one in contents:
         by_module.setdefault(one.module, {})[one.memory] = one
@@ -105,7 +113,7 @@ def put_contents(verilog: str, contents: list[Contents]) -> str:
 
         def followed(declaration: re.Match[str]) -> str:
             one = memories.pop(declaration[1], None)
-            return "\n".join([declaration[0], *(_statements(one) if one else ())])
+            return "\n".join([declaration[0], *(_statements(one, files) if one else ())])
 
         text = re.sub(r"^  reg \[\d+:0\] (\w+) \[\d+:\d+\];$", followed, module[0], flags=re.MULTILINE)
         if memories:
@@ -118,13 +126,24 @@ def put_contents(verilog: str, contents: list[Contents]) -> str:
     return text
 
 
-def _statements(contents: Contents) -> Iterator[str]:
+def _file_lines(contents: Contents) -> str:
+    """The words in hexadecimal digits, one a line, as $readmemh reads them."""
+    digits = -(-contents.width // 4)
+    return "".join(f"{word:0{digits}x}\n" for _, _, word in contents.chunks(1))
+
+
+def _statements(contents: Contents, files: dict[str, str] | None) -> Iterator[str]:
     """What gives a memory its words, understood as the same by all tools.
 
     An `initial` for each statement: Yosys reads a block of them in a time that grows with the square of its length.
     No loop of more than some hundred rounds, and no wide literal: tools limit both.
     """
     name, width = contents.memory, contents.width
+    if files is not None and "1" in contents.bits:
+        file = f"{contents.module}.mem" if name == "memory" else f"{contents.module}__{name}.mem"
+        files[file] = _file_lines(contents)
+        yield f'  initial $readmemh("{file}", {name});'
+        return
     size = _LITERAL // width
     if size < _SEVERAL or len(contents.bits) < _SEVERAL * width:
         for word, _, value in contents.chunks(1):

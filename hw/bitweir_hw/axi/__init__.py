@@ -1,6 +1,7 @@
 """Accelerators in other people's systems: packets on AXI4-Stream, registers on AXI4-Lite, loaded parameters."""
 
 from ..accelerator.self_loading import BootedAccelerator, boot_cycles, booted_rtlil
+from .comments import axi_comments
 from .layout import TDATA_BYTES, PacketLayout
 from .lite import AxiLiteAccelerator
 from .ports import MEMORY_BYTES, AxiPorts
@@ -18,6 +19,7 @@ __all__ = [
     "AxiTop",
     "BootedAccelerator",
     "PacketLayout",
+    "axi_comments",
     "axi_rtlil",
     "boot_cycles",
     "booted_rtlil",

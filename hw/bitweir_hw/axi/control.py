@@ -78,7 +78,7 @@ class AxiLiteControl(wiring.Component):
     -------
     s_axi_NAME
         See `bus.lite_ports`.
-    interrupt : Out(1)
+    irq : Out(1)
         An event has happened whose bit in IRQ_ENABLE is 1.
     reset : Out(1)
         Discard all frames, for a cycle.
@@ -99,7 +99,7 @@ class AxiLiteControl(wiring.Component):
         See `offchip.WeightReader`.
     """
 
-    interrupt: Signal
+    irq: Signal
     reset: Signal
     clear_counts: Signal
     accepted: Signal
@@ -127,7 +127,7 @@ class AxiLiteControl(wiring.Component):
         super().__init__(
             {
                 **lite_ports(),
-                **{name: Out(1) for name in ("interrupt", "reset", "clear_counts", "weights_enable")},
+                **{name: Out(1) for name in ("irq", "reset", "clear_counts", "weights_enable")},
                 **{name: In(1) for name in bits},
                 **{name: In(32) for name in words},
                 **{name: In(COUNT_BITS) for name in counts},
@@ -225,7 +225,7 @@ class AxiLiteControl(wiring.Component):
         # What happens in the cycle in which it is cleared is not lost.
         m.d.sync += [
             events.eq((events & ~cleared) | Cat(happens[field.name] for field in fields)),
-            self.interrupt.eq((events & enable).any()),
+            self.irq.eq((events & enable).any()),
         ]
         _written(m, bus, "IRQ_ENABLE", enable)
         return enable, events

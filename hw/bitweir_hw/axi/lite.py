@@ -46,13 +46,13 @@ class AxiLiteAccelerator(wiring.Component):
     -------
     s_axis_NAME, m_axis_NAME, m_axi_NAME
         See `AxiAccelerator`.
-    s_axi_NAME, interrupt
+    s_axi_NAME, irq
         See `AxiLiteControl`.
     core_reset : Out(1)
         Reset of the domain ``core``, besides that of ``sync``.
     """
 
-    interrupt: Signal
+    irq: Signal
     core_reset: Signal
 
     def __init__(self, pipeline: Pipeline, ports: AxiPorts, *, module: str | None = None, network: int = 0) -> None:
@@ -68,14 +68,14 @@ class AxiLiteAccelerator(wiring.Component):
             for name, member in self.data.signature.members.items()
             if name.startswith(("s_axis_t", "m_axis_", "m_axi_"))
         }
-        super().__init__({**lite_ports(), **self._passed, "interrupt": Out(1), "core_reset": Out(1)})
+        super().__init__({**lite_ports(), **self._passed, "irq": Out(1), "core_reset": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         data: Any = self.data
         m.submodules.data = DomainRenamer(CORE)(data)
         m.submodules.control = control = AxiLiteControl(self.facts)
-        for inside, names in ((data, self._passed), (control, {**lite_ports(), "interrupt": Out(1)})):
+        for inside, names in ((data, self._passed), (control, {**lite_ports(), "irq": Out(1)})):
             for name, member in names.items():
                 inner, outer = getattr(inside, name), getattr(self, name)
                 m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)

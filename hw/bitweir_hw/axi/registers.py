@@ -127,7 +127,7 @@ REGISTERS = (
         ),
     ),
     Register(
-        name="IRQ_ENABLE", offset=0x28, access="rw", meaning="events for which `interrupt` is 1", fields=_EVENTS
+        name="IRQ_ENABLE", offset=0x28, access="rw", meaning="events for which `irq` is 1", fields=_EVENTS
     ),
     Register(
         name="IRQ_STATUS", offset=0x2C, access="w1c", meaning="events that have happened; a 1 clears one",

@@ -1,8 +1,6 @@
-"""The AXI wrapper as a module of Verilog: a clock, a reset, and what tools read in its ports."""
+"""The AXI wrapper as a module of Verilog: with a clock and a reset."""
 
 from __future__ import annotations
-
-import re
 
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import wiring
@@ -16,14 +14,9 @@ from .wrapper import AxiAccelerator
 
 __all__ = ["AxiTop", "axi_rtlil"]
 
-#: How ports are called that make up an interface, and which kind it is in Vivado's IP Integrator.
-_INTERFACES = re.compile(r"(?P<bus>[sm]_axi(?:s(?:_load)?)?)_(?P<signal>[a-z]+)")
-
 
 class AxiTop(wiring.Component):
     """The wrapper with a clock and a reset as AXI calls them.
-
-    Ports have the attributes by which Vivado's IP Integrator knows interfaces, clock, reset and interrupt (UG994).
 
     Members
     -------
@@ -35,13 +28,11 @@ class AxiTop(wiring.Component):
 
     aclk: Signal
     aresetn: Signal
-    interrupt: Signal
 
     def __init__(self, wrapper: AxiAccelerator | AxiLiteAccelerator) -> None:
         self.wrapper = wrapper
         self.inner = {name: member for name, member in wrapper.signature.members.items() if name != "core_reset"}
         super().__init__({"aclk": In(1), "aresetn": In(1), **self.inner})
-        self._describe()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -58,30 +49,6 @@ class AxiTop(wiring.Component):
             inner, outer = getattr(wrapper, name), getattr(self, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         return m
-
-    def _describe(self) -> None:
-        """Give the ports their attributes."""
-        buses = []
-        for name in self.inner:
-            if not (found := _INTERFACES.fullmatch(name)):
-                continue
-            bus, signal = found.groups()
-            kind = "axis" if "axis" in bus else "aximm"
-            _attribute(getattr(self, name), f"xilinx.com:interface:{kind}:1.0 {bus} {signal.upper()}")
-            if bus not in buses:
-                buses.append(bus)
-        parameters = f"ASSOCIATED_BUSIF {':'.join(buses)}, ASSOCIATED_RESET aresetn"
-        _attribute(self.aclk, "xilinx.com:signal:clock:1.0 aclk CLK", parameters)
-        _attribute(self.aresetn, "xilinx.com:signal:reset:1.0 aresetn RST", "POLARITY ACTIVE_LOW")
-        if "interrupt" in self.inner:
-            _attribute(self.interrupt, "xilinx.com:signal:interrupt:1.0 interrupt INTERRUPT", "SENSITIVITY LEVEL_HIGH")
-
-
-def _attribute(port: Signal, interface: str, parameters: str | None = None) -> None:
-    """What IP Integrator reads of a port."""
-    port.attrs["X_INTERFACE_INFO"] = interface
-    if parameters:
-        port.attrs["X_INTERFACE_PARAMETER"] = parameters
 
 
 def axi_rtlil(pipeline: Pipeline, *, name: str, ports: AxiPorts | int, network: int = 0) -> str:
@@ -110,4 +77,4 @@ def axi_rtlil(pipeline: Pipeline, *, name: str, ports: AxiPorts | int, network: 
         if ports.lite
         else AxiAccelerator(pipeline, ports, module=name)
     )
-    return component_rtlil(AxiTop(wrapper), name=f"{name}_axi")
+    return component_rtlil(AxiTop(wrapper), name=f"{name}_axi", named=True)

@@ -2,6 +2,8 @@
 
 import pytest
 from bitweir.cli import main
+from bitweir.design import DesignFolder
+from bitweir.folders import FileError
 from bitweir.manifest import MANIFEST
 from bitweir_hw.files import save_network
 from click.testing import CliRunner
@@ -65,3 +67,18 @@ def test_registers_widths_and_the_class_alone(model, tmp_path):
     )
     refused = generate(model, "-o", tmp_path / "none", "--axi-lite", code=2)
     assert "--axi-lite needs --axi." in refused.output
+
+
+def test_memories_in_files_simulate_as_before(model, tmp_path):
+    folder = tmp_path / "files"
+    generate(model, "-o", folder, "--folding", FOLDING, "--memory-files")
+    files = sorted(path.name for path in folder.glob("*.mem"))
+    text = (folder / "net.v").read_text()
+    assert files and all(f'$readmemh("{name}"' in text for name in files)
+    assert "`*.mem`" in (folder / "README.md").read_text()
+    # What others read holds all, whatever the files say; a file that was changed is noticed when the folder is opened.
+    checked = DesignFolder.open(folder).checked_verilog()
+    assert "$readmemh" not in checked and "net__" in checked
+    (folder / files[0]).write_text("0\n")
+    with pytest.raises(FileError, match=f"'{files[0]}' is not what bitweir wrote there"):
+        DesignFolder.open(folder)

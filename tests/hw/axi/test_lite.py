@@ -168,18 +168,18 @@ def test_counts_events_and_checksums():
         await host.results(ctx, 1)
         await host.idle(ctx, 3)
         assert await host.read(ctx, "STATUS") == 0b10 and await host.read(ctx, "IRQ_STATUS") == RESULT
-        assert ctx.get(host.dut.interrupt) == 0
+        assert ctx.get(host.dut.irq) == 0
         await host.write(ctx, register("IRQ_STATUS").offset, RESULT | ERROR)
         assert await host.read(ctx, "IRQ_STATUS") == 0
         # A short packet and a long one are errors; frames go on.
         await host.send(ctx, good[1][:-1])
         await host.idle(ctx, 3)
-        assert ctx.get(host.dut.interrupt) == 1
+        assert ctx.get(host.dut.irq) == 1
         await host.write(ctx, register("IRQ_STATUS").offset, RESULT)
-        assert ctx.get(host.dut.interrupt) == 1
+        assert ctx.get(host.dut.irq) == 1
         await host.write(ctx, register("IRQ_STATUS").offset, ERROR)
         await host.idle(ctx, 3)
-        assert ctx.get(host.dut.interrupt) == 0
+        assert ctx.get(host.dut.irq) == 0
         for content in (good[1], good[2], good[0] + bytes(9), good[3]):
             await host.send(ctx, content)
         await host.results(ctx, 4)
@@ -240,7 +240,7 @@ def test_parameters_through_the_window():
             await host.write(ctx, offset, ERROR)
             await host.load(ctx, image)
             await host.idle(ctx)
-            assert ctx.get(host.dut.interrupt) == 1
+            assert ctx.get(host.dut.irq) == 1
             assert await host.read(ctx, "IRQ_STATUS") == LOADED and await host.read(ctx, "STATUS") == 0b10
             assert await host.read(ctx, "LOADED_CRC") == int.from_bytes(image[-4:], "little")
             for content in good:
