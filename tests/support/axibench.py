@@ -158,6 +158,14 @@ def run_icarus(sources, folder, *, top, rounds, shares):
     list of bytes, list of int
         Packets that came out, and the counts of short and long ones.
     """
+    job = {"rounds": len(rounds), "shares": shares}
+    for number, (loads, sent, results) in enumerate(rounds):
+        job[f"results{number}"] = results
+        for name, packets in ((f"load{number}", loads), (f"sent{number}", sent)):
+            job[name] = np.frombuffer(b"".join(packets), np.uint8)
+            job[f"{name}_sizes"] = np.array([len(packet) for packet in packets], np.int64)
+    np.savez(folder / "job.npz", **job)
+    simulate_icarus(sources, folder, top=top, test="support.axi_cocotb")
     assert (folder / "found.npz").exists(), (folder / "run.log").read_text()[-2000:]
     with np.load(folder / "found.npz") as file:
         ends = np.cumsum(file["found_sizes"])
