@@ -29,6 +29,7 @@ myst_heading_anchors = 4
 # No page is fetched: what is checked is links within the site, and their anchors.
 nitpicky = True
 
+smartquotes = False  # they would make a dash of the -- of options
 autodoc_typehints = "none"  # the docstrings tell types, in words
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
@@ -43,7 +44,10 @@ html_static_path = ["_static"]
 html_css_files = ["bitweir.css"]
 html_extra_path = ["generated/files"]
 html_show_sphinx = False
+html_show_copyright = False
+html_copy_source = False
 html_theme_options = {
+    "top_of_page_buttons": [],
     "light_css_variables": {"color-brand-primary": "#2b5c8a", "color-brand-content": "#2b5c8a"},
     "dark_css_variables": {"color-brand-primary": "#7db0e3", "color-brand-content": "#7db0e3"},
 }

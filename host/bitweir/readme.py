@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 from string import Template
 
-from bitweir_hw.accelerator import image_bytes, load_cycles
+from bitweir_hw.accelerator import image_bytes, load_cycles, shape_crc
 from bitweir_hw.axi import AxiPorts, PacketLayout
 from bitweir_hw.blocks import EndSpec
 from bitweir_hw.blocks.pipeline import Pipeline
@@ -146,7 +146,10 @@ def _text(file: str, /, **numbers: object) -> str:
 def _loading(pipeline: Pipeline) -> str:
     """How parameters are loaded, if they are."""
     size = image_bytes(pipeline)
-    return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline)) if size else ""
+    if not size:
+        return ""
+    shape = f"0x{shape_crc(pipeline):08x}"
+    return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline), shape=shape)
 
 
 def _outside(pipeline: Pipeline, target: Target) -> str:
