@@ -33,6 +33,8 @@ def pytest_configure(config):
     # Builds cost more than short runs. `make test-long` compiles as users do.
     if _daily(config):
         os.environ.setdefault("BITWEIR_OPTIMISE", "0")
+    # Nor do tests go by the configuration of whoever runs them.
+    os.environ["BITWEIR_CONFIG"] = ""
     # No test cuts the power, and other processes see what is written without it. A disk takes 10 ms each time.
     os.fsync = lambda _: None
     # Amaranth makes many objects that do not live long: to look for cycles among them took a sixth of the time.

@@ -58,6 +58,7 @@ _OWN = (
     "chips.json",
     "manifest.json",
     "explore.*",
+    "*.log",
     "README.md",
 )
 

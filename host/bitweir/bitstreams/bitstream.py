@@ -181,7 +181,8 @@ def write_bitstream(
         Its target becomes the board, with the clock that was routed.
     board : Board
     folder : Path
-        Gets what `design.Design.write` writes, the bitstream, ``routed-BOARD.json`` and `MANIFEST`.
+        Gets what `design.Design.write` writes, the bitstream, ``routed-BOARD.json``, `MANIFEST`, and the logs of Yosys
+        and nextpnr.
     options : Options
     models : sequence of Path
         Files that the network came from.
@@ -211,6 +212,8 @@ def write_bitstream(
         routed = Routed(**vars(_speeds(design, board, result)), **vars(result.core))
         name = bitstream_name(design.network, board)
         (new / name).write_bytes(result.bitstream)
+        for log, content in result.logs.items():
+            (new / log).write_bytes(content)
         # Now the clock is known.
         made = design.made_for(Target.of_board(board, clock=round(routed.clock_mhz * 1e6)))
         (new / TARGET_FILE).write_text(target_text(made.target))

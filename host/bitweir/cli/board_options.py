@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from bitweir_hw.boards import BOARDS
+from click.shell_completion import CompletionItem
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
@@ -31,6 +32,11 @@ class BoardType(click.ParamType[str]):
                 f"{value!r} is not one of {', '.join(sorted(BOARDS))}, nor a file in TOML, as my.toml.", param, ctx
             )
         return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """See `click.ParamType`: names, and files."""
+        named = [CompletionItem(name) for name in sorted(BOARDS) if name.startswith(incomplete)]
+        return named or [CompletionItem(incomplete, type="file")]
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """See `click.ParamType`."""

@@ -94,6 +94,13 @@ class Step:
         self._share = how_far
         self._first = self._first or (how_far, time.monotonic())
 
+    def show_lines(self, how_far: float | str) -> None:
+        """Take how far it is, and write it where it is told in words."""
+        news = isinstance(how_far, str) and how_far != self._now
+        self.show(how_far)
+        if news:
+            self.write(printable(f"{self}", keep=""))
+
     @property
     def _left(self) -> float | None:
         """Seconds until it is done, at the pace until now; None where that is not known."""
@@ -139,16 +146,20 @@ class Output:
     ----------
     as_json : bool
         Whether standard output gets one JSON object, and nothing else.
+    quiet : bool
+        Whether people and progress are told nothing.
+    verbose : bool
+        Whether each step is told in lines of its own, as it begins, goes on and ends.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
+    def __init__(self, *, as_json: bool, quiet: bool = False, verbose: bool = False) -> None:
+        self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
         self.progress: Console = _Console(stderr=True)
         self._people = self.progress if as_json else _Console()
 
     def show(self, *items: RenderableType) -> None:
         """Show something to people: with JSON, on standard error."""
-        for item in items:
+        for item in items if not self.quiet else ():
             self._people.print(item)
 
     def text(self, text: str) -> None:
@@ -166,18 +177,25 @@ class Output:
         """Show how far a step is, on standard error.
 
         In a terminal as a line that changes; elsewhere as a line from time to time; with JSON as a JSON object on a
-        line of its own, at the start, every `JSON_SECONDS` and at the end.
+        line of its own, at the start, every `JSON_SECONDS` and at the end. With `verbose`, as a line whenever there is
+        something new; with `quiet`, not at all.
 
         Yields
         ------
         Shown
         """
         step = Step(what)
-        if self.as_json:
+        if self.quiet:
+            yield step.show
+        elif self.as_json:
             step.write(json.dumps(step.to_dict()))
             with every(JSON_SECONDS, lambda: step.write(json.dumps(step.to_dict()))):
                 yield step.show
             step.write(json.dumps({**step.to_dict(), "done": True}))
+        elif self.verbose:
+            step.write(printable(f"{step} ...", keep=""))
+            yield step.show_lines
+            step.write(printable(f"{step}: done", keep=""))
         elif self.progress.is_terminal:
             with self.progress.status(step):
                 yield step.show

@@ -24,6 +24,7 @@ from ..report.report import Report
 from ..runs import DeviceRun, Simulation
 from ..shipped import demo_images
 from ..weight_memory import WeightMemory
+from .configuration import defaults, without_excluded
 from .console import Output, complain
 from .ending import BROKEN_PIPE, INTERRUPTED, TERMINATED, Terminated, ending
 
@@ -55,9 +56,11 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command`."""
         pairs = pairwise([*args, ""])
-        return super().parse_args(
-            ctx, ["--vote=" if a == "--vote" and not _VOTES.fullmatch(b) else a for a, b in pairs]
-        )
+        args = ["--vote=" if a == "--vote" and not _VOTES.fullmatch(b) else a for a, b in pairs]
+        if ctx.default_map:
+            given, _, _ = self.make_parser(ctx).parse_args(list(args))
+            ctx.default_map = without_excluded(ctx.default_map, given)
+        return super().parse_args(ctx, args)
 
 
 class Group(click.Group):
@@ -98,6 +101,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            ctx.default_map = defaults(self, ctx)
             return super().invoke(ctx)
         except BitweirError as error:
             self._end(ctx, str(error), error.exit_code)
@@ -135,15 +139,19 @@ def _drop_output() -> None:
 
 
 def with_output(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--json`` to a command and give it an `Output` first."""
+    """Add ``--json``, ``--quiet`` and ``--verbose`` to a command and give it an `Output` first."""
 
     @click.option(
         "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, on standard output."
     )
+    @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor results, but errors, and JSON.")
+    @click.option("-v", "--verbose", is_flag=True, help="Write a line for whatever begins, goes on and ends.")
     @click.pass_context
     @functools.wraps(command)
-    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, **options: Any) -> None:
-        output = Output(as_json=as_json)
+    def wrapped(ctx: click.Context, /, *args: Any, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> None:
+        if quiet and verbose:
+            raise click.UsageError("--quiet and --verbose exclude each other.")
+        output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
         ctx.find_root().obj = output
         command(output, *args, **options)
 

@@ -13,7 +13,7 @@ from bitweir_hw.blocks import MatVecSpec, WiredSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import COUNTED_AS
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
-from bitweir_hw.tools import Told, run_yosys, yosys_version
+from bitweir_hw.tools import YOSYS_LOG, Told, run_yosys, yosys_version
 from bitweir_sim.formal.solver import solvers
 from msgspec import UNSET
 
@@ -84,6 +84,7 @@ def synthesise(
         folder = Path(work)
         (folder / "design.il").write_text(accelerator_rtlil(build.pipeline, name=top))
         run_yosys(script(family, top=top, keep=[*modules, *others]), folder, told=told)
+        log = (folder / YOSYS_LOG).read_bytes()
         stat = json.loads((folder / "stat.json").read_text())["modules"]
         mapped = json.loads((folder / "netlist.json").read_text())["modules"]
         if COUNTED_AS[family] in OUTPUT_REGISTERS:
@@ -121,6 +122,7 @@ def synthesise(
         proof=proof,
         total=LaneResources(**{key: sum(getattr(row, key) for row in rows) for key in (*RESOURCES, "lanes")}),
     )
+    added_file(build.folder / f"yosys-{family}.log", log)
     added_file(build.folder / f"synthesis-{family}.json", (json.dumps(result.to_dict(), indent=1) + "\n").encode())
     return result
 

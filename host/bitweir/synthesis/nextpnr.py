@@ -19,8 +19,11 @@ from bitweir_hw.boards.top import CLOCK_NETS, SDRAM_NET
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import Told, Tool, followed
 
+from .phases import Phases
+
 __all__ = [
     "CONSTRAINTS",
+    "LOG",
     "NEXTPNR",
     "SUFFIX",
     "Routed",
@@ -75,9 +78,9 @@ _PLACE_PARTS = {
     ],
 }
 _OUTPUT = {"ecp5": "--textcfg", "ice40": "--asc", "gowin": "--write"}
-_ROUTED, _LOG = "routed.txt", "nextpnr.log"
-#: What nextpnr tells of its way; the router's iterations are in a table.
-_INFO = re.compile(r"^Info: +(?=\S)(.*?)[ .:|]*$", re.MULTILINE)
+_ROUTED = "routed.txt"
+#: What nextpnr says, in the folder where it runs.
+LOG = "nextpnr.log"
 #: Frequencies of the clocks.
 _CLOCKS = "clocks.sdc"
 
@@ -224,11 +227,11 @@ def place_and_route(
     options = [*device(board), *placing(board.family, in_parts=in_parts), "--seed", str(seed), "--sdc", _CLOCKS]
     # What a path without a clock is judged by.
     options += ["--freq", f"{clock / 1e6:.3f}"]
-    with followed(folder / _LOG, _INFO, told):
+    with followed(folder / LOG, Phases(), told):
         done = tool.run(
             [
                 *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED,
-                "--timing-allow-fail", "--quiet", "--log", _LOG,
+                "--timing-allow-fail", "--quiet", "--log", LOG,
             ],
             folder,
         )  # fmt: skip
@@ -244,7 +247,7 @@ def place_and_route(
         link_path=_longest(report, link, link),
         crossing=_delay(_longest(report, link, sync)) * 1e-9 if link_clock else 0.0,
         utilisation={kind: cells for kind, cells in report["utilization"].items() if cells["used"]},
-        hold=hold_violations((folder / _LOG).read_text()),
+        hold=hold_violations((folder / LOG).read_text()),
         options=options,
     )
 

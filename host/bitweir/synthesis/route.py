@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import PLL_CORE, Pll
 from bitweir_hw.errors import BitweirError, PlanError
 from bitweir_hw.resources.memories import OUTPUT_REGISTERS
-from bitweir_hw.tools import Told, run_yosys, yosys_version
+from bitweir_hw.tools import YOSYS_LOG, Told, run_yosys, yosys_version
 from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites
-from .nextpnr import Routed, pack, place_and_route, tools
+from .nextpnr import LOG, Routed, pack, place_and_route, tools
 from .output_registers import absorb_registers
 from .paths import ACCELERATOR, LINK, block_of, longest_path, registers
 from .results import Attempted, CellUse, PllSettings, Resources, RoutedCore, Seconds, TimingPath
@@ -123,12 +123,15 @@ class Result:
     rtlil : str
         What was routed.
     core : RoutedCore
+    logs : dict of str to bytes
+        Logs of Yosys and nextpnr, by the names of their files.
     """
 
     pll: Pll | None
     bitstream: bytes
     rtlil: str
     core: RoutedCore
+    logs: dict[str, bytes] = field(default_factory=dict)
 
 
 def route(
@@ -193,6 +196,7 @@ class _Kept:
     rtlil: str
     bitstream: bytes
     blocks: dict[str, Resources]
+    logs: dict[str, bytes]
 
 
 class _Run:
@@ -237,7 +241,9 @@ class _Run:
             self.attempts.append(attempt)
             if attempt.met and (self.kept is None or hertz > self.kept.attempt.clock):
                 bitstream = pack(board, folder / f"seed{seed}")
-                self.kept = _Kept(attempt=attempt, rtlil=text, bitstream=bitstream, blocks=blocks)
+                found = (folder / YOSYS_LOG, folder / f"seed{seed}" / LOG)
+                logs = {path.name: path.read_bytes() for path in found if path.is_file()}
+                self.kept = _Kept(attempt=attempt, rtlil=text, bitstream=bitstream, blocks=blocks, logs=logs)
         return attempt
 
     def too_slow(self) -> str:
@@ -291,7 +297,7 @@ class _Run:
             options=tuple(routed.options),
             seconds=Seconds(**{key: round(value, 3) for key, value in self.seconds.items()}),
         )
-        return Result(pll=attempt.pll, bitstream=kept.bitstream, rtlil=kept.rtlil, core=core)
+        return Result(pll=attempt.pll, bitstream=kept.bitstream, rtlil=kept.rtlil, core=core, logs=kept.logs)
 
 
 def _synthesise(

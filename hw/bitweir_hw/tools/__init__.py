@@ -2,7 +2,7 @@
 
 from .following import Told, followed
 from .rtlil import convert
-from .yosys import run_yosys, yosys_version
+from .yosys import YOSYS_LOG, run_yosys, yosys_version
 from .yowasp import Tool
 
-__all__ = ["Told", "Tool", "convert", "followed", "run_yosys", "yosys_version"]
+__all__ = ["YOSYS_LOG", "Told", "Tool", "convert", "followed", "run_yosys", "yosys_version"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,15 +17,15 @@ _MOST_CHARACTERS = 60
 
 
 @contextmanager
-def followed(log: Path, line: re.Pattern[str], told: Told | None) -> Iterator[None]:
-    """Tell the last line of a log that matches, whenever it is another one.
+def followed(log: Path, read: Callable[[str], str | None], told: Told | None) -> Iterator[None]:
+    """Tell what a log says is under way, whenever that is something else.
 
     Parameters
     ----------
     log : Path
         Grows; it need not be there yet.
-    line : pattern
-        With MULTILINE; its groups, joined by spaces, are what is told.
+    read : callable
+        Takes each line in turn, and returns what it says; None for nothing.
     told : callable or None
         None: nobody asks.
     """
@@ -42,7 +41,7 @@ def followed(log: Path, line: re.Pattern[str], told: Told | None) -> Iterator[No
             # A line that is not whole is read again.
             whole = file.read().rpartition(b"\n")[0]
             place += len(whole)
-            found = [" ".join(match.groups()) for match in line.finditer(whole.decode(errors="replace"))]
+            found = [said for line in whole.decode(errors="replace").splitlines() if (said := read(line))]
             if found and found[-1] != last:
                 last = found[-1]
                 told(last[:_MOST_CHARACTERS])

