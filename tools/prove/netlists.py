@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from bitweir.synthesis.cell_models import cell_models
 from bitweir.synthesis.flows import script
-from bitweir_hw.tools import convert, run_yosys
+from bitweir_hw.tools import convert, run_yosys, yosys_version
+from bitweir_sim.cache import cached, content_key
 from bitweir_sim.formal import Circuit
-from bitweir_sim.formal.begun import LOWER, begun
+from bitweir_sim.formal.begun import begun_circuit
 
 __all__ = ["FAMILIES", "mapped", "part"]
 
@@ -51,19 +53,24 @@ def mapped(family: str, parts: Sequence[wiring.Component], fault: str = "") -> C
         Planted: ``"table"``, one entry of a LUT is turned over; or ``"lost carry"``, a carry cell is gone, as abc9 of
         Yosys 0.70 loses some.
     """
-    with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
-        folder = Path(work)
-        (folder / "design.il").write_text(convert(Many(parts), name="top"))
-        run_yosys(script(family, top="top"), folder)
-        module = json.loads((folder / "netlist.json").read_text())["modules"]["top"]
-        if fault:
-            _plant(module["cells"], fault)
-        kinds = {cell["type"] for cell in module["cells"].values()}
-        (folder / "mapped.json").write_text(json.dumps({"modules": {"top": module}}))
-        (folder / "cells.v").write_text(cell_models(family, (kind for kind in kinds if kind[0] != "$")))
-        commands = ["read_verilog cells.v", "read_json mapped.json", "hierarchy -check -top top", LOWER]
-        run_yosys("\n".join([*commands, "write_json gates.json"]), folder, log="gates.log")
-        return begun(json.loads((folder / "gates.json").read_text())["modules"]["top"])
+    text, commands = convert(Many(parts), name="top"), script(family, top="top")
+
+    def build(folder: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
+            (Path(work) / "design.il").write_text(text)
+            run_yosys(commands, Path(work))
+            shutil.copy(Path(work) / "netlist.json", folder)
+
+    kept = cached(content_key("mapped", yosys_version(), commands, text), build)
+    module = json.loads((kept / "netlist.json").read_bytes())["modules"]["top"]
+    if fault:
+        _plant(module["cells"], fault)
+    kinds = {cell["type"] for cell in module["cells"].values()}
+    files = {
+        "cells.v": cell_models(family, (kind for kind in kinds if kind[0] != "$")),
+        "mapped.json": json.dumps({"modules": {"top": module}}),
+    }
+    return begun_circuit(files, ["read_verilog cells.v", "read_json mapped.json"])
 
 
 def part(circuit: Circuit, number: int) -> Circuit:

@@ -18,15 +18,17 @@ from .specs import SAMPLED, sampled
 
 __all__ = ["CLAIMS", "large"]
 
-#: Words of a buffer times steps, up to which all states are compared.
-MOST = 10_000
+#: Words of a buffer times steps, of which a unit with more is among the cases of a long run.
+LARGE = 20_000
+#: States after which a comparison is given up.
+MOST = 1_000_000
 
 
 def decide(spec: BlockSpec, machine: Machine | None = None) -> Verdict:
     """Compare a block with its machine, or with another one."""
     around = Around.of(spec, payloads=False)
     told = spec if machine is None else _Told(machine)
-    return compare_states(around.bench.circuit(), around.handshakes(), stepped(told))  # type: ignore[arg-type]
+    return compare_states(around.bench.circuit(), around.handshakes(), stepped(told), most=MOST)  # type: ignore[arg-type]
 
 
 class _Told:
@@ -37,16 +39,17 @@ class _Told:
 
 
 def large(spec: BlockSpec) -> bool:
-    """Whether there are too many states: words that may be held in each of many steps."""
+    """Whether there are very many states: words that may be held in each of many steps."""
     machine = spec.machine
-    return isinstance(machine, Buffered) and machine.room * int(machine.programme[:, 0].sum()) > MOST
+    return isinstance(machine, Buffered) and machine.room * int(machine.programme[:, 0].sum()) > LARGE
 
 
 def _cases() -> Iterator[Case]:
     kinds = set[type]()
     for name, spec in sampled():
-        if not large(spec):
-            yield Case(name=name, run=partial(decide, spec), quick=type(spec) not in kinds)
+        many = large(spec)
+        yield Case(name=name, run=partial(decide, spec), quick=type(spec) not in kinds and not many, thorough=many)
+        if not many:
             kinds.add(type(spec))
 
 
@@ -72,7 +75,8 @@ CLAIMS = (
     Claim(
         name="schedules",
         says="A block takes and offers each beat in the cycle in which its machine in the cycle model does.",
-        parameters=f"{SAMPLED}, without units of more than {MOST:,} steps times words of buffer; all stalls, all data",
+        parameters=f"{SAMPLED}, those of more than {LARGE:,} steps times words of buffer with `--all`; all stalls, all "
+        "data",
         method="all states of block and model side by side",
         tool="bitweir",
         fault="a block that is one cycle later, or has one place less, than its machine",

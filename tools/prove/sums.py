@@ -17,7 +17,7 @@ from .popcounts import METHOD, TOOL, Shape, element_sums
 __all__ = ["CLAIMS"]
 
 #: Lanes of popcounts without registers; all of them are proved in a longer run.
-LANES, ALL_LANES = (5, 16, 33, 64), range(1, 65)
+LANES, ALL_LANES = (5, 16, 33, 64), (*range(1, 65), 100, 256, 1024)
 #: Constructions that any family can have.
 PORTABLE = ("tree", "fused", "xc7")
 
@@ -73,7 +73,7 @@ def cases() -> Iterator[Case]:
         for style in (STYLE[family], *(style for style in PORTABLE if style != STYLE[family])):
             for levels in (0, 1, 2) if style == STYLE[family] else (0,):
                 yield Case(
-                    name=f"{family}, {style}, {levels} levels a stage, all lanes to {ALL_LANES[-1]}",
+                    name=f"{family}, {style}, {levels} levels a stage, all lanes to 64, and some more",
                     run=partial(netlists, family, shapes_of(style, ALL_LANES, levels)), thorough=True,
                 )  # fmt: skip
         shapes = planes_of(STYLE[family], range(1, 17))
@@ -100,8 +100,8 @@ CLAIMS = (
         "came as many cycles before as the plan says, and begins with the preset.",
         parameters="ECP5, iCE40, Gowin and Xilinx 7, each in its own construction; popcounts of 5, 16, 33 and 64 "
         "lanes, and of 20 with registers; 3 lanes of several bits and planes; with `--all` all lanes from 1 to 64, "
-        "without registers, with one behind each level or each second one, and in each portable construction, and "
-        "planes of 1 to 16 lanes",
+        "100, 256 and 1,024, without registers, with one behind each level or each second one, and in each portable "
+        "construction, and planes of 1 to 16 lanes",
         method=METHOD,
         tool=TOOL,
         fault="a carry cell that synthesis has lost, or an entry of a table",
