@@ -20,7 +20,14 @@ def setup(app: Any) -> dict[str, bool]:
     _write(generated / "schemas.md", schemas.sections())
     _write(generated / "flow.svg", pictures.flow())
     write_example(generated)
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _as_it_is)
     return {"parallel_read_safe": True}
+
+
+def _as_it_is(_app: Any, _context: Any, lines: list[str]) -> None:
+    """Texts of commands are plain: a star in them means itself, not emphasis."""
+    lines[:] = [line if line.lstrip().startswith("..") else line.replace("*", "\\*") for line in lines]
 
 
 def _write(path: Path, text: str) -> None:
