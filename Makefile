@@ -68,8 +68,9 @@ style: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	@$(BIN)/mypy
 
+# All is read again: references come from the code.
 docs: $(VENV)/installed-dev  ## the site, in docs/_build/html; warnings are errors
-	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@$(BIN)/sphinx-build -q -E -W --keep-going -b html docs docs/_build/html
 	@echo "The site is in docs/_build/html: open index.html in a browser."
 
 # Larq wants an environment of its own: its page begins with a file.
