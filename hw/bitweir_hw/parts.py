@@ -249,7 +249,12 @@ _PARTS = (
     FpgaPart(
         name="ice40-hx8k", family="ice40", luts=7_680, ffs=7_680, block_rams=32, speed="hx",
         source="Lattice FPGA-DS-02029, iCE40 LP/HX",
-        nextpnr=Nextpnr(devices=("hx8k",), packages=("ct256", "cb132", "cm225"), pll_pads=("ct256:F7", "ct256:R9")),
+        nextpnr=Nextpnr(
+            devices=("hx8k",), packages=("ct256", "cb132", "cm225", "bg121"),
+            pll_pads=(
+                "ct256:F7", "ct256:R9", "cb132:A6", "cb132:P7", "cm225:D8", "cm225:N7", "bg121:B6", "bg121:L5",
+            ),
+        ),
     ),
     # 5,280 logic cells, 30 blocks of 4 Kbit, 8 multipliers of 16 x 16. Its four single-port RAMs of 256 Kbit hold no
     # constants, and are not counted.

@@ -112,6 +112,8 @@ def build_command(
     )  # fmt: skip
     output.show(*render_routed(built.routed), *map(Text, net.summary))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
+    if built.routed.baud != DEFAULT_BAUD:
+        output.show(Text(f"Its link has another rate than usual: bitweir run serial:PORT --baud {built.routed.baud}"))
     output.result(built.to_dict() | {"comparison": net.comparison_dict})
 
 
