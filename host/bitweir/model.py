@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,9 +12,8 @@ import numpy as np
 from bitweir_hw.errors import BitweirError, NetworkError
 from bitweir_hw.files import network_bytes
 from bitweir_hw.network import Integers, Network
-from bitweir_sim.values import golden
+from bitweir_sim.values import engines, golden
 from bitweir_sim.values.encoding import Codes
-from bitweir_sim.values.fast import FastModel, prepare
 from bitweir_sim.values.golden import Result
 from numpy.typing import ArrayLike, NDArray
 
@@ -90,7 +88,7 @@ class Model:
         """`comparison` as JSON has it."""
         return self.imported.comparison_dict if self.imported else None
 
-    def classify(self, images: Frames) -> NDArray[Any]:
+    def classify(self, images: Frames, *, engine: str | None = None, threads: int | None = None) -> NDArray[Any]:
         """Classes of images.
 
         Parameters
@@ -98,6 +96,8 @@ class Model:
         images : array, or path of an .npz file
             ``(N, *shape)``. Integers are what image files hold, such as pixels; floating point is what the model file
             takes.
+        engine, threads : optional
+            As for `run`.
 
         Returns
         -------
@@ -110,6 +110,8 @@ class Model:
             The images do not suit the network.
         NetworkError
             The result is scores or codes: use `run`.
+        ToolError, FileError
+            As `run`.
 
         Examples
         --------
@@ -118,19 +120,25 @@ class Model:
         >>> net.classify(bitweir.demo_images()[0])[:8]
         array([7, 6, 3, 7, 7, 3, 2, 8])
         """
-        found = self.run(images)
+        found = self.run(images, engine=engine, threads=threads)
         told = found.classes if found.classes is not None else found.labels
         if told is None:
             raise NetworkError(f"The result of the network is {self.result}, neither a class nor labels: use run.")
         return told if self.result == "class" else shaped(self.network, told)
 
-    def run(self, images: Frames) -> Result:
+    def run(self, images: Frames, *, engine: str | None = None, threads: int | None = None) -> Result:
         """The whole result of images.
 
         Parameters
         ----------
         images : array, or path of an .npz file
             As `classify` takes them.
+        engine : str, optional
+            ``"native"``, kernels in C++, which are compiled at their first use, or ``"numpy"``: both give the same
+            integers. By default native where the kernels are compiled already, or where the images have 30 billion
+            multiplications or more and there is a compiler; else NumPy.
+        threads : int, optional
+            Of the native engine; OMP_NUM_THREADS, or as many as this process has cores. NumPy has those of its BLAS.
 
         Returns
         -------
@@ -142,8 +150,12 @@ class Model:
         ------
         ImageError
             The images do not suit the network.
+        NetworkError
+            There is no such engine, or no such number of threads.
+        ToolError, FileError
+            The native engine was asked for, and there is no compiler, or no cache that only this user may write to.
         """
-        return self._fast.run(images_for(self.network, images).codes)
+        return engines.run(self.network, images_for(self.network, images).codes, asked=engine, threads=threads)
 
     def trace(self, images: Frames) -> dict[str, Integers]:
         """What leaves each layer.
@@ -211,10 +223,6 @@ class Model:
         if place.suffix != ".npz":
             raise NetworkError(f"The network file must end in .npz, not {place.name!r}.")
         whole_file(place, network_bytes(self.network))
-
-    @cached_property
-    def _fast(self) -> FastModel:
-        return prepare(self.network)
 
     @property
     def _title(self) -> str:

@@ -35,13 +35,13 @@ def compiler_command() -> list[str]:
         return [text]
 
 
-def compiler_missing() -> str | None:
-    """Why nothing can be compiled on this system; None if the compiler is there."""
+def compiler_missing(what: str = "Compiled simulation") -> str | None:
+    """Why nothing can be compiled on this system, for `what` needs it; None if the compiler is there."""
     command = compiler_command()
     if shutil.which(command[0]):
         return None
     return (
-        f"Compiled simulation needs a C++ compiler, and {command[0]} was not found: "
+        f"{what} needs a C++ compiler, and {command[0]} was not found: "
         "install g++ (Debian, Ubuntu: apt install g++), or name another compiler in CXX."
     )
 

@@ -175,8 +175,9 @@ def run_command(
 ) -> None:
     """Run images through DEVICE.
 
-    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build folder; or
-    golden:FILE, the golden model of a network file or a build folder.
+    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build folder;
+    golden:FILE, the golden model of a network file or a build folder, in NumPy; or cpu:FILE, the same in kernels for
+    this CPU.
     """
     result = api.run(
         device, images, network=network, baud=baud, limit=limit, scores=save is not None, check=check,

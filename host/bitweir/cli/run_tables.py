@@ -42,6 +42,8 @@ def device_table(run: DeviceRun) -> Table:
     """Make the table of a run on a device."""
     table = _table(f"Results of {run.device}")
     table.add_row("network", run.network.name)
+    if run.engine:
+        table.add_row("engine", run.engine)
     _add_images(table, run)
     kind = run.network.readout.kind
     if (counts := run.classes) is not None:

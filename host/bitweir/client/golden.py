@@ -1,9 +1,11 @@
-"""The golden model as a device, without hardware."""
+"""The golden model as a device, without hardware: in NumPy, or as kernels for this CPU."""
 
 from __future__ import annotations
 
 import numpy as np
 from bitweir_hw.network import Network
+from bitweir_sim.compiler import compiler_missing
+from bitweir_sim.values import native
 from bitweir_sim.values.encoding import Codes
 from bitweir_sim.values.fast import prepare
 from bitweir_sim.values.golden import Result
@@ -12,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .frames import codes_of
 from .interface import Device
 
-__all__ = ["GoldenDevice"]
+__all__ = ["CpuDevice", "GoldenDevice"]
 
 
 class GoldenDevice(Device):
@@ -52,3 +54,43 @@ class GoldenDevice(Device):
 
     def close(self) -> None:
         """Does nothing, as no resource is held."""
+
+
+class CpuDevice(GoldenDevice):
+    """Computes a network in the native engine; in NumPy where there is no compiler for it. See `Device`.
+
+    Parameters
+    ----------
+    network : Network
+    threads : int, optional
+        At most so many; by default OMP_NUM_THREADS, or as many as this process has cores.
+
+    Raises
+    ------
+    ToolError
+        The compiler failed.
+    NetworkError
+        A frame takes too much memory.
+    FileError
+        Another user may write to the cache of compiled kernels.
+    """
+
+    def __init__(self, network: Network, threads: int | None = None) -> None:
+        kernels = native.chosen()
+        self._native: native.NativeModel | None = None
+        if native.compiled_before(kernels) or not compiler_missing():
+            self._network, self._native = network, native.prepare(network, kernels)
+        else:
+            super().__init__(network)
+        self._threads = threads or native.default_threads()
+
+    @property
+    def engine(self) -> str:
+        if self._native is None:
+            return "NumPy, as there is no C++ compiler for native kernels"
+        return f"{self._native.description}, at most {self._threads} {'thread' if self._threads == 1 else 'threads'}"
+
+    def run(self, images: ArrayLike | Codes) -> Result:
+        if self._native is None:
+            return super().run(images)
+        return self._native.run(codes_of(self._network, images), threads=self._threads)

@@ -48,6 +48,11 @@ class Device(ABC):
     def result(self) -> str:
         """The kind of its results, one of `bitweir_hw.network.readout.READOUTS`."""
 
+    @property
+    def engine(self) -> str | None:
+        """What computes, where that is this machine, for people; else None."""
+        return None
+
     @abstractmethod
     def run(self, images: ArrayLike | Codes) -> Result:
         """Compute scores (N, M) and, where the result is a class, classes (N,), both int64; else labels or codes.

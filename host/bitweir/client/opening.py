@@ -15,7 +15,7 @@ from bitweir_hw.network import Network
 from ..design import DesignFolder
 from ..progress import Progress, silent
 from .client import Client
-from .golden import GoldenDevice
+from .golden import CpuDevice, GoldenDevice
 from .interface import FIXED, Device
 from .linked import LinkedDevice, check_holds, network_digest
 from .transport import SerialTransport, Transport
@@ -48,7 +48,8 @@ def connect(
         - ``serial:///dev/ttyUSB1`` or ``serial:COM3``: a board at a serial port;
         - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz; parameters in RAM are
           loaded into it: those of `network`, if one is given; so are streamed weights;
-        - ``golden:FILE``: the golden model of a network file or build folder.
+        - ``golden:FILE``: the golden model of a network file or build folder, in NumPy;
+        - ``cpu:FILE``: the same in kernels for this CPU, with ``?threads=``; they are compiled at their first use.
 
         Boards, also simulated ones, take ``?baud=``, too.
     network : Network or path of a network file or build folder, optional
@@ -75,6 +76,8 @@ def connect(
         The address is malformed, no accelerator answers there, or it holds another network.
     NetworkError, FileError
         The file of the network, or the build folder, is missing or damaged.
+    ToolError
+        The kernels of ``cpu:`` cannot be compiled.
 
     Examples
     --------
@@ -91,11 +94,11 @@ def connect(
     if isinstance(network, Path | str):
         named = DesignFolder.open(Path(network)) if Path(network).is_dir() else None
         network = named.network if named else load_network(Path(network))
-    if scheme == "golden":
-        with progress(f"Connecting to {url}"):
-            golden = GoldenDevice(named_network(Path(place)))
-            check_holds(network_digest(golden.network), network)
-            return golden
+    if scheme in ("golden", "cpu"):
+        with progress(f"Connecting to {url}" + (" (kernels are kept for the next time)" if scheme == "cpu" else "")):
+            held = named_network(Path(place))
+            check_holds(network_digest(held), network)
+            return GoldenDevice(held) if scheme == "golden" else CpuDevice(held, options.get("threads"))
     with progress(f"Connecting to {url}"):
         device, build = _linked(_OPENERS[scheme](place, options), network, margin=margin, rounds=rounds)
     try:
@@ -204,6 +207,11 @@ def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
         raise
 
 
-_FORMS = {"serial": "serial:PORT", "sim": "sim:FOLDER", "golden": "golden:FILE"}
-_OPTIONS: dict[str, tuple[str, ...]] = {"serial": ("baud",), "sim": ("baud", "clock"), "golden": ()}
+_FORMS = {"serial": "serial:PORT", "sim": "sim:FOLDER", "golden": "golden:FILE", "cpu": "cpu:FILE"}
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "serial": ("baud",),
+    "sim": ("baud", "clock"),
+    "golden": (),
+    "cpu": ("threads",),
+}
 _OPENERS: dict[str, Callable[[str, Mapping[str, int]], _Opened]] = {"serial": _serial, "sim": _simulated}

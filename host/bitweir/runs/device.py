@@ -146,6 +146,8 @@ class DeviceRun:
         What the accelerator alone would do.
     simulated : bool
         Whether the device lives in simulated time.
+    engine : str or None
+        What computes, where that is this machine.
     seconds : float
         Duration of the run, in the time in which the device lives.
     """
@@ -161,6 +163,7 @@ class DeviceRun:
     clock: float | None
     accelerator_frames_per_second: float | None
     simulated: bool
+    engine: str | None
     seconds: float
 
     @property
@@ -209,6 +212,7 @@ class DeviceRun:
             **self.quality.to_dict(),
             "mismatches": self.mismatches,
             "first_mismatch": self.first_mismatch,
+            "engine": self.engine,
             "time": "simulated" if self.simulated else "real",
             "seconds": round(self.seconds, 6),
             "frames_per_second": self.frames_per_second,
@@ -262,6 +266,7 @@ def run_on_device(
         clock=identity.clock if identity else None,
         accelerator_frames_per_second=identity.clock / identity.cycles if identity else None,
         simulated=address.startswith("sim:"),
+        engine=device.engine,
         seconds=run.seconds,
     )
 

@@ -68,6 +68,11 @@ class FastModel:
         self.frames_a_float: dict[str, int] = {}
         self._stages, _ = self._prepare(network.layers, network.input.map)
 
+    @property
+    def description(self) -> str:
+        """What computes it."""
+        return "NumPy"
+
     def run(self, codes: ArrayLike, progress: Progress = lambda share: None) -> Result:
         """The result of codes (N, K); `progress` takes the share that is done."""
         array = checked_codes(self._input, np.asarray(codes))

@@ -21,7 +21,7 @@ from bitweir_hw.errors import LinkError, NetworkError
 from bitweir_hw.files import digest, save_network
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
-from bitweir_sim.values import fast
+from bitweir_sim.values import fast, native
 from bitweir_sim.values.encoding import encode
 from bitweir_sim.values.golden import Result
 from click.testing import CliRunner
@@ -96,12 +96,13 @@ def test_images_of_another_shape(tmp_path):
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("golden", "A device must be serial:PORT, sim:FOLDER, golden:FILE, not 'golden'."),
-        ("serial:", "A device must be serial:PORT, sim:FOLDER, golden:FILE, not 'serial:'."),
-        ("usb:1", "A device must be serial:PORT, sim:FOLDER, golden:FILE, not 'usb:1'."),
+        ("golden", "A device must be serial:PORT, sim:FOLDER, golden:FILE, cpu:FILE, not 'golden'."),
+        ("serial:", "A device must be serial:PORT, sim:FOLDER, golden:FILE, cpu:FILE, not 'serial:'."),
+        ("usb:1", "A device must be serial:PORT, sim:FOLDER, golden:FILE, cpu:FILE, not 'usb:1'."),
         ("serial:x?speed=9", "serial: takes the options baud, not 'speed'."),
         ("sim:x?speed=9", "sim: takes the options baud and clock, not 'speed'."),
         ("golden:x?baud=9", "golden: takes no options, not 'baud'."),
+        ("cpu:x?baud=9", "cpu: takes the options threads, not 'baud'."),
         ("serial:x?baud=fast", "The option baud of a device must be a positive integer, not 'fast'."),
         ("serial:x?baud=0", "The option baud of a device must be a positive integer, not '0'."),
         ("serial:///none/x", "Cannot open serial port '/none/x' with 3,000,000 baud: No such file or directory."),
@@ -151,6 +152,22 @@ def test_run_on_golden(file, tmp_path):
         assert found["scores"].shape == (50, 10) and (found["classes"] == found["scores"].argmax(axis=1)).all()
     told = run(*words).stdout
     assert "all equal" in told and "100.00%" in told and "frames/s" in told
+
+
+@needs_compiler
+def test_run_on_this_cpu(file):
+    result = json.loads(run(f"cpu:{file}?threads=1", "--demo-images", "--check", "--json").stdout)
+    assert result["accuracy"] == pytest.approx(353 / 360) and result["mismatches"] == 0
+    kernels = f"native kernels ({native.chosen().name}), at most 1 thread"
+    assert result["engine"] == kernels and result["time"] == "real"
+    assert kernels in run(f"cpu:{file}?threads=1", "--demo-images").stdout
+
+
+def test_run_on_a_cpu_without_a_compiler(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CXX", "none")
+    result = json.loads(run(f"cpu:{file}", "--demo-images", "--check", "--json").stdout)
+    assert result["engine"] == "NumPy, as there is no C++ compiler for native kernels" and result["mismatches"] == 0
 
 
 @needs_compiler

@@ -153,8 +153,8 @@ def test_a_device(design, arrays):
         assert run.labels is run.ranges is run.clock is None and not run.simulated
         assert list(run.to_dict()) == [
             "device", "network", "clock_mhz", "accelerator_frames_per_second", "images", "rounded", "result", "classes",
-            "labels", "ranges", "accuracy", "label_accuracy", "mean_error", "mismatches", "first_mismatch", "time",
-            "seconds", "frames_per_second",
+            "labels", "ranges", "accuracy", "label_accuracy", "mean_error", "mismatches", "first_mismatch", "engine",
+            "time", "seconds", "frames_per_second",
         ]  # fmt: skip
 
 
