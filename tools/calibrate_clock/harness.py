@@ -59,8 +59,9 @@ class _Shell(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.accelerator = accelerator = Accelerator(self.pipeline)
-        # Without resets, whose wire would cross the chip.
-        arriving = Signal(len(accelerator.i.payload) + 1, reset_less=True)
+        # Accelerators in parts are all over the chip, and a reset of their ends would cross it. A link is at its end.
+        apart = in_parts(self.pipeline)
+        arriving = Signal(len(accelerator.i.payload) + 1, reset_less=apart)
         m.d.sync += arriving.eq(Cat(self.rx, arriving))
         beat = Signal(len(accelerator.i.payload), reset_less=True)
         valid = Signal()
@@ -68,10 +69,9 @@ class _Shell(wiring.Component):
             m.d.sync += [beat.eq(arriving), valid.eq(arriving[-1])]
         m.d.comb += [accelerator.i.payload.eq(beat), accelerator.i.valid.eq(valid)]
         result = Signal(len(accelerator.o.payload), reset_less=True)
-        leaving = Signal.like(result, reset_less=True)
+        leaving = Signal.like(result, reset_less=apart)
         take, ready = Signal(), Value.cast(self.rx)
-        if in_parts(self.pipeline):
-            # Such accelerators are all over the chip, and their ends far from a pin; a link is at its end.
+        if apart:
             ready = Signal(name="near")
             m.d.sync += ready.eq(self.rx)
         m.d.sync += [take.eq(ready), result.eq(accelerator.o.payload)]
