@@ -215,7 +215,7 @@ def test_wires_of_a_large_wired_datapath_take_time():
             sum(vars(delays("ecp5-85k"))[name] * count for name, count in hops(path, 0).items())
             for path in longest(block, "ecp5")
         )
-        assert slowest(block, "ecp5-85k", 0) - alone == pytest.approx(0.02 * block.circuit.sites**0.5)
+        assert slowest(block, "ecp5-85k", 0) - alone == pytest.approx(0.03 * block.circuit.sites**0.5)
 
 
 def test_a_register_behind_block_ram_is_elsewhere_where_block_ram_has_none():
