@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,7 @@ def generate(
     weight_bandwidth: float | None = None,
     axi: AxiPorts | int | None = None,
     memory_files: bool = False,
+    tools: Collection[str] = (),
     progress: Progress = silent,
 ) -> Accelerator:
     """Generate Verilog for a network in a folder.
@@ -126,6 +127,8 @@ def generate(
         The ports of a module with AXI4-Stream, which is added; a number is bytes of tdata.
     memory_files : bool
         Whether the Verilog reads what memories begin with from files beside it (``$readmemh``), in place of literals.
+    tools : collection of str
+        For which tools there are files, too: ``"c"``, ``"fusesoc"``, ``"ip-xact"``, ``"vivado"``, ``"quartus"``.
     progress : Progress
         Shows what is under way.
 
@@ -168,7 +171,7 @@ def generate(
     # Refuses a clock that the memory of the board cannot have.
     memory_of_board(design.pipeline, target.platform, target.clock)
     with progress("Generating Verilog"):
-        written = design.write(Path(folder), axi=axi, memory_files=memory_files)
+        written = design.write(Path(folder), axi=axi, memory_files=memory_files, tools=tools)
     return Accelerator(written=written, search=result.search)
 
 

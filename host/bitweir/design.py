@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -43,6 +43,7 @@ from .cells import cell_file, cell_model, needed_cells
 from .certificates import CERTIFICATE, Claim, certificate_text, load_claim
 from .folders import FileError, whole_folder
 from .manifest import MANIFEST, is_listed, listed, named
+from .projects import check_tools, write_tool_files
 from .readme import readme
 from .sources import gateware_sources
 from .target import TARGET_FILE, Target, load_target, target_text
@@ -206,7 +207,14 @@ class Design:
 
         return (cached(key, write) / _RTLIL).read_text()
 
-    def write(self, folder: Path, *, axi: AxiPorts | int | None = None, memory_files: bool = False) -> DesignFolder:
+    def write(
+        self,
+        folder: Path,
+        *,
+        axi: AxiPorts | int | None = None,
+        memory_files: bool = False,
+        tools: Iterable[str] = (),
+    ) -> DesignFolder:
         """Write the design into a folder: whole, or not at all.
 
         Parameters
@@ -216,6 +224,8 @@ class Design:
             The ports of a module ``NAME_axi`` with AXI4-Stream, in a file of its own; a number is bytes of tdata.
         memory_files : bool
             Whether the Verilog reads what memories begin with from files beside it, with $readmemh.
+        tools : iterable of str
+            Some of `projects.TOOLS`, for which there are files, too.
 
         Raises
         ------
@@ -223,11 +233,20 @@ class Design:
             The plan does not fit, a layer cannot be built, or the folder cannot be written.
         """
         with whole_folder(folder) as new:
-            self.fill(new, axi=axi, memory_files=memory_files)
+            self.fill(new, axi=axi, memory_files=memory_files, tools=tools)
         return DesignFolder(folder=folder, design=self)
 
-    def fill(self, folder: Path, *, axi: AxiPorts | int | None = None, memory_files: bool = False) -> DesignFolder:
+    def fill(
+        self,
+        folder: Path,
+        *,
+        axi: AxiPorts | int | None = None,
+        memory_files: bool = False,
+        tools: Iterable[str] = (),
+    ) -> DesignFolder:
         """As `write`, but into an empty folder that exists and belongs to the caller."""
+        tools = tuple(tools)
+        check_tools(tools)
         network, pipeline = self.network, self.pipeline
         ports = AxiPorts(frame_bytes=axi) if isinstance(axi, int) else axi
         if ports:
@@ -249,6 +268,11 @@ class Design:
             (folder / f"{network.name}_axi.v").write_text(header + rtlil_to_verilog(wrapper, comments))
             if ports.lite:
                 (folder / f"{network.name}_regs.h").write_text(register_header(network.name))
+        if tools:
+            write_tool_files(
+                folder, tools, network, pipeline, clock=self.target.clock, memories=sorted(files),
+                models=[cell_file(cell) for cell in cells], axi=bool(ports),
+            )  # fmt: skip
         for cell in cells:
             (folder / cell_file(cell)).write_bytes(cell_model(cell).read_bytes())
         if image_bytes(pipeline):

@@ -19,6 +19,7 @@ from ..folders import added_file, whole_file
 from ..importing import import_models
 from ..model import Model
 from ..planning import DEFAULT_FPS, DEFAULT_LEVELS, PART_GOALS
+from ..projects import TOOLS
 from ..report.terminal import render
 from ..results import save_result
 from ..runs import ENGINES
@@ -179,6 +180,14 @@ def import_command(
     is_flag=True,
     help="Let the Verilog read what memories begin with from files (*.mem, $readmemh), in place of literals.",
 )
+@click.option(
+    "--for",
+    "tools",
+    multiple=True,
+    type=click.Choice(list(TOOLS)),
+    help="Write files for this tool, too: the library for C, a core for FuseSoC with a bench, a component of IP-XACT, "
+    "scripts and constraints for Vivado or Quartus. It can be given several times.",
+)
 @chips_options
 @with_output
 @with_models
@@ -201,6 +210,7 @@ def generate(
     weight_bandwidth: float | None,
     axi: AxiPorts | None,
     memory_files: bool,
+    tools: tuple[str, ...],
     chips: ChipsOptions | None,
 ) -> None:
     """Generate Verilog for MODEL (.onnx, .keras, .h5, or a network .npz) in a folder."""
@@ -225,7 +235,7 @@ def generate(
         net, folder, part=part, board=board, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
         reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi,
-        memory_files=memory_files, progress=output.working,
+        memory_files=memory_files, tools=tools, progress=output.working,
     )  # fmt: skip
     search = design.search
     memory = WeightMemory(bandwidth=weight_bandwidth) if weight_bandwidth and search and search.streamed else None

@@ -2,5 +2,6 @@
 
 from .interface import Device
 from .opening import connect
+from .registers import RegisterDevice
 
-__all__ = ["Device", "connect"]
+__all__ = ["Device", "RegisterDevice", "connect"]

@@ -142,7 +142,8 @@ def _statements(contents: Contents, files: dict[str, str] | None) -> Iterator[st
     if files is not None and "1" in contents.bits:
         file = f"{contents.module}.mem" if name == "memory" else f"{contents.module}__{name}.mem"
         files[file] = _file_lines(contents)
-        yield f'  initial $readmemh("{file}", {name});'
+        # With addresses, as versions of the standard begin at different ends of a memory.
+        yield f'  initial $readmemh("{file}", {name}, 0, {len(contents.bits) // width - 1});'
         return
     size = _LITERAL // width
     if size < _SEVERAL or len(contents.bits) < _SEVERAL * width:

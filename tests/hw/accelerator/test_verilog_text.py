@@ -137,7 +137,7 @@ def test_memories_begin_with_files(tmp_path):
     pipeline, files = lower(*varied()), {}
     write(tmp_path, pipeline, "net", files=files)
     text = (tmp_path / "net.v").read_text()
-    read = dict(re.findall(r'initial \$readmemh\("(\S+)", (\w+)\);', text))
+    read = dict(re.findall(r'initial \$readmemh\("(\S+)", (\w+), 0, \d+\);', text))
     assert set(read) == set(files) and files and all(name.endswith(".mem") for name in files)
     for name, content in files.items():
         (tmp_path / name).write_text(content)
