@@ -30,7 +30,7 @@ from bitweir_hw.network import (
 from bitweir_hw.plan import Plan, plan_from_foldings
 from bitweir_hw.popcount import Popcount
 
-__all__ = ["Small", "small_networks"]
+__all__ = ["Small", "small_networks", "wired_networks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,17 @@ def small_networks() -> Iterator[Small]:
     yield from _dense()
     yield from _scores()
     yield from _maps()
+
+
+def wired_networks() -> Iterator[Small]:
+    """Wired layers of more inputs, whose proofs take longer."""
+    for inputs, neurons in ((12, 6), (16, 8)):
+        weights = np.random.default_rng(inputs).random((neurons, inputs)) < 0.5
+        layer = Dense(name="dense", weights=weights)
+        yield Small(
+            name=f"wired, {inputs} inputs and {neurons} neurons",
+            network=network((inputs,), BIPOLAR, layer, kind="scores"), folding="wired",
+        )  # fmt: skip
 
 
 def _dense() -> Iterator[Small]:

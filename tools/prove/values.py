@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -17,12 +17,14 @@ from .claim import Case, Claim
 from .definition import Definition
 from .equal import METHOD, TOOL, accelerator_values
 from .netlists import FAMILIES, mapped, part
-from .small_networks import Small, small_networks
+from .small_networks import Small, small_networks, wired_networks
 
 __all__ = ["CLAIMS"]
 
 
-def decide(family: str, names: tuple[str, ...] = ()) -> Verdict:
+def decide(
+    family: str, names: tuple[str, ...] = (), networks: Callable[[], Iterator[Small]] = small_networks
+) -> Verdict:
     """Prove small networks, in one netlist; the first that is not proved, else the last.
 
     Parameters
@@ -30,8 +32,10 @@ def decide(family: str, names: tuple[str, ...] = ()) -> Verdict:
     family : str
     names : tuple of str
         How the names of the networks begin; all if none is given.
+    networks : callable
+        Gives them.
     """
-    some = [small for small in small_networks() if not names or small.name.startswith(names)]
+    some = [small for small in networks() if not names or small.name.startswith(names)]
     pipelines = [lower(small.network, small.plan(family)) for small in some]
     circuit = mapped(family, [Accelerator(pipeline) for pipeline in pipelines])
     for number, (small, pipeline) in enumerate(zip(some, pipelines, strict=True)):
@@ -86,6 +90,9 @@ def cases() -> Iterator[Case]:
     for family in FAMILIES[1:]:
         yield Case(name=f"{family}, {'; '.join(some)}", run=partial(decide, family, some))
         yield Case(name=f"{family}, all of the networks", run=partial(decide, family), thorough=True)
+    for family in FAMILIES:
+        run = partial(decide, family, networks=wired_networks)
+        yield Case(name=f"{family}, wired layers of up to 16 inputs", run=run, thorough=True)
 
 
 def faults() -> Iterator[Case]:
@@ -115,7 +122,8 @@ CLAIMS = (
         "directions of a folding, inputs of several bits, with and without signs, weights of several planes, wired "
         "layers, whole and in steps, affine and piecewise scores, class and vote among equal scores in trees, all "
         "pairs and lanes, pools, a mean, a padded convolution, sums of branches; all of them on ECP5, some on iCE40, "
-        "Gowin and Xilinx 7, with `--all` all on each; two frames in a row, behind any number of others",
+        "Gowin and Xilinx 7, with `--all` all on each, and wired layers of up to 16 inputs; two frames in a row, "
+        "behind any number of others",
         method=METHOD,
         tool=TOOL,
         fault="a preset that is off by one, the last of equal scores in place of the first, a plane of weights that is "
