@@ -120,6 +120,10 @@ def _network(model: nn.Module, taken: Tensor | tuple[int, ...] | None, options: 
         raise ValueError("The cost of a module needs its input: a batch of images, or the shape of one.")
     shape = tuple(taken.shape[1:]) if isinstance(taken, Tensor) else tuple(taken)
     key = (shape, tuple(sorted((name, str(value)) for name, value in options.items())), *structure(model))
+    try:
+        hash(key)
+    except TypeError:  # an attribute that may change, of which nobody knows what it does
+        return export(model, taken, compare=False, **options).network
     if key not in _networks:
         if len(_networks) >= _MOST:
             _networks.clear()
@@ -133,12 +137,9 @@ def structure(model: nn.Module) -> tuple[Any, ...]:
     for name, part in model.named_modules():
         if isinstance(part, Estimator):
             continue
-        plain = {
-            key: value
-            for key, value in vars(part).items()
-            if isinstance(value, int | float | str | tuple) and key != "training"
-        }
+        # Objects that are no numbers or texts are the same only if they are one; the key keeps them alive.
+        own = {key: value for key, value in vars(part).items() if not key.startswith("_") and key != "training"}
         tensors = {**dict(part.named_parameters(recurse=False)), **dict(part.named_buffers(recurse=False))}
         shapes = sorted((key, tuple(tensor.shape)) for key, tensor in tensors.items())
-        found.append((name, type(part).__qualname__, tuple(sorted(plain.items())), tuple(shapes)))
+        found.append((name, type(part), tuple(own.items()), tuple(shapes)))
     return tuple(found)

@@ -66,7 +66,14 @@ def fit(
     each_epoch : callable, optional
         Called with the number of epochs that are done and with the optimiser: saves a checkpoint.
     seed : int
+
+    Raises
+    ------
+    ValueError
+        There are fewer images than a batch has.
     """
+    if len(x) < batch:
+        raise ValueError(f"A batch must have at most as many images as there are, {len(x)}, not {batch}.")
     own = optimiser or torch.optim.Adam(model.parameters(), lr=rate, fused=True)
     steps = len(x) // batch
     for epoch in range(start, epochs):

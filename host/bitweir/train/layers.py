@@ -34,6 +34,11 @@ class _Integers(nn.Module):
 
     def _take(self, quantiser: WeightQuantiser | None) -> None:
         self.quantiser = Binary() if quantiser is None else quantiser
+        if self.quantiser.bound:
+            raise ValueError(
+                "Each layer needs a quantiser of weights of its own, but this one belongs to another layer."
+            )
+        self.quantiser.bound = True
         self.quantiser.bind(self.weight)
 
     def _after(self, sums: Tensor, scale: Tensor | None) -> Tensor:

@@ -19,7 +19,15 @@ __all__ = ["Binary", "Circulant", "PowersOfTwo", "Ternary", "Uniform", "WeightQu
 
 
 class WeightQuantiser(nn.Module):
-    """From latent weights to integers, and to what scales the sums."""
+    """From latent weights to integers, and to what scales the sums.
+
+    Attributes
+    ----------
+    bound : bool
+        A layer has it.
+    """
+
+    bound = False
 
     def forward(self, latent: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return integers of the shape of `latent`, and a scale that broadcasts to the sums of a vector, or None."""

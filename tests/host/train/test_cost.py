@@ -35,6 +35,23 @@ def test_weights_change_nothing_and_widths_do():
     assert few.cycles <= 20
 
 
+def test_modules_that_only_look_alike_are_told_apart():
+    class Scaled(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def forward(self, x):
+            return self.function(x)
+
+    def built(function):
+        return nn.Sequential(train.Linear(36, 12), nn.BatchNorm1d(12), Scaled(function), train.Linear(12, 3))
+
+    one, three = train.Sign(), train.Unsigned(3)
+    costs = [train.cost(built(lambda x, f=f: f(x)), (36,), input_range=(0, 16), fps=5e6) for f in (one, three)]
+    assert costs[0].lut_sites < costs[1].lut_sites
+
+
 def test_the_shape_of_a_module_is_needed():
     with pytest.raises(
         ValueError, match=r"^The cost of a module needs its input: a batch of images, or the shape of one"

@@ -68,6 +68,11 @@ def test_steps_tell_what_is_done():
     assert shares == [0, 0.25, 0.5, 0.75] and len(penalties) == 4
 
 
+def test_a_batch_has_no_more_images_than_there_are():
+    with pytest.raises(ValueError, match=r"^A batch must have at most as many images as there are, 128, not 200\.$"):
+        train.fit(model(), X, Y, epochs=1, batch=200)
+
+
 def members(way):
     def make(x, y, seed):
         net = model(seed)

@@ -146,6 +146,15 @@ def test_bits_of_a_schedule():
     assert seen == [[15, 15], [7, 7], [3, 3], [3, 3]]
 
 
+def test_layers_do_not_share_a_quantiser():
+    quantiser = train.Binary()
+    train.Linear(3, 2, quantiser)
+    with pytest.raises(
+        ValueError, match="^Each layer needs a quantiser of weights of its own, but this one belongs to"
+    ):
+        train.Linear(3, 2, quantiser)
+
+
 def test_weights_are_clipped():
     layer = train.Linear(4, 2)
     torch.nn.init.constant_(layer.weight, 3.0)
