@@ -1,6 +1,6 @@
 """Prints accuracy on digits and cost of each method that bitweir.train has: mean and spread over seeds.
 
-    python benchmarks/training_methods.py [--method NAME ...] [--seeds 5] [--json FILE] [--simulate NAME ...]
+    python benchmarks/training_methods.py [--method NAME ...] [--seeds 5] [--json FILE]
 
 Each model is trained by ``bitweir.train.recipes.digits`` and compared with its integer network on all 360 test images
 (`bitweir.check`); the accuracy of the network is told beside that of the model. LUT sites, block RAMs and cycles are
@@ -45,15 +45,15 @@ def measured(name: str, seed: int) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation in per cent."""
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{100 * statistics.mean(values):.1f} ± {100 * deviation:.1f}"
+    """Mean in per cent, and the standard deviation if there are several."""
+    mean = f"{100 * statistics.mean(values):.1f}"
+    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
 def line(name: str, rows: list[dict[str, Any]]) -> str:
     """A row of the table in Markdown."""
     first = rows[0]
-    cells = [f"`{name}`", METHODS[name].title, spread([row["torch"] for row in rows])]
+    cells = [f"`{name}`", METHODS[name].title, str(len(rows)), spread([row["torch"] for row in rows])]
     if "hardware" in first:
         same = all(row["ties"] == row["bounded"] == row["classes"] == 0 for row in rows)
         off = sum(row["ties"] + row["bounded"] for row in rows)
@@ -81,10 +81,12 @@ def main() -> None:
                 known[key] = measured(name, seed)
                 if options.json:
                     options.json.write_text(json.dumps(known, indent=1) + "\n")
-    print("| | method | PyTorch, % | hardware, % | equal | LUT sites | block RAM | DSP | cycles |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| | method | seeds | PyTorch, % | hardware, % | equal | LUT sites | block RAM | DSP | cycles |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in options.method:
-        print(line(name, [known[f"{name} {seed}"] for seed in range(options.seeds)]))
+        rows = [row for key, row in known.items() if key.rpartition(" ")[0] == name]
+        if rows:
+            print(line(name, rows))
     print(f"\n{sum(row['seconds'] for row in known.values()):.0f} CPU seconds of training")
 
 
