@@ -82,13 +82,14 @@ class CpuDevice(GoldenDevice):
             self._network, self._native = network, native.prepare(network, kernels)
         else:
             super().__init__(network)
-        self._threads = threads or native.default_threads()
+        self._threads = threads
 
     @property
     def engine(self) -> str:
         if self._native is None:
             return "NumPy, as there is no C++ compiler for native kernels"
-        return f"{self._native.description}, at most {self._threads} {'thread' if self._threads == 1 else 'threads'}"
+        threads = self._threads or native.default_threads()
+        return f"{self._native.description}, at most {threads} {'thread' if threads == 1 else 'threads'}"
 
     def run(self, images: ArrayLike | Codes) -> Result:
         if self._native is None:

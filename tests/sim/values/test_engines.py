@@ -50,7 +50,7 @@ def test_kernels_are_compiled_for_large_work_alone(
     monkeypatch.setattr("bitweir_sim.values.native.prepare", lambda network: prepared.append(network))
     monkeypatch.setattr("bitweir_sim.values.engines.compiler_missing", lambda: None)
     assert engines.multiplications(network) == 6
-    frames = int(engines.WORTH_COMPILING) // 6
+    frames = -(-int(engines.WORTH_COMPILING) // 6)
     assert type(engines.engine(network, frames - 1)) is FastModel
     assert prepared == []
     engines.engine(network, frames)

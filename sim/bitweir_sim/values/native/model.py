@@ -99,7 +99,9 @@ class NativeModel:
         codes : array of integers, (N, K)
         progress : callable
         threads : int, optional
-            At most so many; see `default_threads`. Small work takes fewer.
+            At most so many; see `default_threads`. Small work takes fewer. Only if they are given do more threads than
+            frames share a large frame: they wait for one another at each stage, which on a busy machine takes longer
+            than one thread does.
 
         Raises
         ------
@@ -116,13 +118,13 @@ class NativeModel:
         each = max(wanted, int(_STEPS_A_CALL / self._program.steps))
         for start in range(0, len(array), each):
             part = slice(start, min(start + each, len(array)))
-            self._call(array[part], scores[part], wanted)
+            self._call(array[part], scores[part], wanted, may_share=threads is not None)
             progress(part.stop / len(array))
         return result(scores, self._kind)
 
-    def _call(self, codes: NDArray[Any], scores: Integers, threads: int) -> None:
+    def _call(self, codes: NDArray[Any], scores: Integers, threads: int, *, may_share: bool) -> None:
         frames, program = len(codes), self._program
-        share = frames < threads and program.steps > _STEPS_TO_SHARE
+        share = may_share and frames < threads and program.steps > _STEPS_TO_SHARE
         threads = min(threads, max(1, int(frames * program.steps / _STEPS_A_THREAD)), threads if share else frames)
         capacity = -(-frames // (1 if share else threads))
         capacity = max(1, min(capacity, _MOST_FRAMES, _CACHE // program.arena))
