@@ -16,7 +16,7 @@ from .circuit import Circuit, read_netlist
 __all__ = ["LOWER", "begun", "begun_circuit"]
 
 #: Yosys commands after which each module has gates and registers only. Memories become registers, and those that
-#: nothing writes become constants. What the design leaves open is 0.
+#: nothing writes become constants. What the design leaves open is 0, but for what registers begin with.
 LOWER = """\
 proc
 flatten -noscopeinfo
@@ -33,7 +33,6 @@ simplemap
 async2sync
 dffunmap
 setundef -undriven -zero
-setundef -zero -init
 formalff -clk2ff
 opt_clean
 aigmap
@@ -42,7 +41,10 @@ opt_clean
 
 
 def begun(module: Mapping[str, Any]) -> Circuit:
-    """A module as ``write_json`` tells it after `LOWER`; its registers begin with what the attribute ``init`` says."""
+    """A module as ``write_json`` tells it after `LOWER`; its registers begin with what the attribute ``init`` says.
+
+    Where it says nothing, `Circuit.initial` is None.
+    """
     initial: dict[Any, int] = {}
     for wire in module["netnames"].values():
         for bit, value in zip(wire["bits"], reversed(wire["attributes"].get("init", "")), strict=False):

@@ -14,12 +14,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .circuit import Circuit
 from .graph import Graph, copied
 from .sweep import Swept, sweep
 from .verdict import Status, Trace, Verdict
+from .bounds import Word, seen_words
 
 __all__ = ["correspond"]
 
@@ -27,10 +28,10 @@ __all__ = ["correspond"]
 _TRACES = 256
 #: Bits of the longest register of which a highest number is looked for.
 _LONGEST = 16
+#: Cycles of the simulation that tells what registers begin with.
+_CHOICE = 100
 #: Gates of all cycles of a simulation.
 _LOOKS = 3_000_000
-#: What is said of words, registers with several bits: the highest number, and registers that tell whether it is this.
-_Words = dict[tuple[int, ...], tuple[int, tuple[int, ...]]]
 _METHOD = "register correspondence"
 
 
@@ -49,7 +50,13 @@ class _Pair:
     outputs : list of (str, int, int)
         Literals of both.
     words : list of tuple of int
-        Registers of the first circuit with more than one bit, lowest bit first.
+        Literals of the bits of each register of the first circuit with more than one bit, lowest bit first.
+    flips : dict of int to int
+        For each register 1 where its leaf is its inverse.
+    open : dict of int to int
+        Registers of the first circuit that may begin with either, with the place of each.
+    others : int
+        The first register of the second circuit.
     """
 
     graph: Graph = field(default_factory=Graph)
@@ -58,6 +65,9 @@ class _Pair:
     following: list[int] = field(default_factory=list)
     outputs: list[tuple[str, int, int]] = field(default_factory=list)
     words: list[tuple[int, ...]] = field(default_factory=list)
+    flips: dict[int, int] = field(default_factory=dict)
+    open: dict[int, int] = field(default_factory=dict)
+    others: int = 0
 
 
 def _paired(one: Circuit, other: Circuit) -> _Pair:
@@ -68,6 +78,7 @@ def _paired(one: Circuit, other: Circuit) -> _Pair:
     found: list[dict[tuple[str, int], int]] = []
     for circuit in (one, other):
         leaves = [2 * pair.inputs[bit] for bit in circuit.inputs]
+        pair.others = len(graph.left)
         flips = []
         named: dict[str, dict[int, int]] = {}
         for (name, place), initial in zip(circuit.registers, circuit.initial, strict=True):
@@ -75,9 +86,11 @@ def _paired(one: Circuit, other: Circuit) -> _Pair:
             flips.append(1 if initial else 0)
             literal = graph.leaf()
             pair.states.append(literal >> 1)
+            pair.flips[literal >> 1] = flips[-1]
             leaves.append(literal ^ flips[-1])
-            if not initial:
-                named.setdefault(name, {})[place] = literal >> 1
+            named.setdefault(name, {})[place] = leaves[-1]
+            if circuit is one and initial is None:
+                pair.open[literal >> 1] = len(flips) - 1
         if circuit is one:
             pair.words = [
                 tuple(bits[place] for place in sorted(bits)) for bits in named.values() if 2 <= len(bits) <= _LONGEST
@@ -105,7 +118,8 @@ def correspond(
 ) -> Verdict:
     """Prove that two circuits have the same outputs in every cycle after reset, for all inputs.
 
-    Registers of which it is open what they begin with begin with 0.
+    Where it is open what a register of the second one begins with, it begins with 0, as an FPGA loads it. One of the
+    first may begin with either, as the second has to do what the first may do, with any choice.
 
     Parameters
     ----------
@@ -121,6 +135,9 @@ def correspond(
     """
     began = time.perf_counter()
     pair = _paired(one, other)
+    if pair.open:
+        one = _chosen(one, pair, seed)
+        pair = _paired(one, other)
     told = f"{len(one.registers)} and {len(other.registers)} registers, {len(pair.graph.left):,} gates"
 
     def verdict(status: Status, more: str, trace: Trace | None = None) -> Verdict:
@@ -149,6 +166,13 @@ def correspond(
     return verdict("proved", "")
 
 
+def _chosen(one: Circuit, pair: _Pair, seed: int) -> Circuit:
+    """The first circuit with what its open registers begin with: 1 where that makes them one with others, else 0."""
+    ones = {pair.open[node] for node in _Simulation(pair, _CHOICE, random.Random(seed), goes_on=True).opposite}
+    initial = (int(place in ones) if value is None else value for place, value in enumerate(one.initial))
+    return replace(one, initial=tuple(initial))
+
+
 def _fixed(pair: _Pair, run: _Simulation, seed: int, deadline: float) -> _Step:
     """A step from one cycle to the next that keeps what it assumes."""
     classes, words = run.classes, run.words
@@ -163,7 +187,7 @@ def _fixed(pair: _Pair, run: _Simulation, seed: int, deadline: float) -> _Step:
 class _Step:
     """One cycle of a pair in which each class of registers is one."""
 
-    def __init__(self, pair: _Pair, classes: dict[int, int], words: _Words, seed: int, deadline: float) -> None:
+    def __init__(self, pair: _Pair, classes: dict[int, int], words: list[Word], seed: int, deadline: float) -> None:
         self.pair, self.classes, self.words = pair, classes, words
         graph = Graph()
         place: dict[int, int] = {leaf: graph.leaf() for leaf in pair.inputs.values()}
@@ -174,10 +198,7 @@ class _Step:
             place[node] = place[group] if group else 0
         self.new = _moved(pair.graph, graph, place)
         self.place = place
-        kept = [
-            (tuple(place[node] >> 1 for node in bits), most, tuple(place[mark] >> 1 for mark in marks))
-            for bits, (most, marks) in words.items()
-        ]
+        kept = [word.moved(lambda literal: place[literal >> 1] ^ literal & 1) for word in words]
         self.swept: Swept = sweep(graph, kept, seed, deadline)
 
     def now(self, literal: int) -> int:
@@ -188,16 +209,27 @@ class _Step:
         """See `Prover.different`."""
         return self.swept.prover.different(self.now(a), self.now(b))
 
-    def words_that_hold(self) -> _Words:
-        """What is said of words and holds in the next cycle, too."""
+    def words_that_hold(self) -> list[Word]:
+        """What is said of words and holds in the next cycle, too; or what may, as it says less."""
         following = dict(zip(self.pair.states, self.pair.following, strict=True))
         graph, different = self.swept.graph, self.swept.prover.different
-        kept = {}
-        for bits, (most, marks) in self.words.items():
-            literals = [self.now(following[node]) for node in bits]
-            last = graph.equals(literals, most)
-            if different(graph.at_most(literals, most), 1) is False:
-                kept[bits] = most, tuple(mark for mark in marks if different(self.now(following[mark]), last) is False)
+
+        def later(literal: int) -> int:
+            return self.now(following[literal >> 1] ^ literal & 1)
+
+        kept = []
+        for word in self.words:
+            bits = [later(bit) for bit in word.bits]
+            wider: Word | None = word
+            # Until it says all that the next number can be.
+            while wider and (found := different(wider.fits(graph, bits), 1)) is not False:
+                wider = wider.wider(_number(graph, bits, found)) if isinstance(found, dict) else None
+            if wider is word:
+                last = graph.equals(bits, word.most)
+                marks = tuple(mark for mark in word.marks if different(later(mark), last) is False)
+                kept.append(replace(word, marks=marks))
+            elif wider:
+                kept.append(replace(wider, marks=()))
         return kept
 
     def parts(self) -> dict[int, int]:
@@ -218,6 +250,12 @@ class _Step:
         return found
 
 
+def _number(graph: Graph, bits: Sequence[int], leaves: dict[int, int]) -> int:
+    """A number in a graph, with values of leaves."""
+    values = graph.simulate(leaves, 1)
+    return sum((values[bit >> 1] ^ bit & 1) << place for place, bit in enumerate(bits))
+
+
 def _moved(source: Graph, target: Graph, leaves: dict[int, int]) -> list[int]:
     """Add a graph to another; the literal there of each node."""
     new = [0] * len(source.left)
@@ -236,17 +274,19 @@ class _Simulation:
         An output that differs, and how to get there.
     classes : dict of int to int
         For each register the first one that was always equal; 0 if it was always 0.
-    words : dict
-        The words that never passed some number; and the registers that were 1 when they were there, and only then.
+    words : list of Word
+        What was seen of words.
+    opposite : set of int
+        Open registers that were always the opposite of what others are one with, but in the first cycle.
     """
 
-    def __init__(self, pair: _Pair, cycles: int, rng: random.Random) -> None:
+    def __init__(self, pair: _Pair, cycles: int, rng: random.Random, *, goes_on: bool = False) -> None:
         self.different: tuple[str, Trace] | None = None
         mask = (1 << _TRACES) - 1
         state = dict.fromkeys(pair.states, 0)
         keys = dict.fromkeys((0, *pair.states), 0)
-        most = dict.fromkeys(pair.words, 0)
-        history, states = [], []
+        turned = dict.fromkeys(pair.open, 0)
+        history, states = [], [state]
         for pins in _stimuli(pair, cycles, rng):
             history.append(pins)
             values = pair.graph.simulate({**pins, **state}, mask)
@@ -255,50 +295,32 @@ class _Simulation:
                 return values[literal >> 1] ^ (mask if literal & 1 else 0)
 
             for name, a, b in pair.outputs:
-                if wrong := of(a) ^ of(b):
+                if not goes_on and (wrong := of(a) ^ of(b)):
                     self.different = name, _trace(pair, history, wrong.bit_length() - 1, name)
                     return
             state = {node: of(literal) for node, literal in zip(pair.states, pair.following, strict=True)}
             names: dict[tuple[int, int], int] = {}
+            turned = {node: names.setdefault((key, state[node] ^ mask), len(names)) for node, key in turned.items()}
             keys = {node: names.setdefault((key, state.get(node, 0)), len(names)) for node, key in keys.items()}
             states.append(state)
-            most = {bits: max(seen, _highest([state[node] for node in bits], mask)) for bits, seen in most.items()}
+        theirs = {key for node, key in keys.items() if not node or node >= pair.others}
+        self.opposite = {
+            node for node, key in turned.items() if key == keys[0] or (key in theirs and keys[node] not in theirs)
+        }
         heads: dict[int, int] = {}
         self.classes = {node: head for node, key in keys.items() if (head := heads.setdefault(key, node)) or node}
-        self.words: _Words = {
-            bits: (seen, _marks(self.classes, states, bits, seen, mask))
-            for bits, seen in most.items()
-            if seen and seen < (1 << len(bits)) - 1
-        }
-
-
-def _marks(
-    classes: dict[int, int], states: Sequence[dict[int, int]], bits: tuple[int, ...], number: int, mask: int
-) -> tuple[int, ...]:
-    """The registers, one of each class, that were 1 in those cycles in which a word was a number."""
-    found = [node for node, group in classes.items() if node == group]
-    for state in states:
-        there = mask
-        for place, node in enumerate(bits):
-            there &= state[node] if number >> place & 1 else ~state[node]
-        found = [node for node in found if state[node] == there]
-    return tuple(found)
-
-
-def _highest(bits: Sequence[int], mask: int) -> int:
-    """The highest of many numbers: bit n of word k is bit k of number n."""
-    number = 0
-    for word in reversed(bits):
-        number <<= 1
-        if word & mask:
-            mask &= word
-            number |= 1
-    return number
+        said = [2 * node ^ pair.flips[node] for node, head in self.classes.items() if node == head]
+        self.words = seen_words(pair.words, states, _TRACES, said)
 
 
 def _stimuli(pair: _Pair, cycles: int, rng: random.Random) -> Iterator[dict[int, int]]:
-    """Values of inputs: in each simulation another part of them is 1, and some hold for a while."""
+    """Values of inputs: in each simulation another part of them is 1, and some hold for a while.
+
+    In a quarter of them nobody waits, and in half there is no reset, so that counters get to their ends.
+    """
     mask = (1 << _TRACES) - 1
+    single = {name for name, place in pair.inputs} - {name for name, place in pair.inputs if place}
+    reset, eager = (1 << _TRACES // 2) - 1, (1 << _TRACES // 4) - 1 << _TRACES // 2
     held = dict.fromkeys(pair.inputs.values(), 0)
     for cycle in range(cycles):
         keep = rng.getrandbits(_TRACES) if cycle % 8 else 0
@@ -311,11 +333,13 @@ def _stimuli(pair: _Pair, cycles: int, rng: random.Random) -> Iterator[dict[int,
                 # Seldom, so that the simulations get anywhere.
                 for _ in range(7):
                     fresh &= rng.getrandbits(_TRACES)
-                held[leaf] = fresh
+                held[leaf] = fresh & reset
             elif cycle % 2:
                 held[leaf] = held[leaf] & keep | fresh & ~keep & mask
             else:
                 held[leaf] = fresh & mask
+            if name in single and name != "rst":
+                held[leaf] |= eager
         yield dict(held)
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any
 
 from .graph import Graph
 from .solver import solvers
+from .bounds import Word
 
-__all__ = ["Prover", "Swept", "Word", "sweep"]
+__all__ = ["Prover", "Swept", "sweep"]
 
 #: Patterns that nodes are first compared by, and those near one that a solver found.
 _PATTERNS, _NEAR = 2048, 64
@@ -23,10 +24,6 @@ _PATTERNS, _NEAR = 2048, 64
 _INNER, _ASKED = 300, 100_000
 #: Nodes after which a solver is replaced by an empty one, as it decides about all of them.
 _FULL = 4000
-
-#: Leaves that are a number, lowest bit first, with 0 for a bit that is always 0; the highest that it can be; and leaves
-#: that tell whether it is.
-Word = tuple[tuple[int, ...], int, tuple[int, ...]]
 
 
 class Prover:
@@ -135,12 +132,11 @@ class Swept:
         # All leaves first, so that what is assumed of them is there from the beginning.
         for node in self.leaves():
             self.new[node] = self.graph.leaf()
-        for bits, most, marks in words:
-            literals = [self.literal(2 * bit) for bit in bits]
-            self.prover.assume(self.graph.at_most(literals, most))
-            for mark in marks:
-                self.prover.assume(self.graph.differ(self.literal(2 * mark), self.graph.equals(literals, most)) ^ 1)
-        self.fixed = {node for bits, _, marks in words for node in (*bits, *marks)}
+        for word in (word.moved(self.literal) for word in words):
+            self.prover.assume(word.fits(self.graph, word.bits))
+            for mark in word.marks:
+                self.prover.assume(self.graph.differ(mark, self.graph.equals(word.bits, word.most)) ^ 1)
+        self.fixed = {literal >> 1 for word in words for literal in (*word.bits, *word.marks)}
         mask = (1 << _PATTERNS) - 1
         #: What nodes are told apart by, and whether that is of the inverted node.
         self.flip: list[int] = []
@@ -192,13 +188,14 @@ class Swept:
                 a, b, c, d = (rng.getrandbits(each) for _ in range(4))
                 value |= (a, a & b, a | b, a & b & c, a | b | c, a & b & c & d, a | b | c | d, d)[part] << part * each
             values[node] = value
-        for bits, most, marks in self.words:
-            numbers = [rng.randint(0, most) for _ in range(_PATTERNS)]
-            for node in marks:
-                values[node] = int("".join("1" if number == most else "0" for number in numbers), 2)
-            for place, node in enumerate(bits):
-                # A bit that is always 0 is the constant.
-                values[node] = node and int("".join("1" if number >> place & 1 else "0" for number in numbers), 2)
+        for word in self.words:
+            numbers = word.drawn(rng, _PATTERNS)
+            for mark in word.marks:
+                values[mark >> 1] = _pattern((number == word.most) ^ mark & 1 for number in numbers)
+            for place, bit in enumerate(word.bits):
+                # The others are constants.
+                if bit > 1:
+                    values[bit >> 1] = _pattern(number >> place & 1 ^ bit & 1 for number in numbers)
         return values
 
     def _tell_apart(self, found: dict[int, int], until: int) -> None:
@@ -221,6 +218,10 @@ class Swept:
         self.groups = {}
         for node in range(until):
             self.groups.setdefault(self.keys[node], []).append(node)
+
+
+def _pattern(bits: Iterable[int]) -> int:
+    return int("".join("1" if bit else "0" for bit in bits), 2)
 
 
 def sweep(source: Graph, words: Sequence[Word] = (), seed: int = 1, deadline: float = inf) -> Swept:

@@ -2,11 +2,13 @@
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_sim.formal.begun import begun_circuit
 from bitweir_sim.formal.correspondence import correspond
+from bitweir_sim.formal.graph import Graph
+from bitweir_sim.formal.bounds import Word
 
 
 class Device(wiring.Component):
@@ -86,6 +88,77 @@ def fifo_words(outside):
 
 def test_what_counters_never_reach_does_not_matter():
     assert correspond(fifo_words(0), fifo_words(15)).status == "proved"
+
+
+def steps_around(outside, wrong=0):
+    """Ten words, read at steps of 3 or 7 that go round: two registers tell the step, and the step less ten."""
+
+    def build(m, device):
+        at, onward, beyond = Signal(4, init=9), Signal(4), Signal(5, init=-10 & 31)
+        m.submodules.memory = store = memory.Memory(shape=4, depth=10, init=[])
+        write, read = store.write_port(), store.read_port(domain="comb")
+        step = Mux(device.step, 3 + wrong, 7)
+        m.d.sync += [onward.eq(step), beyond.eq(step - 10)]
+        around = Signal(5)
+        m.d.comb += around.eq(at + beyond)
+        m.d.sync += at.eq(Mux(around[-1], at + onward, around))
+        m.d.comb += [read.addr.eq(at), write.addr.eq(at), write.data.eq(device.step.replicate(4)), write.en.eq(1)]
+        m.d.comb += device.o.eq(Mux(at > 9, outside, read.data))
+
+    return circuit(build, **COUNTER)
+
+
+def test_words_that_are_loaded_together_keep_a_counter_inside():
+    assert correspond(steps_around(0), steps_around(15)).status == "proved"
+    assert correspond(steps_around(0), steps_around(0, wrong=1)).status == "refuted"
+
+
+def constants(read):
+    """A word of six that come one after the other: from a memory, or from logic that has the second bit inverted."""
+    words = [0b0001, 0b0110, 0b0010, 0b0101, 0b0001, 0b0010]
+
+    def build(m, device):
+        at, inverted = Signal(3), Signal(init=1, reset_less=True)
+        with m.If(device.step):
+            m.d.sync += at.eq(Mux(at == 5, 0, at + 1))
+        if read:
+            m.submodules.memory = store = memory.Memory(shape=4, depth=6, init=words)
+            port = store.read_port()
+            m.d.comb += [port.addr.eq(at), device.o.eq(port.data)]
+            return
+        # The lowest bit is always the opposite of the second one, and the highest one is 0.
+        found = Signal(4)
+        third = Signal(reset_less=True)
+        with m.Switch(at):
+            for place, word in enumerate(words):
+                with m.Case(place):
+                    m.d.comb += found.eq(word)
+        m.d.sync += [inverted.eq(~found[1]), third.eq(found[2])]
+        m.d.comb += device.o.eq(Cat(inverted, ~inverted, third, 0))
+
+    return circuit(build, **COUNTER)
+
+
+def test_a_register_may_begin_with_what_the_other_one_begins_with():
+    # The design does not say what the memory gives before the first clock edge.
+    one, other = constants(read=True), constants(read=False)
+    assert None in one.initial and None not in other.initial
+    assert correspond(one, other).status == "proved"
+    # What the second one does not say is 0, as an FPGA loads it.
+    assert correspond(other, one).status == "refuted"
+
+
+def test_a_word_says_less_with_more_numbers():
+    word = Word((2, 4, 6), 5)
+    assert word.wider(6).most == 6 and word.wider(7) is None
+    few = Word((2, 4), 2, frozenset({0, 2}))
+    assert few.wider(1).values == {0, 1, 2} and few.wider(1).wider(3) is None
+    graph = Graph()
+    bits = [graph.leaf() for _ in range(2)]
+    for number, fits in enumerate((1, 0, 1, 0)):
+        values = {bit >> 1: number >> place & 1 for place, bit in enumerate(bits)}
+        literal = few.fits(graph, bits)
+        assert graph.simulate(values, 1)[literal >> 1] ^ literal & 1 == fits
 
 
 def test_what_rarely_happens_is_not_proved():
