@@ -125,6 +125,12 @@ def test_partial_results_in_block_memory(stage_levels):
     check(spec, 1, none, np.random.default_rng(2).random(3000) < 0.8, frames=2)
 
 
+@pytest.mark.parametrize("sides", [(5, 5), (5, 4), (3, 7)])
+def test_windows_of_one_pixel_with_gaps(sides):
+    # The last window ends the map or not, so the gap behind it has another length than the others.
+    check(pool(shape=(*sides, 1, 1), kernel=(1, 1), stride=(2, 2)), 1, np.zeros(0, bool), np.zeros(0, bool))
+
+
 @pytest.mark.parametrize("stage_levels", [0, 1])
 @pytest.mark.parametrize("words", [1, 2, 4, 16])
 def test_neighbours_in_one_window_of_a_wide_map(words, stage_levels):

@@ -102,6 +102,12 @@ def test_long_runs(spec, offered, taken, stage_levels):
     check(spec, 1, rng.random(400) >= offered, rng.random(400) >= taken, count=12)
 
 
+@pytest.mark.parametrize("lanes", [(9, 8), (8, 9), (16, 9), (5, 4)])
+def test_a_sink_that_stands_still_loses_nothing(lanes):
+    # Until all places are lent: most input beats complete one output beat, so the queue is at its longest.
+    check(converter(8 * 9 * 5, *lanes, stage_levels=1), 1, o_stalls=np.ones(60, bool))
+
+
 @pytest.mark.parametrize("stage_levels", [0, 1])
 @pytest.mark.parametrize("lanes", [(13, 26), (64, 32), (16, 9), (9, 16)])
 def test_frames_follow_each_other_without_a_gap(lanes, stage_levels):
