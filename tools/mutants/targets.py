@@ -14,6 +14,8 @@ _EVERY = tuple(
     f"tests/sim/test_accelerator.py::{name}"
     for name in ("test_every_beat", "test_every_beat_of_dense_networks", "test_every_beat_of_results_of_pixels")
 )
+_PARAMETERS = "tests/hw/accelerator/test_parameters.py"
+_SERIES = "test_scales_that_come_in_series_are_loaded"
 _LINK = ("tests/hw/link/test_endpoint.py", "tests/sim/simulators/test_link_device.py")
 _CLIENT = ("tests/host/client/test_codec.py", "tests/host/client/test_client.py")
 
@@ -55,6 +57,7 @@ TARGETS = (
     Target(f"{_BLOCKS}/matvec/*.py", _MATVEC),
     Target(f"{_BLOCKS}/channel/affine.py", (f"{_TESTS}/channel/test_affine.py",)),
     Target(f"{_BLOCKS}/channel/piecewise.py", (f"{_TESTS}/channel/test_piecewise.py",)),
+    Target(f"{_BLOCKS}/channel/serial.py", (f"{_TESTS}/channel/test_affine.py", f"{_PARAMETERS}::{_SERIES}")),
     Target(f"{_BLOCKS}/channel/*.py", (f"{_TESTS}/channel/test_threshold.py", f"{_TESTS}/channel/test_piecewise.py")),
     Target(f"{_BLOCKS}/scores/vote.py", (f"{_TESTS}/scores/test_vote.py",)),
     Target(f"{_BLOCKS}/scores/choice.py", (f"{_TESTS}/scores/test_choice.py",)),
@@ -64,7 +67,7 @@ TARGETS = (
     ),
     Target("hw/bitweir_hw/gateware/rom.py", ("tests/hw/gateware/test_rom.py", *_MATVEC)),
     Target("hw/bitweir_hw/gateware/store.py", ("tests/hw/gateware/test_store.py", f"{_TESTS}/pool/test_pool.py")),
-    Target("hw/bitweir_hw/gateware/loading.py", ("tests/hw/accelerator/test_parameters.py",)),
+    Target("hw/bitweir_hw/gateware/loading.py", (_PARAMETERS,)),
     Target("hw/bitweir_hw/gateware/prefetch.py", (*_MATVEC, "tests/sim/test_streamed_weights.py")),
     Target("hw/bitweir_hw/gateware/*.py", (f"{_TESTS}/fifo/test_fifo.py", *_MATVEC, f"{_TESTS}/channel")),
     Target("hw/bitweir_hw/popcount/*.py", _POPCOUNT),

@@ -23,12 +23,12 @@ from bitweir_hw.files import load_plan, plan_text
 from bitweir_hw.lower import lower
 from bitweir_hw.lower.ranges import LOADED, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Network, Pool, Readout, check
-from bitweir_hw.plan import Folding, Plan
+from bitweir_hw.plan import Folding, Plan, plan_from_foldings
 from bitweir_hw.search import Budget, cheapest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.loadbench import Load, other_parameters, run_loads
-from support.samples import every_kind
+from support.samples import dense_network, every_kind
 from support.strategies import codes, identity_input, networks, plans, stalls
 
 
@@ -73,6 +73,22 @@ def check_two_networks(data, **sizes):
     loads = [Load(first), Load(second, begin, data.draw(stalls()))]
     i_stalls, o_stalls = (np.concatenate([np.zeros(load_cycles(pipeline)), data.draw(stalls())]) for _ in range(2))
     run_loads(pipeline, images, loads, frames, i_stalls, o_stalls)
+
+
+def test_scales_that_come_in_series_are_loaded():
+    rng = np.random.default_rng(2)
+    scores = Affine(name="scores", scale=rng.integers(1, 1 << 7, 6), offset=rng.integers(-99, 99, 6))
+    dense = dense_network(32, 24, 6)
+    network = check(replace(dense, layers=(*dense.layers, scores)))
+    plan = with_loadable_parameters(network, plan_from_foldings(network, "2x1,2x2"))
+    other = other_parameters(network, limits(plan), rng)
+    pipeline, images = images_of(network, plan, other)
+    (block,) = (block for block in pipeline.blocks if block.name == "scores")
+    assert block.serial and block.loadable_bits
+    none, begin = np.zeros(0, bool), load_cycles(pipeline) + 400
+    first, second = images
+    frames = rng.integers(0, 2, (3, 32))
+    run_loads(pipeline, images, [Load(first), Load(second, begin, none)], frames, none, none)
 
 
 @settings(max_examples=8)
