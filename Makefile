@@ -12,7 +12,7 @@ PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 # What `test-train` and `docs-test` install; another one for wheels from elsewhere: make test-train TORCH='torch==2.13.0+cpu'
 TORCH := --index-url https://download.pytorch.org/whl/cpu torch
 
-.PHONY: help setup demo test test-long test-train prove prove-all lint style types docs docs-test dist bench bitstreams clean
+.PHONY: help setup demo test test-long test-train prove prove-all mutants lint style types docs docs-test dist bench bitstreams clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/ -/'
@@ -57,6 +57,9 @@ prove: $(VENV)/installed-dev  ## what is proved of the gateware, and planted fau
 
 prove-all: $(VENV)/installed-dev  ## the same with many more parameters, in an hour or so
 	@PYTHONPATH=tests OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tools.prove --all
+
+mutants: $(VENV)/installed-dev  ## small faults in gateware, models and link that no test notices
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tools.mutants
 
 lint: style types  ## style, types, and the direction of imports
 

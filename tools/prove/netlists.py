@@ -20,7 +20,7 @@ from bitweir_sim.cache import cached, content_key
 from bitweir_sim.formal import Circuit
 from bitweir_sim.formal.begun import begun_circuit
 
-__all__ = ["FAMILIES", "mapped", "part"]
+__all__ = ["FAMILIES", "mapped", "part", "plant"]
 
 FAMILIES = ("ecp5", "ice40", "gowin", "xilinx")
 
@@ -64,7 +64,7 @@ def mapped(family: str, parts: Sequence[wiring.Component], fault: str = "") -> C
     kept = cached(content_key("mapped", yosys_version(), commands, text), build)
     module = json.loads((kept / "netlist.json").read_bytes())["modules"]["top"]
     if fault:
-        _plant(module["cells"], fault)
+        plant(module["cells"], fault)
     kinds = {cell["type"] for cell in module["cells"].values()}
     files = {
         "cells.v": cell_models(family, (kind for kind in kinds if kind[0] != "$")),
@@ -87,7 +87,7 @@ def part(circuit: Circuit, number: int) -> Circuit:
     )
 
 
-def _plant(cells: dict[str, Any], fault: str) -> None:
+def plant(cells: dict[str, Any], fault: str) -> None:
     """Change a netlist."""
     if fault == "lost carry":
         used = {bit for cell in cells.values() for pin in ("CIN", "CI") for bit in cell["connections"].get(pin, ())}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import bounds, deadlocks, fifos, foldings, link, orders, places, schedules, streams, sums, values
+from . import bounds, deadlocks, fifos, foldings, link, mapped, orders, places, schedules, streams, sums, values
 from .claim import Claim
 
 __all__ = ["CLAIMS"]
@@ -19,4 +19,5 @@ CLAIMS: tuple[Claim, ...] = (
     *values.CLAIMS,
     *foldings.CLAIMS,
     *bounds.CLAIMS,
+    *mapped.CLAIMS,
 )

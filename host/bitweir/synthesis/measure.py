@@ -24,7 +24,7 @@ from ..folders import added_file, whole_file
 from .cell_models import check_models
 from .flows import FAMILIES, classify, lone_carries, script, sites
 from .output_registers import absorb_registers
-from .proof import prove_netlist
+from .proof import prove_netlist, verilog_ports
 from .results import RESOURCES, LaneResources, Measured
 
 __all__ = ["FAMILIES", "VERSION", "absorb", "synthesise"]
@@ -95,7 +95,7 @@ def synthesise(
         proof = (
             prove_netlist(
                 folder, top=top, modules=modules | {name: name.removeprefix(f"{top}__") for name in others},
-                family=family, netlist=own, told=told,
+                family=family, netlist=own, ports=verilog_ports(build.pipeline, top), told=told,
                 sources=[build.folder / f"{top}.v", *cell_files(build.plan)],
             )
             if prove else UNSET

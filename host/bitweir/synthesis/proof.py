@@ -13,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bitweir_hw.accelerator import accelerator_rtlil
+from bitweir_hw.accelerator.rtlil_text import port_names
+from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.tools import Told, run_yosys
 from bitweir_sim.formal import Circuit
 from bitweir_sim.formal.begun import LOWER, begun
@@ -21,7 +24,7 @@ from bitweir_sim.formal.correspondence import correspond
 from .cell_models import cell_models
 from .results import Proof
 
-__all__ = ["GLUE", "prove_netlist"]
+__all__ = ["GLUE", "prove_netlist", "verilog_ports"]
 
 #: What joins the blocks.
 GLUE = "connections"
@@ -37,6 +40,7 @@ def prove_netlist(
     family: str,
     sources: Collection[Path],
     netlist: Mapping[str, Any],
+    ports: Mapping[str, Mapping[str, str]],
     seconds: float = 300,
     told: Told | None = None,
 ) -> dict[str, Proof]:
@@ -56,6 +60,8 @@ def prove_netlist(
         Verilog files, with models of the primitives in them.
     netlist : mapping
         Modules as ``write_json`` of Yosys tells them, those of the cells left out.
+    ports : mapping
+        For each module the names of its ports in the Verilog, by those in the netlist: see `verilog_ports`.
     seconds : float
         After which the proof of one block is given up.
     told : callable, optional
@@ -75,7 +81,7 @@ def prove_netlist(
     for number, source in enumerate(sources):
         names.append(f"source{number}.v")
         (folder / names[-1]).write_bytes(source.read_bytes())
-    (folder / "mapped.json").write_text(json.dumps({"modules": netlist}))
+    (folder / "mapped.json").write_text(json.dumps({"modules": _renamed(netlist, ports)}))
     kinds = {cell["type"] for module in netlist.values() for cell in module["cells"].values()}
     kinds = {kind for kind in kinds if not kind.startswith("$")} - {top, *modules}
     (folder / "cells.v").write_text(cell_models(family, kinds))
@@ -87,6 +93,33 @@ def prove_netlist(
             told(f"proof of {block}")
         proofs[block] = _proof(designs[module], netlists[module], seconds)
     return proofs
+
+
+def verilog_ports(pipeline: Pipeline, top: str) -> dict[str, dict[str, str]]:
+    """For each module of an accelerator the names of its ports in the Verilog, by those in what is synthesised."""
+    written, read = (port_names(accelerator_rtlil(pipeline, name=top, named=named)) for named in (True, False))
+    return {
+        module: {old: new for (old, _), (_, new) in zip(ports, written[module], strict=True)}
+        for module, ports in read.items()
+    }
+
+
+def _renamed(netlist: Mapping[str, Any], ports: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """A netlist whose modules have other names of ports."""
+    renamed = {}
+    for name, module in netlist.items():
+        own = ports.get(name, {})
+        cells = {}
+        for place, cell in module["cells"].items():
+            cells[place] = dict(cell)
+            if pins := ports.get(cell["type"]):
+                for key in ("connections", "port_directions"):
+                    cells[place][key] = {pins[pin]: value for pin, value in cell[key].items()}
+        told = {own.get(port, port): value for port, value in module["ports"].items()}
+        # Else a wire that has the new name already would be another one.
+        wires = {own.get(wire, wire if wire not in told else f"{wire}$"): w for wire, w in module["netnames"].items()}
+        renamed[name] = {**module, "ports": told, "cells": cells, "netnames": wires}
+    return renamed
 
 
 def _modules(

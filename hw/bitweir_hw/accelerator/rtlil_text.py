@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .rtlil_cells import same_widths
 
-__all__ = ["readable"]
+__all__ = ["port_names", "readable"]
 
 _WIRE = re.compile(
     r"  wire width (?P<width>\d+)(?: (?P<way>input|output|inout) \d+ )?(?P<signed> signed)? (?P<name>\S+)"
@@ -83,6 +83,14 @@ def readable(rtlil: str) -> str:
         _rename(module, modules)
     text = ["\n".join(_written(module, modules)) for module in modules.values()]
     return "\n".join([*text, ""])
+
+
+def port_names(rtlil: str) -> dict[str, list[tuple[str, str]]]:
+    """The ports of each module, each with the name that `readable` gives it, in the order of the text."""
+    modules = {module.name: module for module in _modules(rtlil)}
+    for module in modules.values():
+        _rename(module, modules)
+    return {name[1:]: [(port[1:], module.names[port][1:]) for port in module.ports] for name, module in modules.items()}
 
 
 def _modules(rtlil: str) -> Iterator[_Module]:

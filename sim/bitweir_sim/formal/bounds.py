@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .graph import Graph
 
-__all__ = ["Word", "seen_words"]
+__all__ = ["Held", "seen_words"]
 
 #: Numbers that are listed, at most: of a word, and of two that belong together.
 _FEW, _MANY = 16, 64
@@ -28,7 +28,7 @@ _SOME = 37
 
 
 @dataclass(frozen=True)
-class Word:
+class Held:
     """A number in registers, and what it can be.
 
     Parameters
@@ -48,7 +48,7 @@ class Word:
     values: frozenset[int] | None = None
     marks: tuple[int, ...] = ()
 
-    def moved(self, to: Callable[[int], int]) -> Word:
+    def moved(self, to: Callable[[int], int]) -> Held:
         """The same of other literals."""
         return replace(self, bits=tuple(map(to, self.bits)), marks=tuple(map(to, self.marks)))
 
@@ -67,7 +67,7 @@ class Word:
             return [rng.randint(0, self.most) for _ in range(count)]
         return rng.choices(sorted(self.values), k=count)
 
-    def wider(self, number: int) -> Word | None:
+    def wider(self, number: int) -> Held | None:
         """The same with one more number, if that still says anything."""
         most = max(self.most, number)
         if self.values is None:
@@ -79,7 +79,7 @@ class Word:
 
 def seen_words(
     words: Sequence[tuple[int, ...]], states: Sequence[dict[int, int]], traces: int, heads: Sequence[int]
-) -> list[Word]:
+) -> list[Held]:
     """What simulations show of words.
 
     Parameters
@@ -97,7 +97,7 @@ def seen_words(
     seen = {bits: np.unique(found) for bits, found in numbers.items()}
     # A counter that reaches all numbers up to its highest is a counter.
     few = [bits for bits, found in seen.items() if 1 < len(found) <= _FEW and found[-1] + 1 > len(found)]
-    listed = [Word(bits, int(seen[bits][-1]), frozenset(map(int, seen[bits]))) for bits in few]
+    listed = [Held(bits, int(seen[bits][-1]), frozenset(map(int, seen[bits]))) for bits in few]
     several = [bits for bits, found in seen.items() if 1 < len(found) < _MANY]
     for one, other in combinations(several, 2):
         # One tells the other, but for what they begin with.
@@ -105,9 +105,9 @@ def seen_words(
         if _count(numbers[one][::_SOME], numbers[other][::_SOME], len(one)) <= limit:
             both = np.unique(numbers[one] | numbers[other] << len(one))
             if len(both) <= limit and len(one) + len(other) < _LONGEST:
-                listed.append(Word((*one, *other), int(both[-1]), frozenset(map(int, both))))
+                listed.append(Held((*one, *other), int(both[-1]), frozenset(map(int, both))))
     ranges = [
-        Word(bits, most, marks=_marks(heads, states, bits, most, traces))
+        Held(bits, most, marks=_marks(heads, states, bits, most, traces))
         for bits, found in seen.items()
         if bits not in few and 0 < (most := int(found[-1])) < (1 << len(bits)) - 1
     ]

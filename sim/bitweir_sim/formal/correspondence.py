@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from .bounds import Held, seen_words
 from .circuit import Circuit
 from .graph import Graph, copied
 from .sweep import Swept, sweep
 from .verdict import Status, Trace, Verdict
-from .bounds import Word, seen_words
 
 __all__ = ["correspond"]
 
@@ -187,7 +187,7 @@ def _fixed(pair: _Pair, run: _Simulation, seed: int, deadline: float) -> _Step:
 class _Step:
     """One cycle of a pair in which each class of registers is one."""
 
-    def __init__(self, pair: _Pair, classes: dict[int, int], words: list[Word], seed: int, deadline: float) -> None:
+    def __init__(self, pair: _Pair, classes: dict[int, int], words: list[Held], seed: int, deadline: float) -> None:
         self.pair, self.classes, self.words = pair, classes, words
         graph = Graph()
         place: dict[int, int] = {leaf: graph.leaf() for leaf in pair.inputs.values()}
@@ -209,7 +209,7 @@ class _Step:
         """See `Prover.different`."""
         return self.swept.prover.different(self.now(a), self.now(b))
 
-    def words_that_hold(self) -> list[Word]:
+    def words_that_hold(self) -> list[Held]:
         """What is said of words and holds in the next cycle, too; or what may, as it says less."""
         following = dict(zip(self.pair.states, self.pair.following, strict=True))
         graph, different = self.swept.graph, self.swept.prover.different
@@ -220,7 +220,7 @@ class _Step:
         kept = []
         for word in self.words:
             bits = [later(bit) for bit in word.bits]
-            wider: Word | None = word
+            wider: Held | None = word
             # Until it says all that the next number can be.
             while wider and (found := different(wider.fits(graph, bits), 1)) is not False:
                 wider = wider.wider(_number(graph, bits, found)) if isinstance(found, dict) else None
@@ -274,7 +274,7 @@ class _Simulation:
         An output that differs, and how to get there.
     classes : dict of int to int
         For each register the first one that was always equal; 0 if it was always 0.
-    words : list of Word
+    words : list of Held
         What was seen of words.
     opposite : set of int
         Open registers that were always the opposite of what others are one with, but in the first cycle.

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any
 
+from .bounds import Held
 from .graph import Graph
 from .solver import solvers
-from .bounds import Word
 
 __all__ = ["Prover", "Swept", "sweep"]
 
@@ -107,7 +107,7 @@ class Swept:
     ----------
     source : Graph
         Its leaves are those of `graph`, in the same order.
-    words : sequence of Word
+    words : sequence of Held
         Leaves of the source that are numbers up to some highest: nothing else is asked about.
     seed : int
     deadline : float
@@ -122,7 +122,7 @@ class Swept:
         Proofs that were tried.
     """
 
-    def __init__(self, source: Graph, words: Sequence[Word], seed: int, deadline: float) -> None:
+    def __init__(self, source: Graph, words: Sequence[Held], seed: int, deadline: float) -> None:
         self.source, self.graph, self.words = source, Graph(), words
         self.prover = Prover(self.graph)
         self.rng = random.Random(seed)
@@ -224,7 +224,7 @@ def _pattern(bits: Iterable[int]) -> int:
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
 
-def sweep(source: Graph, words: Sequence[Word] = (), seed: int = 1, deadline: float = inf) -> Swept:
+def sweep(source: Graph, words: Sequence[Held] = (), seed: int = 1, deadline: float = inf) -> Swept:
     """Merge the nodes of a graph that can be proved equal, or opposite, with little effort.
 
     Raises

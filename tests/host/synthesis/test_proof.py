@@ -49,7 +49,7 @@ def proved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def again(proved: dict[str, Any], netlist: dict[str, Any], folder: Path) -> dict[str, str]:
     """Results of the proofs for another netlist."""
-    kept = {key: proved[key] for key in ("top", "modules", "family", "sources")}
+    kept = {key: proved[key] for key in ("top", "modules", "family", "sources", "ports")}
     found = prove_netlist(folder, netlist=netlist, **kept)
     for proof in found.values():
         # Whoever looks for the fault needs the inputs.

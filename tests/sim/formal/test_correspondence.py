@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_sim.formal.begun import begun_circuit
+from bitweir_sim.formal.bounds import Held
 from bitweir_sim.formal.correspondence import correspond
 from bitweir_sim.formal.graph import Graph
-from bitweir_sim.formal.bounds import Word
 
 
 class Device(wiring.Component):
@@ -149,9 +149,9 @@ def test_a_register_may_begin_with_what_the_other_one_begins_with():
 
 
 def test_a_word_says_less_with_more_numbers():
-    word = Word((2, 4, 6), 5)
+    word = Held((2, 4, 6), 5)
     assert word.wider(6).most == 6 and word.wider(7) is None
-    few = Word((2, 4), 2, frozenset({0, 2}))
+    few = Held((2, 4), 2, frozenset({0, 2}))
     assert few.wider(1).values == {0, 1, 2} and few.wider(1).wider(3) is None
     graph = Graph()
     bits = [graph.leaf() for _ in range(2)]
