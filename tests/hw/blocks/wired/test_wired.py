@@ -95,6 +95,15 @@ def test_every_beat_in_its_cycle(data):
         drive(Wired, spec, [beats], results, masks, [data.draw(stalls())], data.draw(stalls()))
 
 
+@pytest.mark.parametrize("lane_bits", [1, 2, 5])
+def test_codes_whose_highest_bit_is_turned(lane_bits):
+    spec = layer(rows=3, columns=4, lane_bits=lane_bits, flip=True, thresholds=None, sum_bits=12)
+    codes = np.random.default_rng(1).integers(0, 1 << lane_bits, (9, 4, 1))
+    results = pack(expected(spec, codes), spec.o_lane_bits)
+    none = np.zeros(0, bool)
+    drive(Wired, spec, [pack(codes, lane_bits)], results, [(1 << spec.o_bits) - 1] * len(results), [none], none)
+
+
 def test_parts_begin_one_after_the_other(monkeypatch):
     usual = layer(rows=16, columns=40)
     assert usual.schedule.parts == 1
