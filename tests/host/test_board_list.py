@@ -11,7 +11,7 @@ import bitweir
 import jsonschema
 import msgspec
 import pytest
-from bitweir.bitstreams import bitstream
+from bitweir.bitstreams import bitstream, build
 from bitweir.bitstreams.bitstream import MANIFEST
 from bitweir.bitstreams.program import program, read_manifest
 from bitweir.board_list import board_toml, boards_schema, find_board, list_boards, read_board
@@ -288,6 +288,21 @@ def test_a_plain_board_of_ones_own_routes(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"board": "plain"', '"board": "other"'))
     with pytest.raises(FileError, match="is damaged"):
         read_manifest(tmp_path / "out")
+
+
+@needs_ice40
+def test_a_pin_that_the_package_has_not_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(build, "choose", never)
+    (tmp_path / "plain.toml").write_text(PLAIN.replace('tx = "9"', 'tx = "999"'))
+    save_network(dense_network(16, 8, 4), tmp_path / "net.npz")
+    words = ["build", tmp_path / "net.npz", "-o", tmp_path / "out", "--board", tmp_path / "plain.toml"]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == 5 and not (tmp_path / "out").exists()
+    told = "bitweir: nextpnr does not take board plain: package does not have a pin named '999' (on line 3)."
+    assert result.stderr.splitlines()[-1] == told
 
 
 def test_the_file_of_a_board_is_read_before_anything_else(

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitweir_hw.boards import board_of
+from bitweir_hw.boards import BOARDS, board_of
 from bitweir_hw.network import Network
 
 from ..design import Design, DesignFolder
 from ..planning import PlanRequest, PlanSearch, choose, target_for
 from ..progress import Progress, silent
 from ..schemas import Json
+from ..synthesis.pins import check_pins
 from ..synthesis.results import Routed
 from .bitstream import Options, bitstream_name, write_bitstream
 
@@ -87,6 +88,9 @@ def build_for_board(
     """
     assert request.board
     board, options = board_of(request.board), options or Options()
+    if board.name not in BOARDS:
+        with progress(f"Looking at the pins of {board.title}"):
+            check_pins(board)
     with progress("Choosing the plan") as done:
         result = choose(network, request, progress=done)
         target = target_for(request, result)

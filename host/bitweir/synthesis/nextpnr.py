@@ -36,6 +36,7 @@ __all__ = [
     "pack",
     "place_and_route",
     "placing",
+    "reason",
     "tools",
 ]
 
@@ -236,7 +237,7 @@ def place_and_route(
             folder,
         )  # fmt: skip
     if done.returncode:
-        raise ToolError(f"{tool.title} failed: {tool.exhausted(done) or _reason(done)}.")
+        raise ToolError(f"{tool.title} failed: {tool.exhausted(done) or reason(done)}.")
     report = json.loads((folder / "report.json").read_text())
     # Where there is one clock, it may bear the name of either, or that of the pin.
     sync, link = (("sync",), ("link",)) if link_clock else (("sync", "link"), ("sync", "link"))
@@ -263,7 +264,7 @@ def pack(board: Board, folder: Path) -> bytes:
         options = ["--compress", "--input", _ROUTED, "--bit", name] if board.family == "ecp5" else [_ROUTED, name]
         done, title = tool.run(options, folder), tool.title
     if done.returncode:
-        raise ToolError(f"{title} failed: {_reason(done)}.")
+        raise ToolError(f"{title} failed: {reason(done)}.")
     return (folder / name).read_bytes()
 
 
@@ -278,7 +279,7 @@ def device(board: Board) -> list[str]:
     return [*package, "--pcf", constrained]
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
+def reason(done: subprocess.CompletedProcess[str]) -> str:
     """The first error of a tool: what follows it is a consequence."""
     lines = (done.stderr + done.stdout).strip().splitlines()
     errors = [line.removeprefix("ERROR: ") for line in lines if "ERROR" in line or "Error" in line]
