@@ -40,7 +40,7 @@ def engine(network: Network, frames: int, asked: str | None = None) -> native.Na
     """Return a network that is ready to run in an engine; it is made once and kept as long as the network.
 
     Where none is asked for, the engine is the native one if its kernels are in the cache, or if there is a compiler and
-    the frames have `WORTH_COMPILING` multiplications; else NumPy.
+    the frames have `WORTH_COMPILING` multiplications; else, and where kernels are portable ones, NumPy.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def engine(network: Network, frames: int, asked: str | None = None) -> native.Na
 def _worth(network: Network, frames: int) -> bool:
     """Whether the native engine is used where none is asked for."""
     instructions = native.chosen()
-    if instructions.name in _broken:
+    # Portable kernels are no faster than NumPy for large batches of dense layers.
+    if instructions.name in {"portable", *_broken}:
         return False
     try:
         if native.compiled_before(instructions):

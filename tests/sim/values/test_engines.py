@@ -40,7 +40,14 @@ def test_all_engines_give_the_same(network: Network, asked: str | None) -> None:
 def test_what_is_compiled_is_used_for_all(network: Network) -> None:
     assert type(engines.engine(network, 1, "numpy")) is FastModel
     assert type(engines.engine(network, 1, "native")) is NativeModel
-    assert type(engines.engine(network, 1)) is NativeModel
+    assert type(engines.engine(network, 1)) is (FastModel if native.chosen().name == "portable" else NativeModel)
+
+
+@needs_compiler
+def test_portable_kernels_are_used_where_they_are_asked_for(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BITWEIR_NATIVE", "portable")
+    assert type(engines.engine(network, 1, "native")) is NativeModel
+    assert type(engines.engine(network, 1 << 60)) is FastModel
 
 
 def test_kernels_are_compiled_for_large_work_alone(
@@ -49,6 +56,7 @@ def test_kernels_are_compiled_for_large_work_alone(
     prepared = []
     monkeypatch.setattr("bitweir_sim.values.native.prepare", lambda network: prepared.append(network))
     monkeypatch.setattr("bitweir_sim.values.engines.compiler_missing", lambda: None)
+    monkeypatch.setattr("bitweir_sim.values.native.chosen", lambda: native.INSTRUCTION_SETS[0])
     assert engines.multiplications(network) == 6
     frames = -(-int(engines.WORTH_COMPILING) // 6)
     assert type(engines.engine(network, frames - 1)) is FastModel
