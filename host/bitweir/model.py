@@ -135,8 +135,8 @@ class Model:
             As `classify` takes them.
         engine : str, optional
             ``"native"``, kernels in C++, which are compiled at their first use, or ``"numpy"``: both give the same
-            integers. By default native where kernels for the instructions of this machine are compiled already, or where
-            the images have 100 billion multiplications or more and there is a compiler; else NumPy.
+            integers. By default native where kernels for the instructions of this machine are compiled already, or
+            where the images have 100 billion multiplications or more and there is a compiler; else NumPy.
         threads : int, optional
             Of the native engine; OMP_NUM_THREADS, or as many as this process has cores. If they are given, more of
             them than images share large images. NumPy has those of its BLAS.
