@@ -12,6 +12,10 @@ EXPLAINED: tuple[tuple[str, str, str, str, str], ...] = (
         "hw/bitweir_hw/blocks/channel/piecewise.py", "if piece % 2:", "2", "3",
         "it moves registers between levels of logic; their number and the results stay, only the clock may not",
     ),
+    (
+        "hw/bitweir_hw/blocks/wired/gateware.py", 'left = Signal(spec.lane_bits, name=f"left_{n}", reset_less=True)',
+        "True", "False", "a reset of data costs logic, and changes no result, as nothing is valid after it",
+    ),
 )  # fmt: skip
 
 

@@ -10,10 +10,6 @@ __all__ = ["TARGETS", "Target", "files_of"]
 _BLOCKS, _TESTS = "hw/bitweir_hw/blocks", "tests/hw/blocks"
 _MATVEC = (f"{_TESTS}/matvec/test_matvec.py", f"{_TESTS}/matvec/test_planes.py")
 _POPCOUNT = ("tests/hw/popcount/test_elements.py", "tests/hw/popcount/test_dot_product.py")
-_EVERY = tuple(
-    f"tests/sim/test_accelerator.py::{name}"
-    for name in ("test_every_beat", "test_every_beat_of_dense_networks", "test_every_beat_of_results_of_pixels")
-)
 _PARAMETERS = "tests/hw/accelerator/test_parameters.py"
 _SERIES = "test_scales_that_come_in_series_are_loaded"
 _LINK = ("tests/hw/link/test_endpoint.py", "tests/sim/simulators/test_link_device.py")
@@ -61,6 +57,7 @@ TARGETS = (
     Target(f"{_BLOCKS}/channel/*.py", (f"{_TESTS}/channel/test_threshold.py", f"{_TESTS}/channel/test_piecewise.py")),
     Target(f"{_BLOCKS}/scores/vote.py", (f"{_TESTS}/scores/test_vote.py",)),
     Target(f"{_BLOCKS}/scores/choice.py", (f"{_TESTS}/scores/test_choice.py",)),
+    Target(f"{_BLOCKS}/scores/result.py", ("tests/sim/test_accelerator.py::test_every_beat_of_results_of_pixels",)),
     Target(f"{_BLOCKS}/scores/*.py", (f"{_TESTS}/scores",)),
     Target(
         "hw/bitweir_hw/gateware/counters.py", ("tests/hw/gateware/test_counters.py", f"{_TESTS}/window/test_window.py")
