@@ -235,11 +235,13 @@ def test_the_header_of_another_version_is_taken(folder):
 def test_verilog_is_generated_again_where_nothing_is_known(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("BITWEIR_CACHE_DIR", str(tmp_path / "empty"))
     calls = []
-    monkeypatch.setattr(building, "rtlil_to_verilog", lambda text: calls.append(text) or rtlil_to_verilog(text))
+    monkeypatch.setattr(
+        building, "rtlil_to_verilog", lambda text, *rest: calls.append(text) or rtlil_to_verilog(text, *rest)
+    )
     build = DesignFolder.open(folder)
     for _ in range(2):
         assert build.checked_verilog() == (folder / "net.v").read_text()
-    assert calls == [accelerator_rtlil(build.pipeline, name="net")]
+    assert calls == [accelerator_rtlil(build.pipeline, name="net", named=True)]
 
 
 def test_other_networks_and_plans_are_other_verilog(tmp_path):

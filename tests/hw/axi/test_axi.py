@@ -348,6 +348,16 @@ def test_frames_at_full_rate(width):
     assert set(np.diff(lasts)[3:]) == {interval}
 
 
+def test_the_class_alone_under_stalls():
+    network, plan = varied()
+    pipeline, rng = lower(network, plan), np.random.default_rng(5)
+    good, results = frames_and_results(network, pipeline, rng.integers(0, 2, (9, 45)), 1)
+    dut = AxiAccelerator(pipeline, AxiPorts(frame_bytes=1, class_only=True))
+    sent = [word for content in good for word in transfers(content, 1)]
+    expected = [word for packet in results for word in transfers(packet[-1:], 1)]
+    drive_packets(dut, *ports(dut), sent, expected, rng.random(900) < 0.3, rng.random(900) < 0.5)
+
+
 def test_the_width_must_be_one_that_there_is():
     pipeline = lower(*varied())
     with pytest.raises(PlanError) as error:

@@ -17,6 +17,7 @@ from bitweir_hw.lower import lower, with_loadable_parameters
 from support import ROOT
 from support.axibench import frames_and_results, transfers, varied
 from support.loadbench import other_parameters
+from support.samples import streamed_example
 
 RESULT, LOADED, ERROR = 1, 2, 4
 #: Frames whose results fill all places behind the accelerator, and one that must stay in it.
@@ -288,6 +289,25 @@ def test_a_load_that_cannot_begin_blocks_no_bus_and_is_told():
         await host.results(ctx, WAITING + 2)
 
     assert run(pipeline, AxiPorts(frame_bytes=8, lite=True), bench).out == [results[0]] * WAITING + [results[1]] * 2
+
+
+def test_registers_say_where_streamed_weights_are():
+    network, plan = streamed_example()
+
+    async def bench(ctx, host):
+        base, enable = register("WEIGHTS_BASE").offset, register("WEIGHTS_ENABLE").offset
+        assert await host.read(ctx, "FEATURES") == 0b100
+        await host.write(ctx, base, 0x12345600)
+        await host.write(ctx, base, 0xAABBCCDD, 0b0100)
+        assert await host.read(ctx, "WEIGHTS_BASE") == 0x12BB5600
+        await host.write(ctx, base, 0x12345600)
+        assert not ctx.get(host.dut.m_axi_arvalid)
+        await host.write(ctx, enable, 1)
+        await host.idle(ctx, 20)
+        assert ctx.get(host.dut.m_axi_arvalid) and ctx.get(host.dut.m_axi_araddr) == 0x12345600
+        assert await host.read(ctx, "WEIGHTS_ENABLE") == 1
+
+    run(lower(network, plan), AxiPorts(frame_bytes=4, lite=True), bench)
 
 
 def test_the_header_is_c_and_tells_the_map(tmp_path):
