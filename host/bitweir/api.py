@@ -20,7 +20,8 @@ from . import shipped
 from .accelerator import Accelerator
 from .bitstreams.bitstream import Options
 from .bitstreams.build import BoardBuild, build_for_board
-from .board_list import BoardList, find_board, list_boards
+from .board_list import find_board
+from .board_list import list_boards as boards
 from .board_memory import memory_of_board
 from .checking import check
 from .chips import ChipsFolder, ChipsRequest, SeveralChips, make_chips
@@ -248,22 +249,6 @@ def parts() -> PartList:
     ['ecp5-25k', 'ecp5-45k', 'ecp5-85k']
     """
     return list_parts()
-
-
-def boards() -> BoardList:
-    """List the boards that are known, see `list_boards`.
-
-    Returns
-    -------
-    BoardList
-
-    Examples
-    --------
-    >>> import bitweir
-    >>> [board.name for board in bitweir.boards().boards if board.memory_bytes]
-    ['ulx3s_85f']
-    """
-    return list_boards()
 
 
 def open(folder: Path | str) -> Accelerator:

@@ -272,7 +272,18 @@ class BoardList:
 
 
 def list_boards() -> BoardList:
-    """The listed boards."""
+    """List the boards that are known.
+
+    Returns
+    -------
+    BoardList
+
+    Examples
+    --------
+    >>> import bitweir
+    >>> [board.name for board in bitweir.boards().boards if board.memory_bytes]
+    ['ulx3s_85f']
+    """
     ordered = sorted(BOARDS.values(), key=lambda board: (board.family, board.part.luts, board.name))
     return BoardList(
         boards=tuple(
