@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bitweir import check
+from bitweir.importers import ModelError
 from bitweir.train import accuracy, cost
 from bitweir.train.recipes.digits import METHODS, PIXELS, images, train_digits
 
@@ -33,7 +34,10 @@ def measured(name: str, seed: int) -> dict[str, Any]:
     row: dict[str, Any] = {"torch": accuracy(model, x, y), "seconds": time.process_time() - began}
     if not method.quantised:
         return row
-    found = check(model, x.numpy().astype(int), input_range=PIXELS)
+    try:
+        found = check(model, x.numpy().astype(int), input_range=PIXELS)
+    except ModelError as error:
+        return row | {"refused": str(error)}
     assert found.difference is None, found.difference
     classes = found.network.classify(x.numpy().astype(int))
     told = cost(found.network, part="ecp5-25k", fps=FPS)
@@ -52,15 +56,20 @@ def spread(values: list[float]) -> str:
 
 def line(name: str, rows: list[dict[str, Any]]) -> str:
     """A row of the table in Markdown."""
-    first = rows[0]
+    refused = sum("refused" in row for row in rows)
     cells = [f"`{name}`", METHODS[name].title, str(len(rows)), spread([row["torch"] for row in rows])]
-    if "hardware" in first:
+    rows = [row for row in rows if "hardware" in row]
+    if rows:
+        first = rows[0]
         same = all(row["ties"] == row["bounded"] == row["classes"] == 0 for row in rows)
         off = sum(row["ties"] + row["bounded"] for row in rows)
         codes = sum(row["codes"] for row in rows)
         classes = sum(row["classes"] for row in rows)
-        equal = "all codes and classes" if same else f"all but {off:,} of {codes:,} codes, {classes} classes"
-        cells += [spread([row["hardware"] for row in rows]), equal]
+        some = f"all but {off:,} of {codes:,} codes, {classes} of {360 * len(rows):,} classes"
+        cells += [
+            spread([row["hardware"] for row in rows]),
+            ("all codes and classes" if same else some) + (f"; {refused} refused" if refused else ""),
+        ]
         cells += [f"{first['sites']:,}", f"{first['bram']}", f"{first['dsp']}", f"{first['cycles']:,.0f}"]
     else:
         cells += ["-"] * 6
