@@ -15,7 +15,7 @@ PAGES = [
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if not {"_build", "generated"} & set(page.parts)),
 ]
 #: A command in an indented or fenced block, perhaps over several lines.
-COMMAND = re.compile(r"^(?:    |\$ )?(?:\.venv/bin/)?bitweir ((?:.*\\\n)*.*)$", re.MULTILINE)
+COMMAND = re.compile(r"^(?:    |\$ )(?:\.venv/bin/)?bitweir ((?:.*\\\n)*.*)$", re.MULTILINE)
 #: Code in the text: `bitweir simulate FOLDER`.
 INLINE = re.compile(r"`bitweir ([a-z][^`]*)`")
 TASK = re.compile(r"(?:^    |`)make ([a-z-]+)", re.MULTILINE)
