@@ -23,11 +23,12 @@ from bitweir_sim.verify import expected_trace, explain, weight_feeds
 
 from ..cells import cell_models
 from ..design import Design, DesignFolder
-from ..folders import FileError, streamed_file
+from ..folders import FileError, added_file, streamed_file
 from ..images import Images
 from ..progress import Progress
 from ..weight_memory import Weights
 from .runner import Run, Runner
+from .waves import is_ours, save_file, with_top_scope
 
 __all__ = [
     "ENGINES",
@@ -96,11 +97,22 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
                 waves=file,
             )
             seconds = time.perf_counter() - started
+            if file and waves:
+                _show_streams(design, file, waves)
         return Run(
             result=simulated_result(design, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL"
         )
 
     return run
+
+
+def _show_streams(design: AnyDesign, file: Path, waves: Path) -> None:
+    """Put a waveform in order, and a save file for GTKWave beside the place where it goes."""
+    name = design.network.name
+    with_top_scope(file, name)
+    text, place = save_file(file, waves.name, name, design.pipeline), waves.with_suffix(".gtkw")
+    if text and is_ours(place):
+        added_file(place, text.encode())
 
 
 def _compile(design: AnyDesign, progress: Progress, *, waves: bool = False) -> CompiledDesign:
