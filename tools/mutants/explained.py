@@ -16,6 +16,11 @@ EXPLAINED: tuple[tuple[str, str, str, str, str], ...] = (
         "hw/bitweir_hw/blocks/wired/gateware.py", 'left = Signal(spec.lane_bits, name=f"left_{n}", reset_less=True)',
         "True", "False", "a reset of data costs logic, and changes no result, as nothing is valid after it",
     ),
+    (
+        "hw/bitweir_hw/gateware/prefetch.py",
+        '{"i": In(stream.Signature(width)), "some": Out(1), "use": In(1), "step": In(1), "data": Out(width)}',
+        "1", "2", "a port has a bit more, which is always 0",
+    ),
 )  # fmt: skip
 
 
