@@ -24,7 +24,8 @@ _VARIABLE = "BITWEIR_CONFIG"
 #: Options that exclude others: where one is on the command line, those others have no default from the file.
 _EXCLUDES = {
     "board": {"part", "family", "streams", "weight_bandwidth"}, "part": {"board"}, "folding": {"goal", "fps"},
-    "goal": {"folding"}, "fps": {"folding"}, "jobs": {"scheduler"}, "scheduler": {"jobs"},
+    "goal": {"folding"}, "fps": {"folding", "goal"}, "family": {"part", "board"},
+    "jobs": {"scheduler"}, "scheduler": {"jobs"},
     "images": {"demo"}, "demo": {"images"}, "quiet": {"verbose"}, "verbose": {"quiet"},
 }  # fmt: skip
 #: Options that a file must not choose: what a command is about, and what it replaces or prints.
@@ -71,6 +72,8 @@ def defaults(group: click.Group, ctx: click.Context) -> dict[str, Any]:
         for name, inner in value.items():
             _known(path, f"option of {key}", name, set(_options(command)))
             found[key][_options(command)[name].name or ""] = _value(path, ctx, command, name, inner)
+    if any(each.get("quiet") and each.get("verbose") for each in found.values()):
+        raise FileError(f"{str(path)!r} is no configuration: quiet and verbose exclude each other.")
     return found
 
 

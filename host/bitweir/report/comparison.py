@@ -19,6 +19,11 @@ from .tables.base import Cell, Table, make_columns, number, percent, significant
 
 __all__ = ["ComparedBlock", "ComparedDesign", "ComparedFigure", "Comparison", "comparison_schema", "comparison_tables"]
 
+#: Designs beside the first one in a table of figures, and designs in one of blocks, for which 80 characters have room.
+_OTHERS, _DESIGNS = 1, 4
+#: What is told of blocks.
+_KEYS = (("cycles", "Cycles"), ("sites", "LUT sites"), ("bram", "Block RAMs"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedDesign:
@@ -147,13 +152,13 @@ class Comparison:
 
     def __repr__(self) -> str:
         """The figures, a line each."""
-        table, _ = comparison_tables(self)
+        table = _figure_table(self, range(len(self.designs)))
         heads = [column.title for column in table.columns]
         return "\n".join("  ".join(row) for row in [heads, *([cell.text for cell in row] for row in table.rows)])
 
     def _repr_html_(self) -> Markup:
         """The same as a table, for notebooks."""
-        table, _ = comparison_tables(self)
+        table = _figure_table(self, range(len(self.designs)))
         head = element("tr", *(element("th", column.title) for column in table.columns))
         rows = [element("tr", *(element("td", cell.text) for cell in row)) for row in table.rows]
         return element("table", element("caption", table.caption), head, *rows)
@@ -215,43 +220,48 @@ def _blocks(reports: Sequence[ReportData], found: Sequence[Mapping[str, Resource
         )
 
 
-def comparison_tables(found: Comparison) -> tuple[Table, Table]:
-    """The figures, with their changes from the first design; and the blocks."""
-    names = [design.name for design in found.designs]
+def comparison_tables(found: Comparison) -> list[Table]:
+    """The figures, with their changes from the first design; and the blocks: as wide as a terminal has room for."""
+    count = len(found.designs)
+    others = [range(start, min(start + _OTHERS, count)) for start in range(1, count, _OTHERS)]
+    blocks = [range(start, min(start + _DESIGNS, count)) for start in range(0, count, _DESIGNS)]
+    return [
+        *(_figure_table(found, [0, *places]) for places in others),
+        *(_block_table(found, places, key, unit) for key, unit in _KEYS for places in blocks),
+    ]
+
+
+def _figure_table(found: Comparison, places: Sequence[int]) -> Table:
     heads: list[tuple[str, str, str] | tuple[str, str, str, bool]] = [("figure", "Figure", "", False)]
-    for place, name in enumerate(names):
-        heads.append((f"d{place}", name, ""))
+    for place in places:
+        heads.append((f"d{place}", found.designs[place].name, ""))
         if place:
             heads.append((f"c{place}", "Change", ""))
     rows = []
     for figure in found.figures:
         row = [Cell(text=f"{figure.what}, {figure.unit}" if figure.unit else figure.what)]
-        for place, value in enumerate(figure.values):
+        for place in places:
+            value = figure.values[place]
             row.append(Cell(text=_value(figure, value), value=value))
             if place:
                 row.append(Cell(text=percent(figure.change(place), sign=True), value=figure.change(place)))
         rows.append(tuple(row))
-    figures = Table(
+    return Table(
         name="figures", caption=f"Designs side by side; resources are {found.source}",
         columns=make_columns(*heads), rows=tuple(rows),
         remark="" if found.same_network else "These designs compute different networks.",
     )  # fmt: skip
-    return figures, _block_table(found, names)
 
 
-def _block_table(found: Comparison, names: Sequence[str]) -> Table:
-    keys = (("cycles", "cycles"), ("sites", "LUT sites"), ("bram", "block RAMs"))
-    heads = [(f"{key}{place}", name, unit) for key, unit in keys for place, name in enumerate(names)]
-    rows = [
-        (
-            Cell(text=block.name),
-            *(Cell(text="–" if value is None else number(value), value=value)
-              for key, _ in keys for value in getattr(block, key)),
-        )
-        for block in found.blocks
-    ]  # fmt: skip
+def _block_table(found: Comparison, places: Sequence[int], key: str, unit: str) -> Table:
+    heads = [(f"d{place}", found.designs[place].name, "") for place in places]
+    rows = []
+    for block in found.blocks:
+        values = [getattr(block, key)[place] for place in places]
+        cells = [Cell(text="–" if value is None else number(value), value=value) for value in values]
+        rows.append((Cell(text=block.name), *cells))
     return Table(
-        name="blocks", caption="Cycles and resources of each block", rows=tuple(rows),
+        name=key, caption=f"{unit} of each block", rows=tuple(rows),
         columns=make_columns(("block", "Block", "", False), *heads),
     )  # fmt: skip
 

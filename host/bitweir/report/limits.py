@@ -117,7 +117,7 @@ def _advice(variant: Variant, design: Design, part: FpgaPart, clock: float, now:
     budget = part_limits(part)
     return Advice(
         change=variant.change,
-        options=variant.options,
+        options=f"{variant.options} --clock {clock / 1e6:.6g}",
         frames_per_second=rate,
         frames_change=rate / now[2] - 1,
         latency_us=latency * 1e6,

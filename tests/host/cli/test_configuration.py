@@ -66,6 +66,8 @@ def test_tables_are_of_commands_and_the_rest_of_all(config: Path) -> None:
     assert found["explore"] == {"jobs": 3, "parts": ["ecp5-25k", "ice40-up5k"]}
     assert found["simulate"] == {"jobs": 1} and found["parts"] == {}
     assert without_excluded(found["generate"], ["board", "name"]) == {"goal": "fps", "clock": 40}
+    assert "goal" not in without_excluded(found["generate"], ["fps"])
+    assert not {"part", "board"} & set(without_excluded(found["generate"], ["family"]))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,7 @@ def test_tables_are_of_commands_and_the_rest_of_all(config: Path) -> None:
         ('output = "x"', "there is 'output', which is no option"),
         ('[run]\nsave = "x"', "there is 'save', which is no option of run"),
         ("a = [", "is no configuration: Invalid value"),
+        ("quiet = true\nverbose = true", "quiet and verbose exclude each other"),
         ("jobs = 1" + "#" * 70_000, "has more than 65,536 bytes"),
     ],
 )
