@@ -21,6 +21,16 @@ EXPLAINED: tuple[tuple[str, str, str, str, str], ...] = (
         '{"i": In(stream.Signature(width)), "some": Out(1), "use": In(1), "step": In(1), "data": Out(width)}',
         "1", "2", "a port has a bit more, which is always 0",
     ),
+    (
+        "hw/bitweir_hw/gateware/stages.py",
+        '(x, s), (y, t) = (a, b) if a[1] > 0 else (b, a)',
+        ">", ">=", "it is a sign, 1 or -1, never 0",
+    ),
+    (
+        "hw/bitweir_hw/link/receiver.py",
+        'check.bit.eq(piece.data.bit_select(bit, 1)),',
+        "1", "2", "the signal that takes it has one bit",
+    ),
 )  # fmt: skip
 
 

@@ -66,7 +66,11 @@ TARGETS = (
     Target("hw/bitweir_hw/gateware/store.py", ("tests/hw/gateware/test_store.py", f"{_TESTS}/pool/test_pool.py")),
     Target("hw/bitweir_hw/gateware/loading.py", (_PARAMETERS,)),
     Target("hw/bitweir_hw/gateware/prefetch.py", (*_MATVEC, "tests/sim/test_streamed_weights.py")),
+    Target(
+        "hw/bitweir_hw/gateware/credits.py", (f"{_TESTS}/fifo/test_fifo.py", "tests/sim/test_wired_chains.py", *_MATVEC)
+    ),
     Target("hw/bitweir_hw/gateware/*.py", (f"{_TESTS}/fifo/test_fifo.py", *_MATVEC, f"{_TESTS}/channel")),
+    Target("hw/bitweir_hw/popcount/ecp5.py", (*_POPCOUNT, "tests/host/synthesis/test_synthesis.py")),
     Target("hw/bitweir_hw/popcount/*.py", _POPCOUNT),
     Target("hw/bitweir_hw/link/cobs.py", ("tests/hw/link/test_cobs.py",)),
     Target("hw/bitweir_hw/link/crossing.py", ("tests/hw/link/test_crossing.py",)),
