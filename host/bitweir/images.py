@@ -89,7 +89,9 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
             f"Image file {path.name!r} must have an array x, or one named codes; it has {names or 'none'}."
         )
     x, y, whole = arrays[given[0]], arrays.get("y"), shapes[given[0]]
-    if x.ndim < 2 or len(x) == 0:
+    if x.ndim > 1 and len(x) == 0:
+        raise ImageError(f"Image file {path.name!r} must have one image or more in {given[0]}, which has none.")
+    if x.ndim < 2:
         raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {whole}.")
     if y is not None and (problem := label_problem(y, network, whole[0])):
         raise ImageError(f"Image file {path.name!r} must have {problem}.")
@@ -124,7 +126,9 @@ def as_images(
         The network does not take these frames, or labels do not suit it.
     """
     x = np.asarray(images.array if isinstance(images, Codes) else images)
-    if x.ndim < 2 or len(x) == 0:
+    if x.ndim > 1 and len(x) == 0:
+        raise ImageError("There must be one image or more.")
+    if x.ndim < 2:
         raise ImageError(f"An array of images must have the shape (images, ...), not {x.shape}.")
     y = None if labels is None else np.asarray(labels)
     if y is not None and (problem := label_problem(y, network, len(x))):

@@ -143,7 +143,7 @@ def test_an_own_part_stands_in_the_same_file(tmp_path: Path) -> None:
         ("50_000_000", "50e6", "Expected `int`, got `float`"),
         ("50_000_000", "50", "The oscillator of board mine must be 1,000,000 to 400,000,000 Hz, not 50"),
         ("50_000_000", "9" * 5000, "limit"),
-        ("50_000_000", "5_000_000", "must be 1,200 to 1,250,000 bits/s, a quarter of its oscillator, whose clock the"),
+        ("50_000_000", "5_000_000", "must be 1,200 to 1,250,000 bits/s (a quarter of its oscillator, whose clock the"),
         ("= 3_000_000", "= 0", "The baud rate of board mine must be 1,200 to 12,000,000 bits/s, not 0"),
         ("50_000_000\nbaud = 3_000_000", "9_000_000\nbaud = 9_600", "takes 10 MHz or more, and the"),
         ("= 3_000_000", "= 3_000_000\npll = 1", "Expected `bool`, got `int`"),

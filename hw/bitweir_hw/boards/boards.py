@@ -219,7 +219,7 @@ class Board:
     def _check_numbers(self) -> None:
         _within(f"The oscillator of board {self.name}", self.oscillator, _OSCILLATOR, "Hz")
         low, high = _BAUD[0], min(_BAUD[1], self.oscillator // _BIT_CYCLES)
-        of = ", a quarter of its oscillator, whose clock the link has," if high < _BAUD[1] else ""
+        of = " (a quarter of its oscillator, whose clock the link has)" if high < _BAUD[1] else ""
         _within(f"The baud rate of board {self.name}", self.baud, (low, high), f"bits/s{of}")
         if self.pll and not settings(self.part.speed, self.oscillator):
             limits = LIMITS[self.part.speed]
