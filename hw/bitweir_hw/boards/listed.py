@@ -101,8 +101,8 @@ _BOARDS = (
         loader="ice40_generic",
     ),
     Board(
-        # LEDs and buttons are in a bank of 1.8 V. BL702: clean at 3 Mbaud, github.com/sipeed/TangNano-9K-example
-        # issue 7.
+        # LEDs and buttons are in a bank of 1.8 V. BL702: clean at 3 Mbaud, as users report in
+        # https://github.com/sipeed/TangNano-9K-example/issues/7
         name="tangnano9k",
         source="Tang Nano 9K schematic, wiki.sipeed.com",
         title="Sipeed Tang Nano 9K",
