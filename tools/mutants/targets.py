@@ -62,6 +62,7 @@ TARGETS = (
     Target(
         "hw/bitweir_hw/gateware/counters.py", ("tests/hw/gateware/test_counters.py", f"{_TESTS}/window/test_window.py")
     ),
+    Target("hw/bitweir_hw/gateware/values.py", ("tests/hw/gateware/test_values.py", *_MATVEC)),
     Target("hw/bitweir_hw/gateware/rom.py", ("tests/hw/gateware/test_rom.py", *_MATVEC)),
     Target("hw/bitweir_hw/gateware/store.py", ("tests/hw/gateware/test_store.py", f"{_TESTS}/pool/test_pool.py")),
     Target("hw/bitweir_hw/gateware/loading.py", (_PARAMETERS,)),
