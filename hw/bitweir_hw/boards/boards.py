@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import PlanError
 from ..offchip import SDRAM_PARTS, SdramPart
 from ..parts import BLOCK_RAM, ROUTED, FpgaPart
-from .pll import LIMITS, PLL_CORE, Pll, highest, settings
+from .pll import LIMITS, PLL_CORE, Pll, highest, works_with
 
 __all__ = ["IO_STANDARDS", "PULLS", "Board", "BoardSdram", "Pin"]
 
@@ -221,7 +221,7 @@ class Board:
         low, high = _BAUD[0], min(_BAUD[1], self.oscillator // _BIT_CYCLES)
         of = " (a quarter of its oscillator, whose clock the link has)" if high < _BAUD[1] else ""
         _within(f"The baud rate of board {self.name}", self.baud, (low, high), f"bits/s{of}")
-        if self.pll and not settings(self.part.speed, self.oscillator):
+        if self.pll and not works_with(self.part.speed, self.oscillator):
             limits = LIMITS[self.part.speed]
             raise PlanError(
                 f"The {limits.cell} of {self.part.name} takes {limits.reference[0] / 1e6:g} MHz or more, and the "

@@ -9,7 +9,7 @@ from functools import cache
 
 from ..errors import PlanError
 
-__all__ = ["LIMITS", "PLL_CORE", "PllLimits", "Pll", "feedback", "highest", "settings"]
+__all__ = ["LIMITS", "PLL_CORE", "PllLimits", "Pll", "feedback", "highest", "settings", "works_with"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +163,20 @@ def _all(kind: str, source: int) -> Iterator[Pll]:
                 pll = Pll(kind=kind, source=source, divide=divide, multiply=multiply, post=post)
                 if pll.legal:
                     yield pll
+
+
+@cache
+def works_with(kind: str, source: int) -> bool:
+    """Whether a PLL makes any clock of an oscillator; much faster than `settings`, which finds all.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `LIMITS`.
+    source : int
+        Hz.
+    """
+    return next(_all(kind, source), None) is not None
 
 
 @cache

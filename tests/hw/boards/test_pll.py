@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bitweir_hw.boards import BOARDS
-from bitweir_hw.boards.pll import LIMITS, feedback, highest, settings
+from bitweir_hw.boards.pll import LIMITS, feedback, highest, settings, works_with
 from bitweir_hw.errors import PlanError
 from bitweir_hw.tools import Tool
 from hypothesis import given
@@ -59,6 +59,13 @@ def test_dividers_exist(kind: str) -> None:
         dividers = feedback(kind, pll.multiply, pll.post)
         assert dividers is not None and dividers[0] * dividers[1] == pll.multiply
         assert all(1 <= divider <= 128 for divider in (*dividers, pll.divide, pll.post))
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_an_oscillator_works_where_there_is_a_setting(kind: str) -> None:
+    slowest = LIMITS[kind].reference[0]
+    for source in (1_000_000, slowest - 1, slowest, SOURCES[kind], 399_999_999):
+        assert works_with(kind, source) == (next(reference(kind, source), None) is not None), source
 
 
 @given(kind=st.sampled_from(sorted(SOURCES)), limit=st.floats(4e6, 700e6))
