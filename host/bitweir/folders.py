@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bitweir_hw.errors import FileError
@@ -158,9 +158,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     place = Path(os.path.realpath(path))
     try:
         if place.parent.is_dir():
+            # Another command that replaces the same folder moves it away for a moment.
             with locked(place.parent):
                 _clean_up(place)
-        _check_replaceable(path, place)
+                _check_replaceable(path, place)
         place.parent.mkdir(parents=True, exist_ok=True)
         # Nobody may take it for one that was left behind before it is locked.
         with locked(place.parent):
@@ -184,7 +185,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
             raise
         raise FileError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
     finally:
-        _discard(work, place)
+        # Where another command has moved the folder away, nothing goes back to its place.
+        with suppress(OSError), locked(place.parent):
+            _discard(work, place)
         lock.__exit__(None, None, None)
 
 

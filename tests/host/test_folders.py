@@ -14,8 +14,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from bitweir import folders
 from bitweir.folders import FileError, added_file, whole_file, whole_folder
-from bitweir.manifest import MANIFEST
+from bitweir.manifest import MANIFEST, try_lock
 
 
 class Interrupted(BaseException):
@@ -355,6 +356,29 @@ def test_two_commands_at_once(tmp_path):
     for thread in threads:
         thread.join()
     assert set(tree(tmp_path)) in ({f"build/{name}", f"build/{MANIFEST}"} for name in "ab")
+
+
+def test_nothing_moves_while_it_is_looked_at(tmp_path, monkeypatch):
+    """Two commands at once move the folder away for a moment, under a lock that all hold who look at it."""
+    looked = []
+
+    def under_the_lock(name):
+        look = getattr(folders, name)
+
+        def checked(*arguments):
+            with try_lock(tmp_path) as free:
+                looked.append((name, free))
+            return look(*arguments)
+
+        monkeypatch.setattr(folders, name, checked)
+
+    names = ("_clean_up", "_check_replaceable", "_take_place", "_discard")
+    for name in names:
+        under_the_lock(name)
+    for content in "ab":
+        build(tmp_path / "build", file=content)
+    assert set(looked) == {(name, False) for name in names}
+    assert tree(tmp_path / "build")["file"] == b"b"
 
 
 # ---- what was killed
