@@ -12,10 +12,10 @@ from bitweir_hw.network import LAYERS, Affine, Layer, Network, check
 from bitweir_sim.values import fast
 from bitweir_sim.values.golden import EXECUTORS, values
 from support import every_layer
+from support.drawn_layers import DRAWN
 from support.every_layer import faults
 from support.reference import REFERENCES, Stream
 from support.samples import every_kind
-from support.strategies import DRAWN
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -73,7 +73,7 @@ TABLES = {
     "golden.EXECUTORS": (EXECUTORS, executed),
     "lower.LOWERINGS": (LOWERINGS, lowered),
     "support.reference.REFERENCES": (REFERENCES, looped),
-    "support.strategies.DRAWN": (DRAWN, drawn),
+    "support.drawn_layers.DRAWN": (DRAWN, drawn),
 }
 
 

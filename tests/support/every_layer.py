@@ -14,10 +14,11 @@ from bitweir_sim.values.fast import run
 from bitweir_sim.values.golden import EXECUTORS, trace
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
+from support.drawn_layers import DRAWN
 from support.every_beat import check_every_beat
 from support.reference import REFERENCES, reference
 from support.samples import every_kind
-from support.strategies import DRAWN, codes, networks, networks_with, plans
+from support.strategies import codes, networks, networks_with, plans
 
 __all__ = ["faults"]
 
@@ -42,7 +43,7 @@ def _missing(kind: type) -> Iterator[str]:
         "golden.EXECUTORS": EXECUTORS,
         "lower.LOWERINGS": LOWERINGS,
         "support.reference.REFERENCES": REFERENCES,
-        "support.strategies.DRAWN": DRAWN,
+        "support.drawn_layers.DRAWN": DRAWN,
     }
     for name, table in tables.items():
         if not callable(table.get(kind)):

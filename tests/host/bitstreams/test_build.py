@@ -173,7 +173,7 @@ def test_a_frame_rate_can_be_asked_for() -> None:
 
 
 def test_parameters_may_come_over_the_link() -> None:
-    network = dense_network(98, 64, 10)
+    network = dense_network(48, 24, 5)
     for board in BOARDS.values():
         fixed, loaded = (planned(network, board, weights=weights) for weights in ("rom", "ram"))
         assert (fixed[0].weights, loaded[0].weights) == ("rom", "ram")

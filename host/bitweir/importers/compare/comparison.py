@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ...results import ELEMENTS, PLURALS
 from ..errors import shown
-from .agreement import Agreement, Difference, LayerAgreement, Member, compare
+from .agreement import Member, compare
 from .drawn import drawn_frames, frames_to_draw
+from .findings import Agreement, Difference, LayerAgreement
 
 __all__ = ["Comparison", "DisagreementError", "compare_drawn", "compare_frames"]
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ...results import Quality, numbers, numbers_quality, quality
 from ...schemas import Count, Json, to_dict
 from ..folding.provenance import INPUT
-from .agreement import Agreement, Difference
 from .comparison import Comparison
+from .findings import Agreement, Difference
 
 __all__ = ["ComparisonReport", "LayerReport", "Mismatch", "ModelReport", "OriginalReport", "comparison_report"]
 

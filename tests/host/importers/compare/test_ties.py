@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from bitweir.cli.import_tables import _differ
 from bitweir.import_report import schema
-from bitweir.importers.compare.agreement import Agreement, Difference
 from bitweir.importers.compare.comparison import Comparison, DisagreementError, compare_drawn
 from bitweir.importers.compare.drawn import drawn_frames
+from bitweir.importers.compare.findings import Agreement, Difference
 from bitweir.importers.onnx.reference import numpy_executor, runtime_executor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
