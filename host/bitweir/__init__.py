@@ -14,7 +14,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitweir_hw.boards import Board, Pin
+    from bitweir_hw.boards import Board, BoardSpi, Pin
     from bitweir_hw.errors import BitweirError
     from bitweir_hw.parts import FpgaPart, Nextpnr
 
@@ -50,6 +50,7 @@ __all__ = [
     "AxiPorts",
     "BitweirError",
     "Board",
+    "BoardSpi",
     "FpgaPart",
     "Model",
     "Nextpnr",
@@ -85,6 +86,7 @@ _HOMES = {
     "AxiPorts": "bitweir_hw.axi",
     "BitweirError": "bitweir_hw.errors",
     "Board": "bitweir_hw.boards",
+    "BoardSpi": "bitweir_hw.boards",
     "FpgaPart": "bitweir_hw.parts",
     "Model": ".model",
     "compare": ".comparing",

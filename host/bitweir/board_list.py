@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from bitweir_hw.boards import BOARDS, Board, Pin, board_of
+from bitweir_hw.boards import BOARDS, Board, BoardSpi, Pin, board_of
 from bitweir_hw.errors import FileError, PlanError
 from bitweir_hw.parts import PARTS, FpgaPart, part_of
 from msgspec import Meta
@@ -22,8 +22,9 @@ __all__ = ["BoardInfo", "BoardList", "board_toml", "boards_schema", "find_board"
 #: Bytes of a file of a board, at most.
 _LIMIT_BYTES = 1 << 16
 _TAKES = (
-    "it takes name, title, part, device, oscillator, baud and a table pins with clk, rx and tx; and perhaps variant, "
-    "package, grade, pll, capacity, first_clock, loader, source, and the pins led, activity, button and high"
+    "it takes name, title, part, device, oscillator, and a table pins with clk; for a UART baud and the pins rx and "
+    "tx, for SPI a table spi with rate, sck, copi, cipo and cs; and perhaps variant, package, grade, pll, capacity, "
+    "first_clock, loader, source, and the pins led, activity, button and high"
 )
 
 
@@ -40,12 +41,22 @@ class _PinsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The table of pins; a text is the place of one."""
 
     clk: str | _PinFile
-    rx: str | _PinFile
-    tx: str | _PinFile
+    rx: str | _PinFile | None = None
+    tx: str | _PinFile | None = None
     led: str | _PinFile | None = None
     activity: str | _PinFile | None = None
     button: str | _PinFile | None = None
     high: list[str | _PinFile] = []
+
+
+class _SpiFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table of SPI: the fields of `BoardSpi`."""
+
+    rate: int
+    sck: str | _PinFile
+    copi: str | _PinFile
+    cipo: str | _PinFile
+    cs: str | _PinFile
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,12 +71,13 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     grade: str = ""
     oscillator: int
     pll: bool = True
-    baud: int
+    baud: int = 0
     capacity: int = 0
     first_clock: int = 0
     loader: str = ""
     source: str = ""
     pins: _PinsFile
+    spi: _SpiFile | None = None
 
 
 def read_board(path: Path | str) -> Board:
@@ -106,12 +118,20 @@ def _board(file: _File) -> Board:
         name=file.name, title=file.title, part=part, device=file.device, variant=file.variant, package=file.package,
         grade=file.grade, oscillator=file.oscillator, pll=file.pll, baud=file.baud, capacity=file.capacity,
         first_clock=file.first_clock, loader=file.loader, source=file.source,
-        clock=_pin(pins.clk), rx=_pin(pins.rx), tx=_pin(pins.tx),
-        led=None if pins.led is None else _pin(pins.led),
-        activity=None if pins.activity is None else _pin(pins.activity),
-        button=None if pins.button is None else _pin(pins.button),
-        high=tuple(map(_pin, pins.high)),
+        clock=_pin(pins.clk), rx=_perhaps(pins.rx), tx=_perhaps(pins.tx), led=_perhaps(pins.led),
+        activity=_perhaps(pins.activity), button=_perhaps(pins.button), high=tuple(map(_pin, pins.high)),
+        spi=None if file.spi is None else _spi(file.spi),
     )  # fmt: skip
+
+
+def _spi(told: _SpiFile) -> BoardSpi:
+    return BoardSpi(
+        rate=told.rate, sck=_pin(told.sck), copi=_pin(told.copi), cipo=_pin(told.cipo), cs=_pin(told.cs)
+    )  # fmt: skip
+
+
+def _perhaps(told: str | _PinFile | None) -> Pin | None:
+    return None if told is None else _pin(told)
 
 
 def _pin(told: str | _PinFile) -> Pin:
@@ -168,18 +188,23 @@ def _lines(board: Board) -> Iterator[str]:
             yield f'{what} = "{value}"'
     yield f"oscillator = {board.oscillator:_}"
     yield f"pll = {str(board.pll).lower()}"
-    yield f"baud = {board.baud:_}"
+    if board.baud:
+        yield f"baud = {board.baud:_}"
     yield f"capacity = {board.capacity:_}"
     yield f"first_clock = {board.first_clock:_}"
     for what in ("loader", "source"):
         if value := getattr(board, what):
             yield f"{what} = {_text(value)}"
     yield "\n[pins]"
+    spi = board.spi.pins if board.spi else {}
     for port, pin in board.pins.items():
-        if not port.startswith("high"):
+        if not port.startswith("high") and port not in spi:
             yield f"{port} = {_pin_toml(pin)}"
     if board.high:
         yield f"high = [{', '.join(map(_pin_toml, board.high))}]"
+    if board.spi:
+        yield from ("\n[spi]", f"rate = {board.spi.rate:_}")
+        yield from (f"{port} = {_pin_toml(pin)}" for port, pin in spi.items())
     if PARTS.get(board.part_name) != board.part:
         yield from ("", *_part_lines(board.part))
 

@@ -16,12 +16,15 @@ from bitweir.bitstreams.bitstream import MANIFEST
 from bitweir.bitstreams.program import program, read_manifest
 from bitweir.board_list import board_toml, boards_schema, find_board, list_boards, read_board
 from bitweir.cli import main
-from bitweir.client.simulated import rates
+from bitweir.client.simulated import BAUD, CLOCK, rates
 from bitweir.design import DesignFolder
+from bitweir.planning import PlanRequest, choose
+from bitweir.planning.limits import board_limits, part_limits
 from bitweir.report.routed import routed
 from bitweir.synthesis.nextpnr import constraints, device, missing
+from bitweir.synthesis.pins import check_pins
 from bitweir.target import TARGET_FILE, Target, load_target, target_text
-from bitweir_hw.boards import BOARDS, Board, Pin
+from bitweir_hw.boards import BOARDS, Board, BoardSpi, Pin
 from bitweir_hw.errors import FileError, PlanError, ToolError
 from bitweir_hw.files import save_network
 from bitweir_hw.parts import PARTS
@@ -48,6 +51,16 @@ BOARD = Board(
     grade="6", oscillator=50_000_000, baud=3_000_000, clock=Pin(place="M1"), rx=Pin(place="K16", pull="up"),
     tx=Pin(place="K15"),
 )  # fmt: skip
+#: In place of the UART.
+SPI = """
+[spi]
+rate = 4_000_000
+sck = "L1"
+copi = "L2"
+cipo = "K1"
+cs = { place = "K2", pull = "up" }
+"""
+WITH_SPI = OWN.replace("baud = 3_000_000\n", "").split("rx =")[0] + SPI
 #: A board like iCEBreaker with less on it: no PLL, no light, no button, and no name that openFPGALoader knows.
 PLAIN = """
 name = "plain"
@@ -144,7 +157,11 @@ def test_an_own_part_stands_in_the_same_file(tmp_path: Path) -> None:
         ("50_000_000", "50", "The oscillator of board mine must be 1,000,000 to 400,000,000 Hz, not 50"),
         ("50_000_000", "9" * 5000, "limit"),
         ("50_000_000", "5_000_000", "must be 1,200 to 1,250,000 bits/s (a quarter of its oscillator, whose clock the"),
-        ("= 3_000_000", "= 0", "The baud rate of board mine must be 1,200 to 12,000,000 bits/s, not 0"),
+        ("= 3_000_000", "= 1", "The baud rate of board mine must be 1,200 to 12,000,000 bits/s, not 1"),
+        ("= 3_000_000", "= 0", "must be a UART, with rx, tx and baud, or SPI, with spi and none of these, or none at"),
+        ('tx = "K15"', "", "The link of board mine must be a UART, with rx, tx and baud, or SPI, with spi"),
+        ('tx = "K15"', f'tx = "K15"\n{SPI}', "The link of board mine must be a UART, with rx, tx and baud, or"),
+        ('tx = "K15"', 'tx = { place = "K15", inverted = true }', "Pin tx of board mine cannot be inverted: led, "),
         ("50_000_000\nbaud = 3_000_000", "9_000_000\nbaud = 9_600", "takes 10 MHz or more, and the"),
         ("= 3_000_000", "= 3_000_000\npll = 1", "Expected `bool`, got `int`"),
         ("= 3_000_000", "= 3_000_000\ncapacity = 3000", "must be a power of two, as 2,048 bytes, not 3,000"),
@@ -173,6 +190,74 @@ def test_what_is_no_board(own: Path, old: str, new: str, why: str) -> None:
     told = str(error.value)
     assert why in told and str(own) in told and "\n" not in told and told.endswith(".") and len(told) < 900
     assert error.value.exit_code == 7
+
+
+def test_a_board_with_spi(own: Path) -> None:
+    own.write_text(WITH_SPI)
+    board = read_board(own)
+    pins = {name: Pin(place=place) for name, place in (("sck", "L1"), ("copi", "L2"), ("cipo", "K1"))}
+    spi = BoardSpi(rate=4_000_000, cs=Pin(place="K2", pull="up"), **pins)
+    assert board == replace(BOARD, rx=None, tx=None, baud=0, spi=spi)
+    assert (board.bit_rate, board.byte_rate, board.has_link) == (4_000_000, 500_000, True)
+    assert (BOARD.bit_rate, BOARD.byte_rate, BOARD.has_link) == (3_000_000, 300_000, True)
+    assert set(board.pins) == {"clk", "sck", "copi", "cipo", "cs"}
+    assert 'LOCATE COMP "cipo" SITE "K1";\n' in constraints(board)
+    own.write_text(board_toml(board))
+    assert read_board(own) == board
+    (own.parent / TARGET_FILE).write_text(target_text(Target.of_board(board, clock=50e6)))
+    assert load_target(own.parent / TARGET_FILE).platform == board
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        # 1 / (3 / 50 MHz + 25 ns)
+        ("4_000_000", "11_764_706", "The rate of SCK of board mine must be 10,000 to 11,764,705 Hz (for the"),
+        ("4_000_000", "9_999", "Hz (for the clock of its oscillator, which the link has), not 9,999"),
+        ("rate = 4_000_000", "", "missing required field `rate`"),
+        ('sck = "L1"', "", "missing required field `sck`"),
+        ('copi = "L2"', 'mosi = "L2"', "unknown field `mosi`"),
+        ('sck = "L1"', 'sck = "M1"', "Pins clk and sck of board mine are both at 'M1'"),
+        ('pull = "up"', "inverted = true", "Pin cs of board mine cannot be inverted: led, activity or button can"),
+    ],
+)  # fmt: skip
+def test_what_is_no_spi(own: Path, old: str, new: str, why: str) -> None:
+    assert WITH_SPI.count(old) == 1
+    own.write_text(WITH_SPI.replace(old, new))
+    with pytest.raises(FileError, match=re.escape(why)):
+        read_board(own)
+
+
+def test_a_board_without_a_link_is_planned_for(own: Path, tmp_path: Path) -> None:
+    """All of its part is there for the accelerator, and there is no bitstream."""
+    own.write_text(WITH_SPI.split("[spi]")[0])
+    board = read_board(own)
+    assert (board.has_link, board.bit_rate, board.pins) == (False, 0, {"clk": Pin(place="M1")})
+    assert read_board(own) == replace(BOARD, rx=None, tx=None, baud=0)
+    own.write_text(board_toml(board))
+    assert read_board(own) == board
+    save_network(network := dense_network(64, 16, 4), tmp_path / "net.npz")
+    assert board_limits(network, board) == part_limits(board.part)
+    words = ["-o", tmp_path / "out", "--board", own, "--json"]
+    result = CliRunner().invoke(main, ["generate", str(tmp_path / "net.npz"), *map(str, words)])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["search"]["goal"] == "fps"
+    target = DesignFolder.open(tmp_path / "out")
+    assert target.target.platform == board and rates(target) == (CLOCK, CLOCK, BAUD)
+    result = CliRunner().invoke(main, ["report", str(tmp_path / "out")])
+    assert result.exit_code == 0 and "mine, ecp5-25k at" in " ".join(result.stdout.split())
+    with pytest.raises(PlanError) as told:
+        bitweir.build(network, board=own, folder=tmp_path / "no", goal="link")
+    assert told.value.exit_code == 5 and str(told.value) == (
+        "Board mine has no link, so no frame could come to it: give it a UART (baud and pins rx and tx) or SPI (a "
+        "table spi). Without one, generate --board plans for it and writes Verilog for a design of your own, with "
+        "--axi behind a bus."
+    )
+    with pytest.raises(PlanError) as told:
+        choose(network, PlanRequest(board=board, goal="link"))
+    assert str(told.value) == (
+        "Goal link needs a link, and board mine has none: take goal fps or a frame rate (--fps)."
+    )
 
 
 @pytest.mark.parametrize(
@@ -210,7 +295,9 @@ def test_files_and_boards_that_are_not_there(tmp_path: Path) -> None:
         assert result.exit_code == 2 and told in " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize("change", [{"name": 3}, {"title": None}, {"part": "ecp5-25k"}, {"pll": 1}, {"rx": "K16"}])
+@pytest.mark.parametrize(
+    "change", [{"name": 3}, {"title": None}, {"part": "ecp5-25k"}, {"pll": 1}, {"rx": "K16"}, {"spi": 3}]
+)
 def test_a_board_in_python_is_checked(change: dict[str, object]) -> None:
     with pytest.raises(PlanError):
         replace(BOARD, **change)
@@ -290,6 +377,38 @@ def test_a_plain_board_of_ones_own_routes(tmp_path: Path) -> None:
         read_manifest(tmp_path / "out")
 
 
+@pytest.mark.long
+@needs_ice40
+def test_a_plain_board_with_spi_routes(tmp_path: Path) -> None:
+    path = tmp_path / "plain.toml"
+    spi = SPI.replace("4_000_000", "3_000_000").replace('"L1"', '"15"').replace('"L2"', '"17"').replace('"K1"', '"14"')
+    pins = '[pins]\nclk = "35"\n' + spi.replace('"K2"', '"16"')
+    text = PLAIN.replace("baud = 1_000_000\n", "")
+    path.write_text(text[: text.index("[pins]")] + pins + text[text.index("[part]") :])
+    save_network(dense_network(16, 8, 4), tmp_path / "net.npz")
+    words = ["build", tmp_path / "net.npz", "-o", tmp_path / "out", "--board", path]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == 0, result.output
+    assert "Its link is SPI: bitweir run 'spi:PORT?baud=3000000'" in " ".join(result.stdout.split())
+    told = routed(DesignFolder.open(tmp_path / "out"))["plain"]
+    # 2 bytes a frame.
+    assert (told.baud, told.link_fps, told.clock_mhz) == (3_000_000, 187_500, 12) and told.fmax_mhz > 12.6
+
+
+@pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin"])
+def test_nextpnr_takes_the_pins_of_spi(family: str) -> None:
+    if told := missing(family):
+        pytest.skip(told)
+    # Pins of listed boards.
+    board = BOARDS[{"ecp5": "colorlight_5a75b", "ice40": "icebreaker", "gowin": "tangnano9k"}[family]]
+    places = {
+        "ecp5": ("C4", "D4", "E4", "D3"), "ice40": ("15", "17", "14", "16"), "gowin": ("25", "26", "27", "28"),
+    }[family]  # fmt: skip
+    sck, copi, cipo, cs = (Pin(place=place) for place in places)
+    spi = BoardSpi(sck=sck, copi=copi, cipo=cipo, cs=cs, rate=1_000_000)
+    check_pins(replace(board, name="other", rx=None, tx=None, baud=0, spi=spi, led=None, activity=None, button=None))
+
+
 @needs_ice40
 def test_a_pin_that_the_package_has_not_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
@@ -330,3 +449,8 @@ def test_annotated_example_of_the_docs(tmp_path: Path) -> None:
     fields = {"name", "title", "part", "device", "variant", "package", "grade", "oscillator", "pll", "baud", "capacity"}
     fields |= {"first_clock", "loader", "source", "pins"}
     assert set(msgspec.toml.decode("\n".join(lines))) == fields and set(board.pins) >= {"clk", "button", "high0"}
+    # In place of the UART.
+    (spi,) = re.findall(r"^      (\[spi\]\n(?:      .*\n)+)", page, re.MULTILINE)
+    kept = [line for line in lines if not re.match(r"(baud|rx|tx) =", line)]
+    (tmp_path / "my.toml").write_text("\n".join([*kept, spi]))
+    assert set(read_board(tmp_path / "my.toml").pins) >= {"sck", "copi", "cipo", "cs"}

@@ -67,7 +67,10 @@ def board_rtlil(design: Design, board: Board, pll: Pll | None) -> str:
     identity = identity_of(design, board, clock)
     memory = memory_on_board(design.pipeline, board, clock)
     sdram = sdram_clock(memory.sdram.part, pll, board.oscillator) if memory else None
-    device = Device(design.pipeline, identity, link_clock=board.oscillator, baud=board.baud, memory=memory)
+    device = Device(
+        design.pipeline, identity, link_clock=board.oscillator, baud=board.baud,
+        spi_rate=board.spi.rate if board.spi else 0, memory=memory,
+    )  # fmt: skip
     return convert(Top(device, board=board, pll=pll, sdram=sdram), name="top")
 
 
@@ -227,7 +230,7 @@ def _speeds(design: Design, board: Board, result: Result) -> Speeds:
     clock = result.core.clock_mhz * 1e6
     timing = timing_on_board(design.pipeline, design.timing, board, clock)
     return Speeds(
-        baud=board.baud,
+        baud=board.bit_rate,
         cycles_per_frame=float(timing.interval),
         latency_cycles=timing.latency,
         accelerator_fps=round(clock / float(timing.interval), 1),

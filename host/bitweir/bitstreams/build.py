@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitweir_hw.boards import BOARDS, board_of
+from bitweir_hw.boards import BOARDS, Board, board_of
+from bitweir_hw.errors import PlanError
 from bitweir_hw.network import Network
 
 from ..design import Design, DesignFolder
@@ -56,6 +57,21 @@ class BoardBuild:
         }
 
 
+def check_link(board: Board) -> None:
+    """Refuse a board without a link.
+
+    Raises
+    ------
+    PlanError
+    """
+    if not board.has_link:
+        raise PlanError(
+            f"Board {board.name} has no link, so no frame could come to it: give it a UART (baud and pins rx and tx) "
+            "or SPI (a table spi). Without one, generate --board plans for it and writes Verilog for a design of your "
+            "own, with --axi behind a bus."
+        )
+
+
 def build_for_board(
     network: Network,
     request: PlanRequest,
@@ -84,10 +100,11 @@ def build_for_board(
     Raises
     ------
     BitweirError
-        There is no such plan, the design does not route, or a tool or the folder is missing.
+        The board has no link, there is no such plan, the design does not route, or a tool or the folder is missing.
     """
     assert request.board
     board, options = board_of(request.board), options or Options()
+    check_link(board)
     if board.name not in BOARDS:
         with progress(f"Looking at the pins of {board.title}"):
             check_pins(board)

@@ -112,7 +112,10 @@ def build_command(
     )  # fmt: skip
     output.show(*render_routed(built.routed), *map(Text, net.summary))
     output.show(Text(f"Written: {built.bitstream}; load it with bitweir program {folder}"))
-    if built.routed.baud != DEFAULT_BAUD:
+    on = built.written.target.platform
+    if on and on.spi:
+        output.show(Text(f"Its link is SPI: bitweir run 'spi:PORT?baud={built.routed.baud}'"))
+    elif built.routed.baud != DEFAULT_BAUD:
         output.show(Text(f"Its link has another rate than usual: bitweir run serial:PORT --baud {built.routed.baud}"))
     output.result(built.to_dict() | {"comparison": net.comparison_dict})
 
@@ -175,7 +178,8 @@ def run_command(
 ) -> None:
     """Run images through DEVICE.
 
-    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; sim:FOLDER, the simulated board of a build folder;
+    DEVICE is serial:PORT, such as serial:/dev/ttyUSB1; spi:PORT, such as spi:/dev/spidev0.0; sim:FOLDER, the
+    simulated board of a build folder;
     golden:FILE, the golden model of a network file or a build folder, in NumPy; or cpu:FILE, the same in kernels for
     this CPU.
     """

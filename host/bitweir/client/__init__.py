@@ -3,5 +3,6 @@
 from .interface import Device
 from .opening import connect
 from .registers import RegisterDevice
+from .spi import SpiPort
 
-__all__ = ["Device", "RegisterDevice", "connect"]
+__all__ = ["Device", "RegisterDevice", "SpiPort", "connect"]

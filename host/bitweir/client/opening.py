@@ -18,6 +18,7 @@ from .client import Client
 from .golden import CpuDevice, GoldenDevice
 from .interface import FIXED, Device
 from .linked import LinkedDevice, check_holds, network_digest
+from .spi import DEFAULT_RATE, SpiPort, SpiTransport, open_port
 from .transport import SerialTransport, Transport
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ DEFAULT_BAUD = 3_000_000
 
 
 def connect(
-    url: str,
+    url: str | SpiPort,
     *,
     network: Network | Path | str | None = None,
     baud: int | None = None,
@@ -42,21 +43,22 @@ def connect(
 
     Parameters
     ----------
-    url : str
-        The address of the device:
+    url : str or SpiPort
+        An SPI port, which is an object with ``transfer(bytes) -> bytes``; or the address of the device:
 
         - ``serial:///dev/ttyUSB1`` or ``serial:COM3``: a board at a serial port;
+        - ``spi:/dev/spidev0.0`` or ``spi:ftdi://ftdi:232h/1``: a board at an SPI port of Linux, or of a chip of FTDI;
         - ``sim:FOLDER``: the simulated board of a build folder, with ``?clock=`` in Hz; parameters in RAM are
           loaded into it: those of `network`, if one is given; so are streamed weights;
         - ``golden:FILE``: the golden model of a network file or build folder, in NumPy;
         - ``cpu:FILE``: the same in kernels for this CPU, with ``?threads=``; they are compiled at their first use.
 
-        Boards, also simulated ones, take ``?baud=``, too.
+        Boards, also simulated ones, take ``?baud=``, too: for SPI it is the rate of SCK in Hz.
     network : Network or path of a network file or build folder, optional
         The network that the device should hold. Bundled networks, and that of ``sim:``, are known without it. Where
         weights are streamed and the device says that they are missing, they are loaded from the build folder.
     baud : int, optional
-        Bits per second; the default is 3,000,000.
+        Bits per second; the default is 3,000,000, and for SPI 1,000,000.
     margin : float
         Seconds that an answer may take in addition to the time on the wire and in the accelerator, before the
         device is asked again.
@@ -84,23 +86,50 @@ def connect(
     >>> with bitweir.connect("serial:///dev/ttyUSB1") as device:
     ...     classes = device.classify(images)
     """
+    if not isinstance(url, str):
+        if not callable(getattr(url, "transfer", None)):
+            raise LinkError(f"A device must be an address, or have a method transfer, not {url!r:.60}.")
+        opened: _Opened = SpiTransport(url, baud or DEFAULT_RATE), None
+        return _connected("an SPI port", lambda: opened, network, margin=margin, rounds=rounds, progress=progress)
     scheme, _, rest = url.partition(":")
     place, _, query = rest.partition("?")
     place = place.removeprefix("//")
     if scheme not in _FORMS or not place:
         raise LinkError(f"A device must be {', '.join(_FORMS.values())}, not {url!r}.")
     options = _options(scheme, parse_qsl(query, keep_blank_values=True) + ([("baud", str(baud))] if baud else []))
-    named = None
-    if isinstance(network, Path | str):
-        named = DesignFolder.open(Path(network)) if Path(network).is_dir() else None
-        network = named.network if named else load_network(Path(network))
-    if scheme in ("golden", "cpu"):
-        with progress(f"Connecting to {url}" + (" (kernels are kept for the next time)" if scheme == "cpu" else "")):
-            held = named_network(Path(place))
-            check_holds(network_digest(held), network)
-            return GoldenDevice(held) if scheme == "golden" else CpuDevice(held, options.get("threads"))
-    with progress(f"Connecting to {url}"):
-        device, build = _linked(_OPENERS[scheme](place, options), network, margin=margin, rounds=rounds)
+    if scheme not in ("golden", "cpu"):
+        opener = _OPENERS[scheme]
+        return _connected(
+            url, lambda: opener(place, options), network, margin=margin, rounds=rounds, progress=progress
+        )  # fmt: skip
+    known, _ = _named(network)
+    with progress(f"Connecting to {url}" + (" (kernels are kept for the next time)" if scheme == "cpu" else "")):
+        held = named_network(Path(place))
+        check_holds(network_digest(held), known)
+        return GoldenDevice(held) if scheme == "golden" else CpuDevice(held, options.get("threads"))
+
+
+def _named(network: Network | Path | str | None) -> tuple[Network | None, DesignFolder | None]:
+    """The network that a user names, and the folder, if it is one."""
+    if not isinstance(network, Path | str):
+        return network, None
+    named = DesignFolder.open(Path(network)) if Path(network).is_dir() else None
+    return named.network if named else load_network(Path(network)), named
+
+
+def _connected(
+    where: str,
+    opening: Callable[[], _Opened],
+    network: Network | Path | str | None,
+    *,
+    margin: float,
+    rounds: int,
+    progress: Progress,
+) -> Device:
+    """The device behind a transport, with its streamed weights."""
+    known, named = _named(network)
+    with progress(f"Connecting to {where}"):
+        device, build = _linked(opening(), known, margin=margin, rounds=rounds)
     try:
         if (folder := build or named) and device.identity.weights and not device.identity.parameters:
             with progress("Loading the weights") as shown:
@@ -195,8 +224,18 @@ def _serial(place: str, options: Mapping[str, int]) -> _Opened:
     return SerialTransport(place, options.get("baud", DEFAULT_BAUD)), None
 
 
+def _spi(place: str, options: Mapping[str, int]) -> _Opened:
+    rate = options.get("baud", DEFAULT_RATE)
+    return SpiTransport(open_port(place, rate), rate, name=place), None
+
+
 def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
     build = DesignFolder.open(Path(place))
+    if build.target.platform and build.target.platform.spi:
+        from .simulated import SimulatedSpiBoard, SpiBoardTransport
+
+        port = SimulatedSpiBoard(build, clock=options.get("clock"), rate=options.get("baud"))
+        return SpiBoardTransport(port), build
     board = simulated_board(build, **options)
     try:
         from .simulated import BoardTransport
@@ -207,11 +246,12 @@ def _simulated(place: str, options: Mapping[str, int]) -> _Opened:
         raise
 
 
-_FORMS = {"serial": "serial:PORT", "sim": "sim:FOLDER", "golden": "golden:FILE", "cpu": "cpu:FILE"}
+_FORMS = {"serial": "serial:PORT", "spi": "spi:PORT", "sim": "sim:FOLDER", "golden": "golden:FILE", "cpu": "cpu:FILE"}
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "serial": ("baud",),
+    "spi": ("baud",),
     "sim": ("baud", "clock"),
     "golden": (),
     "cpu": ("threads",),
 }
-_OPENERS: dict[str, Callable[[str, Mapping[str, int]], _Opened]] = {"serial": _serial, "sim": _simulated}
+_OPENERS: dict[str, Callable[[str, Mapping[str, int]], _Opened]] = {"serial": _serial, "spi": _spi, "sim": _simulated}

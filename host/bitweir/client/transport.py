@@ -12,7 +12,7 @@ from typing import Protocol
 import serial
 from bitweir_hw.errors import LinkError
 
-__all__ = ["BITS_PER_BYTE", "SerialTransport", "Transport"]
+__all__ = ["BITS_PER_BYTE", "SerialTransport", "Transport", "reason"]
 
 #: On a UART: a start bit, eight bits of data, a stop bit.
 BITS_PER_BYTE = 10
@@ -76,7 +76,7 @@ class SerialTransport:
                 exclusive=True,
             )
         except (OSError, ValueError, OverflowError) as error:  # SerialException is an OSError
-            raise LinkError(f"Cannot open serial port {port!r} with {baud:,} baud: {_reason(error)}.") from error
+            raise LinkError(f"Cannot open serial port {port!r} with {baud:,} baud: {reason(error)}.") from error
 
         # FTDI chips hold back a few bytes for 16 ms, unless the driver asks for low latency.
         with contextlib.suppress(AttributeError, NotImplementedError, OSError, ValueError):
@@ -101,10 +101,11 @@ class SerialTransport:
         self._serial.close()
 
     def _lost(self, error: Exception) -> LinkError:
-        return LinkError(f"Serial port {self.port!r} failed: {_reason(error)}.")
+        return LinkError(f"Serial port {self.port!r} failed: {reason(error)}.")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a port failed, as the end of a sentence without its stop."""
     number = getattr(error, "errno", None)
     if number in (errno.EAGAIN, errno.EBUSY):
         return "another program uses it"

@@ -243,7 +243,11 @@ def _searched_on_board(
     network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]
 ) -> PlanResult:
     """The best plan on a board; with weights from its memory, if it has one and they do not fit."""
-    goal = "area" if request.fps is not None else request.goal or "link"
+    goal = "area" if request.fps is not None else request.goal or ("link" if board.has_link else "fps")
+    if goal == "link" and not board.has_link:
+        raise PlanError(
+            f"Goal link needs a link, and board {board.name} has none: take goal fps or a frame rate (--fps)."
+        )
     hunt = Hunt(
         network=network, part=board.part, family=board.family, limits=board_limits(network, board, request.reserve),
         clock=request.clock or highest_clock(board.part),

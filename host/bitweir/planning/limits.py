@@ -175,7 +175,7 @@ def part_limits(part: FpgaPart, reserve: Reserve | None = None) -> Budget:
 
 
 def board_limits(network: Network, board: Board, reserve: Reserve | None = None, *, streamed: int = 0) -> Budget:
-    """What a plan may use of a board: what its link leaves, and what reads the weights of so many layers.
+    """What a plan may use of a board: what its link, if any, leaves, and what reads the weights of so many layers.
 
     Other parameters and errors as in `part_limits`.
     """
@@ -183,6 +183,8 @@ def board_limits(network: Network, board: Board, reserve: Reserve | None = None,
     if streamed:
         sites, ffs = sites + MEMORY_SITES, ffs + MEMORY_FFS
     whole = part_limits(board.part, reserve)
+    if not board.has_link:
+        return whole
     buffers = (capacity_of(board, frame_bytes(network)), *RAMS)
     link = sum(block_rams(depth, 8, board.family, writable=True)[0] for depth in buffers)
 

@@ -1,4 +1,4 @@
-"""What the serial link of a board carries, and what it needs."""
+"""What the link of a board carries, and what it needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from bitweir_hw.network import Network
 
 __all__ = ["capacity_of", "frame_bytes", "link_rate"]
 
-_BITS_A_BYTE = 10
-
 
 def capacity_of(board: Board, frame_bytes: int) -> int:
     """Bytes of requests that a device holds: those of the board, or what one frame takes."""
@@ -19,7 +17,7 @@ def capacity_of(board: Board, frame_bytes: int) -> int:
 
 def link_rate(network: Network, board: Board) -> float:
     """Frames a second that the wires carry at most, headers left out."""
-    return board.baud / _BITS_A_BYTE / max(frame_bytes(network), _result_bytes(network))
+    return board.byte_rate / max(frame_bytes(network), _result_bytes(network))
 
 
 def _result_bytes(network: Network) -> int:

@@ -268,6 +268,7 @@ class Speeds:
     Parameters
     ----------
     baud : int
+        Bits/s on a wire of the link: of SPI the rate of SCK.
     cycles_per_frame : float
     latency_cycles : int
     accelerator_fps : float

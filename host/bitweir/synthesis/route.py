@@ -39,7 +39,9 @@ _ATTEMPTS = 4
 _GAIN = 1.02
 _TOP = "top"
 #: What a board needs beside LUTs, and no row counts.
-_AROUND = ("EHXPLLL", "SB_PLL40_2_PAD", PLL_CORE, "rPLL", "IBUF", "OBUF", "TRELLIS_IO", "ODDRX1F")
+_AROUND = (
+    "EHXPLLL", "SB_PLL40_2_PAD", PLL_CORE, "rPLL", "IBUF", "OBUF", "TBUF", "SB_IO", "TRELLIS_IO", "ODDRX1F",
+)  # fmt: skip
 
 
 class TimingError(BitweirError):
@@ -313,7 +315,7 @@ def _synthesise(
     # block.
     commands += "rename -wire\nsetattr -mod -unset keep_hierarchy *\nflatten\nopt_clean -purge\n"
     if family == "gowin":
-        commands += "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O\n"
+        commands += "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -ignore TBUF O\n"
     run_yosys(commands + "write_json netlist.json\n", folder, told=told and (lambda what: told(f"Yosys {what}")))
     absorbed = _use_output_registers(family, folder / "netlist.json", layers)
     stat = _modules(folder / "stat.json")

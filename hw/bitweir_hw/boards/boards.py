@@ -1,4 +1,4 @@
-"""Boards: their FPGA, the oscillator, and the pins that an accelerator with a serial link needs."""
+"""Boards: their FPGA, the oscillator, and the pins that an accelerator with its link needs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import PlanError
+from ..link.spi import highest_rate
 from ..offchip import SDRAM_PARTS, SdramPart
 from ..parts import BLOCK_RAM, ROUTED, FpgaPart
 from .pll import LIMITS, PLL_CORE, Pll, highest, works_with
 
-__all__ = ["IO_STANDARDS", "PULLS", "Board", "BoardSdram", "Pin"]
+__all__ = ["IO_STANDARDS", "PULLS", "Board", "BoardSdram", "BoardSpi", "Pin"]
 
 #: I/O standards of pins, by family. Where there is one, constraints name none: the supply of the bank decides.
 IO_STANDARDS = {
@@ -33,6 +34,10 @@ _BIT_CYCLES = 4
 #: Bytes of requests that wait: lowest and highest, and what is taken of all block RAM unless told.
 _CAPACITY, _SHARE, _MOST_SHARE = (256, 65_536), 0.08, 16_384
 _MOST_HIGH = 16
+#: Lowest rate of SCK, in Hz.
+_SLOWEST_SCK = 10_000
+#: Ports that may be inverted: lights and buttons. The levels of the others are those of their protocols.
+_INVERTIBLE = ("led", "activity", "button")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,32 @@ class Pin:
     pull: str = "none"
     io_standard: str = "LVCMOS33"
     fast: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardSpi:
+    """Pins of an SPI peripheral, by the names of the Open Source Hardware Association.
+
+    Parameters
+    ----------
+    sck, copi, cs : Pin
+        Inputs of the FPGA: the clock, data from the controller, and the select, which is active when low.
+    cipo : Pin
+        Data to the controller; driven while CS is low.
+    rate : int
+        Hz of SCK, at most: see `link.spi.highest_rate` of the oscillator.
+    """
+
+    sck: Pin
+    copi: Pin
+    cipo: Pin
+    cs: Pin
+    rate: int
+
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """Pins by the name of the port of `boards.top.Top`."""
+        return {"sck": self.sck, "copi": self.copi, "cipo": self.cipo, "cs": self.cs}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +145,10 @@ class Board:
         Hz.
     pll : bool
         Whether the accelerator has a clock from a PLL; else it has that of the oscillator.
-    clock, rx, tx : Pin
-        `rx` is an input of the FPGA, `tx` an output.
+    clock : Pin
+        At the oscillator.
+    rx, tx : Pin or None
+        Of a UART: `rx` is an input of the FPGA, `tx` an output.
     led, activity : Pin or None
         Lights: one while the design runs, one while it computes.
     button : Pin or None
@@ -123,7 +156,9 @@ class Board:
     high : tuple of Pin
         Outputs that must be high.
     baud : int
-        Bits a second of the link: what the serial chip reaches, and at most a quarter of the oscillator.
+        Bits a second of the UART: what the serial chip reaches, and at most a quarter of the oscillator. 0 without one.
+    spi : BoardSpi or None
+        SPI in place of the UART. With neither, there is no link: a design can be planned and not built.
     capacity : int
         Bytes of requests that wait in block RAM, a power of two: enough to keep the link busy while USB answers, or
         what there is. 0: 8 % of the block RAM, from 1,024 to 16,384.
@@ -152,13 +187,14 @@ class Board:
     oscillator: int
     pll: bool = True
     clock: Pin
-    rx: Pin
-    tx: Pin
+    rx: Pin | None = None
+    tx: Pin | None = None
     led: Pin | None = None
     activity: Pin | None = None
     button: Pin | None = None
     high: tuple[Pin, ...] = ()
-    baud: int
+    baud: int = 0
+    spi: BoardSpi | None = None
     capacity: int = 0
     first_clock: int = 0
     loader: str = ""
@@ -189,6 +225,8 @@ class Board:
                 raise PlanError(f"The {what} of board {self.name} must be a text, not {getattr(self, what)!r:.60}.")
         if not isinstance(self.part, FpgaPart) or type(self.pll) is not bool:
             raise PlanError(f"Board {self.name} must have an FpgaPart as its part, and pll True or False.")
+        if not isinstance(self.spi, BoardSpi | None):
+            raise PlanError(f"The spi of board {self.name} must be a BoardSpi, not {self.spi!r:.60}.")
         if not all(isinstance(pin, Pin) for pin in self.pins.values()):
             raise PlanError(f"Each pin of board {self.name} must be a Pin.")
 
@@ -218,9 +256,7 @@ class Board:
 
     def _check_numbers(self) -> None:
         _within(f"The oscillator of board {self.name}", self.oscillator, _OSCILLATOR, "Hz")
-        low, high = _BAUD[0], min(_BAUD[1], self.oscillator // _BIT_CYCLES)
-        of = " (a quarter of its oscillator, whose clock the link has)" if high < _BAUD[1] else ""
-        _within(f"The baud rate of board {self.name}", self.baud, (low, high), f"bits/s{of}")
+        self._check_link()
         if self.pll and not works_with(self.part.speed, self.oscillator):
             limits = LIMITS[self.part.speed]
             raise PlanError(
@@ -242,6 +278,24 @@ class Board:
             object.__setattr__(self, "first_clock", clock)
         _within(f"The first clock of board {self.name}", self.first_clock, (1_000_000, 1_000_000_000), "Hz")
 
+    def _check_link(self) -> None:
+        uart = (self.rx is not None, self.tx is not None, self.baud != 0)
+        if any(uart) and (self.spi or not all(uart)):
+            raise PlanError(
+                f"The link of board {self.name} must be a UART, with rx, tx and baud, or SPI, with spi and none of "
+                "these, or none at all."
+            )
+        if self.spi:
+            limits, of = (
+                (_SLOWEST_SCK, highest_rate(self.oscillator)),
+                "for the clock of its oscillator, which the link has",
+            )
+            _within(f"The rate of SCK of board {self.name}", self.spi.rate, limits, f"Hz ({of})")
+        elif any(uart):
+            low, high = _BAUD[0], min(_BAUD[1], self.oscillator // _BIT_CYCLES)
+            of = " (a quarter of its oscillator, whose clock the link has)" if high < _BAUD[1] else ""
+            _within(f"The baud rate of board {self.name}", self.baud, (low, high), f"bits/s{of}")
+
     def _check_pins(self) -> None:
         if len(self.high) > _MOST_HIGH:
             raise PlanError(
@@ -257,6 +311,8 @@ class Board:
             if pin.place in taken:
                 raise PlanError(f"Pins {taken[pin.place]} and {port} of board {self.name} are both at {pin.place!r}.")
             taken[pin.place] = port
+            if pin.inverted and port not in _INVERTIBLE:
+                raise PlanError(f"Pin {port} of board {self.name} cannot be inverted: {_choice(_INVERTIBLE)} can.")
             for what, value, known in (
                 ("pull", pin.pull, PULLS[self.family]),
                 ("io_standard", pin.io_standard, IO_STANDARDS[self.family]),
@@ -295,11 +351,26 @@ class Board:
         return f"{self.device.partition('-')[0]}-{self.variant.partition('-')[2]}"
 
     @property
+    def has_link(self) -> bool:
+        """Whether it has a UART or SPI."""
+        return self.bit_rate > 0
+
+    @property
+    def bit_rate(self) -> int:
+        """Bits a second on a wire of the link: the baud rate of a UART, the rate of SCK of SPI; 0 without a link."""
+        return self.spi.rate if self.spi else self.baud
+
+    @property
+    def byte_rate(self) -> float:
+        """Bytes a second that the link carries each way: 10 bits each on a UART, 8 on SPI."""
+        return self.bit_rate / (8 if self.spi else 10)
+
+    @property
     def pins(self) -> dict[str, Pin]:
         """Pins by the name of the port of `boards.top.Top`."""
         pins = {
             "clk": self.clock, "rx": self.rx, "tx": self.tx, "led": self.led, "activity": self.activity,
-            "button": self.button,
+            "button": self.button, **(self.spi.pins if self.spi else {}),
         }  # fmt: skip
         high = {f"high{index}": pin for index, pin in enumerate(self.high)}
         return {port: pin for port, pin in pins.items() if pin} | high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module, Signal
+from amaranth.hdl import ClockDomain, Const, Instance, IOPort, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,10 @@ from .pll import Pll
 from .sdram_clock import SdramClock
 from .sdram_io import SdramPins
 
-__all__ = ["CLOCK_NETS", "SDRAM_NET", "Top"]
+__all__ = ["CLOCK_NETS", "INPUTS", "SDRAM_NET", "Top"]
+
+#: Ports that are inputs; the others are outputs.
+INPUTS = ("clk", "rx", "sck", "copi", "cs", "button")
 
 #: The nets of the clocks, by domain.
 CLOCK_NETS = {"sync": "accelerator_clk", "link": "link_clk"}
@@ -31,8 +34,10 @@ class Top(wiring.Component):
     ----------
     device : Component
         With the members ``rx`` In(1), which need not be synchronous, ``tx`` Out(1), and ``busy`` Out(1), in the
-        domains ``sync`` and ``link``.
+        domains ``sync`` and ``link``; for a board with SPI ``sck``, ``copi`` and ``cs`` in place of ``rx``, and
+        ``cipo`` of ``tx``.
     board : Board
+        With a link.
     pll : Pll or None
         What makes the clock of ``sync`` from the oscillator; None: that is the oscillator, as ``link`` is.
     sdram : SdramClock, optional
@@ -40,8 +45,12 @@ class Top(wiring.Component):
 
     Members
     -------
-    clk, rx : In(1)
+    clk : In(1)
+    rx : In(1)
     tx : Out(1)
+        With a UART.
+    sck, copi, cs : In(1)
+        With SPI; ``cipo``, which floats while ``cs`` is high, is a port beside these.
     button : In(1)
     led, activity : Out(1)
         These three as far as the board has them.
@@ -56,8 +65,7 @@ class Top(wiring.Component):
         self.board = board
         self.pll = pll
         self.sdram = sdram
-        inputs = ("clk", "rx", "button")
-        super().__init__({name: In(1) if name in inputs else Out(1) for name in board.pins})
+        super().__init__({name: In(1) if name in INPUTS else Out(1) for name in board.pins if name != "cipo"})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,12 +86,15 @@ class Top(wiring.Component):
             link.clk.eq(clocking.link_clk),
             link.rst.eq(clocking.link_rst),
             *([clocking.button.eq(self.button ^ board.button.inverted)] if board.button else []),
-            device.rx.eq(self.rx),
-            self.tx.eq(device.tx),
+            *([device.rx.eq(self.rx), self.tx.eq(device.tx)] if board.rx else []),
+            *(getattr(device, pin).eq(getattr(self, pin)) for pin in ("sck", "copi", "cs") if board.spi),
             *([self.led.eq(clocking.running ^ board.led.inverted)] if board.led else []),
             *([self.activity.eq(device.busy ^ board.activity.inverted)] if board.activity else []),
             *(getattr(self, f"high{index}").eq(1) for index in range(len(board.high))),
         ]
+        if board.spi:
+            # From the pin itself: another peripheral on the same wires may drive as soon as CS is high.
+            m.submodules.cipo = _floating(board.family, "cipo", device.cipo, floats=self.cs)
         if self.sdram:
             assert board.sdram
             m.submodules.sdram = pins = SdramPins(board.sdram, inverted=self.sdram.steps is None)
@@ -91,3 +102,16 @@ class Top(wiring.Component):
             clock = Signal(name=SDRAM_NET, attrs={"keep": 1})
             m.d.comb += [clock.eq(clocking.sdram_clk), pins.clk.eq(clock)]
         return m
+
+
+def _floating(family: str, port: str, value: Value, *, floats: Value) -> Instance:
+    """A pin that drives a value, or nothing."""
+    pad = IOPort(1, name=port)
+    if family == "ecp5":
+        return Instance("OBZ", i_I=value, i_T=floats, o_O=pad)
+    if family == "gowin":
+        return Instance("TBUF", i_I=value, i_OEN=floats, o_O=pad)
+    # An output without a register, which has an enable (Lattice FPGA-TN-02026, SB_IO).
+    return Instance(
+        "SB_IO", p_PIN_TYPE=Const(0b1010_01, 6), i_D_OUT_0=value, i_OUTPUT_ENABLE=~floats, io_PACKAGE_PIN=pad
+    )

@@ -1,11 +1,11 @@
-"""An accelerator with a serial port: what a board holds."""
+"""An accelerator with a UART or SPI: what a board holds."""
 
 from __future__ import annotations
 
 import re
 
 from amaranth.hdl import DomainRenamer, Module, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
@@ -19,6 +19,7 @@ from ..tools.rtlil import convert
 from .crossing import Crossing
 from .endpoint import Endpoint, check_capacity
 from .protocol import Identity
+from .spi import SpiPeripheral, check_rate
 from .uart import UartReceiver, UartTransmitter, phase_step
 
 __all__ = ["Device", "check_device", "device_rtlil"]
@@ -30,27 +31,40 @@ __all__ = ["Device", "check_device", "device_rtlil"]
 _LOADED, _SETTLED, _TAKEN = 2, 3, 4
 
 
-def check_device(identity: Identity, *, link_clock: int, baud: int) -> None:
+#: Bytes that come, bytes that go, what tells that some were lost, and assignments of the pins.
+_Wires = tuple[stream.Interface, stream.Interface, Signal, list[object]]
+#: Members that lead to the host.
+_UART = {"rx": In(1, init=1), "tx": Out(1, init=1)}
+_SPI = {"sck": In(1), "copi": In(1), "cs": In(1, init=1), "cipo": Out(1)}
+
+
+def check_device(identity: Identity, *, link_clock: int, baud: int = 0, spi_rate: int = 0) -> None:
     """Refuse what no device can be made of, before anything is built.
 
     Parameters
     ----------
     identity : Identity
-    link_clock, baud : int
-        Hz, and bits a second.
+    link_clock, baud, spi_rate : int
+        See `Device`.
 
     Raises
     ------
     LinkError
-        The capacity is no power of two or has no room for a frame, or the baud rate is more than a quarter of the
-        link's clock.
+        The capacity is no power of two or has no room for a frame, or the rate of the link is too high for its clock.
+    ValueError
+        There are two rates.
     """
     check_capacity(identity)
-    phase_step(link_clock, baud)
+    if baud and spi_rate:
+        raise ValueError("a device has a UART or SPI, not both")
+    if spi_rate:
+        check_rate(link_clock, spi_rate)
+    else:
+        phase_step(link_clock, baud)
 
 
 class Device(wiring.Component):
-    """An accelerator that a host reaches over two wires: see `docs/link.md`.
+    """An accelerator that a host reaches over a UART or SPI: see `docs/link.md`.
 
     The accelerator runs in the domain ``sync``, at `identity.clock` Hz, and the link in the domain ``link``, at
     `link_clock` Hz; beats go through a `Crossing` between them. The clocks need not know of each other. Both domains
@@ -60,8 +74,8 @@ class Device(wiring.Component):
     host loads their image over the link. There are no answers about frames before the image of this very accelerator is
     in the chip and was read back right.
 
-    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, about 70 LUTs for the UART, and
-    an `SdramWeightReader` where weights are streamed.
+    Resources: those of the `Accelerator`, the `Endpoint`, two or three of `Crossing`, about 70 LUTs for the UART or
+    SPI, and an `SdramWeightReader` where weights are streamed.
 
     Parameters
     ----------
@@ -72,7 +86,9 @@ class Device(wiring.Component):
     link_clock : int
         Hz.
     baud : int
-        Bits a second, at most a quarter of the link's clock.
+        Bits a second of a UART, at most a quarter of the link's clock.
+    spi_rate : int
+        Or of SPI, the highest rate of SCK in Hz, at most `spi.highest_rate` of the link's clock.
     memory : BoardMemory, optional
         The memory of streamed weights, at `identity.clock`.
 
@@ -82,10 +98,13 @@ class Device(wiring.Component):
         From the host; need not be synchronous to a clock. 1 while nothing comes.
     tx : Out(1)
         To the host, from a register of the link.
+    sck, copi, cs : In(1)
+    cipo : Out(1)
+        With SPI in place of these two: see `SpiPeripheral`.
     busy : Out(1)
         There are requests that are not answered: for a light. Of the link.
     dropped : Out(1)
-        For one cycle of the link: a byte had no stop bit, or a packet was dropped.
+        For one cycle of the link: a byte had no stop bit or was cut off, or a packet was dropped.
     pins : Out(sdram_pins(part))
         With `memory`: those of the chip, of the accelerator's clock; see `SdramController`.
 
@@ -103,45 +122,63 @@ class Device(wiring.Component):
     dropped: Signal
 
     def __init__(
-        self, pipeline: Pipeline, identity: Identity, *, link_clock: int, baud: int, memory: BoardMemory | None = None
+        self,
+        pipeline: Pipeline,
+        identity: Identity,
+        *,
+        link_clock: int,
+        baud: int = 0,
+        spi_rate: int = 0,
+        memory: BoardMemory | None = None,
     ) -> None:
         if memory is None:
             refuse_weight_streams(pipeline, "board's design")
-        check_device(identity, link_clock=link_clock, baud=baud)
-        self.pipeline, self.identity, self.link_clock, self.baud = pipeline, identity, link_clock, baud
+        check_device(identity, link_clock=link_clock, baud=baud, spi_rate=spi_rate)
+        self.pipeline, self.identity, self.link_clock = pipeline, identity, link_clock
+        self.baud, self.spi_rate = baud, spi_rate
         self.memory = memory
         chip = {"pins": Out(sdram_pins(memory.sdram.part))} if memory else {}
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "dropped": Out(1), **chip})
+        wires = _SPI if spi_rate else _UART
+        super().__init__({**wires, "busy": Out(1), "dropped": Out(1), **chip})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         accelerator = Accelerator(self.pipeline)
         link = Endpoint(self.pipeline, self.identity)
-        receiver = UartReceiver(clock=self.link_clock, baud=self.baud)
-        transmitter = UartTransmitter(clock=self.link_clock, baud=self.baud)
         m.submodules.accelerator = accelerator
         m.submodules.link = DomainRenamer("link")(link)
-        m.submodules.receiver = DomainRenamer("link")(receiver)
-        m.submodules.transmitter = DomainRenamer("link")(transmitter)
+        came, goes, error, pins = self._spi(m) if self.spi_rate else self._uart(m)
         m.submodules.frames = frames = Crossing(self.identity.beat_bits, i_domain="link", o_domain="sync")
         m.submodules.results = results = Crossing(link.spec.o_bits, i_domain="sync", o_domain="link")
-        wiring.connect(m, receiver.o, link.i)
+        wiring.connect(m, came, link.i)
         wiring.connect(m, link.frames, frames.i)
         wiring.connect(m, frames.o, accelerator.i)
         wiring.connect(m, accelerator.o, results.i)
         wiring.connect(m, results.o, link.results)
-        wiring.connect(m, link.o, transmitter.i)
+        wiring.connect(m, link.o, goes)
         m.d.comb += [
-            receiver.rx.eq(self.rx),
-            self.tx.eq(transmitter.tx),
+            *pins,
             self.busy.eq(link.busy),
-            self.dropped.eq(link.dropped | receiver.error),
+            self.dropped.eq(link.dropped | error),
         ]
         if self.memory:
             self._load(m, self._reader(m, accelerator, self.memory), link)
         elif self.identity.loads:
             self._load(m, accelerator, link)
         return m
+
+    def _uart(self, m: Module) -> _Wires:
+        receiver = UartReceiver(clock=self.link_clock, baud=self.baud)
+        transmitter = UartTransmitter(clock=self.link_clock, baud=self.baud)
+        m.submodules.receiver = DomainRenamer("link")(receiver)
+        m.submodules.transmitter = DomainRenamer("link")(transmitter)
+        return receiver.o, transmitter.i, receiver.error, [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
+
+    def _spi(self, m: Module) -> _Wires:
+        spi = SpiPeripheral()
+        m.submodules.spi = DomainRenamer("link")(spi)
+        pins = [spi.sck.eq(self.sck), spi.copi.eq(self.copi), spi.cs.eq(self.cs), self.cipo.eq(spi.cipo)]
+        return spi.o, spi.i, spi.error, pins
 
     def _reader(self, m: Module, accelerator: Accelerator, memory: BoardMemory) -> SdramWeightReader:
         """What gives the accelerator its words."""

@@ -7,12 +7,8 @@
 //   CHIP, get_pins(Design &), put_data(Design &, uint64_t)
 //                                        whether there are pins of an SDRAM chip; all that go there; its data pins
 //
-// The chip is a function that is called at each edge of `clk` with the pins. It may say that it needs no call before
-// they change; then it is told how many edges it has missed.
-//
-// A cycle here is one of `link_clk`, to whose domain the pins belong; the edges of `clk` come between, at their own
-// rate and phase, or with it. The host's side keeps exactly to the baud rate: bits begin in the cycle in which their time comes, and
-// are sampled in the cycle of their middle. Times are counted in parts of a cycle, of which a cycle has `baud`.
+// The clocks, and a cycle, are those of shim_clocks.h. The host's side keeps exactly to the baud rate: bits begin in
+// the cycle in which their time comes, and are sampled in the cycle of their middle. Times are counted in parts of a cycle, of which a cycle has `baud`.
 
 #include <cstdint>
 #include <deque>
@@ -20,30 +16,15 @@
 
 #include "design.h"
 
+#include "shim_clocks.h"
+
 namespace {
 
-// Cycles of either clock that a reset lasts at least.
-constexpr int64_t RESET_CYCLES = 8;
 // Bits of silence on both wires after which nothing is under way in the design, if it is not busy.
 constexpr int64_t QUIET_BITS = 40, QUIET_CYCLES = 1000;
 
-// Pins, and edges missed before this one; what the chip drives behind it in the lowest bits, and above them whether the
-// next edges may be missed while the pins are the same.
-using Chip = uint64_t (*)(uint64_t pins, int64_t missed);
-constexpr uint64_t REST = 1u << 16;
-
-struct Board {
-    Design design;
-    int64_t clock, core_clock, baud, cycle = 0, core_cycle = 0, active = 0, broken = 0;
-    // Time until the next edge of `clk`, counted from the next one of `link_clk`, in units of which a second has
-    // clock * core_clock: a cycle is core_clock, and one of `clk` is clock.
-    int64_t until = 0;
-
-    // The chip, if there is one; none while the design is reset.
-    Chip chip = nullptr;
-    bool in_reset = false, rests = false;
-    uint64_t pins = 0;
-    int64_t missed = 0;
+struct Board : Clocks {
+    int64_t baud, active = 0, broken = 0;
 
     // To the device: the start bit, 8 bits, the stop bit.
     std::deque<uint8_t> queue;
@@ -107,41 +88,17 @@ struct Board {
         if (receiving) active = cycle;
     }
 
-    // An edge of `clk`, and of `link_clk` with it.
-    void core_edge(bool both) {
-        if (!CHIP || !chip || in_reset) {
-            design.edge(true, both);
-        } else {
-            uint64_t now = get_pins(design);
-            if (rests && now == pins) {
-                missed++;
-                design.edge(true, both);
-            } else {
-                uint64_t drives = chip(now, missed);
-                pins = now;
-                missed = 0;
-                rests = drives & REST;
-                design.edge(true, both);
-                put_data(design, drives & 0xFFFF);
-            }
-        }
-        until += clock;
-        core_cycle++;
+    Board(int64_t clock, int64_t core_clock, double phase, int64_t baud) : Clocks(clock, core_clock, phase), baud(baud) {
+        set_rx(design, true);
+        reset();
+        out.clear();
     }
 
     void step() {
-        while (until < 0) {
-            design.settle(true, false);
-            core_edge(false);
-        }
-        bool both = until == 0;
-        design.settle(both, true);
-        receive(get_tx(design));
-        if (get_busy(design)) active = cycle;
-        if (both) core_edge(true);
-        else design.edge(false, true);
-        until -= core_clock;
-        cycle++;
+        cycle_with([this] {
+            receive(get_tx(design));
+            if (get_busy(design)) active = cycle;
+        });
     }
 
     bool quiet() const {
@@ -149,15 +106,7 @@ struct Board {
     }
 
     void reset() {
-        design.reset(true);
-        in_reset = true;
-        rests = false;
-        missed = 0;
-        for (int64_t end = cycle + RESET_CYCLES, core_end = core_cycle + RESET_CYCLES;
-             cycle < end || core_cycle < core_end;)
-            step();
-        in_reset = false;
-        design.reset(false);
+        reset_with([this] { step(); });
         active = cycle;
     }
 };
@@ -166,18 +115,8 @@ struct Board {
 
 extern "C" {
 
-// `clock` is that of the pins, `core_clock` the other one, whose first edge comes `phase` of its cycle later.
 void *board_new(int64_t clock, int64_t core_clock, double phase, int64_t baud) {
-    auto *b = new Board;
-    b->clock = clock;
-    b->core_clock = core_clock;
-    b->until = int64_t(phase * double(clock));
-    b->baud = baud;
-    b->design.open_waves(nullptr);
-    set_rx(b->design, true);
-    b->reset();
-    b->out.clear();
-    return b;
+    return new Board(clock, core_clock, phase, baud);
 }
 
 void board_free(void *handle) { delete static_cast<Board *>(handle); }

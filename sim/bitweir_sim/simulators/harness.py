@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["CHIP_PINS", "STREAMS", "UART", "Harness", "Ports", "chip_widths", "feed_widths", "tap_widths"]
+__all__ = ["CHIP_PINS", "SPI", "STREAMS", "UART", "Harness", "Ports", "chip_widths", "feed_widths", "tap_widths"]
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,15 @@ def chip_widths(widths: dict[str, int]) -> dict[str, int]:
 
 def _uart_glue(ports: Ports) -> list[str]:
     wire = [ports.setter("set_rx", "rx"), ports.getter("get_tx", "tx"), ports.getter("get_busy", "busy")]
+    return [*wire, *_chip_glue(ports)]
+
+
+def _spi_glue(ports: Ports) -> list[str]:
+    wires = [ports.setter(f"set_{pin}", pin) for pin in ("sck", "copi", "cs")]
+    return [*wires, ports.getter("get_cipo", "cipo"), *_chip_glue(ports)]
+
+
+def _chip_glue(ports: Ports) -> list[str]:
     chip, at = chip_widths(ports.widths), 0
     fetched = []
     for pin, width in chip.items():
@@ -150,7 +159,6 @@ def _uart_glue(ports: Ports) -> list[str]:
         at += width
     put = f"put<16>(d.top.{ports.member('pins__dq_i')}, &data)" if chip else ""
     return [
-        *wire,
         f"constexpr bool CHIP = {'true' if chip else 'false'};",
         "static inline uint64_t get_pins(Design &d) {",
         "    uint64_t pins = 0, part = 0;",
@@ -171,3 +179,5 @@ STREAMS = Harness(
 )
 #: A UART: see board.py.
 UART = Harness("board.cpp", ("rx", "tx", "busy"), "rx, tx and busy", _uart_glue, link_clock=True)
+#: SPI: see board.py.
+SPI = Harness("spi_board.cpp", ("sck", "copi", "cs", "cipo"), "sck, copi, cs and cipo", _spi_glue, link_clock=True)

@@ -1,4 +1,4 @@
-"""The UART of a simulated board: bytes become bits at their times, and bits become bytes."""
+"""The UART or SPI of a simulated board: bytes become bits at their times, and bits become bytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bitweir_hw.errors import ToolError
-from bitweir_sim.simulators.board import SimulatedUart, compile_board
+from bitweir_sim.simulators.board import SimulatedSpi, SimulatedUart, compile_board
 from bitweir_sim.simulators.compiled import compiler_missing
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
@@ -127,3 +127,38 @@ def test_a_design_without_the_pins():
         r"\(logs: .*\.building\)\.",
         str(told.value),
     )
+
+
+class Shift(wiring.Component):
+    """What comes on COPI goes to CIPO a byte later; SCK is the clock of a shift register, as it is seen."""
+
+    def __init__(self) -> None:
+        super().__init__({"sck": In(1), "copi": In(1), "cs": In(1), "cipo": Out(1), "other": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        before, bits = Signal(), Signal(8, init=0xA5)
+        m.d.sync += self.other.eq(~self.other)
+        m.d.link += before.eq(self.sck)
+        with m.If(self.sck & ~before & ~self.cs):
+            m.d.link += bits.eq(Cat(self.copi, bits))
+        m.d.comb += self.cipo.eq(bits[7])
+        return m
+
+
+@pytest.mark.parametrize("rate", [CLOCK // 4, 300_001, 77_777])
+def test_a_shift_register_brings_every_byte_back_in_its_time(rate):
+    folder = compile_board(rtlil.convert(Shift(), name="shift"), top="shift", optimise=1, spi=True)
+    board = SimulatedSpi(folder, clock=3 * CLOCK, link_clock=CLOCK, rate=rate, phase=0.3)
+    start = board.cycles
+    assert board.transfer(DATA) == b"\xa5" + DATA[:-1]
+    # Three halves of a period of SCK are around the bytes.
+    spent = Fraction(CLOCK * (16 * len(DATA) + 3), 2 * rate)
+    assert abs(board.cycles - start - spent) < 4
+    assert board.core_cycles == pytest.approx(3 * board.cycles, abs=3)
+    assert board.transfer(b"") == b"" and board.transfer(b"\1") == DATA[-1:]
+    board.reset()
+    assert board.transfer(b"\2\3") == b"\xa5\2"
+    board.close()
+    with pytest.raises(ValueError, match="closed"):
+        board.transfer(b"\0")
