@@ -2,14 +2,17 @@
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+import bitweir
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from bitweir.cells import FAMILY_OF_CELL, cell_models, needed_cells
 from bitweir.synthesis import flows
 from bitweir_hw.accelerator import accelerator_comments, accelerator_rtlil, component_rtlil, rtlil_to_verilog
 from bitweir_hw.accelerator.comments import module_ports
@@ -17,6 +20,8 @@ from bitweir_hw.accelerator.literals import put_contents, take_contents
 from bitweir_hw.accelerator.rtlil_cells import same_widths
 from bitweir_hw.axi import AxiPorts, axi_comments, axi_rtlil
 from bitweir_hw.lower import lower, with_loadable_parameters
+from bitweir_hw.plan import Plan, weighted, wired
+from bitweir_hw.popcount import Popcount
 from bitweir_hw.tools import run_yosys
 from bitweir_sim.simulators.verilator import verilator_environment, verilator_root
 from hypothesis import given, settings
@@ -59,6 +64,26 @@ def test_linters_say_nothing(tmp_path, lite):
     assert not re.findall(r"\\\w*[^\w\s]\S*", text)
     for module in re.findall(r"^module (\w+)\(", text, re.MULTILINE):
         assert not [port.name for port in module_ports(text, module) if re.fullmatch(r"_\d+_|unnamed\w*", port.name)]
+
+
+def wired_lint(folder, network, family):
+    """What a linter says where all layers are wired from cells of a family, and whether there are any."""
+    popcount = Popcount.of(family)
+    plan = Plan(foldings=tuple(wired(layer) for layer, _ in weighted(network)), popcount=popcount)
+    write(folder, lower(network, plan), "net")
+    shutil.copy(*cell_models(plan), folder)
+    return lint(folder, "net"), needed_cells((folder / "net.v").read_text())
+
+
+@pytest.mark.parametrize("family", ["ecp5", "xilinx"])
+def test_linters_say_nothing_of_wired_layers_with_cells(tmp_path, family):
+    cells = [name for name, its in FAMILY_OF_CELL.items() if its == family]
+    assert wired_lint(tmp_path, varied()[0], family) == (([], 0), tuple(cells))
+
+
+@pytest.mark.long
+def test_linters_say_nothing_of_a_large_wired_layer(tmp_path):
+    assert wired_lint(tmp_path, bitweir.load("digits").network, "xilinx") == (([], 0), ("CARRY4",))
 
 
 def test_ports_come_in_the_order_of_the_field(tmp_path):

@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
 from ..popcount.dot_product import FULL_CHAIN
 from ..popcount.ecp5 import Chains, Position
 from .circuit import ONE, ZERO, Adder, Circuit, Fn, Gate, Number, evaluated, reduced
+from .gates import gates
 from .schedule import schedule
 
 __all__ = ["elaborate", "stages"]
@@ -121,30 +122,8 @@ class _Builder:
     def value(self, bit: Fn, stage: int) -> Value:
         """A bit in a stage."""
         wires = [self.wires[number, stage] for number in bit.wires]
-
-        def function(count: int, table: int) -> Value:
-            if not table:
-                return Const(0, 1)
-            if table == (1 << (1 << count)) - 1:
-                return Const(1, 1)
-            if table == 2 and count == 1:
-                return wires[0]
-            if table == 1 and count == 1:
-                return ~wires[0]
-            # Gates and no multiplexers, of which synthesis would make resets of registers.
-            half, select = 1 << (count - 1), wires[count - 1]
-            ones = (1 << half) - 1
-            off, on = table & ones, table >> half
-            low, high = function(count - 1, off), function(count - 1, on)
-            if off == on ^ ones:
-                return select ^ low
-            if off in (0, ones):
-                return select & high if not off else ~select | high
-            if on in (0, ones):
-                return ~select & low if not on else select | low
-            return low if off == on else select & high | ~select & low
-
-        return function(len(wires), bit.table)
+        found: Value = gates(len(wires), bit.table).build(wires, Const(0, 1), Const(1, 1))
+        return found
 
     def _adder(self, adder: Adder, stage: int) -> None:
         """A carry chain of its own."""
