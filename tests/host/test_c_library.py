@@ -47,6 +47,18 @@ class Transport(ctypes.Structure):
     _fields_ = [("read", READ), ("write", WRITE), ("context", ctypes.c_void_p)]
 
 
+BOTH_WAYS = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_uint8), ctypes.c_size_t
+)
+
+
+class Spi(ctypes.Structure):
+    _fields_ = [
+        ("transfer", BOTH_WAYS), ("context", ctypes.c_void_p), ("rate", ctypes.c_uint32),
+        ("escaped", ctypes.c_uint), ("held", ctypes.c_uint), ("came", ctypes.c_uint8 * 256),
+    ]  # fmt: skip
+
+
 class CIdentity(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_uint32) for name in ("capacity", "clock", "cycles", "latency", "frame_bytes")),
@@ -114,7 +126,24 @@ class FakeDevice:
         self.told = identity(loads=True, parameters=int.from_bytes(IMAGE[-4:], "little") if right else 0)
         return 0, b""
 
-    def opened(self, library, *, margin=1, status=OK):
+    def over_spi(self, library):
+        """The transport of C: pairs as those of SLIP, between zeros."""
+        wire = bytearray()
+
+        def transfer(context, out, came, size):
+            pairs = self.out.replace(b"\xdb", b"\xdb\xdd").replace(b"\0", b"\xdb\xdc")
+            wire.extend(pairs)
+            self.out.clear()
+            for at in range(size):
+                came[at] = wire.pop(0) if wire and self.random.random() < 0.7 else 0
+            self.write(bytes(out[:size]))
+            return 0
+
+        self.spi = Spi(transfer=BOTH_WAYS(transfer), rate=800_000)
+        library.bw_over_spi.restype, library.bw_over_spi.argtypes = Transport, [ctypes.c_void_p]
+        return library.bw_over_spi(ctypes.byref(self.spi))
+
+    def opened(self, library, *, margin=1, status=OK, spi=False):
         """A link to it, which C has opened."""
 
         def read(context, data, room, milliseconds):
@@ -131,7 +160,8 @@ class FakeDevice:
         self.link, self.kept = Link(), (READ(read), WRITE(write))
         library.bw_open.argtypes = [ctypes.c_void_p, Transport, ctypes.c_uint64]
         number = (1 << 64) - 3
-        assert library.bw_open(ctypes.byref(self.link), Transport(*self.kept, None), number) == status
+        transport = self.over_spi(library) if spi else Transport(*self.kept, None)
+        assert library.bw_open(ctypes.byref(self.link), transport, number) == status
         self.link.margin, self.link.tries = margin, 40
         return self.link
 
@@ -151,14 +181,12 @@ def asked(library, function, link, frames, unit):
     return status, [bytes(answers)[at : at + unit] for at in range(0, len(bytes(answers)), unit)]
 
 
+@pytest.mark.parametrize("spi", [False, True])
 @pytest.mark.parametrize("faults", [0.0, 0.1])
-def test_answers_are_right_over_good_and_bad_links(library, faults):
-    device = FakeDevice(seed=7, faults=faults)
-    link = device.opened(library) if not faults else None
-    if link is None:
-        device.faults = 0
-        link = device.opened(library)
-        device.faults = faults
+def test_answers_are_right_over_good_and_bad_links(library, faults, spi):
+    device = FakeDevice(seed=7)
+    link = device.opened(library, spi=spi)
+    device.faults = faults
     told = device.told
     assert (link.identity.frame_bytes, link.identity.scores_bytes, link.identity.class_bytes) == (6, 6, 1)
     assert (link.identity.capacity, link.identity.clock, bytes(link.identity.digest)) == (200, 10**6, told.digest)
@@ -198,6 +226,13 @@ def test_what_is_no_accelerator_and_another_one_are_refused(library):
     huge = FakeDevice()
     huge.told = identity(length=1 << 26, lane_bits=64, vectors=1 << 20)
     huge.opened(library, status=NOT_BITWEIR)
+
+
+def test_a_broken_spi_port_is_told(library):
+    spi = Spi(transfer=BOTH_WAYS(lambda *_: 1), rate=1)
+    FakeDevice().over_spi(library)
+    library.bw_open.argtypes = [ctypes.c_void_p, Transport, ctypes.c_uint64]
+    assert library.bw_open(ctypes.byref(Link()), library.bw_over_spi(ctypes.byref(spi)), 1) == TRANSPORT
 
 
 def test_the_example_classifies_at_a_serial_port(tmp_path):
@@ -321,10 +356,11 @@ def test_the_header_has_the_map():
         assert one.mask == int(mask, 16)
 
 
-def test_the_axi_example_compiles(tmp_path):
-    (example,) = (text for text in EXAMPLES if "dma_send" in text)
-    (tmp_path / "axi.c").write_text(example)
-    compiled(tmp_path, "-c", "axi.c")
+@pytest.mark.parametrize("word", ["dma_send", "spi_both_ways"])
+def test_the_other_examples_compile(tmp_path, word):
+    (example,) = (text for text in EXAMPLES if word in text)
+    (tmp_path / "example.c").write_text(example)
+    compiled(tmp_path, "-c", "example.c")
 
 
 def test_folders_get_it_by_option(tmp_path):

@@ -47,6 +47,64 @@ static void put_number(uint8_t *data, size_t bytes, uint64_t value)
         data[at] = (uint8_t)(value >> 8 * at);
 }
 
+/* ---- SPI as a transport: zeros from the device are nothing, and its own are pairs, as those of SLIP (RFC 1055) */
+
+enum { ESCAPE = 0xDB, ESCAPED_ZERO = 0xDC, ESCAPED_ESCAPE = 0xDD, AT_ONCE = 32 };
+
+static int spi_transfer(bw_spi *spi, const uint8_t *out, size_t size)
+{
+    uint8_t in[AT_ONCE];
+    if (spi->transfer(spi->context, out, in, size))
+        return 1;
+    for (size_t at = 0; at < size; at++) {
+        uint8_t byte = in[at];
+        if (byte == 0)
+            continue;
+        if (byte == ESCAPE) {
+            spi->escaped = 1;
+            continue;
+        }
+        if (spi->escaped && (byte == ESCAPED_ZERO || byte == ESCAPED_ESCAPE))
+            byte = byte == ESCAPED_ZERO ? 0 : ESCAPE;
+        spi->escaped = 0;
+        /* What has no room is lost as on a bad wire, and asked for again. */
+        if (spi->held < sizeof spi->came)
+            spi->came[spi->held++] = byte;
+    }
+    return 0;
+}
+
+static int spi_write(void *context, const uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at < size; at += AT_ONCE) {
+        size_t left = size - at;
+        if (spi_transfer(context, data + at, left < AT_ONCE ? left : AT_ONCE))
+            return 1;
+    }
+    return 0;
+}
+
+static long spi_read(void *context, uint8_t *data, size_t room, unsigned milliseconds)
+{
+    static const uint8_t zeros[AT_ONCE];
+    bw_spi *spi = context;
+    uint64_t bytes = (uint64_t)milliseconds * spi->rate / 8000u;
+    for (uint64_t at = 0; spi->held == 0 && at <= bytes; at += AT_ONCE)
+        if (spi_transfer(spi, zeros, AT_ONCE))
+            return -1;
+    size_t count = spi->held < room ? spi->held : room;
+    memcpy(data, spi->came, count);
+    spi->held -= (unsigned)count;
+    memmove(spi->came, spi->came + count, spi->held);
+    return (long)count;
+}
+
+bw_transport bw_over_spi(bw_spi *spi)
+{
+    bw_transport transport = {spi_read, spi_write, spi};
+    return transport;
+}
+
 /* ---- packets on the wire */
 
 enum { HELLO = 1, CLASSES = 2, RESULTS = 3, LOAD = 4, LOAD_ODD = 5, LOAD_EVEN = 6, ANSWER = 128 };

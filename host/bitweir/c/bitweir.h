@@ -41,6 +41,20 @@ typedef struct {
     void *context;
 } bw_transport;
 
+/* SPI: the accelerator is the peripheral, in mode 0, and answers while it is clocked; see docs/link.md. Set the first three,
+ * and the rest to 0. */
+typedef struct {
+    /* Send bytes while CS is low, and take as many: 0, or anything else when that failed. */
+    int (*transfer)(void *context, const uint8_t *out, uint8_t *in, size_t size);
+    void *context;
+    uint32_t rate; /* Hz of SCK: so many bytes are clocked in the time that an answer may take */
+    unsigned escaped, held;
+    uint8_t came[256]; /* bytes that came while others were sent */
+} bw_spi;
+
+/* The transport for bw_open; the object stays yours, and in use. */
+bw_transport bw_over_spi(bw_spi *spi);
+
 #define BW_IDENTITY_BYTES 68
 
 /* What a device tells of itself. */
