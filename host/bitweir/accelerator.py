@@ -122,7 +122,7 @@ class Accelerator:
         clock : float, optional
             Hz, for the times that follow from cycles; that of the target if not given.
         waves : path, optional
-            Where waveforms go.
+            Where the waveform goes: a name that ends in .vcd or .fst.
         weight_memory : WeightMemory, optional
             From which streamed weights come; by default a word comes in every cycle.
         rounding : bool

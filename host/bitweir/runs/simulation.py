@@ -20,9 +20,10 @@ from ..progress import Progress, silent
 from ..results import Quality, quality
 from ..speed import ExpectedClock, target_clock
 from ..weight_memory import WeightMemory, Weights
-from .engines import ENGINES, AnyDesign, prepare, waveform
+from .engines import ENGINES, AnyDesign, prepare
 from .measuring import Measured, measure
 from .pieces import Journal, Work, run_pieces
+from .waves import check_waves
 
 __all__ = ["Simulation", "simulate"]
 
@@ -168,7 +169,7 @@ def simulate(
     clock : float, optional
         Hz; turns cycles into times. By default that of the target of the design.
     waves : Path, optional
-        Where waveforms go.
+        Where the waveform goes: a name that ends in .vcd or .fst.
     weight_memory : WeightMemory, optional
         From which streamed weights come; by default a word comes in every cycle.
     jobs : int, optional
@@ -199,9 +200,8 @@ def simulate(
             "Waveforms show one run, and pieces are several: leave out --waves, or --jobs and --scheduler (in Python "
             "waves=, jobs= and scheduler=)."
         )
-    with waveform(waves):
-        # Tried before anything takes time: simulators go on without a word when they cannot write.
-        pass
+    # Tried before anything takes time: simulators go on without a word when they cannot write.
+    check_waves(waves)
     # What jams is refused before anything is compiled.
     with progress("Computing when results come"):
         timing = design.timing

@@ -13,11 +13,13 @@ from .external import inner_accelerator
 from .parameters import load_cycles, parameter_image
 from .verilog import component_rtlil
 
-__all__ = ["BootedAccelerator", "boot_cycles", "booted_rtlil"]
+__all__ = ["BOOT_STATES", "BootedAccelerator", "boot_cycles", "booted_rtlil"]
 
 
 #: Stands behind the image; block RAM that does not answer yet does not read so.
 MARK = 0xA5
+#: The states of `BootedAccelerator`, from 0 on: Amaranth numbers them as they are first named.
+BOOT_STATES = ("BEGIN", "ASLEEP", "FETCH", "SENDING", "SENT")
 
 
 class BootedAccelerator(wiring.Component):

