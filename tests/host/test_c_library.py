@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import zlib
 from importlib import resources
+from pathlib import Path
 
 import bitweir
 import numpy as np
@@ -15,13 +16,17 @@ from bitweir.client.codec import Decoder, Packet, encode
 from bitweir.client.frames import frame_bytes
 from bitweir.client.opening import simulated_board
 from bitweir.design import write_design
+from bitweir.importers import load_model
 from bitweir_hw.axi import REGISTERS, register
 from bitweir_hw.axi.registers import MAGIC, MAP_VERSION, WINDOW
 from bitweir_hw.link.protocol import ANSWER, Identity, Kind
+from bitweir_hw.plan import plan_from_foldings
+from bitweir_sim.values import encoding
 from bitweir_sim.values.golden import run_slow
 from support import ROOT
 from support.axibench import varied
 
+NETWORKS = Path(str(resources.files("bitweir.networks")))
 SOURCES = resources.files("bitweir") / "c"
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 EXAMPLES = re.findall(r"```c\n(.*?)```", (ROOT / "docs" / "c-library.md").read_text(), re.DOTALL)
@@ -236,12 +241,14 @@ def test_a_broken_spi_port_is_told(library):
 
 
 def test_the_example_classifies_at_a_serial_port(tmp_path):
-    network, plan = varied()
-    build = write_design(network, plan, tmp_path / "build")
+    # The board that other tests compile, too.
+    network = load_model(NETWORKS / "digits.onnx", input_scale="1")
+    build = write_design(network, plan_from_foldings(network, "16x8,16x2"), tmp_path / "build")
     (example,) = (text for text in EXAMPLES if "termios" in text)
     (tmp_path / "classify.c").write_text(example)
     compiled(tmp_path, "-D_DEFAULT_SOURCE", "classify.c", SOURCES / "bitweir.c", "-o", "classify")
-    codes = np.random.default_rng(5).integers(0, 2, (40, 45))
+    with np.load(NETWORKS / "digits_test.npz") as file:
+        codes = encoding.encode(network.input, file["x"][:40])
     with simulated_board(build, faults=0.0) as board:
         told = build.design.identity(clock=10**6, capacity=lambda size: 4096)
         (tmp_path / "frames.bin").write_bytes(frame_bytes(told, codes).tobytes())

@@ -27,7 +27,7 @@ from bitweir.report.terminal import render_routed
 from bitweir.shipped import located
 from bitweir.synthesis.nextpnr import missing
 from bitweir.synthesis.results import routed_schema
-from bitweir.synthesis.route import TimingError
+from bitweir.synthesis.route import Result, Routable, TimingError, route
 from bitweir.target import Target
 from bitweir_hw.boards import BOARDS, Board
 from bitweir_hw.cost import fmax_error
@@ -57,13 +57,30 @@ def planned(network: Network, board: Board, **wishes: Any) -> tuple[Plan, PlanSe
     return Design.fitted(network, result.plan).plan, result.search
 
 
+#: What was routed for `built`: the design as text, and the result.
+ROUTED: dict[str, Any] = {}
+
+
+def text_of(source: Routable, routed: Result) -> str:
+    """What is routed."""
+    return source.rtlil(routed.pll)
+
+
 @pytest.fixture(scope="module")
 def built(network: Network, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A folder that the command wrote, and what it printed."""
     folder = tmp_path_factory.mktemp("built")
     save_network(network, folder / "net.npz")
     command = ["build", str(folder / "net.npz"), "--board", "icebreaker", "-o", str(folder / "out"), "--clock", "20"]
-    done = CliRunner().invoke(main, [*command, "--json"])
+
+    def kept(source: Routable, *arguments: Any, **options: Any) -> Result:
+        result = route(source, *arguments, **options)
+        ROUTED.update(text=text_of(source, result), result=result, arguments=arguments, options=options)
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bitstream, "route", kept)
+        done = CliRunner().invoke(main, [*command, "--json"])
     assert done.exit_code == 0, done.stderr
     return folder / "out", json.loads(done.stdout)
 
@@ -113,11 +130,19 @@ def test_what_is_told_fits_together(built: tuple[Path, dict[str, Any]]) -> None:
 
 @needs_ice40
 def test_the_same_network_gives_the_same_bytes(
-    built: tuple[Path, dict[str, Any]], network: Network, tmp_path: Path
+    built: tuple[Path, dict[str, Any]], network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The same text is routed, which gives the same bytes: see `test_route`."""
     folder, _ = built
     plan = DesignFolder.open(folder).plan
     assert plan_text(planned(network, BOARD, clock=20e6)[0]) == plan_text(plan)
+
+    def again(source: Routable, *arguments: Any, told: Any, **options: Any) -> Result:
+        assert text_of(source, ROUTED["result"]) == ROUTED["text"]
+        assert (arguments, options | {"told": ROUTED["options"]["told"]}) == (ROUTED["arguments"], ROUTED["options"])
+        return ROUTED["result"]
+
+    monkeypatch.setattr(bitstream, "route", again)
     write_bitstream(Design(network=network, plan=plan), BOARD, tmp_path / "again", options=Options(clock=20e6))
     name = "net-icebreaker.bin"
     assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
