@@ -89,7 +89,7 @@ class Design:
         target: Target | None = None,
         *,
         pipeline: Pipeline | None = None,
-        progress: Callable[[float], None] = lambda share: None,
+        progress: Callable[[float | str], None] = lambda how_far: None,
     ) -> Design:
         """The design with the smallest depth for each FIFO that costs no cycle.
 
@@ -103,7 +103,7 @@ class Design:
         pipeline : Pipeline, optional
             What `lower` makes of network and plan, if it has been called.
         progress : callable
-            Takes the share of the FIFOs that is fitted.
+            Takes the share of the FIFOs that is fitted, and which is next.
 
         Raises
         ------

@@ -1,5 +1,7 @@
 """Mistakes that a user can make, each with one clear sentence."""
 
+from collections.abc import Mapping
+
 __all__ = ["BitweirError", "FileError", "LinkError", "NetworkError", "PlanError", "ToolError"]
 
 
@@ -8,6 +10,8 @@ class BitweirError(Exception):
 
     #: Exit code of the command line for this cause.
     exit_code = 1
+    #: What tools left that failed, by the names of files: their logs, and what they were asked.
+    logs: Mapping[str, bytes] = {}
 
 
 class NetworkError(BitweirError):

@@ -420,8 +420,14 @@ def test_a_pin_that_the_package_has_not_is_told_at_once(tmp_path: Path, monkeypa
     words = ["build", tmp_path / "net.npz", "-o", tmp_path / "out", "--board", tmp_path / "plain.toml"]
     result = CliRunner().invoke(main, list(map(str, words)))
     assert result.exit_code == 5 and not (tmp_path / "out").exists()
-    told = "bitweir: nextpnr does not take board plain: package does not have a pin named '999' (on line 3)."
+    told = (
+        "bitweir: nextpnr does not take board plain: package does not have a pin named '999' (on line 3). What the "
+        f"tools said is in '{tmp_path}/out.failed'."
+    )
     assert result.stderr.splitlines()[-1] == told
+    output = (tmp_path / "out.failed" / "nextpnr-ice40-output.log").read_text()
+    assert output.startswith("$ nextpnr-ice40 --") and "'999'" in output
+    assert (tmp_path / "out.failed" / "yosys.log").stat().st_size and (tmp_path / "out.failed" / "board.pcf").is_file()
 
 
 def test_the_file_of_a_board_is_read_before_anything_else(

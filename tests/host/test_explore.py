@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -60,13 +61,19 @@ def run(network, goals=GOALS, *, synth=False, jobs=1):
     return result
 
 
-def shown(look):
-    """A progress whose shares go to a function."""
+def shown(look, words=None):
+    """A progress whose shares go to a function, and its words to another one."""
+
+    def show(how_far):
+        if not isinstance(how_far, str):
+            look(how_far)
+        elif words:
+            words(how_far)
 
     @contextmanager
     def progress(what):
         assert what == "Exploring"
-        yield look
+        yield show
 
     return progress
 
@@ -369,9 +376,10 @@ def test_a_scheduler_that_dies_ends_it(network, scheduler, worker, monkeypatch):
         f"The Dask scheduler at {address!r} is lost; results so far are kept: start it again, and repeat the command "
         "to go on."
     )
-    shares = []
+    shares, told = [], []
     with workers(1, None):
-        explore(network, GOALS, synth=False, progress=shown(shares.append))
+        explore(network, GOALS, synth=False, progress=shown(shares.append, told.append))
+    assert re.fullmatch(r"trial \d+ of \d+", told[0]) and len(set(told[-1].split()[1::2])) == 1
     # The fastest plans of both parts, and those of the second step that had come.
     assert shares[0] == 1.0 and shares[1] >= 3 / 10 - 1e-9
 

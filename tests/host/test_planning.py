@@ -262,8 +262,11 @@ def test_weights_from_outside_are_told_with_their_speed():
 
 @pytest.mark.parametrize("words", [{"goal": "fps"}, {"goal": "latency"}, {"goal": "area", "fps": 1000}])
 def test_a_search_tells_how_far_it_is(network, words):
-    shares = []
-    choose(network, PlanRequest(part="ecp5-25k", **words), progress=shares.append)
+    told = []
+    choose(network, PlanRequest(part="ecp5-25k", **words), progress=told.append)
+    shares = [share for share in told if not isinstance(share, str)]
+    searches = [word for word in told if isinstance(word, str)]
+    assert searches == [f"search {n} of {len(shares)}" for n in range(1, len(shares) + 1)]
     assert shares[0] == 0
     assert shares == sorted(shares)
     assert len(shares) > 1

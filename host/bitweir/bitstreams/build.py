@@ -14,6 +14,7 @@ from ..design import Design, DesignFolder
 from ..planning import PlanRequest, PlanSearch, choose, target_for
 from ..progress import Progress, silent
 from ..schemas import Json
+from ..synthesis.logs import logs_kept
 from ..synthesis.pins import check_pins
 from ..synthesis.results import Routed
 from .bitstream import Options, bitstream_name, write_bitstream
@@ -89,7 +90,7 @@ def build_for_board(
     request : PlanRequest
         With a board.
     folder : Path
-        See `write_bitstream`.
+        See `write_bitstream`. Where a tool fails, its logs go to ``FOLDER.failed`` beside it.
     options : Options, optional
         How to route.
     models : sequence of Path
@@ -106,14 +107,14 @@ def build_for_board(
     board, options = board_of(request.board), options or Options()
     check_link(board)
     if board.name not in BOARDS:
-        with progress(f"Looking at the pins of {board.title}"):
+        with logs_kept(folder), progress(f"Looking at the pins of {board.title}"):
             check_pins(board)
     with progress("Choosing the plan") as done:
         result = choose(network, request, progress=done)
         target = target_for(request, result)
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(network, result.plan, target, progress=done)
-    with progress(f"Synthesising and routing for {board.title}") as done:
+    with logs_kept(folder), progress(f"Synthesising and routing for {board.title}") as done:
         written, routed = write_bitstream(design, board, folder, options=options, models=models, told=done)
     return BoardBuild(
         written=written, bitstream=folder / bitstream_name(network, board), search=result.search, routed=routed

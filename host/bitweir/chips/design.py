@@ -33,7 +33,7 @@ __all__ = ["ChipsDesign", "ChipsFolder", "fitted_credits"]
 _NETWORK, _README = "network.npz", "README.md"
 _FORMAT, _VERSION = "bitweir chips", 1
 #: Depths of FIFOs are fitted for chips one after the other.
-Share = Callable[[float], None]
+Share = Callable[[float | str], None]
 
 
 def fitted_credits(pipelines: Sequence[Pipeline], joints: Sequence[Joint], which: Sequence[int]) -> tuple[Joint, ...]:
@@ -120,7 +120,7 @@ class ChipsDesign:
         width: int | None = None,
         credits: int | None = None,
         latency: int = 0,
-        progress: Share = lambda share: None,
+        progress: Share = lambda how_far: None,
     ) -> ChipsDesign:
         """The design with the smallest FIFOs, those of the channels among them, that cost no cycle.
 
@@ -134,7 +134,7 @@ class ChipsDesign:
         width, credits, latency : int, optional
             Of all channels: see `chips.joint`; by default as few credits as cost no cycle.
         progress : callable
-            Takes the share of the chips that is fitted.
+            Takes the share of the chips that is fitted, and which is next.
 
         Raises
         ------
@@ -147,6 +147,7 @@ class ChipsDesign:
         parts = split(network, cuts)
         for number, (part, plan, target) in enumerate(zip(parts, plans, targets, strict=True)):
             progress(number / len(parts))
+            progress(f"chip {number + 1} of {len(parts)}")
             designs.append(Design.fitted(part, plan, target))
         joints = _joints(designs, [(width, credits, latency)] * len(cuts))
         if credits is None:

@@ -47,7 +47,7 @@ _LEVELS_THAT_TELL = 2
 
 
 def choose(
-    network: Network, request: PlanRequest, *, progress: Callable[[float], None] = lambda share: None
+    network: Network, request: PlanRequest, *, progress: Callable[[float | str], None] = lambda how_far: None
 ) -> PlanResult:
     """The plan for what a user asks for.
 
@@ -60,7 +60,7 @@ def choose(
     network : Network
     request : PlanRequest
     progress : callable
-        Takes the share that is done, where a part or a board is searched.
+        Takes the share that is done, and which search of how many runs, where a part or a board is searched.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) ->
 
 
 def choose_fastest(
-    network: Network, request: PlanRequest, *, progress: Callable[[float], None] = lambda share: None
+    network: Network, request: PlanRequest, *, progress: Callable[[float | str], None] = lambda how_far: None
 ) -> PlanResult:
     """The plan for goal ``fps`` on a part, as `choose`; a refusal does not look for what would do.
 
@@ -131,7 +131,7 @@ def choose_in_step(
     *,
     cycles: int,
     clock: float,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float | str], None] = lambda how_far: None,
 ) -> PlanResult:
     """The plan for a part with the highest clock, up to a given one, of those that take at most so many cycles a frame.
 
@@ -157,14 +157,14 @@ def choose_in_step(
     return _result(hunt, replace(request, clock=clock), hunt.in_step(cycles, clock), "area")
 
 
-def _hunt_on_part(network: Network, request: PlanRequest, progress: Callable[[float], None]) -> Hunt:
+def _hunt_on_part(network: Network, request: PlanRequest, progress: Callable[[float | str], None]) -> Hunt:
     assert request.part
     part = part_of(request.part)
     return replace(_hunt(network, request, part, request.family or part.family), progress=progress)
 
 
 def _for_part(
-    network: Network, request: PlanRequest, part: FpgaPart, family: str, progress: Callable[[float], None]
+    network: Network, request: PlanRequest, part: FpgaPart, family: str, progress: Callable[[float | str], None]
 ) -> PlanResult:
     """The best plan on a part."""
     hunt, goal = replace(_hunt(network, request, part, family), progress=progress), request.goal
@@ -216,7 +216,9 @@ def _would_do(hunt: Hunt, request: PlanRequest) -> bool:
     return True
 
 
-def _for_board(network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]) -> PlanResult:
+def _for_board(
+    network: Network, request: PlanRequest, board: Board, progress: Callable[[float | str], None]
+) -> PlanResult:
     """The plan for a board: with the foldings that were asked for, or the best."""
     if request.folding is not None:
         levels = BOARD_LEVELS if request.stage_levels is None else request.stage_levels
@@ -240,7 +242,7 @@ def _for_board(network: Network, request: PlanRequest, board: Board, progress: C
 
 
 def _searched_on_board(
-    network: Network, request: PlanRequest, board: Board, progress: Callable[[float], None]
+    network: Network, request: PlanRequest, board: Board, progress: Callable[[float | str], None]
 ) -> PlanResult:
     """The best plan on a board; with weights from its memory, if it has one and they do not fit."""
     goal = "area" if request.fps is not None else request.goal or ("link" if board.has_link else "fps")

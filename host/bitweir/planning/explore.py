@@ -48,7 +48,7 @@ _LESS = ("sites", "block_rams")
 
 #: A point as it is kept: the fields of `Point` that its job knows, or why there is none.
 _Kept = dict[str, Any]
-_Share = Callable[[float], None]
+_Share = Callable[[float | str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +249,7 @@ def _run(network: Network, jobs: Sequence[_Job], progress: _Share) -> list[_Kept
                 _keep(keys[missing[number]], result)
                 results[missing[number]] = result
                 progress(1 - (len(missing) - done) / len(jobs))
+                progress(f"trial {len(jobs) - len(missing) + done} of {len(jobs)}")
     return [result for result in results if result is not None]
 
 

@@ -100,7 +100,7 @@ class Hunt:
     runtime_loadable : bool
         Parameters are in RAM.
     progress : callable
-        Takes the share of the search that is done.
+        Takes the share that is done, and which search of how many runs.
     weight_bandwidth : float, optional
         Bytes a second of a memory outside the chip, from which weights of layers may come where they do not fit.
     memory_clock : float, optional
@@ -117,7 +117,7 @@ class Hunt:
     runtime_loadable: bool = False
     weight_bandwidth: float | None = None
     memory_clock: float | None = None
-    progress: Callable[[float], None] = lambda share: None
+    progress: Callable[[float | str], None] = lambda how_far: None
     _searches: dict[tuple[int, int], Search] = field(default_factory=dict)
 
     @property
@@ -296,6 +296,7 @@ class Hunt:
         """The numbers of adder levels, with what share of them was tried."""
         for number, level in enumerate(self.levels):
             self.progress(number / len(self.levels))
+            self.progress(f"search {number + 1} of {len(self.levels)}")
             yield level
 
     def search(self, level: int, streams: int) -> Search:

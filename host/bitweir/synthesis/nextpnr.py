@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import Board, Pin
 from bitweir_hw.boards.top import CLOCK_NETS, SDRAM_NET
 from bitweir_hw.errors import ToolError
-from bitweir_hw.tools import Told, Tool, followed
+from bitweir_hw.tools import Told, Tool, followed, keep_output
 
 from .phases import Phases
 
@@ -228,14 +229,13 @@ def place_and_route(
     options = [*device(board), *placing(board.family, in_parts=in_parts), "--seed", str(seed), "--sdc", _CLOCKS]
     # What a path without a clock is judged by.
     options += ["--freq", f"{clock / 1e6:.3f}"]
+    command = [
+        *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED, "--timing-allow-fail",
+        "--quiet", "--log", LOG,
+    ]  # fmt: skip
+    (folder / "nextpnr.cmd").write_text(shlex.join([tool.title, *command]) + "\n")
     with followed(folder / LOG, Phases(), told):
-        done = tool.run(
-            [
-                *options, "--json", netlist, "--report", "report.json", _OUTPUT[board.family], _ROUTED,
-                "--timing-allow-fail", "--quiet", "--log", LOG,
-            ],
-            folder,
-        )  # fmt: skip
+        done = tool.run(command, folder)
     if done.returncode:
         raise ToolError(f"{tool.title} failed: {tool.exhausted(done) or reason(done)}.")
     report = json.loads((folder / "report.json").read_text())
@@ -259,6 +259,8 @@ def pack(board: Board, folder: Path) -> bytes:
     if board.family == "gowin":
         command = [sys.executable, "-m", "apycula.gowin_pack", "-d", board.variant, "-o", name, _ROUTED]
         done, title = subprocess.run(command, cwd=folder, capture_output=True, text=True), "gowin_pack"
+        if done.returncode:
+            keep_output(title, command[3:], done, folder)
     else:
         tool = _PACK[board.family]
         options = ["--compress", "--input", _ROUTED, "--bit", name] if board.family == "ecp5" else [_ROUTED, name]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from bitweir_hw.boards import Board
 from bitweir_hw.boards.top import INPUTS
 from bitweir_hw.errors import PlanError, ToolError
 from bitweir_hw.tools import run_yosys
 
+from .logs import working_folder
 from .nextpnr import CONSTRAINTS, NEXTPNR, constraints, device, missing, reason
 
 __all__ = ["check_pins"]
@@ -35,16 +33,15 @@ def check_pins(board: Board) -> None:
     if absent := missing(board.family):
         raise ToolError(absent)
     tool = NEXTPNR[board.family]
-    with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
-        folder = Path(work)
+    with working_folder() as folder:
         (folder / "pins.v").write_text(_verilog(board))
         flags = " -noiopads" if board.family == "gowin" else ""
         pads = "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -ignore TBUF O\n" if board.family == "gowin" else ""
         run_yosys(f"read_verilog pins.v\nsynth_{board.family}{flags} -top top\n{pads}write_json netlist.json\n", folder)
         (folder / CONSTRAINTS[board.family]).write_text(constraints(board))
         done = tool.run([*device(board), "--json", "netlist.json", "--pack-only", "--quiet"], folder)
-    if done.returncode:
-        raise PlanError(f"nextpnr does not take board {board.name}: {reason(done)}.")
+        if done.returncode:
+            raise PlanError(f"nextpnr does not take board {board.name}: {reason(done)}.")
 
 
 def _verilog(board: Board) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from bitweir_hw.tools import YOSYS_LOG, Told, run_yosys, yosys_version
 from joblib import Parallel, delayed
 
 from .flows import classify, lone_carries, script, sites
+from .logs import logs_in, working_folder
 from .nextpnr import LOG, Routed, pack, place_and_route, tools
 from .output_registers import absorb_registers
 from .paths import ACCELERATOR, LINK, block_of, longest_path, registers
@@ -171,9 +171,9 @@ def route(
     ToolError
         A tool is missing or failed.
     """
-    run = _Run(design, board, seeds, jobs, told)
+    run = _Run(design, board, seeds, jobs, told, most=1 if clock else _ATTEMPTS)
     limit = clock or board.first_clock
-    while len(run.attempts) < (1 if clock else _ATTEMPTS):
+    while len(run.attempts) < run.most:
         try:
             pll = board.fastest(min(limit, design.highest))
         except PlanError as error:
@@ -181,12 +181,12 @@ def route(
                 break
             if not run.attempts:
                 raise
-            raise TimingError(f"{run.too_slow()} {error}") from error
+            raise run.too_slow(f" {error}") from error
         if run.kept and _hertz(board, pll) < _GAIN * run.kept.attempt.clock:
             break
         limit = run.attempt(pll).routed.fmax / (1 + MARGIN)
     if run.kept is None:
-        raise TimingError(run.too_slow())
+        raise run.too_slow()
     return run.result(run.kept)
 
 
@@ -204,24 +204,28 @@ class _Kept:
 class _Run:
     """The clocks that were tried for a design, and the best result so far."""
 
-    def __init__(self, design: Routable, board: Board, seeds: int, jobs: int | None, told: Told | None) -> None:
-        self.design, self.board, self.seeds, self.jobs = design, board, seeds, jobs
+    def __init__(
+        self, design: Routable, board: Board, seeds: int, jobs: int | None, told: Told | None, *, most: int
+    ) -> None:
+        self.design, self.board, self.seeds, self.jobs, self.most = design, board, seeds, jobs, most
         self.attempts: list[Attempt] = []
         self.kept: _Kept | None = None
         self.seconds = {"synthesis": 0.0, "routing": 0.0}
         self._told = told
+        #: Of the last attempt.
+        self._logs: dict[str, bytes] = {}
 
     def _telling(self, hertz: float) -> Told | None:
         """Tells at which clock something is done."""
-        told, clock = self._told, f"{hertz / 1e6:.4g} MHz, attempt {len(self.attempts) + 1}"
+        told, most = self._told, f" of at most {self.most}" if self.most > 1 else ""
+        clock = f"{hertz / 1e6:.4g} MHz, attempt {len(self.attempts) + 1}{most}"
         return told and (lambda what: told(f"{clock}, {what}"))
 
     def attempt(self, pll: Pll | None) -> Attempt:
         """Try a clock; keep the result if it is met."""
         board, hertz = self.board, _hertz(self.board, pll)
         told = self._telling(hertz)
-        with tempfile.TemporaryDirectory(prefix="bitweir-") as work:
-            folder = Path(work)
+        with working_folder() as folder:
             started = time.perf_counter()
             text = self.design.rtlil(pll)
             blocks, signals = _synthesise(text, board, self.design.layers, folder, told)
@@ -241,6 +245,7 @@ class _Run:
                 link_path=link_path,
             )  # fmt: skip
             self.attempts.append(attempt)
+            self._logs = logs_in(folder)
             if attempt.met and (self.kept is None or hertz > self.kept.attempt.clock):
                 bitstream = pack(board, folder / f"seed{seed}")
                 found = (folder / YOSYS_LOG, folder / f"seed{seed}" / LOG)
@@ -248,7 +253,13 @@ class _Run:
                 self.kept = _Kept(attempt=attempt, rtlil=text, bitstream=bitstream, blocks=blocks, logs=logs)
         return attempt
 
-    def too_slow(self) -> str:
+    def too_slow(self, more: str = "") -> TimingError:
+        """The error that the last clock is not met, which tells `more`, too."""
+        error = TimingError(f"{self._too_slow()}{more}")
+        error.logs = self._logs
+        return error
+
+    def _too_slow(self) -> str:
         """Why the last clock is not met, and what to try."""
         attempt, title = self.attempts[-1], self.board.title
         routed, more = attempt.routed, f"--seeds {2 * self.seeds}"

@@ -3,6 +3,6 @@
 from .following import Told, followed
 from .rtlil import convert
 from .yosys import YOSYS_LOG, run_yosys, yosys_version
-from .yowasp import Tool
+from .yowasp import Tool, keep_output
 
-__all__ = ["YOSYS_LOG", "Told", "Tool", "convert", "followed", "run_yosys", "yosys_version"]
+__all__ = ["YOSYS_LOG", "Told", "Tool", "convert", "followed", "keep_output", "run_yosys", "yosys_version"]

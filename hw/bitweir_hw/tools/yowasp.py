@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from filelock import FileLock
 
 from ..errors import ToolError
 
-__all__ = ["Tool", "wasm_cache"]
+__all__ = ["Tool", "keep_output", "wasm_cache"]
 
 #: What makes a design smaller for tools.
 _LESS = "choose foldings with fewer lanes, or --weights ram, or keep the weights of large layers outside the chip"
@@ -27,6 +28,13 @@ def wasm_cache() -> Path:
     """The folder in which the WebAssembly runtime keeps the tools that it has compiled."""
     default = platformdirs.user_cache_dir("YoWASP", appauthor=False)
     return Path(os.environ.get("YOWASP_CACHE_DIR", default))
+
+
+def keep_output(title: str, arguments: list[str], done: subprocess.CompletedProcess[str], folder: Path) -> None:
+    """Leave the command of a tool, and what it printed, in ``TITLE-output.log``."""
+    command = shlex.join([title, *arguments])
+    text = f"$ {command}\n{done.stdout}{done.stderr}\nexit code {done.returncode}\n"
+    (folder / f"{title}-output.log").write_text(text, errors="replace")
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ class Tool:
         return f"{self.title} is not installed: install it with pip install 'bitweir[{self.extra}]'."
 
     def run(self, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run it and return what it printed, whatever its exit code.
+        """Run it and return what it printed, whatever its exit code; see `keep_output` for one that fails.
 
         Parameters
         ----------
@@ -96,7 +104,10 @@ class Tool:
         if missing := self.missing():
             raise ToolError(missing)
         self._prepare()
-        return subprocess.run([*self.command, *arguments], cwd=folder, capture_output=True, text=True)
+        done = subprocess.run([*self.command, *arguments], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            keep_output(self.title, arguments, done, folder)
+        return done
 
     def exhausted(self, done: subprocess.CompletedProcess[str]) -> str | None:
         """Which limit of memory a run that failed has probably hit, and what to do; None if it ended otherwise.

@@ -22,8 +22,8 @@ from .stepping import stepper
 
 __all__ = ["fit_depths", "interval", "jam_error", "latency", "minimum_depths", "with_depths"]
 
-#: Takes the share that is done.
-Progress = Callable[[float], None]
+#: Takes the share that is done; or in words, which FIFO is next.
+Progress = Callable[[float | str], None]
 
 _NEVER = np.zeros(0, np.uint8)
 #: What FIFOs hold at least.
@@ -36,7 +36,7 @@ _FRAMES = 2
 _SETTLING = 24
 
 
-def _silent(share: float) -> None:
+def _silent(how_far: float | str) -> None:
     pass
 
 
@@ -155,7 +155,7 @@ def minimum_depths(pipeline: Pipeline, *, given: Mapping[str, int], progress: Pr
     given : mapping
         Depths of FIFOs by their names, which are kept; the pipeline has them.
     progress : callable
-        Takes the share that is done.
+        Takes the share that is done, and which FIFO is next.
 
     Raises
     ------
@@ -202,6 +202,7 @@ class _Fitting:
         bounds = self._bounds(fitted, frames)
         while bounds:
             rest = self._names[len(fitted) :]
+            self._progress(f"FIFO {len(fitted) + 1} of {len(self._names)}")
             shallow = {name: bounds[name] for name in rest}
             if _in_time(self._run({**fitted, **shallow}, frames)):
                 return {**fitted, **shallow}

@@ -158,6 +158,9 @@ def test_a_clock_out_of_reach_is_told_with_the_path() -> None:
     with pytest.raises(TimingError) as error:
         route.route(design(), BOARD, clock=270e6, seeds=2)
     assert error.value.exit_code == 11
+    logs = error.value.logs
+    assert {f"seed{n}/nextpnr.{end}" for n in (1, 2) for end in ("log", "cmd")} | {"yosys.log", "yosys.ys"} <= set(logs)
+    assert logs["seed2/nextpnr.cmd"].startswith(b"nextpnr-ice40 --up5k") and b"--seed 2" in logs["seed2/nextpnr.cmd"]
     assert re.fullmatch(
         r"The design reaches \d+\.\d\d MHz on 1BitSquared iCEBreaker, and a clock of 270\.00 MHz must stay 5% below\. "
         r"The longest path: \d+\.\d\d ns, \d+% of it wires, from \S+ of \S+( \(layer \w+\))? to o\[\d+\] of sum "
@@ -168,8 +171,9 @@ def test_a_clock_out_of_reach_is_told_with_the_path() -> None:
 
 @needs_ice40
 def test_a_design_that_does_not_fit_is_told() -> None:
-    with pytest.raises(ToolError, match=r"^nextpnr-ice40 failed: .*[^.]\.$"):
+    with pytest.raises(ToolError, match=r"^nextpnr-ice40 failed: .*[^.]\.$") as error:
         route.route(design(rams=31), BOARD)
+    assert b"exit code" in error.value.logs["seed1/nextpnr-ice40-output.log"]
 
 
 def derived(board_name: str, folder: Path) -> tuple[float, float]:

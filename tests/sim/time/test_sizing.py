@@ -202,7 +202,10 @@ def test_depths_of_fifos_that_are_not_there():
 
 def test_fitting_tells_how_far_it_is():
     network, plan = jamming()
-    shares = []
-    minimum_depths(lower(network, plan), given={}, progress=shares.append)
+    told = []
+    minimum_depths(lower(network, plan), given={}, progress=told.append)
+    shares = [share for share in told if isinstance(share, float)]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+    words = [word for word in told if isinstance(word, str)]
+    assert words[0] == "FIFO 1 of 4" and all(re.fullmatch(r"FIFO [1-4] of 4", word) for word in words)
