@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import bitweir
@@ -27,6 +29,7 @@ from bitweir_sim.simulators.verilator import verilator_environment, verilator_ro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.axibench import varied
+from support.families import FITTED
 from support.samples import every_kind
 
 
@@ -123,13 +126,17 @@ def before(text):
         return put_contents((Path(folder) / "design.v").read_text(), contents)
 
 
-def mapped(folder, text, family):
+def mapped(folder, text, family, files=None, source="design.v"):
     """The cells that a family needs."""
     folder.mkdir()
-    (folder / "design.v").write_text(text)
-    script = flows.script(family, top="net").replace("read_rtlil design.il", "read_verilog design.v")
+    (folder / source).write_text(text)
+    for name, content in (files or {}).items():
+        (folder / name).write_text(content)
+    script = flows.script(family, top="net")
+    if source == "design.v":
+        script = script.replace("read_rtlil design.il", "read_verilog design.v")
     run_yosys(script, folder)
-    return json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return Counter(json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"])
 
 
 def test_names_widths_and_attributes_cost_nothing(tmp_path):
@@ -138,6 +145,29 @@ def test_names_widths_and_attributes_cost_nothing(tmp_path):
     readable = rtlil_to_verilog(accelerator_rtlil(pipeline, name="net", named=True))
     assert "syn_r" in readable and "syn_r" not in plain
     assert mapped(tmp_path / "a", readable, "ecp5") == mapped(tmp_path / "b", plain, "ecp5")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("family", FITTED)
+def test_verilog_costs_what_the_design_does(tmp_path, family):
+    """Synthesis finds a little less to merge in Verilog than in RTLIL, whatever its names and comments."""
+    network, plan = varied()
+    pipeline, files = lower(network, replace(plan, popcount=Popcount.of(family))), {}
+    named, comments = accelerator_rtlil(pipeline, name="net", named=True), accelerator_comments(pipeline, "net")
+    rtlil = accelerator_rtlil(pipeline, name="net")
+    cells = {
+        "design": mapped(tmp_path / "design", rtlil, family, source="design.il"),
+        "plain": mapped(tmp_path / "plain", before(rtlil), family),
+        "readable": mapped(tmp_path / "readable", rtlil_to_verilog(named, comments), family),
+    }
+    text = rtlil_to_verilog(named, comments, files)
+    cells["files"] = mapped(tmp_path / "files", text, family, files)
+    sites = {name: flows.sites(family, found) for name, found in cells.items()}
+    registers = {name: flows.classify(family, found)["ff"] for name, found in cells.items()}
+    assert registers["plain"] == registers["readable"] == registers["files"] <= 1.03 * registers["design"]
+    assert sites["readable"] <= 1.01 * sites["design"]
+    for name in ("plain", "files"):
+        assert abs(sites[name] - sites["readable"]) <= 0.005 * sites["readable"]
 
 
 class Tuples(wiring.Component):
