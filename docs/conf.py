@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,8 +33,12 @@ nitpicky = True
 smartquotes = False  # they would make a dash of the -- of options
 autodoc_typehints = "none"  # the docstrings tell types, in words
 autodoc_member_order = "bysource"
+# PyTorch is large, and the reference of bitweir.train needs nothing of it but that it can be imported.
+autodoc_mock_imports = ["torch", "sklearn"]
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
+# Gateware has members, which tools.site calls attributes for numpydoc; it looks at docstrings before that, too.
+warnings.filterwarnings("ignore", "Unknown section Members")
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -5,10 +5,15 @@ It is an extension of Sphinx, which `docs/conf.py` names.
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+from docutils import nodes
+
 from . import pictures, schemas
+from .docstrings import for_sphinx
 from .example import write_example
 
 __all__ = ["setup"]
@@ -22,7 +27,18 @@ def setup(app: Any) -> dict[str, bool]:
     write_example(generated)
     for part in ("description", "options"):
         app.connect(f"sphinx-click-process-{part}", _as_it_is)
+    app.connect("html-page-context", _description)
+    # Before numpydoc, which has the usual priority of 500.
+    app.connect("autodoc-process-docstring", for_sphinx, priority=400)
     return {"parallel_read_safe": True}
+
+
+def _description(_app: Any, _page: str, _template: str, context: dict[str, Any], tree: Any) -> None:
+    """The first paragraph of a page is what search engines show of it."""
+    for paragraph in tree.findall(nodes.paragraph) if tree else []:
+        text = shorten(paragraph.astext(), 160, placeholder=" ...")
+        context["metatags"] += f'<meta name="description" content="{escape(text)}" />'
+        break
 
 
 def _as_it_is(_app: Any, _context: Any, lines: list[str]) -> None:
