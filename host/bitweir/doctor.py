@@ -185,6 +185,8 @@ def _checks(progress: Progress) -> Iterator[Check]:
         ("Dask", "distributed", "dask", "--scheduler: workers on other machines"),
         ("PySAT", "pysat", "prove", "report --prove"),
         ("PyTorch", "torch", "train", "training the bundled networks again"),
+        *((("spidev", "spidev", "spi", "run spi:/dev/spidev0.0"),) if sys.platform == "linux" else ()),
+        ("pyftdi", "pyftdi", "spi", "run spi:ftdi://..., a chip of FTDI as SPI"),
     ):
         yield _package(name, module, extra, purpose)
     for program, purpose in (("iverilog", "simulate --engine cocotb without Verilator"), ("make", "Verilator's")):
