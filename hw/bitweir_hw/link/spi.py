@@ -136,7 +136,8 @@ class SpiPeripheral(wiring.Component):
             self.i.ready.eq(end & free & offered & ~pair),
         ]
         m.d.sync += [
-            offered.eq(self.i.valid & ~self.i.ready),
+            # Behind a byte that is taken it is late by a cycle, of the 32 and more until the next one.
+            offered.eq(self.i.valid),
             special.eq((self.i.payload == NOTHING) | (self.i.payload == ESCAPE)),
         ]
         with m.If(rise & real | ~real & (turned != 0)):
