@@ -10,6 +10,9 @@ PYTEST := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numpro
 # Errors only: warnings are of the machine's own pip settings.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 
+# Forms of files by the schemas that it comes with.
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
+
 # What `test-train` and `docs-test` install; another one for wheels from elsewhere: make test-train TORCH='torch==2.13.0+cpu'
 TORCH := --index-url https://download.pytorch.org/whl/cpu torch
 
@@ -62,12 +65,16 @@ prove-all: $(VENV)/installed-dev  ## the same with many more parameters, in an h
 mutants: $(VENV)/installed-dev  ## small faults in gateware, models and link that no test notices
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tools.mutants
 
-lint: style types  ## style, types, and the direction of imports
+lint: style types  ## style, types, the direction of imports, and forms of files for GitHub
 
 style: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache | tail -4
+	@$(SCHEMA) vendor.github-workflows .github/workflows/ci.yml
+	@$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(SCHEMA) vendor.citation-file-format CITATION.cff
 
 types: $(VENV)/installed-dev
 	@$(BIN)/mypy

@@ -50,6 +50,7 @@ def main() -> None:
     # The wheel is built from the source, so that the source is complete.
     _run(sys.executable, "-m", "build", "--outdir", DIST, ROOT)
     wheel = next(DIST.glob("*.whl"))
+    _run(sys.executable, "-m", "twine", "check", "--strict", *DIST.iterdir())
     with tempfile.TemporaryDirectory(prefix="bitweir-dist-") as folder:
         place = Path(folder)
         venv.create(place / "venv", with_pip=True)
