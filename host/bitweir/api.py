@@ -83,6 +83,7 @@ def generate(
     reserve_bram: int | str = 0,
     weight_bandwidth: float | None = None,
     axi: AxiPorts | int | None = None,
+    load_width: int | None = None,
     memory_files: bool = False,
     tools: Collection[str] = (),
     progress: Progress = silent,
@@ -126,6 +127,9 @@ def generate(
         Bytes a second of a memory outside the chip: with a goal, weights of layers that do not fit come from there.
     axi : AxiPorts or int, optional
         The ports of a module with AXI4-Stream, which is added; a number is bytes of tdata.
+    load_width : int, optional
+        Bytes of parameters in RAM that are loaded in a cycle: 1, 2, 4, 8 or 16. By default as many as the ports of
+        `axi` bring, up to 8, and 1 without them.
     memory_files : bool
         Whether the Verilog reads what memories begin with from files beside it (``$readmemh``), in place of literals.
     tools : collection of str
@@ -157,11 +161,16 @@ def generate(
     if family is not None and family not in STYLE:
         raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
     chosen, found = part if part is None else find_part(part), board if board is None else find_board(board)
+    ports = AxiPorts(frame_bytes=axi) if isinstance(axi, int) else axi
+    if load_width is None:
+        load_width = ports.load_width if ports and weights == "ram" else 1
+    elif ports:
+        ports.check_load_width(load_width)
     request = PlanRequest(
         clock=clock, folding=folding, fps=fps, part=chosen, board=found, goal=goal, family=family,
         # A packet of the wrapper is one frame.
         stage_levels=stage_levels, streams=1 if streams is None and axi is not None else streams, weights=weights,
-        reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
+        load_width=load_width, reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
     )  # fmt: skip
     plain = hardware_network(net)
     with progress("Choosing the plan") as done:
@@ -172,7 +181,7 @@ def generate(
     # Refuses a clock that the memory of the board cannot have.
     memory_of_board(design.pipeline, target.platform, target.clock)
     with progress("Generating Verilog"):
-        written = design.write(Path(folder), axi=axi, memory_files=memory_files, tools=tools)
+        written = design.write(Path(folder), axi=ports, memory_files=memory_files, tools=tools)
     return Accelerator(written=written, search=result.search)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from importlib import resources
 from string import Template
 
-from bitweir_hw.accelerator import image_bytes, load_cycles, shape_crc
+from bitweir_hw.accelerator import image_bytes, load_cycles, load_width, shape_crc
 from bitweir_hw.axi import AxiPorts, PacketLayout
 from bitweir_hw.blocks import EndSpec
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.files import digest
+from bitweir_hw.gateware.loading import CRC_BYTES
 from bitweir_hw.network import Network
 from bitweir_hw.plan import Plan
 from bitweir_sim.deadlock import too_large
@@ -148,8 +149,28 @@ def _loading(pipeline: Pipeline) -> str:
     size = image_bytes(pipeline)
     if not size:
         return ""
-    shape = f"0x{shape_crc(pipeline):08x}"
-    return _text("build_load.md", bytes=size + 4, cycles=load_cycles(pipeline), shape=shape)
+    width = load_width(pipeline)
+    numbers: dict[str, object] = {
+        "bytes": size,
+        "cycles": load_cycles(pipeline),
+        "shape": f"0x{shape_crc(pipeline):08x}",
+    }
+    if width == 1:
+        payload = "bits 7:0 are a byte of the image; bit 8 is 1 with the first byte"
+        return _text("build_load.md", **numbers, bits=9, payload=payload, pace="", beats="")
+    top = 8 * width
+    payload = (
+        f"bits {top - 1}:0 are {width} bytes of the image, the first in the lowest bits; bit {top} is 1 with the first "
+        f"{width}; bit {top + 1} is 1 where some of them are missing, which makes the image wrong"
+    )
+    zeros = "" if width <= CRC_BYTES else ", and stand before the CRC-32"
+    beats = (
+        f"\nEach word of a memory takes whole groups of {width} bytes: zeros fill up the last one{zeros}. Where one\n"
+        "comes with a gap, as tkeep of AXI4-Stream can tell, the image counts as damaged."
+    )
+    return _text(
+        "build_load.md", **numbers, bits=top + 2, payload=payload, pace=f", {width} in each cycle", beats=beats
+    )
 
 
 def _outside(pipeline: Pipeline, target: Target) -> str:

@@ -17,6 +17,7 @@ from .popcount.dot_product import Popcount
 __all__ = [
     "MAX_STREAMS",
     "MODERATE_LANES",
+    "LOAD_WIDTHS",
     "WEIGHTS",
     "Folding",
     "Plan",
@@ -39,6 +40,8 @@ __all__ = [
 
 #: Where parameters come from.
 WEIGHTS = ("rom", "ram")
+#: Bytes of parameters in RAM that can be loaded in a cycle.
+LOAD_WIDTHS = (1, 2, 4, 8, 16)
 #: Frames side by side: more would be wider than any part.
 MAX_STREAMS = 64
 #: Lanes that a small part has room for.
@@ -104,6 +107,8 @@ class Plan:
         that are loaded before the first frame.
     limits : tuple of (str, int, int)
         Of parameters in RAM, by ``"LAYER.PARAMETER"``, the least and the highest value: see `reach.limits_for`.
+    load_width : int
+        Bytes of parameters in RAM that are loaded in a cycle, one of `LOAD_WIDTHS`; 1 where they are constants.
     """
 
     foldings: tuple[Folding, ...]
@@ -112,6 +117,7 @@ class Plan:
     depths: tuple[tuple[str, int], ...] = ()
     weights: str = "rom"
     limits: tuple[tuple[str, int, int], ...] = ()
+    load_width: int = 1
 
 
 def weighted(network: Network) -> list[tuple[Dense | Conv, Map]]:
@@ -151,6 +157,7 @@ def check_plan(network: Network, plan: Plan) -> Plan:
         _check_folding(layer, folding)
     if plan.weights not in WEIGHTS:
         raise PlanError(f"Weights must be in {' or '.join(WEIGHTS)}, not {plan.weights!r}.")
+    check_load_width(plan.weights, plan.load_width)
     for (layer, result), folding in zip(layers, plan.foldings, strict=True):
         if folding.memory == STREAM:
             _check_stream(layer, folding, plan)
@@ -167,6 +174,24 @@ def check_plan(network: Network, plan: Plan) -> Plan:
         if count > 1:
             raise PlanError(f"The plan must give the FIFO {name!r} one depth, not {count}.")
     return plan
+
+
+def check_load_width(weights: str, width: int) -> None:
+    """Check how many bytes of parameters are loaded in a cycle; where they are constants, it is 1.
+
+    Raises
+    ------
+    PlanError
+        There is no such width, or nothing is loaded.
+    """
+    if width not in LOAD_WIDTHS:
+        known = f"{', '.join(map(str, LOAD_WIDTHS[:-1]))} or {LOAD_WIDTHS[-1]}"
+        raise PlanError(f"Parameters must be loaded {known} bytes a cycle, not {width}.")
+    if width > 1 and weights != "ram":
+        raise PlanError(
+            "Parameters must be in RAM to be loaded several bytes a cycle: choose --weights ram (in Python "
+            "weights='ram'), or leave the width out."
+        )
 
 
 def _check_folding(layer: Dense | Conv, folding: Folding) -> None:

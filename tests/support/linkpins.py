@@ -123,6 +123,7 @@ class Board:
     ratio: float
     capacity: int = 256
     loads: bool = False
+    load_width: int = 1
     result: str = "class"
 
     CLOCK = 1_000_000
@@ -150,7 +151,9 @@ class Board:
     def pipeline(self):
         pairs = [tuple(map(int, text.split("x"))) for text in self.foldings]
         plan = Plan(foldings=tuple(Folding(simd=simd, pe=pe) for simd, pe in pairs))
-        return lower(self.network, with_loadable_parameters(self.network, plan) if self.loads else plan)
+        if self.loads:
+            plan = with_loadable_parameters(self.network, plan, load_width=self.load_width)
+        return lower(self.network, plan)
 
     @cached_property
     def identity(self):

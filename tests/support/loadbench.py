@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
-from bitweir_hw.accelerator import Accelerator, contents, shape_crc
+from bitweir_hw.accelerator import Accelerator, contents, image_beats, load_width, shape_crc
 from bitweir_hw.network import Affine, Conv, Dense, Parallel, Piecewise, Threshold
 from bitweir_sim.simulators.drive import Monitor
 from bitweir_sim.time.cycles import schedule
 from bitweir_sim.values.frames import element_masks, expected_beats, pack
 
-__all__ = ["Load", "LoadModel", "other_parameters", "run_loads"]
+__all__ = ["Load", "LoadModel", "beats_of", "other_parameters", "run_loads"]
 
 
 def other_parameters(network, limits, rng):
@@ -50,11 +50,20 @@ def other_parameters(network, limits, rng):
 
 @dataclass(eq=False)
 class Load:
-    """Bytes of a load, the cycle in which they begin to come at the earliest, and cycles from there without any."""
+    """A load, the cycle in which it begins to come at the earliest, and cycles from there without any beat of it.
+
+    Of several bytes a beat, those whose numbers are in `bad` are marked so.
+    """
 
     content: bytes
     start: int = 0
     stalls: Any = ()
+    bad: Any = ()
+
+
+def beats_of(content, width):
+    """Bytes as the numbers that beats of so many carry; the last may have zeros behind."""
+    return [int.from_bytes(content[at : at + width], "little") for at in range(0, len(content), width)]
 
 
 class LoadModel:
@@ -62,7 +71,8 @@ class LoadModel:
 
     def __init__(self, pipeline):
         parts = [part for block in pipeline.blocks for part in contents(block)]
-        self._size, self._hops, self._initial = sum(part.size for part in parts) + 4, len(parts), shape_crc(pipeline)
+        self._size, self._hops, self._initial = image_beats(pipeline), len(parts), shape_crc(pipeline)
+        self._width = load_width(pipeline)
         self._waiting, self._taken = deque(), bytearray()
         self._state, self._left = "idle", 0
         self.loaded = self.closing = self.failed = False
@@ -73,12 +83,12 @@ class LoadModel:
         return len(self._waiting) < 2
 
     def step(self, taken, quiet):
-        """End a cycle in which (byte, first) was taken, or None."""
-        byte, first = self._waiting[0] if self._waiting else (None, False)
+        """End a cycle in which (beat, first, bad) was taken, or None."""
+        beat, first, bad = self._waiting[0] if self._waiting else (None, False, False)
         if self._state == "idle":
             if first:
                 self._state, self.closing = "closing", True
-            elif byte is not None:
+            elif beat is not None:
                 self._waiting.popleft()
         elif self._state == "closing":
             if quiet:
@@ -87,11 +97,15 @@ class LoadModel:
         elif self._state == "loading":
             if first and self._taken:
                 self._state, self.closing = "closing", True
-            elif byte is not None:
+            elif beat is not None:
                 self._waiting.popleft()
-                self._taken.append(byte)
-                if len(self._taken) == self._size:
-                    self._state = "checking"
+                self._taken += beat.to_bytes(self._width, "little")
+                if bad:
+                    self.failed, self._state = True, "idle"
+                elif len(self._taken) == self._size * self._width:
+                    self._state = "checking" if self._width == 1 else "ending"
+        elif self._state == "ending":
+            self._state = "checking"
         elif self._state == "checking":
             right = zlib.crc32(self._taken[:-4], self._initial) == int.from_bytes(self._taken[-4:], "little")
             self.image = bytes(self._taken) if right else self.image
@@ -144,7 +158,9 @@ def run_loads(pipeline, networks, loads, frames, i_stalls=(), o_stalls=(), *, li
     streams = {"i": dut.i, **{s.name: getattr(dut, f"tap_{s.name}") for s in pipeline.inner}, "o": dut.o}
     monitors = {name: Monitor(name) for name in streams}
     source = _Source([int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)])
-    image = _Source([(byte, at == 0, load) for load in loads for at, byte in enumerate(load.content)])
+    width = load_width(pipeline)
+    numbered = [(load, *each) for load in loads for each in enumerate(beats_of(load.content, width))]
+    image = _Source([(beat, at == 0, at in load.bad, load) for load, at, beat in numbered])
     results = -(-len(frames) // pipeline.parallel_frames) * outputs
     shown, met, emptied = [], [], []
 
@@ -157,10 +173,12 @@ def run_loads(pipeline, networks, loads, frames, i_stalls=(), o_stalls=(), *, li
         while given_ < results or image.at < len(image.values):
             assert cycle < limit, f"{given_} of {results} results came"
             if image.at < len(image.values):
-                byte, first, load = image.value
+                beat, first, bad, load = image.value
                 image.offer(cycle >= load.start and not stalled(load.stalls, cycle - load.start))
-                ctx.set(dut.load.payload.data, byte)
+                ctx.set(dut.load.payload.data, beat)
                 ctx.set(dut.load.payload.first, first)
+                if width > 1:
+                    ctx.set(dut.load.payload.bad, bad)
             ctx.set(dut.load.valid, image.offering)
             offered = source.offer(not stalled(i_stalls, cycle))
             ctx.set(dut.i.valid, offered)
@@ -191,7 +209,7 @@ def run_loads(pipeline, networks, loads, frames, i_stalls=(), o_stalls=(), *, li
                 given_ += 1
                 under_way -= given_ % outputs == 0
             moves, was = image.offering and model.ready(), model.loaded
-            model.step(image.value[:2] if moves else None, quiet)
+            model.step(image.value[:3] if moves else None, quiet)
             if moves:
                 image.move()
             if was and not model.loaded:

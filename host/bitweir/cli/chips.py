@@ -27,7 +27,7 @@ __all__ = ["ChipsOptions", "chips_options", "generate_several", "holds_chips", "
 
 #: Options of `generate` that are for one FPGA; and the goal that several have.
 _FOR_ONE = {
-    "part", "board", "goal", "folding", "fps", "family", "weights", "weight_bandwidth", "axi",
+    "part", "board", "goal", "folding", "fps", "family", "weights", "load_width", "weight_bandwidth", "axi",
     "memory_files", "tools", *AXI_OPTIONS,
 }  # fmt: skip
 _GOAL = ("goal", "fps")

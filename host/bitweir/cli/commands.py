@@ -167,6 +167,13 @@ def import_command(
     help="Whether parameters are constants, or in RAM and loaded at run time, so that one accelerator serves all "
     "networks of the same shape.",
 )
+@click.option(
+    "--load-width",
+    type=int,
+    metavar="BYTES",
+    help="Bytes of parameters that are loaded in a cycle, with --weights ram: 1, 2, 4, 8 or 16.  [default: as many as "
+    "the ports of --axi bring, up to 8; else 1]",
+)
 @reserve_options
 @click.option(
     "--weight-bandwidth",
@@ -205,6 +212,7 @@ def generate(
     stage_levels: int | None,
     streams: int | None,
     weights: str,
+    load_width: int | None,
     reserve_luts: str,
     reserve_bram: str,
     weight_bandwidth: float | None,
@@ -234,7 +242,7 @@ def generate(
     design = api.generate(
         net, folder, part=part, board=board, clock=clock, goal=goal, folding=folding, fps=fps, family=family,
         stage_levels=stage_levels, streams=streams, weights=weights, reserve_luts=reserve_luts,
-        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi,
+        reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth, axi=axi, load_width=load_width,
         memory_files=memory_files, tools=tools, progress=output.working,
     )  # fmt: skip
     search = design.search

@@ -13,7 +13,7 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart, part_of
-from bitweir_hw.plan import plan_for_fps, plan_from_foldings, plan_of_moderate_size
+from bitweir_hw.plan import Plan, plan_for_fps, plan_from_foldings, plan_of_moderate_size
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_hw.search import TooLargeError, with_wired_layers
 
@@ -85,7 +85,14 @@ def choose(
         plan = with_wired_layers(network, plan, family) if request.weights == "rom" else plan
     else:
         plan = plan_of_moderate_size(network, DEFAULT_FPS, clock, popcount=popcount, parallel_frames=streams)
-    return PlanResult(plan=with_loadable_parameters(network, plan) if request.weights == "ram" else plan)
+    return PlanResult(plan=_with_parameters(network, plan, request))
+
+
+def _with_parameters(network: Network, plan: Plan, request: PlanRequest) -> Plan:
+    """The plan, with parameters in RAM if that is asked for."""
+    if request.weights != "ram":
+        return plan
+    return with_loadable_parameters(network, plan, load_width=request.load_width)
 
 
 def stage_levels(network: Network, part: FpgaPart, family: str, clock: float) -> int:
@@ -191,7 +198,8 @@ def _hunt(network: Network, request: PlanRequest, part: FpgaPart, family: str) -
     return Hunt(
         network=network, part=part, family=family, limits=part_limits(part, request.reserve),
         clock=request.clock or highest_clock(part), levels=_levels(request), streams=request.streams,
-        runtime_loadable=request.weights == "ram", weight_bandwidth=request.weight_bandwidth,
+        runtime_loadable=request.weights == "ram", load_width=request.load_width,
+        weight_bandwidth=request.weight_bandwidth,
     )  # fmt: skip
 
 
@@ -224,7 +232,7 @@ def _for_board(
         levels = BOARD_LEVELS if request.stage_levels is None else request.stage_levels
         popcount = Popcount.of(board.family, levels)
         plan = plan_from_foldings(network, request.folding, popcount=popcount)
-        plan = with_loadable_parameters(network, plan) if request.weights == "ram" else plan
+        plan = _with_parameters(network, plan, request)
         pipeline = lower(network, plan)
         check_memory(pipeline, board)
         return PlanResult(plan=plan, pipeline=pipeline)
@@ -254,7 +262,7 @@ def _searched_on_board(
         network=network, part=board.part, family=board.family, limits=board_limits(network, board, request.reserve),
         clock=request.clock or highest_clock(board.part),
         levels=(BOARD_LEVELS,) if goal == "link" and request.stage_levels is None else _levels(request),
-        runtime_loadable=request.weights == "ram", progress=progress,
+        runtime_loadable=request.weights == "ram", load_width=request.load_width, progress=progress,
     )  # fmt: skip
     if board.sdram and request.weights != "ram" and not hunt.fits(_LEVELS_THAT_TELL):
         hunt = hunt.with_board_memory(

@@ -99,6 +99,8 @@ class Hunt:
         Parallel frames; None for as many as serve a goal best.
     runtime_loadable : bool
         Parameters are in RAM.
+    load_width : int
+        Bytes of these that are loaded in a cycle.
     progress : callable
         Takes the share that is done, and which search of how many runs.
     weight_bandwidth : float, optional
@@ -115,6 +117,7 @@ class Hunt:
     levels: tuple[int, ...] = LEVELS
     streams: int | None = 1
     runtime_loadable: bool = False
+    load_width: int = 1
     weight_bandwidth: float | None = None
     memory_clock: float | None = None
     progress: Callable[[float | str], None] = lambda how_far: None
@@ -305,8 +308,8 @@ class Hunt:
         if key not in self._searches:
             self._searches[key] = Search(
                 self.network, self.part.family, popcount=self._popcount(level), parallel_frames=streams,
-                runtime_loadable=self.runtime_loadable, shared=next(iter(self._searches.values()), None),
-                outside=self._outside,
+                runtime_loadable=self.runtime_loadable, load_width=self.load_width,
+                shared=next(iter(self._searches.values()), None), outside=self._outside,
             )  # fmt: skip
         return self._searches[key]
 
@@ -317,7 +320,7 @@ class Hunt:
             return None
         search = Search(
             self.network, self.part.family, popcount=self._popcount(self.levels[0]), parallel_frames=self._frames,
-            runtime_loadable=self.runtime_loadable,
+            runtime_loadable=self.runtime_loadable, load_width=self.load_width,
         )  # fmt: skip
         if search.slowest_that_fits(self.limits) is not None:
             return None

@@ -11,7 +11,7 @@ from bitweir_hw.boards import Board, board_of
 from bitweir_hw.cost import fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
-from bitweir_hw.plan import WEIGHTS, Plan
+from bitweir_hw.plan import WEIGHTS, Plan, check_load_width
 
 from ..weight_memory import check_bandwidth
 from .limits import Reserve
@@ -58,6 +58,8 @@ class PlanRequest:
         Parallel frames; None: for goal ``"fps"`` on a part as many as serve it best, else 1.
     weights : str
         One of `WEIGHTS`; see `Plan`.
+    load_width : int
+        Bytes of parameters in RAM that are loaded in a cycle; see `Plan`.
     reserve_luts, reserve_bram : int or str
         LUTs and block RAMs that are kept free of the part or the board for the rest of a chip: a count, or a share such
         as ``"20%"``.
@@ -81,6 +83,7 @@ class PlanRequest:
     stage_levels: int | None = None
     streams: int | None = 1
     weights: str = "rom"
+    load_width: int = 1
     reserve_luts: int | str = 0
     reserve_bram: int | str = 0
     weight_bandwidth: float | None = None
@@ -103,6 +106,7 @@ class PlanRequest:
         ):
             if value is not None and value not in known:
                 raise PlanError(f"The {what} must be one of {', '.join(known)}, not {value!r}.")
+        check_load_width(self.weights, self.load_width)
         if self.board:
             self._check_board()
         elif self.folding is not None and (self.fps is not None or self.goal is not None):

@@ -47,6 +47,7 @@ class Variant:
                 *([f"--streams {plan.parallel_frames}"] if plan.parallel_frames > 1 else []),
                 f"--stage-levels {plan.popcount.levels_per_stage}",
                 *(["--weights ram"] if plan.weights == "ram" else []),
+                *([f"--load-width {plan.load_width}"] if plan.load_width > 1 else []),
             ]
         )
 

@@ -11,8 +11,8 @@ from amaranth.lib.wiring import In, Out
 from ..blocks import block_of
 from ..blocks.chain import ChainSpec, connect_chain
 from ..blocks.pipeline import Pipeline
-from ..gateware.loading import LOAD, FrameGate, Loader
-from .parameters import contents, image_bytes, most_frames, shape_crc
+from ..gateware.loading import FrameGate, Loader, crc_beats, load_layout
+from .parameters import contents, image_beats, load_width, most_frames, shape_crc
 
 __all__ = ["Accelerator", "accelerator_ports"]
 
@@ -23,10 +23,10 @@ def accelerator_ports(pipeline: Pipeline, *, taps: bool = False) -> dict[str, wi
         "i": In(stream.Signature(pipeline.input.bits)),
         "o": Out(stream.Signature(pipeline.nodes[-1].block.o_bits)),
     }
-    if image_bytes(pipeline):
+    if image_beats(pipeline):
         ports |= {
-            "load": In(stream.Signature(LOAD)), "loaded": Out(1), "load_failed": Out(1), "load_settled": Out(1),
-            "load_checksum": Out(32),
+            "load": In(stream.Signature(load_layout(load_width(pipeline)))), "loaded": Out(1), "load_failed": Out(1),
+            "load_settled": Out(1), "load_checksum": Out(32),
         }  # fmt: skip
     for weights in pipeline.weight_streams:
         ports[weights.port] = In(stream.Signature(weights.bits))
@@ -53,10 +53,10 @@ class Accelerator(wiring.Component):
         A frame is ``input.beats`` beats of codes.
     o : Out(stream.Signature(o_bits of the last block))
         See `argmax.result_layout`.
-    load : In(stream.Signature(loading.LOAD))
+    load : In(stream.Signature(loading.load_layout(load_width)))
     loaded, load_failed, load_settled : Out(1)
     load_checksum : Out(32)
-        Where parameters are in RAM: `parameters.parameter_image`, byte by byte; see `loading.Loader`.
+        Where parameters are in RAM: `parameters.parameter_image`, beat by beat; see `loading.Loader`.
     weights_BLOCK : In(stream.Signature(bits of a word))
         For each layer whose weights are streamed, see `pipeline.WeightStream`: its words, over and over, from the first
         one on after reset. Words may come before the frames that need them, and ahead of the last one.
@@ -76,7 +76,7 @@ class Accelerator(wiring.Component):
         m = Module()
         sources: dict[int, Any] = {0: wiring.flipped(self.i)}
         links: list[Any] = []
-        if loads := image_bytes(self.pipeline):
+        if loads := image_beats(self.pipeline):
             sources[0] = self._gate(m, loads)
         weights = {streamed.block: streamed.port for streamed in self.pipeline.weight_streams}
         for node in self.pipeline.nodes:
@@ -111,8 +111,11 @@ class Accelerator(wiring.Component):
             m.d.comb += [tap.payload.eq(block.o.payload), tap.valid.eq(block.o.valid), tap.ready.eq(1)]
 
     def _gate(self, m: Module, size: int) -> stream.Interface:
-        """What takes images of so many bytes, and lets frames in; the stream of these."""
-        m.submodules.loader = loader = Loader(size=size, initial=shape_crc(self.pipeline))
+        """What takes images of so many beats, and lets frames in; the stream of these."""
+        width = load_width(self.pipeline)
+        m.submodules.loader = loader = Loader(
+            size=size - crc_beats(width), initial=shape_crc(self.pipeline), load_width=width
+        )
         m.submodules.gate = gate = FrameGate(
             width=self.pipeline.input.bits, beats=self.pipeline.input.beats, most=most_frames(self.pipeline)
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 
 from ..blocks import BlockSpec, EndSpec, block_of
 from ..blocks.pipeline import Pipeline
+from .parameters import load_width
 
 __all__ = ["Comments", "Port", "accelerator_comments", "module_ports", "put_comments"]
 
@@ -122,7 +123,15 @@ def _ports(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         parts.append(f"[{high}:{last.i_bits}] class: in the last beat, the result")
     parts.append(f"[{last.o_bits - 1}] last beat of a frame")
     yield "o__payload", "; ".join(parts)
-    yield "load__payload", "[7:0] a byte of the parameters, [8] whether it is the first"
+    if (width := load_width(pipeline)) == 1:
+        yield "load__payload", "[7:0] a byte of the parameters, [8] whether it is the first"
+    else:
+        top = 8 * width
+        yield (
+            "load__payload",
+            f"[{top - 1}:0] {width} bytes of the parameters, the first in the lowest bits; [{top}] whether they are "
+            f"the first; [{top + 1}] whether some are missing",
+        )
     yield "loaded", "parameters are in place"
     yield "load_failed", "the last parameters were damaged, or for another accelerator"
     yield "load_settled", "all bytes that came are processed"

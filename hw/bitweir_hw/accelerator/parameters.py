@@ -15,6 +15,7 @@ from ..arithmetic import ceil_div
 from ..blocks import AffineSpec, BlockSpec, ChannelSpec, MatVecSpec, PiecewiseSpec, ThresholdSpec
 from ..blocks.pipeline import Pipeline, Stream
 from ..errors import NetworkError, PlanError
+from ..gateware.loading import CRC_BYTES, crc_beats
 from ..lower.layers import lower
 from ..network.layers import Branched, Layer
 from ..network.network import Network
@@ -23,8 +24,10 @@ from ..plan import Plan
 __all__ = [
     "Contents",
     "contents",
+    "image_beats",
     "image_bytes",
     "load_cycles",
+    "load_width",
     "most_frames",
     "parameter_image",
     "shape_crc",
@@ -49,6 +52,7 @@ _OLD_NAMES = {
 _LATER = {
     "parts": 1, "run": 1, "stage_levels": 0, "serial": False, "multiplier_bits": 17, "shared_pixels": 1,
     "outside": None, "kernel": (1, 1), "masked": False, "carry4": False, "steps": 1,
+    "load_width": 1,
 }  # fmt: skip
 #: What has no meaning for the hardware.
 _NAMES = {"name", "layer"}
@@ -66,20 +70,34 @@ class Contents:
         Words, and bits of a word.
     words : callable
         Makes the words, in the order of addresses.
+    load_width : int
+        Bytes of a beat.
     """
 
     depth: int
     width: int
     words: Callable[[], list[int]]
+    load_width: int = 1
+
+    @property
+    def word_beats(self) -> int:
+        """Beats of a word in an image: it is filled up to whole ones."""
+        return ceil_div(self.width, 8 * self.load_width)
+
+    @property
+    def beats(self) -> int:
+        """Beats in an image."""
+        return self.depth * self.word_beats
 
     @property
     def size(self) -> int:
-        """Bytes in an image: each word is filled up to whole ones."""
-        return self.depth * ceil_div(self.width, 8)
+        """Bytes in an image."""
+        return self.beats * self.load_width
 
     def to_bytes(self) -> bytes:
         """As they are loaded."""
-        return b"".join(word.to_bytes(ceil_div(self.width, 8), "little") for word in self.words())
+        size = self.word_beats * self.load_width
+        return b"".join(word.to_bytes(size, "little") for word in self.words())
 
 
 def contents(block: BlockSpec) -> tuple[Contents, ...]:
@@ -93,7 +111,7 @@ def contents(block: BlockSpec) -> tuple[Contents, ...]:
     # What is loaded comes first among the memories of a block.
     memories = block.memories()[: len(makers)]
     return tuple(
-        Contents(depth=memory.depth, width=memory.width, words=words)
+        Contents(depth=memory.depth, width=memory.width, words=words, load_width=block.load_width)
         for memory, words in zip(memories, makers, strict=True)
     )
 
@@ -103,10 +121,11 @@ def _all(pipeline: Pipeline) -> list[Contents]:
 
 
 def parameter_image(pipeline: Pipeline) -> bytes:
-    """All parameters of an accelerator as its load stream takes them.
+    """All parameters of an accelerator as its load stream takes them, in beats of `load_width` bytes.
 
-    Memory by memory, in the order of blocks; then the CRC-32 of all that and of the shape, see `shape_crc`,
-    little-endian.
+    Memory by memory, in the order of blocks, each word in whole beats; then the CRC-32 of all that and of the shape,
+    see `shape_crc`, little-endian. In beats of more than four bytes, zeros stand before the CRC-32, which covers them:
+    it is the last four bytes.
 
     Raises
     ------
@@ -114,12 +133,24 @@ def parameter_image(pipeline: Pipeline) -> bytes:
         The parameters are fixed.
     """
     image = b"".join(part.to_bytes() for part in _loaded(pipeline))
-    return image + zlib.crc32(image, shape_crc(pipeline)).to_bytes(4, "little")
+    image += bytes(image_bytes(pipeline) - CRC_BYTES - len(image))
+    return image + zlib.crc32(image, shape_crc(pipeline)).to_bytes(CRC_BYTES, "little")
 
 
 def image_bytes(pipeline: Pipeline) -> int:
-    """Bytes of an image without its CRC-32; 0 where parameters are fixed."""
-    return sum(part.size for part in _all(pipeline))
+    """Bytes of an image, whole beats, with its CRC-32; 0 where parameters are fixed."""
+    return image_beats(pipeline) * load_width(pipeline)
+
+
+def image_beats(pipeline: Pipeline) -> int:
+    """Beats of an image with those of its CRC-32; 0 where parameters are fixed."""
+    parts = _all(pipeline)
+    return sum(part.beats for part in parts) + crc_beats(parts[0].load_width) if parts else 0
+
+
+def load_width(pipeline: Pipeline) -> int:
+    """Bytes of a beat of an image, the same for all memories; 1 where parameters are fixed."""
+    return next((part.load_width for part in _all(pipeline)), 1)
 
 
 def _loaded(pipeline: Pipeline) -> list[Contents]:
@@ -135,11 +166,10 @@ def _loaded(pipeline: Pipeline) -> list[Contents]:
 def load_cycles(pipeline: Pipeline) -> int:
     """Cycles from the first byte of an image at the load stream to the first one in which a frame can come.
 
-    The accelerator is idle, and bytes come without a gap: one cycle each, CRC-32 included, one for each memory on
-    the way, five for the loader.
+    The accelerator is idle, and beats come without a gap: one cycle each, CRC-32 included, one for each memory on
+    the way, five for the loader, and one more with beats of several bytes.
     """
-    parts = _loaded(pipeline)
-    return sum(part.size for part in parts) + 4 + len(parts) + 5
+    return image_beats(pipeline) + len(_loaded(pipeline)) + 5 + (load_width(pipeline) > 1)
 
 
 def most_frames(pipeline: Pipeline) -> int:

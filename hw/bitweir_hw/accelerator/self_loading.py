@@ -10,7 +10,7 @@ from ..blocks.pipeline import Pipeline
 from ..gateware.fifo import wrap_increment
 from .accelerator import Accelerator, accelerator_ports
 from .external import inner_accelerator
-from .parameters import load_cycles, parameter_image
+from .parameters import load_cycles, load_width, parameter_image
 from .verilog import component_rtlil
 
 __all__ = ["BOOT_STATES", "BootedAccelerator", "boot_cycles", "booted_rtlil"]
@@ -28,12 +28,12 @@ class BootedAccelerator(wiring.Component):
     The image is loaded after each reset. For stand-alone use, and for testbenches that know nothing of loading.
 
     Block RAM of an iCE40 reads as zeros for some microseconds after configuration (see `clocking.RESET_SECONDS`). So
-    the load begins when a byte behind the image reads as it should, and an image that arrived damaged is loaded again.
+    the load begins when a beat behind the image reads as it should, and an image that arrived damaged is loaded again.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
     | first frame       | ``boot_cycles`` cycles after reset, if the memory answers         |
-    | resources         | the accelerator, a ROM of the image's bytes and one, a counter    |
+    | resources         | the accelerator, a ROM of the image's beats and one, a counter    |
 
     Parameters
     ----------
@@ -71,9 +71,11 @@ class BootedAccelerator(wiring.Component):
             inner, outer = getattr(accelerator, name), wiring.flipped(getattr(self, name))
             wiring.connect(m, *((outer, inner) if member.flow is In else (inner, outer)))
 
-        length = len(self.image)
+        width = load_width(self.pipeline)
+        beats = [int.from_bytes(self.image[at : at + width], "little") for at in range(0, len(self.image), width)]
+        length = len(beats)
         m.submodules.image = image = memory.Memory(
-            shape=8, depth=length + 1, init=[*self.image, MARK], attrs={"rom_style": "block"}
+            shape=8 * width, depth=length + 1, init=[*beats, MARK], attrs={"rom_style": "block"}
         )
         read = image.read_port()
         at, moves = Signal(range(length + 1)), Signal()

@@ -6,12 +6,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..gateware.crc import POLYNOMIAL
 from ..gateware.fifo import wrap_increment
 
 __all__ = ["Checksum", "crc32_step"]
-
-#: The polynomial of CRC-32 (ISO-HDLC, as `zlib.crc32`), lowest power in the highest bit.
-_POLYNOMIAL = 0xEDB88320
 
 
 def crc32_step(register: Value, bits: Value) -> Value:
@@ -24,7 +22,7 @@ def crc32_step(register: Value, bits: Value) -> Value:
     for place in range(len(bits)):
         feedback = masks[0] ^ 1 << 32 + place
         masks = [*masks[1:], 0]
-        masks = [mask ^ feedback if _POLYNOMIAL >> at & 1 else mask for at, mask in enumerate(masks)]
+        masks = [mask ^ feedback if POLYNOMIAL >> at & 1 else mask for at, mask in enumerate(masks)]
     before = Cat(register, bits)
     return Cat((before & mask).xor() for mask in masks)
 

@@ -91,7 +91,7 @@ class AxiLiteControl(wiring.Component):
     image : Out(stream.Signature(transfer_layout(4)))
     loaded, load_failed : In(1)
     load_checksum : In(32)
-        Where parameters are in RAM: `load.PacketBytes` and `loading.Loader`. Else the stream is silent, and `loaded` is
+        Where parameters are in RAM: `load.PacketBeats` and `loading.Loader`. Else the stream is silent, and `loaded` is
         to be 1.
     weights_base : Out(32)
     weights_enable : Out(1)

@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 
 from ..accelerator.parameters import image_bytes
 from ..blocks.pipeline import Pipeline
-from ..gateware.loading import CRC_BYTES
 from .bus import lite_ports
 from .control import AxiLiteControl, Facts
 from .ports import AxiPorts
@@ -57,10 +56,10 @@ class AxiLiteAccelerator(wiring.Component):
 
     def __init__(self, pipeline: Pipeline, ports: AxiPorts, *, module: str | None = None, network: int = 0) -> None:
         self.data = AxiAccelerator(pipeline, ports, module=module)
-        layout, image = self.data.layout, image_bytes(pipeline)
+        layout = self.data.layout
         self.facts = Facts(
             network=network, frame_bytes=layout.frame_bytes, result_bytes=layout.result_bytes,
-            image_bytes=image + CRC_BYTES if image else 0, checksums=ports.checksums,
+            image_bytes=image_bytes(pipeline), checksums=ports.checksums,
             reads_weights=self.data.reader is not None, class_only=ports.class_only,
         )  # fmt: skip
         self._passed = {

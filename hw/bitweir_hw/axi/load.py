@@ -1,4 +1,4 @@
-"""Packets to the bytes of an image."""
+"""Packets to the beats of an image."""
 
 from __future__ import annotations
 
@@ -7,58 +7,73 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..gateware.fifo import Fifo, wrap_increment
-from ..gateware.loading import LOAD
+from ..gateware.loading import load_layout
 from .receive import transfer_layout
 
-__all__ = ["PacketBytes"]
+__all__ = ["PacketBeats"]
 
 
-class PacketBytes(wiring.Component):
-    """Hands out the bytes of packets one by one, and marks the first of each.
+class PacketBeats(wiring.Component):
+    """Hands out the bytes of packets beat by beat, and marks the first of each.
 
-    Bytes that are not there (tkeep is 0) are left out. So a packet that was cut is followed by a first byte, which
-    begins a new load.
+    Beats of which no byte is there (tkeep is 0) are left out. One of which some bytes are missing is marked as bad,
+    since what stands behind the gap would come to a wrong place. A packet that was cut is followed by a first beat,
+    which begins a new load.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
-    | cycles a transfer | ``tdata_bytes``                                                   |
+    | cycles a transfer | ``tdata_bytes / load_width``                                      |
     | latency           | 1 cycle                                                           |
     | resources         | a FIFO of 2 transfers, a multiplexer of ``tdata_bytes`` bytes     |
+
+    Parameters
+    ----------
+    tdata_bytes, load_width : int
+        Bytes of a transfer, and of a beat, which divides it.
 
     Members
     -------
     i : In(stream.Signature(transfer_layout(tdata_bytes)))
-    o : Out(stream.Signature(loading.LOAD))
+    o : Out(stream.Signature(loading.load_layout(load_width)))
     """
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, tdata_bytes: int) -> None:
-        self.tdata_bytes = tdata_bytes
-        super().__init__({"i": In(stream.Signature(transfer_layout(tdata_bytes))), "o": Out(stream.Signature(LOAD))})
+    def __init__(self, tdata_bytes: int, *, load_width: int = 1) -> None:
+        self.tdata_bytes, self.load_width = tdata_bytes, load_width
+        super().__init__(
+            {
+                "i": In(stream.Signature(transfer_layout(tdata_bytes))),
+                "o": Out(stream.Signature(load_layout(load_width))),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        beats = self.tdata_bytes // self.load_width
         m.submodules.transfers = transfers = Fifo(width=transfer_layout(self.tdata_bytes).size, depth=2)
         waiting = data.View(transfer_layout(self.tdata_bytes), transfers.o.payload)
-        place, first = Signal(range(self.tdata_bytes)), Signal(init=1)
-        there, moves, ends = Signal(), Signal(), Signal()
+        place, first = Signal(range(beats)), Signal(init=1)
+        keep, there, moves, ends = Signal(self.load_width), Signal(), Signal(), Signal()
         m.d.comb += [
             transfers.i.valid.eq(self.i.valid),
             transfers.i.payload.eq(self.i.payload),
             self.i.ready.eq(transfers.i.ready),
-            there.eq(waiting.keep.bit_select(place, 1)),
+            keep.eq(waiting.keep.word_select(place, self.load_width)),
+            there.eq(keep.any()),
             self.o.valid.eq(transfers.o.valid & there),
-            self.o.payload.data.eq(waiting.data.word_select(place, 8)),
+            self.o.payload.data.eq(waiting.data.word_select(place, 8 * self.load_width)),
             self.o.payload.first.eq(first),
             moves.eq(transfers.o.valid & (self.o.ready | ~there)),
-            ends.eq(place == self.tdata_bytes - 1),
+            ends.eq(place == beats - 1),
             transfers.o.ready.eq(moves & ends),
         ]
+        if self.load_width > 1:
+            m.d.comb += self.o.payload.bad.eq(~keep.all())
         with m.If(moves):
             m.d.sync += [
-                place.eq(wrap_increment(place, self.tdata_bytes)),
+                place.eq(wrap_increment(place, beats)),
                 first.eq((waiting.last & ends) | (first & ~there)),
             ]
         return m

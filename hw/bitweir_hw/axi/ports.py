@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..accelerator.parameters import image_bytes
+from ..accelerator.parameters import image_bytes, load_width
 from ..accelerator.weight_image import BEAT_BYTES
 from ..blocks.pipeline import Pipeline
 from ..errors import PlanError
@@ -14,6 +14,9 @@ __all__ = ["MEMORY_BYTES", "AxiPorts"]
 
 #: Bytes of data of the port of weights, if nobody says otherwise; what it can have.
 MEMORY_BYTES, _WIDTHS = BEAT_BYTES, (4, 8, 16, 32, 64)
+#: Bytes of parameters that are loaded in a cycle at most, if nobody says otherwise: those of a transfer that are more
+#: take turns.
+MOST_LOADED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +80,25 @@ class AxiPorts:
         """
         if self.load_bytes is not None and not image_bytes(pipeline):
             raise PlanError("A stream for parameters needs parameters in RAM: add --weights ram (weights='ram').")
+        self.check_load_width(load_width(pipeline))
         if self.memory_bytes is not None and not pipeline.weight_streams:
             raise PlanError("A port for weights needs a layer whose weights are streamed: fold it like 64x32:stream.")
         self.layout(pipeline)
+
+    def check_load_width(self, width: int) -> None:
+        """Check that so many bytes of parameters can come in a cycle.
+
+        Raises
+        ------
+        PlanError
+            The port over which they come has fewer.
+        """
+        if width > self.image_tdata_bytes:
+            port = "the window of AXI4-Lite" if self.lite else "their stream"
+            raise PlanError(
+                f"Parameters must be loaded at most {self.image_tdata_bytes} bytes a cycle, as many as {port} has, not "
+                f"{width}: choose a smaller --load-width (in Python load_width=), or leave it out."
+            )
 
     def layout(self, pipeline: Pipeline) -> PacketLayout:
         """What packets of an accelerator are made of.
@@ -97,6 +116,11 @@ class AxiPorts:
     def image_tdata_bytes(self) -> int:
         """Bytes of a transfer of an image: the registers of AXI4-Lite have 4."""
         return 4 if self.lite else self.load_bytes or self.frame_bytes
+
+    @property
+    def load_width(self) -> int:
+        """Bytes of parameters in RAM that are loaded in a cycle where nobody says otherwise: all that come."""
+        return min(self.image_tdata_bytes, MOST_LOADED)
 
     @property
     def weight_bytes(self) -> int:

@@ -9,14 +9,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..accelerator.external import inner_accelerator
-from ..accelerator.parameters import image_bytes
+from ..accelerator.parameters import image_bytes, load_width
 from ..accelerator.weight_image import BEAT_BYTES, BURST_BEATS, weight_layout
 from ..accelerator.with_reader import AcceleratorWithReader, memory_ports
 from ..blocks import EndSpec
 from ..blocks.pipeline import Pipeline
 from ..offchip import AxiWeightReader, ReaderSpec
 from .checksum import Checksum
-from .load import PacketBytes
+from .load import PacketBeats
 from .ports import AxiPorts
 from .receive import COUNT_BITS, FrameReceiver
 from .send import ResultSender
@@ -66,7 +66,7 @@ class AxiAccelerator(wiring.Component):
     s_axis_load_tdata, s_axis_load_tkeep, s_axis_load_tlast, s_axis_load_tvalid : In
     s_axis_load_tready : Out
     loaded, load_failed : Out(1)
-        Where parameters are in RAM: images of them, each a packet; see `load.PacketBytes` and `Accelerator`.
+        Where parameters are in RAM: images of them, each a packet; see `load.PacketBeats` and `Accelerator`.
     load_checksum : Out(32)
         The same, with `AxiPorts.lite`: see `loading.Loader`.
     m_axi_arNAME, m_axi_rNAME
@@ -150,7 +150,7 @@ class AxiAccelerator(wiring.Component):
                 self.results_crc.eq(checksum.crc),
             ]
         if self.loads:
-            m.submodules.image = image = PacketBytes(self.ports.image_tdata_bytes)
+            m.submodules.image = image = PacketBeats(self.ports.image_tdata_bytes, load_width=load_width(self.pipeline))
             self._connect(m, "s_axis_load", image.i)
             wiring.connect(m, image.o, accelerator.load)
             m.d.comb += [self.loaded.eq(accelerator.loaded), self.load_failed.eq(accelerator.load_failed)]

@@ -26,7 +26,7 @@ VERSION, PLAN_VERSION = 3, 2
 #: Fields of networks that version 3 has added.
 _LATER = {"edges"}
 #: Fields that are left out where they hold their default, so that networks without them keep their bytes.
-_RARE = {"by_pixel", "parts", "share", "steps"}
+_RARE = {"by_pixel", "parts", "share", "steps", "load_width"}
 #: Names of fields in files, where the classes have others.
 _IN_FILES = {"parallel_frames": "streams"}
 _IN_CLASSES: dict[str, str] = {name: field for field, name in _IN_FILES.items()}
@@ -161,7 +161,7 @@ def load_plan(path: Path) -> Plan:
 def _check_types(plan: Plan) -> None:
     if not isinstance(plan.popcount, Popcount) or not isinstance(plan.foldings, tuple):
         raise ValueError("a part is of another kind")
-    if type(plan.parallel_frames) is not int or not isinstance(plan.depths, tuple):
+    if {type(plan.parallel_frames), type(plan.load_width)} != {int} or not isinstance(plan.depths, tuple):
         raise ValueError("a part is of another kind")
     for entry in plan.depths:
         if not isinstance(entry, tuple) or len(entry) != 2 or type(entry[0]) is not str or type(entry[1]) is not int:

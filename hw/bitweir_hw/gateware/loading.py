@@ -1,41 +1,64 @@
-"""Parameters that are loaded: from a stream of bytes to the memories of all blocks, one behind the other."""
+"""Parameters that are loaded: from a stream of their bytes to the memories of all blocks, one behind the other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .crc import BeatCrc
 from .fifo import Fifo, wrap_increment
 
 __all__ = [
-    "CHAIN",
     "CRC_BYTES",
     "LOAD",
     "LOADER_STATES",
-    "MemoryLoader",
+    "BeatCollector",
     "FrameGate",
     "Loader",
+    "MemoryLoader",
     "chain_ports",
+    "chain_signature",
+    "crc_beats",
+    "load_layout",
     "pass_on",
 ]
 
-#: What the load stream carries: a byte of the image, and whether it is the first.
-LOAD = data.StructLayout({"data": 8, "first": 1})
 #: Bytes of the CRC-32 at the end of an image.
 CRC_BYTES = 4
-#: The states of `Loader`, from 0 on: Amaranth numbers them as they are first named.
+#: The states of `Loader`, from 0 on: Amaranth numbers them as they are first named. Those of wide beats follow.
 LOADER_STATES = ("IDLE", "LOADING", "CLOSING", "CHECKING", "PLACING")
-#: Bytes on their way from memory to memory: all begin anew with `start`; a byte is there with `valid`.
-CHAIN = wiring.Signature({"start": Out(1), "valid": Out(1), "data": Out(8)})
 
 
-def chain_ports() -> dict[str, wiring.Member]:
-    """The members of what the chain goes through: `load`, where bytes come in, and `on`, where they leave."""
-    return {"load": In(CHAIN), "on": Out(CHAIN)}
+def load_layout(load_width: int) -> data.StructLayout:
+    """What a beat of the load stream carries.
+
+    ``load_width`` bytes of the image, the first in the lowest bits; whether they are the first; and, where they are
+    several, `bad`: some of them are missing, so that the image is wrong.
+    """
+    return data.StructLayout({"data": 8 * load_width, "first": 1, **({"bad": 1} if load_width > 1 else {})})
+
+
+#: The load stream of a byte a beat.
+LOAD = load_layout(1)
+
+
+def crc_beats(load_width: int) -> int:
+    """Beats of the CRC-32 at the end of an image: in beats of more than four bytes, zeros stand before it."""
+    return -(-CRC_BYTES // load_width)
+
+
+def chain_signature(load_width: int) -> wiring.Signature:
+    """Beats on their way from memory to memory: all begin anew with `start`; a beat is there with `valid`."""
+    return wiring.Signature({"start": Out(1), "valid": Out(1), "data": Out(8 * load_width)})
+
+
+def chain_ports(load_width: int) -> dict[str, wiring.Member]:
+    """The members of what the chain goes through: `load`, where beats come in, and `on`, where they leave."""
+    return {"load": In(chain_signature(load_width)), "on": Out(chain_signature(load_width))}
 
 
 def pass_on(m: Module, outer: Any, parts: Sequence[Any]) -> None:
@@ -48,25 +71,28 @@ def pass_on(m: Module, outer: Any, parts: Sequence[Any]) -> None:
 
 
 class MemoryLoader(wiring.Component):
-    """Takes the bytes of one memory out of the chain and lets all later ones pass.
+    """Takes the beats of one memory out of the chain and lets all later ones pass.
 
-    A word is ``ceil(width / 8)`` bytes, the lowest bits first; words come in the order of their addresses.
+    A word is ``beats = ceil(width / bits)`` beats of ``bits = 8 * load_width``, the lowest bits first; words come in
+    the order of their addresses.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
-    | latency           | 1 cycle for bytes that pass; a word is written with its last byte |
-    | registers         | ``8 * (ceil(width / 8) - 1)`` for a word, an address, a count,    |
-    |                   | and 11 for the chain                                              |
+    | latency           | 1 cycle for beats that pass; a word is written with its last beat |
+    | registers         | ``bits * (beats - 1)`` for a word, an address, a count, and       |
+    |                   | ``bits + 3`` for the chain                                        |
 
     Parameters
     ----------
     depth, width : int
         Words, and bits of a word.
+    load_width : int
+        Bytes of a beat.
 
     Members
     -------
-    load : In(CHAIN)
-    on : Out(CHAIN)
+    load : In(chain_signature(load_width))
+    on : Out(chain_signature(load_width))
     write : Out(1)
     address : Out(range(depth))
     word : Out(width)
@@ -77,15 +103,16 @@ class MemoryLoader(wiring.Component):
     address: Signal
     word: Signal
 
-    def __init__(self, *, depth: int, width: int) -> None:
-        self.depth, self.width = depth, width
-        super().__init__({**chain_ports(), "write": Out(1), "address": Out(range(depth)), "word": Out(width)})
+    def __init__(self, *, depth: int, width: int, load_width: int = 1) -> None:
+        self.depth, self.width, self.load_width = depth, width, load_width
+        super().__init__({**chain_ports(load_width), "write": Out(1), "address": Out(range(depth)), "word": Out(width)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        size = -(-self.width // 8)
+        bits = 8 * self.load_width
+        size = -(-self.width // bits)
         count, full = Signal(range(size)), Signal(init=1)
-        before = Signal(8 * (size - 1), reset_less=True)
+        before = Signal(bits * (size - 1), reset_less=True)
         take, last = Signal(), Signal()
         word = Cat(before, self.load.data)
         m.d.comb += [
@@ -97,7 +124,7 @@ class MemoryLoader(wiring.Component):
         with m.If(self.load.start):
             m.d.sync += [count.eq(0), self.address.eq(0), full.eq(0)]
         with m.Elif(take):
-            m.d.sync += [before.eq(word[8:]), count.eq(wrap_increment(count, size))]
+            m.d.sync += [before.eq(word[bits:]), count.eq(wrap_increment(count, size))]
             with m.If(last):
                 m.d.sync += [
                     self.address.eq(wrap_increment(self.address, self.depth)),
@@ -181,32 +208,35 @@ class FrameGate(wiring.Component):
 
 
 class Loader(wiring.Component):
-    """Takes an image of all parameters: lets its bytes into the chain, and frames only behind a right one.
+    """Takes an image of all parameters: lets its beats into the chain, and frames only behind a right one.
 
-    A byte with `first` begins a load, whatever came before. From then on no frame begins; the byte itself
+    A beat with `first` begins a load, whatever came before. From then on no frame begins; the beat itself
     waits until all frames under way are done. Frames may come again when the image is complete, its CRC-32 is right,
-    and its last byte has reached its place. Until then, and after a wrong image, the accelerator takes none. Bytes
-    behind an image are dropped.
+    and its last beat has reached its place. Until then, and after a wrong image, the accelerator takes none. Beats
+    behind an image are dropped. A beat that is `bad` makes the image wrong at once, whatever it carries.
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
-    | cycles            | one for each byte                                                 |
-    | latency           | ``hops + 4`` cycles from the last byte to `loaded`                |
-    | resources         | a CRC-32 of bytes, a count of bytes, a FIFO of two bytes          |
+    | cycles            | one for each beat                                                 |
+    | latency           | ``hops + 4`` cycles from the last beat to `loaded`; 1 more with   |
+    |                   | beats of several bytes                                            |
+    | resources         | a CRC-32 of beats, a count of beats, a FIFO of two beats          |
 
     Parameters
     ----------
     size : int
-        Bytes of the image without its CRC-32.
+        Beats of the image without those of its CRC-32.
     initial : int
         CRC-32, as `zlib.crc32` tells it, of what comes before the image: what it must fit to.
+    load_width : int
+        Bytes of a beat.
 
     Members
     -------
-    load : In(stream.Signature(LOAD))
-    chain : Out(CHAIN)
+    load : In(stream.Signature(load_layout(load_width)))
+    chain : Out(chain_signature(load_width))
         To the first memory.
-    end : In(CHAIN)
+    end : In(chain_signature(load_width))
         From the last one.
     quiet : In(1)
     loaded, closing : Out(1)
@@ -216,7 +246,7 @@ class Loader(wiring.Component):
     checksum : Out(32)
         While `loaded`: the CRC-32 at the end of the image.
     settled : Out(1)
-        All bytes that came before this cycle are taken, and what they change is changed.
+        All beats that came before this cycle are taken, and what they change is changed.
     """
 
     load: stream.Interface
@@ -227,13 +257,13 @@ class Loader(wiring.Component):
     checksum: Signal
     settled: Signal
 
-    def __init__(self, *, size: int, initial: int) -> None:
-        self.size, self.initial = size, initial
+    def __init__(self, *, size: int, initial: int, load_width: int = 1) -> None:
+        self.size, self.initial, self.load_width = size, initial, load_width
         super().__init__(
             {
-                "load": In(stream.Signature(LOAD)),
-                "chain": Out(CHAIN),
-                "end": In(CHAIN),
+                "load": In(stream.Signature(load_layout(load_width))),
+                "chain": Out(chain_signature(load_width)),
+                "end": In(chain_signature(load_width)),
                 "quiet": In(1),
                 "loaded": Out(1),
                 "closing": Out(1),
@@ -245,46 +275,60 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.bytes = fifo = Fifo(width=LOAD.size, depth=2)
-        m.submodules.crc = check = crc.Processor(self._algorithm()(data_width=8))
-        byte = LOAD(fifo.o.payload)
+        layout, crc_size = load_layout(self.load_width), crc_beats(self.load_width)
+        # The name is that of a byte a beat, which bitstreams have that were made before there were wider ones.
+        m.submodules.bytes = fifo = Fifo(width=layout.size, depth=2)
+        m.submodules.crc = check = self._check()
+        beat = layout(fifo.o.payload)
         m.d.comb += [
             fifo.i.valid.eq(self.load.valid),
             fifo.i.payload.eq(self.load.payload),
             self.load.ready.eq(fifo.i.ready),
-            check.data.eq(byte.data),
+            # Of several bytes a register later, as that many bits take some levels.
+            check.data.eq(beat.data if self.load_width == 1 else self.chain.data),
         ]
 
-        # Bytes that are still to come; the last four are the CRC-32.
-        left = Signal(range(self.size + CRC_BYTES + 1))
+        # Beats that are still to come; the last ones are the CRC-32.
+        left = Signal(range(self.size + crc_size + 1))
         take = Signal()
-        m.d.comb += [take.eq(fifo.o.valid & fifo.o.ready), check.valid.eq(take)]
-        m.d.sync += [self.chain.start.eq(0), self.chain.valid.eq(0), self.chain.data.eq(byte.data)]
+        m.d.comb += take.eq(fifo.o.valid & fifo.o.ready)
+        if self.load_width == 1:
+            m.d.comb += check.valid.eq(take)
+        else:
+            m.d.sync += check.valid.eq(take)
+        m.d.sync += [self.chain.start.eq(0), self.chain.valid.eq(0), self.chain.data.eq(beat.data)]
         with m.FSM() as fsm:
             m.d.comb += self.settled.eq(~fifo.o.valid & (fsm.ongoing("IDLE") | fsm.ongoing("LOADING")))
             with m.State("IDLE"):
-                m.d.comb += fifo.o.ready.eq(~byte.first)
-                with m.If(fifo.o.valid & byte.first):
+                m.d.comb += fifo.o.ready.eq(~beat.first)
+                with m.If(fifo.o.valid & beat.first):
                     m.next = "CLOSING"
             with m.State("CLOSING"):
                 m.d.comb += [self.closing.eq(1), check.start.eq(1)]
-                m.d.sync += left.eq(self.size + CRC_BYTES)
+                m.d.sync += left.eq(self.size + crc_size)
                 with m.If(self.quiet):
                     m.d.sync += [self.loaded.eq(0), self.failed.eq(0), self.chain.start.eq(1)]
                     m.next = "LOADING"
             with m.State("LOADING"):
-                # A first byte behind others begins anew.
-                m.d.comb += fifo.o.ready.eq(~byte.first | (left == self.size + CRC_BYTES))
+                # A first beat behind others begins anew.
+                m.d.comb += fifo.o.ready.eq(~beat.first | (left == self.size + crc_size))
                 with m.If(fifo.o.valid & ~fifo.o.ready):
                     m.next = "CLOSING"
                 with m.If(take):
-                    m.d.sync += [left.eq(left - 1), self.chain.valid.eq(left > CRC_BYTES)]
+                    m.d.sync += [left.eq(left - 1), self.chain.valid.eq(left > crc_size)]
                     # The last four bytes stay.
-                    m.d.sync += self.checksum.eq(Cat(self.checksum[8:], byte.data))
+                    m.d.sync += self.checksum.eq(Cat(self.checksum, beat.data)[-32:])
                     with m.If(left == 1):
-                        m.next = "CHECKING"
+                        m.next = "CHECKING" if self.load_width == 1 else "ENDING"
+                    if self.load_width > 1:
+                        with m.If(beat.bad):
+                            m.d.sync += self.failed.eq(1)
+                            m.next = "IDLE"
+            if self.load_width > 1:
+                with m.State("ENDING"):
+                    m.next = "CHECKING"
             with m.State("CHECKING"):
-                # One byte more goes through the chain: it comes out behind the last that has found its place.
+                # One beat more goes through the chain: it comes out behind the last that has found its place.
                 m.d.sync += [self.chain.valid.eq(check.match_detected), self.failed.eq(~check.match_detected)]
                 m.next = "IDLE"
                 with m.If(check.match_detected):
@@ -293,6 +337,12 @@ class Loader(wiring.Component):
                 m.d.sync += self.loaded.eq(1)
                 m.next = "IDLE"
         return m
+
+    def _check(self) -> crc.Processor | BeatCrc:
+        """What takes the CRC-32."""
+        if self.load_width == 1:
+            return crc.Processor(self._algorithm()(data_width=8))
+        return BeatCrc(load_width=self.load_width, initial=self.initial)
 
     def _algorithm(self) -> crc.Algorithm:
         """The CRC-32 that begins where that of what comes before has ended."""
@@ -305,3 +355,57 @@ class Loader(wiring.Component):
             reflect_output=True,
             xor_output=0xFFFFFFFF,
         )
+
+
+class BeatCollector(wiring.Component):
+    """Makes beats of several bytes from a load stream of single ones.
+
+    A byte with `first` begins a beat. What is left of the beat before is dropped.
+
+    | property          | formula                                                           |
+    |-------------------|-------------------------------------------------------------------|
+    | cycles            | one for each byte, and one for the beat                           |
+    | latency           | 1 cycle from the last byte of a beat                              |
+    | registers         | those of a beat, a count of bytes, and two                        |
+
+    Parameters
+    ----------
+    load_width : int
+        Bytes of a beat, a power of two above 1.
+
+    Members
+    -------
+    i : In(stream.Signature(LOAD))
+    o : Out(stream.Signature(load_layout(load_width)))
+    begun : Out(1)
+        A first byte has come, and its beat is not complete: a load begins.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+    begun: Signal
+
+    def __init__(self, *, load_width: int) -> None:
+        self.load_width = load_width
+        members = {"i": In(stream.Signature(LOAD)), "o": Out(stream.Signature(load_layout(load_width)))}
+        super().__init__({**members, "begun": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        count, last = Signal(range(self.load_width)), Signal()
+        m.d.comb += [
+            self.i.ready.eq(~self.o.valid),
+            last.eq((count == self.load_width - 1) & ~self.i.payload.first),
+            self.begun.eq(self.o.payload.first & ~self.o.valid),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            # A power of two of bytes: the count begins anew by itself.
+            m.d.sync += [
+                self.o.valid.eq(last),
+                self.o.payload.data.eq(Cat(self.o.payload.data, self.i.payload.data)[8:]),
+                self.o.payload.first.eq(self.o.payload.first | self.i.payload.first),
+                count.eq(Mux(self.i.payload.first, 1, count + 1)),
+            ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [self.o.valid.eq(0), self.o.payload.first.eq(0)]
+        return m

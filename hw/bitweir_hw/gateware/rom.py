@@ -33,6 +33,8 @@ class Rom(wiring.Component):
         One of `memory.STYLES`.
     loaded : bool
         Whether the words come through a chain, later. Those given only tell how many there are.
+    load_width : int
+        Bytes of a beat of the chain.
     layout : Layout, optional
         In block RAM, its banks and registers; by default a bank without a register behind it.
 
@@ -41,8 +43,8 @@ class Rom(wiring.Component):
     step : In(1)
         The next word stands at `data` in the next cycle, and only then; as many cycles later as there are registers.
     data : Out(width)
-    load : In(loading.CHAIN)
-    on : Out(loading.CHAIN)
+    load : In(loading.chain_signature(load_width))
+    on : Out(loading.chain_signature(load_width))
         With `loaded`: see `loading.MemoryLoader`. No word may be asked for meanwhile.
     """
 
@@ -56,17 +58,18 @@ class Rom(wiring.Component):
         width: int,
         style: str = "auto",
         loaded: bool = False,
+        load_width: int = 1,
         layout: Layout | None = None,
     ) -> None:
-        self.words, self.width, self.style, self.loaded = words, width, style, loaded
+        self.words, self.width, self.style, self.loaded, self.load_width = words, width, style, loaded, load_width
         self.layout = layout or Layout(depth=len(words))
-        super().__init__({"step": In(1), "data": Out(width), **(chain_ports() if loaded else {})})
+        super().__init__({"step": In(1), "data": Out(width), **(chain_ports(load_width) if loaded else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = len(self.words)
         if self.loaded:
-            m.submodules.filler = filler = MemoryLoader(depth=depth, width=self.width)
+            m.submodules.filler = filler = MemoryLoader(depth=depth, width=self.width, load_width=self.load_width)
             pass_on(m, self, [filler])
         if depth == 1:
             if self.loaded:
@@ -115,7 +118,7 @@ class ClassRom(Rom):
     ----------
     words : list of int
         For each class of rows, for each class of columns, the same number of words.
-    width, loaded, layout
+    width, loaded, load_width, layout
         As for `Rom`.
     rows, columns : sequence of int
         A class from 0 on for each row and column of pixels, rising by at most 1.
@@ -129,9 +132,10 @@ class ClassRom(Rom):
         rows: Sequence[int],
         columns: Sequence[int],
         loaded: bool = False,
+        load_width: int = 1,
         layout: Layout | None = None,
     ) -> None:
-        super().__init__(words=words, width=width, loaded=loaded, layout=layout)
+        super().__init__(words=words, width=width, loaded=loaded, load_width=load_width, layout=layout)
         self.rows, self.columns = rows, columns
 
     def _address(self, m: Module, name: str) -> Signal:

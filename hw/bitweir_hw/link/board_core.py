@@ -11,8 +11,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..accelerator.accelerator import Accelerator
 from ..accelerator.board_memory import BoardMemory
+from ..accelerator.parameters import load_width
 from ..blocks.pipeline import Pipeline, refuse_weight_streams
-from ..gateware.loading import LOAD
+from ..gateware.loading import LOAD, BeatCollector
 from ..offchip import SdramWeightReader
 from ..offchip.sdram import sdram_pins
 from ..tools.rtlil import convert
@@ -192,11 +193,20 @@ class Device(wiring.Component):
         """Lead an image to what takes it, and what becomes of it to the link."""
         m.submodules.load = load = Crossing(LOAD, i_domain="link", o_domain="sync", stages=_TAKEN)
         wiring.connect(m, link.load, load.i)
-        wiring.connect(m, load.o, taker.load)
         settled = Signal()
+        taken, loaded = taker.load_settled, taker.loaded
+        if (width := load_width(self.pipeline)) > 1:
+            m.submodules.beats = beats = BeatCollector(load_width=width)
+            wiring.connect(m, load.o, beats.i)
+            wiring.connect(m, beats.o, taker.load)
+            # The accelerator hears of a load with the first beat, the link with the first byte.
+            taken, loaded = taken & ~beats.o.valid, Signal(name="parameters_loaded")
+            m.d.sync += loaded.eq(taker.loaded & ~beats.begun)
+        else:
+            wiring.connect(m, load.o, taker.load)
         # From a register, which a byte clears at the edge that takes it.
-        m.d.sync += settled.eq(taker.load_settled & ~(load.o.valid & load.o.ready))
-        m.submodules.loaded = FFSynchronizer(taker.loaded, link.loaded, o_domain="link", stages=_LOADED)
+        m.d.sync += settled.eq(taken & ~(load.o.valid & load.o.ready))
+        m.submodules.loaded = FFSynchronizer(loaded, link.loaded, o_domain="link", stages=_LOADED)
         m.submodules.settled = FFSynchronizer(settled, link.settled, o_domain="link", stages=_SETTLED)
         # It changes with bytes alone, and the link reads it only while there are none: see `Reader`.
         m.d.comb += link.checksum.eq(taker.load_checksum)

@@ -115,6 +115,7 @@ def matvec(
         flip=source.format is None,
         acc_bits=1,
         runtime_loadable=stored,
+        load_width=plan.load_width,
         # Cells for wired layers change nothing here.
         popcount=replace(plan.popcount, carry4=False),
         parallel_frames=plan.parallel_frames,

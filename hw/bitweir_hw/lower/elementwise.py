@@ -37,6 +37,7 @@ def threshold(builder: Builder, layer: Threshold, cursor: Cursor, *, name: str =
         o_lane_bits=layer.output.bits,
         pixels=source.pixels,
         runtime_loadable=builder.runtime_loadable,
+        load_width=builder.plan.load_width,
         parallel_frames=builder.plan.parallel_frames,
         **builder.stages,
     )
@@ -69,6 +70,7 @@ def affine(builder: Builder, layer: Affine, cursor: Cursor) -> Cursor:
         runtime_loadable=(builder.limits(layer, "scale"), builder.limits(layer, "offset"))
         if builder.runtime_loadable
         else None,
+        load_width=builder.plan.load_width,
         parallel_frames=builder.plan.parallel_frames,
         **builder.stages,
     )
@@ -100,6 +102,7 @@ def piecewise(builder: Builder, layer: Piecewise, cursor: Cursor) -> Cursor:
         runtime_loadable=(builder.limits(layer, "scale"), builder.limits(layer, "offset"))
         if builder.runtime_loadable
         else None,
+        load_width=builder.plan.load_width,
         parallel_frames=builder.plan.parallel_frames,
         **builder.stages,
     )

@@ -12,7 +12,7 @@ from ..arithmetic import signed_bits
 from ..errors import NetworkError, PlanError
 from ..network.layers import SUM_BITS, Affine, Branched, Conv, Dense, Layer, Map, Piecewise, Threshold
 from ..network.network import Network
-from ..plan import Plan
+from ..plan import Plan, check_load_width
 
 __all__ = ["ParameterRange", "ValueRanges", "limits_for", "with_loadable_parameters"]
 
@@ -22,18 +22,27 @@ LOADED = (Dense, Conv, Threshold, Affine, Piecewise)
 ParameterRange = tuple[int, int]
 
 
-def with_loadable_parameters(network: Network, plan: Plan) -> Plan:
+def with_loadable_parameters(network: Network, plan: Plan, *, load_width: int = 1) -> Plan:
     """The plan with parameters in RAM, wide enough for those of `network`.
+
+    Parameters
+    ----------
+    network : Network
+    plan : Plan
+    load_width : int
+        See `Plan`.
 
     Raises
     ------
     PlanError
-        The network has no parameters.
+        The network has no parameters, or there is no such width.
     """
     if not any(isinstance(layer, LOADED) for layer, _, _ in network.placed()):
         raise PlanError(f"Network {network.name!r} must have weights or thresholds to load; it has none.")
     found = [entry for layer, _, _ in network.placed() for entry in limits_for(layer).items()]
-    return replace(plan, weights="ram", limits=tuple((name, low, high) for name, (low, high) in found))
+    limits = tuple((name, low, high) for name, (low, high) in found)
+    check_load_width("ram", load_width)
+    return replace(plan, weights="ram", limits=limits, load_width=load_width)
 
 
 def limits_for(layer: Layer) -> dict[str, ParameterRange]:

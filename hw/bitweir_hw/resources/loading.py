@@ -12,21 +12,26 @@ from .terms import Terms, counter, index_bits, stepped
 __all__ = ["loaded"]
 
 
-def loaded(depth: int, width: int, family: str, *, style: str = "auto", layout: Layout | None = None) -> Terms:
+def loaded(
+    depth: int, width: int, family: str, *, load_width: int, style: str = "auto", layout: Layout | None = None
+) -> Terms:
     """Words that are loaded, and then come in a fixed order: a RAM, or registers for one word, and a `MemoryLoader`.
 
     Parameters
     ----------
     depth, width : int
     family : str
+    load_width : int
+        Bytes that come in a cycle.
     style : str
         One of `memory.STYLES`.
     layout : Layout, optional
         In block RAM; by default one bank without a register behind it.
     """
-    size = ceil_div(width, 8)
-    # Bytes before the last of a word, where they are; whether all came; the chain.
-    terms = Terms(ff=8 * (size - 1) + index_bits(size) + index_bits(depth) + 1 + 10, luts=Counter(fill=4))
+    bits = 8 * load_width
+    size = ceil_div(width, bits)
+    # Beats before the last of a word, where they are; whether all came; the chain.
+    terms = Terms(ff=bits * (size - 1) + index_bits(size) + index_bits(depth) + 1 + bits + 2, luts=Counter(fill=4))
     counter(terms, size, family)
     counter(terms, depth, family)
     if depth == 1:

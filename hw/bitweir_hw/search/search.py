@@ -62,11 +62,13 @@ def cheapest(
     popcount: Popcount | None = None,
     parallel_frames: int = 1,
     runtime_loadable: bool = False,
+    load_width: int = 1,
 ) -> SearchResult:
     """The plan with the fewest LUT sites that takes at most so many cycles a frame: `Search.cheapest`."""
     search = Search(
-        network, family, popcount=popcount, parallel_frames=parallel_frames, runtime_loadable=runtime_loadable
-    )
+        network, family, popcount=popcount, parallel_frames=parallel_frames, runtime_loadable=runtime_loadable,
+        load_width=load_width,
+    )  # fmt: skip
     return search.cheapest(cycles, limits)
 
 
@@ -78,11 +80,13 @@ def fastest(
     popcount: Popcount | None = None,
     parallel_frames: int = 1,
     runtime_loadable: bool = False,
+    load_width: int = 1,
 ) -> SearchResult:
     """The plan with the fewest cycles a frame that fits: `Search.fastest`."""
     search = Search(
-        network, family, popcount=popcount, parallel_frames=parallel_frames, runtime_loadable=runtime_loadable
-    )
+        network, family, popcount=popcount, parallel_frames=parallel_frames, runtime_loadable=runtime_loadable,
+        load_width=load_width,
+    )  # fmt: skip
     return search.fastest(limits)
 
 
@@ -100,6 +104,8 @@ class Search:
         V.
     runtime_loadable : bool
         With parameters in RAM.
+    load_width : int
+        Bytes of these that are loaded in a cycle.
     shared : Search, optional
         Of the same family: what it knows of blocks serves here, too.
     outside : Outside, optional
@@ -114,6 +120,7 @@ class Search:
         popcount: Popcount | None = None,
         parallel_frames: int = 1,
         runtime_loadable: bool = False,
+        load_width: int = 1,
         shared: Search | None = None,
         outside: Outside | None = None,
     ) -> None:
@@ -122,9 +129,9 @@ class Search:
         start = tuple(self._first(layer) for layer, _ in self.layers)
         popcount = popcount or Popcount.of(family)
         plan = check_plan(network, Plan(foldings=start, popcount=popcount, parallel_frames=parallel_frames))
-        self.plan = with_loadable_parameters(network, plan) if runtime_loadable else plan
-        # Bounds of sums are others where parameters are loaded.
-        alike = shared is not None and shared.plan.weights == self.plan.weights
+        self.plan = with_loadable_parameters(network, plan, load_width=load_width) if runtime_loadable else plan
+        # Bounds of sums are others where parameters are loaded, and what loads them has a width.
+        alike = shared is not None and _loading(shared.plan) == _loading(self.plan)
         self._learned: Learned = shared._learned if shared and alike else Learned()
         #: Sites that belong to no layer, more or less: the folding hardly matters.
         self._loader = float(estimate_loader(build(Fitted(network, self.plan, self._learned)), family).sites)
@@ -484,6 +491,11 @@ class Search:
             yield from (Folding(pe=pe, simd=simd) for simd in sorted({least, *larger[:2]}))
         if not probe.runtime_loadable:
             yield from wirings(self.network, layer, probe.ii * layer.groups // vectors)
+
+
+def _loading(plan: Plan) -> tuple[str, int]:
+    """How parameters come into an accelerator."""
+    return plan.weights, plan.load_width
 
 
 @lru_cache(maxsize=4096)

@@ -26,10 +26,11 @@ from bitweir_hw.cost import (
     Cost,
     error_bands,
     estimate,
+    estimate_loader,
     estimate_pipeline,
     network_errors,
 )
-from bitweir_hw.lower import lower
+from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Network, Readout, check
 from bitweir_hw.parts import BLOCK_RAM, PARTS
 from bitweir_hw.plan import plan_for_fps, plan_from_foldings
@@ -278,3 +279,22 @@ def test_weights_of_zero_cost_nothing(family, tmp_path):
         assert abs(guess - cells) <= max(FEW, (0.35 if family == "ecp5" else 0.2) * cells), resource
     saved = estimate(full, family).ff - total[unit.name].ff
     assert saved > 0
+
+
+@pytest.mark.parametrize("width", [1, 4, 16])
+@pytest.mark.parametrize("family", ["ecp5", pytest.param("ice40", marks=pytest.mark.long)])
+def test_what_loads_parameters_costs_what_is_estimated(family, width, tmp_path):
+    network = dense_network(64, 32, 10)
+    plan = plan_from_foldings(network, "16x8,16x2", popcount=Popcount(style=STYLE[family]))
+    pipeline = lower(network, with_loadable_parameters(network, plan, load_width=width))
+    parts, total = [f"top__{name}" for name in ("loader", "gate")], estimate_pipeline(pipeline, family)[1]
+    blocks = [f"top__{block.name}" for block in pipeline.blocks]
+    (tmp_path / "design.il").write_text(accelerator_rtlil(pipeline, name="top"))
+    run_yosys(flows.script(family, top="top", keep=[*blocks, *parts]), tmp_path)
+    stat = json.loads((tmp_path / "stat.json").read_text())["modules"]
+    cells = {name: flows.classify(family, stat[f"\\{name}"]["num_cells_by_type"]) for name in (*blocks, *parts)}
+    guess, found = estimate_loader(pipeline, family), [cells[name] for name in parts]
+    assert guess.ff == sum(one["ff"] for one in found)
+    assert abs(guess.lut - sum(one["lut"] for one in found)) <= 0.12 * guess.lut
+    # Of the memories only the chain differs from width to width.
+    assert abs(total.ff - sum(one["ff"] for one in cells.values())) <= FEW

@@ -11,8 +11,10 @@ from bitweir_hw.accelerator import Accelerator
 from bitweir_hw.accelerator.parameters import (
     _shape,
     contents,
+    image_beats,
     image_bytes,
     load_cycles,
+    load_width,
     parameter_image,
     shape_crc,
     with_parameters_of,
@@ -23,11 +25,11 @@ from bitweir_hw.files import load_plan, plan_text
 from bitweir_hw.lower import lower
 from bitweir_hw.lower.ranges import LOADED, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Affine, Dense, Format, Network, Pool, Readout, check
-from bitweir_hw.plan import Folding, Plan, plan_from_foldings
+from bitweir_hw.plan import LOAD_WIDTHS, Folding, Plan, plan_from_foldings
 from bitweir_hw.search import Budget, cheapest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.loadbench import Load, other_parameters, run_loads
+from support.loadbench import Load, beats_of, other_parameters, run_loads
 from support.samples import dense_network, every_kind
 from support.strategies import codes, identity_input, networks, plans, stalls
 
@@ -40,7 +42,8 @@ def limits(plan):
 def pairs(draw, **sizes):
     """A network, a plan with parameters in RAM, and another network of the same shape."""
     network = draw(networks(**sizes).filter(lambda n: any(isinstance(layer, LOADED) for layer, _, _ in n.placed())))
-    plan = with_loadable_parameters(network, draw(plans(network)))
+    width = draw(st.sampled_from(LOAD_WIDTHS))
+    plan = with_loadable_parameters(network, draw(plans(network)), load_width=width)
     return network, plan, other_parameters(network, limits(plan), np.random.default_rng(draw(st.integers(0, 2**32))))
 
 
@@ -51,7 +54,10 @@ def test_nothing_but_parameters_depends_on_values(pair):
     pipeline, again = lower(network, plan), with_parameters_of(other, network, plan)
     assert _shape(pipeline) == _shape(again)
     first, second = parameter_image(pipeline), parameter_image(again)
-    assert len(first) == len(second) == image_bytes(pipeline) + 4
+    assert len(first) == len(second) == image_bytes(pipeline)
+    parts = [part for block in pipeline.blocks for part in contents(block)]
+    beats = sum(part.depth * -(-part.width // (8 * plan.load_width)) for part in parts)
+    assert image_beats(pipeline) == beats + -(-4 // plan.load_width)
     for image in (first, second):
         assert zlib.crc32(image[:-4], shape_crc(pipeline)) == int.from_bytes(image[-4:], "little")
 
@@ -104,7 +110,7 @@ def test_every_beat_of_many_pairs(data):
     check_two_networks(data)
 
 
-def small(simd=4):
+def small(simd=4, load_width=1):
     """Two networks of one shape with bits as weights, and a plan."""
     rng = np.random.default_rng(1)
 
@@ -117,7 +123,7 @@ def small(simd=4):
 
     network, other = network("net"), network("other")
     plan = Plan(foldings=(Folding(pe=2, simd=simd), Folding(pe=3, simd=3)))
-    return network, with_loadable_parameters(network, plan), other
+    return network, with_loadable_parameters(network, plan, load_width=load_width), other
 
 
 @pytest.mark.parametrize("simd", [4, 9])
@@ -132,38 +138,44 @@ def test_a_load_waits_for_frames_that_wait_for_the_output(simd):
     assert 3 < met.count(network) < 25 and met == [network] * met.count(network) + [other] * met.count(other)
 
 
-WRONG = ("damaged", "cut", "of another shape", "of zeros", "with bytes behind")
+WRONG = ("damaged", "cut", "of another shape", "of another width", "of zeros", "with a gap", "with bytes behind")
 
 
 @settings(max_examples=15)
 @given(
+    load_width=st.sampled_from(LOAD_WIDTHS),
     kinds=st.lists(st.sampled_from(WRONG), max_size=4),
     seed=st.integers(0, 2**32),
     pauses=st.lists(stalls(), min_size=5, max_size=5),
     frames=st.integers(1, 3),
 )
-def test_only_right_images_let_frames_in(kinds, seed, pauses, frames):
-    network, plan, other = small()
+def test_only_right_images_let_frames_in(load_width, kinds, seed, pauses, frames):
+    network, plan, other = small(load_width=load_width)
     pipeline, images = images_of(network, plan, other)
     good, last = images
     rng, loads = np.random.default_rng(seed), []
     for kind, pause in zip(kinds, pauses, strict=False):
-        content = bytearray(good)
+        content, bad = bytearray(good), ()
         if kind == "damaged":
             content[int(rng.integers(0, len(content)))] ^= 1 << int(rng.integers(0, 8))
         elif kind == "cut":
-            content = content[: int(rng.integers(1, len(content)))]
+            content = content[: load_width * int(rng.integers(1, len(content) // load_width))]
         elif kind == "of another shape":
             content[-4:] = zlib.crc32(content[:-4]).to_bytes(4, "little")
+        elif kind == "of another width":
+            width = int(rng.choice([width for width in LOAD_WIDTHS if width != load_width]))
+            content = parameter_image(lower(network, replace(plan, load_width=width)))
         elif kind == "of zeros":
             content = bytes(len(content))
+        elif kind == "with a gap" and load_width > 1:
+            bad = (int(rng.integers(0, len(content) // load_width)),)
         else:
             content += rng.bytes(3)
-        loads.append(Load(bytes(content), 0, pause))
+        loads.append(Load(bytes(content), 0, pause, bad))
     loads.append(Load(last, 40))
     codes_ = rng.integers(0, 2, (frames, 9))
     met = run_loads(pipeline, images, loads, codes_)
-    if "with bytes behind" not in kinds:
+    if "with bytes behind" not in kinds and (load_width > 1 or "with a gap" not in kinds):
         assert all(one is other for one in met)
 
 
@@ -181,10 +193,12 @@ def test_a_load_that_is_cut_inside_a_word_leaves_nothing_behind(cut):
     assert met == [other] * 3
 
 
-def test_frames_come_from_the_cycle_that_is_told():
-    network, plan, _ = small()
+@pytest.mark.parametrize("width", LOAD_WIDTHS)
+def test_frames_come_from_the_cycle_that_is_told(width):
+    network, plan, _ = small(9, width)
     pipeline, images = images_of(network, plan)
-    (image,) = images
+    assert load_width(pipeline) == width
+    (image,) = [beats_of(content, width) for content in images]
     opened = []
 
     async def bench(ctx):

@@ -10,10 +10,11 @@ from bitweir_hw.lower import lower, with_loadable_parameters
 from bitweir_hw.network import BIPOLAR, Dense, Network, check
 from bitweir_hw.plan import Folding, Plan
 from bitweir_sim.values.frames import expected_beats, pack
+from support.loadbench import beats_of
 from support.strategies import identity_input
 
 
-def small():
+def small(load_width):
     """A network whose parameters begin with zeros, and a plan with them in RAM."""
     rng = np.random.default_rng(1)
     weights = rng.random((6, 9)) < 0.5
@@ -23,16 +24,19 @@ def small():
         Dense(name="b", weights=rng.random((3, 6)) < 0.5),
     )
     network = check(Network(name="net", input=identity_input(9), layers=layers))
-    return network, with_loadable_parameters(network, Plan(foldings=(Folding(pe=2, simd=9), Folding(pe=3, simd=3))))
+    plan = Plan(foldings=(Folding(pe=2, simd=9), Folding(pe=3, simd=3)))
+    return network, with_loadable_parameters(network, plan, load_width=load_width)
 
 
 @pytest.mark.parametrize("asleep", [0, 1, 36, 300])
 @pytest.mark.parametrize("late", [0, 1])
-def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late):
-    # An iCE40 after configuration. With `late`, the byte behind the image reads right before the image does.
-    network, plan = small()
+@pytest.mark.parametrize("width", [1, 4])
+def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late, width):
+    # An iCE40 after configuration. With `late`, the beat behind the image reads right before the image does.
+    network, plan = small(width)
     pipeline = lower(network, plan)
-    image = parameter_image(pipeline)
+    content = parameter_image(pipeline)
+    image = beats_of(content, width)
     memories = []
 
     class Caught(memory.Memory):
@@ -41,7 +45,7 @@ def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late):
             memories.append(self)
 
     monkeypatch.setattr(self_loading.memory, "Memory", Caught)
-    dut = BootedAccelerator(pipeline, image)
+    dut = BootedAccelerator(pipeline, content)
     frames = np.random.default_rng(7).integers(0, 2, (3, 9))
     beats = [int.from_bytes(row.tobytes(), "little") for row in pack(frames, pipeline.input)]
     wanted = [int.from_bytes(row.tobytes(), "little") for row in expected_beats(network, pipeline, frames)[-1]]
@@ -57,8 +61,8 @@ def test_block_ram_that_reads_as_zeros_at_first(monkeypatch, asleep, late):
         while len(found) < len(wanted):
             assert cycle < 2000
             if cycle == asleep:
-                for place, byte in enumerate([*image, self_loading.MARK]):
-                    ctx.set(rom.data[place], byte)
+                for place, beat in enumerate([*image, self_loading.MARK]):
+                    ctx.set(rom.data[place], beat)
             ctx.set(dut.i.valid, at < len(beats))
             ctx.set(dut.i.payload, beats[min(at, len(beats) - 1)])
             if at < len(beats) and ctx.get(dut.i.ready):

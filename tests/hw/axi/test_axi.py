@@ -9,12 +9,13 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 from bitweir_hw.axi import TDATA_BYTES, AxiAccelerator, AxiPorts, PacketLayout
 from bitweir_hw.axi.checksum import Checksum
-from bitweir_hw.axi.load import PacketBytes
+from bitweir_hw.axi.load import PacketBeats
 from bitweir_hw.axi.receive import FrameReceiver, PacketBuffer
 from bitweir_hw.axi.send import ResultSender
 from bitweir_hw.blocks import ArgmaxSpec, ResultSpec
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
+from bitweir_hw.plan import LOAD_WIDTHS
 from bitweir_sim.time.cycles import steady_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -221,13 +222,14 @@ def test_results_follow_each_other_without_a_gap(make, width, classes, lanes, bi
 @settings(max_examples=40)
 @given(
     width=WIDTHS,
+    load_width=st.sampled_from(LOAD_WIDTHS),
     sizes=st.lists(st.integers(1, 40), max_size=5),
     seed=st.integers(0, 2**32),
     i_stalls=stalls(),
     o_stalls=stalls(),
 )
-def test_images_come_byte_by_byte_and_their_first_is_marked(width, sizes, seed, i_stalls, o_stalls):
-    rng, sent, expected = np.random.default_rng(seed), [], []
+def test_images_come_beat_by_beat_and_their_first_is_marked(width, load_width, sizes, seed, i_stalls, o_stalls):
+    rng, sent, expected, load_width = np.random.default_rng(seed), [], [], min(load_width, width)
     for size in sizes:
         words = transfers(rng.bytes(size), width)
         # Bytes may be missing anywhere.
@@ -235,14 +237,19 @@ def test_images_come_byte_by_byte_and_their_first_is_marked(width, sizes, seed, 
             (data, keep & int(rng.integers(0, 1 << width)) if rng.random() < 0.2 else keep, last)
             for data, keep, last in words
         ]
-        there = [data >> 8 * at & 255 for data, keep, _ in words for at in range(width) if keep >> at & 1]
+        whole, there = (1 << load_width) - 1, []
+        for data, keep, _ in words:
+            for at in range(0, width, load_width):
+                if kept := keep >> at & whole:
+                    # What is missing is there, but does not count.
+                    there.append((data >> 8 * at & (1 << 8 * load_width) - 1, kept != whole))
         sent += words
-        expected += [(byte, at == 0) for at, byte in enumerate(there)]
-    dut = PacketBytes(width)
+        expected += [(beat, at == 0, *([bad] if load_width > 1 else [])) for at, (beat, bad) in enumerate(there)]
+    dut = PacketBeats(width, load_width=load_width)
     i, o = dut.i.payload, dut.o.payload
     inputs, outputs = (
         ((i.data, i.keep, i.last), dut.i.valid, dut.i.ready),
-        ((o.data, o.first), dut.o.valid, dut.o.ready),
+        ((o.data, o.first, *([o.bad] if load_width > 1 else [])), dut.o.valid, dut.o.ready),
     )
     drive_packets(dut, inputs, outputs, sent, expected, i_stalls, o_stalls)
 

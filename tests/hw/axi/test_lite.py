@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from bitweir_hw.accelerator import parameter_image, with_parameters_of
-from bitweir_hw.axi import AxiLiteAccelerator, AxiPorts, AxiTop, register, register_header, register_table
+from bitweir_hw.axi import (
+    TDATA_BYTES,
+    AxiLiteAccelerator,
+    AxiPorts,
+    AxiTop,
+    register,
+    register_header,
+    register_table,
+)
 from bitweir_hw.axi.control import HOLD_CYCLES
 from bitweir_hw.axi.registers import MAGIC, MAP_VERSION, REGISTERS, WINDOW, WINDOW_BYTES
 from bitweir_hw.errors import PlanError
@@ -211,14 +219,15 @@ def test_counts_events_and_checksums():
     assert seen["FRAMES_CRC"] == zlib.crc32(b"".join(good)) and seen["RESULTS_CRC"] == zlib.crc32(b"".join(results))
 
 
-def loadable():
+def loadable(load_width=1):
     network, plan = varied()
-    plan = with_loadable_parameters(network, plan)
+    plan = with_loadable_parameters(network, plan, load_width=load_width)
     return network, plan, lower(network, plan)
 
 
-def test_parameters_through_the_window():
-    network, plan, pipeline = loadable()
+@pytest.mark.parametrize("load_width", [1, 4])
+def test_parameters_through_the_window(load_width):
+    network, plan, pipeline = loadable(load_width)
     rng = np.random.default_rng(9)
     other = other_parameters(network, {name: (low, high) for name, low, high in plan.limits}, rng)
     images = [parameter_image(with_parameters_of(each, network, plan)) for each in (network, other)]
@@ -232,9 +241,12 @@ def test_parameters_through_the_window():
         assert await host.read(ctx, "IMAGE_BYTES") == len(images[0])
         await host.write(ctx, register("IRQ_ENABLE").offset, LOADED | ERROR)
         for image, (good, _) in zip(images, pairs, strict=True):
-            # A cut image, a damaged one, and the right one.
-            await host.load(ctx, image[:30])
-            await host.load(ctx, image[:-1] + bytes([image[-1] ^ 1]))
+            # A cut image, a damaged one or one with a gap, and the right one.
+            await host.load(ctx, image[:28])
+            if load_width == 1 or image is images[0]:
+                await host.load(ctx, image[:-1] + bytes([image[-1] ^ 1]))
+            else:
+                await host.load(ctx, image[:7])
             await host.idle(ctx)
             assert await host.read(ctx, "IRQ_STATUS") == ERROR and await host.read(ctx, "STATUS") == 0b100
             assert await host.read(ctx, "LOADED_CRC") == 0
@@ -252,6 +264,37 @@ def test_parameters_through_the_window():
 
     # The class is the last byte of a result.
     assert run(pipeline, ports, bench).out == [result[-1:] for _, results in pairs for result in results]
+
+
+@pytest.mark.parametrize(("load_width", "pace"), [(1, 4), (2, 2), (4, 2)])
+def test_a_host_that_never_pauses_waits_for_the_width_alone(load_width, pace):
+    # The port itself takes a write each two cycles.
+    _, _, pipeline = loadable(load_width)
+    image = parameter_image(pipeline)
+    words = [int.from_bytes(image[at : at + 4], "little") for at in range(0, len(image), 4)]
+
+    async def bench(ctx, host):
+        dut, taken = host.dut, []
+        await host.write(ctx, register("CONTROL").offset, START_LOAD)
+        ctx.set(dut.s_axi_awaddr, WINDOW)
+        ctx.set(dut.s_axi_wstrb, 15)
+        ctx.set(dut.s_axi_awvalid, 1)
+        ctx.set(dut.s_axi_bready, 1)
+        for word in words:
+            ctx.set(dut.s_axi_wvalid, 1)
+            ctx.set(dut.s_axi_wdata, word)
+            while not ctx.get(dut.s_axi_wready):
+                await host.tick(ctx)
+            taken.append(host.cycles)
+            await host.tick(ctx)
+        ctx.set(dut.s_axi_awvalid, 0)
+        ctx.set(dut.s_axi_wvalid, 0)
+        # Where a load begins, the loader needs a few cycles, for which words wait in the FIFOs on the way.
+        assert set(np.diff(taken)[0 if load_width == 4 else 10 :]) == {pace}
+        await host.idle(ctx)
+        assert await host.read(ctx, "STATUS") == 0b10
+
+    run(pipeline, AxiPorts(frame_bytes=4, lite=True), bench)
 
 
 def test_a_load_that_cannot_begin_blocks_no_bus_and_is_told():
@@ -361,3 +404,13 @@ def test_ports_need_what_they_are_for():
     with pytest.raises(PlanError) as error:
         AxiPorts(frame_bytes=4, load_bytes=4).check(pipeline)
     assert str(error.value) == "A stream for parameters needs parameters in RAM: add --weights ram (weights='ram')."
+    _, _, wide = loadable(8)
+    for ports, what in ((AxiPorts(frame_bytes=8, load_bytes=4), "their stream"),
+                        (AxiPorts(frame_bytes=8, lite=True), "the window of AXI4-Lite")):  # fmt: skip
+        with pytest.raises(PlanError) as error:
+            ports.check(wide)
+        assert str(error.value) == (
+            f"Parameters must be loaded at most 4 bytes a cycle, as many as {what} has, not 8: choose a smaller "
+            "--load-width (in Python load_width=), or leave it out."
+        )
+    assert [AxiPorts(frame_bytes=width).load_width for width in TDATA_BYTES] == [1, 2, 4, 8, 8, 8, 8]

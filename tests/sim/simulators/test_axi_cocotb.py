@@ -39,12 +39,13 @@ def test_axi_in_icarus(tmp_path, width, shares, streams):
     assert counts == [sum(len(p) < len(good[0]) for p in sent), sum(len(p) > len(good[0]) for p in sent)]
 
 
-def test_parameters_over_axi_in_icarus(tmp_path):
+@pytest.mark.parametrize(("width", "load_width"), [(4, 1), (8, 8), (16, 4)])
+def test_parameters_over_axi_in_icarus(tmp_path, width, load_width):
     if missing := available("icarus"):
         pytest.skip(missing)
     network, plan = varied()
-    plan = with_loadable_parameters(network, plan)
-    pipeline, rng, width = lower(network, plan), np.random.default_rng(9), 4
+    plan = with_loadable_parameters(network, plan, load_width=load_width)
+    pipeline, rng = lower(network, plan), np.random.default_rng(9)
     other = other_parameters(network, {name: (low, high) for name, low, high in plan.limits}, rng)
     rounds, expected = [], []
     for each in (network, other, network):

@@ -19,14 +19,20 @@ from support.loadbench import other_parameters
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 
 LOAD, LOAD_ODD, LOAD_EVEN = 4, 5, 6
-LOADED = tuple(replace(board, loads=True) for board in BOARDS)
+LOADED = (
+    *(replace(board, loads=True) for board in BOARDS),
+    # As of an accelerator that is made for a wider port: bytes of the link are collected.
+    replace(BOARDS[0], loads=True, load_width=4),
+    replace(BOARDS[3], loads=True, load_width=16),
+)
 
 
 @cache
 def networks(board):
     """By image: that of the board, and others of its shape."""
     pairs = [tuple(map(int, text.split("x"))) for text in board.foldings]
-    plan = with_loadable_parameters(board.network, Plan(foldings=tuple(Folding(simd=a, pe=b) for a, b in pairs)))
+    plan = Plan(foldings=tuple(Folding(simd=a, pe=b) for a, b in pairs))
+    plan = with_loadable_parameters(board.network, plan, load_width=board.load_width)
     limits = {name: (low, high) for name, low, high in plan.limits}
     others = [other_parameters(board.network, limits, np.random.default_rng(seed)) for seed in range(2)]
     return {
@@ -39,7 +45,7 @@ class Model:
     """What a device knows, request by request."""
 
     def __init__(self, board):
-        self.board, self.size = board, image_bytes(board.pipeline) + 4
+        self.board, self.size = board, image_bytes(board.pipeline)
         self.image, self.even, self.first, self.loading, self.piece = None, False, False, False, b""
 
     def answer(self, request):

@@ -34,15 +34,15 @@ class ChannelPipe(wiring.Component):
     | registers         | a beat before and a beat after                                    |
 
     The V frames that go side by side share the constants. Where `spec.loadable_bits` says so, all bits of all constants
-    come through a chain of bytes, see `loading`, into a memory of ``ceil(C / lanes)`` words.
+    come through a chain, see `loading`, into a memory of ``ceil(C / lanes)`` words.
 
     Members
     -------
     i : In(stream.Signature(lanes * parallel_frames * i_lane_bits))
     o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         What stands in the lanes that pad the last beat of a vector has no meaning, at either side.
-    load : In(loading.CHAIN)
-    on : Out(loading.CHAIN)
+    load : In(loading.chain_signature(spec.load_width))
+    on : Out(loading.chain_signature(spec.load_width))
         Where constants are loaded.
     """
 
@@ -52,7 +52,7 @@ class ChannelPipe(wiring.Component):
     def __init__(self, spec: ChannelSpec) -> None:
         self._spec = spec
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
-        super().__init__({**ports, **(chain_ports() if spec.loadable_bits else {})})
+        super().__init__({**ports, **(chain_ports(spec.load_width) if spec.loadable_bits else {})})
 
     @staticmethod
     @abstractmethod
@@ -89,7 +89,9 @@ class ChannelPipe(wiring.Component):
         """The constants of each lane, in the cycle after `step`, from a memory that is loaded."""
         spec = self._spec
         assert spec.loadable_bits is not None
-        m.submodules.constants = constants = Rom(words=range(spec.vector_beats), width=spec.loadable_width, loaded=True)
+        m.submodules.constants = constants = Rom(
+            words=range(spec.vector_beats), width=spec.loadable_width, loaded=True, load_width=spec.load_width
+        )
         m.d.comb += constants.step.eq(step)
         pass_on(m, self, [constants])
         lanes: list[list[Value | int]] = []

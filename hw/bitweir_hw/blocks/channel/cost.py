@@ -175,7 +175,8 @@ def _serial_cost(spec: AffineSpec, family: str) -> Terms:
     places, bits = spec.lanes * spec.parallel_frames, spec.i_lane_bits
     words = spec.digits()
     if spec.loadable_bits:
-        terms, changing = loaded(len(words), spec.loadable_width, family, style=spec.style), 2 * spec.lanes
+        terms = loaded(len(words), spec.loadable_width, family, load_width=spec.load_width, style=spec.style)
+        changing = 2 * spec.lanes
     else:
         columns = {tuple(word >> at & 1 for word in words) for at in range(2 * spec.lanes)}
         columns = {column for column in columns if len(set(column)) > 1}
@@ -235,7 +236,7 @@ def _stage_bits(spec: ChannelSpec) -> int:
 
 def _constants(spec: ChannelSpec, family: str, constants: Iterable[Any]) -> Terms:
     if spec.loadable_bits:
-        return loaded(spec.vector_beats, spec.loadable_width, family)
+        return loaded(spec.vector_beats, spec.loadable_width, family, load_width=spec.load_width)
     bits: dict[tuple[int, ...], None] = {}
     for lane in range(spec.lanes):
         for values in constants:

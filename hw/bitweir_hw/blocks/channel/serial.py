@@ -33,7 +33,7 @@ class SerialAffine(wiring.Component):
     |                   | frame; registers of the element, of what is added, of what is left, and   |
     |                   | of the result, which is the output                                        |
 
-    Where constants are loaded, the words of the ROM come through a chain of bytes, see `loading`.
+    Where constants are loaded, the words of the ROM come through a chain, see `loading`.
 
     Members
     -------
@@ -41,8 +41,8 @@ class SerialAffine(wiring.Component):
         Codes of `spec.format`, or signed numbers.
     o : Out(stream.Signature(lanes * parallel_frames * o_lane_bits))
         Signed numbers. What stands in the lanes that pad the last beat of a vector has no meaning, at either side.
-    load : In(loading.CHAIN)
-    on : Out(loading.CHAIN)
+    load : In(loading.chain_signature(spec.load_width))
+    on : Out(loading.chain_signature(spec.load_width))
         Where constants are loaded.
     """
 
@@ -52,7 +52,7 @@ class SerialAffine(wiring.Component):
     def __init__(self, spec: AffineSpec) -> None:
         self.spec = spec
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
-        super().__init__({**ports, **(chain_ports() if spec.loadable_bits else {})})
+        super().__init__({**ports, **(chain_ports(spec.load_width) if spec.loadable_bits else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -115,7 +115,9 @@ class SerialAffine(wiring.Component):
         """The same from a memory that is loaded."""
         spec = self.spec
         words = range(len(spec.loadable_words()))
-        m.submodules.constants = constants = Rom(words=words, width=spec.loadable_width, style=spec.style, loaded=True)
+        m.submodules.constants = constants = Rom(
+            words=words, width=spec.loadable_width, style=spec.style, loaded=True, load_width=spec.load_width
+        )
         m.d.comb += constants.step.eq(step)
         pass_on(m, self, [constants])
         return [(constants.data[2 * lane], constants.data[2 * lane + 1]) for lane in range(spec.lanes)]

@@ -36,6 +36,8 @@ class ChannelSpec:
         Levels of logic between registers; 0 for as few registers as can be.
     multiplier_bits : int
         Bits of a piece of a factor, where products are divided: see `arithmetic.products`.
+    load_width : int
+        Bytes that are loaded in a cycle, where constants are loaded.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ChannelSpec:
     parallel_frames: int = 1
     stage_levels: int = 0
     multiplier_bits: int = 17
+    load_width: int = 1
 
     @property
     def latency(self) -> int:

@@ -53,7 +53,9 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
     if spec.streamed:
         terms += prefetch(stored.width, stored.depth, spec.prefetched, family)
     elif spec.runtime_loadable:
-        terms += loaded(depth, spec.weight_width, family, style=spec.memory, layout=stored.layout)
+        terms += loaded(
+            depth, spec.weight_width, family, load_width=spec.load_width, style=spec.memory, layout=stored.layout
+        )
     else:
         terms += rom(
             spec.stored_rows, depth, stored.width, family, style=spec.memory, layout=stored.layout,
@@ -173,7 +175,7 @@ def _presets(spec: MatVecSpec, family: str) -> Terms:
     depth = spec.preset_memory.depth
     width = spec.pe * spec.acc_bits
     if spec.runtime_loadable:
-        terms = loaded(depth, width, family, layout=spec.preset_memory.layout)
+        terms = loaded(depth, width, family, load_width=spec.load_width, layout=spec.preset_memory.layout)
     else:
         terms = rom(spec.preset_rows, depth, width, family, layout=spec.preset_memory.layout)
     if len(spec.initial_accumulators) > 1:

@@ -45,7 +45,7 @@ class MatVec(wiring.Component):
     A beat has a word of each of the Q parts of a vector; a word of S elements goes to the P/Q elements of its part.
 
     The input may carry anything in the lanes that pad the last word of a vector. Where `spec.runtime_loadable` says so,
-    weights and presets come through a chain of bytes, weights first; see `loading`.
+    weights and presets come through a chain, weights first; see `loading`.
 
     Where they are streamed, each word of weights comes when its turn is: the words of a pixel in the order of
     `spec.weight_words`, for the first pixel after reset and again for each other. A step waits for its word. Some are
@@ -61,8 +61,8 @@ class MatVec(wiring.Component):
         Lane s of frame v has the bits from ``(s * V + v) * B`` on; lanes are those of the vector, in its order.
     o : Out(stream.Signature(P * V * o_lane_bits))
         Element p of frame v likewise; the last beat of a vector is padded with zeros.
-    load : In(loading.CHAIN)
-    on : Out(loading.CHAIN)
+    load : In(loading.chain_signature(spec.load_width))
+    on : Out(loading.chain_signature(spec.load_width))
         Where they are loaded.
     weights : In(stream.Signature(weight_width))
         Where they are streamed.
@@ -77,7 +77,7 @@ class MatVec(wiring.Component):
         ports = {"i": In(stream.Signature(spec.i_bits)), "o": Out(stream.Signature(spec.o_bits))}
         if spec.streamed:
             ports["weights"] = In(stream.Signature(spec.weight_width))
-        super().__init__({**ports, **(chain_ports() if spec.runtime_loadable else {})})
+        super().__init__({**ports, **(chain_ports(spec.load_width) if spec.runtime_loadable else {})})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -177,7 +177,10 @@ class MatVec(wiring.Component):
             return Prefetch(width=stored.width, depth=stored.depth, room=spec.prefetched)
         loaded = spec.runtime_loadable is not None
         words: Sequence[int] = range(stored.depth) if loaded else spec.stored_words()
-        return Rom(words=words, width=stored.width, style=spec.memory, loaded=loaded, layout=stored.layout)
+        return Rom(
+            words=words, width=stored.width, style=spec.memory, loaded=loaded, load_width=spec.load_width,
+            layout=stored.layout,
+        )  # fmt: skip
 
     def _output(self) -> CreditedOutput | OrderedOutput:
         """Where results go."""
@@ -217,9 +220,12 @@ class MatVec(wiring.Component):
         words: Sequence[int] = range(spec.sources[1].depth) if loaded else spec.preset_words()
         width = spec.pe * spec.acc_bits
         if len(spec.initial_accumulators) == 1:
-            return Rom(words=words, width=width, loaded=loaded, layout=layout)
+            return Rom(words=words, width=width, loaded=loaded, load_width=spec.load_width, layout=layout)
         rows, columns = spec.row_classes, spec.preset_columns
-        return ClassRom(words=words, width=width, rows=rows, columns=columns, loaded=loaded, layout=layout)
+        return ClassRom(
+            words=words, width=width, rows=rows, columns=columns, loaded=loaded, load_width=spec.load_width,
+            layout=layout,
+        )  # fmt: skip
 
     def _riding_presets(self, m: Module, elements: ProcessingElements, part: Value) -> None:
         """Presets that came with the words of the group before, part by part; those of the first group with a reset."""

@@ -70,6 +70,8 @@ class MatVecSpec:
         Where weights sit: see `plan.Folding`. With ``"stream"`` they come over a stream, presets stay.
     runtime_loadable : tuple of Plane, or None
         Where weights and presets are loaded: the planes that weights are stored in; see `weight_planes`.
+    load_width : int
+        Bytes that are loaded in a cycle.
     parallel_frames : int
         V, the frames that share each weight word.
     parts : int
@@ -107,6 +109,7 @@ class MatVecSpec:
     popcount: Popcount
     memory: str = "auto"
     runtime_loadable: tuple[Plane, ...] | None = None
+    load_width: int = 1
     parallel_frames: int = 1
     parts: int = 1
     run: int = 1
