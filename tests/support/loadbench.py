@@ -104,8 +104,10 @@ class LoadModel:
                     self.failed, self._state = True, "idle"
                 elif len(self._taken) == self._size * self._width:
                     self._state = "checking" if self._width == 1 else "ending"
+                    self._left = 3
         elif self._state == "ending":
-            self._state = "checking"
+            self._left -= 1
+            self._state = "ending" if self._left else "checking"
         elif self._state == "checking":
             right = zlib.crc32(self._taken[:-4], self._initial) == int.from_bytes(self._taken[-4:], "little")
             self.image = bytes(self._taken) if right else self.image

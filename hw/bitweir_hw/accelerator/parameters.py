@@ -15,6 +15,7 @@ from ..arithmetic import ceil_div
 from ..blocks import AffineSpec, BlockSpec, ChannelSpec, MatVecSpec, PiecewiseSpec, ThresholdSpec
 from ..blocks.pipeline import Pipeline, Stream
 from ..errors import NetworkError, PlanError
+from ..gateware.crc import LATENCY
 from ..gateware.loading import CRC_BYTES, crc_beats
 from ..lower.layers import lower
 from ..network.layers import Branched, Layer
@@ -167,9 +168,10 @@ def load_cycles(pipeline: Pipeline) -> int:
     """Cycles from the first byte of an image at the load stream to the first one in which a frame can come.
 
     The accelerator is idle, and beats come without a gap: one cycle each, CRC-32 included, one for each memory on
-    the way, five for the loader, and one more with beats of several bytes.
+    the way, five for the loader, and three more with beats of several bytes, whose CRC-32 takes them.
     """
-    return image_beats(pipeline) + len(_loaded(pipeline)) + 5 + (load_width(pipeline) > 1)
+    wide = load_width(pipeline) > 1
+    return image_beats(pipeline) + len(_loaded(pipeline)) + 5 + (LATENCY if wide else 0)
 
 
 def most_frames(pipeline: Pipeline) -> int:

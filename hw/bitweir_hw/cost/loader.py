@@ -27,6 +27,8 @@ def loader(pipeline: Pipeline, family: str) -> Terms:
     terms.ff = 2 * 32 + 2 * (bits + 1 + wide) + 2 + bits + 2 + 3 + wide
     # Beats that are left, and of a frame; frames.
     terms.ff += left + index_bits(beats) + under_way + 3
+    # Of wide beats, what the CRC-32 comes from, and marks of the next one.
+    terms.ff += 32 + 5 if wide else 0
     # Each bit of a wide one is the exclusive or of about half the bits of a beat, and of two more.
     terms.luts["crc"] += 32 * ceil_div(bits // 2 + 1, 3) + _COMPARED if wide else CRC_LUTS
     # What waits, and what is left of it.

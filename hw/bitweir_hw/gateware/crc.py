@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["POLYNOMIAL", "BeatCrc"]
+__all__ = ["LATENCY", "POLYNOMIAL", "BeatCrc"]
 
 #: The polynomial of CRC-32 (ISO-HDLC, as `zlib.crc32`), lowest power in the highest bit.
 POLYNOMIAL = 0xEDB88320
+#: Cycles from a beat to what `BeatCrc` says of it.
+LATENCY = 3
 #: What the register holds behind bytes and their own CRC-32, lowest byte first.
 _RESIDUE = 0xDEBB20E3
 
@@ -27,9 +29,9 @@ class BeatCrc(wiring.Component):
 
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
-    | latency           | 1 cycle                                                           |
-    | resources         | 32 registers, and for each an exclusive or of about ``n / 2``     |
-    |                   | bits of the beat and 2 others; a comparison with a constant       |
+    | latency           | 3 cycles, which `LATENCY` says                                    |
+    | resources         | 32 registers for e, each an exclusive or of about ``n / 2`` bits  |
+    |                   | of the beat; 32 for t, and 2; a comparison with a constant        |
 
     Parameters
     ----------
@@ -41,12 +43,12 @@ class BeatCrc(wiring.Component):
     Members
     -------
     start : In(1)
-        Begin anew; a beat in this cycle does not count.
+        Begin anew, with a beat in this cycle; the one before does not count.
     data : In(8 * load_width)
     valid : In(1)
         A beat is there.
     match_detected : Out(1)
-        The last four bytes are the CRC-32 of all before them.
+        The last four bytes are the CRC-32 of all before them, from `LATENCY` cycles behind their beat on.
     """
 
     start: Signal
@@ -65,17 +67,13 @@ class BeatCrc(wiring.Component):
         # What each bit of a beat changes, in an empty register.
         changes = [_root(_power(POLYNOMIAL, bits - 1 - at), bits) for at in range(bits)]
         masks = [sum((change >> place & 1) << at for at, change in enumerate(changes)) for place in range(32)]
-        shifted: Value = Cat(register[1:], 0)
+        change, changes_now = Signal(32, reset_less=True), Signal()
+        m.d.sync += [change.eq(Cat((self.data & mask).xor() for mask in masks)), changes_now.eq(self.valid)]
         with m.If(self.start):
             m.d.sync += register.eq(register.init)
-        with m.Elif(self.valid):
-            m.d.sync += register.eq(
-                Cat(
-                    Cat((self.data & mask), shifted[place], register[0] & (POLYNOMIAL >> place & 1)).xor()
-                    for place, mask in enumerate(masks)
-                )
-            )
-        m.d.comb += self.match_detected.eq(register == _root(_RESIDUE, bits))
+        with m.Elif(changes_now):
+            m.d.sync += register.eq(register[1:] ^ Mux(register[0], POLYNOMIAL, 0) ^ change)
+        m.d.sync += self.match_detected.eq(register == _root(_RESIDUE, bits))
         return m
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .crc import BeatCrc
+from .crc import LATENCY, BeatCrc
 from .fifo import Fifo, wrap_increment
 
 __all__ = [
@@ -207,6 +208,16 @@ class FrameGate(wiring.Component):
         return m
 
 
+class _Marks(NamedTuple):
+    """Whether the next beat is the first, one before the CRC-32, the last; what a load begins with, and a beat does."""
+
+    fresh: Value
+    content: Value
+    final: Value
+    begin: tuple[Any, ...]
+    step: tuple[Any, ...]
+
+
 class Loader(wiring.Component):
     """Takes an image of all parameters: lets its beats into the chain, and frames only behind a right one.
 
@@ -218,7 +229,7 @@ class Loader(wiring.Component):
     | property          | formula                                                           |
     |-------------------|-------------------------------------------------------------------|
     | cycles            | one for each beat                                                 |
-    | latency           | ``hops + 4`` cycles from the last beat to `loaded`; 1 more with   |
+    | latency           | ``hops + 4`` cycles from the last beat to `loaded`; 3 more with   |
     |                   | beats of several bytes                                            |
     | resources         | a CRC-32 of beats, a count of beats, a FIFO of two beats          |
 
@@ -290,6 +301,9 @@ class Loader(wiring.Component):
 
         # Beats that are still to come; the last ones are the CRC-32.
         left = Signal(range(self.size + crc_size + 1))
+        marks = self._marks(left)
+        # A CRC-32 of wide beats is known later.
+        ends = [*(f"ENDING{n}" for n in range(LATENCY if self.load_width > 1 else 0)), "CHECKING"]
         take = Signal()
         m.d.comb += take.eq(fifo.o.valid & fifo.o.ready)
         if self.load_width == 1:
@@ -305,28 +319,28 @@ class Loader(wiring.Component):
                     m.next = "CLOSING"
             with m.State("CLOSING"):
                 m.d.comb += [self.closing.eq(1), check.start.eq(1)]
-                m.d.sync += left.eq(self.size + crc_size)
+                m.d.sync += [left.eq(self.size + crc_size), *marks.begin]
                 with m.If(self.quiet):
                     m.d.sync += [self.loaded.eq(0), self.failed.eq(0), self.chain.start.eq(1)]
                     m.next = "LOADING"
             with m.State("LOADING"):
                 # A first beat behind others begins anew.
-                m.d.comb += fifo.o.ready.eq(~beat.first | (left == self.size + crc_size))
+                m.d.comb += fifo.o.ready.eq(~beat.first | marks.fresh)
                 with m.If(fifo.o.valid & ~fifo.o.ready):
                     m.next = "CLOSING"
                 with m.If(take):
-                    m.d.sync += [left.eq(left - 1), self.chain.valid.eq(left > crc_size)]
+                    m.d.sync += [left.eq(left - 1), self.chain.valid.eq(marks.content), *marks.step]
                     # The last four bytes stay.
                     m.d.sync += self.checksum.eq(Cat(self.checksum, beat.data)[-32:])
-                    with m.If(left == 1):
-                        m.next = "CHECKING" if self.load_width == 1 else "ENDING"
+                    with m.If(marks.final):
+                        m.next = ends[0]
                     if self.load_width > 1:
                         with m.If(beat.bad):
                             m.d.sync += self.failed.eq(1)
                             m.next = "IDLE"
-            if self.load_width > 1:
-                with m.State("ENDING"):
-                    m.next = "CHECKING"
+            for state, following in pairwise(ends):
+                with m.State(state):
+                    m.next = following
             with m.State("CHECKING"):
                 # One beat more goes through the chain: it comes out behind the last that has found its place.
                 m.d.sync += [self.chain.valid.eq(check.match_detected), self.failed.eq(~check.match_detected)]
@@ -337,6 +351,16 @@ class Loader(wiring.Component):
                 m.d.sync += self.loaded.eq(1)
                 m.next = "IDLE"
         return m
+
+    def _marks(self, left: Signal) -> _Marks:
+        """What the next beat is; of wide ones from registers, as these are for high clocks."""
+        crc_size = crc_beats(self.load_width)
+        if self.load_width == 1:
+            return _Marks(left == self.size + crc_size, left > crc_size, left == 1, (), ())
+        fresh, content, final = Signal(), Signal(), Signal()
+        begin = (fresh.eq(1), content.eq(1), final.eq(0))
+        step = (fresh.eq(0), content.eq(left > crc_size + 1), final.eq(left == 2))
+        return _Marks(fresh, content, final, begin, step)
 
     def _check(self) -> crc.Processor | BeatCrc:
         """What takes the CRC-32."""

@@ -3,7 +3,7 @@
 import zlib
 
 from amaranth.sim import Simulator
-from bitweir_hw.gateware.crc import BeatCrc
+from bitweir_hw.gateware.crc import LATENCY, BeatCrc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +27,10 @@ def test_beats_end_with_their_crc(width, before, images, pauses):
             if flip % 2:
                 place = flip // 2 % (8 * len(content))
                 content = bytes(byte ^ (1 << place % 8) * (at == place // 8) for at, byte in enumerate(content))
-            ctx.set(dut.start, 1)
             ctx.set(dut.valid, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 1)
+            ctx.set(dut.valid, 0)
             await ctx.tick()
             ctx.set(dut.start, 0)
             for at in range(0, len(content), width):
@@ -40,6 +42,7 @@ def test_beats_end_with_their_crc(width, before, images, pauses):
                 ctx.set(dut.data, int.from_bytes(content[at : at + width], "little"))
                 await ctx.tick()
             ctx.set(dut.valid, 0)
+            await ctx.tick().repeat(LATENCY - 1)
             assert ctx.get(dut.match_detected) == (flip % 2 == 0)
 
     simulator = Simulator(dut)
