@@ -30,8 +30,10 @@ __all__ = [
 
 #: Bytes of the CRC-32 at the end of an image.
 CRC_BYTES = 4
-#: The states of `Loader`, from 0 on: Amaranth numbers them as they are first named. Those of wide beats follow.
-LOADER_STATES = ("IDLE", "LOADING", "CLOSING", "CHECKING", "PLACING")
+#: States of `Loader` before "CHECKING" with beats of several bytes: their CRC-32 is known later.
+_ENDS = tuple(f"ENDING{n}" for n in range(LATENCY))
+#: The states of `Loader`, from 0 on: Amaranth numbers them as they are first named.
+LOADER_STATES = ("IDLE", "LOADING", "CLOSING", "CHECKING", "PLACING", *_ENDS)
 
 
 def load_layout(load_width: int) -> data.StructLayout:
@@ -302,8 +304,7 @@ class Loader(wiring.Component):
         # Beats that are still to come; the last ones are the CRC-32.
         left = Signal(range(self.size + crc_size + 1))
         marks = self._marks(left)
-        # A CRC-32 of wide beats is known later.
-        ends = [*(f"ENDING{n}" for n in range(LATENCY if self.load_width > 1 else 0)), "CHECKING"]
+        ends = [*(_ENDS if self.load_width > 1 else ()), "CHECKING"]
         take = Signal()
         m.d.comb += take.eq(fifo.o.valid & fifo.o.ready)
         if self.load_width == 1:
@@ -312,6 +313,8 @@ class Loader(wiring.Component):
             m.d.sync += check.valid.eq(take)
         m.d.sync += [self.chain.start.eq(0), self.chain.valid.eq(0), self.chain.data.eq(beat.data)]
         with m.FSM() as fsm:
+            for state in LOADER_STATES if self.load_width > 1 else ():
+                fsm.ongoing(state)
             m.d.comb += self.settled.eq(~fifo.o.valid & (fsm.ongoing("IDLE") | fsm.ongoing("LOADING")))
             with m.State("IDLE"):
                 m.d.comb += fifo.o.ready.eq(~beat.first)
