@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -283,10 +284,16 @@ def _loader() -> Check:
     )  # fmt: skip
 
 
+@cache
+def _packages() -> Mapping[str, list[str]]:
+    """Packages by the modules that they bring; all that are installed are read for it."""
+    return metadata.packages_distributions()
+
+
 def _package(name: str, module: str, extra: str, purpose: str) -> Check:
     if find_spec(module) is None:
         return _absent(name, purpose, f"Install it with pip install 'bitweir[{extra}]'.")
-    names = metadata.packages_distributions().get(module, [])
+    names = _packages().get(module, [])
     return _found(name, metadata.version(names[0]) if names else "", purpose)
 
 
