@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import bitweir
-import jsonschema
 import msgspec
 import pytest
 from bitweir.bitstreams import bitstream, build
@@ -30,6 +29,7 @@ from bitweir_hw.files import save_network
 from bitweir_hw.parts import PARTS
 from click.testing import CliRunner
 from support.samples import dense_network
+from support.schemas import validate
 
 OWN = """
 name = "mine"
@@ -306,7 +306,7 @@ def test_a_board_in_python_is_checked(change: dict[str, object]) -> None:
 def test_the_list() -> None:
     result = CliRunner().invoke(main, ["boards", "--json"])
     tree = json.loads(result.stdout)
-    jsonschema.validate(tree, boards_schema())
+    validate(tree, boards_schema())
     assert tree == list_boards().to_dict() == bitweir.boards().to_dict()
     assert {board["name"] for board in tree["boards"]} == set(BOARDS)
     shown = CliRunner().invoke(main, ["boards"]).stdout

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from bitweir import doctor
 from bitweir.cli import main
@@ -17,6 +16,7 @@ from bitweir_hw.errors import ToolError
 from bitweir_hw.tools import yosys_version
 from click.testing import CliRunner
 from serial.tools.list_ports_common import ListPortInfo
+from support.schemas import validate
 
 
 def found(name: str) -> Check:
@@ -39,7 +39,7 @@ def test_what_is_there_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "loader", lambda: "/bin/echo")
     done = CliRunner().invoke(main, ["doctor", "--json"])
     told = json.loads(done.stdout)
-    jsonschema.validate(told, doctor_schema())
+    validate(told, doctor_schema())
     states = {check["name"]: check["state"] for check in told["checks"]}
     assert done.exit_code == (0 if told["ok"] else 6) and states["Yosys"] == "ok"
     (yosys,) = [check for check in told["checks"] if check["name"] == "Yosys"]

@@ -16,7 +16,6 @@ import bitweir.jobs.call as calling
 import bitweir.jobs.cluster as cluster
 import bitweir.planning.explore as exploring
 import distributed
-import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli import main
@@ -34,6 +33,7 @@ from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from support.samples import dense_network, every_kind
+from support.schemas import validate
 
 DIGITS = str(Path(str(resources.files("bitweir.networks"))) / "digits.onnx")
 GOALS = ExploreRequest(parts=("ice40-up5k", "ecp5-25k"), clock=50e6, points=6)
@@ -57,7 +57,7 @@ def explored(network, goals=GOALS, *, synth=False, jobs=1):
 
 def run(network, goals=GOALS, *, synth=False, jobs=1):
     result = explored(network, goals, synth=synth, jobs=jobs).to_dict()
-    jsonschema.validate(result, exploration_schema())
+    validate(result, exploration_schema())
     return result
 
 

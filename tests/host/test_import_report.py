@@ -8,6 +8,7 @@ from bitweir.import_report import SCHEMA_VERSION, schema
 from bitweir.importing import describe
 from bitweir.model_files import load_networks
 from support.onnxgraphs import C, Graph, H, W
+from support.schemas import validate
 
 #: Programs read these: a change needs a new SCHEMA_VERSION.
 KEYS = {
@@ -71,7 +72,7 @@ def test_a_report_is_typed_and_its_json_follows_the_schema(report):
     assert (report.network.name, report.network.outputs, report.input.shape) == ("net", 5, (C, H, W))
     assert [layer.kind for layer in report.layers] == ["conv 3x3", "dense"]
     assert report.drawn.results_differ == 0 and report.comparison is None and report.output is None
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     assert report.to_dict()["drawn"] == report.drawn.to_dict()
 
 
@@ -84,4 +85,4 @@ def test_a_report_is_typed_and_its_json_follows_the_schema(report):
 )  # fmt: skip
 def test_the_schema_refuses_other_json(report, change):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(report.to_dict() | change, schema())
+        validate(report.to_dict() | change, schema())

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import jsonschema
 import pytest
 from bitweir import part_list
 from bitweir.cli import main
@@ -29,6 +28,7 @@ from bitweir_hw.resources.terms import CARRY_FROM
 from click.testing import CliRunner
 from support.families import FITTED
 from support.samples import dense_network
+from support.schemas import validate
 
 from tools.calibrate_cost import drawn
 from tools.parts_page import BOARDS_PAGE, PAGE, boards_page, page
@@ -148,7 +148,7 @@ def test_commands_take_it(tmp_path, own):
 def test_the_list():
     result = CliRunner().invoke(main, ["parts", "--json"])
     tree = json.loads(result.stdout)
-    jsonschema.validate(tree, parts_schema())
+    validate(tree, parts_schema())
     assert tree == list_parts().to_dict()
     assert {part["name"] for part in tree["parts"]} == set(PARTS)
     shown = CliRunner().invoke(main, ["parts"]).stdout

@@ -5,7 +5,6 @@ import re
 from dataclasses import replace
 from types import SimpleNamespace
 
-import jsonschema
 import msgspec
 import numpy as np
 import pytest
@@ -29,6 +28,7 @@ from bitweir_hw.plan import plan_for_fps
 from click.testing import CliRunner
 from rich.console import Console
 from support.samples import dense_network
+from support.schemas import validate
 
 
 def run(*words, code=0):
@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
 def told(folder, *words):
     """A report as the command prints it, and that report itself."""
     tree = json.loads(run("report", folder, "--json", *words))
-    jsonschema.validate(tree, schema())
+    validate(tree, schema())
     report = msgspec.convert(tree, Report)
     assert report.to_dict() == tree
     return tree, report

@@ -9,7 +9,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from bitweir.bitstreams import bitstream
 from bitweir.bitstreams import program as programming
@@ -39,6 +38,7 @@ from bitweir_hw.plan import Plan
 from bitweir_sim.time.cycles import steady_state
 from click.testing import CliRunner
 from support.samples import dense_network
+from support.schemas import validate
 
 BOARD = BOARDS["icebreaker"]
 
@@ -97,7 +97,7 @@ def test_the_folder_holds_all_that_belongs_together(built: tuple[Path, dict[str,
     assert {board: each.to_dict() for board, each in found.items()} == {"icebreaker": result["routed"]}
     # What it was routed at, not what it was asked for.
     assert build.target == Target.of_board(BOARD, clock=19.875e6)
-    jsonschema.validate(result["routed"], routed_schema())
+    validate(result["routed"], routed_schema())
     assert len(list(render_routed(found["icebreaker"]))) == 2
 
     manifest = json.loads((folder / MANIFEST).read_text())

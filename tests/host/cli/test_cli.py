@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 
 import bitweir
-import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -20,6 +19,7 @@ from bitweir.report.collect import schema
 from bitweir_sim.simulators.compiled import compiler_missing
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
+from support.schemas import validate
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 MODEL, IMAGES = str(NETWORKS / "digits.onnx"), str(NETWORKS / "digits_test.npz")
@@ -105,7 +105,7 @@ def test_waves(folder, tmp_path):
 
 def test_report_follows_its_schema(folder):
     result = run_json("report", folder, "--clock", "50")
-    jsonschema.validate(result, schema())
+    validate(result, schema())
     assert result["timing"]["clock_mhz"] == 50 and result["timing"]["cycles_per_frame"] == 384
 
 

@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 
 import bitweir.model_files
-import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -26,6 +25,7 @@ from bitweir_sim.values.fast import run as golden
 from bitweir_sim.values.golden import trace
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
+from support.schemas import validate
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 DIGITS, CNN, IMAGES = NETWORKS / "digits.onnx", NETWORKS / "cnn.onnx", NETWORKS / "digits_test.npz"
@@ -116,7 +116,7 @@ def test_the_table_tells_each_layer(tmp_path):
 
 def test_the_object_follows_its_schema(tmp_path, frames):
     result = run_json("import", DIGITS, "-o", tmp_path / "a" / "net.npz", *SCALE, "--images", IMAGES, "--name", "mine")
-    jsonschema.validate(result, schema())
+    validate(result, schema())
     assert result["network"]["name"] == "mine" and result["output"] == str(tmp_path / "a" / "net.npz")
     first, last = result["layers"][0], result["layers"][-1]
     assert first["input_shape"] == [1, 1, 192] and first["weights"] == {"count": 192 * 256, "bits": 1}
@@ -130,7 +130,7 @@ def test_the_object_follows_its_schema(tmp_path, frames):
         "A uint8 pixel is multiplied by 1 to become x.",
     ]
     result = run_json("import", residual(tmp_path / "r.onnx"), "-o", tmp_path / "r.npz", "--images", frames)
-    jsonschema.validate(result, schema())
+    validate(result, schema())
     (total,) = (layer for layer in result["layers"] if layer["branches"])
     inner = [[layer["name"] for layer in branch["layers"]] for branch in total["branches"]]
     assert inner == [["signs0", "threshold0", "conv1"], []]
@@ -236,7 +236,7 @@ def test_wrong_classes_end_with_their_own_code(tmp_path, frames, wrong_import):
     words = ("import", residual(tmp_path / "r.onnx"), "-o", tmp_path / "r.npz", "--images", frames)
     result = run(*words, "--json", code=9)
     found = json.loads(result.stdout)["comparison"]
-    jsonschema.validate(json.loads(result.stdout), schema())
+    validate(json.loads(result.stdout), schema())
     first, many = found["first_mismatch"], found["results_differ"]
     assert many > 20 and found["models"][0]["results_differ"] == many
     assert result.stderr.splitlines()[-1] == (
@@ -285,7 +285,7 @@ def test_images_that_nothing_can_be_compared_with(tmp_path):
     codes = tmp_path / "codes.npz"
     np.savez(codes, codes=np.random.default_rng(0).integers(0, 2, (9, 16)), y=np.zeros(9, np.int64))
     result = run_json("import", path, "-o", tmp_path / "r.npz", "--images", codes)
-    jsonschema.validate(result, schema())
+    validate(result, schema())
     found = result["comparison"]
     assert found["models"][0]["remark"] == "the images hold codes, not what the model takes"
     assert found["results_differ"] is None and found["reference_accuracy"] is None and found["accuracy"] is not None
@@ -348,7 +348,7 @@ def test_an_ensemble_has_the_class_of_the_majority(tmp_path, frames):
 def test_models_that_vote_on_the_command_line(tmp_path, frames):
     paths = [residual(tmp_path / f"r{seed}.onnx", seed) for seed in range(3)]
     result = run_json("import", *paths, "--vote", "-o", tmp_path / "v.npz", "--images", frames, "--name", "panel")
-    jsonschema.validate(result, schema())
+    validate(result, schema())
     assert result["network"]["name"] == "panel" and result["models"] == [str(path) for path in paths]
     found = result["comparison"]
     assert found["results_differ"] == 0 and len(found["models"]) == 3

@@ -7,13 +7,13 @@ import subprocess
 import sys
 
 import bitweir
-import jsonschema
 import pytest
 from bitweir.design import write_design
 from bitweir.report.comparison import comparison_schema, comparison_tables
 from bitweir.target import Target
 from bitweir_hw.plan import plan_from_foldings
 from support.samples import dense_network
+from support.schemas import validate
 
 TARGET = Target(part="ecp5-25k", family="ecp5", clock=100e6)
 
@@ -30,7 +30,7 @@ def folders(tmp_path_factory):
 def test_figures_are_those_of_the_reports(folders) -> None:
     found = bitweir.compare(*folders)
     reports = [bitweir.open(folder).report(advice=False) for folder in folders]
-    jsonschema.validate(found.to_dict(), comparison_schema())
+    validate(found.to_dict(), comparison_schema())
     assert [design.name for design in found.designs] == ["slow", "fast"]
     assert found.same_network and found.source == "estimated"
     by_name = {(figure.what, figure.unit): figure for figure in found.figures}

@@ -34,6 +34,7 @@ from bitweir_hw.plan import Folding, Plan
 from click.testing import CliRunner
 from rich.console import Console
 from support.samples import every_kind
+from support.schemas import validate
 from support.strategies import identity_input
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -160,7 +161,7 @@ def test_every_kind_has_a_colour(text):
 
 
 def test_estimates_stand_beside_measurements(report, text):
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     name = report.blocks[0].name
     assert report.errors["ecp5"].blocks[name].lut == pytest.approx(0.2)
     table = next(table for table in Checker(text).tables if "LUTestimated" in table[0])
@@ -173,7 +174,7 @@ def test_without_measurements(build, tmp_path):
     shutil.copytree(build.folder, tmp_path / "copy")
     (tmp_path / "copy" / "synthesis-ecp5.json").unlink()
     report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     assert report.synthesis == report.errors == {} and set(report.estimates) == {"ecp5"}
     assert report.roofline.sites_per_lane_from == "estimated"
     found = Checker(page(report))
@@ -372,9 +373,9 @@ def test_what_was_routed_stands_in_every_report(build, tmp_path):
     shutil.copytree(build.folder, tmp_path / "copy")
     added_file(tmp_path / "copy" / "routed-icebreaker.json", json.dumps(routed_result(build)).encode())
     report = collect(replace(build, folder=tmp_path / "copy"), clock=100e6)
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(report.to_dict() | {"routed": {"icebreaker": {"board": 1}}}, schema())
+        validate(report.to_dict() | {"routed": {"icebreaker": {"board": 1}}}, schema())
     found = Checker(page(report))
     assert not found.open and {"b", "i"}.isdisjoint(tag for tag, _ in found.tags)
     console = Console(width=160, file=io.StringIO())

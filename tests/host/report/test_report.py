@@ -4,7 +4,6 @@ import html
 from dataclasses import replace
 from types import SimpleNamespace
 
-import jsonschema
 import pytest
 from bitweir import speed
 from bitweir.cli.console import Output
@@ -20,6 +19,7 @@ from bitweir_hw.cost import block_rams
 from bitweir_hw.parts import part_of
 from bitweir_hw.plan import Folding, Plan, plan_from_foldings
 from support.samples import dense_network, depthwise_network, every_kind
+from support.schemas import validate
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,13 @@ def report(tmp_path_factory):
 def test_every_kind_of_block_is_reported(report, tmp_path):
     network, plan = every_kind(kind="scores")
     scores = collect(write_design(network, plan, tmp_path / "build"), clock=100e6)
-    jsonschema.validate(scores.to_dict(), schema())
+    validate(scores.to_dict(), schema())
     found = {block.kind for one in (report, scores) for block in one.blocks}
     assert found == {block.title for block in BLOCKS}
 
 
 def test_schema(report):
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
 
 
 def test_two_frames_side_by_side(report):
@@ -59,7 +59,7 @@ def test_what_neurons_of_wired_layers_share(tmp_path):
     network = dense_network(24, 20, 4)
     build = write_design(network, plan_from_foldings(network, "wired,20x2"), tmp_path / "build")
     report = collect(build, clock=100e6)
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     (found,) = [block.reuse for block in report.blocks if block.reuse]
     assert report.total.reuse == found
     # A comparison with a threshold is an addition, too; a neuron that is constant has none.
@@ -169,7 +169,7 @@ def plain(report, capsys):
 )  # fmt: skip
 def test_headlines_are_told_at_the_clock_that_is_expected(dense, capsys, part, asked, clock, origin, error, told):
     report = collect(dense[1], clock=asked, part=part)
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     timing = report.timing
     assert (timing.clock_mhz, timing.expected_clock_mhz) == (asked / 1e6, pytest.approx(clock))
     assert (timing.expected_from, timing.expected_error) == (origin, error)

@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 
 import bitweir
-import jsonschema
 import numpy as np
 import pytest
 from bitweir.accelerator import Accelerator
@@ -18,6 +17,7 @@ from bitweir_hw.plan import plan_from_foldings
 from bitweir_hw.popcount import STYLE, Popcount
 from bitweir_sim.compiler import compiler_missing
 from support.samples import dense_network
+from support.schemas import validate
 
 pytestmark = pytest.mark.skipif(compiler_missing() is not None, reason=str(compiler_missing()))
 NETWORK = dense_network(24, 20, 4)
@@ -33,7 +33,7 @@ def accelerator(request, tmp_path_factory) -> Accelerator:
 
 def test_each_block_has_its_share(accelerator) -> None:
     found = accelerator.activity(IMAGES)
-    jsonschema.validate(found.to_dict(), activity_schema())
+    validate(found.to_dict(), activity_schema())
     assert [block.block for block in found.blocks] == [block.name for block in accelerator.written.pipeline.blocks]
     assert found.images == 30 and found.cycles > 30 * accelerator.cycles_per_frame * 0.9
     assert sum(block.toggles for block in found.blocks) + found.around == pytest.approx(found.toggles)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from bitweir import accelerator, api
 from bitweir.cli import main
@@ -25,6 +24,7 @@ from bitweir_hw.plan import Folding, Plan
 from bitweir_hw.popcount import Popcount
 from click.testing import CliRunner
 from support.samples import dense_network
+from support.schemas import validate
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_command_tells_what_is_not_proved(
     assert ("it does not in dense0: do not use it" in run.stderr) == (code == 9)
     run = CliRunner().invoke(main, ["report", str(folder), "--synth", "ecp5", "--prove", "--json"])
     told = json.loads(run.stdout)
-    jsonschema.validate(told, schema())
+    validate(told, schema())
     assert told["synthesis"]["ecp5"]["proof"]["dense0"] == {"result": result, "told": "why", "seconds": 1}
     assert run.exit_code == code
 

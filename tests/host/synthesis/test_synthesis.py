@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 from bitweir.design import DesignFolder, write_design
@@ -34,6 +33,7 @@ from rich.table import Table
 from support.cellmodels import cell_models, instances
 from support.families import FITTED
 from support.samples import dense_network, depthwise_network, every_kind, network_of_bits
+from support.schemas import validate
 
 CLOCK = 100e6
 
@@ -81,7 +81,7 @@ def test_every_block_has_a_row_and_totals_are_sums(mapped: Mapped) -> None:
 def test_results_are_read_back_by_the_report(mapped: Mapped) -> None:
     report = collect(DesignFolder.open(mapped.build.folder), clock=CLOCK)
     assert report.synthesis == {mapped.family: mapped.result}
-    jsonschema.validate(report.to_dict(), schema())
+    validate(report.to_dict(), schema())
     assert sum(isinstance(item, Table) for item in render(report)) == 4
 
 

@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 
 import bitweir.model_files
-import jsonschema
 import numpy as np
 import pytest
 from bitweir.import_report import schema
@@ -30,6 +29,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.compared import DIGITS, damaged, loaded, members, other_results, place_of, residual, run
 from support.onnxgraphs import Graph
+from support.schemas import validate
 from support.shared_data import DATA, needs_shared
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
@@ -297,7 +297,7 @@ def test_bounds_of_sums_are_no_differences(tmp_path):
         f"before them, and with them {told}."
     )
     counts = comparison_report(found).to_dict()
-    jsonschema.validate(counts, {"$ref": "#/$defs/ComparisonReport", "$defs": schema()["$defs"]})
+    validate(counts, {"$ref": "#/$defs/ComparisonReport", "$defs": schema()["$defs"]})
     assert counts["results_differ"] == 0 and counts["results_excused"] == counts["results_bounded"] == classes
 
 

@@ -7,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
-import jsonschema
 import numpy as np
 import pytest
 from bitweir.cli.import_tables import _differ
@@ -20,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.compared import DIGITS, damaged, loaded, members, other_results, residual, run
 from support.onnxgraphs import Graph
+from support.schemas import validate
 
 NETWORKS = Path(str(resources.files("bitweir.networks")))
 
@@ -63,7 +63,7 @@ def test_results_that_ties_change_are_counted_on_images(tmp_path, kind):
     np.savez(tmp_path / "i.npz", x=x)
     words = ("import", path, "-o", tmp_path / "n.npz", "--images", tmp_path / "i.npz", "--result", kind)
     found = json.loads(run(*words, "--json").stdout)
-    jsonschema.validate(found, schema())
+    validate(found, schema())
     (model,) = found["comparison"]["models"]
     excused = model["results_excused"]
     assert 0 < excused == found["comparison"]["results_excused"] and model["results_differ"] == 0
