@@ -24,6 +24,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     gateware = (tmp_path / "reference" / "gateware.html").read_text()
     for name in ("accelerator.Accelerator", "axi.AxiTop", "offchip.pack_image", "wired.wire"):
         assert f'id="bitweir_hw.{name}"' in gateware
+    # PyTorch, which is not there, hides no parameter.
+    training = re.sub("<[^>]*>", "", (tmp_path / "reference" / "train.html").read_text())
+    assert "bitweir.train.RSign(channels" in training and "(*args, **kwargs)" not in training
     # Tables of docstrings are tables.
     assert "<td><p>cycles a frame</p></td>" in gateware
     assert '<meta name="description" content="Questions that people ask' in (tmp_path / "faq.html").read_text()

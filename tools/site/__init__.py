@@ -13,7 +13,7 @@ from typing import Any
 from docutils import nodes
 
 from . import pictures, schemas
-from .docstrings import for_sphinx
+from .docstrings import for_sphinx, own_signature
 from .example import write_example
 
 __all__ = ["setup"]
@@ -30,6 +30,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("html-page-context", _description)
     # Before numpydoc, which has the usual priority of 500.
     app.connect("autodoc-process-docstring", for_sphinx, priority=400)
+    app.connect("autodoc-process-signature", own_signature, priority=400)
     return {"parallel_read_safe": True}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import groupby
 from typing import Any
 
-__all__ = ["for_sphinx"]
+__all__ = ["for_sphinx", "own_signature"]
 
 
 def for_sphinx(_app: Any, _what: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
@@ -19,6 +20,18 @@ def for_sphinx(_app: Any, _what: str, _name: str, _thing: Any, _options: Any, li
         if line.strip() == "Members" and set(found[at + 1].strip()) == {"-"}:
             found[at : at + 2] = [line.replace("Members", "Attributes"), line.replace("Members", "-" * 10)]
     lines[:] = found
+
+
+def own_signature(
+    _app: Any, what: str, _name: str, thing: Any, _options: Any, signature: str | None, returns: str | None
+) -> tuple[str, str | None] | None:
+    """What a class takes, where what stands in for PyTorch is its base, which takes anything."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    ours = [one for one in thing.__mro__ if "__init__" in vars(one) and one.__module__.startswith("bitweir")]
+    parameters = list(inspect.signature(ours[0].__init__).parameters.values())[1:] if ours else []
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in parameters]
+    return str(inspect.Signature(bare)), returns
 
 
 def _table(lines: list[str]) -> list[str]:
