@@ -98,12 +98,13 @@ def probes(header: Header, network: Network, pipeline: Pipeline, top: str, first
     found = []
     for stream in pipeline.shown:
         (sender, port), receiver = sides[stream.name]
-        # What leaves the last block leaves the design.
-        inner = sender and receiver
-        place = f"{header.scope(sender) if inner else top}.{port}"
         title = f"{sender or 'input'} to {receiver or 'result'}"
         texts = Beats.of(stream, pipeline, known, first)
-        found.append(_probe(header, stream.name, place, texts, title, taken=stream in always_taken))
+        # What leaves the last block leaves the design, where some simulators show it half a cycle later.
+        places = [f"{header.scope(sender)}.{port}"] if sender else []
+        places += [] if sender and receiver else [f"{top}.{stream.name}"]
+        tried = (_probe(header, stream.name, at, texts, title, taken=stream in always_taken) for at in places)
+        found.append(next(filter(None, tried), None))
     for weights in pipeline.weight_streams:
         name, place = f"weights_{weights.block}", f"{top}.{weights.port}"
         found.append(_probe(header, name, place, Words(stream=weights), f"weights of {weights.block}"))
