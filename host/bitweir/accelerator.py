@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from bitweir_hw.accelerator.parameters import parameter_image, with_parameters_of
+from bitweir_hw.checked import chosen, hertz, place
 from bitweir_hw.errors import PlanError
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
@@ -143,17 +144,19 @@ class Accelerator:
         Raises
         ------
         ImageError
-            The images do not suit the network.
+            The images do not suit the network, or the limit is no number of images.
+        PlanError
+            There is no such engine, clock or number of processes.
         FileError
             A file of the folder was changed.
         ToolError
             A tool is missing.
         """
-        if engine not in ENGINES:
-            raise PlanError(f"The engine must be one of {', '.join(ENGINES)}, not {engine!r}.")
+        chosen(engine, "The engine", ENGINES)
         loaded = images_for(self.written.network, images, labels, limit=limit, rounding=rounding)
         return simulate(
-            self.written, loaded, engine=engine, clock=clock, waves=None if waves is None else Path(waves),
+            self.written, loaded, engine=engine, clock=clock,
+            waves=None if waves is None else place(waves, "The file of waveforms"),
             weight_memory=weight_memory, jobs=jobs, scheduler=scheduler, progress=progress,
         )  # fmt: skip
 
@@ -233,21 +236,21 @@ class Accelerator:
         Raises
         ------
         PlanError
-            The popcounts are made of primitives that the family does not have, there is no such family, or a proof
-            is asked for without one.
+            The popcounts are made of primitives that the family does not have; there is no such family, part or clock;
+            or a proof is asked for without a family.
         ToolError
             Yosys failed; or a package that proofs need is missing, or models of the family's cells.
         """
+        compared = None if part is None else find_part(part)
+        clock = None if clock is None else hertz(clock)
         if prove and synthesise is None:
             raise PlanError("A proof is about the netlist of a family: name one to synthesise for.")
         if synthesise is not None:
-            if synthesise not in FAMILIES:
-                raise PlanError(f"The family must be one of {', '.join(FAMILIES)}, not {synthesise!r}.")
+            chosen(synthesise, "The family", FAMILIES)
             with progress(f"Synthesising for {synthesise}") as done:
                 _synthesise(self.written, synthesise, prove=prove, told=done)
-        chosen = None if part is None else find_part(part)
         with progress("Computing the report"):
-            return collect(self.written, clock=clock, part=chosen, weight_memory=weight_memory, advice=advice)
+            return collect(self.written, clock=clock, part=compared, weight_memory=weight_memory, advice=advice)
 
     def parameters(self, net: Model | Network) -> bytes:
         """Make the parameter image of another network of the same shape, for an accelerator with parameters in RAM.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from bitweir_hw.axi import AxiPorts
 from bitweir_hw.boards import Board
-from bitweir_hw.errors import PlanError
+from bitweir_hw.checked import chosen, hertz, items, place
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
 from bitweir_hw.plan import plan_for_fps
@@ -158,16 +158,17 @@ def generate(
     >>> design.simulate(*bitweir.demo_images(), engine="golden").mismatches
     0
     """
-    if family is not None and family not in STYLE:
-        raise PlanError(f"The family must be one of {', '.join(sorted(STYLE))}, not {family!r}.")
-    chosen, found = part if part is None else find_part(part), board if board is None else find_board(board)
-    ports = AxiPorts(frame_bytes=axi) if isinstance(axi, int) else axi
+    if family is not None:
+        chosen(family, "The family", sorted(STYLE))
+    target_folder, wanted = place(folder), items(tools, "The tools to write files for", '["c"]')
+    found_part, found = part if part is None else find_part(part), board if board is None else find_board(board)
+    ports = axi if axi is None or isinstance(axi, AxiPorts) else AxiPorts(frame_bytes=axi)
     if load_width is None:
         load_width = ports.load_width if ports and weights == "ram" else 1
     elif ports:
         ports.check_load_width(load_width)
     request = PlanRequest(
-        clock=clock, folding=folding, fps=fps, part=chosen, board=found, goal=goal, family=family,
+        clock=clock, folding=folding, fps=fps, part=found_part, board=found, goal=goal, family=family,
         # A packet of the wrapper is one frame.
         stage_levels=stage_levels, streams=1 if streams is None and axi is not None else streams, weights=weights,
         load_width=load_width, reserve_luts=reserve_luts, reserve_bram=reserve_bram, weight_bandwidth=weight_bandwidth,
@@ -181,7 +182,7 @@ def generate(
     # Refuses a clock that the memory of the board cannot have.
     memory_of_board(design.pipeline, target.platform, target.clock)
     with progress("Generating Verilog"):
-        written = design.write(Path(folder), axi=ports, memory_files=memory_files, tools=tools)
+        written = design.write(target_folder, axi=ports, memory_files=memory_files, tools=wanted)
     return Accelerator(written=written, search=result.search)
 
 
@@ -238,10 +239,11 @@ def generate_chips(
         Something else is in the folder, or it cannot be written.
     """
     request = ChipsRequest(
-        parts=tuple(map(find_part, parts)), clock=clock, cuts=tuple(cuts), bandwidth=bandwidth, latency=latency,
+        parts=tuple(map(find_part, items(parts, "The parts", '["ecp5-85k", "ecp5-85k"]'))), clock=clock,
+        cuts=items(cuts, "The cuts", '["conv2"]'), bandwidth=bandwidth, latency=latency,
         streams=streams, stage_levels=stage_levels, reserve_luts=reserve_luts, reserve_bram=reserve_bram,
     )  # fmt: skip
-    return make_chips(hardware_network(net), request, Path(folder), progress=progress)
+    return make_chips(hardware_network(net), request, place(folder), progress=progress)
 
 
 def parts() -> PartList:
@@ -278,7 +280,7 @@ def open(folder: Path | str) -> Accelerator:
     >>> bitweir.open("build/doc").plan.parallel_frames
     1
     """
-    return Accelerator(written=DesignFolder.open(Path(folder)))
+    return Accelerator(written=DesignFolder.open(place(folder)))
 
 
 def open_chips(folder: Path | str) -> SeveralChips:
@@ -293,7 +295,7 @@ def open_chips(folder: Path | str) -> SeveralChips:
     FileError
         The folder is missing, was not made by bitweir, or was changed since.
     """
-    return SeveralChips(written=ChipsFolder.open(Path(folder)))
+    return SeveralChips(written=ChipsFolder.open(place(folder)))
 
 
 def explore(
@@ -346,7 +348,7 @@ def explore(
     PlanError
         The network fits none of the parts, or there is no such part.
     """
-    each = [parts] if isinstance(parts, str | Path | FpgaPart) else parts
+    each = [parts] if isinstance(parts, FpgaPart) else items(parts, "The parts", '["ecp5-25k"]')
     wanted = tuple(dict.fromkeys(map(find_part, each)))
     request = ExploreRequest(
         parts=wanted, clock=clock, points=points, streams=streams, reserve_luts=reserve_luts, reserve_bram=reserve_bram
@@ -356,7 +358,7 @@ def explore(
         return explore_parts(hardware_network(net), request, synth=synthesise, progress=progress)
 
     with workers(jobs, scheduler):
-        return make() if folder is None else write_exploration(Path(folder), make)
+        return make() if folder is None else write_exploration(place(folder), make)
 
 
 def build(
@@ -423,7 +425,7 @@ def build(
     )  # fmt: skip
     members = net.imported.members if isinstance(net, Model) and net.imported else ()
     return build_for_board(
-        hardware_network(net), request, Path(folder), options=Options(clock=clock, seeds=seeds, jobs=jobs),
+        hardware_network(net), request, place(folder), options=Options(clock=clock, seeds=seeds, jobs=jobs),
         models=[member.path for member in members], progress=progress,
     )  # fmt: skip
 
@@ -471,14 +473,14 @@ def demo(
     -------
     Demo
     """
-    if name not in shipped.NETWORKS:
-        raise PlanError(f"The bundled network must be one of {', '.join(sorted(shipped.NETWORKS))}, not {name!r}.")
+    chosen(name, "The bundled network", sorted(shipped.NETWORKS))
+    clock = hertz(clock)
     bundled = shipped.NETWORKS[name]
     net = load(shipped.model_file(name), input_scale=bundled.input_scale, compare=False, progress=progress).network
     with progress("Generating Verilog"):
         # Portable Verilog, for a family that synthesis knows.
         target = Target(clock=clock, family=bundled.family)
-        written = Design.fitted(net, plan_for_fps(net, bundled.fps, clock), target).write(Path(folder))
+        written = Design.fitted(net, plan_for_fps(net, bundled.fps, clock), target).write(place(folder))
     design = Accelerator(written=written)
     simulation = design.simulate(shipped.demo_images(), progress=progress)
     return Demo(

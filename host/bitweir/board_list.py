@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 from bitweir_hw.boards import BOARDS, Board, BoardSpi, Pin, board_of
+from bitweir_hw.checked import shown
 from bitweir_hw.errors import FileError, PlanError
 from bitweir_hw.parts import PARTS, FpgaPart, part_of
 from msgspec import Meta
@@ -155,6 +156,11 @@ def find_board(board: Board | Path | str) -> Board:
     """
     if isinstance(board, Path) or (isinstance(board, str) and board.endswith(".toml")):
         return read_board(board)
+    if not isinstance(board, str | Board):
+        raise PlanError(
+            f"A board must be the name of a listed one, such as 'ulx3s_85f', a file in TOML, or a Board, not "
+            f"{shown(board)}."
+        )
     found = board_of(board)
     if BOARDS.get(found.name, found) != found or PARTS.get(found.part.name, found.part) != found.part:
         raise PlanError(

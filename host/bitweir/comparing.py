@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bitweir_hw.checked import hertz, place
+from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import FpgaPart
 
 from .accelerator import Accelerator
@@ -38,8 +40,11 @@ def compare(
     PlanError
         There is only one design, or a part is none.
     """
+    if len(designs) < 2:
+        raise PlanError(f"A comparison takes two designs or more, not {len(designs) or 'none'}.")
+    clock = None if clock is None else hertz(clock)
     opened = [
-        design if isinstance(design, Accelerator) else Accelerator(written=DesignFolder.open(Path(design)))
+        design if isinstance(design, Accelerator) else Accelerator(written=DesignFolder.open(place(design)))
         for design in designs
     ]
     reports = [design.report(part=part, clock=clock, advice=False) for design in opened]

@@ -248,7 +248,7 @@ class Design:
         tools = tuple(tools)
         check_tools(tools)
         network, pipeline = self.network, self.pipeline
-        ports = AxiPorts(frame_bytes=axi) if isinstance(axi, int) else axi
+        ports = axi if axi is None or isinstance(axi, AxiPorts) else AxiPorts(frame_bytes=axi)
         if ports:
             ports.check(pipeline)
         files: dict[str, str] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bitweir_hw.checked import hertz, place, real, whole
+from bitweir_hw.errors import LinkError
 from bitweir_hw.network import Network
 from numpy.typing import ArrayLike
 
@@ -44,7 +46,7 @@ def program(folder: Path | str, *, flash: bool = False, cable: str | None = None
     ToolError
         openFPGALoader is missing, or found no board.
     """
-    return load_bitstream(Path(folder), flash=flash, cable=cable)
+    return load_bitstream(place(folder), flash=flash, cable=cable)
 
 
 def run(
@@ -128,7 +130,7 @@ def load_parameters(
     LinkError
         No device answers, its parameters are fixed, or the image is for another accelerator.
     """
-    content = image if isinstance(image, bytes) else read_parameter_image(Path(image))
+    content = image if isinstance(image, bytes) else read_parameter_image(place(image, "The image"))
     return load_image(device, content, baud=baud, progress=progress)
 
 
@@ -163,8 +165,15 @@ def simulated_board(
     Raises
     ------
     LinkError
-        This system has no pseudo-terminals.
+        This system has no pseudo-terminals; or there is no such baud rate, share of faults or seed.
+    PlanError
+        There is no such clock.
     """
-    hertz = None if clock is None else round(clock)
-    written = design.written if isinstance(design, Accelerator) else DesignFolder.open(Path(design))
-    return start_board(written, clock=hertz, baud=baud, faults=faults, seed=seed)
+    written = design.written if isinstance(design, Accelerator) else DesignFolder.open(place(design))
+    return start_board(
+        written,
+        clock=None if clock is None else round(hertz(clock)),
+        baud=None if baud is None else whole(baud, "The baud rate", error=LinkError),
+        faults=real(faults, "The share of faults", high=1.0, error=LinkError),
+        seed=whole(seed, "The seed of the faults", low=0, error=LinkError),
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bitweir_hw.checked import items, place, shown, text, whole
 from bitweir_hw.network import Layer
 from numpy.typing import ArrayLike
 
 from . import shipped
 from .arrays import network_of
 from .importers.ensemble import Share
+from .importers.errors import ModelError
 from .importers.folding.real_weights import WeightBits
 from .model import Model
 from .model_files import load_networks
@@ -45,7 +47,7 @@ def load(
     input_range : (int, int), optional
         Which integers arrive, such as ``(-128, 127)``; 0 to 255 with `input_scale`.
     name : str, optional
-        Names the Verilog module; from the file if not given.
+        Names the Verilog module, see `network`; from the file if not given.
     vote : bool, or sequence of numbers
         Each of several models has one vote for its class; or as many as its number says, such as ``(2, 1, 1)`` or
         ``("0.7", "0.2", "0.1")``. The class with the most votes wins; of equally many, the lowest.
@@ -88,14 +90,28 @@ def load(
     dense0  dense  192    256    49,152
     dense1  dense  256    10     2,560
     """
-    files, scale = shipped.located(tuple(map(Path, paths)), input_scale)
+    for value, what, like in (
+        (input_scale, "The input scale", "1/255"),
+        (name, "The name", "net"),
+        (result, "The result", "class"),
+    ):
+        if value is not None:
+            text(value, what, like, error=ModelError)
+    heads = items(head, "The outputs (head)", '["boxes", "classes"]', error=ModelError)
+    for each in heads:
+        text(each, "An output (head)", "boxes", error=ModelError)
+    files, scale = shipped.located(tuple(place(path, "The model file") for path in paths), input_scale)
     if input_range is not None and not isinstance(input_range, str):
-        input_range = "{}:{}".format(*input_range)
+        low_high = items(input_range, "The input range", "(-128, 127)", error=ModelError)
+        if len(low_high) != 2:
+            raise ModelError(f"The input range must be two integers, such as (-128, 127), not {shown(input_range)}.")
+        low, high = (whole(end, "An end of the input range", low=None, error=ModelError) for end in low_high)
+        input_range = f"{low}:{high}"
     if input_range is not None:
         scale = input_scale
     imported = load_networks(
         files, input_scale=scale, input_range=input_range, name=name, vote=vote, sum_scores=sum_scores, result=result,
-        weight_bits=WeightBits.parsed(weight_bits), heads=(head,) if isinstance(head, str) else tuple(head),
+        weight_bits=WeightBits.parsed(weight_bits), heads=heads,
         compare=compare, progress=progress,
     )  # fmt: skip
     return Model(network=imported.network, imported=imported)
@@ -104,7 +120,7 @@ def load(
 def network(
     layers: Sequence[Layer],
     *,
-    shape: Sequence[int],
+    shape: int | Sequence[int],
     low: int = 0,
     high: int = 255,
     threshold: ArrayLike | None = None,
@@ -118,8 +134,8 @@ def network(
     layers : sequence
         As `dense`, `conv` and `max_pool` make them, or layers of `bitweir_hw.network`. A dense layer takes a whole
         map, row by row, the channels of a pixel one after the other.
-    shape : sequence of int
-        Of one frame: (K,), (H, W) or (H, W, C).
+    shape : int or sequence of int
+        Of one frame: K or (K,), (H, W) or (H, W, C).
     low, high : int
         The integers that frames hold, such as pixels of 0 to 255, or -1 and +1.
     threshold : number or array of `shape`, optional
@@ -129,7 +145,8 @@ def network(
         label; ``"scores"``: the sums of the last layer; ``"classes"``: for each pixel of the map of scores that
         the last layer hands on, the lowest channel with the highest score.
     name : str
-        Names the Verilog module.
+        Names the Verilog module: at most 100 letters, digits and underscores, no digit first. Reserved words of
+        SystemVerilog are refused, such as small, large, table and cell, and so are clk and rst, the ports.
 
     Returns
     -------

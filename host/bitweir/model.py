@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from bitweir_hw.errors import BitweirError, NetworkError
+from bitweir_hw.checked import array, place, shown, whole
+from bitweir_hw.errors import NetworkError
 from bitweir_hw.files import network_bytes
 from bitweir_hw.network import Integers, Network
 from bitweir_sim.values import engines, golden
@@ -217,13 +218,15 @@ class Model:
 
         Raises
         ------
+        NetworkError
+            Its name does not end in .npz.
         FileError
             The file cannot be written.
         """
-        place = Path(path)
-        if place.suffix != ".npz":
-            raise NetworkError(f"The network file must end in .npz, not {place.name!r}.")
-        whole_file(place, network_bytes(self.network))
+        file = place(path, "The network file")
+        if file.suffix != ".npz":
+            raise NetworkError(f"The network file must end in .npz, not {file.name!r}.")
+        whole_file(file, network_bytes(self.network))
 
     @property
     def _title(self) -> str:
@@ -295,15 +298,26 @@ def images_for(
     ImageError
         The images do not suit the network, or there is a file and labels beside it.
     """
+    if limit is not None:
+        limit = whole(limit, "The limit of images", error=ImageError)
     if isinstance(images, str | Path):
         if labels is not None:
             raise ImageError("An image file has its own labels, as the array y: give an array of images with labels.")
         return load_images(Path(images), network, limit=limit, rounding=rounding)
     if isinstance(images, Codes):
-        images = Codes(np.asarray(images.array)[:limit])
+        images = Codes(_first(images.array, "Codes", limit))
     else:
-        images = np.asarray(images)[:limit]
-    return as_images(network, images, None if labels is None else np.asarray(labels)[:limit], rounding=rounding)
+        images = _first(images, "Images", limit)
+    labels = None if labels is None else _first(labels, "Labels", limit)
+    return as_images(network, images, labels, rounding=rounding)
+
+
+def _first(given: ArrayLike, what: str, limit: int | None) -> NDArray[Any]:
+    """The first rows of an array."""
+    found = array(given, what, ImageError)
+    if not found.ndim:
+        raise ImageError(f"{what} must be an array of several, or the path of an .npz file, not {shown(given)}.")
+    return found[:limit]
 
 
 def hardware_network(net: Model | Network) -> Network:
@@ -311,11 +325,15 @@ def hardware_network(net: Model | Network) -> Network:
 
     Raises
     ------
-    BitweirError
+    NetworkError
         It is something else.
     """
     if isinstance(net, Model):
         return net.network
     if isinstance(net, Network):
         return net
-    raise BitweirError(f"A network must come from bitweir.load or bitweir.network; it is a {type(net).__name__}.")
+    like = repr(str(net)) if isinstance(net, str | Path) else "'net.npz'"
+    raise NetworkError(
+        f"A network must be what bitweir.load or bitweir.network returns, not {shown(net)}: bitweir.load({like}) reads "
+        "a file."
+    )

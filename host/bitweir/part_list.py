@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
+from bitweir_hw.checked import shown
 from bitweir_hw.cost import fmax_basis, fmax_error
 from bitweir_hw.errors import FileError, PlanError
 from bitweir_hw.parts import BLOCK_RAM, COUNTED_AS, PARTS, FpgaPart, Nextpnr, part_of
@@ -136,12 +137,19 @@ def find_part(part: FpgaPart | Path | str) -> FpgaPart:
     Raises
     ------
     PlanError
-        No listed part has the name.
+        No listed part has the name, or one of one's own has it.
     FileError
         As of `read_part`.
     """
     if isinstance(part, FpgaPart):
+        if part.name in PARTS and part != PARTS[part.name]:
+            raise PlanError(f"Part {part.name} differs from the listed part of the same name: give it another.")
         return part
+    if not isinstance(part, str | Path):
+        raise PlanError(
+            f"A part must be the name of a listed one, such as 'ecp5-25k', a file in TOML, or an FpgaPart, not "
+            f"{shown(part)}."
+        )
     return read_part(part) if isinstance(part, Path) or part.endswith(".toml") else part_of(part)
 
 

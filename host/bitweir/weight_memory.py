@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, inf
+from math import ceil
 
 from bitweir_hw.blocks.pipeline import Pipeline
+from bitweir_hw.checked import real, whole
 from bitweir_hw.errors import PlanError
 from bitweir_sim.time.cycles import Timing, steady_state
 from bitweir_sim.time.supply import Supply, shared_supplies
@@ -26,8 +27,7 @@ def check_bandwidth(bandwidth: float) -> None:
     PlanError
         It is less than 1, or no number.
     """
-    if not 1 <= bandwidth < inf:
-        raise PlanError(f"The bandwidth of weights must be 1 byte/s or more, such as 250e6, not {bandwidth:g}.")
+    real(bandwidth, "The bandwidth of weights", low=1, unit="bytes/s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +68,8 @@ class WeightMemory:
 
     def __post_init__(self) -> None:
         check_bandwidth(self.bandwidth)
-        if not 0 <= self.latency <= MOST_LATENCY:
-            raise PlanError(f"The latency of weights must be 0 to {MOST_LATENCY:,} cycles, not {self.latency}.")
+        latency = whole(self.latency, "The latency of weights in cycles", low=0, high=MOST_LATENCY)
+        object.__setattr__(self, "latency", latency)
 
     def weights(self, pipeline: Pipeline, timing: Timing, clock: float) -> Weights:
         """What the memory gives an accelerator.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from math import inf
 
 from .arithmetic import ceil_div, divisors
+from .checked import hertz, real, whole
 from .errors import PlanError
 from .memory import STREAM, WIRED
 from .network.layers import Conv, Dense, Map
@@ -21,6 +21,7 @@ __all__ = [
     "WEIGHTS",
     "Folding",
     "Plan",
+    "check_parallel_frames",
     "check_plan",
     "cycles_of",
     "group_channels",
@@ -152,7 +153,7 @@ def check_plan(network: Network, plan: Plan) -> Plan:
             f"The folding must give SIMDxPE for each of the {len(layers)} layers with weights, "
             f"not for {len(plan.foldings)}."
         )
-    _check_parallel_frames(plan.parallel_frames)
+    check_parallel_frames(plan.parallel_frames)
     for (layer, _), folding in zip(layers, plan.foldings, strict=True):
         _check_folding(layer, folding)
     if plan.weights not in WEIGHTS:
@@ -412,9 +413,8 @@ def plan_for_fps(
     PlanError
         The rate is out of reach even with a lane for each weight.
     """
-    _check_parallel_frames(parallel_frames)
-    if not (0 < fps < inf and 0 < clock < inf):
-        raise PlanError(f"Frame rate and clock must be positive, not {fps:,.10g} frames/s and {clock / 1e6:,.10g} MHz.")
+    check_parallel_frames(parallel_frames)
+    fps, clock = real(fps, "The frame rate", over=True, unit="frames/s"), hertz(clock)
     # A rate such as 1e8 / 49 must not fall to 48 by rounding.
     cycles = int(parallel_frames * clock / fps * (1 + 1e-12))
     layers = weighted(network)
@@ -438,7 +438,7 @@ def plan_of_moderate_size(
     network: Network, fps: float, clock: float, *, popcount: Popcount | None = None, parallel_frames: int = 1
 ) -> Plan:
     """The plan for a frame rate, or for a half, a quarter ... of it that needs no more than `MODERATE_LANES`."""
-    _check_parallel_frames(parallel_frames)
+    check_parallel_frames(parallel_frames)
     layers = weighted(network)
     fps = min(fps, parallel_frames * clock / least_cycles(network))
     while True:
@@ -449,9 +449,9 @@ def plan_of_moderate_size(
         fps /= 2
 
 
-def _check_parallel_frames(parallel_frames: int) -> None:
-    if not 1 <= parallel_frames <= MAX_STREAMS:
-        raise PlanError(f"There must be 1 to {MAX_STREAMS} parallel frames, not {parallel_frames}.")
+def check_parallel_frames(parallel_frames: object) -> int:
+    """Parallel frames as a plain number, or a PlanError."""
+    return whole(parallel_frames, "The number of parallel frames (streams)", high=MAX_STREAMS)
 
 
 def least_cycles(network: Network) -> int:

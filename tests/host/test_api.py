@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from bitweir.images import ImageError
 from bitweir.planning import BOARD_GOALS, GOALS, PART_GOALS
-from bitweir_hw.errors import BitweirError, NetworkError, PlanError, ToolError
+from bitweir_hw.errors import NetworkError, PlanError, ToolError
 from bitweir_sim.simulators.compiled import compiler_missing
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -233,7 +233,9 @@ def test_images_from_arrays_and_files(digits, tmp_path):
 
 
 def test_what_is_no_network_or_has_no_file(tmp_path):
-    with pytest.raises(BitweirError, match="must come from bitweir.load or bitweir.network; it is a str"):
+    with pytest.raises(
+        NetworkError, match=r"must be what bitweir\.load or .*, not 'digits': bitweir\.load\('digits'\) reads"
+    ):
         bitweir.generate("digits", tmp_path / "build")
     net = bitweir.network([bitweir.dense([[1, -1], [1, 1]])], shape=(2,))
     with pytest.raises(NetworkError, match="^Network 'net' has no model file to compare with.$"):
@@ -294,7 +296,7 @@ def test_parameters_of_another_network(tmp_path):
         ({"part": "none"}, "The part must be one of "),
         ({"family": "none"}, "The family must be one of "),
         ({"weights": "none"}, "The kind of weights must be one of rom, ram, not 'none'."),
-        ({"clock": 0}, "The clock must be a positive number of Hz, not 0."),
+        ({"clock": 0}, "The clock must be 0.01 to 10,000 MHz, in Python in Hz, such as 100e6, not 0."),
     ],
 )
 def test_wishes_that_exclude_each_other(digits, tmp_path, wishes, text):
@@ -322,7 +324,7 @@ def test_explorations_of_parts(digits, tmp_path, monkeypatch):
         bitweir.explore(digits, ["none"])
     with pytest.raises(PlanError, match="^An exploration needs a part"):
         bitweir.explore(digits, [])
-    with pytest.raises(PlanError, match=r"^The number of points must be positive, not 0\.$"):
+    with pytest.raises(PlanError, match=r"^The number of points must be a whole number from 1 to 1,000, not 0\.$"):
         bitweir.explore(digits, ["ecp5-25k"], points=0)
 
 

@@ -141,7 +141,7 @@ def test_a_slow_memory_sets_the_pace_in_report_and_simulation(folder: Path) -> N
 
 def test_memories_that_are_none_are_refused(folder: Path) -> None:
     for bandwidth in (-1, 0, 1e-30, float("nan"), float("inf")):
-        with pytest.raises(PlanError, match=f"must be 1 byte/s or more, such as 250e6, not {bandwidth:g}"):
+        with pytest.raises(PlanError, match=f"must be 1 bytes/s or more, not {bandwidth:g}"):
             WeightMemory(bandwidth=bandwidth)
     for latency in (-1, 1_000_001):
         with pytest.raises(PlanError, match=f"must be 0 to 1,000,000 cycles, not {latency}"):

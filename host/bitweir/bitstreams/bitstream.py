@@ -15,6 +15,7 @@ from bitweir_hw.boards import Board
 from bitweir_hw.boards.pll import Pll
 from bitweir_hw.boards.sdram_clock import HIGHEST, sdram_clock
 from bitweir_hw.boards.top import Top
+from bitweir_hw.checked import hertz, whole
 from bitweir_hw.files import digest, plan_text
 from bitweir_hw.link.board_core import Device
 from bitweir_hw.link.protocol import Identity
@@ -165,6 +166,13 @@ class Options:
     clock: float | None = None
     seeds: int = 1
     jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        whole(self.seeds, "The number of seeds")
+        if self.jobs is not None:
+            whole(self.jobs, "The number of seeds at once (jobs)")
+        if self.clock is not None:
+            hertz(self.clock)
 
 
 def write_bitstream(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from bitweir_hw.checked import real, whole
+from bitweir_hw.chips import MAX_LATENCY
 from bitweir_hw.errors import NetworkError, PlanError
 from bitweir_hw.network import Conv, Dense, Network
 from bitweir_hw.network.cuts import cut_format, cut_places, cut_trouble, split
@@ -67,8 +69,15 @@ class ChipsRequest:
             part_of(part)
         if self.cuts and len(self.cuts) != len(self.parts) - 1:
             raise PlanError(f"{len(self.parts)} parts take {len(self.parts) - 1} cuts, or none, not {len(self.cuts)}.")
-        if self.bandwidth is not None and not 0 < self.bandwidth < inf:
-            raise PlanError(f"The bandwidth of a channel must be a positive number of bytes/s, not {self.bandwidth:g}.")
+        if self.bandwidth is not None:
+            bandwidth = real(self.bandwidth, "The bandwidth of a channel", over=True, unit="bytes/s")
+            object.__setattr__(self, "bandwidth", bandwidth)
+        latency = whole(self.latency, "The latency of a channel in cycles", low=0, high=MAX_LATENCY)
+        object.__setattr__(self, "latency", latency)
+        # The same rules as for one chip, before anything is computed.
+        checked = self.of_part(self.parts[0])
+        for name in ("clock", "streams", "stage_levels"):
+            object.__setattr__(self, name, getattr(checked, name))
 
     def of_part(self, part: Part) -> PlanRequest:
         """What is asked of one chip."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bitweir_hw.checked import chosen, hertz, place
 from bitweir_hw.cost import estimate_pipeline
-from bitweir_hw.errors import PlanError
 from bitweir_sim.simulators.compiled import compile_design
 from bitweir_sim.values import fast
 from bitweir_sim.values.frames import pack, unpack_results
@@ -174,12 +174,12 @@ class SeveralChips:
         ToolError
             A tool is missing.
         """
-        if engine not in ENGINES:
-            raise PlanError(f"The engine for several chips must be one of {', '.join(ENGINES)}, not {engine!r}.")
+        chosen(engine, "The engine for several chips", ENGINES)
+        clock = None if clock is None else hertz(clock)
         design = self.design
         loaded = images_for(design.network, images, labels, limit=limit, rounding=rounding)
-        place = None if waves is None else Path(waves)
-        run = self._run(loaded, engine, place, progress)
+        file = None if waves is None else place(waves, "The file of waveforms")
+        run = self._run(loaded, engine, file, progress)
         timing, beats = design.timing, design.pipeline.output.beats
         late, measured, latency = None, None, timing.latency
         if run.trace is not None:
@@ -192,7 +192,7 @@ class SeveralChips:
             measured = float(finished[-1] - finished[-1 - whole]) / whole if whole > 0 else None
         found = compared_with_golden(design.network, loaded, run.result, late=late, progress=progress)
         interval = measured or float(timing.interval)
-        hertz = clock or self.clock
+        rate = clock or self.clock
         return Simulation(
             engine=engine,
             simulator=run.simulator,
@@ -205,10 +205,10 @@ class SeveralChips:
             cycles_per_frame=interval / self._frames,
             cycles_per_frame_from="simulation" if measured else "model",
             latency_cycles=latency,
-            clock=hertz,
+            clock=rate,
             expected=None if clock else next(iter(self._expected), None),
             made_for_clock=design.clock,
-            frames_per_second=self._frames * hertz / interval,
+            frames_per_second=self._frames * rate / interval,
             seconds=run.seconds,
             pieces=1,
             resumed=0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from bitweir_hw.checked import HIGHEST_CLOCK, LOWEST_CLOCK
 from bitweir_hw.errors import BitweirError
 from bitweir_sim.trace import SimulationError
 
@@ -162,8 +162,8 @@ def megahertz(_: click.Context, parameter: click.Parameter, value: float | None)
     """Hz, from an option in MHz."""
     if value is None:
         return None
-    if not 0 < value < math.inf:
-        raise click.BadParameter(f"must be a positive number of MHz, not {value:g}")
+    if not LOWEST_CLOCK <= value * 1e6 <= HIGHEST_CLOCK:
+        raise click.BadParameter(f"must be {LOWEST_CLOCK / 1e6:g} to {HIGHEST_CLOCK / 1e6:,g} MHz, not {value:,.10g}")
     return value * 1e6
 
 

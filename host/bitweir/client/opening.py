@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from bitweir_hw.accelerator import parameter_image, with_parameters_of
+from bitweir_hw.checked import hertz, real, whole
 from bitweir_hw.errors import LinkError
 from bitweir_hw.files import load_network
 from bitweir_hw.network import Network
@@ -28,6 +29,8 @@ __all__ = ["DEFAULT_BAUD", "check_loadable", "connect", "named_network", "simula
 
 #: The rate that boards are built for where their clock allows it.
 DEFAULT_BAUD = 3_000_000
+#: Seconds.
+MOST_MARGIN = 3600.0
 
 
 def connect(
@@ -75,7 +78,8 @@ def connect(
     Raises
     ------
     LinkError
-        The address is malformed, no accelerator answers there, or it holds another network.
+        The address is malformed, or a number is out of its range; no accelerator answers there, or it holds another
+        network.
     NetworkError, FileError
         The file of the network, or the build folder, is missing or damaged.
     ToolError
@@ -86,6 +90,10 @@ def connect(
     >>> with bitweir.connect("serial:///dev/ttyUSB1") as device:
     ...     classes = device.classify(images)
     """
+    if baud is not None:
+        baud = whole(baud, "The baud rate", error=LinkError)
+    margin = real(margin, "The margin", high=MOST_MARGIN, unit="seconds", error=LinkError)
+    rounds = whole(rounds, "The number of rounds", error=LinkError)
     if not isinstance(url, str):
         if not callable(getattr(url, "transfer", None)):
             raise LinkError(f"A device must be an address, or have a method transfer, not {url!r:.60}.")
@@ -208,11 +216,13 @@ def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
     options = {}
     for name, value in given:
         if name not in _OPTIONS[scheme]:
-            known = f"the options {' and '.join(_OPTIONS[scheme])}" if _OPTIONS[scheme] else "no options"
-            raise LinkError(f"{scheme}: takes {known}, not {name!r}.")
+            known = f"the options {' and '.join(_OPTIONS[scheme])} alone" if _OPTIONS[scheme] else "no options"
+            if name == "baud":
+                raise LinkError(f"{scheme}: has no link, so leave out the baud rate (--baud, in Python baud=).")
+            raise LinkError(f"{scheme}: takes {known}; leave out {name!r}.")
         if not value.isdecimal() or not int(value):
             raise LinkError(f"The option {name} of a device must be a positive integer, not {value!r}.")
-        options[name] = int(value)
+        options[name] = round(hertz(int(value))) if name == "clock" else int(value)
     return options
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import joblib
+from bitweir_hw.checked import text, whole
 from bitweir_hw.errors import ToolError
 from bitweir_hw.tools.following import every
 from joblib.externals.loky.backend import resource_tracker as loky_tracker
@@ -155,9 +156,13 @@ def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
 
     Raises
     ------
+    PlanError
+        There is no such number of processes.
     ToolError
         Dask is missing, or the scheduler is, or has no workers.
     """
+    if jobs is not None:
+        jobs = whole(jobs, "The number of processes (jobs)")
     if scheduler is None:
         with joblib.parallel_config(backend="loky", n_jobs=jobs or joblib.cpu_count()):
             _start_processes()
@@ -166,6 +171,7 @@ def workers(jobs: int | None, scheduler: str | None) -> Iterator[None]:
                 warnings.filterwarnings("ignore", message=".*tasks which were still being processed")
                 yield
         return
+    text(scheduler, "The scheduler", "tcp://host:8786")
     # Not by joblib: it would go on here, without a word, where a scheduler has few workers or none.
     with cluster(scheduler) as found:
         token = _pool.set(found)

@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
-from math import inf
 from pathlib import Path
 from typing import Any
 
+from bitweir_hw.checked import hertz, whole
 from bitweir_hw.cost import estimate_pipeline, fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.files import digest
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart, Part, part_of
-from bitweir_hw.plan import plan_from_foldings
+from bitweir_hw.plan import check_parallel_frames, plan_from_foldings
 from bitweir_hw.popcount import Popcount
 from bitweir_hw.search import TooLargeError
 from bitweir_hw.tools import yosys_version
@@ -40,6 +40,8 @@ __all__ = ["SLOWEST", "ExploreRequest", "explore", "pareto"]
 
 #: How much slower than the fastest plan the slowest pace is.
 SLOWEST = 64
+#: Points of a part, at most: far more than a plot shows.
+MOST_POINTS = 1_000
 
 _RESULT = "result.json"
 _MEASURED = ("sites", "lut", "ff", "block_rams")
@@ -87,9 +89,10 @@ class ExploreRequest:
             raise PlanError(f"Each part must have a name of its own: {twice[0]} is there twice.")
         if not self.parts:
             raise PlanError("An exploration needs a part, not none.")
-        for what, value in (("clock", self.clock), ("number of points", self.points)):
-            if value is not None and not 0 < value < inf:
-                raise PlanError(f"The {what} must be positive, not {value:g}.")
+        if self.clock is not None:
+            object.__setattr__(self, "clock", hertz(self.clock))
+        object.__setattr__(self, "points", whole(self.points, "The number of points", high=MOST_POINTS))
+        object.__setattr__(self, "streams", check_parallel_frames(self.streams))
         for part in self.fpgas:
             self.reserve.of(part)
 

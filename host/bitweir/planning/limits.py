@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
 from math import ceil, inf
 
@@ -135,11 +136,11 @@ class Reserve:
 
 def _amount(what: str, text: int | str, of: int) -> int:
     """A count, or a share of `of`, rounded up."""
-    try:
-        number = float(text[:-1]) if isinstance(text, str) and text.endswith("%") else int(text)
-    except ValueError:
-        number = -1
     share = isinstance(text, str) and text.endswith("%")
+    try:
+        number = float(str(text)[:-1]) if share else int(text) if isinstance(text, str) else operator.index(text)
+    except (TypeError, ValueError):
+        number = -1
     if not number >= 0 or (share and number > 100):
         raise PlanError(f"The reserve of {what} must be a count or a share of 0 to 100 %, as 500 or 20%, not {text!r}.")
     return ceil(number * of / 100 - 1e-9) if share else int(number)

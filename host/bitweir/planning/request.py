@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import Board, board_of
+from bitweir_hw.checked import chosen, hertz, real, text, whole
 from bitweir_hw.cost import fmax_basis, fmax_error, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
-from bitweir_hw.plan import WEIGHTS, Plan, check_load_width
+from bitweir_hw.plan import WEIGHTS, Plan, check_load_width, check_parallel_frames
 
 from ..weight_memory import check_bandwidth
 from .limits import Reserve
@@ -89,8 +89,7 @@ class PlanRequest:
     weight_bandwidth: float | None = None
 
     def __post_init__(self) -> None:
-        if self.clock is not None and not 0 < self.clock < inf:
-            raise PlanError(f"The clock must be a positive number of Hz, not {self.clock:g}.")
+        self._check_values()
         if self.part is not None:
             part = part_of(self.part)
             if self.family not in (None, "generic", part.family):
@@ -100,6 +99,7 @@ class PlanRequest:
                 )
         if self.board is not None:
             board_of(self.board)
+<<<<<<< HEAD
         for what, value, known in (
             ("kind of weights", self.weights, WEIGHTS),
             ("goal", self.goal, BOARD_GOALS if self.board else PART_GOALS),
@@ -107,6 +107,11 @@ class PlanRequest:
             if value is not None and value not in known:
                 raise PlanError(f"The {what} must be one of {', '.join(known)}, not {value!r}.")
         check_load_width(self.weights, self.load_width)
+=======
+        chosen(self.weights, "The kind of weights", WEIGHTS)
+        if self.goal is not None:
+            chosen(self.goal, "The goal", BOARD_GOALS if self.board else PART_GOALS)
+>>>>>>> 9795a8f (api: one checker for the numbers, texts and paths of users)
         if self.board:
             self._check_board()
         elif self.folding is not None and (self.fps is not None or self.goal is not None):
@@ -119,6 +124,18 @@ class PlanRequest:
             self._check_bandwidth(self.weight_bandwidth)
         if self.reserve and not self.board and not self.goal:
             raise PlanError("A reserve needs a part and a goal, or a board: what is left of it is what a plan may use.")
+
+    def _check_values(self) -> None:
+        """Numbers as plain ones, whatever types they come in."""
+        for name, checked in (
+            ("clock", hertz),
+            ("folding", lambda value: text(value, "The folding", "16x4,8x10")),
+            ("fps", lambda value: real(value, "The frame rate", over=True, unit="frames/s")),
+            ("stage_levels", lambda value: whole(value, "The number of adder levels between registers", low=0)),
+            ("streams", check_parallel_frames),
+        ):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, checked(value))
 
     @property
     def reserve(self) -> Reserve:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bitweir_hw.accelerator.comments import module_ports
 from bitweir_hw.blocks.pipeline import Pipeline
-from bitweir_hw.errors import PlanError
+from bitweir_hw.checked import chosen
 from bitweir_hw.network import Network
 
 from .facts import Facts
@@ -44,8 +44,7 @@ def check_tools(tools: Iterable[str]) -> None:
         There are no files for one of them.
     """
     for tool in tools:
-        if tool not in TOOLS:
-            raise PlanError(f"A tool to write files for must be one of {', '.join(TOOLS)}, not {tool!r}.")
+        chosen(tool, "A tool to write files for", TOOLS)
 
 
 def write_tool_files(

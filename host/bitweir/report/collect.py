@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from bitweir_hw.blocks import BlockSpec, MatVecSpec, WiredSpec, block_of
+from bitweir_hw.checked import hertz
 from bitweir_hw.cost import READER_ERROR, estimate_reader, estimated_rams
 from bitweir_hw.files import digest
 from bitweir_hw.memory import Memory
@@ -111,6 +112,7 @@ def collect(
         Compute what changes of the plan would do.
     """
     target = build.target
+    clock = None if clock is None else hertz(clock)
     given = None if part is None else part_of(part)
     overridden = [
         *(["clock"] if clock not in (None, target.clock) else []),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bitweir_hw.checked import chosen, hertz, whole
 from bitweir_sim.trace import Trace
 from bitweir_sim.values.golden import Result, joined
 
@@ -181,19 +182,18 @@ def simulate(
 
     Raises
     ------
-    ValueError
-        There is no such engine.
     SimulationError
         The design ends without all results; or, from ``"cocotb"``, does another thing in some cycle than it must.
     PlanError
-        The design jams.
+        The design jams; or there is no such engine, clock or number of processes.
     ToolError
         A tool is missing, or fails.
     FileError
         The waveform cannot be written, or there would be several; or the Verilog is not that of network and plan.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"The engine must be one of {', '.join(ENGINES)}, not {engine!r}.")
+    chosen(engine, "The engine", ENGINES)
+    clock = None if clock is None else hertz(clock)
+    jobs = None if jobs is None else whole(jobs, "The number of processes (jobs)")
     parallel = jobs is not None or scheduler is not None
     if waves and parallel:
         raise FileError(

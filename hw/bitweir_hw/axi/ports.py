@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..accelerator.parameters import image_bytes, load_width
@@ -56,15 +58,20 @@ class AxiPorts:
     lite: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("frame_bytes", "result_bytes", "load_bytes", "memory_bytes"):
+            # Integers of any type, such as those of NumPy; what is none is refused as any other width.
+            value = getattr(self, name)
+            with suppress(TypeError):
+                object.__setattr__(self, name, value if isinstance(value, bool) else operator.index(value))
         for width in (self.frame_bytes, self.result_bytes, self.load_bytes):
-            if width is not None and width not in TDATA_BYTES:
+            if width is not None and (type(width) is not int or width not in TDATA_BYTES):
                 raise PlanError(
                     f"An AXI4-Stream must be {', '.join(map(str, TDATA_BYTES[:-1]))} or {TDATA_BYTES[-1]} bytes wide, "
-                    f"not {width}."
+                    f"not {width!r}."
                 )
-        if self.memory_bytes is not None and self.memory_bytes not in _WIDTHS:
+        if self.memory_bytes is not None and (type(self.memory_bytes) is not int or self.memory_bytes not in _WIDTHS):
             some = f"{', '.join(map(str, _WIDTHS[:-1]))} or {_WIDTHS[-1]}"
-            raise PlanError(f"The AXI4 port of weights must have {some} bytes of data, not {self.memory_bytes}.")
+            raise PlanError(f"The AXI4 port of weights must have {some} bytes of data, not {self.memory_bytes!r}.")
         if self.lite and self.load_bytes is not None:
             raise PlanError(
                 "With AXI4-Lite, parameters are loaded through its registers: leave out the width of a stream for them."

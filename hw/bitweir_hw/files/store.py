@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,8 @@ def load_network(path: Path) -> Network:
         raise NetworkError(f"There is no network file {str(path)!r}.")
     try:
         arrays = read_arrays(path, limit=LIMIT_BYTES)
+        if "network.json" not in arrays:
+            raise NetworkError(_of_something_else(path, list(arrays)))
         tree = json.loads(arrays["network.json"].tobytes())
         if tree["format"] != "bitweir network" or tree["version"] not in (2, VERSION):
             raise ValueError(f"format {tree['format']!r}, version {tree['version']!r}")
@@ -80,7 +84,23 @@ def load_network(path: Path) -> Network:
     except BitweirError:
         raise
     except Exception as error:  # a damaged or hostile file fails in many ways
-        raise NetworkError(f"File {path.name!r} is not a bitweir network of version {VERSION}: {error}.") from error
+        told = " ".join(str(error).split()).rstrip(".")
+        if isinstance(error, zipfile.BadZipFile) and zipfile.is_zipfile(path):
+            # zipfile tells raw bytes.
+            told = "it is damaged"
+        told = "it is damaged" if not told.isprintable() or len(told) > 120 else told
+        raise NetworkError(f"File {path.name!r} is not a bitweir network of version {VERSION}: {told}.") from error
+
+
+def _of_something_else(path: Path, names: Sequence[str]) -> str:
+    """The sentence about an .npz file that is no network."""
+    held = f"the arrays {', '.join(map(repr, names[:5]))}" if names else "no arrays"
+    if {"x", "codes"} & set(names):
+        return (
+            f"File {path.name!r} is not a bitweir network: it holds {held}, and looks like images. Name the file that "
+            "import or Model.save wrote."
+        )
+    return f"File {path.name!r} is not a bitweir network: it holds {held}, and no network.json."
 
 
 def _from_version_2(tree: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cache
 
+from ..checked import whole
 from ..errors import PlanError
 from .trees import COSTS, Add, Count, Node, Word, Xc7Count, adder_sites, best_count, best_tree, word_tree, xc7_split
 
@@ -58,8 +59,7 @@ class Popcount:
     def __post_init__(self) -> None:
         if self.style not in STYLES:
             raise PlanError(f"Popcount style must be one of {', '.join(STYLES)}, not {self.style!r}.")
-        if self.levels_per_stage < 0:
-            raise PlanError(f"Levels per stage must be 0 (no registers) or more, not {self.levels_per_stage}.")
+        whole(self.levels_per_stage, "The number of adder levels between registers", low=0)
         if self.carry4 and self.style != STYLE["xilinx"]:
             raise PlanError(f"CARRY4 cells need the popcount style {STYLE['xilinx']}, not {self.style!r}.")
 

@@ -219,8 +219,11 @@ def test_pixels_without_a_scale(tmp_path):
             "The accelerator gives at most one frame a cycle, so at 100 MHz the frame rate must be 100,000,000 or "
             "less, not 1,000,000,000.",
         ),
-        (["--fps", "0"], "Frame rate and clock must be positive, not 0 frames/s and 100 MHz."),
-        (["--stage-levels", "-1"], "Levels per stage must be 0 (no registers) or more, not -1."),
+        (["--fps", "0"], "The frame rate must be a positive number of frames/s, not 0."),
+        (
+            ["--stage-levels", "-1"],
+            "The number of adder levels between registers must be a whole number of 0 or more, not -1.",
+        ),
     ],
 )
 def test_plans_that_do_not_fit(tmp_path, options, told):

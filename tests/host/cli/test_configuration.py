@@ -78,7 +78,7 @@ def test_tables_are_of_commands_and_the_rest_of_all(config: Path) -> None:
         ("[build]\nseed = 3", "there is 'seed', which is no option of build: the nearest is seeds"),
         ('[build]\nboard = "x"', "board of build is wrong: 'x' is not one of colorlight_5a75b, "),
         ('clock = "fast"', "clock of generate is wrong: 'fast' is not a valid float"),
-        ("clock = -3", "clock of generate must be a positive number of MHz, not -3"),
+        ("clock = -3", "clock of generate must be 0.01 to 10,000 MHz, not -3"),
         ("jobs = [1]", "must not be a list"),
         ('[explore]\npart = "ecp5-25k"', "part of explore must be a list"),
         ("[generate]\nweights = true", "weights of generate must be a number or a text"),

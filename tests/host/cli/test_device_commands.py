@@ -101,7 +101,7 @@ def test_images_of_another_shape(tmp_path):
         ("usb:1", "A device must be serial:PORT, spi:PORT, sim:FOLDER, golden:FILE, cpu:FILE, not 'usb:1'."),
         ("serial:x?speed=9", "serial: takes the options baud, not 'speed'."),
         ("sim:x?speed=9", "sim: takes the options baud and clock, not 'speed'."),
-        ("golden:x?baud=9", "golden: takes no options, not 'baud'."),
+        ("golden:x?baud=9", "golden: has no link, so leave out the baud rate (--baud, in Python baud=)."),
         ("cpu:x?baud=9", "cpu: takes the options threads, not 'baud'."),
         ("serial:x?baud=fast", "The option baud of a device must be a positive integer, not 'fast'."),
         ("serial:x?baud=0", "The option baud of a device must be a positive integer, not '0'."),

@@ -15,9 +15,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from bitweir_hw.checked import items
 from bitweir_hw.network import Network
 from numpy.typing import NDArray
 
@@ -65,7 +67,8 @@ class WeightBits:
         if isinstance(given, Mapping):
             parts: list[tuple[str, str]] = [(str(name), str(bits)) for name, bits in given.items()]
         else:
-            texts = [str(given)] if isinstance(given, int | str) else list(given)
+            one = str(given) if isinstance(given, Integral) and not isinstance(given, bool) else given
+            texts = [str(text) for text in items(one, "The bits of weights", '["conv0=8"]', error=ModelError)]
             pieces = [piece.strip() for text in texts for piece in text.split(",")]
             split = [piece.rpartition("=") for piece in pieces]
             parts = [(name if equal else "", bits) for name, equal, bits in split]

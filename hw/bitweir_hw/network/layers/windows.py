@@ -37,6 +37,14 @@ def window_text(layer: Windowed) -> str:
     return kernel if layer.stride == (1, 1) else f"{kernel} stride {stride}"
 
 
+#: Where pads are, of rows and of columns.
+_SIDES = (("above", "below"), ("on the left", "on the right"))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what.removesuffix('s') if count == 1 else what}"
+
+
 def window_positions(layer: Windowed, source: Map) -> tuple[int, int]:
     """Rows and columns of windows that fit into the padded map."""
     check_whole(layer, "a kernel", layer.kernel, 1)
@@ -48,11 +56,12 @@ def window_positions(layer: Windowed, source: Map) -> tuple[int, int]:
     for axis, what in enumerate(("rows", "columns")):
         size, kernel = source.shape[axis], layer.kernel[axis]
         before, after = layer.pads[axis], layer.pads[axis + 2]
-        if max(before, after) >= kernel:
-            raise NetworkError(
-                f"Layer {layer.name!r} must have fewer padded {what} than the {kernel} of its kernel, "
-                f"not {max(before, after)}."
-            )
+        for side, pad in zip(_SIDES[axis], (before, after), strict=True):
+            if pad >= kernel:
+                raise NetworkError(
+                    f"Layer {layer.name!r} pads {_counted(pad, what)} {side}, but its kernel has "
+                    f"{_counted(kernel, what)}: at most {kernel - 1}."
+                )
         count = (size + before + after - kernel) // layer.stride[axis] + 1
         if count < 1:
             raise NetworkError(
