@@ -216,10 +216,10 @@ def _options(scheme: str, given: Sequence[tuple[str, str]]) -> dict[str, int]:
     options = {}
     for name, value in given:
         if name not in _OPTIONS[scheme]:
-            known = f"the options {' and '.join(_OPTIONS[scheme])} alone" if _OPTIONS[scheme] else "no options"
+            known = f"the options {' and '.join(_OPTIONS[scheme])}" if _OPTIONS[scheme] else "no options"
             if name == "baud":
                 raise LinkError(f"{scheme}: has no link, so leave out the baud rate (--baud, in Python baud=).")
-            raise LinkError(f"{scheme}: takes {known}; leave out {name!r}.")
+            raise LinkError(f"{scheme}: takes {known}, not {name!r}.")
         if not value.isdecimal() or not int(value):
             raise LinkError(f"The option {name} of a device must be a positive integer, not {value!r}.")
         options[name] = round(hertz(int(value))) if name == "clock" else int(value)

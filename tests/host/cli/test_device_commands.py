@@ -102,7 +102,7 @@ def test_images_of_another_shape(tmp_path):
         ("serial:x?speed=9", "serial: takes the options baud, not 'speed'."),
         ("sim:x?speed=9", "sim: takes the options baud and clock, not 'speed'."),
         ("golden:x?baud=9", "golden: has no link, so leave out the baud rate (--baud, in Python baud=)."),
-        ("cpu:x?baud=9", "cpu: takes the options threads, not 'baud'."),
+        ("cpu:x?baud=9", "cpu: has no link, so leave out the baud rate (--baud, in Python baud=)."),
         ("serial:x?baud=fast", "The option baud of a device must be a positive integer, not 'fast'."),
         ("serial:x?baud=0", "The option baud of a device must be a positive integer, not '0'."),
         ("spi:x?clock=9", "spi: takes the options baud, not 'clock'."),
