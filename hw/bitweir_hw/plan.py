@@ -185,7 +185,7 @@ def check_load_width(weights: str, width: int) -> None:
     PlanError
         There is no such width, or nothing is loaded.
     """
-    if width not in LOAD_WIDTHS:
+    if type(width) is not int or width not in LOAD_WIDTHS:
         known = f"{', '.join(map(str, LOAD_WIDTHS[:-1]))} or {LOAD_WIDTHS[-1]}"
         raise PlanError(f"Parameters must be loaded {known} bytes a cycle, not {width}.")
     if width > 1 and weights != "ram":

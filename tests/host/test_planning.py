@@ -69,7 +69,7 @@ def test_what_cannot_be_had(network):
         "A frame takes at least 16 cycles, so it cannot take at most 0; the most that ecp5-25k is expected to do is "
         f"about {most.fps:,.0f} frames/s, at {most.expected_clock / 1e6:.4g} MHz."
     )
-    with pytest.raises(PlanError, match="Frame rate must be positive"):
+    with pytest.raises(PlanError, match="must be a positive number of frames/s"):
         choose(network, wish(part="ecp5-25k", goal="area", fps=-1.0))
 
 

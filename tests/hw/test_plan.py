@@ -290,5 +290,5 @@ def test_rate_out_of_reach():
         "The accelerator gives at most one frame a cycle, so at 100 MHz the frame rate must be 100,000,000 or less, "
         "not 200,000,000."
     )
-    with pytest.raises(PlanError, match="must be positive"):
+    with pytest.raises(PlanError, match="must be a positive number of frames/s"):
         plan_for_fps(NET, fps=0, clock=1e8)

@@ -99,19 +99,10 @@ class PlanRequest:
                 )
         if self.board is not None:
             board_of(self.board)
-<<<<<<< HEAD
-        for what, value, known in (
-            ("kind of weights", self.weights, WEIGHTS),
-            ("goal", self.goal, BOARD_GOALS if self.board else PART_GOALS),
-        ):
-            if value is not None and value not in known:
-                raise PlanError(f"The {what} must be one of {', '.join(known)}, not {value!r}.")
-        check_load_width(self.weights, self.load_width)
-=======
         chosen(self.weights, "The kind of weights", WEIGHTS)
         if self.goal is not None:
             chosen(self.goal, "The goal", BOARD_GOALS if self.board else PART_GOALS)
->>>>>>> 9795a8f (api: one checker for the numbers, texts and paths of users)
+        check_load_width(self.weights, self.load_width)
         if self.board:
             self._check_board()
         elif self.folding is not None and (self.fps is not None or self.goal is not None):

@@ -193,7 +193,7 @@ def test_a_frame_rate_can_be_asked_for() -> None:
     network, board = dense_network(784, 64, 10), BOARDS["ulx3s_85f"]
     _, search = planned(network, board, fps=1e6)
     assert search.goal == "area" and search.fps >= 1e6
-    with pytest.raises(PlanError, match=r"^Frame rate must be positive, not -1 frames/s\.$"):
+    with pytest.raises(PlanError, match=r"^The frame rate must be a positive number of frames/s, not -1\.$"):
         planned(network, board, fps=-1)
 
 

@@ -1,5 +1,6 @@
 """Networks and plans survive a round through files; damaged files are told."""
 
+import contextlib
 import io
 import json
 from dataclasses import replace
@@ -114,6 +115,36 @@ def test_damaged(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(PlanError, match=r"File 'plan.json' is not a bitweir plan of version 2: .*\."):
         load_plan(path)
+
+
+def test_an_array_file_that_is_no_network(tmp_path):
+    path = tmp_path / "ok.npz"
+    for names, told in (
+        (("x", "y"), "the arrays 'x', 'y', and looks like images. Name the file that import or Model.save wrote."),
+        (("w",), "the arrays 'w', and no network.json."),
+        ((), "no arrays, and no network.json."),
+    ):
+        np.savez(path, **{name: np.zeros(1) for name in names})
+        with pytest.raises(NetworkError) as error:
+            load_network(path)
+        assert str(error.value) == f"File 'ok.npz' is not a bitweir network: it holds {told}"
+
+
+def test_a_flipped_byte_tells_no_raw_bytes(tmp_path):
+    path, content = tmp_path / "net.npz", network_bytes(dense_network(4, 3, 2))
+    told = set()
+    for place in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 255
+        path.write_bytes(damaged)
+        with contextlib.suppress(NetworkError):
+            load_network(path)
+            continue
+        with pytest.raises(NetworkError) as error:
+            load_network(path)
+        told.add(str(error.value))
+    assert "File 'net.npz' is not a bitweir network of version 3: it is damaged." in told
+    assert all(len(text) < 200 and text.isprintable() and " b'" not in text for text in told)
 
 
 def test_no_pickle(tmp_path):
