@@ -115,7 +115,8 @@ def generate(
     family : str, optional
         FPGA family whose primitives popcounts and wired layers use; portable Verilog without one and without a part.
     stage_levels : int, optional
-        Levels of adders between registers, in all blocks.
+        Levels of adders between registers, in all blocks. Without it, a search weighs 0 to 3; with a part and a
+        folding, it is 2, or 1 where a plan of moderate size does not reach the clock with 2; else it is 2.
     streams : int, optional
         Parallel frames: computed together, they share each weight.
     weights : str
@@ -183,7 +184,7 @@ def generate(
     memory_of_board(design.pipeline, target.platform, target.clock)
     with progress("Generating Verilog"):
         written = design.write(target_folder, axi=ports, memory_files=memory_files, tools=wanted)
-    return Accelerator(written=written, search=result.search)
+    return Accelerator(written=written, search=result.search and result.search.of_design(design.pipeline))
 
 
 def generate_chips(

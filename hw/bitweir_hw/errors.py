@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-__all__ = ["BitweirError", "FileError", "LinkError", "NetworkError", "PlanError", "ToolError"]
+__all__ = ["BitweirError", "FileError", "LinkError", "NetworkError", "OptionsError", "PlanError", "ToolError"]
 
 
 class BitweirError(Exception):
@@ -24,6 +24,12 @@ class PlanError(BitweirError):
     """The plan does not fit the network."""
 
     exit_code = 5
+
+
+class OptionsError(PlanError):
+    """Wishes exclude each other, or one of them needs another one: as a command line, they are wrong."""
+
+    exit_code = 2
 
 
 class ToolError(BitweirError):

@@ -117,5 +117,6 @@ def build_for_board(
     with logs_kept(folder), progress(f"Synthesising and routing for {board.title}") as done:
         written, routed = write_bitstream(design, board, folder, options=options, models=models, told=done)
     return BoardBuild(
-        written=written, bitstream=folder / bitstream_name(network, board), search=result.search, routed=routed
-    )
+        written=written, bitstream=folder / bitstream_name(network, board),
+        search=result.search and result.search.of_design(design.pipeline), routed=routed,
+    )  # fmt: skip

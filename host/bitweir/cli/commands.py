@@ -150,7 +150,8 @@ def import_command(
     "--stage-levels",
     type=int,
     help="Levels of adders between registers, in all blocks; 1: the highest clock, 0: no registers.  "
-    f"[default: {DEFAULT_LEVELS}, or what is best for --goal]",
+    f"[default: what is best for --goal; with --part and --folding {DEFAULT_LEVELS}, or 1 where a plan of moderate "
+    f"size does not reach --clock with that; else {DEFAULT_LEVELS}]",
 )
 @click.option(
     "--streams",
@@ -230,6 +231,10 @@ def generate(
         return
     if folding is not None and (fps is not None or goal is not None):
         raise click.UsageError("--folding excludes --fps and --goal, as it determines the frame rate.")
+    if board is not None and part is not None:
+        raise click.UsageError("--board excludes --part, as a board says its part.")
+    if board is not None and goal not in (None, "fps"):
+        raise click.UsageError(f"--goal {goal} is for --part; with --board, name fps, or give --fps alone.")
     if board is None and goal is not None and part is None:
         raise click.UsageError("--goal needs --part, as what is best depends on the part.")
     if board is None and part is not None and goal is None and folding is None:

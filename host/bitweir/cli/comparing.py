@@ -24,6 +24,8 @@ __all__ = ["compare_command"]
 @with_output
 def compare_command(output: Output, folders: tuple[Path, ...], part: str | None, clock: float | None) -> None:
     """Compare the designs in two or more FOLDERs: speed, resources and blocks."""
+    if len(folders) < 2:
+        raise click.UsageError("A comparison needs two folders or more.")
     with output.working("Computing the reports"):
         found = api.compare(*folders, part=part, clock=clock)
     output.show(*map(render_table, comparison_tables(found)))

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 from bitweir_hw.checked import HIGHEST_CLOCK, LOWEST_CLOCK
-from bitweir_hw.errors import BitweirError
+from bitweir_hw.errors import BitweirError, OptionsError
 from bitweir_sim.trace import SimulationError
 
 from ..api import load
@@ -153,7 +153,10 @@ def with_output(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("--quiet and --verbose exclude each other.")
         output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
         ctx.find_root().obj = output
-        command(output, *args, **options)
+        try:
+            command(output, *args, **options)
+        except OptionsError as error:
+            raise click.UsageError(str(error), ctx) from error
 
     return wrapped
 

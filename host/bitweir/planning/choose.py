@@ -296,10 +296,12 @@ def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, boar
         available_sites=int(hunt.limits.sites),
         available_block_rams=int(hunt.limits.block_rams),
         available_ffs=int(hunt.limits.ffs),
-        bound=None if goal == "latency" else found.bound,
+        bound=None if goal == "latency" else found.bound or None,
         # The memory of a board holds back the clock of the accelerator.
         clock=hunt.clock if hunt.memory_clock else request.clock,
         fmax=best.fmax,
+        stage_levels=found.plan.popcount.levels_per_stage,
+        whole=request.clock is None,
         wanted=request.fps,
         reserved=hunt.limits.reserved,
         streamed=tuple(streamed.layer for streamed in best.pipeline.weight_streams),

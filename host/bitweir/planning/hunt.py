@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil, inf
+from typing import Literal
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import fmax, fmax_error
@@ -20,12 +21,14 @@ from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower
 from bitweir_hw.network import Network
 from bitweir_hw.parts import FpgaPart
-from bitweir_hw.plan import MAX_STREAMS, least_cycles
+from bitweir_hw.plan import MAX_STREAMS, Plan, check_plan, least_cycles
 from bitweir_hw.popcount import Popcount
 from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult, TooLargeError, few_streamed, sharing
-from bitweir_sim.time.sizing import jam_error, latency
 
-__all__ = ["LEVELS", "Expected", "Hunt"]
+from .descent import changes, descend
+from .expected import Expected
+
+__all__ = ["LEVELS", "MOST_BEATS", "Expected", "Hunt"]
 
 #: Adder levels between registers that are tried, in this order.
 LEVELS = (1, 2, 3, 0)
@@ -40,44 +43,13 @@ _SLOWER = (1.25, 1.6, 2.0, 3.0)
 #: Hz, at most, for which the search counts what a memory of weights gives in a cycle: few plans are slower. A plan is
 #: then judged at its own clock.
 _MEMORY_CLOCK = 50e6
+#: By how much faster plans are, of which one may be smaller than the slowest; and how much larger they are once no
+#: faster one is.
+_QUICKER, _MORE = 3, 1.5
 #: Clocks to try for a frame rate.
 _CLOCKS = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """A plan that a search found, and what it is expected to do.
-
-    Parameters
-    ----------
-    found : SearchResult
-    pipeline : Pipeline
-    fmax : float
-        Hz that a router may reach.
-    clock : float
-        Hz: the lower one of `fmax` and the highest that is wanted.
-    sure : float
-        Hz: as `clock`, even if `fmax` is too high by as much as it ever was.
-    """
-
-    found: SearchResult
-    pipeline: Pipeline
-    fmax: float
-    clock: float
-    sure: float
-
-    @property
-    def fps(self) -> float:
-        """Frames/s at `clock`."""
-        return self.found.plan.parallel_frames * self.clock / self.found.cycles
-
-    @property
-    def latency(self) -> float:
-        """Seconds from the first beat of a frame to its result, at `clock`."""
-        cycles = latency(self.pipeline)
-        if cycles is None:
-            raise jam_error(self.pipeline)
-        return cycles / self.clock
+#: Beats of a frame on all streams of the largest accelerator of which single changes are judged, one by one.
+MOST_BEATS = 300_000
 
 
 @dataclass(kw_only=True)
@@ -198,8 +170,12 @@ class Hunt:
             Nothing fits.
         """
         best = self._over_levels(self._quickest, self._frames)
-        if self.streams is not None or best.found.block_rams < _SCARCE * self.limits.block_rams:
-            return best
+        if self.streams is None and best.found.block_rams >= _SCARCE * self.limits.block_rams:
+            best = self._with_parallel_frames(best)
+        return self._descended(best, lambda one: (-one.fps, one.found.sites), "cycles")
+
+    def _with_parallel_frames(self, best: Expected) -> Expected:
+        """The fastest plan of those with more parallel frames, as block RAM binds."""
         level = best.found.plan.popcount.levels_per_stage
         most = min(int(self.limits.sites / best.found.sites), MAX_STREAMS)
         for streams in sorted({2, most - 1, most}):
@@ -225,7 +201,7 @@ class Hunt:
                 if best is None or found.latency < best.latency:
                     best = found
         assert best
-        return best
+        return self._descended(best, lambda one: (one.latency, one.found.sites), "cycles")
 
     def smallest(self, fps: float) -> Expected:
         """The plan with the fewest LUT sites that is expected to reach a frame rate.
@@ -242,7 +218,7 @@ class Hunt:
             raise PlanError(f"Frame rate must be positive, not {fps:,.10g} frames/s.")
         found = self._smallest(fps, sure=False)
         if isinstance(found, Expected):
-            return found
+            return self._descended(found, lambda one: (one.fps < fps * (1 - 1e-9), one.found.sites), "sites")
         best = self.most_frames()
         if best.fps * (1 + fmax_error(self.part)) < fps:
             most = (
@@ -266,7 +242,9 @@ class Hunt:
             Nothing fits.
         """
         found = self._smallest(fps, sure=True)
-        return found if isinstance(found, Expected) else self.most_frames()
+        if not isinstance(found, Expected):
+            return self.most_frames()
+        return self._descended(found, lambda one: (one.sure_fps < fps * (1 - 1e-9), one.found.sites), "sites")
 
     def in_step(self, cycles: int, clock: float) -> Expected:
         """The plan of at most so many cycles a frame with the highest clock, up to the one that is given.
@@ -294,6 +272,34 @@ class Hunt:
         return max(found, key=lambda one: (min(one.fmax, clock), -one.found.sites))
 
     # ---- steps
+
+    def _descended(
+        self, best: Expected, rank: Callable[[Expected], tuple[float, ...]], bounded: Literal["cycles", "sites"]
+    ) -> Expected:
+        """A plan of which no single change is better; of large networks, which reports advise nothing of, as it is.
+
+        Its bound, of cycles or of sites, is 0 where what was proved is of other plans.
+        """
+        if sum(stream.beats for stream in best.pipeline.streams) > MOST_BEATS:
+            return best
+        parallel = self.streams is None and self._outside is None
+        found = descend(
+            best, plan_of=lambda one: one.found.plan, judge=self._judged, rank=rank,
+            around=lambda plan: changes(self.network, plan, levels=self.levels, parallel=parallel),
+        )  # fmt: skip
+        old, new = best.found.plan, found.found.plan
+        alike = (old.popcount, old.parallel_frames) == (new.popcount, new.parallel_frames)
+        holds = alike and best.found.bound <= getattr(found.found, bounded)
+        return replace(found, found=replace(found.found, bound=best.found.bound if holds else 0.0))
+
+    def _judged(self, plan: Plan) -> Expected | None:
+        """What a plan is expected to do; None if it is illegal or does not fit."""
+        try:
+            check_plan(self.network, plan)
+            found = self.search(plan.popcount.levels_per_stage, plan.parallel_frames).priced(plan.foldings)
+        except PlanError:
+            return None
+        return self.expected(found) if self.limits.holds(found) else None
 
     def _each_level(self) -> Iterator[int]:
         """The numbers of adder levels, with what share of them was tried."""
@@ -444,11 +450,24 @@ class Hunt:
                 found += self._enough(level, fps, sure=sure)
             except PlanError as error:
                 refused = refused or error
-        streams = self._frames
-        enough = [
-            one for one in found if streams * (one.sure if sure else one.clock) >= fps * one.found.cycles * (1 - 1e-9)
-        ]
-        return min(enough, key=lambda one: one.found.sites) if enough else None if found else refused
+
+        def enough(one: Expected) -> bool:
+            return (one.sure_fps if sure else one.fps) >= fps * (1 - 1e-9)
+
+        fast = [one for one in found if enough(one)]
+        if not fast:
+            return None if found else refused
+        best = min(fast, key=lambda one: one.found.sites)
+        return min((best, *filter(enough, self._quicker(best))), key=lambda one: one.found.sites)
+
+    def _quicker(self, best: Expected) -> Iterator[Expected]:
+        """Plans of fewer cycles than a frame may take: few lanes have deep memories, and may need more than some do."""
+        search, cycles = self.search(best.found.plan.popcount.levels_per_stage, self._frames), best.found.cycles
+        while (cycles := cycles // _QUICKER) >= search.least:
+            with suppress(PlanError):
+                yield (one := self.expected(search.cheapest(cycles, self.limits)))
+                if one.found.sites > _MORE * best.found.sites:
+                    return
 
     def _enough(self, level: int, fps: float, *, sure: bool) -> list[Expected]:
         """Plans with so many adder levels between registers: at the highest clock, then at what each reaches."""

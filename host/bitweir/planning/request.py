@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import Board, board_of
 from bitweir_hw.checked import chosen, hertz, real, text, whole
-from bitweir_hw.cost import fmax_basis, fmax_error, highest_clock
-from bitweir_hw.errors import PlanError
+from bitweir_hw.cost import estimate_pipeline, fmax, fmax_basis, fmax_error, highest_clock
+from bitweir_hw.errors import OptionsError, PlanError
 from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
 from bitweir_hw.plan import WEIGHTS, Plan, check_load_width, check_parallel_frames
+from bitweir_hw.words import counted
 
 from ..weight_memory import check_bandwidth
 from .limits import Reserve
 
-__all__ = ["BOARD_GOALS", "GOALS", "PART_GOALS", "PlanRequest", "PlanResult", "PlanSearch", "block_ram_share"]
+__all__ = [
+    "BOARD_GOALS",
+    "GOALS",
+    "PART_GOALS",
+    "PlanRequest",
+    "PlanResult",
+    "PlanSearch",
+    "block_ram_share",
+    "told_levels",
+]
 
 #: What can be best, and what that means.
 GOALS = {
@@ -53,7 +63,8 @@ class PlanRequest:
         FPGA family whose primitives popcounts and wired layers use, or ``"generic"``; None for that of the part, or
         generic.
     stage_levels : int or None
-        Adder levels between registers, 0 for none; None: the most with which the clock may be reached.
+        Adder levels between registers, 0 for none. None: what is best for a goal; with a part and a folding, the most,
+        up to 2, with which a plan of moderate size reaches the clock; else 2, or 1 on a board.
     streams : int or None
         Parallel frames; None: for goal ``"fps"`` on a part as many as serve it best, else 1.
     weights : str
@@ -69,8 +80,10 @@ class PlanRequest:
 
     Raises
     ------
+    OptionsError
+        The wishes exclude each other.
     PlanError
-        The wishes exclude each other, or there is no such part, board, goal or kind of weights.
+        There is no such part, board, goal or kind of weights, or a number is out of its limits.
     """
 
     clock: float | None = None
@@ -93,7 +106,7 @@ class PlanRequest:
         if self.part is not None:
             part = part_of(self.part)
             if self.family not in (None, "generic", part.family):
-                raise PlanError(
+                raise OptionsError(
                     f"Part {part.name} is of family {part.family}, and has no primitives of {self.family}: leave the "
                     "family out, or name generic."
                 )
@@ -106,15 +119,17 @@ class PlanRequest:
         if self.board:
             self._check_board()
         elif self.folding is not None and (self.fps is not None or self.goal is not None):
-            raise PlanError("A folding excludes a frame rate and a goal, as it determines the frame rate.")
+            raise OptionsError("A folding excludes a frame rate and a goal, as it determines the frame rate.")
         elif self.goal and not self.part:
-            raise PlanError(f"Goal {self.goal} needs a part, as what is best depends on the part: name one.")
+            raise OptionsError(f"Goal {self.goal} needs a part, as what is best depends on the part: name one.")
         elif self.goal and (self.goal == "area") != (self.fps is not None):
-            raise PlanError("Goal area needs a frame rate, and the other goals exclude it.")
+            raise OptionsError("Goal area needs a frame rate, and the other goals exclude it.")
         if self.weight_bandwidth is not None:
             self._check_bandwidth(self.weight_bandwidth)
         if self.reserve and not self.board and not self.goal:
-            raise PlanError("A reserve needs a part and a goal, or a board: what is left of it is what a plan may use.")
+            raise OptionsError(
+                "A reserve needs a part and a goal, or a board: what is left of it is what a plan may use."
+            )
 
     def _check_values(self) -> None:
         """Numbers as plain ones, whatever types they come in."""
@@ -136,21 +151,21 @@ class PlanRequest:
     def _check_bandwidth(self, bandwidth: float) -> None:
         check_bandwidth(bandwidth)
         if self.board or not self.goal:
-            raise PlanError(
+            raise OptionsError(
                 "A bandwidth of weights needs a part and a goal, and no board: the search says which layers it is for."
             )
         if self.weights != "rom":
-            raise PlanError("A bandwidth of weights excludes parameters in RAM, which hold all weights on the chip.")
+            raise OptionsError("A bandwidth of weights excludes parameters in RAM, which hold all weights on the chip.")
 
     def _check_board(self) -> None:
         if self.part is not None or self.family is not None:
-            raise PlanError("A board determines the part and the family: name neither.")
+            raise OptionsError("A board determines the part and the family: name neither.")
         if self.folding is not None and (self.fps is not None or self.goal is not None):
-            raise PlanError("A folding excludes a frame rate and a goal, as it determines the frame rate.")
+            raise OptionsError("A folding excludes a frame rate and a goal, as it determines the frame rate.")
         if self.folding is not None and self.reserve:
-            raise PlanError("A reserve is for plans that are searched for: a folding excludes it.")
+            raise OptionsError("A reserve is for plans that are searched for: a folding excludes it.")
         if self.streams not in (None, 1):
-            raise PlanError(f"A board takes one frame at a time, not {self.streams} parallel frames.")
+            raise OptionsError(f"A board takes one frame at a time, not {self.streams} parallel frames.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,12 +188,17 @@ class PlanSearch:
     available_sites, available_block_rams, available_ffs : int
         How many of these the plan may use.
     bound : float or None
-        LUT sites (goals area and link) or cycles a frame (goal fps) below which no plan gets, according to the cost
-        model; None for goal latency.
+        LUT sites (goals area and link) or cycles a frame (goal fps) below which no plan of those that the search
+        compares gets, according to the cost model; None where that is not known: for goal latency, and for a plan
+        that single changes made another one.
     clock : float or None
         Hz, that was asked for, if any was.
     fmax : float
         Hz that a router may reach.
+    stage_levels : int
+        Adder levels between registers.
+    whole : bool
+        Whether the target gets a round number of 0.1 MHz, as nobody asked for a clock.
     wanted : float or None
         Frames/s that were asked for, if any were.
     reserved : str
@@ -205,6 +225,8 @@ class PlanSearch:
     bound: float | None
     clock: float | None
     fmax: float
+    stage_levels: int
+    whole: bool = False
     wanted: float | None = None
     reserved: str = ""
     streamed: tuple[str, ...] = ()
@@ -229,6 +251,7 @@ class PlanSearch:
             "fmax_mhz": self.fmax / 1e6,
             "fmax_error": fmax_error(self.part),
             "fmax_from": fmax_basis(self.part),
+            "stage_levels": self.stage_levels,
         }
         if self.weight_bandwidth is not None:
             told |= {
@@ -248,8 +271,17 @@ class PlanSearch:
 
     @property
     def expected_clock(self) -> float:
-        """Hz: what was asked for, or `fmax` where that is lower or nobody asked, or the highest of the part."""
-        return min(self.fmax, highest_clock(self.part) if self.clock is None else self.clock)
+        """Hz: what was asked for, or `fmax` where that is lower or nobody asked, or the highest of the part.
+
+        What a target is made for, where nobody asked: a round number, not above.
+        """
+        expected = min(self.fmax, highest_clock(self.part) if self.clock is None else self.clock)
+        return max(int(expected / 1e5), 1) * 1e5 if self.whole else expected
+
+    def of_design(self, pipeline: Pipeline) -> PlanSearch:
+        """The same with the figures of the design, whose FIFOs are fitted, as its reports tell them."""
+        cost = estimate_pipeline(pipeline, self.part.family)[1]
+        return replace(self, sites=cost.sites, block_rams=cost.bram, ffs=cost.ff, fmax=fmax(pipeline, self.part))
 
     @property
     def fps(self) -> float:
@@ -287,6 +319,7 @@ class PlanSearch:
             told += " All weights fit on the chip: nothing comes from outside."
         if self.streams > 1:
             told += f" It has {self.streams} parallel frames."
+        told += f" {told_levels(self.stage_levels)}"
         return f"{told} {self._quality}"
 
     @property
@@ -297,18 +330,18 @@ class PlanSearch:
         if self.goal == "fps":
             if self.bound < self.cycles:
                 return (
-                    f"No plan with as many adder levels between registers takes fewer than {self.bound:,.0f} cycles; "
-                    f"this one takes {self.cycles:,}."
+                    f"No plan with as many adder levels between registers takes fewer than "
+                    f"{counted(self.bound, 'cycle')}; this one takes {self.cycles:,}."
                 )
             side = f" with {self.streams} parallel frames" if self.streams > 1 else ""
             return (
-                "According to the cost model, no plan that fits takes fewer cycles with as many adder levels between "
-                f"registers{side.replace(' with', ' and')}."
+                "According to the cost model, no plan that was compared and fits takes fewer cycles with as many adder "
+                f"levels between registers{side.replace(' with', ' and')}."
             )
         gap = max(1 - self.bound / self.sites, 0.0) if self.sites else 0.0
         return (
-            f"According to the cost model, no plan of at most {self.cycles:,} cycles with as many adder levels between "
-            f"registers can be more than {gap:.1%} smaller."
+            f"According to the cost model, no plan that was compared, of at most {counted(self.cycles, 'cycle')} with "
+            f"as many adder levels between registers, can be more than {gap:.1%} smaller."
         )
 
 
@@ -329,6 +362,13 @@ class PlanResult:
     plan: Plan
     search: PlanSearch | None = None
     pipeline: Pipeline | None = None
+
+
+def told_levels(levels: int) -> str:
+    """Adder levels between registers, as a sentence."""
+    if not levels:
+        return "There are no registers between adders."
+    return f"A register follows every {counted(levels, 'adder level') if levels > 1 else 'adder level'}."
 
 
 def block_ram_share(part: FpgaPart, count: int) -> str:

@@ -18,8 +18,7 @@ def target_for(request: PlanRequest, result: PlanResult) -> Target:
     board = board_of(request.board) if request.board else None
     clock = request.clock or (board.first_clock if board else DEFAULT_CLOCK)
     if request.clock is None and result.search:
-        # A round number, not above.
-        clock = max(int(result.search.expected_clock / 1e5), 1) * 1e5
+        clock = result.search.expected_clock
     if board:
         streamed = result.pipeline is not None and bool(result.pipeline.weight_streams)
         return Target.of_board(board, clock=clock, streamed=streamed)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from bitweir_hw.errors import PlanError
+from bitweir_hw.errors import OptionsError
 from markupsafe import Markup
 from msgspec import Meta
 
@@ -131,11 +131,11 @@ class Comparison:
 
         Raises
         ------
-        PlanError
+        OptionsError
             There are fewer than two.
         """
         if len(reports) < 2:
-            raise PlanError(f"There must be two designs or more to compare, not {len(reports)}.")
+            raise OptionsError(f"There must be two designs or more to compare, not {len(reports)}.")
         measured = all(report.resources[0] == "measured" for report in reports)
         found = [report.resources[1] if measured else report.estimate for report in reports]
         return cls(

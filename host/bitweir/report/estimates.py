@@ -54,7 +54,7 @@ def _bands(percents: Mapping[str, Sequence[float]]) -> ResourceBands:
 
 def _fmax(pipeline: Pipeline, part: FpgaPart) -> FmaxEstimate:
     clock = fmax(pipeline, part)
-    return FmaxEstimate(part=part.name, mhz=round(clock / 1e6, 1), error=fmax_error(part), basis=fmax_basis(part))
+    return FmaxEstimate(part=part.name, mhz=clock / 1e6, error=fmax_error(part), basis=fmax_basis(part))
 
 
 def errors(estimated: Mapping[str, Estimate], measured: Mapping[str, Measured]) -> dict[str, SynthesisErrors]:

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..planning.request import told_levels
 from ..synthesis.results import Routed
 from . import tables
 from .fit import told_fmax, told_target, told_unfit
@@ -63,6 +64,7 @@ def render_routed(routed: Routed) -> Iterator[RenderableType]:
 def _summary(report: ReportData) -> Iterator[tuple[str, str]]:
     for what, much, unit in tables.figures(report):
         yield what, f"{much} {unit}"
+    yield "Registers", told_levels(report.plan.popcount.levels_per_stage).removesuffix(".")
     yield "Target", told_target(report)
     yield "Clock", told_fmax(report)
 

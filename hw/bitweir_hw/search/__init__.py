@@ -4,9 +4,10 @@ from .prices import Pace
 from .results import Budget, Outside, SearchResult, Streaming, TooLargeError
 from .search import Search, cheapest, fastest
 from .streaming import few_streamed, sharing
-from .wiring import with_wired_layers
+from .wiring import MOST_WIRED, wirings, with_wired_layers
 
 __all__ = [
+    "MOST_WIRED",
     "Budget",
     "Outside",
     "Pace",
@@ -18,5 +19,6 @@ __all__ = [
     "fastest",
     "few_streamed",
     "sharing",
+    "wirings",
     "with_wired_layers",
 ]

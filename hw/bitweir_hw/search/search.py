@@ -381,6 +381,13 @@ class Search:
             self._known[chosen] = self.costed(chosen)
         return self._known[chosen]
 
+    def priced(self, chosen: tuple[Folding, ...]) -> SearchResult:
+        """What a plan takes, whatever pace was asked for last; with no bound."""
+        self._keep(None)
+        if chosen not in self._known:
+            self._known[chosen] = self.costed(chosen)
+        return self._known[chosen]
+
     def costed(self, chosen: tuple[Folding, ...]) -> SearchResult:
         plan = replace(self.plan, foldings=chosen)
         pipeline = build(Fitted(self.network, plan, self._learned))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bitweir_hw.parts import BLOCK_RAM
+from bitweir_hw.words import counted
 
 from ...results import result_name
 from ..fit import told_about, told_fmax, told_group, told_rate, told_target
@@ -94,7 +95,7 @@ def identity(report: ReportData) -> list[tuple[str, str]]:
         (
             "Popcount",
             f"style {plan.popcount.style}, "
-            + (f"registers every {levels} adder levels" if levels else "no registers between adders"),
+            + (f"registers every {counted(levels, 'adder level')}" if levels else "no registers between adders"),
         ),
         ("Parallel frames", number(plan.streams)),
         (
