@@ -234,6 +234,21 @@ def test_plans_that_do_not_fit(tmp_path, options, told):
 @pytest.mark.parametrize(
     "words",
     [
+        ["generate", MODEL, *SCALE, "-o", "x", "--board", "icebreaker", "--family", "ecp5"],
+        ["generate", MODEL, *SCALE, "-o", "x", "--board", "icebreaker", "--streams", "2"],
+        ["generate", MODEL, *SCALE, "-o", "x", "--reserve-luts", "5"],
+        ["build", MODEL, *SCALE, "-o", "x", "--board", "icebreaker", "--folding", "1x1,1x1", "--goal", "fps"],
+    ],
+)
+def test_options_that_exclude_each_other(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    assert run(*words, code=2).stderr.startswith("Usage: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ["generate", MODEL],
         ["generate", MODEL, "-o", "x", "--fps", "1", "--folding", "1x1"],
         ["generate", MODEL, "-o", "x", "--clock", "1e-9"],
@@ -241,10 +256,6 @@ def test_plans_that_do_not_fit(tmp_path, options, told):
         ["generate", MODEL, "-o", "x", "--clock", "nan"],
         ["generate", MODEL, "-o", "x", "--board", "icebreaker", "--part", "ecp5-25k"],
         ["generate", MODEL, "-o", "x", "--board", "icebreaker", "--goal", "latency"],
-        ["generate", MODEL, "-o", "x", "--board", "icebreaker", "--family", "ecp5"],
-        ["generate", MODEL, "-o", "x", "--board", "icebreaker", "--streams", "2"],
-        ["generate", MODEL, "-o", "x", "--reserve-luts", "5"],
-        ["build", MODEL, "-o", "x", "--board", "icebreaker", "--folding", "1x1,1x1", "--goal", "fps"],
         ["compare", "x"],
         ["generate", MODEL, "-o", "x", "--clock", "0"],
         ["generate", MODEL, "-o", "x", "--part", "xc7z020", "--fps", "1"],
