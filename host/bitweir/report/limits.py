@@ -9,6 +9,7 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.cost import Cost, estimate_pipeline, fmax, slowest
 from bitweir_hw.errors import PlanError
 from bitweir_hw.parts import FpgaPart
+from bitweir_hw.words import counted
 
 from ..design import Design, DesignFolder
 from ..planning.limits import part_limits
@@ -173,11 +174,12 @@ def pace(report: ReportData) -> str:
     if not busy:
         slowest = max(block.cycles for block in report.blocks)
         return (
-            f"No block is always busy: the interval {every} is {interval:,.6g} cycles, the slowest block takes "
+            f"No block is always busy: the interval {every} is {counted(interval, 'cycle')}, the slowest block takes "
             f"{slowest:,}."
         )
     named = busy[0] if len(busy) == 1 else f"{', '.join(busy[:-1])} and {busy[-1]}"
+    cycles = "the one cycle" if interval == 1 else f"each of the {interval:,.6g} cycles"
     return (
-        f"{named} {'is' if len(busy) == 1 else 'are'} busy in each of the {interval:,.6g} cycles {every}, "
+        f"{named} {'is' if len(busy) == 1 else 'are'} busy in {cycles} {every}, "
         f"and so {'limits' if len(busy) == 1 else 'limit'} the throughput."
     )

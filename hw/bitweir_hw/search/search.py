@@ -40,6 +40,7 @@ from ..plan import (
     window_words,
 )
 from ..popcount.dot_product import Popcount
+from ..words import counted
 from .outside import Outside
 from .prices import Fitted, Learned, Option, Pace, Prices, Probe
 from .results import Budget, SearchResult, TooLargeError
@@ -236,7 +237,9 @@ class Search:
     def check_ii(self, cycles: int) -> None:
         if cycles < self.least:
             why = " with weights from that memory" if self.outside.layers else ""
-            raise PlanError(f"A frame takes at least {self.least} cycles{why}, so it cannot take at most {cycles}.")
+            raise PlanError(
+                f"A frame takes at least {counted(self.least, 'cycle')}{why}, so it cannot take at most {cycles}."
+            )
 
     @cached_property
     def least(self) -> int:
