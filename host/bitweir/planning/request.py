@@ -9,7 +9,7 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.boards import Board, board_of
 from bitweir_hw.checked import chosen, hertz, real, text, whole
 from bitweir_hw.cost import estimate_pipeline, fmax, fmax_basis, fmax_error, highest_clock
-from bitweir_hw.errors import OptionsError, PlanError
+from bitweir_hw.errors import OptionsError
 from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
 from bitweir_hw.plan import WEIGHTS, Plan, check_load_width, check_parallel_frames
 from bitweir_hw.words import counted
