@@ -5,11 +5,27 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+
+
+def broken_links(site):
+    """Links within a site, written by whatever, that lead to no file or to no place in it."""
+    pages = {path: path.read_text() for path in site.rglob("*.html")}
+    places = {path: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for path, text in pages.items()}
+    broken = []
+    for page, text in pages.items():
+        for link in re.findall(r'(?:href|src)="(?![a-z]+:|//|#")([^"]+)"', text):
+            name, _, place = unquote(link).partition("#")
+            name = name.partition("?")[0]
+            end = (page.parent / name).resolve() if name else page
+            if not end.exists() or (place and place not in places.get(end, {place})):
+                broken.append((page.name, link))
+    return broken
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
@@ -18,6 +34,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", DOCS, tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+    assert not broken_links(tmp_path)
     first = (tmp_path / "index.html").read_text()
     assert "flow.svg" in first and (tmp_path / "example-report.html").exists()
     commands = (tmp_path / "reference" / "command-line.html").read_text()
