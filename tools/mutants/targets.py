@@ -65,7 +65,8 @@ TARGETS = (
     Target("hw/bitweir_hw/gateware/values.py", ("tests/hw/gateware/test_values.py", *_MATVEC)),
     Target("hw/bitweir_hw/gateware/rom.py", ("tests/hw/gateware/test_rom.py", *_MATVEC)),
     Target("hw/bitweir_hw/gateware/store.py", ("tests/hw/gateware/test_store.py", f"{_TESTS}/pool/test_pool.py")),
-    Target("hw/bitweir_hw/gateware/loading.py", (_PARAMETERS,)),
+    Target("hw/bitweir_hw/gateware/crc.py", ("tests/hw/gateware/test_crc.py",)),
+    Target("hw/bitweir_hw/gateware/loading.py", (_PARAMETERS, "tests/sim/simulators/test_link_loading.py")),
     Target("hw/bitweir_hw/gateware/prefetch.py", (*_MATVEC, "tests/sim/test_streamed_weights.py")),
     Target(
         "hw/bitweir_hw/gateware/credits.py", (f"{_TESTS}/fifo/test_fifo.py", "tests/sim/test_wired_chains.py", *_MATVEC)

@@ -27,8 +27,9 @@ from .small_networks import network
 
 __all__ = ["CLAIMS"]
 
-#: SIMD and PE, some of which divide nothing.
-FOLDINGS = ("5x3", "1x1", "2x3", "3x2", "5x1", "1x2")
+#: SIMD and PE, some of which divide nothing; and bytes that are loaded in a cycle.
+LOADED = {"5x3": 2, "1x1": 1, "2x3": 4, "3x2": 1, "5x1": 1, "1x2": 2}
+FOLDINGS = tuple(LOADED)
 #: Layers, see `layer_of`.
 KINDS = ("signs", "sums")
 
@@ -51,7 +52,7 @@ def pipeline_of(layer: Network, folding: str, family: str, weights: NDArray[Any]
         plan = replace(plan, limits=(("dense.weights", -2, 1),))
     if weights is not None:
         layer = replace(layer, layers=(replace(dense, weights=weights),))
-    return lower(layer, replace(plan, weights="ram"))
+    return lower(layer, replace(plan, weights="ram", load_width=LOADED[folding]))
 
 
 def unit_of(pipeline: Pipeline) -> MatVecSpec:
@@ -87,8 +88,8 @@ def symbolic(proof: Equality, layer: Network, folding: str, family: str) -> Word
             total = total + Word.unsigned(proof.graph, [loaded[place]]) * size
         words[at] = total
     proof.leaves["weights"] = [list(word.bits) for word in words.reshape(-1)]
-    proof.prelude = [{"load__start": [1]}]
-    proof.prelude += [{"load__valid": [1], "load__data": loaded[n : n + 8]} for n in range(0, len(loaded), 8)]
+    proof.prelude, size = [{"load__start": [1]}], 8 * LOADED[folding]
+    proof.prelude += [{"load__valid": [1], "load__data": loaded[n : n + size]} for n in range(0, len(loaded), size)]
     # The last word is written a cycle later.
     proof.prelude += [{}] * 4
     return words
@@ -169,7 +170,7 @@ CLAIMS = (
         "model says, for all inputs and all weights.",
         parameters=f"5 inputs and 3 neurons, folded {', '.join(FOLDINGS)}: signs with thresholds in and out of reach "
         "on ECP5, iCE40, Gowin and Xilinx 7, and sums of codes of 2 bits with weights of 2 bits on ECP5, with `--all` "
-        "on all; two vectors in a row, behind any number of others",
+        "on all; two vectors in a row, behind any number of others; weights come 1, 2 or 4 bytes a cycle",
         method=METHOD,
         tool=TOOL,
         fault="two weights that change places",

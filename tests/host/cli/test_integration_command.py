@@ -5,7 +5,7 @@ from bitweir.cli import main
 from bitweir.design import DesignFolder
 from bitweir.folders import FileError
 from bitweir.manifest import MANIFEST
-from bitweir_hw.files import save_network
+from bitweir_hw.files import load_plan, save_network
 from click.testing import CliRunner
 from support.samples import every_kind
 
@@ -65,6 +65,17 @@ def test_registers_widths_and_the_class_alone(model, tmp_path):
     assert (
         "| `s_axis_load_tdata`, `s_axis_load_tkeep` | in | 512, 64 |" in (tmp_path / "wide" / "README.md").read_text()
     )
+    # Parameters come as their port brings them, up to 8 bytes, or as somebody says.
+    for folder, width, bits in (("lite", 4, 34), ("wide", 8, 66)):
+        assert load_plan(tmp_path / folder / "plan.json").load_width == width
+        assert (
+            f"| `load__payload` | in | {bits} | bits {8 * width - 1}:0" in (tmp_path / folder / "README.md").read_text()
+        )
+    generate(model, "-o", tmp_path / "small", *words, "--load-width", 1, "--axi-lite")
+    assert load_plan(tmp_path / "small" / "plan.json").load_width == 1
+    assert "| `load__payload` | in | 9 | bits 7:0 are a byte" in (tmp_path / "small" / "README.md").read_text()
+    much = generate(model, "-o", tmp_path / "none", *words, "--axi-lite", "--load-width", 8, code=5)
+    assert "at most 4 bytes a cycle, as many as the window of AXI4-Lite has, not 8" in much.stderr
     refused = generate(model, "-o", tmp_path / "none", "--axi-lite", code=2)
     assert "--axi-lite needs --axi." in refused.output
 

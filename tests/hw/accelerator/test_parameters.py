@@ -375,8 +375,28 @@ def test_the_plan_keeps_the_limits(tmp_path):
         ("conv.edges", 0, 0), ("affine.scale", -4, 3), ("affine.offset", -8, 7),
         ("pieces.scale", -8, 7), ("pieces.offset", -16, 15),
     )  # fmt: skip
-    (tmp_path / "plan.json").write_text(plan_text(plan))
-    assert load_plan(tmp_path / "plan.json") == plan
+    for kept in (plan, replace(plan, load_width=8)):
+        (tmp_path / "plan.json").write_text(plan_text(kept))
+        assert load_plan(tmp_path / "plan.json") == kept
+    # Plans for a byte a cycle are as they were before there was a width.
+    assert "load_width" not in plan_text(plan)
+
+
+def test_what_is_loaded_has_a_width():
+    network, plan, _ = small()
+    for other, text in (
+        (replace(plan, load_width=3), "Parameters must be loaded 1, 2, 4, 8 or 16 bytes a cycle, not 3."),
+        (
+            replace(plan, weights="rom", limits=(), load_width=2),
+            "Parameters must be in RAM to be loaded several bytes a cycle: choose --weights ram (in Python "
+            "weights='ram'), or leave the width out.",
+        ),
+    ):
+        with pytest.raises(PlanError) as error:
+            lower(network, other)
+        assert str(error.value) == text
+    shapes = {shape_crc(lower(network, replace(plan, load_width=width))) for width in LOAD_WIDTHS}
+    assert len(shapes) == len(LOAD_WIDTHS)
 
 
 @pytest.mark.parametrize("change", ['"weights": 1', '"weights": "ram", "limits": [["a", 1]]'])
