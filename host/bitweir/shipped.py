@@ -47,14 +47,14 @@ NETWORKS = {
 
 
 def located(paths: tuple[Path, ...], input_scale: str | None) -> tuple[tuple[Path, ...], str | None]:
-    """Model files, and what their pixels are multiplied with, where one file may be the name of a bundled network.
+    """Model files, and what their pixels are multiplied with, where files may be names of bundled networks.
 
-    A file of that name comes first.
+    A file of that name comes first. The rule of bundled networks is taken where all models have it.
     """
-    if len(paths) != 1 or str(paths[0]) not in NETWORKS or paths[0].exists():
-        return paths, input_scale
-    name = str(paths[0])
-    return (model_file(name),), input_scale or NETWORKS[name].input_scale
+    names = [str(path) if str(path) in NETWORKS and not path.exists() else None for path in paths]
+    files = tuple(path if name is None else model_file(name) for path, name in zip(paths, names, strict=True))
+    scales = {NETWORKS[name].input_scale if name else None for name in names}
+    return files, input_scale or (scales.pop() if len(scales) == 1 else None)
 
 
 def model_file(name: str) -> Path:

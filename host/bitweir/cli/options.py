@@ -299,7 +299,11 @@ def with_models(command: Callable[..., None]) -> Callable[..., None]:
         help="Range of the integers that images store, such as -128:127; without --input-scale, the model takes them "
         "as they are.  [default with --input-scale: 0:255]",
     )
-    @click.option("--name", help="Name of the network and of its Verilog module.  [default: from the file]")
+    @click.option(
+        "--name",
+        help="Name of the network and of its Verilog module: letters, digits and underscores, and no word of Verilog, "
+        "such as small or table.  [default: from the file]",
+    )
     @click.option(
         "--result",
         type=click.Choice(("class", "labels", "scores", "classes")),
