@@ -279,7 +279,7 @@ def test_a_memory_outside_the_chip_is_one_of_the_limits(bits):
     busy = max(block.cycles for block in pipeline.blocks)
     assert found.cycles == max(busy, -(-taken // bits))
     assert found.bound >= min(found.cycles, (256 + 512) * 512 / bits)
-    with pytest.raises(PlanError, match="cycles with weights from that memory, so it cannot take at most 0"):
+    with pytest.raises(PlanError, match="cycles? with weights from that memory, so it cannot take at most 0"):
         Search(network, "ice40", outside=outside).cheapest(0, Budget())
 
 
