@@ -18,7 +18,16 @@ from .part_list import PartFile, own_part, toml_of
 from .report.model import Family
 from .schemas import Count, Json, Positive, schema, to_dict
 
-__all__ = ["BoardInfo", "BoardList", "board_toml", "boards_schema", "find_board", "list_boards", "read_board"]
+__all__ = [
+    "BoardInfo",
+    "BoardList",
+    "board_info",
+    "board_toml",
+    "boards_schema",
+    "find_board",
+    "list_boards",
+    "read_board",
+]
 
 #: Bytes of a file of a board, at most.
 _LIMIT_BYTES = 1 << 16
@@ -316,15 +325,15 @@ def list_boards() -> BoardList:
     ['ulx3s_85f']
     """
     ordered = sorted(BOARDS.values(), key=lambda board: (board.family, board.part.luts, board.name))
-    return BoardList(
-        boards=tuple(
-            BoardInfo(
-                name=board.name, title=board.title, part=board.part_name, family=board.family, device=board.device,
-                oscillator_mhz=board.oscillator / 1e6, pll=board.pll_cell, baud=board.baud,
-                memory_bytes=board.sdram.part.bytes if board.sdram else 0, loader=board.loader, source=board.source,
-            )
-            for board in ordered
-        )
+    return BoardList(boards=tuple(map(board_info, ordered)))
+
+
+def board_info(board: Board) -> BoardInfo:
+    """What a list tells of a board."""
+    return BoardInfo(
+        name=board.name, title=board.title, part=board.part_name, family=board.family, device=board.device,
+        oscillator_mhz=board.oscillator / 1e6, pll=board.pll_cell, baud=board.baud,
+        memory_bytes=board.sdram.part.bytes if board.sdram else 0, loader=board.loader, source=board.source,
     )  # fmt: skip
 
 

@@ -66,7 +66,8 @@ def input_rule(entry: Input) -> Iterator[str]:
         )
         return
     if (stored.low, stored.high, stored.offset, stored.places) == (0, 255, ("0",), 1):
-        yield f"A uint8 pixel is multiplied by {stored.scale[0]} to become x."
+        scale = stored.scale[0]
+        yield "A uint8 pixel is x." if scale == "1" else f"A uint8 pixel is multiplied by {scale} to become x."
     else:
         yield f"Images stored as integers q from {stored.low} to {stored.high} become {stored_rule(stored)}."
         if stored.places > 1:

@@ -126,7 +126,8 @@ def load_networks(
             )
             found.append((network, taps))
     imported = _voting(found, files, name, votes, sum_scores) if vote else _single(*found[0], files[0])
-    if not compare:
+    # Of saved networks and plain arrays there is no model file to compare with.
+    if not compare or all(member.taps is None for member in imported.members):
         return imported
     with progress("Comparing with the model file") as done:
         return replace(imported, drawn=compare_drawn(imported.network, imported.members, done))

@@ -9,7 +9,7 @@ from string import Template
 from bitweir_hw.accelerator import image_bytes, load_cycles, load_width, shape_crc
 from bitweir_hw.axi import AxiPorts, PacketLayout
 from bitweir_hw.blocks import EndSpec
-from bitweir_hw.blocks.pipeline import Pipeline
+from bitweir_hw.blocks.pipeline import Pipeline, Stream
 from bitweir_hw.files import digest
 from bitweir_hw.gateware.loading import CRC_BYTES
 from bitweir_hw.network import Network
@@ -67,6 +67,7 @@ def readme(
         order=_order(pipeline),
         rule="\n".join(f"- {sentence}" for sentence in input_rule(network.input)),
         code_bits=counted(first.lane_bits, "bit"),
+        numbers=_numbers(network, first, last),
         o_beats=counted(last.o_beats, "beat"),
         score_lanes=last.lanes,
         score_bits=_each(last.lane_bits),
@@ -94,6 +95,14 @@ def _order(pipeline: Pipeline) -> str:
         return f"in {beats}"
     return (
         f"pixel by pixel, row by row, the channels of a pixel in order: {beats}, {stream.vector_beats} for each pixel"
+    )
+
+
+def _numbers(network: Network, first: Stream, last: EndSpec) -> str:
+    """The numbers of a frame and of a result under the names that docs/integration.md gives them."""
+    return (
+        f"length={first.length} lanes={first.lanes} code_bits={first.lane_bits} classes={network.outputs} "
+        f"score_bits={last.lane_bits}"
     )
 
 

@@ -215,6 +215,8 @@ class Memory:
         One of `STYLES`.
     levels : int
         Levels of multiplexers of banks between registers, see `layout` and `in_luts`.
+    riding : int
+        Of the bits of a word of weights, those that are not: thresholds that came with them.
     landing : bool
         Whether the words of many block RAMs side by side take a cycle for their way, and have an address for each few
         of them, where no multiplexer follows.
@@ -227,6 +229,7 @@ class Memory:
     writable: bool = False
     style: str = "auto"
     levels: int = 0
+    riding: int = 0
     landing: bool = False
 
     @property

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -19,6 +20,13 @@ COMMAND = re.compile(r"^(?:    |\$ )(?:\.venv/bin/)?bitweir ((?:.*\\\n)*.*)$", r
 #: Code in the text: `bitweir simulate FOLDER`.
 INLINE = re.compile(r"`bitweir ([a-z][^`]*)`")
 TASK = re.compile(r"(?:^    |`)make ([a-z-]+)", re.MULTILINE)
+
+
+def test_every_extra_stands_in_the_page_of_installation():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    page = (ROOT / "docs/start/installation.md").read_text()
+    table = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `bitweir[")]
+    assert sorted(re.findall(r"`bitweir\[(\w+)\]`", "".join(table))) == sorted(extras)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

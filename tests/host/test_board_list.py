@@ -288,8 +288,7 @@ def test_files_and_boards_that_are_not_there(tmp_path: Path) -> None:
         find_board(replace(BOARDS["icebreaker"], button=None))
     for words, told in (
         (["build", "digits", "-o", str(tmp_path / "out"), "--board", "z80"], "'z80' is not one of colorlight_5a75b"),
-        (["boards", "icebreaker"], "--toml and a board belong together: bitweir boards NAME --toml."),
-        (["boards", "--toml"], "--toml and a board belong together: bitweir boards NAME --toml."),
+        (["boards", "--toml"], "--toml needs a board: bitweir boards NAME --toml."),
     ):
         result = CliRunner().invoke(main, words)
         assert result.exit_code == 2 and told in " ".join(result.stderr.split())
@@ -301,6 +300,17 @@ def test_files_and_boards_that_are_not_there(tmp_path: Path) -> None:
 def test_a_board_in_python_is_checked(change: dict[str, object]) -> None:
     with pytest.raises(PlanError):
         replace(BOARD, **change)
+
+
+def test_the_card_of_one_board(tmp_path: Path) -> None:
+    path = tmp_path / "plain.toml"
+    path.write_text(PLAIN)
+    result = CliRunner().invoke(main, ["boards", str(path), "--json"])
+    (told,) = json.loads(result.stdout)["boards"]
+    board = read_board(path)
+    assert (told["name"], told["part"], told["device"]) == (board.name, board.part_name, board.device)
+    shown = CliRunner().invoke(main, ["boards", "icebreaker"]).stdout
+    assert "1BitSquared iCEBreaker" in shown and "ulx3s" not in shown
 
 
 def test_the_list() -> None:

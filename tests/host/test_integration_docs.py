@@ -83,6 +83,24 @@ def test_numpy_packs_and_unpacks(data):
     assert golden.classes is None or np.array_equal(classes, golden.classes)
 
 
+def test_the_numbers_stand_in_the_readme_of_a_build(folder):
+    """With the line as it stands there, the functions pack and unpack frames of the design."""
+    (line,) = re.findall(r"`(length=[^`]*)`", (folder / "README.md").read_text())
+    assert line == "length=45 lanes=8 code_bits=1 classes=5 score_bits=5"
+    number = {name: int(value) for name, value in (pair.split("=") for pair in line.split())}
+    assert [pair.split("=")[0] for pair in re.findall(r"`(length=[^`]*)`", PAGE)[0].split()] == list(number)
+    scope = run_example("def pack_frames")
+    network, plan = small()
+    frames = np.random.default_rng(4).integers(0, 2, (5, 45))
+    sent, results = frames_and_results(network, lower(network, plan), frames, 1)
+    packed = scope["pack_frames"](frames, **{key: number[key] for key in ("length", "lanes", "code_bits")})
+    assert [row.tobytes() for row in packed] == sent
+    answers = np.frombuffer(b"".join(results), np.uint8).reshape(len(frames), -1)
+    scores, classes = scope["unpack_results"](answers, classes=number["classes"], score_bits=number["score_bits"])
+    golden = run_slow(network, frames)
+    assert np.array_equal(scores, golden.scores) and np.array_equal(classes, golden.classes)
+
+
 def test_two_class_bytes_are_one_number():
     data = np.array([[0x34, 0x12, 0x02, 0x01], [0xFF, 0xFF, 0x00, 0x80]], np.uint8)
     scores, classes = run_example("def pack_frames")["unpack_results"](data, classes=1, score_bits=16)

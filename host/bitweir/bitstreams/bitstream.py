@@ -218,6 +218,7 @@ def write_bitstream(
             sdram=bool(design.pipeline.weight_streams),
             in_parts=in_parts(design.pipeline),
             highest=HIGHEST if design.pipeline.weight_streams else inf,
+            levels=design.plan.popcount.levels_per_stage,
         )
         result = route(source, board, clock=options.clock, seeds=options.seeds, jobs=options.jobs, told=told)
         routed = Routed(**vars(_speeds(design, board, result)), **vars(result.core))

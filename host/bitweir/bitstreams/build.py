@@ -18,6 +18,7 @@ from ..synthesis.logs import logs_kept
 from ..synthesis.pins import check_pins
 from ..synthesis.results import Routed
 from .bitstream import Options, bitstream_name, write_bitstream
+from .outlook import check_clock, check_size
 
 __all__ = ["BoardBuild", "build_for_board"]
 
@@ -101,7 +102,8 @@ def build_for_board(
     Raises
     ------
     BitweirError
-        The board has no link, there is no such plan, the design does not route, or a tool or the folder is missing.
+        The board has no link, there is no such plan, its part or the clock is far out of reach by
+        estimate, the design does not route, or a tool or the folder is missing.
     """
     assert request.board
     board, options = board_of(request.board), options or Options()
@@ -114,6 +116,8 @@ def build_for_board(
         target = target_for(request, result)
     with progress("Fitting FIFOs") as done:
         design = Design.fitted(network, result.plan, target, progress=done)
+    check_size(design, board)
+    check_clock(design, board, options.clock)
     with logs_kept(folder), progress(f"Synthesising and routing for {board.title}") as done:
         written, routed = write_bitstream(design, board, folder, options=options, models=models, told=done)
     return BoardBuild(

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..board_list import BoardList, board_toml, find_board, list_boards
+from ..board_list import BoardList, board_info, board_toml, find_board, list_boards
 from .console import Output
 from .options import with_output
 
@@ -52,19 +52,19 @@ BOARD = BoardType()
 @click.option("--toml", "as_toml", is_flag=True, help="Print BOARD as a file from which another one can be made.")
 @with_output
 def boards_command(output: Output, board: str | None, as_toml: bool) -> None:
-    """List the boards that are known; with --toml, print one of them, BOARD, as a file.
+    """List the boards that are known, or BOARD alone; with --toml, print BOARD as a file.
 
     Such a file describes a board of one's own, for --board FILE.toml; docs/boards.md has its fields. A file is checked
     in the same way: bitweir boards my.toml --toml.
     """
-    if as_toml != (board is not None):
-        raise click.UsageError("--toml and a board belong together: bitweir boards NAME --toml.")
-    if board is not None:
+    if as_toml and board is None:
+        raise click.UsageError("--toml needs a board: bitweir boards NAME --toml.")
+    if board is not None and as_toml:
         text = board_toml(find_board(board))
         output.text(text)
         output.result({"toml": text})
         return
-    found = list_boards()
+    found = list_boards() if board is None else BoardList(boards=(board_info(find_board(board)),))
     output.show(*_table(found))
     output.result(found.to_dict())
 
@@ -90,4 +90,5 @@ def _table(found: BoardList) -> Iterator[RenderableType]:
         if board.memory_bytes:
             yield Text(f"{board.name} has {board.memory_bytes >> 20} MiB of memory for streamed weights", style="dim")
     for board in found.boards:
-        yield Text(f"{board.name}: {board.source}", style="dim")
+        if board.source:
+            yield Text(f"{board.name}: {board.source}", style="dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import sys
@@ -153,6 +154,10 @@ def with_output(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("--quiet and --verbose exclude each other.")
         output = Output(as_json=as_json, quiet=quiet, verbose=verbose)
         ctx.find_root().obj = output
+        if quiet:
+            log = logging.getLogger("bitweir_hw")
+            ctx.call_on_close(functools.partial(log.setLevel, log.level))
+            log.setLevel(logging.ERROR)
         try:
             command(output, *args, **options)
         except OptionsError as error:

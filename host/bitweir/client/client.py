@@ -153,7 +153,9 @@ class Client:
         """Close the transport; a second call does nothing."""
         self.transport.close()
 
-    def ask(self, kind: Kind, frames: Octets, unit: int) -> Octets:
+    def ask(
+        self, kind: Kind, frames: Octets, unit: int, *, progress: Callable[[float], None] = lambda share: None
+    ) -> Octets:
         """Ask about frames, or load parameters; afterwards the device is known to be the same as before.
 
         Parameters
@@ -163,6 +165,8 @@ class Client:
             Or pieces of an image of parameters, as many as the device has room for, for one request.
         unit : int
             Bytes for each frame in the answer.
+        progress : callable
+            Takes the share of frames that are answered, as answers come.
 
         Returns
         -------
@@ -186,7 +190,9 @@ class Client:
         self._at_rest, self._silent = False, 0
         job = _Job(kind, frames, np.zeros((len(frames), unit), np.uint8), todo)
         while not self._finished(job):
-            pass
+            waiting = [*job.todo, *(sent.frames for sent in self._under_way.values() if sent.frames)]
+            if len(frames):
+                progress(max(0.0, 1 - sum(map(len, waiting)) / len(frames)))
         self._at_rest = True
         return job.answers
 

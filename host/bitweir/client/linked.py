@@ -40,6 +40,9 @@ class LinkedDevice(Device):
         The device holds another network.
     """
 
+    #: Takes the share of the images that are answered, while a call waits for the others.
+    progress: Callable[[float], None] = staticmethod(lambda share: None)
+
     def __init__(self, client: Client, network: Network | None = None) -> None:
         self.client = client
         self._named = network
@@ -103,7 +106,7 @@ class LinkedDevice(Device):
             codes = checked_codes(self.identity, images)
         if not len(codes):
             return np.zeros((0, unit), np.uint8)
-        return self.client.ask(kind, frame_bytes(self.identity, codes), unit)
+        return self.client.ask(kind, frame_bytes(self.identity, codes), unit, progress=self.progress)
 
     def now(self) -> float:
         return self.client.transport.now()

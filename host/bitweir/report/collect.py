@@ -367,7 +367,9 @@ def _block(block: BlockSpec, cycles: float) -> BlockReport:
     """
     bits = dict.fromkeys(("weights", "thresholds", "buffer"), 0)
     for memory in block.memories():
-        bits[memory.role] += memory.bits
+        riding = memory.depth * memory.riding * memory.copies
+        bits["thresholds"] += riding
+        bits[memory.role] += memory.bits - riding
     row = BlockReport(
         name=block.name,
         layer=block.layer,
@@ -429,11 +431,21 @@ def _memory(memory: Memory, counts: dict[str, int]) -> MemoryReport:
         role=memory.role,
         depth=memory.depth,
         width=memory.width,
+        riding=memory.riding,
         copies=memory.copies,
         bits=memory.bits,
-        kind="block" if memory.block else "register" if memory.depth == 1 else "lut",
+        kind=_kind(memory),
         block_rams=held or None,
     )
+
+
+def _kind(memory: Memory) -> str:
+    """What holds a memory; one word that is never written is no more than wires."""
+    if memory.block:
+        return "block"
+    if memory.depth > 1:
+        return "lut"
+    return "register" if memory.writable else "constant"
 
 
 def _measured(build: DesignFolder) -> dict[str, Measured]:

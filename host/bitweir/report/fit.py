@@ -175,6 +175,9 @@ def _expected(report: ReportData) -> ExpectedClock:
 
 def told_fmax(report: ReportData) -> str:
     """The clock that may be reached on the part."""
+    for told in report.routed.values():
+        if told.part == report.part.name:
+            return f"routed Fmax on {board_title(told.board)}: {told.fmax_mhz:.4g} MHz"
     fmax = report.estimate.fmax
     model = ", by a model: nothing of its family was routed" if fmax.basis == "model" else ""
     return f"estimated Fmax on {fmax.part}: {fmax.mhz:.4g} MHz, within {fmax.error:.0%}{model}"

@@ -43,7 +43,9 @@ def page(report: ReportData) -> str:
     return environment.get_template("page.html.j2").render(
         report=report,
         unfit=told_unfit(report),
-        figures=tables.figures(report),
+        figures=(figures := tables.figures(report)),
+        # As few places as possible are left empty in the last row.
+        figure_columns=min((4, 5, 3), key=lambda columns: -len(figures) % columns),
         identity=tables.identity(report),
         limits=list(told_limits(report)),
         advice=[told_advice(each) for each in report.advice or ()],

@@ -206,8 +206,6 @@ def _read(block: BlockSpec, memory: Memory) -> int:
     """Bits that a block reads from one of its memories for a frame, or for V of them; 0 if it is not block RAM."""
     if not memory.block:
         return 0
-    of_outputs = isinstance(block, WindowSpec) or (
-        # Thresholds that ride with weights are read with each word of them.
-        isinstance(block, MatVecSpec) and memory.role == "thresholds" and not block.riding_bits
-    )
+    # Thresholds that ride with weights are bits of these, and read with each word of them.
+    of_outputs = isinstance(block, WindowSpec) or (isinstance(block, MatVecSpec) and memory.role == "thresholds")
     return (block.o_beats if of_outputs else block.cycles) * memory.width * memory.copies

@@ -277,7 +277,14 @@ def roofline(report: ReportData) -> Markup:
     drawn.append(element("text", "operations for each bit read from block RAM", x="0", y=_HEIGHT - 6, class_="tick"))
     limits = [(peak, "roof", f"logic at {roof.sites_per_lane:.3g} LUT sites a lane")]
     if alone > peak:
-        limits.insert(0, (alone, "roof alone", f"logic at {roof.element_sites_per_lane:.3g}: folded elements alone"))
+        limits.insert(
+            0,
+            (
+                alone,
+                "roof alone",
+                f"logic at {roof.element_sites_per_lane:.3g} LUT sites a lane: elements of 64 lanes alone",
+            ),
+        )
     for value, kind, told in limits:
         edge = across(value / bandwidth)
         y = down(value)

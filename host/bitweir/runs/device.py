@@ -13,6 +13,7 @@ from bitweir_sim.values.encoding import Codes
 from bitweir_sim.values.golden import Result
 
 from ..client import Device, connect
+from ..client.linked import LinkedDevice
 from ..client.opening import check_loadable
 from ..design import check_parts
 from ..folders import FileError
@@ -276,12 +277,17 @@ def device_runner(device: Device, *, scores: bool) -> Runner:
 
     def run(images: Images, progress: Progress) -> Run:
         codes = Codes(images.codes)
-        with progress(f"Classifying {len(images):,} images"):
+        with progress(f"Classifying {len(images):,} images") as shown:
+            linked = device if isinstance(device, LinkedDevice) else None
+            if linked:
+                linked.progress = shown
             start = device.now()
             if not scores and device.result == "class":
                 result = Result(scores=np.zeros((len(images), 0), np.int64), classes=device.classify(codes))
             else:
                 result = device.run(codes)
+            if linked:
+                del linked.progress
             return Run(result=result, seconds=device.now() - start, simulator="device")
 
     return run

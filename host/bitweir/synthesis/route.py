@@ -66,6 +66,8 @@ class Routable:
         Whether wired layers of it are cut into parts.
     highest : float
         Hz, of the fastest clock that it may have.
+    levels : int, optional
+        Adder levels between its registers, where that is known.
     """
 
     rtlil: Callable[[Pll | None], str]
@@ -73,6 +75,7 @@ class Routable:
     sdram: bool = False
     in_parts: bool = False
     highest: float = inf
+    levels: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +174,7 @@ def route(
     ToolError
         A tool is missing or failed.
     """
-    run = _Run(design, board, seeds, jobs, told, most=1 if clock else _ATTEMPTS)
+    run = _Run(design, board, seeds, jobs, told, asked=clock)
     limit = clock or board.first_clock
     while len(run.attempts) < run.most:
         try:
@@ -205,9 +208,10 @@ class _Run:
     """The clocks that were tried for a design, and the best result so far."""
 
     def __init__(
-        self, design: Routable, board: Board, seeds: int, jobs: int | None, told: Told | None, *, most: int
+        self, design: Routable, board: Board, seeds: int, jobs: int | None, told: Told | None, *, asked: float | None
     ) -> None:
-        self.design, self.board, self.seeds, self.jobs, self.most = design, board, seeds, jobs, most
+        self.design, self.board, self.seeds, self.jobs, self.asked = design, board, seeds, jobs, asked
+        self.most = 1 if asked else _ATTEMPTS
         self.attempts: list[Attempt] = []
         self.kept: _Kept | None = None
         self.seconds = {"synthesis": 0.0, "routing": 0.0}
@@ -277,11 +281,19 @@ class _Run:
                 f"{_CROSSING_CYCLES} cycles of {attempt.clock / 1e6:.2f} MHz must be {MARGIN:.0%} longer. Try {more}."
             )
         reached = int(routed.fmax / (1 + MARGIN) / 1e4) / 100
+        ways = [more, f"--clock {reached:g}"] + ["--stage-levels 1"] * (self.design.levels != 1)
         return (
-            f"The design reaches {routed.fmax / 1e6:.2f} MHz on {title}, and a clock of {attempt.clock / 1e6:.2f} MHz "
-            f"must stay {MARGIN:.0%} below. The longest path: {attempt.path}. "
-            f"Try {more}, --clock {reached:g}, or --stage-levels 1."
+            f"The design reaches {routed.fmax / 1e6:.2f} MHz on {title}, and a clock of {attempt.clock / 1e6:.2f} MHz"
+            f"{self._made_of()} must stay {MARGIN:.0%} below. The longest path: {attempt.path}. "
+            f"Try {', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}."
         )
+
+    def _made_of(self) -> str:
+        """Why the clock is not the one that was asked for, where it is not."""
+        clock = self.attempts[-1].clock
+        if not self.asked or round(clock) == round(self.asked):
+            return ""
+        return f" (the fastest that it can have below {self.asked / 1e6:.6g} MHz)"
 
     def result(self, kept: _Kept) -> Result:
         """What becomes of an attempt that is kept."""

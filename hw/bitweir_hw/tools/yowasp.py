@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import signal
@@ -20,6 +21,7 @@ from ..errors import ToolError
 
 __all__ = ["Tool", "keep_output", "wasm_cache"]
 
+_LOG = logging.getLogger(__name__)
 #: What makes a design smaller for tools.
 _LESS = "choose foldings with fewer lanes, or --weights ram, or keep the weights of large layers outside the chip"
 
@@ -132,7 +134,7 @@ class Tool:
             program = (resources.files(self.module) / self.wasm).stat()  # type: ignore[attr-defined]
             mark = cache / f"bitweir-{self.wasm}-{self.version}-{program.st_size}"
             if not mark.exists():
-                sys.stderr.write(f"First use of {self.title} on this machine: compiling it takes {self.time} ...\n")
-                sys.stderr.flush()
+                # Without a handler, logging writes the text alone to standard error; --quiet raises the level.
+                _LOG.warning("First use of %s on this machine: compiling it takes %s ...", self.title, self.time)
                 subprocess.run([*self.command, "-V"], capture_output=True, check=False)
                 mark.touch()

@@ -109,7 +109,7 @@ def test_the_table_tells_each_layer(tmp_path):
     assert lines[0] == "Network cnn, 10 classes"
     assert any(re.match(r"conv0 conv 3x3 8x8x1, \d bit \S+ [\d,]+ x 1 bit \d", line) for line in lines), told
     assert any(line.startswith("dense0 dense ") for line in lines)
-    assert "input: A uint8 pixel is multiplied by 1 to become x." in lines
+    assert "input: A uint8 pixel is x." in lines
     assert load_network(tmp_path / "net.npz").name == "cnn"
     assert max(map(len, told.splitlines())) <= 80
 
@@ -127,7 +127,7 @@ def test_the_object_follows_its_schema(tmp_path, frames):
         "The model takes frames of 64 numbers x; the stream carries 1x1x192.",
         "Each number makes 3 elements.",
         "x becomes +1 where x >= a threshold, else -1; the threshold is 3.5 in 64, 7.5 in 64, 11.5 in 64 elements.",
-        "A uint8 pixel is multiplied by 1 to become x.",
+        "A uint8 pixel is x.",
     ]
     result = run_json("import", residual(tmp_path / "r.onnx"), "-o", tmp_path / "r.npz", "--images", frames)
     validate(result, schema())

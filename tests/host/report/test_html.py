@@ -23,6 +23,7 @@ from bitweir.report.html import page
 from bitweir.report.markdown import markdown
 from bitweir.report.report import Report
 from bitweir.report.svg import element
+from bitweir.report.tables import figures
 from bitweir.report.terminal import render
 from bitweir.synthesis.measure import VERSION
 from bitweir.synthesis.results import Resources
@@ -381,6 +382,10 @@ def test_what_was_routed_stands_in_every_report(build, tmp_path):
     console = Console(width=160, file=io.StringIO())
     for part in render(report):
         console.print(part)
+    # The head tells what was routed, and no sentence says that nothing was measured.
+    (fullest,) = (figure for figure in figures(report) if figure[0] == "Fullest")
+    assert fullest[2].endswith("routed with the link on 1BitSquared iCEBreaker") == (report.part.name == "ice40-up5k")
+    assert "There is no measurement yet" not in page(report)
     for told in ("25.5 MHz", "43.2 MHz", "39.20 ns", "4,000 of 5,280"):
         assert any(told in text for text in found.texts) and told in console.file.getvalue()
         assert told in markdown(report)

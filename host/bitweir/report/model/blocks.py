@@ -37,10 +37,13 @@ class MemoryReport:
         Words.
     width : int
         Bits of a word.
+    riding : int
+        Of these, bits of thresholds in words of weights: each word brings a part of the thresholds that come next.
     copies : int
     bits : int
         In all copies.
     kind : str
+        A constant is one word that is never written: wires.
     block_rams : dict or None
         For each family, where it sits in block RAM: the same counts as in the estimates.
     """
@@ -48,9 +51,10 @@ class MemoryReport:
     role: Annotated[str, one_of("weights", "thresholds", "buffer")]
     depth: Positive
     width: Positive
+    riding: Count
     copies: Positive
     bits: Count
-    kind: Annotated[str, one_of("block", "lut", "register")]
+    kind: Annotated[str, one_of("block", "lut", "register", "constant")]
     block_rams: dict[str, BlockRams] | None
 
     def held_in(self, family: str) -> BlockRams | None:
@@ -103,7 +107,7 @@ class BlockReport:
         operations / (2 * lanes * cycles_per_frame)
     memories : tuple of MemoryReport
     weight_bits, threshold_bits : int
-        Padding included.
+        As stored, padding included; of thresholds that ride with weights, a few bits in each word of these.
     buffer_bits : int
         Of buffers for data on the way.
     outputs : int

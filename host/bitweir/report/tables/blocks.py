@@ -12,6 +12,9 @@ from ..fit import told_group
 from ..model import BlockRams, ReportData, ResourceBands, Reuse, block_rams_held
 from .base import RESOURCE_NAMES, Cell, Column, Table, make_columns, number, numbers, share, significant, words
 
+#: What to call what holds a memory, beside block RAM and LUTs.
+_HELD = {"register": "registers", "constant": "constants"}
+
 
 def blocks(report: ReportData) -> Table:
     """Work and memory of each block."""
@@ -147,8 +150,10 @@ def bands(report: ReportData) -> Table:
     return Table(
         name="bands",
         caption=(
-            f"Errors of the estimates for {family} against Yosys: 95 % of the blocks of a kind are within the value of "
-            f"their row; the last row is for the totals of {known.designs} random designs: median / 95 % / worst"
+            f"Errors of the estimates for {family} against Yosys: 95 % of the blocks of a kind in the sweep that "
+            "the model was fitted to, each by a fit without it, are within the value of their row. Small blocks are "
+            "often further off: of a few cells, one more or less is many per cent. The last row is for the totals of "
+            f"{known.designs} random designs: median / 95 % / worst"
             + (f". Extrapolated, so the error may be larger: this design has {', '.join(beyond)}" if beyond else "")
         ),
         columns=make_columns(("block", "Block", "", False), *((key, RESOURCE_NAMES[key], "within") for key in kept)),
@@ -206,9 +211,9 @@ def memories(report: ReportData, *, in_block_ram: bool = False) -> Table:
                 continue
             rows.append(
                 (
-                    *words(block.name, memory.role),
+                    *words(block.name, memory.role + " and thresholds" if memory.riding else memory.role),
                     *numbers(memory.depth, memory.width, memory.copies, memory.bits),
-                    *words("block RAM" if held else "registers" if memory.kind == "register" else "LUTs"),
+                    *words("block RAM" if held else _HELD.get(memory.kind, "LUTs")),
                     *_block_rams([held] if held else []),
                 )
             )
@@ -222,7 +227,17 @@ def memories(report: ReportData, *, in_block_ram: bool = False) -> Table:
             ("kind", "Held in", "", False), ("rams", "Block RAMs", ""), ("full", "Utilisation", "of block RAMs"),
         ),
         rows=tuple(rows),
+        remark=_riding(report),
     )  # fmt: skip
+
+
+def _riding(report: ReportData) -> str:
+    """How thresholds are stored that come with weights."""
+    found = [(block.name, memory.riding) for block in report.blocks for memory in block.memories if memory.riding]
+    if not found:
+        return ""
+    each = ", ".join(f"{bits} in {name}" for name, bits in found)
+    return f"Each word of weights also has some bits of the thresholds of the next neurons: {each}"
 
 
 def _pairs(ram: BlockRam) -> str:

@@ -31,6 +31,8 @@ def part_use(report: ReportData) -> Table:
             *words(origin),
         )
         for title, used, limit in uses
+        # An iCE40 HX has no multipliers, for one.
+        if used or limit
     )
     return Table(
         name="part",

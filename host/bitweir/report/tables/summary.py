@@ -6,9 +6,13 @@ from bitweir_hw.parts import BLOCK_RAM
 from bitweir_hw.words import counted
 
 from ...results import result_name
+from ..boards import board_title
 from ..fit import told_about, told_fmax, told_group, told_rate, told_target
 from ..model import NetworkReport, ReportData
 from .base import number, percent, significant
+
+#: Cells of a kind of which a part has no more are no resource that fills up.
+_FEW = 8
 
 
 def figures(report: ReportData) -> list[tuple[str, str, str]]:
@@ -18,7 +22,7 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
     on_time = " if weights are never late" if report.weight_streams else ""
     return [
         ("Throughput", about + number(timing.frames_per_second), told_rate(report) + on_time),
-        ("Interval", significant(timing.cycles_per_frame), "cycles per frame in steady state" + on_time),
+        ("Interval", _cycles(timing.cycles_per_frame), "cycles per frame in steady state" + on_time),
         ("Latency", about + significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles{on_time}"),
         (
             "Operations",
@@ -34,6 +38,11 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
     ]
 
 
+def _cycles(count: float) -> str:
+    """Cycles a frame: whole ones but for parallel frames."""
+    return number(count) if count == int(count) else significant(count)
+
+
 def _limited(report: ReportData) -> list[tuple[str, str, str]]:
     """What binds the speed, or else the memory that streamed weights come from; and the fullest resource."""
     found, memory = report.limits, report.weight_memory
@@ -45,8 +54,27 @@ def _limited(report: ReportData) -> list[tuple[str, str, str]]:
         speed = ("Limited by", found.pace[0], told)
     else:
         speed = ("Limited by", "waits", "as no block is busy in each cycle")
+    if routed := _routed_fullest(report):
+        return [speed, routed]
     most = f", {found.block_share:.0%} of these in {found.block}" if found.block_share else ""
     return [speed, ("Fullest", percent(found.share) or "0%", f"of the {found.resource} of {report.part.name}{most}")]
+
+
+def _routed_fullest(report: ReportData) -> tuple[str, str, str] | None:
+    """The kind of cells of which the most are used as routed for the part; None where nothing was."""
+    uses = [
+        (cells.used / cells.available, kind, cells, board_title(board))
+        for board, told in report.routed.items()
+        if told.part == report.part.name
+        for kind, cells in told.utilisation.items()
+        # Pins are the board's, and of a PLL there is one or two.
+        if cells.available > _FEW and "IO" not in kind
+    ]
+    if not uses:
+        return None
+    most, kind, cells, title = max(uses)
+    told = f"of {kind}: {number(cells.used)} of {number(cells.available)}, routed with the link on {title}"
+    return "Fullest", percent(most) or "0%", told
 
 
 def _from_outside(report: ReportData) -> list[tuple[str, str, str]]:

@@ -62,12 +62,6 @@ def cost(spec: MatVecSpec, family: str) -> Terms:
             seen=_seen(spec, riding=spec.riding_bits > 0),
         )  # fmt: skip
     if spec.riding_bits:
-        alone = rom(
-            spec.weight_rows, depth, spec.weight_width, family, style=spec.memory, layout=stored.layout,
-            seen=_seen(spec, riding=False),
-        )  # fmt: skip
-        terms.rams.append(terms.rams[-1] - alone.rams[-1])
-        terms.rams[-2] -= terms.rams[-1]
         terms.ff += len([place for place in spec.preset_sources() if place is not None])
         terms.ff += spec.riding_bits * spec.dot.stages(spec.popcount)
     else:

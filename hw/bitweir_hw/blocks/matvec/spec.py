@@ -475,8 +475,10 @@ class MatVecSpec:
         )  # fmt: skip
 
     def memories(self) -> tuple[Memory, ...]:
-        """What it stores."""
-        return (*self.sources, Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True))
+        """What it stores. Presets that ride are bits of the words of weights."""
+        weights, presets, inputs = self.sources
+        parameters = (replace(self.stored_memory, riding=presets.width),) if self.riding_bits else (weights, presets)
+        return *parameters, inputs, Memory(role="buffer", depth=self.fifo_depth, width=self.o_bits, writable=True)
 
     def weight_words(self) -> list[int]:
         """Content of the weight memory, or of the stream: a word for each cycle of the vectors of a pixel.
