@@ -77,7 +77,6 @@ def _pipelined(spec: WidthSpec, beats: Beats, family: str) -> Terms:
 
     bits = beats.step * spec.lane_bits
     levels, done, width = beats.farthest.bit_length(), 0, spec.i_bits
-    terms.rams.append(0)
     most = beats.farthest * bits + spec.i_bits
     if kinds > 1:
         terms.luts["padding"] += (max(beats.elements) - min(beats.elements)) * spec.lane_bits

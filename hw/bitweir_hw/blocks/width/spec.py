@@ -160,13 +160,5 @@ class WidthSpec:
         return Level(room=self.room, leave=self.o_lanes, amounts=amounts.ravel(), latency=self.latency)
 
     def memories(self) -> tuple[Memory, ...]:
-        """What it stores: registers, a word deep; behind a shifter with stages those of the rest, and a FIFO."""
-        if not self.shift_stages:
-            return (Memory(role="buffer", depth=1, width=self.capacity * self.lane_bits, writable=True),)
-        beats = Beats(self)
-        # Output beats that came at once stand side by side, with the number of the last one.
-        width = beats.most * self.o_bits + (beats.most - 1).bit_length()
-        return (
-            Memory(role="buffer", depth=1, width=beats.farthest * beats.step * self.lane_bits, writable=True),
-            Memory(role="buffer", depth=self.places + 1, width=width, writable=True),
-        )
+        """What it stores: registers, a word deep."""
+        return (Memory(role="buffer", depth=1, width=self.capacity * self.lane_bits, writable=True),)
