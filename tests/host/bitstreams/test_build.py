@@ -161,7 +161,7 @@ def test_a_clock_out_of_reach_leaves_nothing_behind(
     monkeypatch.setattr(bitstream, "route", too_slow)
     save_network(network, tmp_path / "net.npz")
     command = ["build", str(tmp_path / "net.npz"), "--board", "icebreaker", "-o", str(tmp_path / "out")]
-    done = CliRunner().invoke(main, [*command, "--clock", "200"])
+    done = CliRunner().invoke(main, [*command, "--clock", "30"])
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (11, "bitweir: Too slow.")
     assert [path.name for path in tmp_path.iterdir()] == ["net.npz"]
 
