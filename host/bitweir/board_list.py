@@ -14,7 +14,7 @@ from bitweir_hw.errors import FileError, PlanError
 from bitweir_hw.parts import PARTS, FpgaPart, part_of
 from msgspec import Meta
 
-from .part_list import PartFile, own_part, toml_of
+from .part_list import PartFile, own_part, toml_of, toml_trouble
 from .report.model import Family
 from .schemas import Count, Json, Positive, schema, to_dict
 
@@ -111,9 +111,8 @@ def read_board(path: Path | str) -> Board:
     try:
         board = _board(toml_of(path, _File, _LIMIT_BYTES))
     except (msgspec.MsgspecError, ValueError, RecursionError, PlanError) as error:
-        told = " ".join(str(error).split()).rstrip(".")[:500]
         takes = "" if isinstance(error, PlanError) else f": {_TAKES}"
-        raise FileError(f"{str(path)!r} is no board ({told}){takes}.") from error
+        raise FileError(f"{str(path)!r} is no board ({toml_trouble(error)}){takes}.") from error
     if board.name in BOARDS:
         raise FileError(f"{str(path)!r} has the name of a listed board, {board.name}: give it another.")
     return board

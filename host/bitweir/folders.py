@@ -162,6 +162,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             with locked(place.parent):
                 _clean_up(place)
                 _check_replaceable(path, place)
+        _check_parents(path, place)
         place.parent.mkdir(parents=True, exist_ok=True)
         # Nobody may take it for one that was left behind before it is locked.
         with locked(place.parent):
@@ -199,6 +200,15 @@ def _takes_bytes(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _check_parents(told: Path, place: Path) -> None:
+    """Raise a `FileError` where a part of the path is no folder."""
+    for parent in place.parents:
+        if os.path.lexists(parent):
+            if not parent.is_dir():
+                raise FileError(f"Cannot write {str(told)!r}: {str(parent)!r} is not a folder.")
+            return
+
+
 def _check_replaceable(told: Path, place: Path) -> None:
     """Raise a `FileError` if there is anything at `place` that somebody would miss."""
     if not os.path.lexists(place):
@@ -211,7 +221,7 @@ def _check_replaceable(told: Path, place: Path) -> None:
     if entries is None:
         raise FileError(
             f"{str(told)!r} was not made by bitweir, or by a version that wrote no {MANIFEST}: name another folder, "
-            "or remove it."
+            "an empty one or one that is not there yet."
         )
     if names := changed(place, entries):
         raise FileError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .importers.errors import shown
 from .results import label_problem
+from .shipped import demo_images
 
 __all__ = ["ImageError", "Images", "as_images", "load_images"]
 
@@ -93,13 +95,19 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
         raise ImageError(f"Image file {path.name!r} must have one image or more in {given[0]}, which has none.")
     if x.ndim < 2:
         raise ImageError(f"Image file {path.name!r} must have {given[0]} of shape (images, ...), not {whole}.")
-    if y is not None and (problem := label_problem(y, network, whole[0])):
+    # Of images for another network, labels are wrong, too; the shape of the frames is what tells.
+    theirs = given == ["codes"] or prod(x.shape[1:]) == prod(network.input.shape)
+    if theirs and y is not None and (problem := label_problem(y, network, whole[0])):
         raise ImageError(f"Image file {path.name!r} must have {problem}.")
     try:
         return _encoded(network, Codes(x) if given == ["codes"] else x, None if y is None else y[:limit], rounding)
     except NetworkError as error:
         # The network is fine: what does not fit it are the frames.
         told = str(error)
+        if path == demo_images():
+            raise ImageError(
+                f"The demo images are those of the bundled networks: {told[0].lower()}{told[1:]}"
+            ) from error
         raise ImageError(f"In image file {path.name!r}, {told[0].lower()}{told[1:]}") from error
 
 

@@ -170,8 +170,8 @@ class Model:
         Returns
         -------
         dict
-            By the name of the layer an int64 array, (N, M) or (N, H, W, C): the values of its codes, such as -1 and
-            +1, or the sums where it has no thresholds.
+            By the name of the layer an int64 array, (N, H, W, C), or (N, M) of dense layers and of maps of 1 x 1
+            pixels: the values of its codes, such as -1 and +1, or the sums where it has no thresholds.
 
         Raises
         ------

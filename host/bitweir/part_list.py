@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -26,6 +27,7 @@ __all__ = [
     "parts_schema",
     "read_part",
     "toml_of",
+    "toml_trouble",
 ]
 
 #: Bytes of a file of a part, at most.
@@ -95,6 +97,41 @@ def toml_of(path: Path, kind: type[_T], limit: int) -> _T:
     return msgspec.toml.decode(content.removeprefix(b"\xef\xbb\xbf"), type=kind)
 
 
+def toml_trouble(error: Exception) -> str:
+    """What is wrong with a file in TOML, in place of what its parser says."""
+    told = " ".join(str(error).split()).rstrip(".")
+    if found := re.match(r"'utf-8' codec can't decode .* in position ([0-9]+)", told):
+        return f"it is not a text in UTF-8, at byte {int(found[1]):,}"
+    if isinstance(error, RecursionError):
+        return "its values are nested too deep"
+    found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", told)
+    assert found
+    what, where = found[1], found[2]
+    of = f" of the table {where}" if where else ""
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
+        return f"it lacks the field {missing[1]}{of}"
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+        return f"it has a field {unknown[1]}{of}, which is not known"
+    if kinds := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
+        wanted, got = (_kinds(kinds[number]) for number in (1, 2))
+        return f"{where or 'it'} must be {wanted}, not {got}"
+    return what[:300]
+
+
+def _kinds(told: str) -> str:
+    """Types as TOML calls them."""
+    names = {
+        "str": "a text",
+        "int": "an integer",
+        "float": "a number",
+        "bool": "true or false",
+        "object": "a table",
+        "array": "a list",
+        "null": "left out",
+    }
+    return " or ".join(names.get(kind, kind) for kind in told.split(" | ") if kind != "null")
+
+
 def read_part(path: Path | str) -> FpgaPart:
     """Read a part from a file in TOML.
 
@@ -116,10 +153,9 @@ def read_part(path: Path | str) -> FpgaPart:
     try:
         part = own_part(toml_of(path, PartFile, _LIMIT_BYTES))
     except (msgspec.MsgspecError, ValueError, RecursionError, PlanError) as error:
-        told = " ".join(str(error).split()).rstrip(".")[:300]
         raise FileError(
-            f"{str(path)!r} is no part ({told}): it takes name, family, luts, ffs, block_rams and source, and perhaps "
-            "dsps, lut_rams, speed and a table nextpnr."
+            f"{str(path)!r} is no part ({toml_trouble(error)}): it takes name, family, luts, ffs, block_rams "
+            "and source, and perhaps dsps, lut_rams, speed and a table nextpnr."
         ) from error
     if part.name in PARTS:
         raise FileError(f"{str(path)!r} has the name of a listed part, {part.name}: give it another.")

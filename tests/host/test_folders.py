@@ -162,7 +162,7 @@ def test_what_is_not_ours_is_refused(tmp_path, other):
     told = {
         "file": "exists and is not a folder: choose another name.",
         "folder": "was not made by bitweir, or by a version that wrote no bitweir-manifest.json: name another folder, "
-        "or remove it.",
+        "an empty one or one that is not there yet.",
     }
     with refuses(f"'{path}' {told[other]}"):
         build(path)
@@ -195,13 +195,19 @@ def test_the_working_folder_may_be_the_target(tmp_path, monkeypatch):
 # ---- what is bitweir's, and what is not
 
 
+def test_a_file_in_the_path(tmp_path):
+    (tmp_path / "own.py").write_text("mine")
+    with refuses(f"Cannot write '{tmp_path}/own.py/x/y': '{tmp_path}/own.py' is not a folder."):
+        build(tmp_path / "own.py" / "x" / "y")
+
+
 def test_a_repository_around_a_plan_stays(tmp_path):
     # Any folder with a file of this name was once taken for one of bitweir's.
     for name in ("plan.json", "explore.json", "sources/main.c", ".git/HEAD"):
         whole_file(tmp_path / "work" / name, b"mine")
     before = tree(tmp_path)
     told = f"'{tmp_path}/work' was not made by bitweir, or by a version that wrote no {MANIFEST}: "
-    with refuses(told + "name another folder, or remove it."):
+    with refuses(told + "name another folder, an empty one or one that is not there yet."):
         build(tmp_path / "work", a="1")
     assert tree(tmp_path) == before
 

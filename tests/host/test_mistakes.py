@@ -8,6 +8,7 @@ import warnings
 import bitweir
 import numpy as np
 import pytest
+from bitweir.shipped import demo_images
 from bitweir_hw.errors import BitweirError, FileError, LinkError, NetworkError, PlanError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -267,3 +268,33 @@ def test_nothing_but_errors_of_bitweir(options, shape, threshold):
         bitweir.network([made, bitweir.dense([[1], [-1]])], shape=shape, threshold=threshold)
     except BitweirError as error:
         assert error.exit_code == 4 and str(error).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"name = 5", "name must be a text, not an integer"),
+        (b'name = "x"\nfoo = 1', "it has a field foo, which is not known"),
+        (b'name = "x"\nfamily = "ecp5"\nluts = 1\nffs = 1\nblock_rams = 1', "it lacks the field source"),
+        (b'name = "\xf6"', "it is not a text in UTF-8, at byte 8"),
+    ],
+)
+def test_files_of_parts_are_told_in_words(tmp_path, content, told):
+    path = tmp_path / "p.toml"
+    path.write_bytes(content)
+    with pytest.raises(FileError) as error:
+        bitweir.generate(bitweir.network(layers(), shape=8), tmp_path / "x", part=path)
+    assert str(error.value).startswith(f"'{path}' is no part ({told}): it takes name, ")
+
+
+def test_pins_of_boards_are_told_in_words(tmp_path):
+    path = tmp_path / "b.toml"
+    path.write_text('name = "x"\ntitle = "x"\npart = "ecp5-25k"\ndevice = "x"\noscillator = 25_000_000\n[pins]\n')
+    with pytest.raises(FileError) as error:
+        bitweir.generate(bitweir.network(layers(), shape=8), tmp_path / "x", board=path)
+    assert str(error.value).startswith(f"'{path}' is no board (it lacks the field clk of the table pins): it takes ")
+
+
+def test_demo_images_are_for_other_networks(net):
+    told = "The demo images are for the bundled networks: frames must have the shape (N, 8), not (360, 64)."
+    refuses(lambda: net.run(demo_images()), 8, told)

@@ -224,7 +224,7 @@ def simboard(output: Output, folder: Path, baud: int | None, clock: float | None
         sys.stdout.flush()
         try:
             threading.Event().wait()
-        except KeyboardInterrupt:
+        finally:
             output.show(f"Simulated {board.cycles:,} cycles; {board.faults:,} faults.")
 
 

@@ -260,6 +260,7 @@ def test_options_that_exclude_each_other(tmp_path, monkeypatch, words):
         ["generate", MODEL, "-o", "x", "--clock", "0"],
         ["generate", MODEL, "-o", "x", "--part", "xc7z020", "--fps", "1"],
         ["generate", MODEL, "-o", "x", "--goal", "fps"],
+        ["generate", MODEL, "-o", "x", "--clock", "1e9"],
         ["simulate", "x", "--images", IMAGES, "--limit", "0"],
         ["simulate", "x"],
         ["report", "x", "--synth", "asic"],
@@ -276,7 +277,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / "thesis").write_text("chapter 1")
     told = (
         f"'{tmp_path}' was not made by bitweir, or by a version that wrote no bitweir-manifest.json: "
-        "name another folder, or remove it."
+        "name another folder, an empty one or one that is not there yet."
     )
     fails(told, 7, "generate", MODEL, "-o", tmp_path, "--folding", FOLDING, *SCALE)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]

@@ -239,7 +239,7 @@ def test_a_board_in_a_program_of_its_own(folder):
             result = json.loads(run(started["device"], "--demo-images", "--check", "--json").stdout)
             assert result["mismatches"] == 0 and result["images"] == 360
             board.send_signal(signal.SIGINT)
-            assert board.wait(timeout=60) == 0
+            assert board.wait(timeout=60) == 130
             assert board.stderr and "faults." in board.stderr.read()
         finally:
             board.kill()
