@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bitweir_hw.checked import hertz, place
-from bitweir_hw.errors import PlanError
+from bitweir_hw.errors import OptionsError
 from bitweir_hw.parts import FpgaPart
 
 from .accelerator import Accelerator
@@ -37,11 +37,13 @@ def compare(
     ------
     FileError
         A folder is missing, was not made by bitweir, or was changed since.
+    OptionsError
+        There is only one design.
     PlanError
-        There is only one design, or a part is none.
+        A part or a clock is none.
     """
     if len(designs) < 2:
-        raise PlanError(f"A comparison takes two designs or more, not {len(designs) or 'none'}.")
+        raise OptionsError(f"There must be two designs or more to compare, not {len(designs)}.")
     clock = None if clock is None else hertz(clock)
     opened = [
         design if isinstance(design, Accelerator) else Accelerator(written=DesignFolder.open(place(design)))

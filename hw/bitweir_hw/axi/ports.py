@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..accelerator.parameters import image_bytes, load_width
 from ..accelerator.weight_image import BEAT_BYTES
 from ..blocks.pipeline import Pipeline
-from ..errors import PlanError
+from ..errors import OptionsError, PlanError
 from .layout import TDATA_BYTES, PacketLayout
 
 __all__ = ["MEMORY_BYTES", "AxiPorts"]
@@ -73,7 +73,7 @@ class AxiPorts:
             some = f"{', '.join(map(str, _WIDTHS[:-1]))} or {_WIDTHS[-1]}"
             raise PlanError(f"The AXI4 port of weights must have {some} bytes of data, not {self.memory_bytes!r}.")
         if self.lite and self.load_bytes is not None:
-            raise PlanError(
+            raise OptionsError(
                 "With AXI4-Lite, parameters are loaded through its registers: leave out the width of a stream for them."
             )
 
@@ -86,7 +86,7 @@ class AxiPorts:
             It has no class, no parameters in RAM or no streamed weights, but a port for them is asked for.
         """
         if self.load_bytes is not None and not image_bytes(pipeline):
-            raise PlanError("A stream for parameters needs parameters in RAM: add --weights ram (weights='ram').")
+            raise OptionsError("A stream for parameters needs parameters in RAM: add --weights ram (weights='ram').")
         self.check_load_width(load_width(pipeline))
         if self.memory_bytes is not None and not pipeline.weight_streams:
             raise PlanError("A port for weights needs a layer whose weights are streamed: fold it like 64x32:stream.")
