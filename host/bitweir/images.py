@@ -105,9 +105,7 @@ def load_images(path: Path, network: Network, *, limit: int | None = None, round
         # The network is fine: what does not fit it are the frames.
         told = str(error)
         if path == demo_images():
-            raise ImageError(
-                f"The demo images are those of the bundled networks: {told[0].lower()}{told[1:]}"
-            ) from error
+            raise ImageError(f"The demo images are for the bundled networks: {told[0].lower()}{told[1:]}") from error
         raise ImageError(f"In image file {path.name!r}, {told[0].lower()}{told[1:]}") from error
 
 
