@@ -405,7 +405,9 @@ def test_a_plain_board_with_spi_routes(tmp_path: Path) -> None:
     assert (told.baud, told.link_fps, told.clock_mhz) == (3_000_000, 187_500, 12) and told.fmax_mhz > 12.6
 
 
-@pytest.mark.parametrize("family", ["ecp5", "ice40", "gowin"])
+@pytest.mark.parametrize(
+    "family", [pytest.param("ecp5", marks=pytest.mark.long), "ice40", pytest.param("gowin", marks=pytest.mark.long)]
+)
 def test_nextpnr_takes_the_pins_of_spi(family: str) -> None:
     if told := missing(family):
         pytest.skip(told)

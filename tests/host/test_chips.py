@@ -113,7 +113,7 @@ def price(monkeypatch, costs, room):
         if cost > room:
             raise PlanError(f"It costs {cost}.")
         return SimpleNamespace(search=SimpleNamespace(
-            part=request.part, fps=1000 / cost, cycles=cost, streams=1, expected_clock=1000
+            part=request.part, fps=1e6 / cost, cycles=cost, streams=1, expected_clock=1e6
         ))  # fmt: skip
 
     for name in ("choose_fastest", "choose_in_step"):
@@ -125,14 +125,14 @@ def price(monkeypatch, costs, room):
 def test_cuts_are_the_best_of_all(costs, chips, room, data):
     sizes = [data.draw(st.integers(1, 9)) for _ in costs]
     network = dense_network(8, *sizes[:-1], 2)
-    bandwidth = data.draw(st.one_of(st.none(), st.floats(1, 60)))
+    bandwidth = data.draw(st.one_of(st.none(), st.floats(1e3, 60e3)))
     table = {f"dense{n}": cost for n, cost in enumerate(costs)}
 
     def rate(cuts):
         ends = [0, *cuts, len(costs)]
         parts = [sum(costs[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
         links = [inf if bandwidth is None else 8 * bandwidth / sizes[cut - 1] for cut in cuts]
-        return 0 if max(parts) > room else min(*links, *(1000 / part for part in parts))
+        return 0 if max(parts) > room else min(*links, *(1e6 / part for part in parts))
 
     ways = list(combinations(range(1, len(costs)), chips - 1))
     best = max(map(rate, ways), default=0)

@@ -197,7 +197,8 @@ def _hunt(network: Network, request: PlanRequest, part: FpgaPart, family: str) -
         raise PlanError(f"{part.name} does not have the carry cells of ECP5: name another family, or none.")
     return Hunt(
         network=network, part=part, family=family, limits=part_limits(part, request.reserve),
-        clock=request.clock or highest_clock(part), levels=_levels(request), streams=request.streams,
+        clock=request.clock or highest_clock(part), whole=request.clock is None,
+        levels=_levels(request), streams=request.streams,
         runtime_loadable=request.weights == "ram", load_width=request.load_width,
         weight_bandwidth=request.weight_bandwidth,
     )  # fmt: skip
@@ -260,7 +261,7 @@ def _searched_on_board(
         )
     hunt = Hunt(
         network=network, part=board.part, family=board.family, limits=board_limits(network, board, request.reserve),
-        clock=request.clock or highest_clock(board.part),
+        clock=request.clock or highest_clock(board.part), whole=request.clock is None,
         levels=(BOARD_LEVELS,) if goal == "link" and request.stage_levels is None else _levels(request),
         runtime_loadable=request.weights == "ram", load_width=request.load_width, progress=progress,
     )  # fmt: skip

@@ -8,7 +8,12 @@ from bitweir_hw.blocks.pipeline import Pipeline
 from bitweir_hw.search import SearchResult
 from bitweir_sim.time.sizing import jam_error, latency
 
-__all__ = ["Expected"]
+__all__ = ["Expected", "round_clock"]
+
+
+def round_clock(hertz: float) -> float:
+    """What a target is made for, where nobody asked for a clock: whole tenths of a MHz, not above."""
+    return max(int(hertz / 1e5), 1) * 1e5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from bitweir_hw.popcount import Popcount
 from bitweir_hw.search import Budget, Outside, Pace, Search, SearchResult, TooLargeError, few_streamed, sharing
 
 from .descent import changes, descend
-from .expected import Expected
+from .expected import Expected, round_clock
 
 __all__ = ["LEVELS", "MOST_BEATS", "Expected", "Hunt"]
 
@@ -65,6 +65,8 @@ class Hunt:
     limits : Budget
     clock : float
         Hz: the highest that is wanted.
+    whole : bool
+        Nobody asked for it, so that clocks are told as `round_clock` makes them.
     levels : tuple of int
         Adder levels between registers to try.
     streams : int or None
@@ -86,6 +88,7 @@ class Hunt:
     family: str
     limits: Budget
     clock: float
+    whole: bool = False
     levels: tuple[int, ...] = LEVELS
     streams: int | None = 1
     runtime_loadable: bool = False
@@ -221,9 +224,10 @@ class Hunt:
             return self._descended(found, lambda one: (one.fps < fps * (1 - 1e-9), one.found.sites), "sites")
         best = self.most_frames()
         if best.fps * (1 + fmax_error(self.part)) < fps:
+            clock = round_clock(best.clock) if self.whole else best.clock
             most = (
-                f"most that {self.part.name} is expected to do is about {best.fps:,.0f} frames/s, at "
-                f"{best.clock / 1e6:,.4g} MHz."
+                f"most that {self.part.name} is expected to do is about {best.fps * clock / best.clock:,.0f} frames/s, "
+                f"at {clock / 1e6:,.4g} MHz."
             )
             if isinstance(found, TooLargeError):
                 raise found.with_note(f"The {most}")

@@ -15,6 +15,7 @@ from bitweir_hw.plan import WEIGHTS, Plan, check_load_width, check_parallel_fram
 from bitweir_hw.words import counted
 
 from ..weight_memory import check_bandwidth
+from .expected import round_clock
 from .limits import Reserve
 
 __all__ = [
@@ -276,7 +277,7 @@ class PlanSearch:
         What a target is made for, where nobody asked: a round number, not above.
         """
         expected = min(self.fmax, highest_clock(self.part) if self.clock is None else self.clock)
-        return max(int(expected / 1e5), 1) * 1e5 if self.whole else expected
+        return round_clock(expected) if self.whole else expected
 
     def of_design(self, pipeline: Pipeline) -> PlanSearch:
         """The same with the figures of the design, whose FIFOs are fitted, as its reports tell them."""

@@ -131,8 +131,8 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert (described["beat_bytes"], described["burst_beats"]) == (2, 128)
     assert "On Radiona ULX3S-85F they come from its SDRAM." in (tmp_path / "out" / "README.md").read_text()
     assert "no memory to read them from" in run("--board", "icebreaker", "--folding", FOLDING, code=5)
-    assert run("--board", "ulx3s_85f", "--goal", "latency", code=5) == (
-        "bitweir: The goal must be one of link, fps, not 'latency'.\n"
+    assert "--goal latency is for --part; with --board, name fps, or give --fps alone." in run(
+        "--board", "ulx3s_85f", "--goal", "latency", code=2
     )
 
 

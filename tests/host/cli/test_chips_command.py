@@ -63,7 +63,11 @@ def test_a_folder_of_several_chips(model, tmp_path):
         (["--parts", "ecp5-25k,ecp5-25k", "--cut", "dense1", "--cut", "dense1"], 2, "need --cut 1 times or never"),
         (["--parts", "ecp5-25k,ecp5-25k", "--cut", "dense2"], 5, "not behind 'dense2'"),
         (["--parts", "ecp5-25k,ecp5-25k,ecp5-25k"], 5, "into 2 at most"),
-        (["--parts", "ecp5-25k,ecp5-25k", "--cut-latency", "5000"], 5, "latency of a channel must be 0 to 4,096"),
+        (
+            ["--parts", "ecp5-25k,ecp5-25k", "--cut-latency", "5000"],
+            5,
+            "in cycles must be a whole number from 0 to 4,096",
+        ),
     ],
 )
 def test_mistakes(model, tmp_path, args, code, told):

@@ -149,8 +149,8 @@ def test_ports_of_linux_and_of_ftdi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyftdi.spi", ftdi)
     for address in ("spi:///dev/spidev0.1?baud=500000", "spi:ftdi://ftdi:232h/1?baud=500000"):
         # They send back what they get, which is no answer.
-        with pytest.raises(LinkError, match=r" \(500,000 Hz\) does not answer: 1 attempts in a row had no answer\.$"):
-            bitweir.connect(address, margin=0.001, rounds=0)
+        with pytest.raises(LinkError, match=r" \(500,000 Hz\) does not answer: 2 attempts in a row had no answer\.$"):
+            bitweir.connect(address, margin=0.001, rounds=1)
     settings = {"cs": 0, "freq": 500_000, "mode": 0}
     assert asked == ["/dev/spidev0.1", "ftdi://ftdi:232h/1", settings, "closed"]
 

@@ -15,7 +15,7 @@ from bitweir.design import write_design
 from bitweir.images import ImageError, Images, as_images, load_images
 from bitweir.importers import load_model
 from bitweir.runs import ENGINES, load_parameters, read_parameter_image, run_on_device, simulate
-from bitweir_hw.errors import BitweirError, LinkError
+from bitweir_hw.errors import BitweirError, LinkError, PlanError
 from bitweir_hw.plan import plan_from_foldings
 from bitweir_sim.simulators.compiled import compiler_missing
 from bitweir_sim.values import fast
@@ -131,7 +131,7 @@ def test_a_design_without_a_folder(design, arrays):
 
 
 def test_an_engine_that_is_none(design, arrays):
-    with pytest.raises(ValueError, match="^The engine must be one of compiled, cocotb, golden, not 'fast'.$"):
+    with pytest.raises(PlanError, match="^The engine must be one of compiled, cocotb, golden, not 'fast'.$"):
         simulate(design, as_images(design.network, arrays[0]), engine="fast")
     assert list(ENGINES) == ["compiled", "cocotb", "golden"]
 

@@ -62,10 +62,12 @@ def test_without_logs_there_is_no_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("most", "told"), [(1, "42 MHz, attempt 1, x"), (4, "42 MHz, attempt 1 of at most 4, x")])
-def test_attempts_are_counted(most: int, told: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "told"), [(42e6, "42 MHz, attempt 1, x"), (None, "42 MHz, attempt 1 of at most 4, x")]
+)
+def test_attempts_are_counted(asked: float | None, told: str) -> None:
     said: list[str] = []
-    run = route._Run(None, BOARDS["icebreaker"], 1, None, said.append, most=most)  # type: ignore[arg-type]
+    run = route._Run(None, BOARDS["icebreaker"], 1, None, said.append, asked=asked)  # type: ignore[arg-type]
     telling = run._telling(42e6)
     assert telling
     telling("x")

@@ -111,7 +111,7 @@ def test_each_family_has_a_style() -> None:
 def test_errors_name_the_value_and_what_is_legal() -> None:
     with pytest.raises(PlanError, match="must be one of tree, fused, ecp5, xc7, not 'wallace'"):
         Popcount(style="wallace")
-    with pytest.raises(PlanError, match="must be 0 .* or more, not -1"):
+    with pytest.raises(PlanError, match="must be a whole number of 0 or more, not -1"):
         Popcount(levels_per_stage=-1)
     with pytest.raises(PlanError, match="must have lanes and bits, not 0 lanes of 2 bits"):
         DotProduct(simd=0, bits=2)
