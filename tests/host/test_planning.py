@@ -17,7 +17,7 @@ from bitweir_hw.parts import PARTS, FpgaPart
 from bitweir_hw.plan import least_cycles
 from bitweir_hw.search import fastest
 from bitweir_sim.time.sizing import fit_depths, interval
-from support.samples import every_kind
+from support.samples import dense_network, every_kind
 from support.strategies import identity_input
 
 CLOCK = 50e6
@@ -285,3 +285,18 @@ def test_few_luts_of_a_gowin_part_can_be_memory(network):
     assert few.cycles >= free.cycles
     with pytest.raises(PlanError, match=r"about [\d,]+ LUT RAMs, of which it may have 1"):
         fastest(network, limits=replace(limits, lut_rams=1), family="gowin")
+
+
+def test_large_layers_that_were_not_tried_wired_are_told():
+    network = dense_network(256, 64, 5)
+    told = choose(network, PlanRequest(part="ecp5-25k", goal="fps", stage_levels=1)).search
+    assert told.folded == ("dense0",) and told.cycles > 1
+    assert told.summary.endswith(
+        " Layers of more than 8,192 weights were not tried wired (dense0), where each takes a frame in a cycle: "
+        "compare --folding wired."
+    )
+    # Where it has no room, where it is seldom busy, and where weights are loaded, nothing is to be compared.
+    for part, goal, weights in (("ice40-up5k", "fps", "rom"), ("ecp5-25k", "area", "rom"), ("ecp5-25k", "fps", "ram")):
+        fps = 1e5 if goal == "area" else None
+        request = PlanRequest(part=part, goal=goal, fps=fps, stage_levels=1, weights=weights)
+        assert choose(network, request).search.folded == (), (part, goal, weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bitweir_hw.words import counted
 from bitweir_sim.values.comparison import ELEMENTS
 from rich.box import SIMPLE
 from rich.table import Table
@@ -25,8 +26,10 @@ def simulation_table(run: Simulation) -> Table:
     for row in quality_rows(run.quality):
         table.add_row(*row)
     _add_comparison(table, run)
-    table.add_row("interval", f"{run.cycles_per_frame:g} cycles per frame (from the {run.cycles_per_frame_from})")
-    table.add_row("latency", f"{run.latency_cycles} cycles, {run.latency_us:.2f} us")
+    table.add_row(
+        "interval", f"{counted(run.cycles_per_frame, 'cycle')} per frame (from the {run.cycles_per_frame_from})"
+    )
+    table.add_row("latency", f"{counted(run.latency_cycles, 'cycle')}, {run.latency_us:.2f} us")
     table.add_row("throughput", f"{run.frames_per_second:,.0f} frames/s at {_clock(run)}")
     speed = f"{run.seconds:.3f} s"
     if run.simulated_cycles is not None:

@@ -11,11 +11,11 @@ from bitweir_hw.boards.sdram_clock import HIGHEST
 from bitweir_hw.cost import fmax, highest_clock
 from bitweir_hw.errors import PlanError
 from bitweir_hw.lower import lower, with_loadable_parameters
-from bitweir_hw.network import Network
+from bitweir_hw.network import Dense, Network
 from bitweir_hw.parts import FpgaPart, part_of
-from bitweir_hw.plan import Plan, plan_for_fps, plan_from_foldings, plan_of_moderate_size
+from bitweir_hw.plan import Plan, plan_for_fps, plan_from_foldings, plan_of_moderate_size, weighted
 from bitweir_hw.popcount import STYLE, Popcount
-from bitweir_hw.search import TooLargeError, with_wired_layers
+from bitweir_hw.search import MOST_WIRED, TooLargeError, with_wired_layers
 
 from ..board_memory import check_memory, least_bandwidth
 from ..target import DEFAULT_CLOCK
@@ -42,6 +42,8 @@ DEFAULT_LEVELS = 2
 #: Adder levels between registers on a board, for goal ``link``: its clock is to be high, and registers follow LUTs
 #: anyway.
 BOARD_LEVELS = 1
+#: LUT sites that a weight of a wired layer takes at least, and the cycles of a frame that a wired layer may stand for.
+_SITES_A_WEIGHT, _FEW_CYCLES = 0.25, 6
 #: Numbers of adder levels with which a search knows that nothing fits: with others it is much the same.
 _LEVELS_THAT_TELL = 2
 
@@ -306,7 +308,19 @@ def _result(hunt: Hunt, request: PlanRequest, best: Expected, goal: str, *, boar
         wanted=request.fps,
         reserved=hunt.limits.reserved,
         streamed=tuple(streamed.layer for streamed in best.pipeline.weight_streams),
+        folded=_not_tried_wired(hunt, best) if goal != "link" else (),
         weight_bytes=best.pipeline.weight_bits / 8 / found.plan.parallel_frames,
         weight_bandwidth=hunt.bandwidth_at(best.clock),
     )
     return PlanResult(plan=found.plan, pipeline=best.pipeline, search=search)
+
+
+def _not_tried_wired(hunt: Hunt, best: Expected) -> tuple[str, ...]:
+    """Dense layers that are too large for the search to wire, but maybe not for the part."""
+    layers = [layer for layer, _ in weighted(hunt.network)]
+    frames = best.found.plan.parallel_frames
+    if hunt.runtime_loadable or best.pipeline.weight_streams or not frames < best.found.cycles <= _FEW_CYCLES * frames:
+        return ()
+    if _SITES_A_WEIGHT * sum(layer.weights.size for layer in layers) > hunt.limits.sites:
+        return ()
+    return tuple(layer.name for layer in layers if isinstance(layer, Dense) and layer.weights.size > MOST_WIRED)

@@ -12,6 +12,7 @@ from bitweir_hw.cost import estimate_pipeline, fmax, fmax_basis, fmax_error, hig
 from bitweir_hw.errors import OptionsError
 from bitweir_hw.parts import BLOCK_RAM, FpgaPart, Part, part_of
 from bitweir_hw.plan import WEIGHTS, Plan, check_load_width, check_parallel_frames
+from bitweir_hw.search import MOST_WIRED
 from bitweir_hw.words import counted
 
 from ..weight_memory import check_bandwidth
@@ -206,6 +207,8 @@ class PlanSearch:
         What is kept free, as ``"after the reserve of 500 LUTs"``; empty for nothing.
     streamed : tuple of str
         Layers whose weights come from outside the chip.
+    folded : tuple of str
+        Dense layers with more weights than the search tries wired, but for which there may be room so.
     weight_bytes : float
         Bytes of these that a frame takes.
     weight_bandwidth : float or None
@@ -231,6 +234,7 @@ class PlanSearch:
     wanted: float | None = None
     reserved: str = ""
     streamed: tuple[str, ...] = ()
+    folded: tuple[str, ...] = ()
     weight_bytes: float = 0.0
     weight_bandwidth: float | None = None
 
@@ -321,7 +325,13 @@ class PlanSearch:
         if self.streams > 1:
             told += f" It has {self.streams} parallel frames."
         told += f" {told_levels(self.stage_levels)}"
-        return f"{told} {self._quality}"
+        told += f" {self._quality}"
+        if self.folded:
+            told += (
+                f" Layers of more than {MOST_WIRED:,} weights were not tried wired ({', '.join(self.folded)}), where "
+                f"each takes a frame in a cycle: compare --folding wired."
+            )
+        return told
 
     @property
     def _quality(self) -> str:

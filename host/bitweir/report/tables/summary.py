@@ -22,8 +22,12 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
     on_time = " if weights are never late" if report.weight_streams else ""
     return [
         ("Throughput", about + number(timing.frames_per_second), told_rate(report) + on_time),
-        ("Interval", _cycles(timing.cycles_per_frame), "cycles per frame in steady state" + on_time),
-        ("Latency", about + significant(timing.latency_us), f"µs, {number(timing.latency_cycles)} cycles{on_time}"),
+        (
+            "Interval",
+            _cycles(timing.cycles_per_frame),
+            f"{_named(timing.cycles_per_frame)} per frame in steady state{on_time}",
+        ),
+        ("Latency", about + significant(timing.latency_us), f"µs, {counted(timing.latency_cycles, 'cycle')}{on_time}"),
         (
             "Operations",
             about + significant(timing.giga_operations_per_second),
@@ -41,6 +45,10 @@ def figures(report: ReportData) -> list[tuple[str, str, str]]:
 def _cycles(count: float) -> str:
     """Cycles a frame: whole ones but for parallel frames."""
     return number(count) if count == int(count) else significant(count)
+
+
+def _named(count: float) -> str:
+    return "cycle" if count == 1 else "cycles"
 
 
 def _limited(report: ReportData) -> list[tuple[str, str, str]]:
