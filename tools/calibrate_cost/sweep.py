@@ -167,6 +167,21 @@ def _windows() -> Iterator[WindowSpec]:
     )  # fmt: skip
 
 
+def _small_windows() -> Iterator[WindowSpec]:
+    """Windows of so few words that iCE40, which has no LUT RAM, keeps them in registers."""
+    for shape, kernel, stride, pads, taps, lane_bits in (
+        ((8, 8, 1), (3, 3), (1, 1), (1, 1, 1, 1), 3, 1),
+        ((9, 9, 1), (3, 3), (1, 1), (0, 0, 0, 0), 9, 1),
+        ((6, 6, 1), (2, 2), (2, 2), (0, 0, 0, 0), 4, 1),
+        ((5, 5, 1), (3, 3), (1, 1), (0, 0, 0, 0), 3, 2),
+        ((12, 12, 1), (3, 3), (1, 1), (1, 1, 1, 1), 1, 1),
+    ):
+        yield WindowSpec(
+            name=N, layer=N, shape=shape, kernel=kernel, stride=stride, pads=pads, groups=1, lanes=1, taps=taps,
+            lane_bits=lane_bits,
+        )  # fmt: skip
+
+
 def _widths() -> Iterator[WidthSpec]:
     for lane_bits, i_length, o_length, i_lanes, o_lanes in (
         (1, 64, 64, 8, 32), (1, 64, 64, 32, 8), (1, 64, 64, 4, 16), (1, 48, 48, 6, 16), (1, 784, 784, 49, 196),
@@ -344,6 +359,8 @@ def sweep(family: str, *, quick: bool = False, parts: Sequence[str] = ()) -> lis
         "pieces": list(_pieces()), "others": list(_others()),
         "wired": list(_wired(style)),
     }  # fmt: skip
+    if family == "ice40":
+        kinds["windows"] += list(_small_windows())
     if style != "fused":
         # What portable Verilog has, where there is a better style.
         kinds["weights"] += list(_matvecs("fused"))[::2]

@@ -54,6 +54,10 @@ SITES_OF_CELL = 4
 #: Without a word about its style, a memory of more cells of LUT RAM than so many for each block RAM becomes these.
 _CELLS_OF_BLOCK = 24
 
+#: From more words in registers on, a LUT of four inputs does not tell one of them from its address and whether it is
+#: written: a LUT each, and those that they share.
+_DECODED = 8
+
 #: LUTs of four inputs for a bit of a ROM with random words, by width and depth (`benchmarks/rom_luts.py`, ECP5; iCE40
 #: and Gowin differ by 3 %, and by 10 % for depths just above 16).
 WIDTHS = (32, 128, 512, 2048, 8192)
@@ -153,6 +157,8 @@ def ram(depth: int, width: int, family: str, *, block: bool, layout: Layout | No
         else:
             one = lut_ram(words, width, family)
             one.ff += width
+            if words > _DECODED:
+                one.luts["word"] = one.luts.pop("store", 0)
         rams += sum(one.rams)
         terms += one
     terms.rams = [rams]

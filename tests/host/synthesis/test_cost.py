@@ -21,7 +21,8 @@ from bitweir.planning import PlanRequest, choose
 from bitweir.synthesis import flows
 from bitweir.synthesis.measure import absorb
 from bitweir_hw.accelerator import accelerator_rtlil
-from bitweir_hw.blocks import MatVecSpec
+from bitweir_hw.blocks import MatVecSpec, WindowSpec
+from bitweir_hw.blocks.window.gateware import Window
 from bitweir_hw.cost import (
     Cost,
     error_bands,
@@ -88,6 +89,28 @@ def test_shipped_networks_cost_what_is_estimated(name, fps, family, tmp_path):
         for resource in ("lut", "ff", "carry", "sites"):
             guess, cells = getattr(costs[block.name], resource), getattr(rows[block.name], resource)
             assert abs(guess - cells) <= max(FEW, 0.02 * bands[resource][2] * cells), (block.name, resource)
+
+
+@pytest.mark.parametrize(
+    ("side", "kernel", "stride", "taps"),
+    [
+        (5, 3, 1, 9),
+        # Every second word of each copy is never read.
+        (8, 2, 2, 2),
+    ],
+)
+def test_small_windows_of_ice40_are_registers(side, kernel, stride, taps, tmp_path):
+    block = WindowSpec(
+        name="window", layer="conv", shape=(side, side, 1), kernel=(kernel, kernel), stride=(stride, stride),
+        pads=(0, 0, 0, 0), groups=1, lanes=1, taps=taps, lane_bits=1,
+    )  # fmt: skip
+    (tmp_path / "design.il").write_text(rtlil.convert(Window(block), name="top", emit_src=False))
+    run_yosys(flows.script("ice40", top="top"), tmp_path)
+    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
+    real, guess, bands = flows.classify("ice40", cells), estimate(block, "ice40"), error_bands("ice40", block)
+    assert guess.bram == real["bram"] == 0
+    for resource in ("lut", "ff"):
+        assert abs(getattr(guess, resource) - real[resource]) <= 0.01 * bands[resource][2] * real[resource], resource
 
 
 def words_of(n, depth, width):

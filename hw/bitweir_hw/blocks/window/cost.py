@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 
 from ...arithmetic import trailing_zeros
@@ -17,7 +19,14 @@ __all__ = ["cost", "paths"]
 def cost(spec: WindowSpec, family: str) -> Terms:
     """`blocks.window.gateware`: copies of the buffer, their addresses, counters, fill levels, padding."""
     buffer = spec.buffer
-    terms = ram(spec.words, spec.i_bits, family, block=buffer.block, layout=buffer.layout).times(spec.taps)
+    copy = ram(spec.words, spec.i_bits, family, block=buffer.block, layout=buffer.layout)
+    if copy.luts["word"]:
+        # In registers, of which Yosys leaves out those of words that are never read.
+        unread = spec.words - (spec.words >> _fixed_bits(spec))
+        copy.ff -= unread * spec.i_bits
+        copy.luts["read"] -= unread * spec.i_bits
+        copy.luts["word"] -= unread
+    terms = copy.times(spec.taps)
     terms += credited(spec.o_bits, spec.fifo_depth, family)
     terms.ff += spec.latency
     for count in spec.loops:
@@ -57,6 +66,15 @@ def cost(spec: WindowSpec, family: str) -> Terms:
         terms.luts["edges"] += differ.bit_count() * 2
     terms.luts["fixed"] += 1
     return terms
+
+
+def _fixed_bits(spec: WindowSpec) -> int:
+    """Lowest bits of the address to read that are 0 in every beat: whatever is added to it has them."""
+    pixel, line = spec.pixel_words, spec.shape[1] * spec.pixel_words
+    (down, right), (along, across) = spec.stride, spec.tap_shape
+    steps = (down * line, right * pixel, spec.group_words, along * line, across * pixel, 1)
+    moves = [step for step, count in zip(steps, spec.loops, strict=True) if count > 1]
+    return trailing_zeros(gcd(spec.words, spec.shape[0] * line, *moves))
 
 
 def _outside(spec: WindowSpec) -> int:
