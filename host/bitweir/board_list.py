@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from bitweir_hw.boards import BOARDS, Board, BoardSpi, Pin, board_of
@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from .part_list import PartFile, own_part, toml_of, toml_trouble
 from .report.model import Family
-from .schemas import Count, Json, Positive, schema, to_dict
+from .schemas import Count, Json, schema, to_dict
 
 __all__ = [
     "BoardInfo",
@@ -270,8 +270,10 @@ class BoardInfo:
         What the link runs at.
     pll : str
         The cell that makes the clock of the accelerator; empty where it is that of the oscillator.
+    link : str
+        "uart", "spi", or "none".
     baud : int
-        Bits/s of the link.
+        Bits/s on a wire of the link: of SPI the rate of SCK; 0 for none.
     memory_bytes : int
         Bytes of its memory for streamed weights; 0 for none.
     loader : str
@@ -287,7 +289,8 @@ class BoardInfo:
     device: str
     oscillator_mhz: Annotated[float, Meta(gt=0)]
     pll: str
-    baud: Positive
+    link: Literal["uart", "spi", "none"]
+    baud: Count
     memory_bytes: Count
     loader: str
     source: str
@@ -331,7 +334,8 @@ def board_info(board: Board) -> BoardInfo:
     """What a list tells of a board."""
     return BoardInfo(
         name=board.name, title=board.title, part=board.part_name, family=board.family, device=board.device,
-        oscillator_mhz=board.oscillator / 1e6, pll=board.pll_cell, baud=board.baud,
+        oscillator_mhz=board.oscillator / 1e6, pll=board.pll_cell,
+        link="spi" if board.spi else "uart" if board.has_link else "none", baud=board.bit_rate,
         memory_bytes=board.sdram.part.bytes if board.sdram else 0, loader=board.loader, source=board.source,
     )  # fmt: skip
 

@@ -306,11 +306,28 @@ def test_the_card_of_one_board(tmp_path: Path) -> None:
     path = tmp_path / "plain.toml"
     path.write_text(PLAIN)
     result = CliRunner().invoke(main, ["boards", str(path), "--json"])
-    (told,) = json.loads(result.stdout)["boards"]
+    tree = json.loads(result.stdout)
+    validate(tree, boards_schema())
+    (told,) = tree["boards"]
     board = read_board(path)
     assert (told["name"], told["part"], told["device"]) == (board.name, board.part_name, board.device)
+    assert (told["link"], told["baud"]) == ("uart", 1_000_000)
     shown = CliRunner().invoke(main, ["boards", "icebreaker"]).stdout
     assert "1BitSquared iCEBreaker" in shown and "ulx3s" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "link", "baud", "shown"),
+    [(WITH_SPI, "spi", 4_000_000, "SPI 4,000,000"), (WITH_SPI.split("[spi]")[0], "none", 0, "none")],
+)
+def test_cards_tell_other_links(tmp_path: Path, text: str, link: str, baud: int, shown: str) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    words = ["boards", str(tmp_path / "own.toml")]
+    tree = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    validate(tree, boards_schema())
+    assert [(board["link"], board["baud"]) for board in tree["boards"]] == [(link, baud)]
+    row = next(line for line in CliRunner().invoke(main, words).stdout.splitlines() if "mine" in line)
+    assert row.split("50 ")[1].split() == shown.split()
 
 
 def test_the_list() -> None:

@@ -74,7 +74,7 @@ def _table(found: BoardList) -> Iterator[RenderableType]:
     table.add_column("board", no_wrap=True)
     table.add_column("made by", min_width=20)
     table.add_column("part", no_wrap=True)
-    for name in ("MHz", "baud"):
+    for name in ("MHz", "link", "baud"):
         table.add_column(name, justify="right", no_wrap=True)
     family = ""
     for board in found.boards:
@@ -82,10 +82,11 @@ def _table(found: BoardList) -> Iterator[RenderableType]:
             table.add_section()
         family = board.family
         table.add_row(
-            board.name, board.title, board.part, f"{board.oscillator_mhz:g}", f"{board.baud:,}",
+            board.name, board.title, board.part, f"{board.oscillator_mhz:g}",
+            board.link.upper() if board.baud else board.link, f"{board.baud:,}" if board.baud else "",
         )  # fmt: skip
     yield table
-    yield Text("MHz: of the oscillator; baud: of the link", style="dim")
+    yield Text("MHz: of the oscillator; baud: bits/s of the link, with SPI of SCK", style="dim")
     for board in found.boards:
         if board.memory_bytes:
             yield Text(f"{board.name} has {board.memory_bytes >> 20} MiB of memory for streamed weights", style="dim")
